@@ -1,0 +1,81 @@
+"""What a face may ask of an engine. The same in one process and over a pipe.
+
+`Engine` (in this process) and `EngineClient` (another process) both are an `EngineApi`; one contract
+test runs against the two. Everything that comes out is redacted (unless `reveal`), and none of it is
+safe for a terminal before `lazycelery.model.text.clean`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
+from lazycelery.model.cluster import LogPage, Overview, Tick
+from lazycelery.model.message import PeekPage
+from lazycelery.model.queue import Queue
+from lazycelery.model.task import Task, TaskPage, TaskQuery
+from lazycelery.model.worker import Worker, WorkerDetail
+
+
+class EngineApi(Protocol):
+    """The engine's interface. Every method may raise `LazyCeleryError`, nothing else."""
+
+    async def tick(self, seen: int = -1, timeout: float = 10.0) -> Tick:
+        """Wait until something changed since `Tick.stamp == seen`, at most `timeout` seconds."""
+
+    async def overview(self) -> Overview:
+        """Header, badges, counts, health of the sources."""
+
+    async def ready(self, timeout: float = 5.0, observe: float = 0.0) -> Overview:
+        """Wait until first truth is there (connected, control answered, queues probed), and then for
+        `observe` seconds of events. For one-shot faces.
+
+        Raises `ConnectionProblem` when the broker refuses or cannot be reached in time."""
+
+    async def workers(self) -> list[Worker]:
+        """All known workers, by name."""
+
+    async def worker(self, name: str) -> WorkerDetail:
+        """A worker with its lists, asked afresh when they are older than a second."""
+
+    async def queues(self) -> list[Queue]:
+        """All known queues, by name."""
+
+    async def tasks(self, query: TaskQuery) -> TaskPage:
+        """A window on the tasks. Raises `UsageError` with the position for a wrong filter."""
+
+    async def task(self, id: str, fetch: bool = True) -> Task:
+        """One task by id or unique prefix of at least 4 characters; with `fetch`, result backend and
+        broker are asked as well. Raises `NothingFound`."""
+
+    async def peek(self, queue: str, offset: int = 0, limit: int = 50) -> PeekPage:
+        """Waiting messages of a queue, next to run first, not consumed."""
+
+    async def log(self, after: int = -1, limit: int = 100, filter: str = "", full: bool = False) -> LogPage:
+        """Events after a sequence number, oldest first; `after` -1 means the newest `limit`."""
+
+    async def check_filter(self, text: str) -> str | None:
+        """Why a filter is wrong, with its position and the nearest field, or `None`."""
+
+    async def plan(self, order: Order) -> Plan:
+        """What would be done, to what, at which grade. Touches nothing."""
+
+    async def act(self, plan_id: str, word: str | None = None) -> Outcome:
+        """Carry out a plan that a person has confirmed; `word` is what was typed at level `typed`.
+
+        Raises `Refused` when it may not be done any more."""
+
+    async def audit(self, limit: int = 100, filter: str = "") -> list[AuditEntry]:
+        """The audit log, newest first."""
+
+    async def unlock(self, permissions: list[str]) -> Overview:
+        """Open permissions for this session. Raises `Refused` when the profile does not permit."""
+
+    async def lock(self) -> Overview:
+        """Back to read-only."""
+
+    async def refresh(self) -> None:
+        """Ask control and broker again now."""
+
+    async def close(self) -> None:
+        """Stop. Events that this session switched on are switched off again."""

@@ -1,0 +1,115 @@
+"""Orders, plans, outcomes: the nouns of safe mutation."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+ActionName = Literal["retry", "revoke", "terminate", "purge", "restore", "events"]
+Level = Literal["none", "letter", "typed"]
+Grade = Literal["exact", "arguments", "unsafe"]
+
+PERMISSIONS: tuple[str, ...] = ("retry", "revoke", "terminate", "purge", "restore", "events", "reveal")
+ROLES: dict[str, tuple[str, ...]] = {
+    "viewer": (),
+    "operator": ("retry", "revoke", "events"),
+    "admin": PERMISSIONS,
+    "all": PERMISSIONS,
+}
+"""Roles are named sets of permissions; `all` is what `--allow all` says."""
+
+
+class Order(msgspec.Struct, kw_only=True):
+    """What somebody wants done. Targets are task ids, a queue name, or a backup file's path."""
+
+    action: ActionName
+    targets: list[str] = []
+    filter: str | None = None
+    """Instead of targets: all tasks that match, newest first."""
+    limit: int = 1000
+    params: dict[str, Any] = {}
+    """retry: queue, keep_canvas · terminate: signal · purge: backup (path) · events: on (bool) ·
+    restore: queue"""
+
+
+class PlanItem(msgspec.Struct, kw_only=True):
+    """One target, before."""
+
+    target: str
+    text: str
+    grade: Grade | None = None
+    refused: str | None = None
+    """Why this one will not be done, or `None`."""
+    source: str | None = None
+    """Where the arguments come from: broker, control, result, event."""
+
+
+class Plan(msgspec.Struct, kw_only=True):
+    """What would happen. Nothing has been touched when a plan exists."""
+
+    id: str
+    action: ActionName
+    title: str
+    """One sentence: "Retry 1 task exactly, to default"."""
+    count: int
+    items: list[PlanItem] = []
+    """At most 1,000."""
+    refused: str | None = None
+    """Why the whole plan is refused (read-only, no permission, nothing matches), or `None`."""
+    hint: str = ""
+    level: Level = "letter"
+    word: str | None = None
+    """What must be typed at level `typed`."""
+    question: str = ""
+    warnings: list[str] = []
+    backup: str | None = None
+    """Where the backup will be written."""
+    order: Order | None = None
+    created: float = 0.0
+
+
+class OutcomeItem(msgspec.Struct, kw_only=True):
+    """One target, after."""
+
+    target: str
+    ok: bool
+    text: str
+    new_id: str | None = None
+    replies: dict[str, Any] = {}
+    """Replies by worker, where control was used."""
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What was done, and the proof."""
+
+    action: ActionName
+    done: int
+    failed: int
+    proof: str
+    """One line: "purged default: 1,204 removed, 0 left, backup …"."""
+    items: list[OutcomeItem] = []
+    backup: str | None = None
+    undo: str | None = None
+    """The command that undoes it, where one exists."""
+
+
+class AuditEntry(msgspec.Struct, kw_only=True):
+    """One line of the audit log."""
+
+    time: float
+    user: str
+    host: str
+    profile: str
+    broker: str
+    """Without credentials."""
+    action: str
+    title: str
+    targets: list[str]
+    plan: dict[str, Any] = {}
+    backup: str | None = None
+    outcome: str = ""
+    ok: bool = True
+    proof: str = ""
+    origin: str | None = None
+    """SSH client address, where there is one."""

@@ -1,0 +1,57 @@
+"""Everything an engine must know to start: filled by `config`, or by hand in tests."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Profile(msgspec.Struct, kw_only=True):
+    """One cluster and how we may treat it. Only `broker` is needed.
+
+    `broker`, `backend` hold credentials: they travel by pipe and never in argv, logs or messages.
+    """
+
+    name: str = "default"
+    broker: str = ""
+    backend: str | None = None
+    """Result backend URL. `None`: ask the workers' conf, else on Redis the broker's own database."""
+    allow: list[str] = []
+    """Permissions open from the start."""
+    may_unlock: list[str] = ["retry", "revoke", "terminate", "purge", "restore", "events"]
+    """Permissions that `W` opens; empty forbids unlocking."""
+    production: bool = False
+    prefix: str | None = None
+    """global_keyprefix of the broker; `None`: found by SCAN."""
+    result_prefix: str | None = None
+    sep: str = "\x06\x16"
+    priority_steps: list[int] = [0, 3, 6, 9]
+    unacked_key: str = "unacked"
+    unacked_index_key: str = "unacked_index"
+    visibility_timeout: float = 3600.0
+    event_exchange: str = "celeryev"
+    control_exchange: str = "celery"
+    """Namespace of the mailbox: `celery` means `celery.pidbox`."""
+    queues: list[str] = []
+    """Queues to show even when no binding names them."""
+    master_name: str | None = None
+    """Sentinel."""
+    sentinel_password: str | None = None
+    tls_verify: bool = True
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    refresh: float = 2.0
+    """Seconds between queue probes."""
+    control_refresh: float = 10.0
+    """Seconds between rounds of stats and active."""
+    timeout: float = 2.0
+    """Seconds to wait for control replies and connections."""
+    max_tasks: int = 1_000_000
+    redact: list[str] = []
+    """Patterns beside the built-in ones."""
+    redact_default: bool = True
+    audit_file: str | None = None
+    """`None`: in the state directory of the platform."""
+    backup_dir: str | None = None
+    enable_events: bool = False
+    """Switch task events on at start (needs the permission `events`), and back at the end."""

@@ -1,0 +1,34 @@
+"""A queue, as broker and workers together tell it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Queue(msgspec.Struct, kw_only=True):
+    """Field names are the JSON contract of `lazycelery queues`. Rates are messages a second."""
+
+    name: str
+    type: str | None = None
+    messages: int | None = None
+    unacked: int | None = None
+    consumers: int | None = None
+    oldest_age: float | None = None
+    wait_estimate: float | None = None
+    """Seconds a message sent now would wait, from the present out-rate."""
+    in_rate: float | None = None
+    out_rate: float | None = None
+    drain_time: float | None = None
+    """Seconds until empty at present rates; `None` when it does not shrink or nothing is known."""
+    priorities: dict[str, int] = {}
+    workers: list[str] = []
+    history: list[int] = []
+    """Depths of the last minutes, oldest first, one a probe."""
+    age: float | None = None
+    """Seconds since it was last probed."""
+    error: str | None = None
+    why: str | None = None
+    """The verdict in one sentence: "nobody consumes it. Did you mean default?"."""
+    bound: bool = True
+    sources: dict[str, str] = {}
+    stamp: int = 0

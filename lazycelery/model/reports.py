@@ -1,0 +1,137 @@
+"""What a source said, typed, before it is merged: the currency between `sources` and `store`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Phase = Literal["active", "reserved", "scheduled", "revoked"]
+
+
+class TaskReport(msgspec.Struct, kw_only=True):
+    """A task as a worker's `active`, `reserved`, `scheduled` or `query_task` reply tells it.
+
+    `args` and `kwargs` are real values, or repr text when `safe` is true (`active(safe=True)`).
+    """
+
+    id: str
+    phase: Phase
+    worker: str
+    name: str | None = None
+    args: Any = None
+    kwargs: Any = None
+    safe: bool = False
+    time_start: float | None = None
+    acknowledged: bool | None = None
+    routing_key: str | None = None
+    exchange: str | None = None
+    priority: int | None = None
+    redelivered: bool | None = None
+    pid: int | None = None
+    """The child process that runs it."""
+    eta: str | None = None
+
+
+class ActiveQueue(msgspec.Struct, kw_only=True):
+    """A queue that a worker consumes, from `active_queues`."""
+
+    name: str
+    type: str | None = None
+    exchange: str | None = None
+    routing_key: str | None = None
+
+
+class WorkerStats(msgspec.Struct, kw_only=True):
+    """The parts of a worker's `stats` that we show. Times in seconds, sizes in bytes."""
+
+    worker: str
+    pool: str | None = None
+    """prefork, threads, solo, eventlet, gevent, or the class name."""
+    concurrency: int | None = None
+    """Live size of the pool: the number of processes where they are known."""
+    processes: list[int] = []
+    pid: int | None = None
+    uptime: float | None = None
+    prefetch: int | None = None
+    rss: int | None = None
+    clock: int | None = None
+    totals: dict[str, int] = {}
+    """Tasks accepted since start, by name."""
+    autoscaler: dict[str, Any] | None = None
+    broker: dict[str, Any] = {}
+    """Connection facts without credentials."""
+
+
+class WorkerReport(msgspec.Struct, kw_only=True):
+    """What one round of control calls told about one worker; `None` means it was not asked or silent."""
+
+    worker: str
+    at: float
+    """Arrival, our clock."""
+    ping: bool | None = None
+    """True: answered. False: asked and silent."""
+    stats: WorkerStats | None = None
+    queues: list[ActiveQueue] | None = None
+    registered: list[str] | None = None
+    conf: dict[str, Any] | None = None
+    active: list[TaskReport] | None = None
+    reserved: list[TaskReport] | None = None
+    scheduled: list[TaskReport] | None = None
+    errors: dict[str, str] = {}
+    """Error text by method, for replies of the form {"error": …}."""
+
+
+class ResultReport(msgspec.Struct, kw_only=True):
+    """A `celery-task-meta-…` document, decoded."""
+
+    id: str
+    status: str
+    result: Any = None
+    traceback: str | None = None
+    date_done: float | None = None
+    children: list[str] = []
+    parent_id: str | None = None
+    group_id: str | None = None
+    name: str | None = None
+    args: Any = None
+    kwargs: Any = None
+    worker: str | None = None
+    retries: int | None = None
+    queue: str | None = None
+    size: int = 0
+    """Bytes on the wire."""
+    cut: bool = False
+    """True when `result` was too large to keep and is a prefix of its text."""
+
+
+class QueueReport(msgspec.Struct, kw_only=True):
+    """One look at one queue."""
+
+    name: str
+    at: float
+    type: str | None = None
+    """list (Redis), classic, quorum, stream …"""
+    messages: int | None = None
+    """Ready messages, all priorities."""
+    unacked: int | None = None
+    consumers: int | None = None
+    priorities: dict[str, int] = {}
+    oldest_age: float | None = None
+    """Seconds; `None` where the broker cannot tell."""
+    error: str | None = None
+    bound: bool = True
+    """False: a list of that name exists, but no binding names it."""
+
+
+class InFlight(msgspec.Struct, kw_only=True):
+    """A message that was delivered and not acknowledged (Redis: `unacked`)."""
+
+    tag: str
+    id: str | None
+    task: str | None
+    queue: str
+    delivered: float | None
+    """Epoch seconds."""
+    raw: bytes = b""
+    """The message alone, exact bytes."""

@@ -1,0 +1,138 @@
+"""A task: one id, its attempts, and where each thing known about it came from."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Source = Literal["event", "control", "broker", "result", "inferred", "agent"]
+"""Where a field came from. Trust, highest first: broker, result, control, event, inferred."""
+
+TRUST: dict[str, int] = {"broker": 5, "result": 4, "control": 3, "agent": 3, "event": 2, "inferred": 1}
+
+
+class Attempt(msgspec.Struct, kw_only=True):
+    """One run of a task. A retry, or a redelivery, opens another one under the same id.
+
+    Times are epoch seconds on the sender's clock, `None` where unknown.
+    """
+
+    number: int
+    worker: str | None = None
+    pid: int | None = None
+    """The child process, where a source tells it."""
+    received: float | None = None
+    started: float | None = None
+    finished: float | None = None
+    state: str = "unknown"
+    error: str | None = None
+    traceback: str | None = None
+    inferred: list[str] = []
+    """Fields that no source told and that follow from others."""
+
+
+class Task(msgspec.Struct, kw_only=True):
+    """All that is known of one task. Field names are the JSON contract of `lazycelery tasks`.
+
+    `args` and `kwargs` are real values where a source gave them (`sources` says control, broker or
+    result) and the publisher's repr text otherwise (event). `truncated` names the fields that were
+    cut at their source.
+    """
+
+    id: str
+    name: str | None = None
+    state: str = "unknown"
+    worker: str | None = None
+    queue: str | None = None
+    sent: float | None = None
+    received: float | None = None
+    started: float | None = None
+    finished: float | None = None
+    runtime: float | None = None
+    wait: float | None = None
+    """Seconds from sent (else received) to started, never negative; clamped ones are in `marks`."""
+    eta: str | None = None
+    expires: str | None = None
+    retries: int | None = None
+    args: Any = None
+    kwargs: Any = None
+    result: Any = None
+    error: str | None = None
+    traceback: str | None = None
+    root_id: str | None = None
+    parent_id: str | None = None
+    group_id: str | None = None
+    truncated: list[str] = []
+    sources: dict[str, str] = {}
+    priority: int | None = None
+    pid: int | None = None
+    redelivered: bool | None = None
+    exchange: str | None = None
+    routing_key: str | None = None
+    content_type: str | None = None
+    progress: Any = None
+    """Last custom state or event of the task, as its sender wrote it."""
+    attempts: list[Attempt] = []
+    children: list[str] = []
+    marks: list[str] = []
+    """Doubts: "wait-clamped", "clock-skew", "state-inferred", "received-before-sent" …"""
+    seen: float | None = None
+    """When any source last spoke of it, our clock."""
+
+
+class TaskRow(msgspec.Struct, kw_only=True):
+    """A task as a list shows it: short texts only, `stamp` differs whenever the row differs."""
+
+    row: int
+    """Identity within the store's life; never reused."""
+    stamp: int
+    id: str
+    name: str | None = None
+    state: str = "unknown"
+    worker: str | None = None
+    queue: str | None = None
+    since: float | None = None
+    """When it came into its present state, epoch seconds."""
+    first: float | None = None
+    """When it was first seen anywhere, epoch seconds."""
+    runtime: float | None = None
+    wait: float | None = None
+    retries: int | None = None
+    args: str | None = None
+    """args and kwargs as one short line, at most 200 characters."""
+    error: str | None = None
+    """Error or result as one short line, at most 200 characters."""
+    truncated: bool = False
+
+
+class TaskQuery(msgspec.Struct, kw_only=True):
+    """A window on an order of tasks."""
+
+    filter: str = ""
+    sort: Literal["newest", "runtime", "wait", "name", "state", "worker", "queue", "retries"] = "newest"
+    reverse: bool = False
+    offset: int = 0
+    """First line wanted; with `hold`, relative to the held task's line (may be negative)."""
+    limit: int = 100
+    hold: str | None = None
+    """Id of the task that must not run away. Unknown or filtered out: counted from the top."""
+
+
+class TaskPage(msgspec.Struct, kw_only=True):
+    """The answer to a `TaskQuery`."""
+
+    rows: list[TaskRow] = []
+    start: int = 0
+    """Line of the first row."""
+    matched: int = 0
+    known: int = 0
+    """Tasks in the store."""
+    held: int | None = None
+    """Line of the held task, where it is shown."""
+    oldest: float | None = None
+    """First sight of the oldest task still known, epoch seconds."""
+    evicted: int = 0
+    """Tasks that left the store because it is bounded."""
+    stamp: int = 0
+    """The store's stamp when this was read."""

@@ -1,0 +1,69 @@
+"""A worker, as all sources together tell it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+WorkerState = Literal["online", "offline", "busy", "deaf", "unknown"]
+
+
+class Worker(msgspec.Struct, kw_only=True):
+    """Field names are the JSON contract of `lazycelery workers`. Unknown is `None`, never 0."""
+
+    name: str
+    state: WorkerState = "unknown"
+    pool: str | None = None
+    concurrency: int | None = None
+    processes: list[int] = []
+    queues: list[str] = []
+    active: int | None = None
+    reserved: int | None = None
+    scheduled: int | None = None
+    processed: int | None = None
+    failed: int | None = None
+    """Failures seen since we watch."""
+    prefetch: int | None = None
+    pid: int | None = None
+    uptime: float | None = None
+    loadavg: list[float] | None = None
+    rss: int | None = None
+    software: str | None = None
+    heartbeat_age: float | None = None
+    clock_skew: float | None = None
+    """Its clock minus ours, seconds."""
+    loss: float | None = None
+    """Share of its finished tasks whose events never reached us, 0 to 1."""
+    why: str | None = None
+    """The verdict in one sentence, when it is not simply online."""
+    events: bool | None = None
+    """Whether it sends task events, as far as seen."""
+    last_seen: float | None = None
+    """Any sign of life, our clock, epoch seconds."""
+    stopped: float | None = None
+    """When it said goodbye, or was found lost."""
+    sources: dict[str, str] = {}
+    control_age: float | None = None
+    """Seconds since it last answered a control call."""
+    freq: float | None = None
+    """Seconds between its heartbeats."""
+    registered: int | None = None
+    """Number of task types it knows."""
+    stamp: int = 0
+
+
+class WorkerDetail(msgspec.Struct, kw_only=True):
+    """A worker with the lists behind its numbers."""
+
+    worker: Worker
+    active: list[dict[str, object]] = []
+    """{id, name, args, since, pid, age}; args is a short text."""
+    reserved: list[dict[str, object]] = []
+    scheduled: list[dict[str, object]] = []
+    registered: list[str] = []
+    conf: dict[str, object] = {}
+    totals: dict[str, int] = {}
+    errors: dict[str, str] = {}
+    at: float | None = None
+    """When the lists were fetched, epoch seconds."""

@@ -1,0 +1,235 @@
+"""What a transport can do, one Protocol a capability.
+
+A capability that a transport lacks is a Protocol that it does not implement. Every method that waits
+is a coroutine, may be cancelled, and raises only `LazyCeleryError` for what the outside did wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+
+from lazycelery.model.cluster import Link
+from lazycelery.model.event import Event
+from lazycelery.model.message import Message, PeekPage, StoredMessage
+from lazycelery.model.reports import InFlight, QueueReport, ResultReport, TaskReport
+
+
+class StatusChange(msgspec.Struct):
+    """A source went up, down, or tries again."""
+
+    state: Link
+    reason: str = ""
+    """In plain words, without credentials."""
+    hint: str = ""
+    next_try: float | None = None
+    """Epoch seconds."""
+
+
+class EventBatch(msgspec.Struct):
+    """Events as they left the socket together, with what could not be read."""
+
+    events: list[Event]
+    malformed: int = 0
+
+
+Deliver = Callable[[EventBatch], None]
+DeliverResults = Callable[[list[ResultReport]], None]
+TellStatus = Callable[[StatusChange], None]
+
+
+class Reply(msgspec.Struct):
+    """One worker's answer to one control call."""
+
+    worker: str
+    value: Any
+    elapsed: float
+    """Seconds after the call was sent."""
+
+
+class Replies(msgspec.Struct):
+    """The answers to one control call."""
+
+    expected: int | None
+    """How many mailboxes received it, where the broker tells; `None` otherwise."""
+    replies: list[Reply]
+    complete: bool
+    """All expected answers came before the time ran out."""
+
+    def by_worker(self) -> dict[str, Any]:
+        """Values by worker name."""
+        return {reply.worker: reply.value for reply in self.replies}
+
+
+@runtime_checkable
+class Broker(Protocol):
+    """A connection to one broker, and what can be had through it.
+
+    A capability that the transport lacks is `None`.
+    """
+
+    transport: str
+    """redis, amqp, filesystem …"""
+    events: EventStream
+    mailbox: Mailbox
+    queues: QueueOps
+    codec: Codec
+
+    async def connect(self) -> None:
+        """Check that the broker is there and lets us in, and find the key prefix where one is used.
+
+        Raises `ConnectionProblem` with a hint (wrong password, refused, no such host, TLS, not Redis).
+        """
+
+    async def close(self) -> None:
+        """Let go of every connection and of every trace of ours on the broker."""
+
+    async def lost(self) -> str | None:
+        """Ask the broker for a sign of life: why it cannot be reached, or `None` when all is well."""
+
+    def commands_sent(self) -> int:
+        """Broker commands sent since the start, all connections."""
+
+
+class EventStream(Protocol):
+    """Celery events, in batches, for as long as it runs; reconnects by itself."""
+
+    async def run(self, deliver: Deliver, status: TellStatus) -> None:
+        """Read until cancelled. `deliver` must not wait; `status` tells each change of the link."""
+
+
+class Mailbox(Protocol):
+    """Celery's remote control (pidbox)."""
+
+    async def call(
+        self,
+        method: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        destination: Sequence[str] | None = None,
+        expect: int | None = None,
+        timeout: float = 2.0,
+    ) -> Replies:
+        """Send a command and gather its replies.
+
+        Returns as soon as all who received it (or `expect`, or all of `destination`) answered, or at
+        `timeout` seconds with `complete` false.
+        """
+
+    async def cast(
+        self,
+        method: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        destination: Sequence[str] | None = None,
+    ) -> int | None:
+        """Send a command that is not answered; returns the number of receivers where known."""
+
+    async def workers(self) -> list[str]:
+        """Names of the mailboxes that exist (may be stale after a kill; beats are included)."""
+
+
+class PurgeResult(msgspec.Struct):
+    """What a purge did, counted."""
+
+    before: int
+    removed: int
+    after: int
+
+
+class QueueOps(Protocol):
+    """Queues of the broker. Nothing here consumes a message, except where its name says so."""
+
+    async def names(self) -> list[str]:
+        """Queues that bindings name, sorted; own and reply queues left out."""
+
+    async def probe(self, names: Sequence[str]) -> list[QueueReport]:
+        """Depths, by priority, in one round trip whatever the number of messages."""
+
+    async def peek(self, queue: str, offset: int = 0, limit: int = 50) -> PeekPage:
+        """Waiting messages, next to run first. Bounded in messages and bytes."""
+
+    async def in_flight(self, limit: int = 200) -> list[InFlight]:
+        """Delivered and not acknowledged messages, a bounded page, oldest first."""
+
+    async def find(self, ids: Sequence[str], limit: int = 10_000) -> dict[str, StoredMessage]:
+        """True messages of these tasks, waiting or in flight, searched in bounded pages."""
+
+    async def publish(self, messages: Sequence[StoredMessage]) -> int:
+        """Append messages at the end that runs last, in order; returns how many were sent."""
+
+    async def put_back(self, messages: Sequence[StoredMessage]) -> int:
+        """Put messages back where they were taken: next to run first, order and priority kept."""
+
+    async def purge(self, queue: str, save: Callable[[Sequence[StoredMessage]], None]) -> PurgeResult:
+        """Empty all priorities. `save` gets every message, in pages, and returns when it is safe on
+        disk; nothing is removed for good before that. When `save` raises, all is put back."""
+
+
+class Results(Protocol):
+    """A result backend, read only."""
+
+    url: str
+    """Without credentials."""
+
+    async def get(self, ids: Sequence[str]) -> dict[str, ResultReport]:
+        """Results by task id; ids without one are left out."""
+
+    async def newest(self, limit: int = 200) -> list[ResultReport]:
+        """Some of the newest results, by a bounded scan; best effort."""
+
+    async def run(self, deliver: DeliverResults, status: TellStatus) -> None:
+        """Deliver results as they are written, until cancelled. A backend that cannot returns at once."""
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+
+
+class Codec(Protocol):
+    """What an action must know of a transport's message format to make a new one from an old."""
+
+    def describe(self, raw: bytes, position: int = 0) -> Message:
+        """A readable view of a raw message."""
+
+    def copy(self, raw: bytes, *, queue: str, new_id: str, headers: Mapping[str, Any]) -> bytes:
+        """An opaque copy under a new id: body, content type and encoding verbatim; retries, ETA and
+        expiry reset; `headers` added. Raises `Refused` for a message whose id is inside its body
+        (protocol 1)."""
+
+    def build(
+        self,
+        *,
+        task: str,
+        args: Any,
+        kwargs: Any,
+        queue: str,
+        new_id: str,
+        headers: Mapping[str, Any],
+        priority: int = 0,
+    ) -> bytes:
+        """A fresh JSON message (protocol 2)."""
+
+
+class Remote(Protocol):
+    """The remote control commands that actions use; `lazycelery.sources.control.Control` is one."""
+
+    async def revoke(
+        self,
+        ids: Sequence[str],
+        *,
+        terminate: bool = False,
+        signal: str | None = None,
+        destination: Sequence[str] | None = None,
+        timeout: float = 2.0,
+    ) -> Replies:
+        """Tell workers to discard these tasks, or with `terminate` to end their processes."""
+
+    async def query_tasks(self, ids: Sequence[str], *, timeout: float = 2.0) -> list[TaskReport]:
+        """What workers hold of these tasks, with real arguments."""
+
+    async def set_events(
+        self, on: bool, *, destination: Sequence[str] | None = None, timeout: float = 2.0
+    ) -> Replies:
+        """Switch task events on or off."""

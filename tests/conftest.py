@@ -1,0 +1,54 @@
+"""Fixtures that every room's tests share: real brokers, real workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.broker import RedisServer
+from tests.support.fleet import CeleryWorker
+
+
+@pytest.fixture(autouse=True)
+def own_directories(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the configuration and state of whoever runs it."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    for name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def broker() -> Iterator[RedisServer]:
+    """A fresh broker for one test."""
+    server = RedisServer().start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def shared_broker() -> Iterator[RedisServer]:
+    """One broker for a module's tests that do not disturb each other."""
+    server = RedisServer().start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def worker(broker: RedisServer) -> Iterator[Callable[..., CeleryWorker]]:
+    """Starts workers on `broker`; all are stopped at the end."""
+    started: list[CeleryWorker] = []
+
+    def start(name: str = "w1", **options: Any) -> CeleryWorker:
+        one = CeleryWorker(broker.url, name, **options).start()
+        started.append(one)
+        return one
+
+    yield start
+    for one in started:
+        one.stop()

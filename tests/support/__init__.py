@@ -1,0 +1,1 @@
+"""Real parts for tests: brokers and workers on private ports, stopped by process id."""

@@ -1,0 +1,78 @@
+"""The Celery app that test workers run. The monitor under test never imports it."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from celery import Celery
+from celery.exceptions import Ignore, Reject
+
+app = Celery("shop", broker=os.environ["TEST_BROKER"], backend=os.environ.get("TEST_BACKEND") or None)
+app.conf.update(
+    broker_connection_retry_on_startup=True,
+    task_send_sent_event=os.environ.get("TEST_SENT_EVENTS", "1") == "1",
+    task_track_started=os.environ.get("TEST_TRACK_STARTED") == "1",
+    result_extended=os.environ.get("TEST_EXTENDED") == "1",
+    worker_prefetch_multiplier=int(os.environ.get("TEST_PREFETCH", "1")),
+    broker_transport_options={
+        key: value
+        for key, value in {
+            "global_keyprefix": os.environ.get("TEST_PREFIX"),
+            "visibility_timeout": int(os.environ.get("TEST_VISIBILITY", "3600")),
+        }.items()
+        if value
+    },
+)
+
+
+@app.task(name="shop.add")
+def add(x, y):
+    return x + y
+
+
+@app.task(name="shop.nap")
+def nap(seconds, **kwargs):
+    time.sleep(seconds)
+    return seconds
+
+
+@app.task(name="shop.charge")
+def charge(order, amount=1):
+    raise ValueError(f"card declined for order {order}")
+
+
+@app.task(name="shop.flaky", bind=True, max_retries=3)
+def flaky(self, succeed_at=2):
+    if self.request.retries < succeed_at:
+        raise self.retry(exc=TimeoutError("gateway timed out"), countdown=0.2)
+    return self.request.retries
+
+
+@app.task(name="shop.until_file")
+def until_file(path):
+    """Fails until a file exists: a failure that a retry mends."""
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"no {path} yet")
+    return "found"
+
+
+@app.task(name="shop.ignored")
+def ignored():
+    raise Ignore()
+
+
+@app.task(name="shop.rejected", acks_late=True)
+def rejected():
+    raise Reject("not for me", requeue=False)
+
+
+@app.task(name="shop.echo")
+def echo(*args, **kwargs):
+    return [list(args), kwargs]
+
+
+@app.task(name="shop.late", acks_late=True)
+def late(seconds):
+    time.sleep(seconds)
+    return seconds
