@@ -17,14 +17,16 @@ class Profile(msgspec.Struct, kw_only=True):
     """Result backend URL. `None`: ask the workers' conf, else on Redis the broker's own database."""
     allow: list[str] = []
     """Permissions open from the start."""
-    may_unlock: list[str] = ["retry", "revoke", "terminate", "purge", "restore", "events"]
+    may_unlock: list[str] = msgspec.field(
+        default_factory=lambda: ["retry", "revoke", "terminate", "purge", "restore", "events"]
+    )
     """Permissions that `W` opens; empty forbids unlocking."""
     production: bool = False
     prefix: str | None = None
     """global_keyprefix of the broker; `None`: found by SCAN."""
     result_prefix: str | None = None
     sep: str = "\x06\x16"
-    priority_steps: list[int] = [0, 3, 6, 9]
+    priority_steps: list[int] = msgspec.field(default_factory=lambda: [0, 3, 6, 9])
     unacked_key: str = "unacked"
     unacked_index_key: str = "unacked_index"
     visibility_timeout: float = 3600.0
