@@ -1,0 +1,167 @@
+"""The table of settings: name, type and what is expected, in plain words.
+
+Checks of the file, environment variables, `config show` and the tests of config.example.toml are all
+derived from it. `lazycelery.model.profile.Profile` documents what each setting does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+
+from lazycelery.config.document import did_you_mean
+from lazycelery.model.action import PERMISSIONS, ROLES
+
+THEMES = ("dark", "light", "contrast", "colorblind", "terminal")
+
+_Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400 * 365)]
+_Paint = Annotated[float, msgspec.Meta(ge=0.02, le=10)]
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+_Steps = Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=255)]], msgspec.Meta(min_length=1)]
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+_Theme = Literal["dark", "light", "contrast", "colorblind", "terminal"]
+_Command = str | list[str]
+
+
+class Wrong(Exception):
+    """A value that a setting does not take: what was expected, and a hint."""
+
+    def __init__(self, expected: str, hint: str = "") -> None:
+        super().__init__(expected)
+        self.expected = expected
+        self.hint = hint
+
+
+class Setting(NamedTuple):
+    """One key of a table."""
+
+    type: Any
+    expected: str
+    check: Callable[[Any], Any] = lambda value: value
+    """Turns a value of the right type into the one that is used, or raises `Wrong`."""
+    secret: bool = False
+    environment: bool = True
+    """Whether `LAZYCELERY_<NAME>` sets it."""
+
+    def convert(self, value: Any) -> Any:
+        """The checked value. Raises `Wrong`."""
+        try:
+            return self.check(msgspec.convert(value, self.type))
+        except msgspec.ValidationError:
+            raise Wrong(self.expected) from None
+
+    def parse(self, text: str) -> Any:
+        """A value given as text, as in an environment variable; lists are comma separated."""
+        if self.type is bool:
+            if text.lower() not in _BOOLEANS:
+                raise Wrong("yes or no")
+            return self.check(_BOOLEANS[text.lower()])
+        raw = [part.strip() for part in text.split(",") if part.strip()] if self.is_list else text
+        try:
+            return self.check(msgspec.convert(raw, self.type, strict=False))
+        except msgspec.ValidationError:
+            raise Wrong(self.expected) from None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it takes several values."""
+        return self.expected.startswith("a list")
+
+
+_BOOLEANS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
+
+
+def permissions(names: list[str]) -> list[str]:
+    """Permissions for names of permissions and roles, in the order of `PERMISSIONS`."""
+    wanted: set[str] = set()
+    for name in names:
+        if name not in ROLES and name not in PERMISSIONS:
+            known = sorted({*PERMISSIONS, *ROLES})
+            raise Wrong(
+                f"names of permissions or roles; {_quoted(name)} is neither",
+                did_you_mean(name, known, f"Known: {', '.join(known)}."),
+            )
+        wanted.update(ROLES.get(name, (name,)))
+    return [name for name in PERMISSIONS if name in wanted]
+
+
+def _quoted(name: str) -> str:
+    return f'"{name[:40]}"' if name.isprintable() else "one of them"
+
+
+def url(text: str) -> str:
+    """A URL, by its look; whether the scheme is served is for the engine to say. The text is never shown."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or not scheme or not (rest or scheme == "memory"):
+        raise Wrong("a URL", "For example redis://localhost:6379/0")
+    return text
+
+
+def path(text: str) -> str:
+    """A path with `~` expanded."""
+    return os.path.expanduser(text)
+
+
+_URL = "a URL like redis://host:6379/0"
+_SECONDS = "a number of seconds above 0"
+_YES_NO = "true or false"
+_NAMES = "a list of names"
+_TEXT = "text in quotes"
+
+UI: dict[str, Setting] = {
+    "theme": Setting(_Theme, f"one of {', '.join(THEMES)}"),
+    "ascii": Setting(bool, _YES_NO),
+    "mouse": Setting(bool, _YES_NO),
+    "utc": Setting(bool, _YES_NO),
+    "refresh": Setting(_Seconds, _SECONDS),
+    "paint": Setting(_Paint, "a number of seconds from 0.02 to 10"),
+}
+"""`[ui]`. `theme` and `refresh` are what a profile may set for itself."""
+
+CLUSTER: dict[str, Setting] = {
+    "broker": Setting(str, _URL, url, secret=True),
+    "backend": Setting(str, _URL, url, secret=True),
+    "allow": Setting(list[str], "a list of permissions or roles", permissions),
+    "may_unlock": Setting(list[str], "a list of permissions or roles", permissions),
+    "production": Setting(bool, _YES_NO),
+    "prefix": Setting(str, _TEXT),
+    "result_prefix": Setting(str, _TEXT),
+    "sep": Setting(_Text, _TEXT),
+    "priority_steps": Setting(_Steps, "a list of whole numbers from 0 to 255"),
+    "unacked_key": Setting(_Text, _TEXT),
+    "unacked_index_key": Setting(_Text, _TEXT),
+    "visibility_timeout": Setting(_Seconds, _SECONDS),
+    "event_exchange": Setting(_Text, _TEXT),
+    "control_exchange": Setting(_Text, _TEXT),
+    "queues": Setting(list[str], _NAMES),
+    "master_name": Setting(_Text, _TEXT),
+    "sentinel_password": Setting(_Text, _TEXT, secret=True),
+    "tls_verify": Setting(bool, _YES_NO),
+    "tls_ca": Setting(_Text, "the path of a file", path),
+    "tls_cert": Setting(_Text, "the path of a file", path),
+    "tls_key": Setting(_Text, "the path of a file", path),
+    "refresh": Setting(_Seconds, _SECONDS),
+    "control_refresh": Setting(_Seconds, _SECONDS),
+    "timeout": Setting(_Seconds, _SECONDS),
+    "max_tasks": Setting(_Count, "a whole number from 1"),
+    "redact": Setting(list[str], "a list of names or patterns"),
+    "redact_default": Setting(bool, _YES_NO),
+    "audit_file": Setting(_Text, "the path of a file", path),
+    "backup_dir": Setting(_Text, "the path of a directory", path),
+    "enable_events": Setting(bool, _YES_NO),
+}
+"""The settings of a profile that become fields of `Profile`, in the order they are shown."""
+
+PROFILE: dict[str, Setting] = {
+    **CLUSTER,
+    "theme": UI["theme"],
+    "password_command": Setting(_Command, "a command: text, or a list of words", environment=False),
+    "keyring": Setting(_Text, 'a keyring entry, "service/user"', environment=False),
+}
+"""`[profiles.NAME]`, beside its table `keymap`."""

@@ -1,0 +1,136 @@
+"""Checks of a file's tables: every key known, every value of its type, every variable there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lazycelery.config.document import Document, did_you_mean
+from lazycelery.config.lines import KeyPath
+from lazycelery.config.schema import PROFILE, UI, Setting, Wrong
+from lazycelery.config.secrets import interpolate, variables
+from lazycelery.errors import UsageError
+from lazycelery.keys import keymap as keys_of
+
+_NAMED = re.compile(r"keymap\.(.+?):")
+TOP = ("default_profile", "ui", "keymap", "profiles")
+_EXPLAINED = "`lazycelery config init` writes a file in which every key is explained."
+
+
+def check_file(document: Document) -> None:
+    """Check all tables, also of profiles that are not chosen. Raises `UsageError` at the first fault."""
+    for key in document.data:
+        if key not in TOP:
+            hint = _misplaced(key) or did_you_mean(key, TOP, f"Known here: {', '.join(TOP)}.")
+            raise document.wrong((key,), "is not a setting", hint)
+    default = document.data.get("default_profile", "")
+    if not isinstance(default, str):
+        raise document.wrong(("default_profile",), "should be the name of a profile")
+    values(document, ("ui",), UI)
+    keymap(document)
+    for name in profiles(document):
+        values(document, ("profiles", name), PROFILE, ignored=("keymap",))
+        keymap(document, name)
+
+
+def _misplaced(key: str) -> str:
+    if key in UI:
+        return f"{key} belongs into the table [ui]."
+    return f"{key} belongs into a profile: a table [profiles.NAME]." if key in PROFILE else ""
+
+
+def profiles(document: Document) -> list[str]:
+    """Names of the profiles, in the file's order."""
+    return list(_table(document, ("profiles",)))
+
+
+def values(
+    document: Document,
+    path: KeyPath,
+    settings: Mapping[str, Setting],
+    environ: Mapping[str, str] | None = None,
+    ignored: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """The checked values of a table. Without `environ`, texts with variables are left out."""
+    found: dict[str, Any] = {}
+    for key, raw in _table(document, path).items():
+        if key in ignored:
+            continue
+        if key not in settings:
+            raise document.wrong((*path, key), "is not a setting", did_you_mean(key, settings, _EXPLAINED))
+        if environ is None and any(variables(text) for text in _texts(raw)):
+            continue
+        filled = _filled(raw, document, (*path, key), environ)
+        found[key] = _converted(settings[key], filled, document, (*path, key))
+    return found
+
+
+def keymap(document: Document, profile: str | None = None) -> dict[str, str | list[str]]:
+    """Action ids and keys: the file's, and those of a profile over them.
+
+    `move.down = "n"` is what people write, and TOML reads a table `move`: ids are put together again.
+    """
+    places = dict(_actions(document, ("keymap",)))
+    if profile:
+        places |= dict(_actions(document, ("profiles", profile, "keymap")))
+    found = {action: keys for action, (_, keys) in places.items()}
+    try:
+        keys_of(found)
+    except UsageError as error:
+        named = _NAMED.match(error.title)
+        path = places[named[1]][0] if named and named[1] in places else ("keymap",)
+        raise UsageError(f"{document.where(path)}: {error.title}", error.hint) from None
+    return found
+
+
+def keymap_places(document: Document, profile: str | None) -> dict[str, KeyPath]:
+    """Where the keys of an action were set, by action id."""
+    places = dict(_actions(document, ("keymap",)))
+    if profile:
+        places |= dict(_actions(document, ("profiles", profile, "keymap")))
+    return {action: path for action, (path, _) in places.items()}
+
+
+def _actions(document: Document, table: KeyPath) -> Iterator[tuple[str, tuple[KeyPath, str | list[str]]]]:
+    def walk(path: KeyPath, value: Any) -> Iterator[tuple[str, tuple[KeyPath, str | list[str]]]]:
+        if isinstance(value, dict):
+            for key, below in value.items():
+                yield from walk((*path, key), below)
+        elif isinstance(value, str) or (
+            isinstance(value, list) and all(isinstance(one, str) for one in value)
+        ):
+            yield ".".join(path[len(table) :]), (path, value)
+        else:
+            raise document.wrong(path, 'should be a key like "ctrl+r", or a list of keys')
+
+    return walk(table, _table(document, table))
+
+
+def _table(document: Document, path: KeyPath) -> dict[str, Any]:
+    found: Any = document.data
+    for depth, key in enumerate(path, start=1):
+        found = found.get(key, {})
+        if not isinstance(found, dict):
+            header = ".".join(path[:depth])
+            raise document.wrong(path[:depth], "should be a table", f"Write it as [{header}].")
+    return dict(found)
+
+
+def _texts(raw: Any) -> Iterator[str]:
+    yield from (text for text in (raw if isinstance(raw, list) else [raw]) if isinstance(text, str))
+
+
+def _filled(raw: Any, document: Document, path: KeyPath, environ: Mapping[str, str] | None) -> Any:
+    if environ is None:
+        return raw
+    if isinstance(raw, list):
+        return [_filled(one, document, path, environ) for one in raw]
+    return interpolate(raw, environ, document, path) if isinstance(raw, str) else raw
+
+
+def _converted(setting: Setting, raw: Any, document: Document, path: KeyPath) -> Any:
+    try:
+        return setting.convert(raw)
+    except Wrong as wrong:
+        raise document.wrong(path, f"should be {wrong.expected}", wrong.hint) from None

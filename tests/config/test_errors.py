@@ -1,0 +1,117 @@
+"""Every error names the file, the line, the key, what was expected and the nearest valid word."""
+
+from __future__ import annotations
+
+import pytest
+
+PROFILE = '[profiles.shop]\nbroker = "redis://a/0"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "hint"),
+    [
+        ("\n\n[uii]\n", 3, "uii", "Did you mean ui?"),
+        ('[ui]\nthem = "dark"\n', 2, "ui.them", "Did you mean theme?"),
+        (PROFILE + "refesh = 2\n", 3, "profiles.shop.refesh", "Did you mean refresh?"),
+        (PROFILE + "xyzzy = 2\n", 3, "profiles.shop.xyzzy", "`lazycelery config init`"),
+        ('theme = "dark"\n', 1, "theme", "[ui]"),
+        ('broker = "redis://a"\n', 1, "broker", "[profiles.NAME]"),
+        ('default_profile = "shpo"\n' + PROFILE, 1, "default_profile", "Did you mean shop?"),
+        (PROFILE + 'allow = ["retyr"]\n', 3, "profiles.shop.allow", "Did you mean retry?"),
+        ('[keymap]\nsrot = "o"\n', 2, "keymap.srot", "Did you mean sort?"),
+        ('[keymap]\nsort = "ctrl+i"\n', 2, "keymap.sort", "another key"),
+        ('[keymap]\nmove.down = "k"\n', 2, "keymap.move.down", "another key"),
+    ],
+)
+def test_an_unknown_word_is_shown_where_it_stands_with_the_nearest(refused, text, line, key, hint):
+    error = refused(text)
+    assert f"config.toml, line {line}: {key}" in error.title
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("refresh", '"fast"', "a number of seconds above 0"),
+        ("refresh", "0", "a number of seconds above 0"),
+        ("refresh", "nan", "a number of seconds above 0"),
+        ("refresh", "true", "a number of seconds above 0"),
+        ("production", '"yes"', "true or false"),
+        ("queues", '"default"', "a list of names"),
+        ("max_tasks", "1.5", "a whole number from 1"),
+        ("priority_steps", "[]", "a list of whole numbers"),
+        ("theme", '"drak"', "one of dark, light"),
+        ("broker", '"localhost:6379"', "a URL"),
+        ("allow", "true", "a list of permissions"),
+        ("password_command", "7", "a command"),
+    ],
+)
+def test_a_wrong_value_tells_what_was_expected(refused, key, value, expected):
+    error = refused(f"[profiles.shop]\n# comment\n{key} = {value}\n")
+    assert f"line 3: profiles.shop.{key} should be {expected}" in error.title
+
+
+def test_a_profile_that_is_not_chosen_is_checked_too(refused):
+    text = f'default_profile = "shop"\n{PROFILE}[profiles.other]\nprodution = true\n'
+    assert "line 5: profiles.other.prodution" in refused(text).title
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("[ui]\ntheme = dark\n", "line 2, column 9"),
+        ("[ui\n", "line 1"),
+        ('a = "x', "config.toml"),
+        ("a = 1\na = 2\n", "line 2"),
+    ],
+)
+def test_a_syntax_error_tells_line_and_column(refused, text, where):
+    error = refused(text)
+    assert where in error.title
+    assert "not valid TOML" in error.title
+
+
+@pytest.mark.parametrize("text", ["ui = 1", "profiles = []", "[profiles]\nshop = 3", "keymap = true"])
+def test_a_table_that_is_none_is_told(refused, text):
+    assert "should be a table" in refused(text).title
+
+
+def test_a_file_that_is_not_text_or_not_readable_is_told(loaded, config, tmp_path):
+    from lazycelery.config import Options, load
+    from lazycelery.errors import UsageError
+
+    path = config("")
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        load(Options(config=str(path)), {})
+    with pytest.raises(UsageError, match="cannot be read"):
+        load(Options(config=str(tmp_path)), {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("LAZYCELERY_TIMEOUT", "soon", "a number of seconds"),
+        ("LAZYCELERY_PRODUCTION", "perhaps", "yes or no"),
+        ("LAZYCELERY_ALLOW", "retyr", "permissions or roles"),
+        ("LAZYCELERY_BROKER", "hunter2@localhost", "a URL"),
+        ("CELERY_BROKER_URL", "hunter2@localhost", "a URL"),
+    ],
+)
+def test_a_wrong_variable_is_named_and_its_value_is_not(refused, name, value, expected):
+    error = refused("", {name: value})
+    assert error.title.startswith(f"${name} should be")
+    assert expected in error.title
+    assert "hunter2" not in str(error)
+
+
+def test_a_wrong_option_is_named(refused):
+    assert refused("", broker="localhost").title == "--broker should be a URL."
+    error = refused("", allow=["retyr"])
+    assert error.title.startswith("--allow should be")
+    assert "retry" in error.hint
+
+
+def test_an_unknown_profile_has_a_nearest_one(refused):
+    assert refused(PROFILE, profile="shpo").hint == "Did you mean shop?"
+    assert refused(PROFILE, profile="zzz").hint == "It has: shop."
