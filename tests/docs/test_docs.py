@@ -1,0 +1,48 @@
+"""README and docs say what is true: commands, links, pictures."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+
+
+def test_readme_has_the_two_commands_each_on_one_line() -> None:
+    lines = README.splitlines()
+    assert "python3 -m venv .venv && .venv/bin/pip install -q '.[demo]' && .venv/bin/lazycelery demo" in lines
+    assert "tests/run" in lines
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_links_to_exists(page: Path) -> None:
+    missing = [target for target in LINK.findall(page.read_text()) if not (page.parent / target).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("script", ["tests/run", ".ci/run"])
+def test_a_script_can_be_executed(script: str) -> None:
+    assert os.access(ROOT / script, os.X_OK)
+    assert subprocess.run(["sh", "-n", ROOT / script]).returncode == 0
+
+
+def test_pre_commit_has_the_same_pins_as_the_tests() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    for tool, version in re.findall(
+        r'"(ruff|mypy|import-linter)==([\d.]+)"', (ROOT / "pyproject.toml").read_text()
+    ):
+        assert version in hooks, f"{tool} {version}"
+
+
+def test_pictures_are_small_and_fetch_nothing() -> None:
+    for picture in (ROOT / "docs" / "pictures").glob("*.svg"):
+        text = picture.read_text()
+        assert len(text) < 200_000
+        assert re.findall(r"""(?:href|src|url\()\s*=?\s*["']?https?:""", text) == []
