@@ -1,0 +1,89 @@
+"""What became of tasks that were just sent: watched in the store, then asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from lazycelery.actions.context import Context
+from lazycelery.errors import LazyCeleryError
+from lazycelery.model.states import LABELS
+
+SETTLE = 0.5
+"""Seconds given to a task that has begun, to see its end as well."""
+FEW = 20
+SEEN = {
+    "received": "received",
+    "scheduled": "received",
+    "started": "started",
+    "success": "succeeded",
+    "failure": "failed",
+    "retry": "failed and will be retried",
+    "revoked": "revoked",
+    "rejected": "rejected",
+}
+
+PHASES = {"active": "running", "reserved": "received", "scheduled": "received", "revoked": "revoked"}
+
+
+async def watch(context: Context, sent: Mapping[str, str]) -> dict[str, str]:
+    """What was seen of tasks (`{id: queue}`) within the context's patience, in words."""
+    found: dict[str, str] = {}
+    begun_at: float | None = None
+
+    def settled() -> bool:
+        nonlocal begun_at
+        _look(context, sent, found)
+        if len(found) < len(sent):
+            return False
+        begun_at = begun_at if begun_at is not None else asyncio.get_running_loop().time()
+        late = asyncio.get_running_loop().time() - begun_at >= SETTLE
+        return late or all(_finished(context, task_id) for task_id in sent)
+
+    if sent:
+        await until(settled, context.patience, 0.05 if len(sent) <= FEW else 0.25)
+    unseen = {each: queue for each, queue in sent.items() if each not in found}
+    return {**found, **(await _ask(context, unseen) if unseen else {})}
+
+
+async def until(condition: Callable[[], bool], seconds: float, pause: float = 0.05) -> bool:
+    """Wait until a condition holds, at most so long; returns whether it does."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while not condition():
+        if loop.time() >= deadline:
+            return False
+        await asyncio.sleep(pause)
+    return True
+
+
+def _look(context: Context, sent: Mapping[str, str], found: dict[str, str]) -> None:
+    for task_id in sent:
+        task = context.task(task_id)
+        if task is not None and task.state in SEEN:
+            found[task_id] = SEEN[task.state] + (f" on {task.worker}" if task.worker else "")
+
+
+def _finished(context: Context, id: str) -> bool:
+    task = context.task(id)
+    state = LABELS.get(task.state) if task else None
+    return state is not None and state.finished
+
+
+async def _ask(context: Context, unseen: Mapping[str, str]) -> dict[str, str]:
+    """No event told: perhaps they are off. Broker, workers and result backend know more, in this order."""
+    told = {
+        each: f"not seen within {context.patience:g} s, and no longer in {queue}: task events may be off"
+        for each, queue in unseen.items()
+    }
+    ids = list(unseen)
+    try:
+        for each in await context.queues.find(ids):
+            told[each] = f"not seen yet: no worker took it within {context.patience:g} s"
+        for report in await context.remote.query_tasks(ids, timeout=context.profile.timeout):
+            told[report.id] = f"{PHASES[report.phase]} on {report.worker}"
+        for result in (await context.results.get(ids) if context.results else {}).values():
+            told[result.id] = f"{result.status.lower()} in the result backend"
+    except LazyCeleryError as error:
+        return {**told, **{each: f"sent, and then not seen: {error.title}" for each in ids}}
+    return told

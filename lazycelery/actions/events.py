@@ -1,0 +1,80 @@
+"""Task events on or off, at the workers."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lazycelery.actions.context import Context
+from lazycelery.actions.plan import Draft
+from lazycelery.actions.replies import account, agreed, said, shown, silent
+from lazycelery.actions.wording import count, listed, nearest
+from lazycelery.errors import NothingFound, UsageError
+from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
+
+STUBBORN = (
+    "A worker started with -E cannot be silenced: it answers that events are already disabled and sends on."
+)
+MUTE = (
+    "A worker started with --without-gossip and --without-heartbeat, and without -E, has no event "
+    "dispatcher: it cannot be made to send."
+)
+
+EVERYBODY = "all workers"
+
+
+async def draft(context: Context, order: Order) -> Draft:
+    """Which workers are told what."""
+    on = order.params.get("on")
+    if not isinstance(on, bool):
+        raise UsageError("Events on, or off?", "Say `lazycelery worker events on` or off.")
+    known = [worker.name for worker in context.online()]
+    targets = list(dict.fromkeys(order.targets))
+    for name in targets:
+        if known and name not in known:
+            raise NothingFound(f"No worker called {name} is online.", nearest(name, known))
+    state = "on" if on else "off"
+    where = listed(targets) if targets else f"all workers ({len(known):,} online)"
+    return Draft(
+        title=f"Switch task events {state} at {where}",
+        run=partial(_run, context, on, targets),
+        count=len(targets or known),
+        items=[PlanItem(target=name, text=f"events {state}") for name in targets or [EVERYBODY]],
+        name=targets[0] if len(targets) == 1 else "" if targets else "all",
+        warnings=[MUTE if on else STUBBORN],
+        refused=None if targets or known else "no worker is online",
+        details={"on": on},
+    )
+
+
+async def _run(context: Context, on: bool, targets: list[str]) -> Outcome:
+    replies = await context.remote.set_events(
+        on, destination=targets or None, timeout=context.profile.timeout
+    )
+    told = shown(context, replies)
+    items = [
+        OutcomeItem(
+            target=reply.worker,
+            ok=agreed(reply.value),
+            text=said(context, reply.value),
+            replies={reply.worker: told[reply.worker]},
+        )
+        for reply in replies.replies
+    ]
+    items += [
+        OutcomeItem(target=name, ok=False, text="did not answer")
+        for name in silent(context, replies, targets)
+    ]
+    done = sum(item.ok for item in items)
+    answers = account(context, replies, f"answered {_answers(items)}", targets)
+    return Outcome(
+        action="events",
+        done=done,
+        failed=len(items) - done,
+        proof=f"events {'on' if on else 'off'} at {count(done, 'worker')}: {answers}",
+        items=items,
+        undo=f"lazycelery worker events {'off' if on else 'on'}" if done else None,
+    )
+
+
+def _answers(items: list[OutcomeItem]) -> str:
+    return listed(sorted({repr(item.text) for item in items if item.ok}))

@@ -1,0 +1,47 @@
+"""Private files that survive a crash: where they live, and how they reach the disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+PRIVATE_FILE = 0o600
+PRIVATE_DIRECTORY = 0o700
+
+
+def state_directory() -> Path:
+    """Where the platform wants the state of a program (Linux: `~/.local/state/lazycelery`)."""
+    return platformdirs.user_state_path("lazycelery", appauthor=False)
+
+
+def make_private_directory(path: Path) -> None:
+    """Create a directory and its parents; those that did not exist are for the owner alone."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Open a file for the owner alone; returns its descriptor."""
+    return os.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), PRIVATE_FILE)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte and wait until the disk has them. Raises `OSError` when it has no room."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    os.fsync(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Make a new or renamed entry of a directory durable, where the platform can."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

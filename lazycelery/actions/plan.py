@@ -1,0 +1,73 @@
+"""A draft of what an action would do, and the plan a person sees of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lazycelery.model.action import Level, Order, Outcome, Plan, PlanItem
+from lazycelery.model.profile import Profile
+
+MANY = 20
+"""More targets than this are confirmed by typing."""
+
+
+@dataclass(kw_only=True)
+class Draft:
+    """What an action prepared: words for people, and `run`, which carries it out."""
+
+    title: str
+    run: Callable[[], Awaitable[Outcome]]
+    count: int
+    items: list[PlanItem] = field(default_factory=list)
+    name: str = ""
+    """What names the one target when it must be typed; empty: the number is typed."""
+    typed: bool = False
+    """Always confirmed by typing."""
+    question: str = ""
+    warnings: list[str] = field(default_factory=list)
+    refused: str | None = None
+    hint: str = ""
+    backup: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    """Facts for the audit log, redacted."""
+
+
+def make_plan(draft: Draft, order: Order, profile: Profile, now: float) -> Plan:
+    """The plan of a draft, with its confirmation level."""
+    level, word = confirmation(draft, profile)
+    refused, hint = draft.refused, draft.hint
+    if refused is None and draft.items and all(item.refused for item in draft.items):
+        refused = _all_refused(draft.items)
+    return Plan(
+        id=uuid.uuid4().hex,
+        action=order.action,
+        title=draft.title,
+        count=draft.count,
+        items=draft.items,
+        refused=refused,
+        hint=hint,
+        level=level,
+        word=word,
+        question=draft.question or draft.title[:1].lower() + draft.title[1:] + "?",
+        warnings=draft.warnings,
+        backup=draft.backup,
+        order=order,
+        created=now,
+    )
+
+
+def confirmation(draft: Draft, profile: Profile) -> tuple[Level, str | None]:
+    """How it is confirmed: a letter, or a word typed: the target's name, or the number of targets."""
+    targets = sum(item.refused is None for item in draft.items)
+    if not (draft.typed or profile.production or targets > MANY):
+        return "letter", None
+    return "typed", draft.name if draft.name and targets <= 1 else str(targets)
+
+
+def _all_refused(items: list[PlanItem]) -> str:
+    if len(items) == 1:
+        return items[0].refused or ""
+    return f"None of the {len(items):,} can be done: {items[0].target}: {items[0].refused}"

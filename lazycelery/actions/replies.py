@@ -1,0 +1,56 @@
+"""What workers answered, in words: who did it, who failed, who kept silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from lazycelery.actions.context import Context
+from lazycelery.actions.wording import listed
+from lazycelery.model.text import clean, short_value
+from lazycelery.sources.protocols import Replies
+
+LONGEST = 200
+
+
+def agreed(value: Any) -> bool:
+    """Whether a reply is not an error."""
+    return not (isinstance(value, dict) and "error" in value)
+
+
+def said(context: Context, value: Any) -> str:
+    """The text of a reply, redacted and cut."""
+    if isinstance(value, dict):
+        value = value.get("ok", value.get("error", value))
+    text = value if isinstance(value, str) else short_value(value, LONGEST)
+    return context.redactor.text(clean(text, LONGEST))
+
+
+def shown(context: Context, replies: Replies) -> dict[str, Any]:
+    """Replies by worker as outcomes carry them: `{"ok": text}` or `{"error": text}`."""
+    return {
+        reply.worker: {"ok" if agreed(reply.value) else "error": said(context, reply.value)}
+        for reply in replies.replies
+    }
+
+
+def silent(context: Context, replies: Replies, asked: Iterable[str] | None = None) -> list[str]:
+    """Workers that should have answered and did not. A broker that counted its receivers is believed."""
+    if replies.complete:
+        return []
+    expected = list(asked) if asked else [worker.name for worker in context.online()]
+    return sorted(set(expected) - set(replies.by_worker()))
+
+
+def account(context: Context, replies: Replies, did: str, asked: Iterable[str] | None = None) -> str:
+    """`w1@a and w2@a flagged it; w3@a did not answer`."""
+    values = replies.by_worker()
+    parts = []
+    if willing := sorted(worker for worker, value in values.items() if agreed(value)):
+        parts.append(f"{listed(willing)} {did}")
+    parts += [
+        f"{worker} answered {said(context, value)}" for worker, value in values.items() if not agreed(value)
+    ]
+    if quiet := silent(context, replies, asked):
+        parts.append(f"{listed(quiet)} did not answer")
+    return "; ".join(parts) or "no worker answered"

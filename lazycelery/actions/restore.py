@@ -1,0 +1,168 @@
+"""Restore: put the messages of a backup back where they were, order and priority kept."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from lazycelery.actions.audit import AuditLog
+from lazycelery.actions.backup import BackupFile, BackupWriter, Line, free_path
+from lazycelery.actions.context import Context
+from lazycelery.actions.plan import Draft
+from lazycelery.actions.purge import by_priority
+from lazycelery.actions.wording import count
+from lazycelery.errors import LazyCeleryError, Refused, UsageError
+from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.model.message import StoredMessage
+
+LOOK_BACK = 20_000
+"""Lines of the audit log that are searched for an earlier restore."""
+
+
+async def draft(context: Context, order: Order) -> Draft:
+    """Read the whole file through, check it, and count what it would bring back."""
+    if len(order.targets) != 1 or order.filter is not None:
+        raise UsageError("Restore takes one backup file.", "Say `lazycelery restore FILE`.")
+    path = _path(order.targets[0])
+    file = await asyncio.to_thread(BackupFile, path)
+    queue = str(order.params.get("queue") or "") or None
+    earlier = await asyncio.to_thread(restored_before, context.audit, file.sha256)
+    contents = _contents(file, queue)
+    return Draft(
+        title=f"Restore {count(file.total, 'message')}: {contents}",
+        question=f"restore {count(file.total, 'message')}: {contents}, from {path}?",
+        run=partial(_run, context, path, file.sha256, queue),
+        count=file.total,
+        items=[PlanItem(target=str(path), text=contents)],
+        name=str(file.total),
+        typed=earlier is not None or not file.complete,
+        warnings=_warnings(context, file, earlier),
+        refused=None if file.total else f"{path} holds no message",
+        details={"sha256": file.sha256, "messages": file.total, "queue": queue},
+    )
+
+
+def _path(target: str) -> Path:
+    return Path(target).expanduser().absolute()
+
+
+def restored_before(audit: AuditLog, sha256: str) -> float | None:
+    """When this very content was restored last, as far as the audit log tells (epoch seconds)."""
+    fruitless: set[str] = set()
+    for entry in itertools.islice(audit.entries(), LOOK_BACK):
+        if entry.action != "restore" or entry.plan.get("sha256") != sha256:
+            continue
+        plan_id = str(entry.plan.get("id"))
+        if entry.plan.get("done") == 0:
+            fruitless.add(plan_id)
+        elif plan_id not in fruitless:
+            return entry.time
+    return None
+
+
+def _contents(file: BackupFile, queue: str | None) -> str:
+    """`default 1,204 (priority 0: 1,000 · 3: 204)`, every queue."""
+    by_queue: dict[str, Counter[str]] = {}
+    for (name, priority), number in sorted(file.counts.items()):
+        by_queue.setdefault(queue or name, Counter())[str(priority)] += number
+    return ", ".join(f"{name} {depths.total():,}{by_priority(depths)}" for name, depths in by_queue.items())
+
+
+def _warnings(context: Context, file: BackupFile, earlier: float | None) -> list[str]:
+    found = []
+    if earlier is not None:
+        when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(earlier))
+        found.append(f"This backup was restored before ({when}): its tasks would run again.")
+    if not file.complete:
+        found.append(
+            "The backup is incomplete: it was interrupted"
+            + (", and its last line is cut. " if file.dropped else ". ")
+            + "Its messages may also still be in the queue, and would then run twice: look there first."
+        )
+    if file.header.broker != context.broker:
+        found.append(f"It was taken from {file.header.broker}, this is {context.broker}.")
+    return found
+
+
+async def _run(context: Context, path: Path, sha256: str, queue: str | None) -> Outcome:
+    file = await asyncio.to_thread(BackupFile, path)
+    if file.sha256 != sha256:
+        raise Refused(f"{path} changed since it was looked at.", "Plan it again.")
+    names = sorted({queue} if queue else {name for name, _ in file.counts})
+    before = await _depths(context, names)
+    done, problem = await _put_back(context, file, queue)
+    after = await _depths(context, names)
+    items = [
+        OutcomeItem(target=name, ok=not problem, text=f"{before[name]} before, {after[name]} after")
+        for name in names
+    ]
+    where = "; ".join(f"{item.target}: {item.text}" for item in items)
+    rest = await asyncio.to_thread(_save_rest, context, file, done) if problem and done else None
+    proof = f"restored {done:,} of {count(file.total, 'message')} from {path.name}; {where}"
+    if problem:
+        proof += f"; stopped: {problem}" + (f" The rest is in {rest}." if rest else "")
+    return Outcome(
+        action="restore",
+        done=done,
+        failed=file.total - done,
+        proof=proof,
+        items=items,
+        backup=str(rest or path),
+        undo=f"lazycelery restore {rest}" if rest else None,
+    )
+
+
+async def _put_back(context: Context, file: BackupFile, queue: str | None) -> tuple[int, str]:
+    """Each page goes to the end that runs next, so the page that runs last goes first."""
+    done = 0
+    pages = file.pages(last_first=True)
+    while (page := await asyncio.to_thread(next, pages, None)) is not None:
+        try:
+            done += await context.queues.put_back(_to(queue, page))
+        except LazyCeleryError as error:
+            return done, error.title
+    return done, ""
+
+
+def _to(queue: str | None, page: Sequence[StoredMessage]) -> list[StoredMessage]:
+    return [
+        StoredMessage(queue=queue or each.queue, priority=each.priority, raw=each.raw, position=each.position)
+        for each in page
+    ]
+
+
+async def _depths(context: Context, queues: Sequence[str]) -> dict[str, str]:
+    """Messages by queue, in words: unknown is unknown."""
+    try:
+        reports = await context.queues.probe(queues)
+    except LazyCeleryError:
+        reports = []
+    known = {report.name: report.messages for report in reports}
+    return {name: "unknown" if known.get(name) is None else f"{known[name]:,}" for name in queues}
+
+
+def _save_rest(context: Context, file: BackupFile, done: int) -> Path:
+    """What is still to be restored, as a backup of its own, so that nothing is put back twice."""
+    left = file.total - done
+    writer = BackupWriter(free_path(file.path.parent, "rest", context.clock()), file.header)
+    for page in _first(file.pages(), left):
+        writer.add(
+            [
+                Line(queue=each.queue, priority=each.priority, position=each.position, raw=each.raw)
+                for each in page
+            ]
+        )
+    return writer.finish()
+
+
+def _first(pages: Iterable[list[StoredMessage]], number: int) -> Iterable[list[StoredMessage]]:
+    for page in pages:
+        if number <= 0:
+            return
+        yield page[:number]
+        number -= len(page)

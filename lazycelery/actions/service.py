@@ -1,0 +1,203 @@
+"""All actions, one way: plan, confirm, log, act, prove, log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from lazycelery.actions import events, purge, restore, retry, revoke, terminate
+from lazycelery.actions.audit import AuditLog, whoami
+from lazycelery.actions.context import Context, StoreView
+from lazycelery.actions.guard import Guard
+from lazycelery.actions.plan import Draft, make_plan
+from lazycelery.errors import LazyCeleryError, Refused
+from lazycelery.model.action import ActionName, AuditEntry, Order, Outcome, Plan, PlanItem
+from lazycelery.model.profile import Profile
+from lazycelery.model.redaction import Redactor
+from lazycelery.sources.protocols import Codec, QueueOps, Remote, Results
+
+LIFETIME = 300.0
+"""Seconds for which a plan may be carried out."""
+MOST_PLANS = 50
+
+DRAFTS: dict[ActionName, Callable[[Context, Order], Awaitable[Draft]]] = {
+    "retry": retry.draft,
+    "revoke": revoke.draft,
+    "terminate": terminate.draft,
+    "purge": purge.draft,
+    "restore": restore.draft,
+    "events": events.draft,
+}
+"""Every action there is. Its name is also the permission it needs."""
+
+
+@dataclass
+class _Planned:
+    plan: Plan
+    draft: Draft
+
+
+class Actions:
+    """Plans what is ordered and carries out what was confirmed.
+
+    `results` may be set later: the result backend is often known only after workers have answered.
+    """
+
+    def __init__(
+        self,
+        *,
+        profile: Profile,
+        guard: Guard,
+        audit: AuditLog,
+        store: StoreView,
+        queues: QueueOps,
+        remote: Remote,
+        codec: Codec,
+        results: Results | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.guard, self.audit = guard, audit
+        self._context = Context(
+            profile=profile,
+            store=store,
+            queues=queues,
+            remote=remote,
+            codec=codec,
+            results=results,
+            audit=audit,
+            redactor=Redactor(profile.redact, defaults=profile.redact_default),
+            clock=clock,
+        )
+        self._planned: dict[str, _Planned] = {}
+        self._running: set[asyncio.Task[Outcome]] = set()
+
+    @property
+    def results(self) -> Results | None:
+        """The result backend, when there is one."""
+        return self._context.results
+
+    @results.setter
+    def results(self, results: Results | None) -> None:
+        self._context.results = results
+
+    async def plan(self, order: Order) -> Plan:
+        """What would be done. Touches nothing, so it is also made when it may not be carried out: then
+        its `refused` says why.
+
+        Raises `UsageError` for a wrong order, `NothingFound` when nothing matches.
+        """
+        context = self._context
+        draft = await DRAFTS[order.action](context, order)
+        plan = make_plan(draft, order, context.profile, context.clock())
+        try:
+            self.guard.check(order.action)
+        except Refused as error:
+            plan.refused, plan.hint = error.title, error.hint
+        self._forget_old()
+        while len(self._planned) >= MOST_PLANS:
+            del self._planned[next(iter(self._planned))]
+        self._planned[plan.id] = _Planned(plan, draft)
+        return plan
+
+    async def act(self, plan_id: str, word: str | None = None) -> Outcome:
+        """Carry out a plan, once. `word` is what was typed at level `typed`.
+
+        Raises `Refused` when the plan is unknown, older than five minutes, refused, not permitted now,
+        or confirmed with the wrong word; and whatever the action itself raises.
+        """
+        planned = self._confirmed(plan_id, word)
+        del self._planned[plan_id]
+        # Once begun it is finished and logged, also when whoever asked has gone.
+        task = asyncio.create_task(self._carry_out(planned))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    def _confirmed(self, plan_id: str, word: str | None) -> _Planned:
+        self._forget_old()
+        planned = self._planned.get(plan_id)
+        if planned is None:
+            raise Refused("This plan is unknown, done already, or older than 5 minutes.", "Plan it again.")
+        plan = planned.plan
+        self.guard.check(plan.action)
+        if planned.draft.refused or not _work(plan):
+            raise Refused(f"{_sentence(plan.refused or 'There is nothing to do')}", plan.hint)
+        if plan.level == "typed" and (word or "").strip() != plan.word:
+            raise Refused(f"Not confirmed: {plan.title}.", f"Type {plan.word} to confirm.")
+        return planned
+
+    def _forget_old(self) -> None:
+        oldest = self._context.clock() - LIFETIME
+        self._planned = {
+            plan_id: each for plan_id, each in self._planned.items() if each.plan.created >= oldest
+        }
+
+    async def _carry_out(self, planned: _Planned) -> Outcome:
+        await self._log(self._entry(planned, "intent"))
+        try:
+            outcome = await planned.draft.run()
+        except LazyCeleryError as error:
+            await self._log_failure(planned, error.title)
+            raise
+        except BaseException as error:
+            await self._log_failure(planned, f"broke off: {type(error).__name__}")
+            raise
+        entry = self._entry(
+            planned, "done" if not outcome.failed else "partly done" if outcome.done else "failed"
+        )
+        entry.ok, entry.proof, entry.backup = not outcome.failed, outcome.proof, outcome.backup
+        entry.plan |= {"done": outcome.done, "failed": outcome.failed, **_new_ids(outcome)}
+        try:
+            await self._log(entry)
+        except Refused as error:
+            outcome.proof += f" ({error.title} The line before the action is there.)"
+        return outcome
+
+    async def _log_failure(self, planned: _Planned, why: str) -> None:
+        entry = self._entry(planned, "failed")
+        entry.ok, entry.proof = False, why
+        entry.plan["done"] = 0
+        with contextlib.suppress(Refused):  # What went wrong first is what the person must be told.
+            await self._log(entry)
+
+    async def _log(self, entry: AuditEntry) -> None:
+        await asyncio.to_thread(self.audit.append, entry)
+
+    def _entry(self, planned: _Planned, outcome: str) -> AuditEntry:
+        context, plan = self._context, planned.plan
+        user, host, origin = whoami()
+        order = plan.order
+        facts = {"id": plan.id, "count": plan.count, "level": plan.level, **planned.draft.details}
+        if order is not None and order.filter is not None:
+            facts["filter"] = context.redactor.text(order.filter)
+        return AuditEntry(
+            time=context.clock(),
+            user=user,
+            host=host,
+            profile=context.profile.name,
+            broker=context.broker,
+            action=plan.action,
+            title=plan.title,
+            targets=[item.target for item in _work(plan)],
+            plan=facts,
+            backup=plan.backup,
+            outcome=outcome,
+            origin=origin,
+        )
+
+
+def _work(plan: Plan) -> list[PlanItem]:
+    return [item for item in plan.items if item.refused is None]
+
+
+def _new_ids(outcome: Outcome) -> dict[str, dict[str, str]]:
+    ids = {item.target: item.new_id for item in outcome.items if item.new_id}
+    return {"new_ids": ids} if ids else {}
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith(".") else text + "."

@@ -1,0 +1,162 @@
+"""Terminate: a signal to the process that runs a task."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from lazycelery.actions.arrival import until
+from lazycelery.actions.context import Context
+from lazycelery.actions.plan import Draft
+from lazycelery.actions.recovery import Evidence, gather
+from lazycelery.actions.replies import account, agreed, said, shown
+from lazycelery.actions.revoke import ended, ended_meanwhile, whereabouts
+from lazycelery.actions.targets import task_ids
+from lazycelery.actions.wording import call, count, listed, short
+from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
+from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.sources.protocols import Replies
+
+SIGNALS = {
+    "TERM": "ends the process; the task becomes REVOKED",
+    "INT": "interrupts the process; the task becomes REVOKED",
+    "QUIT": "ends the process; the task becomes REVOKED",
+    "KILL": "ends the process at once, nothing is cleaned up; the task becomes REVOKED",
+    "USR1": "raises SoftTimeLimitExceeded in the task, which may catch it",
+}
+RACE = "The signal goes to the process: if it has gone on to another task meanwhile, that one dies."
+POOLS = {
+    "threads": "it runs in a thread, and a thread cannot be ended from outside",
+    "solo": "it runs in the worker's only process, which hears nothing until the task ends",
+    "eventlet": "it runs in a green thread: signals end processes only",
+    "gevent": "it runs in a green thread: signals end processes only",
+}
+
+
+async def draft(context: Context, order: Order) -> Draft:
+    """Find the worker of each running task, and refuse where no signal can reach it."""
+    signal = _signal(order.params.get("signal"))
+    ids, warnings = task_ids(context, order)
+    every, unasked = await gather(context, ids)
+    if not any(evidence.known for evidence in every):
+        raise NothingFound(f"No source knows {listed(map(short, ids))}.", "Give the whole id.")
+    items = [_item(context, evidence) for evidence in every]
+    work = {
+        item.target: _worker(evidence)
+        for item, evidence in zip(items, every, strict=True)
+        if item.refused is None
+    }
+    where = f" on {listed(sorted(set(work.values())))}" if work else ""
+    return Draft(
+        title=f"Terminate {count(len(work) or len(ids), 'task')}{where} with {signal}",
+        run=partial(_run, context, work, signal),
+        count=len(work),
+        items=items,
+        typed=True,
+        name=short(next(iter(work))) if len(work) == 1 else "",
+        warnings=[*warnings, *unasked, f"{signal} {SIGNALS[signal]}.", RACE],
+        details={"signal": signal},
+    )
+
+
+def _signal(given: Any) -> str:
+    name = str(given or "TERM").upper().removeprefix("SIG")
+    if name not in SIGNALS:
+        raise UsageError(f"Unknown signal {given!r}.", f"One of {', '.join(SIGNALS)}.")
+    return name
+
+
+def _worker(evidence: Evidence) -> str:
+    if evidence.report is not None:
+        return evidence.report.worker
+    return (evidence.task.worker if evidence.task else None) or ""
+
+
+def _item(context: Context, evidence: Evidence) -> PlanItem:
+    task, where, worker = evidence.task, whereabouts(evidence), _worker(evidence)
+    text = call(evidence.name, task.args if task else None, task.kwargs if task else None, context.redactor)
+    item = PlanItem(target=evidence.id, text=f"{text}: {where}" + (f" on {worker}" if worker else ""))
+    if ended(where):
+        item.refused = f"it has ended already ({where})"
+    elif where != "running":
+        item.refused = f"it does not run ({where}): revoke it instead"
+    elif not worker:
+        item.refused = "no source tells which worker runs it"
+    else:
+        item.refused = _unreachable(context, worker)
+    return item
+
+
+def _unreachable(context: Context, worker: str) -> str | None:
+    pools = {each.name: each.pool for each in context.store.workers(context.clock())}
+    pool = pools.get(worker)
+    if pool is None or pool == "prefork":
+        return None
+    return f"{worker} has a {pool} pool: {POOLS.get(pool, 'only prefork workers can end a task')}"
+
+
+async def _run(context: Context, work: Mapping[str, str], signal: str) -> Outcome:
+    late = await ended_meanwhile(context, list(work))
+    items = [
+        OutcomeItem(target=each, ok=False, text=f"left alone: it ended by itself ({label})")
+        for each, label in late.items()
+    ]
+    by_worker: dict[str, list[str]] = defaultdict(list)
+    for each, worker in work.items():
+        if each not in late:
+            by_worker[worker].append(each)
+    for worker, ids in sorted(by_worker.items()):
+        items += await _at(context, worker, ids, signal)
+    await until(lambda: all(_end(context, item.target) for item in items if item.ok), context.patience)
+    for item in items:
+        if item.ok:
+            item.text += _aftermath(context, item.target)
+    done = sum(item.ok for item in items)
+    return Outcome(
+        action="terminate", done=done, failed=len(items) - done, proof=_proof(items, done), items=items
+    )
+
+
+async def _at(context: Context, worker: str, ids: Sequence[str], signal: str) -> list[OutcomeItem]:
+    try:
+        replies = await context.remote.revoke(
+            ids, terminate=True, signal=signal, destination=[worker], timeout=context.profile.timeout
+        )
+    except LazyCeleryError as error:
+        return [
+            OutcomeItem(target=each, ok=False, text=f"not sent to {worker}: {error.title}") for each in ids
+        ]
+    return [_answered(context, each, worker, replies, signal) for each in ids]
+
+
+def _answered(context: Context, id: str, worker: str, replies: Replies, signal: str) -> OutcomeItem:
+    value = replies.by_worker().get(worker)
+    whole = str(value.get("ok", "")) if isinstance(value, dict) else ""
+    ok = value is not None and agreed(value) and id in whole
+    if ok:
+        text = f"{worker} sent {signal}"
+    elif value is not None and agreed(value):
+        text = f"{worker} does not run it (it answered {said(context, value)!r})"
+    else:
+        text = account(context, replies, "agreed", [worker])
+    return OutcomeItem(target=id, ok=ok, text=text, replies=shown(context, replies))
+
+
+def _end(context: Context, id: str) -> str:
+    task = context.task(id)
+    return task.state if task is not None and ended(task.state) else ""
+
+
+def _aftermath(context: Context, id: str) -> str:
+    state = _end(context, id)
+    return f"; it is {state} now" if state else f"; no end seen within {context.patience:g} s"
+
+
+def _proof(items: Sequence[OutcomeItem], done: int) -> str:
+    if len(items) == 1:
+        return f"{'terminated' if done else 'not terminated'} {short(items[0].target)}: {items[0].text}"
+    failed = [item for item in items if not item.ok]
+    proof = f"terminated {done:,} of {count(len(items), 'task')}"
+    return proof + (f"; {len(failed):,} not: {failed[0].text}" if failed else "")

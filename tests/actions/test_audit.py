@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lazycelery.actions import audit as audit_module
+from lazycelery.actions.audit import AuditLog, whoami
+from lazycelery.errors import Refused, UsageError
+from lazycelery.model.action import AuditEntry, Order
+from lazycelery.model.profile import Profile
+from tests.actions.fakes import Room
+
+
+def entry(title: str, **fields: object) -> AuditEntry:
+    given = {
+        "time": 1.0,
+        "user": "ada",
+        "host": "h",
+        "profile": "p",
+        "broker": "redis://b",
+        "action": "retry",
+        "targets": [],
+    }
+    return AuditEntry(**{**given, "title": title, **fields})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> AuditLog:
+    return AuditLog(Profile(audit_file=str(tmp_path / "state" / "deep" / "audit.ndjson")))
+
+
+def test_the_log_is_private_and_so_are_its_new_directories(log: AuditLog) -> None:
+    log.append(entry("one"))
+    assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(log.path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(log.path.parent.parent.stat().st_mode) == 0o700
+
+
+def test_entries_come_newest_first_across_pages(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_module, "BLOCK", 37)
+    for number in range(50):
+        log.append(entry(f"n{number}"))
+    assert [each.title for each in log.read(3)] == ["n49", "n48", "n47"]
+    assert [each.title for each in log.read(100)] == [f"n{number}" for number in reversed(range(50))]
+
+
+def test_only_the_end_of_a_long_log_is_read(log: AuditLog) -> None:
+    log.path.parent.mkdir(parents=True)
+    log.path.write_bytes(b"x" * 1_000_000 + b"\n")
+    log.append(entry("last"))
+    entries = log.entries()
+    assert next(entries).title == "last"
+
+
+def test_words_and_fields_filter(log: AuditLog) -> None:
+    log.append(entry("Retry 1 task", targets=["9f3c"]))
+    log.append(entry("Purge default", action="purge", user="bob"))
+    assert [each.title for each in log.read(filter="action:purge bob")] == ["Purge default"]
+    assert [each.title for each in log.read(filter="target:9F3")] == ["Retry 1 task"]
+    assert log.read(filter="user:eve") == []
+    with pytest.raises(UsageError, match="colour"):
+        log.read(filter="colour:red")
+
+
+def test_a_torn_last_line_does_not_swallow_the_next_entry(log: AuditLog) -> None:
+    log.append(entry("one"))
+    with log.path.open("ab") as file:
+        file.write(b'{"time": 3, "us')
+    log.append(entry("two"))
+    titles = [each.title for each in log.read()]
+    assert titles[0] == "two"
+    assert titles[2] == "one"
+    assert "cannot be read" in titles[1]
+
+
+def test_a_missing_log_is_empty(log: AuditLog) -> None:
+    assert log.read() == []
+
+
+def test_writers_of_two_processes_do_not_mix_lines(log: AuditLog) -> None:
+    program = (
+        "import sys; from tests.actions.test_audit import *;"
+        "log = AuditLog(Profile(audit_file=sys.argv[1]));"
+        "[log.append(entry(sys.argv[2] * 3000)) for _ in range(40)]"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", program, str(log.path), name]) for name in "ab"]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert sorted(each.title[0] for each in log.read(1000)) == ["a"] * 40 + ["b"] * 40
+
+
+async def test_an_unwritable_log_refuses_the_action(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.queues.add("default", "a")
+    plan = await room.actions.plan(Order(action="purge", targets=["default"]))
+    room.audit.path.mkdir()
+    with pytest.raises(Refused, match="audit log") as refused:
+        await room.actions.act(plan.id, "default")
+    assert "unlogged" in refused.value.hint
+    assert room.queues.ids("default") == ["a"]
+    assert not (tmp_path / "backups").exists()
+
+
+async def test_a_full_disk_refuses_the_action(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    room.queues.add("default", "a")
+    plan = await room.actions.plan(Order(action="purge", targets=["default"]))
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Refused, match="No space left"):
+        await room.actions.act(plan.id, "default")
+    assert room.queues.ids("default") == ["a"]
+
+
+async def test_a_line_is_there_before_the_action_and_one_after(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    async def purge(queue: str, save: object) -> object:
+        seen.extend(each.outcome for each in room.audit.read())
+        raise Refused("The broker said no.")
+
+    room.queues.add("default", "a")
+    monkeypatch.setattr(room.queues, "purge", purge)
+    plan = await room.actions.plan(Order(action="purge", targets=["default"]))
+    with pytest.raises(Refused, match="said no"):
+        await room.actions.act(plan.id, "default")
+    assert seen == ["intent"]
+    after, before = room.audit.read()
+    assert (before.outcome, after.outcome, after.ok) == ("intent", "failed", False)
+    assert after.proof == "The broker said no."
+    assert before.plan["id"] == after.plan["id"] == plan.id
+
+
+async def test_no_credential_and_no_secret_argument_reaches_the_log(room: Room) -> None:
+    room.store.add(
+        id="a1b2c3d4",
+        name="shop.charge",
+        state="failure",
+        queue="default",
+        args=["tok"],
+        kwargs={"password": "hunter3"},
+        sources={"args": "control", "kwargs": "control"},
+    )
+    plan = await room.actions.plan(Order(action="retry", targets=["a1b2c3d4"]))
+    await room.actions.act(plan.id)
+    text = room.audit.path.read_text()
+    assert "hunter" not in text
+    assert "redis://ada:***@db1:6379/0" in text
+    assert "hunter3" not in repr(plan)
+
+
+def test_the_ssh_client_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSH_CLIENT", raising=False)
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.7 52000 10.0.0.1 22")
+    assert whoami()[2] == "10.0.0.7"
+    monkeypatch.delenv("SSH_CONNECTION")
+    assert whoami()[2] is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="users have no numbers")
+def test_the_user_is_not_what_the_environment_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    assert whoami()[0] == pwd.getpwuid(os.getuid()).pw_name
