@@ -1,0 +1,159 @@
+"""Plan, show, ask, act, prove: the way every changing command goes."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from lazycelery.cli.output import Output
+from lazycelery.cli.session import Session
+from lazycelery.cli.table import Cell, Column
+from lazycelery.cli.words import plural
+from lazycelery.errors import Refused
+from lazycelery.model.text import clean
+
+if TYPE_CHECKING:
+    from lazycelery.model.action import Order, Outcome, Plan
+
+
+SAMPLE = 20
+"""Targets that are shown one by one before a question."""
+PARTLY = 5
+REFUSED = 4
+_GRADES = {"exact": "good", "arguments": "warn", "unsafe": "bad"}
+
+
+async def carry_out(session: Session, order: Order, *, dry_run: bool, yes: bool) -> int:
+    """Carry out an order once it is confirmed; returns the exit code.
+
+    Raises `Refused` when it may not be done, or when nobody confirmed it.
+    """
+    plan = await session.engine.plan(order)
+    if dry_run:
+        return _show_plan(session.output, plan)
+    if plan.refused:
+        raise Refused(plan.refused, _hint(session, plan))
+    preview(plan)
+    word = confirm(plan, yes)
+    outcome = await session.engine.act(plan.id, word)
+    _show_outcome(session.output, outcome)
+    return _exit_code(plan, outcome)
+
+
+def _hint(session: Session, plan: Plan) -> str:
+    """The engine's hint; on the command line there is no key to press."""
+    if plan.action not in session.overview.allowed:
+        origin = session.settings.origins.get("allow", "default")
+        closed = "--read-only keeps everything closed." if origin == "--read-only" else ""
+        return closed or f"Add --allow {plan.action}, or put it into allow of the profile."
+    return plan.hint
+
+
+def _show_plan(output: Output, plan: Plan) -> int:
+    if output.as_json:
+        output.json(plan)
+    else:
+        for line in plan_lines(plan, output.width, output.color):
+            sys.stdout.write(line + "\n")
+        if not plan.refused:
+            output.line("Dry run: nothing was done.")
+    if plan.refused:
+        output.note(f"Refused: {plan.refused} {plan.hint}".rstrip())
+    return REFUSED if plan.refused else 0
+
+
+def preview(plan: Plan) -> None:
+    """The plan, on stderr: stdout is kept for the outcome."""
+    for line in plan_lines(plan, None, color=False):
+        sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def plan_lines(plan: Plan, width: int | None, color: bool) -> list[str]:
+    """Title, warnings, and a sample of the targets with their grades."""
+    from lazycelery.cli.table import render
+
+    lines = [clean(plan.title), *(f"Warning: {clean(warning)}" for warning in plan.warnings)]
+    if plan.backup:
+        lines.append(f"Backup: {clean(plan.backup)}")
+    if plan.items:
+        columns = [
+            Column("TARGET"),
+            Column("GRADE"),
+            Column("WHAT", flexible=True, least=20),
+            Column("NOT DONE"),
+        ]
+        rows = [_item(item.target, item.grade, item.text, item.refused) for item in plan.items[:SAMPLE]]
+        lines += render(columns, rows, width, color)
+    if plan.count > SAMPLE:
+        lines.append(f"… {plan.count - SAMPLE:,} more")
+    return lines
+
+
+def _item(target: str, grade: str | None, text: str, refused: str | None) -> tuple[object, ...]:
+    return target, Cell(grade, _GRADES.get(grade, "")) if grade else None, text, refused or ""
+
+
+def confirm(plan: Plan, yes: bool) -> str | None:
+    """The word to act with. Asks on the terminal; raises `Refused` when nobody says yes."""
+    if yes or plan.level == "none":
+        return plan.word
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Refused(
+            "Not confirmed: there is no terminal to ask on.", "--yes confirms, --dry-run only looks."
+        )
+    if plan.level == "typed" and plan.word:
+        answer = _ask(f"{plan.question} Type {plan.word} to go on: ")
+        if answer != plan.word:
+            raise Refused("Not confirmed; nothing was done.")
+        return answer
+    if _ask(f"{plan.question} [y/N] ").lower() not in ("y", "yes"):
+        raise Refused("Not confirmed; nothing was done.")
+    return None
+
+
+def _ask(question: str) -> str:
+    sys.stderr.write(clean(question))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
+def _show_outcome(output: Output, outcome: Outcome) -> None:
+    if output.as_json:
+        output.json(outcome)
+        return
+    output.line(outcome.proof)
+    columns = [
+        Column("TARGET"),
+        Column("DONE"),
+        Column("WHAT", flexible=True, least=20),
+        Column("NEW ID"),
+        Column("REPLIES"),
+    ]
+    rows = [
+        (
+            item.target,
+            Cell("yes", "good") if item.ok else Cell("no", "bad"),
+            item.text,
+            item.new_id or "",
+            _replies(item.replies),
+        )
+        for item in outcome.items[:SAMPLE]
+    ]
+    if rows:
+        output.table(columns, rows)
+    if len(outcome.items) > SAMPLE:
+        output.line(f"… {plural(len(outcome.items) - SAMPLE, 'other')}; --json lists all.")
+    if outcome.undo:
+        output.line(f"Undo: {outcome.undo}")
+
+
+def _replies(replies: dict[str, object]) -> str:
+    from lazycelery.cli.words import short
+
+    return "; ".join(f"{worker}: {short(value)}" for worker, value in replies.items())
+
+
+def _exit_code(plan: Plan, outcome: Outcome) -> int:
+    left_out = any(item.refused for item in plan.items)
+    return PARTLY if outcome.failed or left_out else 0

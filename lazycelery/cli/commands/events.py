@@ -1,0 +1,116 @@
+"""`lazycelery events [FILTER…]`: a live tail."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from lazycelery.cli import unseen
+from lazycelery.cli.options import common, said
+from lazycelery.cli.output import Output, to_json
+from lazycelery.cli.session import Session, one_shot
+from lazycelery.cli.words import clock, plural
+from lazycelery.model.text import clean
+
+if TYPE_CHECKING:
+    from lazycelery.model.cluster import LogLine
+
+
+PAGE = 1_000
+PAUSE = 0.05
+"""Seconds between two looks, so that a flood is read in pages and not line by line."""
+HEARTBEAT = "worker-heartbeat"
+
+
+@click.command()
+@common
+@click.argument("filter", nargs=-1)
+@click.option("--limit", type=click.IntRange(1), help="End after so many events.")
+@click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="End after this time.",
+)
+@click.option("--heartbeats", is_flag=True, help="Show the workers' heartbeats too (JSON always does).")
+@click.option("--enable-events", is_flag=True, help="Switch task events on meanwhile (--allow events).")
+@click.pass_context
+def events(
+    ctx: click.Context,
+    filter: tuple[str, ...],
+    limit: int | None,
+    seconds: float | None,
+    heartbeats: bool,
+    enable_events: bool,
+) -> int:
+    """Follow events as they happen, until Ctrl-C. With --json one object a line.
+
+    The FILTER is that of `tasks`, on the task an event speaks of.
+    """
+    said(ctx).take("enable_events", enable_events)
+
+    async def body(session: Session) -> int:
+        output = session.output
+        output.notes(unseen.sources(session.overview))
+        tail = _Tail(output, limit, heartbeats or output.as_json, session.settings.ui.utc)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(_follow(session, tail, " ".join(filter)), seconds)
+        return 0 if tail.shown else 1
+
+    try:
+        return one_shot(ctx, body)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 0
+
+
+class _Tail:
+    """Prints events, counts them, and knows when it is enough."""
+
+    def __init__(self, output: Output, limit: int | None, heartbeats: bool, utc: bool) -> None:
+        self.output = output
+        self.limit = limit
+        self.heartbeats = heartbeats
+        self.utc = utc
+        self.shown = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is reached."""
+        return self.limit is not None and self.shown >= self.limit
+
+    def show(self, line: LogLine) -> None:
+        """Print one event and flush."""
+        if self.full or (line.type == HEARTBEAT and not self.heartbeats):
+            return
+        sys.stdout.write((to_json(line) if self.output.as_json else self._text(line)) + "\n")
+        sys.stdout.flush()
+        self.shown += 1
+
+    def _text(self, line: LogLine) -> str:
+        subject = f"{line.name or ''}[{line.id[:8]}]" if line.id else ""
+        parts = (clock(line.at, self.utc), f"{line.type:<15}", line.worker, subject, line.text)
+        return clean("  ".join(part for part in parts if part)).rstrip()
+
+
+async def _follow(session: Session, tail: _Tail, filter: str) -> None:
+    """Everything since this engine began, then whatever comes."""
+    engine, after, seen = session.engine, 0, -1
+    while not tail.full:
+        page = await engine.log(after, PAGE, filter, full=tail.output.as_json)
+        if page.missed:
+            tail.output.note(f"{plural(page.missed, 'event')} came faster than they could be printed.")
+        for line in page.lines:
+            tail.show(line)
+        if page.last > after:
+            after = page.last
+            await asyncio.sleep(0)
+            continue
+        started = time.monotonic()
+        seen = (await engine.tick(seen)).stamp
+        await asyncio.sleep(max(0.0, PAUSE - (time.monotonic() - started)))

@@ -1,0 +1,124 @@
+"""`lazycelery retry|revoke|terminate`: on ids, or on all tasks that match a filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from lazycelery.cli.acting import carry_out
+from lazycelery.cli.options import common
+from lazycelery.cli.session import Session, one_shot
+from lazycelery.errors import UsageError
+
+if TYPE_CHECKING:
+    from lazycelery.model.action import ActionName
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+LIMIT = 1000
+
+
+def _on_tasks(command: _F) -> _F:
+    """Decorator: the arguments and options that the three share."""
+    for option in (
+        click.option(
+            "--observe",
+            type=click.FloatRange(0, 3600),
+            default=0.0,
+            metavar="SECONDS",
+            help="Watch events first.",
+        ),
+        click.option(
+            "--limit", type=click.IntRange(1, 10_000), default=LIMIT, show_default=True, help="Tasks at most."
+        ),
+        click.option("--yes", "-y", is_flag=True, help="Do not ask."),
+        click.option("--dry-run", is_flag=True, help="Show the plan and do nothing."),
+        click.option("--filter", "filter_", metavar="FILTER", help="All tasks that match, newest first."),
+        click.argument("targets", nargs=-1, metavar="(ID… | FILTER…)"),
+        common,
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_on_tasks
+@click.option("--queue", help="Send to this queue instead of the task's own.")
+@click.option("--keep-canvas", is_flag=True, help="Keep the task's place in its chain, group or chord.")
+@click.pass_context
+def retry(ctx: click.Context, /, queue: str | None, keep_canvas: bool, **common_options: Any) -> int:
+    """Send tasks again, as new tasks.
+
+    The plan shows how true the copy is: exact (the message itself), arguments (from a worker or the
+    result backend), or unsafe (only a cut text is known: refused).
+
+    \b
+    lazycelery retry 9f3c21ab --allow retry
+    lazycelery retry state:failure name:shop.charge since:1h --allow retry --dry-run
+    """
+    params: dict[str, Any] = {"queue": queue} if queue else {}
+    return _run(ctx, "retry", params | ({"keep_canvas": True} if keep_canvas else {}), **common_options)
+
+
+@click.command()
+@_on_tasks
+@click.pass_context
+def revoke(ctx: click.Context, /, **common_options: Any) -> int:
+    """Tell the workers to discard tasks that have not begun.
+
+    \b
+    lazycelery revoke 9f3c21ab --allow revoke
+    lazycelery revoke state:waiting queue:low --allow revoke
+    """
+    return _run(ctx, "revoke", {}, **common_options)
+
+
+@click.command()
+@_on_tasks
+@click.option(
+    "--signal", default="SIGTERM", show_default=True, help="Signal for the process that runs the task."
+)
+@click.pass_context
+def terminate(ctx: click.Context, /, signal: str, **common_options: Any) -> int:
+    """End running tasks: the processes that run them get a signal (prefork pools only).
+
+    \b
+    lazycelery terminate 9f3c21ab --allow terminate --signal SIGKILL
+    """
+    name = signal.upper() if signal.upper().startswith("SIG") else f"SIG{signal.upper()}"
+    return _run(ctx, "terminate", {"signal": name}, **common_options)
+
+
+def _run(
+    ctx: click.Context,
+    action: ActionName,
+    params: dict[str, Any],
+    targets: tuple[str, ...],
+    filter_: str | None,
+    dry_run: bool,
+    yes: bool,
+    limit: int,
+    observe: float,
+) -> int:
+    from lazycelery.model.action import Order
+
+    ids, matching = _meant(targets, filter_)
+    order = Order(action=action, targets=ids, filter=matching, limit=limit, params=params)
+
+    async def body(session: Session) -> int:
+        return await carry_out(session, order, dry_run=dry_run, yes=yes)
+
+    return one_shot(ctx, body, observe)
+
+
+def _meant(targets: tuple[str, ...], filter: str | None) -> tuple[list[str], str | None]:
+    """Ids or one filter: an argument with a colon makes a filter of all of them."""
+    matching = filter
+    if filter and targets:
+        raise UsageError("Both ids and --filter are given.", "Give one of them.")
+    if any(":" in target for target in targets):
+        matching, targets = " ".join(targets), ()
+    if not matching and not targets:
+        raise UsageError("Which tasks?", "Give ids, or a filter like state:failure.")
+    return list(targets), matching or None

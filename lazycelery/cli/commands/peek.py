@@ -1,0 +1,84 @@
+"""`lazycelery peek QUEUE`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lazycelery.cli.options import common
+from lazycelery.cli.session import Session, one_shot
+from lazycelery.cli.table import Column
+from lazycelery.cli.words import duration, short, size
+
+if TYPE_CHECKING:
+    from lazycelery.model.message import Message, PeekPage
+
+
+_COLUMNS = [
+    Column("#", right=True),
+    Column("ID"),
+    Column("TASK", flexible=True, least=16),
+    Column("PRIO", right=True),
+    Column("AGE", right=True),
+    Column("TRIES", right=True),
+    Column("SIZE", right=True),
+    Column("ETA", flexible=True, least=10),
+    Column("ARGS", flexible=True, least=16),
+]
+
+
+@click.command()
+@common
+@click.argument("queue")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Messages at most."
+)
+@click.option("--offset", type=click.IntRange(0), default=0, help="Skip so many that run before.")
+@click.pass_context
+def peek(ctx: click.Context, queue: str, limit: int, offset: int) -> int:
+    """Waiting messages of a queue, next to run first, without consuming them. Ends with 1 when empty."""
+
+    async def body(session: Session) -> int:
+        page = await session.engine.peek(queue, offset, limit)
+        if session.output.as_json:
+            session.output.json(page.messages)
+        elif page.messages:
+            session.output.table(_COLUMNS, [_row(message) for message in page.messages])
+        session.output.notes(await _remarks(session, page, offset))
+        return 0 if page.messages else 1
+
+    return one_shot(ctx, body)
+
+
+async def _remarks(session: Session, page: PeekPage, offset: int) -> list[str]:
+    told = [page.note] if page.note else []
+    shown = len(page.messages)
+    if not page.total:
+        known = [queue.name for queue in await session.engine.queues()]
+        told.append(f"{page.queue} is empty. Known queues: {', '.join(known) or 'none'}.")
+    elif not shown:
+        told.append(f"Nothing from position {offset:,} on: {page.queue} holds {page.total:,}.")
+    elif shown < page.total:
+        told.append(f"Showing {offset:,} to {offset + shown - 1:,} of {page.total:,}; --offset shows others.")
+    return told
+
+
+def _row(message: Message) -> tuple[object, ...]:
+    whole = message.id or ""
+    return (
+        message.position,
+        (whole[:8] if len(whole) == 36 else whole) or None,
+        message.task,
+        message.priority,
+        duration(message.age),
+        message.retries,
+        size(message.size),
+        message.eta,
+        message.problem or _call(message),
+    )
+
+
+def _call(message: Message) -> str:
+    parts = [short(part) for part in (message.args, message.kwargs) if part not in (None, {}, [], "{}")]
+    return " ".join(parts)

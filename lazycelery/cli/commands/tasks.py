@@ -1,0 +1,152 @@
+"""`lazycelery tasks [FILTER…]`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, cast, get_args
+
+import click
+
+from lazycelery.cli import unseen
+from lazycelery.cli.options import common, said
+from lazycelery.cli.session import Session, one_shot
+from lazycelery.cli.table import Cell, Column
+from lazycelery.cli.words import ago, duration, plural
+from lazycelery.errors import NothingFound
+
+if TYPE_CHECKING:
+    from lazycelery.model.task import Task, TaskPage, TaskQuery, TaskRow
+
+Sort = Literal["newest", "runtime", "wait", "name", "state", "worker", "queue", "retries"]
+PAGE = 1_000
+"""Rows that are asked for at once."""
+
+STATE_STYLES = {
+    **dict.fromkeys(("failure", "lost", "rejected"), "bad"),
+    **dict.fromkeys(("retry", "revoked"), "warn"),
+    "success": "good",
+    "started": "run",
+}
+_COLUMNS = [
+    Column("ID"),
+    Column("STATE"),
+    Column("TASK", flexible=True, least=16),
+    Column("AGE", right=True),
+    Column("RUNTIME", right=True),
+    Column("WAIT", right=True),
+    Column("TRIES", right=True),
+    Column("QUEUE", flexible=True),
+    Column("WORKER", flexible=True),
+    Column("ARGS", flexible=True, least=12),
+    Column("ERROR OR RESULT", flexible=True, least=12),
+]
+
+
+@click.command()
+@common
+@click.argument("filter", nargs=-1)
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Tasks at most.")
+@click.option("--sort", type=click.Choice(get_args(Sort)), default="newest", show_default=True)
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option(
+    "--observe",
+    type=click.FloatRange(0, 3600),
+    default=0.0,
+    metavar="SECONDS",
+    help="Watch events for so long before answering.",
+)
+@click.option("--enable-events", is_flag=True, help="Switch task events on meanwhile (--allow events).")
+@click.pass_context
+def tasks(
+    ctx: click.Context,
+    filter: tuple[str, ...],
+    limit: int,
+    sort: str,
+    reverse: bool,
+    observe: float,
+    enable_events: bool,
+) -> int:
+    """Tasks that match a FILTER, newest first. Ends with 1 when none does.
+
+    Words are free text; field:value narrows down. Fields: state name worker queue id root group error
+    args kwargs result retries runtime wait age since until source. A leading - negates.
+    Put -- before a filter that begins with -.
+
+    \b
+    lazycelery tasks state:failure,retry since:1h
+    lazycelery tasks name:shop.* 'runtime:>5s' -- -queue:low
+    """
+    said(ctx).take("enable_events", enable_events)
+
+    async def body(session: Session) -> int:
+        from lazycelery.model.task import TaskQuery
+
+        query = TaskQuery(filter=" ".join(filter), sort=cast(Sort, sort), reverse=reverse)
+        return await _tasks(session, query, limit, observe)
+
+    return one_shot(ctx, body, observe)
+
+
+async def _tasks(session: Session, query: TaskQuery, limit: int, observe: float) -> int:
+    rows, page = await _rows(session, query, limit)
+    output = session.output
+    if output.as_json:
+        output.json(await _full(session, rows))
+    elif rows:
+        output.table(_COLUMNS, [_line(row, session.overview.now) for row in rows])
+    output.notes(_remarks(session, query, rows, page, observe))
+    return 0 if rows else 1
+
+
+async def _rows(session: Session, query: TaskQuery, limit: int) -> tuple[list[TaskRow], TaskPage]:
+    """Page by page until the limit; a page never holds more than `PAGE` rows."""
+    rows: list[TaskRow] = []
+    while True:
+        query.offset, query.limit = len(rows), min(PAGE, limit - len(rows))
+        page = await session.engine.tasks(query)
+        rows += page.rows
+        if not page.rows or len(rows) >= min(limit, page.matched):
+            return rows, page
+
+
+async def _full(session: Session, rows: list[TaskRow]) -> list[Task]:
+    """The whole tasks; one that left the store meanwhile is left out."""
+    found = []
+    for row in rows:
+        try:
+            found.append(await session.engine.task(row.id, fetch=False))
+        except NothingFound:
+            continue
+    return found
+
+
+def _remarks(
+    session: Session, query: TaskQuery, rows: list[TaskRow], page: TaskPage, observe: float
+) -> list[str]:
+    told = unseen.sources(session.overview)
+    if not rows:
+        told.append(
+            f"No task matches {query.filter!r}; {plural(page.known, 'task')} known."
+            if query.filter
+            else "No task is known: nothing waits, nothing runs, and no result was found."
+        )
+    if page.matched > len(rows):
+        told.append(f"Showing {len(rows):,} of {page.matched:,}. --limit {page.matched} shows all.")
+    if page.evicted:
+        told.append(f"{plural(page.evicted, 'older task')} no longer remembered (max_tasks).")
+    return [*told, unseen.past(session.overview, observe)]
+
+
+def _line(row: TaskRow, now: float) -> tuple[object, ...]:
+    return (
+        row.id[:8] if len(row.id) == 36 else row.id,
+        Cell(row.state, STATE_STYLES.get(row.state, "")),
+        row.name,
+        ago(row.since, now),
+        duration(row.runtime),
+        duration(row.wait),
+        row.retries,
+        row.queue,
+        row.worker,
+        row.args,
+        row.error,
+    )

@@ -1,0 +1,89 @@
+"""The options that every command takes, before or after its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from lazycelery.config import Options
+
+_KEY = "lazycelery.said"
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Said:
+    """What the common options said, all places together; the later place wins, `--allow` adds up."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def take(self, name: str, value: Any) -> None:
+        """Remember one option. Nothing said (`None`, `False`, an empty tuple) changes nothing."""
+        if value is None or value is False or value == ():
+            return
+        self.values[name] = [*self.values.get(name, []), *value] if isinstance(value, list) else value
+
+    def __getattr__(self, name: str) -> Any:
+        return self.values.get(name)
+
+    def config_options(self, **more: Any) -> Options:
+        """The same for `lazycelery.config.load`."""
+        from lazycelery.config import Options
+
+        names = ("broker", "backend", "profile", "config", "allow", "read_only", "timeout", "enable_events")
+        return Options(**{name: self.values[name] for name in names if name in self.values}, **more)
+
+
+def said(context: click.Context) -> Said:
+    """What was said so far; `context.meta` is shared between a group and its commands."""
+    found = context.meta.setdefault(_KEY, Said())
+    assert isinstance(found, Said)
+    return found
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    said(context).take(str(parameter.name), value)
+
+
+def _names(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> None:
+    names = [name.strip() for part in value for name in part.split(",") if name.strip()]
+    said(context).take(str(parameter.name), names or None)
+
+
+def _option(*names: str, callback: Any = _remember, **settings: Any) -> Callable[[_F], _F]:
+    return click.option(*names, callback=callback, expose_value=False, **settings)
+
+
+COMMON: tuple[Callable[[Any], Any], ...] = (
+    _option("-b", "--broker", metavar="URL", help="Broker, for example redis://localhost:6379/0."),
+    _option("--backend", metavar="URL", help="Result backend; by default the workers are asked."),
+    _option("-p", "--profile", metavar="NAME", help="A profile of the configuration file."),
+    _option("--config", metavar="FILE", help="Configuration file."),
+    _option(
+        "--allow",
+        metavar="LIST",
+        multiple=True,
+        callback=_names,
+        help="Open actions: retry, revoke, terminate, purge, restore, events, reveal, operator, all.",
+    ),
+    _option("--read-only", is_flag=True, help="Nothing that changes the cluster; wins over --allow."),
+    _option("--json", is_flag=True, help="JSON on stdout, errors as JSON on stderr."),
+    _option(
+        "--timeout",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0, min_open=True),
+        help="How long to wait for connections and for workers' answers.",
+    ),
+    _option("--no-color", is_flag=True, help="No colours; so does NO_COLOR."),
+    _option("--debug", is_flag=True, help="Where an unexpected error came from."),
+)
+
+
+def common(command: _F) -> _F:
+    """Decorator: adds the common options to a command."""
+    for option in reversed(COMMON):
+        command = option(command)
+    return command

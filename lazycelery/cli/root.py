@@ -1,0 +1,100 @@
+"""`lazycelery` and the table of its commands. A command's module is loaded when it is run."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import click
+
+import lazycelery
+from lazycelery.cli.options import common
+
+
+class Entry(NamedTuple):
+    """Where a command is, and its line in the help."""
+
+    module: str
+    attribute: str
+    help: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "demo": Entry("demo", "demo", "See a living example fleet; nothing else needs to run."),
+    "status": Entry("status", "status", "The cluster at a glance."),
+    "workers": Entry("workers", "workers", "Workers: state, pool, load, queues."),
+    "queues": Entry("queues", "queues", "Queues: depth, age, rates, consumers."),
+    "tasks": Entry("tasks", "tasks", "Tasks that match a FILTER, newest first."),
+    "task": Entry("task", "task", "Everything that is known of one task."),
+    "events": Entry("events", "events", "Follow events as they happen."),
+    "peek": Entry("peek", "peek", "Waiting messages of a queue, without consuming them."),
+    "retry": Entry("mutate", "retry", "Send tasks again."),
+    "revoke": Entry("mutate", "revoke", "Tell the workers to discard tasks."),
+    "terminate": Entry("mutate", "terminate", "End running tasks with a signal."),
+    "purge": Entry("messages", "purge", "Empty a queue, after a backup."),
+    "restore": Entry("messages", "restore", "Put the messages of a backup back."),
+    "audit": Entry("audit", "audit", "What was done, by whom, and the proof."),
+    "config": Entry("config", "config", "The configuration: init, show, path, check, export."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are loaded one at a time, by the table above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module = importlib.import_module(f"lazycelery.cli.commands.{entry.module}")
+        command = getattr(module, entry.attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; an unknown one is answered with the nearest."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f"There is no command {name!r}.{_nearest(name)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in the help, without loading any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+def _nearest(name: str) -> str:
+    if "://" in name:
+        return " A broker is given with --broker URL."
+    near: Sequence[str] = difflib.get_close_matches(name, COMMANDS, 1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 nothing found, 2 wrong usage, 3 cannot connect, 4 refused, 5 done in part.",
+)
+@common
+@click.version_option(lazycelery.__version__, prog_name="lazycelery", message="%(prog)s %(version)s")
+@click.pass_context
+def root(ctx: click.Context) -> int:
+    """The terminal control room for Celery. Without a command, the screen opens.
+
+    A broker is enough: lazycelery --broker redis://localhost:6379/0
+    """
+    if ctx.invoked_subcommand is not None:
+        return 0
+    from lazycelery.cli.screen import open_screen
+
+    return open_screen(ctx)

@@ -1,0 +1,45 @@
+"""Opening the terminal UI: only on a terminal that can show it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from lazycelery.cli.options import said
+from lazycelery.errors import UsageError
+
+_INSTEAD = (
+    "For scripts and pipes there are commands: lazycelery status, tasks, events … See lazycelery --help."
+)
+
+
+def open_screen(context: click.Context) -> int:
+    """Load the settings and run the UI until it ends; returns its exit code."""
+    require_terminal()
+    from lazycelery.cli.session import require_broker
+    from lazycelery.config import load
+
+    words = said(context)
+    if words.json:
+        raise UsageError("--json needs a command: the screen is for people.", _INSTEAD)
+    settings = load(words.config_options())
+    require_broker(settings)
+    if words.no_color:
+        os.environ["NO_COLOR"] = "1"
+    from lazycelery.tui import run
+
+    return int(run(settings))
+
+
+def require_terminal() -> None:
+    """Raise `UsageError` where the screen cannot be shown."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("The screen needs a terminal; input or output is a pipe or a file.", _INSTEAD)
+    if os.environ.get("TERM", "") in ("dumb", "") and sys.platform != "win32":
+        named = f"TERM={os.environ['TERM']}" if os.environ.get("TERM") else "TERM is not set"
+        raise UsageError(
+            f"This terminal cannot place a cursor ({named}).",
+            f"export TERM=xterm-256color, if it can. {_INSTEAD}",
+        )

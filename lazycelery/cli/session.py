@@ -1,0 +1,113 @@
+"""An engine in this process for the length of one command."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from lazycelery.cli.options import Said, said
+from lazycelery.cli.output import Output
+from lazycelery.errors import UsageError
+
+if TYPE_CHECKING:
+    from lazycelery.config import Settings
+    from lazycelery.engine.api import EngineApi
+    from lazycelery.model.cluster import Overview
+    from lazycelery.model.profile import Profile
+
+
+class Session(NamedTuple):
+    """What a one-shot command works with."""
+
+    engine: EngineApi
+    overview: Overview
+    settings: Settings
+    output: Output
+
+    @property
+    def patience(self) -> float:
+        """Seconds that workers had to answer."""
+        return self.settings.profile.timeout
+
+
+async def open_engine(profile: Profile) -> EngineApi:
+    """A started engine. The one place that makes one."""
+    from lazycelery.engine.engine import Engine
+
+    engine = Engine(profile)
+    await engine.start()
+    return engine
+
+
+Body = Callable[[Session], Awaitable[int]]
+"""What a command does with its session; returns the exit code."""
+
+
+def one_shot(context: click.Context, body: Body, observe: float = 0.0, connect: bool = True) -> int:
+    """Load the settings, open an engine, wait for first truth (and `observe` seconds), run `body`.
+
+    Without `connect` nobody waits for the broker: `body` asks only what is known without it.
+    """
+    from lazycelery.config import load
+
+    words = said(context)
+    output = make_output(words)
+    settings = load(words.config_options())
+    output.notes(f"Warning: {warning}" for warning in settings.warnings)
+    require_broker(settings)
+    return asyncio.run(_run(settings, output, body, observe if connect else None))
+
+
+def make_output(words: Said) -> Output:
+    """The way out that the common options ask for."""
+    return Output(as_json=bool(words.json), no_color=bool(words.no_color))
+
+
+def require_broker(settings: Settings) -> None:
+    """Raise `UsageError` with what was tried when no broker is known."""
+    if not settings.profile.broker:
+        tried = "".join(f"\n  {line}" for line in settings.tried)
+        example = (
+            "Try: lazycelery --broker redis://localhost:6379/0   or, with nothing at hand: lazycelery demo"
+        )
+        raise UsageError("No broker is known.", f"Looked for it here:{tried}\n{example}")
+
+
+async def _run(settings: Settings, output: Output, body: Body, observe: float | None) -> int:
+    _end_politely()
+    async with _engine(settings.profile) as engine:
+        if observe is None:
+            overview = await engine.overview()
+        else:
+            overview = await engine.ready(_first_truth(settings.profile), observe)
+        return await body(Session(engine, overview, settings, output))
+
+
+def _first_truth(profile: Profile) -> float:
+    """Seconds for connecting, and then for the workers' answers."""
+    return 2 * profile.timeout + 1
+
+
+def _end_politely() -> None:
+    """SIGTERM and SIGHUP cancel, so that the engine puts back what it changed."""
+    task = asyncio.current_task()
+    if sys.platform == "win32" or task is None:
+        return
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+
+
+@asynccontextmanager
+async def _engine(profile: Profile) -> AsyncIterator[EngineApi]:
+    engine = await open_engine(profile)
+    try:
+        yield engine
+    finally:
+        await engine.close()

@@ -1,0 +1,102 @@
+"""Plain aligned columns that know the terminal's width and the width of wide characters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import click
+
+from lazycelery.model.text import CUT, clean
+
+GAP = "  "
+LONGEST = 2_000
+"""Characters of a cell that are looked at, on a terminal of any width."""
+
+STYLES: dict[str, dict[str, Any]] = {
+    "good": {"fg": "green"},
+    "run": {"fg": "cyan"},
+    "warn": {"fg": "yellow"},
+    "bad": {"fg": "red"},
+    "dim": {"dim": True},
+}
+
+
+class Cell(NamedTuple):
+    """A text that is coloured: colour only repeats what the text says."""
+
+    text: str
+    style: str
+
+
+class Column(NamedTuple):
+    """A heading; `right` for numbers; `flexible` may shrink to `least` when the room is short."""
+
+    title: str
+    right: bool = False
+    flexible: bool = False
+    least: int = 8
+
+
+def render(
+    columns: Sequence[Column], rows: Iterable[Sequence[Any]], width: int | None, color: bool
+) -> list[str]:
+    """Lines of a table, heading first. Cut cells end with `…`; `width` `None` cuts nothing."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [
+        max([cell_len(column.title), *(cell_len(row[index].text) for row in cells)])
+        for index, column in enumerate(columns)
+    ]
+    if width is not None:
+        widths = _shrunk(columns, widths, width)
+    heading = [Cell(column.title, "dim") for column in columns]
+    return [_line(row, columns, widths, color) for row in [heading, *cells]]
+
+
+def cell_len(text: str) -> int:
+    """Columns a text takes; wide characters take two."""
+    if text.isascii():
+        return len(text)
+    from rich import cells
+
+    return cells.cell_len(text)
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, Cell):
+        return Cell(clean(value.text, LONGEST), value.style)
+    return Cell("-" if value is None else clean(str(value), LONGEST), "")
+
+
+def _shrunk(columns: Sequence[Column], widths: list[int], width: int) -> list[int]:
+    """Take from the widest flexible column until the line fits, or none can give more."""
+    found = list(widths)
+    room = width - len(GAP) * (len(columns) - 1)
+    while sum(found) > room:
+        able = [i for i, column in enumerate(columns) if column.flexible and found[i] > column.least]
+        if not able:
+            break
+        widest = max(able, key=lambda i: found[i])
+        found[widest] -= 1
+    return found
+
+
+def _line(row: Sequence[Cell], columns: Sequence[Column], widths: Sequence[int], color: bool) -> str:
+    parts = []
+    for cell, column, room in zip(row, columns, widths, strict=True):
+        text = fit(cell.text, room)
+        pad = " " * (room - cell_len(text))
+        shown = click.style(text, **STYLES[cell.style]) if color and cell.style else text
+        parts.append(pad + shown if column.right else shown + pad)
+    return GAP.join(parts).rstrip()
+
+
+def fit(text: str, room: int) -> str:
+    """At most `room` cells; a cut text ends with `…`."""
+    if cell_len(text) <= room:
+        return text
+    if room <= 0:
+        return ""
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, room - 1).rstrip() + CUT
