@@ -26,7 +26,7 @@ def test_a_profile_that_forbids_unlocking_does_not_offer_the_key() -> None:
 
 
 def test_what_is_open_is_named_when_something_else_is_refused() -> None:
-    with pytest.raises(Refused, match="Not permitted: purge. This session may only retry and revoke"):
+    with pytest.raises(Refused, match=r"Not permitted: purge\. This session may only retry and revoke"):
         Guard(Profile(allow=["retry", "revoke"])).check("purge")
 
 

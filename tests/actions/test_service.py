@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lazycelery.errors import NothingFound, Refused, UsageError
+from lazycelery.model.action import Order
+from lazycelery.model.message import StoredMessage
+from tests.actions.fakes import Room, raw
+
+
+def failed(room: Room, *ids: str) -> None:
+    for id in ids:
+        room.store.add(
+            id=id,
+            state="failure",
+            queue="default",
+            args=[1],
+            kwargs={},
+            sources={"args": "control", "kwargs": "control"},
+        )
+
+
+async def test_planning_touches_nothing(room: Room) -> None:
+    failed(room, "aaaa1111")
+    room.queues.add("default", "x")
+    await room.actions.plan(Order(action="retry", targets=["aaaa1111"]))
+    await room.actions.plan(Order(action="revoke", targets=["x"]))
+    await room.actions.plan(Order(action="purge", targets=["default"]))
+    assert room.queues.ids("default") == ["x"]
+    assert room.remote.calls == []
+    assert not room.audit.path.exists()
+
+
+async def test_one_target_takes_a_letter_and_many_take_their_number(room: Room) -> None:
+    failed(room, *(f"{number:08}" for number in range(21)))
+    one = await room.actions.plan(Order(action="retry", targets=["00000001"]))
+    many = await room.actions.plan(Order(action="retry", filter="state:failure"))
+    twenty = await room.actions.plan(Order(action="retry", filter="state:failure", limit=20))
+    assert (one.level, one.word) == ("letter", None)
+    assert (many.level, many.word) == ("typed", "21")
+    assert (twenty.level, twenty.warnings[0]) == (
+        "letter",
+        "More match: only the newest 20 are taken. Run it again for the rest.",
+    )
+
+
+async def test_production_asks_for_a_typed_name(tmp_path: Path) -> None:
+    room = Room(tmp_path, production=True)
+    failed(room, "aaaa1111-xyz", "bbbb")
+    one = await room.actions.plan(Order(action="retry", targets=["aaaa1111-xyz"]))
+    two = await room.actions.plan(Order(action="retry", targets=["aaaa1111-xyz", "bbbb"]))
+    events = await room.actions.plan(Order(action="events", params={"on": True}))
+    assert [plan.word for plan in (one, two, events)] == ["aaaa1111", "2", "all"]
+    assert {plan.level for plan in (one, two, events)} == {"typed"}
+
+
+async def test_a_wrong_word_is_refused_and_may_be_typed_again(room: Room) -> None:
+    room.queues.add("default", "a")
+    plan = await room.actions.plan(Order(action="purge", targets=["default"]))
+    assert plan.word == "default"
+    for word in (None, "", "y", "Default"):
+        with pytest.raises(Refused, match="Not confirmed"):
+            await room.actions.act(plan.id, word)
+    assert room.queues.ids("default") == ["a"]
+    assert (await room.actions.act(plan.id, "default")).done == 1
+
+
+async def test_a_plan_is_carried_out_once(room: Room) -> None:
+    failed(room, "aaaa1111")
+    plan = await room.actions.plan(Order(action="retry", targets=["aaaa1111"]))
+    first, second = await asyncio.gather(
+        room.actions.act(plan.id), room.actions.act(plan.id), return_exceptions=True
+    )
+    assert not isinstance(first, BaseException)
+    assert isinstance(second, Refused)
+    assert len(room.queues.ids("default")) == 1
+
+
+async def test_a_plan_older_than_five_minutes_is_refused(room: Room) -> None:
+    failed(room, "aaaa1111")
+    plan = await room.actions.plan(Order(action="retry", targets=["aaaa1111"]))
+    room.now += 301
+    with pytest.raises(Refused, match="5 minutes"):
+        await room.actions.act(plan.id)
+
+
+async def test_an_unknown_plan_is_refused(room: Room) -> None:
+    with pytest.raises(Refused, match="unknown"):
+        await room.actions.act("nonsense")
+
+
+async def test_plans_are_bounded(room: Room) -> None:
+    failed(room, "aaaa1111")
+    order = Order(action="retry", targets=["aaaa1111"])
+    plans = [await room.actions.plan(order) for _ in range(51)]
+    with pytest.raises(Refused):
+        await room.actions.act(plans[0].id)
+    assert (await room.actions.act(plans[1].id)).done == 1
+
+
+async def test_an_action_begun_is_finished_when_its_caller_goes(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, go = asyncio.Event(), asyncio.Event()
+    real = room.queues.purge
+
+    async def slow(queue: str, save: Any) -> Any:
+        began.set()
+        await go.wait()
+        return await real(queue, save)
+
+    monkeypatch.setattr(room.queues, "purge", slow)
+    room.queues.add("default", "a")
+    plan = await room.actions.plan(Order(action="purge", targets=["default"]))
+    asked = asyncio.create_task(room.actions.act(plan.id, "default"))
+    await began.wait()
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    go.set()
+    await asyncio.gather(*room.actions._running)
+    assert [entry.outcome for entry in room.audit.read()] == ["done", "intent"]
+
+
+async def test_nothing_that_matches_is_said(room: Room) -> None:
+    with pytest.raises(NothingFound):
+        await room.actions.plan(Order(action="retry", filter="state:failure"))
+    with pytest.raises(NothingFound):
+        await room.actions.plan(Order(action="retry", targets=["nobody-knows-it"]))
+    with pytest.raises(UsageError):
+        await room.actions.plan(Order(action="revoke"))
+
+
+async def test_a_prefix_is_resolved_and_an_ambiguous_one_refused(room: Room) -> None:
+    failed(room, "aaaa1111", "aaaa2222")
+    plan = await room.actions.plan(Order(action="retry", targets=["aaaa1"]))
+    assert plan.items[0].target == "aaaa1111"
+    with pytest.raises(UsageError, match="begin with aaaa"):
+        await room.actions.plan(Order(action="retry", targets=["aaaa"]))
+
+
+async def test_the_result_backend_may_come_later(room: Room) -> None:
+    room.actions.results = None
+    failed(room, "aaaa1111")
+    assert (await room.actions.plan(Order(action="retry", targets=["aaaa1111"]))).refused is None
+    assert room.actions.results is None
+
+
+async def test_titles_and_previews_hold_no_secret(room: Room) -> None:
+    secret = raw("aaaa1111", "shop.charge", [{"api_key": "s3cr3t"}, "Bearer abcdef123456"])
+    room.store.raw["aaaa1111"] = StoredMessage(queue="default", priority=0, raw=secret)
+    room.store.add(id="aaaa1111", state="failure")
+    plan = await room.actions.plan(Order(action="retry", targets=["aaaa1111"]))
+    assert plan.items[0].text.startswith("shop.charge({'api_key': '[redacted]'}")
+    assert "s3cr3t" not in repr(plan)
+    assert "abcdef123456" not in repr(plan)
