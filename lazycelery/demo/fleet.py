@@ -58,12 +58,13 @@ class Fleet:
 def _environment(broker: str, directory: Path) -> dict[str, str]:
     """The URL goes by environment, never by argv, where every user of the machine could read it.
 
-    Temporary files, which a killed worker cannot remove, go where the group removes them.
+    Temporary files, which a killed worker cannot remove, go where the group removes them. Whatever
+    the user set for Celery stays outside: `CELERY_BROKER_URL` would win over the app's own broker.
     """
     ours = str(Path(lazycelery.__file__).parents[1])
     inherited = os.environ.get("PYTHONPATH")
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith("CELERY")},
         "LAZYCELERY_DEMO_BROKER": broker,
         "TMPDIR": str(directory),
         "PYTHONPATH": os.pathsep.join([ours, inherited] if inherited else [ours]),

@@ -156,6 +156,20 @@ def test_somebody_elses_broker_with_an_empty_database_is_used_and_left_running(
     assert not broker.client().exists("_kombu.binding.celery.pidbox")
 
 
+def test_the_workers_never_go_to_the_broker_that_celery_is_told_by_environment(
+    tmp_path: Path, broker: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = ("CELERY_BROKER_URL", "CELERY_BROKER_WRITE_URL", "CELERY_RESULT_BACKEND")
+    for name in told:
+        monkeypatch.setenv(name, broker.url)
+    with demo(tmp_path) as one:
+        for name in told:
+            monkeypatch.delenv(name)
+        assert eventually(lambda: ping(one.url).keys() == WORKERS)
+        assert broker.client().dbsize() == 0
+        assert len(broker.client().client_list()) == 1
+
+
 def test_a_database_with_foreign_keys_is_refused(tmp_path: Path, broker: RedisServer) -> None:
     broker.client().lpush("default", "somebody's message")
     program = f"from lazycelery.demo import run; run(headless=True, broker={broker.url!r})"
