@@ -1,1 +1,45 @@
 """The only room that touches the cluster's network."""
+
+from __future__ import annotations
+
+import difflib
+
+from lazycelery.errors import UsageError
+from lazycelery.model.profile import Profile
+from lazycelery.sources.protocols import Broker
+
+REDIS = ("redis", "rediss", "redis+socket", "redis+unix", "unix", "sentinel")
+OTHERS = ("amqp", "amqps", "pyamqp", "sqs", "filesystem", "memory", "kafka", "mongodb", "zookeeper")
+"""Kombu's other transports, which are not served yet."""
+EXAMPLE = "For example redis://localhost:6379/0."
+
+
+def scheme_of(url: str) -> str:
+    """The scheme of a URL, lower case, or "" when it has none."""
+    head, colon, _ = url.strip().partition("://")
+    return head.lower() if colon and head.replace("+", "").isalnum() else ""
+
+
+def open_broker(profile: Profile) -> Broker:
+    """A broker for the profile's URL, not yet connected. Raises `UsageError`, without credentials."""
+    url = profile.broker.strip()
+    scheme = scheme_of(url)
+    if not url:
+        raise UsageError("No broker is given.", f"Give its URL. {EXAMPLE}")
+    if scheme in REDIS:
+        from lazycelery.sources.redis.broker import RedisBroker
+
+        return RedisBroker(profile)
+    raise _unknown(scheme)
+
+
+def _unknown(scheme: str) -> UsageError:
+    if not scheme:
+        return UsageError("The broker is not a URL.", EXAMPLE)
+    served = "Served are redis://, rediss://, redis+socket:// and sentinel://."
+    if scheme in OTHERS or scheme.partition("+")[0] in OTHERS:
+        return UsageError(f"{scheme}:// is a broker that is not served yet.", served)
+    near = difflib.get_close_matches(scheme, REDIS, 1, cutoff=0.5)
+    return UsageError(
+        f"{scheme[:30]}:// is no known broker.", f"Did you mean {near[0]}://? {served}" if near else served
+    )

@@ -168,6 +168,17 @@ class QueueOps(Protocol):
         disk; nothing is removed for good before that. When `save` raises, all is put back."""
 
 
+@runtime_checkable
+class Recovery(Protocol):
+    """What a `QueueOps` can do about purges that were cut off in the middle, by a crash of ours."""
+
+    async def leftovers(self) -> list[str]:
+        """Where messages were left, found by a bounded search."""
+
+    async def recover(self, key: str) -> int:
+        """Put the messages of one leftover back in front of their queue; returns how many."""
+
+
 class Results(Protocol):
     """A result backend, read only."""
 

@@ -1,1 +1,1 @@
-"""(room)"""
+"""Redis, Valkey and their Sentinels, with bare redis-py."""

@@ -1,0 +1,134 @@
+"""Celery's inspect and control commands, over any `Mailbox`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lazycelery.model.reports import TaskReport, WorkerReport
+from lazycelery.sources.protocols import Mailbox, Replies
+from lazycelery.sources.worker_replies import (
+    is_worker,
+    note,
+    read_query,
+    read_scheduled,
+    read_tasks,
+)
+
+SURVEY = ("ping", "stats", "active", "active_queues", "registered", "conf")
+ARGUMENTS: dict[str, dict[str, Any]] = {"active": {"safe": True}}
+"""`active` without `safe` is not answered at all when an argument is not JSON."""
+
+
+class Control:
+    """Asks workers and tells them; replies come typed. Beats are not workers and are left out."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self.mailbox = mailbox
+
+    async def survey(
+        self,
+        *,
+        destination: Sequence[str] | None = None,
+        expect: int | None = None,
+        what: Sequence[str] = SURVEY,
+        timeout: float = 2.0,
+        clock: Callable[[], float] = time.time,
+    ) -> list[WorkerReport]:
+        """One report a worker, by name; all questions go out at once.
+
+        A worker that a mailbox or `destination` names and that answered nothing has `ping` False.
+        """
+        calls = [
+            self.mailbox.call(
+                method, ARGUMENTS.get(method), destination=destination, expect=expect, timeout=timeout
+            )
+            for method in what
+        ]
+        names, answers = await asyncio.gather(self.mailbox.workers(), asyncio.gather(*calls))
+        reports: dict[str, WorkerReport] = {}
+        for method, replies in zip(what, answers, strict=True):
+            for reply in replies.replies:
+                if is_worker(reply.worker):
+                    report = reports.setdefault(reply.worker, WorkerReport(worker=reply.worker, at=clock()))
+                    note(report, method, reply.value)
+        asked = names if destination is None else destination
+        for name in asked:
+            if is_worker(name) and name not in reports:
+                reports[name] = WorkerReport(worker=name, at=clock(), ping=False)
+        return [_settled(reports[name], what) for name in sorted(reports)]
+
+    async def reserved(
+        self, *, destination: Sequence[str] | None = None, timeout: float = 2.0
+    ) -> list[TaskReport]:
+        """Prefetched tasks with real arguments: these replies may be large."""
+        replies = await self.mailbox.call("reserved", destination=destination, timeout=timeout)
+        return [
+            task for r in replies.replies for task in read_tasks(r.worker, r.value, phase="reserved") or ()
+        ]
+
+    async def scheduled(
+        self, *, destination: Sequence[str] | None = None, timeout: float = 2.0
+    ) -> list[TaskReport]:
+        """Tasks that workers hold until their ETA, with real arguments."""
+        replies = await self.mailbox.call("scheduled", destination=destination, timeout=timeout)
+        return [task for r in replies.replies for task in read_scheduled(r.worker, r.value) or ()]
+
+    async def active(
+        self, *, destination: Sequence[str] | None = None, timeout: float = 2.0
+    ) -> list[TaskReport]:
+        """Running tasks, arguments as short text."""
+        replies = await self.mailbox.call(
+            "active", ARGUMENTS["active"], destination=destination, timeout=timeout
+        )
+        return [
+            task
+            for r in replies.replies
+            for task in read_tasks(r.worker, r.value, phase="active", safe=True) or ()
+        ]
+
+    async def query_tasks(self, ids: Sequence[str], *, timeout: float = 2.0) -> list[TaskReport]:
+        """What workers hold of these tasks, with real arguments."""
+        replies = await self._ask("query_task", {"ids": list(ids)}, timeout=timeout)
+        return [task for reply in replies.replies for task in read_query(reply.worker, reply.value)]
+
+    async def revoke(
+        self,
+        ids: Sequence[str],
+        *,
+        terminate: bool = False,
+        signal: str | None = None,
+        destination: Sequence[str] | None = None,
+        timeout: float = 2.0,
+    ) -> Replies:
+        """Tell workers to discard these tasks, or with `terminate` to end their processes."""
+        arguments = {"task_id": list(ids), "terminate": terminate, "signal": signal}
+        return await self._ask("revoke", arguments, destination=destination, timeout=timeout)
+
+    async def set_events(
+        self, on: bool, *, destination: Sequence[str] | None = None, timeout: float = 2.0
+    ) -> Replies:
+        """Switch task events on or off. A worker started with -E cannot be silenced."""
+        method = "enable_events" if on else "disable_events"
+        return await self._ask(method, {}, destination=destination, timeout=timeout)
+
+    async def _ask(
+        self,
+        method: str,
+        arguments: Mapping[str, Any],
+        *,
+        destination: Sequence[str] | None = None,
+        timeout: float,
+    ) -> Replies:
+        replies = await self.mailbox.call(method, arguments, destination=destination, timeout=timeout)
+        replies.replies = [reply for reply in replies.replies if is_worker(reply.worker)]
+        return replies
+
+
+def _settled(report: WorkerReport, what: Sequence[str]) -> WorkerReport:
+    if report.ping is None and "ping" in what:
+        # It answered another question: it is there, but its answer to ping came too late.
+        report.ping = True
+    return report

@@ -1,0 +1,126 @@
+"""Celery events off the wire: envelope, base64 and event in two typed passes, 1 to 2 µs an event.
+
+What does not fit (custom events, wrong types, odd JSON) takes a slower, lenient way; what is not an
+event at all is counted.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, get_type_hints
+
+import msgspec
+
+from lazycelery.model.event import Event
+from lazycelery.sources.jsontext import INT_MAX, INT_MIN, Unreadable, load, plain
+from lazycelery.sources.wire import read_envelope
+
+MAX_PAYLOAD = 8 * 1024 * 1024
+"""Bytes of one published message; larger ones count as malformed."""
+_STATES = (
+    "sent",
+    "received",
+    "started",
+    "succeeded",
+    "failed",
+    "retried",
+    "revoked",
+    "rejected",
+    "cancelled",
+)
+_WORKER = ("online", "heartbeat", "offline")
+KNOWN = frozenset([*(f"task-{state}" for state in _STATES), *(f"worker-{state}" for state in _WORKER)])
+"""Types whose fields are those of `Event`."""
+
+_Int = Annotated[int, msgspec.Meta(ge=INT_MIN, le=INT_MAX)]
+
+
+class _Event(Event, gc=False):
+    """An event with numbers that any column can hold: checked in C, as it is decoded."""
+
+    pid: _Int | None = None
+    clock: _Int | None = None
+    retries: _Int | None = None
+    active: _Int | None = None
+    processed: _Int | None = None
+
+
+class _Frame(msgspec.Struct):
+    body: bytes
+    """msgspec undoes the base64."""
+
+
+_FRAME = msgspec.json.Decoder(_Frame)
+_ONE = msgspec.json.Decoder(_Event)
+_MANY = msgspec.json.Decoder(list[_Event])
+_TYPES: dict[str, Any] = {
+    name: hint
+    for name, hint in get_type_hints(_Event, include_extras=True).items()
+    if name not in ("received", "extra")
+}
+_BROKEN = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
+def decode_events(payload: bytes, received: float, into: list[Event]) -> int:
+    """Append the events of one published message to `into`; returns how many were malformed.
+
+    `received` is our clock, epoch seconds. Never raises.
+    """
+    try:
+        body = _FRAME.decode(payload).body
+        events = _MANY.decode(body) if body[:1] == b"[" else [_ONE.decode(body)]
+    except _BROKEN:
+        return _lenient(payload, received, into)
+    for event in events:
+        if event.type not in KNOWN or event.extra is not None:
+            return _lenient(payload, received, into)
+        event.received = received
+    into += events
+    return 0
+
+
+def _lenient(payload: bytes, received: float, into: list[Event]) -> int:
+    if len(payload) > MAX_PAYLOAD:
+        return 1
+    try:
+        body = load(read_envelope(payload).body_bytes())
+    except Unreadable:
+        return 1
+    malformed = 0
+    for fields in body if isinstance(body, list) else [body]:
+        event = _event(fields, received)
+        if event is None:
+            malformed += 1
+        else:
+            into.append(event)
+    return malformed
+
+
+def _event(fields: Any, received: float) -> Event | None:
+    if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
+        return None
+    known, extra = _sorted_out(fields)
+    return Event(**known, received=received, extra=plain(extra).value if extra else None)
+
+
+def _sorted_out(fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields that fit the struct, and all others."""
+    known: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    foreign = fields["type"] not in KNOWN
+    for name, value in fields.items():
+        kind = _TYPES.get(name)
+        if kind is None:
+            if foreign:
+                extra[name] = value
+            continue
+        try:
+            fitting = msgspec.convert(value, kind, strict=False)
+        except _BROKEN:
+            extra[name] = value
+            continue
+        if isinstance(fitting, float) and not math.isfinite(fitting):
+            extra[name] = value
+        else:
+            known[name] = fitting
+    return known, extra

@@ -1,0 +1,80 @@
+"""Which queues there are: the union of Kombu's binding sets, found slowly and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from redis import exceptions as redis_errors
+
+from lazycelery.sources.redis.connection import Server
+from lazycelery.sources.redis.layout import Layout
+from lazycelery.sources.redis.scanning import Scan, members
+
+MARK = "_kombu.binding."
+FIRST_CALLS, LATER_CALLS = 200, 40
+"""SCANs of a first look and of each later one: a walk through a large database goes on where it was."""
+RESCAN = 30.0
+"""Seconds between looks for new bindings."""
+MAX_SETS = 2000
+"""Binding sets that are read."""
+
+
+class Bindings:
+    """Queues by exchange and routing key, and the key prefixes of other applications."""
+
+    def __init__(self, server: Server, layout: Layout) -> None:
+        self._server, self._layout = server, layout
+        self._scan = Scan(f"*{MARK}*")
+        self._exchanges: set[str] = {"celery"}
+        self._routes: dict[tuple[str, str], str] = {}
+        self._scanned_at: float | None = None
+        self.queues: set[str] = set()
+        self.other_prefixes: set[str] = set()
+        """Prefixes under which another application keeps its mailboxes."""
+        self.may_scan = True
+        """False when the broker does not permit us SCAN."""
+
+    async def refresh(self, known: Sequence[str] = ()) -> set[str]:
+        """Queues that bindings name. `known` queues may have exchanges of the same name."""
+        await self._look_for_sets()
+        await self._read_sets(sorted({*self._exchanges, *known})[:MAX_SETS])
+        return self.queues
+
+    def queue_of(self, exchange: str, routing_key: str) -> str:
+        """Where an exchange sends a routing key; without an exchange they are the same."""
+        return self._routes.get((exchange, routing_key), routing_key)
+
+    async def _look_for_sets(self) -> None:
+        now = time.monotonic()
+        if self._scanned_at is not None and now - self._scanned_at < RESCAN:
+            return
+        calls = FIRST_CALLS if self._scanned_at is None else LATER_CALLS
+        self._scanned_at = now
+        try:
+            found = await self._scan.more(self._server.redis, calls)
+        except redis_errors.NoPermissionError:
+            self.may_scan = False
+            return
+        for key in found:
+            prefix, _, exchange = key.decode("utf-8", "replace").partition(MARK)
+            if prefix == self._layout.prefix:
+                self._exchanges.add(exchange)
+            elif exchange == self._layout.pidbox:
+                self.other_prefixes.add(prefix)
+
+    async def _read_sets(self, exchanges: Sequence[str]) -> None:
+        queues: set[str] = set()
+        for exchange in exchanges:
+            if exchange.endswith(self._layout.pidbox) or exchange == self._layout.event_exchange:
+                continue
+            try:
+                found = await members(self._server.redis, self._layout.binding(exchange))
+            except redis_errors.ResponseError:
+                continue  # Not permitted, or not a set.
+            for member in found:
+                routing_key, _, queue = self._layout.bound(member)
+                if not self._layout.is_internal(queue):
+                    queues.add(queue)
+                    self._routes[(exchange, routing_key)] = queue
+        self.queues = queues

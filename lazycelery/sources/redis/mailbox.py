@@ -1,0 +1,287 @@
+"""Celery's remote control over Redis: publish a command, gather the replies of all who received it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from lazycelery.sources import pickles
+from lazycelery.sources.jsontext import Unreadable, load
+from lazycelery.sources.protocols import Replies, Reply
+from lazycelery.sources.redis import problems
+from lazycelery.sources.redis.connection import Server
+from lazycelery.sources.redis.layout import Layout
+from lazycelery.sources.redis.scanning import members
+from lazycelery.sources.wire import Envelope, read_envelope, write_envelope
+from lazycelery.sources.worker_replies import is_worker
+
+IDLE = 30.0
+"""Seconds after which an unused reply queue is given back."""
+EXPIRE = 60
+"""Seconds a forgotten reply may stay on the broker, should we die."""
+FRESH = 0.25
+"""Seconds for which the list of mailboxes is good enough: calls made together share it."""
+PAGE = 100
+"""Replies fetched in one round trip."""
+MAX_REPLY = 32 * 1024 * 1024
+"""Bytes of one reply that are decoded."""
+
+
+class RedisMailbox:
+    """One reply queue for all calls; a ticket tells whose reply it is."""
+
+    def __init__(self, server: Server, layout: Layout) -> None:
+        self._server = server
+        self._layout = layout
+        self._oid = str(uuid.uuid4())
+        self._calls: dict[str, _Call] = {}
+        self._reader: asyncio.Task[None] | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._giving_back: asyncio.Task[None] | None = None
+        self._open = False
+        """Whether our binding is on the broker."""
+        self._bound_at = 0.0
+        self._known: list[str] = []
+        self._opening = asyncio.Lock()
+        self._closed = False
+
+    async def call(
+        self,
+        method: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        destination: Sequence[str] | None = None,
+        expect: int | None = None,
+        timeout: float = 2.0,
+    ) -> Replies:
+        """Send a command and gather its replies; a beat's reply is kept, and not waited for."""
+        with self._server.explained():
+            names = await self._ready()
+            call = _Call(names, destination, expect)
+            ticket = str(uuid.uuid4())
+            self._calls[ticket] = call
+            try:
+                call.receivers = await self._publish(method, arguments, destination, ticket, timeout)
+                self._read()
+                call.check()
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(call.done.wait(), timeout)
+                if call.failure is not None:
+                    raise call.failure
+            finally:
+                del self._calls[ticket]
+                self._rest()
+        return call.result()
+
+    async def cast(
+        self,
+        method: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        destination: Sequence[str] | None = None,
+    ) -> int | None:
+        """Send a command that is not answered; returns how many mailboxes received it."""
+        with self._server.explained():
+            return await self._publish(method, arguments, destination, None, 0)
+
+    async def workers(self) -> list[str]:
+        """Names of the mailboxes that bindings name; those of killed workers stay for long."""
+        with self._server.explained():
+            return await self._names()
+
+    async def close(self) -> None:
+        """Give the reply queue back. Calls that still wait end as they are."""
+        self._closed = True
+        if self._idle is not None:
+            self._idle.cancel()
+        for call in self._calls.values():
+            call.done.set()
+        if self._reader is not None:
+            self._reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reader
+        if self._giving_back is not None:
+            await self._giving_back
+        await self._give_back()
+
+    # -- sending
+
+    async def _publish(
+        self,
+        method: str,
+        arguments: Mapping[str, Any] | None,
+        destination: Sequence[str] | None,
+        ticket: str | None,
+        timeout: float,
+    ) -> int:
+        body: dict[str, Any] = {
+            "method": method,
+            "arguments": dict(arguments or {}),
+            "destination": None if destination is None else list(destination),
+            "pattern": None,
+            "matcher": None,
+        }
+        if ticket is not None:
+            reply_to = {"exchange": f"reply.{self._layout.pidbox}", "routing_key": self._oid}
+            body |= {"ticket": ticket, "reply_to": reply_to}
+        message = write_envelope(
+            body,
+            exchange=self._layout.pidbox,
+            routing_key="",
+            headers={"clock": 1, "expires": time.time() + timeout if timeout else 0},
+            properties={},
+        )
+        return int(await self._server.redis.publish(self._layout.control_channel, message))
+
+    async def _names(self) -> list[str]:
+        tail = f".{self._layout.pidbox}"
+        found = await members(self._server.redis, self._layout.binding(self._layout.pidbox))
+        queues = {self._layout.bound(member)[2] for member in found}
+        return sorted(queue.removesuffix(tail) for queue in queues if queue.endswith(tail))
+
+    # -- the reply queue
+
+    @property
+    def _queue(self) -> str:
+        return f"{self._oid}.reply.{self._layout.pidbox}"
+
+    @property
+    def _binding(self) -> tuple[str, str]:
+        sep = self._layout.sep
+        return self._layout.binding(f"reply.{self._layout.pidbox}"), f"{self._oid}{sep}{sep}{self._queue}"
+
+    async def _ready(self) -> list[str]:
+        """Bind the reply queue; returns the mailboxes there are."""
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        async with self._opening:
+            # Bound again now and then: a broker that was restarted has forgotten us.
+            if not self._open or time.monotonic() - self._bound_at > FRESH:
+                self._open = True
+                await self._server.redis.sadd(*self._binding)
+                self._known = await self._names()
+                self._bound_at = time.monotonic()
+        return self._known
+
+    def _rest(self) -> None:
+        if not self._calls and not self._closed:
+            loop = asyncio.get_running_loop()
+            self._idle = loop.call_later(IDLE, self._start_giving_back)
+
+    def _start_giving_back(self) -> None:
+        self._giving_back = asyncio.ensure_future(self._give_back())
+
+    async def _give_back(self) -> None:
+        async with self._opening:
+            if not self._open or self._calls:
+                return
+            self._open = False
+            with suppress(*problems.FAILURES):
+                pipe = self._server.redis.pipeline(transaction=False)
+                pipe.srem(*self._binding)
+                pipe.delete(self._layout.prefix + self._queue)
+                await pipe.execute()
+
+    # -- receiving
+
+    def _read(self) -> None:
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.ensure_future(self._read_replies())
+
+    async def _read_replies(self) -> None:
+        try:
+            while self._calls:
+                for raw in await self._fetch():
+                    self._take(raw)
+        except problems.FAILURES as error:
+            for call in self._calls.values():
+                call.failure = error
+                call.done.set()
+
+    async def _fetch(self) -> list[bytes]:
+        """The next replies, in order; at most a second of waiting."""
+        key = self._layout.prefix + self._queue
+        first = await self._server.redis.brpop([key], timeout=1)
+        if first is None:
+            return []
+        # All that is there in one round trip; EXPIRE in case we die before the rest is read.
+        pipe = self._server.redis.pipeline(transaction=True)
+        pipe.lrange(key, -PAGE, -1)
+        pipe.ltrim(key, 0, -PAGE - 1)
+        pipe.expire(key, EXPIRE)
+        more = (await pipe.execute())[0]
+        return [first[1], *reversed(more)]
+
+    def _take(self, raw: bytes) -> None:
+        try:
+            envelope = read_envelope(raw)
+            call = self._calls.get(str(envelope.headers.get("ticket")))
+            if call is not None:
+                call.take(_value(envelope))
+        except Unreadable:
+            return
+
+
+def _value(envelope: Envelope) -> Any:
+    """The reply {worker: value}; a worker whose task_serializer is pickle answers in pickle."""
+    if envelope.size > MAX_REPLY:
+        raise Unreadable("it is too large")
+    data = envelope.body_bytes()
+    if envelope.content_type == "application/x-python-serialize":
+        return pickles.load_plain(data).value
+    if envelope.content_type == "application/x-msgpack":
+        return msgspec.msgpack.decode(data)
+    return load(data)
+
+
+class _Call:
+    """One command, and who answered it."""
+
+    def __init__(self, names: list[str], destination: Sequence[str] | None, expect: int | None) -> None:
+        wanted = names if destination is None else list(destination)
+        self.workers = {name for name in wanted if is_worker(name)}
+        self.beats = 0 if destination is not None else len(wanted) - len(self.workers)
+        self.destination, self.expect = destination, expect
+        self.receivers: int | None = None
+        self.replies: dict[str, Reply] = {}
+        self.sent = time.monotonic()
+        self.done = asyncio.Event()
+        self.failure: BaseException | None = None
+
+    def take(self, value: Any) -> None:
+        elapsed = time.monotonic() - self.sent
+        if isinstance(value, dict):
+            for worker, said in value.items():
+                self.replies[worker] = Reply(worker, said, elapsed)
+        self.check()
+
+    def check(self) -> None:
+        if self.receivers is not None and self._answered() >= self._expected():
+            self.done.set()
+
+    def _answered(self) -> int:
+        return sum(map(is_worker, self.replies))
+
+    def _expected(self) -> int:
+        """Workers that will answer.
+
+        PUBLISH counts beats among the receivers, and they answer `ping` alone; but which of the bindings
+        are stale, it does not tell. Only receivers beyond the known workers can be beats.
+        """
+        receivers = self.receivers or 0
+        if receivers == 0 or self.expect is not None:
+            return min(self.expect or 0, receivers)
+        if self.destination is not None:
+            return min(len(self.workers), receivers)
+        return receivers - min(self.beats, max(receivers - len(self.workers), 0))
+
+    def result(self) -> Replies:
+        expected = self._expected()
+        return Replies(expected, list(self.replies.values()), complete=self._answered() >= expected)
