@@ -1,1 +1,51 @@
-"""(room)"""
+"""The terminal face. Only this room imports Textual, and only once `run` is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, cast
+
+from lazycelery.errors import LazyCeleryError, UsageError
+
+if TYPE_CHECKING:
+    from lazycelery.tui.link import EngineProcess, Spawn
+    from lazycelery.tui.settings import Settings
+
+INSTEAD = (
+    "One-shot commands work anywhere: lazycelery status, workers, queues, tasks; add --json for scripts."
+)
+
+
+def run(settings: Settings, spawn: Spawn | None = None) -> int:
+    """Show the screen until a person quits; returns the exit code.
+
+    The engine's process is started first, so that it loads while Textual does. Raises
+    `LazyCeleryError` where there is no terminal, and `UsageError` for a keymap that cannot be.
+    """
+    from lazycelery.keys import keymap
+
+    _check_terminal()
+    keys = keymap(settings.ui.keymap)
+    start = spawn or _engine
+    process = start()
+    from lazycelery.tui.app import ControlRoom
+
+    app = ControlRoom(settings, start, keys, process)
+    app.run(mouse=settings.ui.mouse)
+    return app.return_code or 0
+
+
+def _engine() -> EngineProcess:
+    from lazycelery.engine.client import spawn
+
+    return cast("EngineProcess", spawn())
+
+
+def _check_terminal() -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("The screen needs a terminal, and this is a pipe or a file.", INSTEAD)
+    term = os.environ.get("TERM", "")
+    if term in ("", "dumb", "unknown") and os.name != "nt":
+        named = f"TERM={term}" if term else "TERM is not set, which"
+        raise LazyCeleryError(f"{named} promises no cursor movement; the screen cannot be drawn.", INSTEAD)

@@ -1,0 +1,86 @@
+"""The Textual app: themes, terminal, and one screen."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+
+from lazycelery.keys import Keymap
+from lazycelery.tui import themes, wire
+from lazycelery.tui.desk import Desk
+from lazycelery.tui.link import EngineProcess, Spawn
+from lazycelery.tui.presentation.signs import ASCII, UNICODE
+from lazycelery.tui.screens.dashboard import Dashboard
+from lazycelery.tui.settings import Settings
+from lazycelery.tui.widgets.painted import Painted
+
+
+class ControlRoom(App[int]):
+    """LazyCelery's screen."""
+
+    CSS_PATH = "dashboard.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(
+        self, settings: Settings, spawn: Spawn, keys: Keymap, first: EngineProcess | None = None
+    ) -> None:
+        super().__init__()
+        for theme in themes.THEMES.values():
+            self.register_theme(theme)
+        self.theme = themes.THEMES[themes.chosen(settings.ui.theme)].name
+        Painted.ascii_only = settings.ui.ascii
+        self.desk = Desk(
+            self,
+            spawn,
+            settings.profile,
+            first=first,
+            keys=keys,
+            signs=ASCII if settings.ui.ascii else UNICODE,
+            utc=settings.ui.utc,
+            beat=settings.ui.paint,
+        )
+        self.dashboard = Dashboard(self.desk)
+
+    def get_default_screen(self) -> Dashboard:
+        """The dashboard is the only screen."""
+        return self.dashboard
+
+    def on_mount(self) -> None:
+        """Follow the engine once the first frame is painted."""
+        self.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        self.desk.errands.run(self.desk.link.run())
+
+    # ---- the surface of the desk
+
+    def paint(self) -> None:
+        """Show what has changed."""
+        self.dashboard.sync()
+
+    def copy(self, text: str) -> None:
+        """OSC 52: works over SSH where the terminal permits it."""
+        self.copy_to_clipboard(text)
+
+    def next_theme(self) -> str:
+        """Turn to the next theme."""
+        names = list(themes.THEMES)
+        present = next(name for name, theme in themes.THEMES.items() if theme.name == self.theme)
+        following = names[(names.index(present) + 1) % len(names)]
+        self.theme = themes.THEMES[following].name
+        return following
+
+    def quit(self) -> None:
+        """End, without waiting for a slow terminal to take frames nobody will see."""
+        wire.drop_frames(self)
+        self.exit(0)
+
+    async def on_unmount(self) -> None:
+        """Let the engine go."""
+        self.desk.inquiry.stop()
+        self.desk.tasks.window.stop()
+        self.desk.errands.stop()
+        await self.desk.link.close()

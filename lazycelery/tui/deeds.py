@@ -1,0 +1,127 @@
+"""Dangerous keys: may it be done, what would it do, does a person want it, what did it do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lazycelery.engine.api import EngineApi
+from lazycelery.keys import Action
+from lazycelery.model.action import ActionName, Order, Plan
+from lazycelery.model.cluster import Overview
+from lazycelery.tui.errands import Errands
+from lazycelery.tui.link import Link
+from lazycelery.tui.presentation import sayings
+from lazycelery.tui.presentation.footer import Question
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.talk import Talk
+
+
+class Deeds:
+    """Plans, questions and proofs of one session."""
+
+    def __init__(
+        self, link: Link, talk: Talk, errands: Errands, look: Callable[[], Look], paint: Callable[[], None]
+    ) -> None:
+        self._link = link
+        self._talk = talk
+        self._errands = errands
+        self._look = look
+        self._paint = paint
+        self.backup: str | None = None
+        """Where the last purge of this session put its messages."""
+        self._planning = 0
+
+    def permitted(self, action: Action) -> bool:
+        """Whether the action may be done now; says why not."""
+        overview = self._link.truth.overview
+        if action.permission is None:
+            return True
+        if overview is None or self._link.api is None:
+            self._talk.say("The engine is not there yet. Nothing was done.", "warn")
+            return False
+        if overview.read_only:
+            self._talk.say(sayings.read_only(overview.may_unlock, self._look()), "warn")
+            return False
+        if action.permission not in overview.allowed:
+            self._talk.say(sayings.forbidden(action.permission, overview.may_unlock, self._look()), "warn")
+            return False
+        return True
+
+    def order(self, name: ActionName, targets: list[str], **params: Any) -> None:
+        """Plan it, and ask."""
+        self._planning += 1
+        self._talk.say("Looking at what it would do …", "dim")
+        self._errands.run(self._plan(Order(action=name, targets=targets, params=params), self._planning))
+
+    def forget(self) -> None:
+        """A key was pressed meanwhile: a plan still on its way asks nothing any more."""
+        self._planning += 1
+
+    async def _plan(self, order: Order, number: int) -> None:
+        api = self._api()
+        plan = await api.plan(order)
+        if number != self._planning:
+            return
+        if plan.refused:
+            self._talk.say(f"{plan.refused} {plan.hint}".strip(), "warn")
+        elif plan.level == "none":
+            self._carry_out(plan, None)
+        else:
+            self._talk.ask(Question.of(plan), lambda word: self._carry_out(plan, word))
+        self._paint()
+
+    def _carry_out(self, plan: Plan, word: str | None) -> None:
+        self._talk.say(f"{plan.title} …", "dim")
+        self._errands.run(self._act(plan, word))
+
+    async def _act(self, plan: Plan, word: str | None) -> None:
+        outcome = await self._api().act(plan.id, word)
+        if outcome.action == "purge" and outcome.backup:
+            self.backup = outcome.backup
+        if outcome.action == "restore" and not outcome.failed:
+            self.backup = None
+        undo = f" {self._look().key('undo')} undoes." if outcome.action == "purge" and self.backup else ""
+        self._talk.say(f"{outcome.proof}{undo}", "warn" if outcome.failed else "ok")
+        self._paint()
+
+    def unlock(self) -> None:
+        """Open what the profile permits, after a question; or lock again."""
+        overview = self._link.truth.overview
+        if overview is None or self._link.api is None:
+            self._talk.say("The engine is not there yet.", "warn")
+        elif not overview.read_only and not self._more(overview):
+            self._errands.run(self._lock())
+        elif not overview.may_unlock:
+            self._talk.say(sayings.read_only([], self._look()), "warn")
+        else:
+            what = ", ".join(overview.may_unlock)
+            place = "PRODUCTION " if overview.production else ""
+            question = Question(f"Unlock {what} on {place}{overview.profile}", "For this session?")
+            self._talk.ask(question, lambda _: self._start(self._unlock(overview.may_unlock)))
+
+    @staticmethod
+    def _more(overview: Overview) -> bool:
+        return any(permission not in overview.allowed for permission in overview.may_unlock)
+
+    def _start(self, errand: Any) -> None:
+        self._errands.run(errand)
+
+    async def _unlock(self, permissions: list[str]) -> None:
+        overview = await self._api().unlock(permissions)
+        self._link.truth.overview = overview
+        self._talk.say(
+            f"Unlocked: {', '.join(overview.allowed)}. {self._look().key('unlock')} locks again.", "ok"
+        )
+        self._paint()
+
+    async def _lock(self) -> None:
+        self._link.truth.overview = await self._api().lock()
+        self._talk.say("Read-only again.", "ok")
+        self._paint()
+
+    def _api(self) -> EngineApi:
+        api = self._link.api
+        if api is None:
+            raise sayings.gone()
+        return api

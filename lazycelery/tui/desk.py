@@ -1,0 +1,466 @@
+"""The desk: what a person looks at, and what each key does to that. Knows no widget."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from lazycelery.errors import LazyCeleryError
+from lazycelery.keys import Action, Keymap, Scope
+from lazycelery.model.profile import Profile
+from lazycelery.model.queue import Queue
+from lazycelery.model.task import TaskPage, TaskQuery
+from lazycelery.model.worker import Worker
+from lazycelery.tui.deeds import Deeds
+from lazycelery.tui.errands import Errands
+from lazycelery.tui.inquiry import Inquiry, Subject
+from lazycelery.tui.link import BEAT, EngineProcess, Link, Spawn
+from lazycelery.tui.mainside import Item, MainSide, as_json
+from lazycelery.tui.panes.local import QUEUES, WORKERS, LocalPane
+from lazycelery.tui.panes.pane import Pane
+from lazycelery.tui.panes.tasks import TaskPane, quoted
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.sayings import gone
+from lazycelery.tui.presentation.signs import Signs
+from lazycelery.tui.talk import Talk, Typing
+
+ORDER: tuple[Scope, ...] = ("workers", "queues", "tasks")
+WIDEST = 2
+
+
+class Surface(Protocol):
+    """What the desk lies on."""
+
+    def paint(self) -> None:
+        """Show what has changed."""
+
+    def copy(self, text: str) -> None:
+        """Put a text in the terminal's clipboard."""
+
+    def next_theme(self) -> str:
+        """Another theme; returns its name."""
+
+    def quit(self) -> None:
+        """End."""
+
+
+class Desk:
+    """State of the face: which pane leads, filters, sizes, what is asked. `do_…` is what a key does."""
+
+    def __init__(
+        self,
+        surface: Surface,
+        spawn: Spawn,
+        profile: Profile,
+        *,
+        first: EngineProcess | None = None,
+        keys: Keymap | None = None,
+        signs: Signs | None = None,
+        utc: bool = False,
+        beat: float = BEAT,
+    ) -> None:
+        self.surface = surface
+        self.link = Link(spawn, profile, self.changed, first, beat)
+        self.talk = Talk()
+        self.errands = Errands(self._failed)
+        self.main = MainSide()
+        self.inquiry = Inquiry(lambda: self.link.api, surface.paint)
+        self.deeds = Deeds(self.link, self.talk, self.errands, self.look, surface.paint)
+        self.workers: LocalPane[Worker] = LocalPane(WORKERS)
+        self.queues: LocalPane[Queue] = LocalPane(QUEUES)
+        self.tasks = TaskPane(self._ask_tasks, self._tasks_arrived)
+        self.panes: dict[Scope, Pane] = {"workers": self.workers, "queues": self.queues, "tasks": self.tasks}
+        self.lead: Scope = "workers"
+        """The pane whose selection the main side shows."""
+        self.scrolls = False
+        """Whether the main side has the keys that move."""
+        self.size = 0
+        self.paused = False
+        self.help = False
+        self.dismissed = ""
+        """The notice that was waved away."""
+        self.keys = keys or Keymap()
+        self._signs = signs or Signs()
+        self.utc = utc
+        self._origins: list[Scope] = []
+        """Where each drill-down of the tasks began."""
+        self._size_before = 0
+
+    # ---- what is seen
+
+    def look(self) -> Look:
+        """How things are written now."""
+        return Look(self.link.truth.now, self._signs, self.utc, self.keys)
+
+    @property
+    def pane(self) -> Pane:
+        """The leading pane."""
+        return self.panes[self.lead]
+
+    @property
+    def on_main(self) -> bool:
+        """Whether the main side has the keys that move."""
+        return self.scrolls or self.help
+
+    @property
+    def item(self) -> Item | None:
+        """What is selected."""
+        if self.lead == "workers":
+            return self.workers.item
+        return self.queues.item if self.lead == "queues" else self.tasks.item
+
+    @property
+    def subject(self) -> Subject | None:
+        """Kind and identity of what is selected."""
+        key = self.pane.listing.key
+        return None if key is None else Subject(self.lead, key)
+
+    @property
+    def allowed(self) -> list[str]:
+        """Permissions open now."""
+        overview = self.link.truth.overview
+        return [] if overview is None or overview.read_only else overview.allowed
+
+    # ---- what the engine says
+
+    async def _ask_tasks(self, query: TaskQuery) -> TaskPage:
+        api = self.link.api
+        if api is None:
+            raise gone()
+        return await api.tasks(query)
+
+    def changed(self, *, tasks: bool, workers: bool, queues: bool, status: bool) -> None:
+        """The truth is newer; take up what is shown."""
+        if self.paused:
+            return
+        truth = self.link.truth
+        if workers and truth.workers is not None:
+            self.workers.take(truth.workers)
+        if queues and truth.queues is not None:
+            self.queues.take(truth.queues)
+        if tasks:
+            self.tasks.window.ask()
+        if (workers and self.lead == "workers") or (queues and self._peeking):
+            self.inquiry.again()
+        self.show()
+
+    @property
+    def _peeking(self) -> bool:
+        return self.lead == "queues" and self.main.tabs["queues"] == 1
+
+    def _tasks_arrived(self) -> None:
+        if self.paused:
+            return
+        row, seen = self.tasks.item, self._stamp
+        self._stamp = None if row is None else (row.id, row.stamp)
+        if self.lead == "tasks" and seen is not None and self._stamp != seen:
+            self.inquiry.again()
+        self.show()
+
+    _stamp: tuple[str, int] | None = None
+
+    def show(self) -> None:
+        """Turn the main side to the selection, and paint."""
+        subject = self.subject
+        wanted = subject if subject and (subject.kind != "queues" or self._peeking) else None
+        self.inquiry.about(wanted)
+        self.surface.paint()
+
+    def _failed(self, text: str) -> None:
+        self.talk.say(text, "fail")
+        self.surface.paint()
+
+    def grow_older(self, now: float) -> None:
+        """Time has passed: ages move on."""
+        if not self.paused:
+            self.link.truth.now = now
+            self.surface.paint()
+
+    # ---- keys
+
+    def press(self, chord: str, character: str | None) -> None:
+        """A key. Questions and prompts take them all; else the table says what it does."""
+        if self.talk.listens:
+            self.talk.press(chord, character)
+        else:
+            action = self.keys.find(chord, self.lead)
+            self.talk.message = None
+            self.deeds.forget()
+            if action is not None:
+                self.perform(action)
+        self.show()
+
+    def perform(self, action: Action) -> None:
+        """Do what an action says, when it may be done."""
+        if self.deeds.permitted(action):
+            getattr(self, "do_" + action.id.replace(".", "_"))()
+
+    def select(self, scope: Scope, index: int, again: bool) -> None:
+        """A line was clicked; a second time opens it."""
+        self._lead(scope)
+        self.pane.listing.go(index)
+        if again:
+            self.do_open()
+        self.show()
+
+    # ---- panes
+
+    def _lead(self, scope: Scope) -> None:
+        self.lead, self.scrolls, self.help = scope, False, False
+
+    def do_pane_workers(self) -> None:  # noqa: D102 - the table of actions says what each does
+        self._lead("workers")
+
+    def do_pane_queues(self) -> None:  # noqa: D102
+        self._lead("queues")
+
+    def do_pane_tasks(self) -> None:  # noqa: D102
+        self._lead("tasks")
+
+    def do_pane_next(self) -> None:  # noqa: D102
+        self._step_pane(1)
+
+    def do_pane_previous(self) -> None:  # noqa: D102
+        self._step_pane(-1)
+
+    def _step_pane(self, step: int) -> None:
+        here = len(ORDER) if self.on_main else ORDER.index(self.lead)
+        there = (here + step) % (len(ORDER) + 1)
+        if there == len(ORDER):
+            self.scrolls = True
+        else:
+            self._lead(ORDER[there])
+
+    # ---- moving
+
+    def _move(self, lines: int) -> None:
+        if self.on_main:
+            self.main.scroll(lines)
+        else:
+            self.pane.listing.move(lines)
+
+    def _page(self, pages: float) -> None:
+        if self.on_main:
+            self.main.scroll(round(pages * self.main.page))
+        else:
+            self.pane.listing.pages(pages)
+
+    def do_move_down(self) -> None:  # noqa: D102
+        self._move(1)
+
+    def do_move_up(self) -> None:  # noqa: D102
+        self._move(-1)
+
+    def do_move_half_down(self) -> None:  # noqa: D102
+        self._page(0.5)
+
+    def do_move_half_up(self) -> None:  # noqa: D102
+        self._page(-0.5)
+
+    def do_move_page_down(self) -> None:  # noqa: D102
+        self._page(1)
+
+    def do_move_page_up(self) -> None:  # noqa: D102
+        self._page(-1)
+
+    def do_move_top(self) -> None:  # noqa: D102
+        self._move(-(1 << 40))
+
+    def do_move_bottom(self) -> None:  # noqa: D102
+        self._move(1 << 40)
+
+    def do_main_down(self) -> None:  # noqa: D102
+        self.main.scroll(1)
+
+    def do_main_up(self) -> None:  # noqa: D102
+        self.main.scroll(-1)
+
+    def do_tab_next(self) -> None:  # noqa: D102
+        self.main.turn(self.lead, 1)
+
+    def do_tab_previous(self) -> None:  # noqa: D102
+        self.main.turn(self.lead, -1)
+
+    # ---- opening, stepping back
+
+    def do_open(self) -> None:  # noqa: D102
+        item = self.item
+        if item is None or self.on_main:
+            return
+        if isinstance(item, Worker):
+            self._drill(quoted("worker", item.name))
+        elif isinstance(item, Queue):
+            self._drill(quoted("queue", item.name))
+        else:
+            self._size_before, self.size, self.scrolls = self.size, WIDEST, True
+
+    def _drill(self, filter: str) -> None:
+        self._origins.append(self.lead)
+        self._lead("tasks")
+        self.tasks.push(filter)
+
+    def do_back(self) -> None:  # noqa: D102
+        if self.help:
+            self.help = False
+        elif self.scrolls:
+            self.scrolls, self.size = False, self._size_before
+            self._size_before = 0
+        elif self._step_out() or self.pane.step_back():
+            pass
+        elif self.size:
+            self.size = 0
+        elif self.link.truth.overview is not None:
+            self.dismissed = notice_key(self)
+
+    def _step_out(self) -> bool:
+        """Leave a drill-down for where it began, once nothing typed is left to take away."""
+        tasks = self.tasks
+        if self.lead != "tasks" or not self._origins or tasks.filter or tasks.faults or not tasks.pushed:
+            return False
+        tasks.step_back()
+        self._lead(self._origins.pop())
+        return True
+
+    # ---- filters, order, sizes
+
+    def do_filter(self) -> None:  # noqa: D102
+        pane, before = self.pane, self.pane.filter
+        self._lead(self.lead)
+        change = self._check if self.lead == "tasks" else pane.set_filter
+
+        def end(text: str, entered: bool) -> None:
+            if pane.scope == "tasks" and entered and text.strip() != pane.filter:
+                self.errands.run(self._filter_tasks(text.strip()))
+            elif not entered and pane.filter != before:
+                pane.set_filter(before)
+
+        self.talk.typing = Typing(f" {pane.title}/", before, change, end)
+
+    def _check(self, text: str) -> None:
+        self.errands.run(self._check_filter(text))
+
+    async def _check_filter(self, text: str) -> None:
+        """Say what is wrong while it is typed; show what matches once typing rests."""
+        api, typing = self.link.api, self.talk.typing
+        if api is None:
+            return
+        await asyncio.sleep(0.15)
+        if typing is None or typing is not self.talk.typing or typing.prompt.text != text:
+            return
+        typing.note = await api.check_filter(text.strip()) or ""
+        still = typing is self.talk.typing and typing.prompt.text == text and not typing.note
+        if still and text.strip() != self.tasks.filter:
+            self.tasks.set_filter(text.strip())
+        self.surface.paint()
+
+    async def _filter_tasks(self, text: str) -> None:
+        api = self.link.api
+        if api is None:
+            raise gone()
+        problem = await api.check_filter(text)
+        if problem:
+            raise LazyCeleryError(problem)
+        self.tasks.set_filter(text)
+        self.show()
+
+    def do_faults(self) -> None:  # noqa: D102
+        self.pane.toggle_faults()
+
+    def do_sort(self) -> None:  # noqa: D102
+        self.talk.say(f"Sorted by {self.pane.next_sort()}.", "dim")
+
+    def do_size_grow(self) -> None:  # noqa: D102
+        self.size = min(WIDEST, self.size + 1)
+
+    def do_size_shrink(self) -> None:  # noqa: D102
+        self.size = max(0, self.size - 1)
+
+    def do_size_alone(self) -> None:  # noqa: D102
+        self.size = 0 if self.size == WIDEST else WIDEST
+
+    # ---- the rest
+
+    def do_copy_id(self) -> None:  # noqa: D102
+        if (key := self.pane.listing.key) is not None:
+            self.surface.copy(key)
+            self.talk.say(f"Copied {key}", "dim")
+
+    def do_copy_json(self) -> None:  # noqa: D102
+        if (item := self.item) is not None:
+            text = as_json(item, self.inquiry.answer)
+            self.surface.copy(text)
+            self.talk.say(f"Copied {len(text):,} characters of JSON", "dim")
+
+    def do_refresh(self) -> None:  # noqa: D102
+        if self.link.api is not None:
+            self.errands.run(self.link.api.refresh())
+            self.tasks.window.ask()
+            self.inquiry.again()
+            self.talk.say("Asking again …", "dim")
+
+    def do_pause(self) -> None:  # noqa: D102
+        self.paused = not self.paused
+        if not self.paused:
+            self.changed(tasks=True, workers=True, queues=True, status=True)
+
+    def do_theme(self) -> None:  # noqa: D102
+        self.talk.say(f"Theme {self.surface.next_theme()}", "dim")
+
+    def do_utc(self) -> None:  # noqa: D102
+        self.utc = not self.utc
+        self.talk.say("Times in UTC" if self.utc else "Times are local", "dim")
+
+    def do_help(self) -> None:  # noqa: D102
+        self.help = not self.help
+
+    def do_quit(self) -> None:  # noqa: D102
+        self.surface.quit()
+
+    def do_peek(self) -> None:  # noqa: D102
+        self.main.open("queues", "Messages")
+
+    # ---- dangerous ones: Deeds has checked the permission, and asks
+
+    def do_unlock(self) -> None:  # noqa: D102
+        self.deeds.unlock()
+
+    def do_events(self) -> None:  # noqa: D102
+        overview = self.link.truth.overview
+        self.deeds.order("events", [], on=not (overview is not None and overview.events_enabled))
+
+    def do_undo(self) -> None:  # noqa: D102
+        if self.deeds.backup is None:
+            self.talk.say("Nothing was purged in this session.", "warn")
+        else:
+            self.deeds.order("restore", [self.deeds.backup])
+
+    def do_purge(self) -> None:  # noqa: D102
+        self._order_on_item("purge")
+
+    def do_retry(self) -> None:  # noqa: D102
+        self._order_on_item("retry")
+
+    def do_revoke(self) -> None:  # noqa: D102
+        self._order_on_item("revoke")
+
+    def do_terminate(self) -> None:  # noqa: D102
+        self._order_on_item("terminate", signal="SIGTERM")
+
+    def _order_on_item(self, name: str, **params: str) -> None:
+        key = self.pane.listing.key
+        if key is None:
+            self.talk.say("Nothing is selected.", "warn")
+        elif name == "purge":
+            self.deeds.order("purge", [key])
+        elif name == "retry":
+            self.deeds.order("retry", [key])
+        elif name == "revoke":
+            self.deeds.order("revoke", [key])
+        else:
+            self.deeds.order("terminate", [key], **params)
+
+
+def notice_key(desk: Desk) -> str:
+    """What the present notices are, to know when there are others."""
+    overview = desk.link.truth.overview
+    return "" if overview is None else "|".join(f"{n.code}:{n.subject}" for n in overview.notices)

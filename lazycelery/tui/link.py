@@ -1,0 +1,148 @@
+"""The line to the engine: connects, follows its ticks, starts another one when it dies. No widget."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from lazycelery.engine.api import EngineApi
+from lazycelery.errors import ConnectionProblem, LazyCeleryError
+from lazycelery.model.cluster import LogLine, Overview, Tick
+from lazycelery.model.profile import Profile
+from lazycelery.model.queue import Queue
+from lazycelery.model.worker import Worker
+
+BEAT = 0.1
+"""Least seconds between two rounds of questions."""
+HEADER = 1.0
+"""Least seconds between two looks at the header's numbers while events flow."""
+PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before each new start of an engine that died."""
+
+Answer = TypeVar("Answer")
+
+
+class EngineProcess(Protocol):
+    """An engine that has been started, and may be asked for a connection."""
+
+    async def connect(self, profile: Profile) -> EngineApi:
+        """Hand over the profile and get the interface. Raises `LazyCeleryError`."""
+
+
+Spawn = Callable[[], EngineProcess]
+
+
+class Truth:
+    """What the engine last said. Faces paint from this and never wait."""
+
+    def __init__(self) -> None:
+        self.tick = Tick(stamp=-1, tasks=-1, workers=-1, queues=-1, log=-1, status=-1)
+        self.overview: Overview | None = None
+        self.workers: list[Worker] | None = None
+        self.queues: list[Queue] | None = None
+        self.last_line: LogLine | None = None
+        self.now = time.time()
+        """The moment that ages on the screen are counted from."""
+        self.engine_problem: LazyCeleryError | None = None
+        """Why the engine does not answer, or `None`."""
+        self.engine_next: float | None = None
+        """When another engine is started, epoch seconds."""
+        self.engine_deaths = 0
+
+    @property
+    def connected(self) -> bool:
+        """Engine there, broker there."""
+        return self.engine_problem is None and self.overview is not None and self.overview.connected
+
+
+class Changed(Protocol):
+    """Called after each round."""
+
+    def __call__(self, *, tasks: bool, workers: bool, queues: bool, status: bool) -> None:
+        """Which parts of the truth are new."""
+
+
+class Link:
+    """Keeps `truth` up to date for as long as `run` runs."""
+
+    def __init__(
+        self,
+        spawn: Spawn,
+        profile: Profile,
+        changed: Changed,
+        first: EngineProcess | None = None,
+        beat: float = BEAT,
+    ) -> None:
+        self._spawn = spawn
+        self._profile = profile
+        self._changed = changed
+        self._process = first
+        self.api: EngineApi | None = None
+        self.truth = Truth()
+        self._beat = max(BEAT, beat)
+        self._header_asked = 0.0
+        self.clock: Callable[[], float] = time.time
+
+    async def run(self) -> None:
+        """Connect, follow, and begin again when the engine dies. Ends when cancelled."""
+        while True:
+            try:
+                process = self._process or self._spawn()
+                self._process = None
+                self.api = await process.connect(self._profile)
+                await self._follow(self.api)
+            except LazyCeleryError as problem:
+                await self._mourn(problem)
+            except OSError as problem:
+                await self._mourn(ConnectionProblem(f"The engine cannot be started: {problem.strerror}."))
+            except Exception as fault:  # Whatever it was, the screen must find its way back.
+                await self._mourn(LazyCeleryError(f"A fault of ours: {type(fault).__name__}: {fault}."))
+
+    async def _mourn(self, problem: LazyCeleryError) -> None:
+        truth, api = self.truth, self.api
+        self.api = None
+        if api is not None:
+            await api.close()
+        wait = PATIENCE[min(truth.engine_deaths, len(PATIENCE) - 1)]
+        truth.engine_deaths += 1
+        truth.engine_problem = problem
+        truth.engine_next = self.clock() + wait
+        self._changed(tasks=False, workers=False, queues=False, status=True)
+        await asyncio.sleep(wait)
+
+    async def _follow(self, api: EngineApi) -> None:
+        self.truth.tick = Tick(stamp=-1, tasks=-1, workers=-1, queues=-1, log=-1, status=-1)
+        while True:
+            started = time.monotonic()
+            tick = await api.tick(self.truth.tick.stamp)
+            await self._round(api, tick)
+            await asyncio.sleep(max(0.0, self._beat - (time.monotonic() - started)))
+
+    async def _round(self, api: EngineApi, tick: Tick) -> None:
+        truth, before = self.truth, self.truth.tick
+        recovered = truth.engine_problem is not None
+        status = tick.status != before.status or recovered
+        if status or self._header_due():
+            truth.overview = await api.overview()
+            self._header_asked = time.monotonic()
+        if workers := tick.workers != before.workers:
+            truth.workers = await api.workers()
+        if queues := tick.queues != before.queues:
+            truth.queues = await api.queues()
+        if tick.log != before.log:
+            page = await api.log(limit=1)
+            truth.last_line = page.lines[-1] if page.lines else truth.last_line
+        truth.tick, truth.now = tick, self.clock()
+        truth.engine_problem, truth.engine_deaths = None, 0
+        self._changed(tasks=tick.tasks != before.tasks, workers=workers, queues=queues, status=status)
+
+    def _header_due(self) -> bool:
+        return time.monotonic() - self._header_asked >= HEADER
+
+    async def close(self) -> None:
+        """Tell the engine that this face goes."""
+        api, self.api = self.api, None
+        if api is not None:
+            await api.close()

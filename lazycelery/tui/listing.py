@@ -1,0 +1,113 @@
+"""A list with a cursor that stays on its row, whatever happens around it. Knows no widget."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Rows(Protocol):
+    """The rows of a list: the only door between it and the data."""
+
+    @property
+    def total(self) -> int:
+        """How many rows there are."""
+
+    def key_at(self, index: int) -> str | None:
+        """The identity of the row on a line; `None` when it is not here (yet)."""
+
+    def index_of(self, key: str) -> int | None:
+        """The line of a row, or `None` when it is not shown."""
+
+    def look(self, top: int, page: int, held: tuple[str, int] | None) -> None:
+        """What is in view, and the row (with its line) that must not run away. Rows that come from
+        elsewhere are fetched ahead of need."""
+
+
+class Listing:
+    """Cursor and viewport over rows.
+
+    The cursor is a row's identity; its line follows. A held row keeps its line on the screen while
+    rows come and go around it. On the first line of a list that `follows`, the newest row leads.
+    """
+
+    def __init__(self, rows: Rows, follows: bool = False) -> None:
+        self.rows = rows
+        self.follows = follows
+        self.cursor = 0
+        self.key: str | None = None
+        self.top = 0
+        self.page = 1
+        """Lines in view."""
+
+    def settle(self) -> None:
+        """Take up a change of rows or size."""
+        total = self.rows.total
+        if total == 0:
+            self.cursor = self.top = 0
+            self.key = None
+            return
+        index = self._found()
+        self.top += index - self.cursor
+        self._place(index)
+
+    def _found(self) -> int:
+        last = self.rows.total - 1
+        if self.key is None:
+            return min(self.cursor, last)
+        if self.follows and self.cursor == 0:
+            return 0
+        found = self.rows.index_of(self.key)
+        return min(self.cursor, last) if found is None else found
+
+    def _place(self, index: int) -> None:
+        self.cursor = max(0, min(index, self.rows.total - 1))
+        self.key = self.rows.key_at(self.cursor)
+        self.top = max(self.cursor - self.page + 1, min(self.top, self.cursor))
+        self.top = max(0, min(self.top, self.rows.total - self.page))
+        self.rows.look(self.top, self.page, self.held)
+
+    @property
+    def held(self) -> tuple[str, int] | None:
+        """The row that must not run away, with its line; `None` while the list follows."""
+        if self.key is None or (self.follows and self.cursor == 0):
+            return None
+        return self.key, self.cursor
+
+    def resize(self, page: int) -> None:
+        """Another number of lines in view."""
+        if page != self.page:
+            self.page = max(1, page)
+            self.settle()
+
+    def go(self, index: int) -> None:
+        """Put the cursor on a line."""
+        if self.rows.total:
+            self._place(index)
+
+    def move(self, rows: int) -> None:
+        """Move the cursor."""
+        self.go(self.cursor + rows)
+
+    def pages(self, pages: float) -> None:
+        """Move cursor and view together by (a part of) a page."""
+        rows = round(pages * self.page)
+        self.top += rows
+        self.move(rows)
+
+    def scroll(self, rows: int) -> None:
+        """Move the view; the cursor goes along only where it would leave it."""
+        self.top = max(0, min(self.top + rows, self.rows.total - self.page))
+        self.go(max(self.top, min(self.cursor, self.top + self.page - 1)))
+
+    def select(self, key: str) -> bool:
+        """Put the cursor on a row by its identity; false when it is not shown."""
+        index = self.rows.index_of(key)
+        if index is not None:
+            self.go(index)
+        return index is not None
+
+    def forget(self) -> None:
+        """Back to the first line: another filter or order makes another list."""
+        self.cursor = self.top = 0
+        self.key = None
+        self.settle()

@@ -1,0 +1,182 @@
+"""Panes whose rows are few enough to be all here: workers and queues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from lazycelery.keys import Scope
+from lazycelery.model.queue import Queue
+from lazycelery.model.text import clean
+from lazycelery.model.worker import Worker
+from lazycelery.tui.listing import Listing
+from lazycelery.tui.presentation import queues, workers
+from lazycelery.tui.presentation.line import Column, Span
+from lazycelery.tui.presentation.look import Look
+
+
+class Named(Protocol):
+    """Something with a name, which is its identity."""
+
+    name: str
+
+
+Item = TypeVar("Item", bound=Named)
+
+
+class LocalRows(Generic[Item]):
+    """Items in the order they are shown."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self._places: dict[str, int] = {}
+
+    def show(self, items: list[Item]) -> None:
+        """Other items, or another order."""
+        self.items = items
+        self._places = {item.name: at for at, item in enumerate(items)}
+
+    @property
+    def total(self) -> int:
+        """Items shown."""
+        return len(self.items)
+
+    def key_at(self, index: int) -> str | None:
+        """The name on a line."""
+        return self.items[index].name if 0 <= index < len(self.items) else None
+
+    def index_of(self, key: str) -> int | None:
+        """The line of a name."""
+        return self._places.get(key)
+
+    def look(self, top: int, page: int, held: tuple[str, int] | None) -> None:
+        """All is here already."""
+
+
+@dataclass(frozen=True)
+class Kind(Generic[Item]):
+    """What makes a pane one of workers, or of queues."""
+
+    scope: Scope
+    number: int
+    title: str
+    columns: Sequence[Column]
+    cells: Callable[[Item, Look], list[Span]]
+    matches: Callable[[Item, str], bool]
+    faulty: Callable[[Item], bool]
+    sorts: dict[str, Callable[[Item], Any]]
+    """Name of an order -> its key. The first is the usual one."""
+    note: Callable[[Sequence[Item]], str]
+
+
+class LocalPane(Generic[Item]):
+    """A filtered and sorted list of items."""
+
+    def __init__(self, kind: Kind[Item]) -> None:
+        self._kind = kind
+        self.scope = kind.scope
+        self.number = kind.number
+        self.title = kind.title
+        self.columns = kind.columns
+        self.rows: LocalRows[Item] = LocalRows()
+        self.listing = Listing(self.rows)
+        self.filter = ""
+        self.faults = False
+        self._all: list[Item] = []
+        self._sort = next(iter(kind.sorts))
+
+    def take(self, items: list[Item]) -> None:
+        """The truth has changed."""
+        self._all = items
+        self._apply()
+
+    def _apply(self) -> None:
+        kind = self._kind
+        shown = [item for item in self._all if not self.filter or kind.matches(item, self.filter)]
+        if self.faults:
+            shown = [item for item in shown if kind.faulty(item)]
+        self.rows.show(sorted(shown, key=kind.sorts[self._sort]))
+        self.listing.settle()
+
+    @property
+    def item(self) -> Item | None:
+        """What the cursor is on."""
+        return self.rows.items[self.listing.cursor] if self.rows.items else None
+
+    @property
+    def crumbs(self) -> list[str]:
+        """Filter, faults, unusual order."""
+        parts = [clean(self.filter, 60)] if self.filter else []
+        parts += ["faults"] if self.faults else []
+        return parts + ([f"by {self._sort}"] if self._sort != next(iter(self._kind.sorts)) else [])
+
+    def note(self, width: int) -> str:
+        """How many, of how many."""
+        return self._kind.note(self.rows.items)
+
+    def cells(self, index: int, look: Look) -> list[Span] | None:
+        """The cells of a line."""
+        return self._kind.cells(self.rows.items[index], look)
+
+    def set_filter(self, text: str) -> None:
+        """Show only names that contain it."""
+        self.filter = text
+        self._apply()
+
+    def toggle_faults(self) -> None:
+        """Faults only, or all."""
+        self.faults = not self.faults
+        self._apply()
+
+    def next_sort(self) -> str:
+        """Sort by the next order."""
+        names = list(self._kind.sorts)
+        self._sort = names[(names.index(self._sort) + 1) % len(names)]
+        self._apply()
+        return self._sort
+
+    def step_back(self) -> bool:
+        """Take filter and faults away."""
+        had = bool(self.filter or self.faults)
+        self.filter, self.faults = "", False
+        self._apply()
+        return had
+
+
+def _online(shown: Sequence[Worker]) -> str:
+    alive = sum(worker.state in ("online", "busy") for worker in shown)
+    return f"{alive}/{len(shown)}"
+
+
+WORKERS: Kind[Worker] = Kind(
+    scope="workers",
+    number=1,
+    title="Workers",
+    columns=workers.COLUMNS,
+    cells=workers.cells,
+    matches=workers.matches,
+    faulty=lambda worker: worker.state in workers.FAULTY,
+    sorts={
+        "name": lambda worker: worker.name,
+        "busy": lambda worker: (-(worker.active or 0), worker.name),
+        "load": lambda worker: (-(worker.loadavg or [0.0])[0], worker.name),
+        "state": lambda worker: (worker.state not in workers.FAULTY, worker.state, worker.name),
+    },
+    note=_online,
+)
+QUEUES: Kind[Queue] = Kind(
+    scope="queues",
+    number=2,
+    title="Queues",
+    columns=queues.COLUMNS,
+    cells=queues.cells,
+    matches=queues.matches,
+    faulty=queues.faulty,
+    sorts={
+        "name": lambda queue: queue.name,
+        "messages": lambda queue: (-(queue.messages or 0), queue.name),
+        "growth": lambda queue: (-(queues.trend(queue) or 0.0), queue.name),
+    },
+    note=lambda shown: str(len(shown)),
+)

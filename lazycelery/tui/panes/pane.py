@@ -1,0 +1,111 @@
+"""What every pane of the left column is, and how it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from lazycelery.keys import Scope
+from lazycelery.tui.listing import Listing
+from lazycelery.tui.presentation.body import wrapped
+from lazycelery.tui.presentation.frame import framed, scroll_thumb
+from lazycelery.tui.presentation.line import Column, Line, Span, choose, crop, row
+from lazycelery.tui.presentation.look import Look
+
+HEADED = 50
+"""From this width on, columns have their names."""
+
+
+class Pane(Protocol):
+    """A list as a value: its rows, its columns, what it says when it is empty."""
+
+    scope: Scope
+    number: int
+    title: str
+    listing: Listing
+    filter: str
+    """What was typed; "" shows all."""
+    faults: bool
+    """Faults only."""
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """Its columns, left to right."""
+
+    @property
+    def crumbs(self) -> list[str]:
+        """What the title tells of filter and order."""
+
+    def note(self, width: int) -> str:
+        """The count in the title."""
+
+    def cells(self, index: int, look: Look) -> list[Span] | None:
+        """The cells of a line; `None` when its row is not here yet."""
+
+    def set_filter(self, text: str) -> None:
+        """Show only what matches."""
+
+    def toggle_faults(self) -> None:
+        """Faults only, or all."""
+
+    def next_sort(self) -> str:
+        """Sort by the next column; returns its name."""
+
+    def step_back(self) -> bool:
+        """Take one filter away; false when there was none."""
+
+
+def page_lines(width: int, height: int) -> int:
+    """Rows that fit in a pane of this size."""
+    return max(1, height - 2 - (1 if width >= HEADED and height > 4 else 0))
+
+
+def draw(
+    pane: Pane, look: Look, width: int, height: int, focused: bool, empty: Callable[[], Sequence[str]]
+) -> list[Line]:
+    """The pane in its frame. `empty` says why there is nothing, when there is nothing."""
+    listing = pane.listing
+    listing.resize(page_lines(width, height))
+    inner = width - 2
+    lines: list[Line] = []
+    shown = choose(pane.columns, inner - 1)
+    if width >= HEADED and height > 4:
+        titles = [(column.title, "head") for column in pane.columns]
+        lines.append(crop(((" ", "head"), *row(titles, pane.columns, shown)), inner))
+    if listing.rows.total == 0:
+        lines += [line for text in empty() for line in wrapped(text, inner - 1, "dim", lead=" ")]
+    else:
+        lines += _rows(pane, look, shown, inner, focused)
+    thumb = scroll_thumb(listing.top, listing.page, listing.rows.total)
+    offset = height - 2 - listing.page
+    return framed(
+        lines, width, height, look.signs,
+        title=_title(pane, look, focused), note=pane.note(width), focused=focused,
+        thumb=range(thumb.start + offset, thumb.stop + offset) if thumb else thumb,
+    )  # fmt: skip
+
+
+def _rows(pane: Pane, look: Look, shown: list[tuple[int, int]], inner: int, focused: bool) -> list[Line]:
+    listing = pane.listing
+    lines: list[Line] = []
+    for index in range(listing.top, min(listing.top + listing.page, listing.rows.total)):
+        cells = pane.cells(index, look)
+        at_cursor = index == listing.cursor
+        gutter = (look.signs.cursor if at_cursor else " ", "accent" if at_cursor else "")
+        body = ((" …", "dim"),) if cells is None else row(cells, pane.columns, shown)
+        line = crop((gutter, *body), inner, look.signs.more)
+        lines.append(marked(line, "cursor") if at_cursor and focused else line)
+    return lines
+
+
+def marked(line: Line, token: str) -> Line:
+    """A line with one more token on all of it."""
+    return tuple((text, f"{own} {token}".strip()) for text, own in line)
+
+
+def _title(pane: Pane, look: Look, focused: bool) -> Line:
+    own = "accent title" if focused else "title"
+    head: list[Span] = [(f"{pane.number} ", "dim"), (pane.title, own)]
+    for crumb in pane.crumbs:
+        head.append((f" {look.signs.into} {crumb}", "accent"))
+    return tuple(head)

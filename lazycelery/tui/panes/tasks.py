@@ -1,0 +1,119 @@
+"""The tasks: a window on what the engine holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lazycelery.keys import Scope
+from lazycelery.model.task import TaskQuery, TaskRow
+from lazycelery.model.text import clean
+from lazycelery.tui.listing import Listing
+from lazycelery.tui.presentation import tasks
+from lazycelery.tui.presentation.line import Span
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.task_window import Ask, TaskWindow
+
+FAULTS = "state:failure,retry,rejected,lost"
+
+
+class TaskPane:
+    """Tasks, newest first, by the engine's filter language.
+
+    Filters are stacked: a drill-down pushes one, what is typed is the last, a step back takes the
+    last one away.
+    """
+
+    scope: Scope = "tasks"
+    number = 3
+    title = "Tasks"
+    columns = tasks.COLUMNS
+
+    def __init__(self, ask: Ask, changed: Callable[[], None]) -> None:
+        self._tell = changed
+        self.window = TaskWindow(ask, self._arrived)
+        self.listing = Listing(self.window, follows=True)
+        self.pushed: list[str] = []
+        """Filters of drill-downs, oldest first."""
+        self.filter = ""
+        self.faults = False
+        self._sort = 0
+
+    def _arrived(self) -> None:
+        self.listing.settle()
+        self._tell()
+
+    @property
+    def item(self) -> TaskRow | None:
+        """The row under the cursor, when it is here."""
+        return self.window.at(self.listing.cursor)
+
+    @property
+    def whole_filter(self) -> str:
+        """All filters together, in the engine's language."""
+        parts = [*self.pushed, FAULTS if self.faults else "", self.filter]
+        return " ".join(part for part in parts if part)
+
+    @property
+    def crumbs(self) -> list[str]:
+        """Each filter, and an unusual order."""
+        parts = [*self.pushed, "faults" if self.faults else "", self.filter]
+        order = f"by {tasks.SORTS[self._sort]}" if self._sort else ""
+        return [clean(part, 60) for part in [*parts, order] if part]
+
+    def note(self, width: int) -> str:
+        """How many match, of how many."""
+        return tasks.counts(self.window.answer, bool(self.whole_filter), width)
+
+    def cells(self, index: int, look: Look) -> list[Span] | None:
+        """The cells of a line, when its row is here."""
+        row = self.window.at(index)
+        return None if row is None else tasks.cells(row, look)
+
+    def push(self, filter: str) -> None:
+        """Drill down: only what matches this too."""
+        if filter not in self.pushed:
+            self.pushed.append(filter)
+        self._changed()
+
+    def set_filter(self, text: str) -> None:
+        """What was typed; the engine has checked it."""
+        self.filter = text
+        self._changed()
+
+    def toggle_faults(self) -> None:
+        """Faults only, or all."""
+        self.faults = not self.faults
+        self._changed()
+
+    def next_sort(self) -> str:
+        """Sort by the next column."""
+        self._sort = (self._sort + 1) % len(tasks.SORTS)
+        self.listing.follows = self._sort == 0
+        self._changed()
+        return tasks.SORTS[self._sort]
+
+    def step_back(self) -> bool:
+        """Take the last filter away."""
+        if self.filter:
+            self.filter = ""
+        elif self.faults:
+            self.faults = False
+        elif self.pushed:
+            self.pushed.pop()
+        else:
+            return False
+        self._changed()
+        return True
+
+    def _changed(self) -> None:
+        self.listing.cursor = self.listing.top = 0
+        self.listing.key = None
+        self.window.change(TaskQuery(filter=self.whole_filter, sort=tasks.SORTS[self._sort]))
+
+
+def quoted(field: str, value: str) -> str:
+    """A condition of the filter language for exactly this value."""
+    if value and all(char.isalnum() or char in "-_.@/:" for char in value):
+        return f"{field}:{value}"
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{field}:"{escaped}"'

@@ -1,0 +1,88 @@
+"""The last lines: keys that work here, a question, a prompt, or what was just done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lazycelery.keys import Action, symbol
+from lazycelery.model.action import Level, Plan
+from lazycelery.model.text import clean
+from lazycelery.tui.presentation.body import wrapped
+from lazycelery.tui.presentation.line import Line, Span, fit, merge, width_of
+from lazycelery.tui.presentation.look import Look
+
+LAST = ("help", "quit")
+"""Always in sight, at the end of the line."""
+
+
+def keys_line(actions: Sequence[Action], width: int) -> Line:
+    """As many of the keys as fit, best first, help and quit at the end."""
+    last = [_hint(action) for action in actions if action.id in LAST]
+    room = width - 1 - sum(_size(hint) for hint in last)
+    shown: list[tuple[str, str]] = []
+    for hint in (_hint(action) for action in actions if action.id not in LAST):
+        if _size(hint) > room:
+            break
+        shown.append(hint)
+        room -= _size(hint)
+    spans: list[Span] = [(" ", "")]
+    for key, label in [*shown, *last]:
+        spans += [(key, "accent"), (f" {label}", ""), ("  ", "dim")]
+    return merge(spans[:-1])
+
+
+def _hint(action: Action) -> tuple[str, str]:
+    return symbol(action.keys[0]), action.label
+
+
+def _size(hint: tuple[str, str]) -> int:
+    return width_of(hint[0]) + 1 + width_of(hint[1]) + 2
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, and how it is answered. Enter always means No."""
+
+    title: str
+    text: str
+    level: Level = "letter"
+    word: str = ""
+    """What must be typed at level `typed`."""
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, plan: Plan) -> Question:
+        """The question of a plan."""
+        return cls(plan.title, plan.question, plan.level, plan.word or "", tuple(plan.warnings))
+
+
+def question_lines(asked: Question, typed: str | None, look: Look, width: int) -> list[Line]:
+    """What would be done, what to mind, and the answer that is awaited."""
+    lines = wrapped(asked.title, width - 2, "title", lead=" ", limit=2)
+    for warning in asked.warnings[:3]:
+        lines += wrapped(warning, width - 4, "warn", lead=f" {look.signs.warning} ", limit=2)
+    text = clean(asked.text or "Do it?", 300)
+    if asked.level == "typed":
+        lines += wrapped(text, width - 2, "", lead=" ", limit=2)
+        lead = f" Type {clean(asked.word, 60)} to go on, or enter for no: "
+        lines.append(input_line(lead, typed or "", len(typed or ""), (), width))
+        return lines
+    ask = "" if "y/N" in text else " y/N"
+    return [*lines, *wrapped(text + ask, width - 2, "accent", lead=" ", limit=2)]
+
+
+def input_line(lead: str, text: str, at: int, note: Line, width: int) -> Line:
+    """A line being typed, its cursor shown as a block; the end of a long text stays in sight."""
+    size = sum(width_of(part) for part, _ in note)
+    room = max(8, width - width_of(lead) - min(size, width // 2) - 2)
+    start = max(0, at - room + 1)
+    seen = clean(text[start:] + " ")
+    place = min(at - start, len(seen) - 1)
+    shown: list[Span] = [
+        (lead, "accent"),
+        (seen[:place], ""),
+        (seen[place], "accent cursor"),
+        (fit(seen[place + 1 :], max(0, min(width_of(seen[place + 1 :]), room - place))), ""),
+    ]
+    return (*shown, *note)

@@ -1,0 +1,96 @@
+"""The first line, and the line of the newest event."""
+
+from __future__ import annotations
+
+from lazycelery.model.cluster import LogLine, Overview
+from lazycelery.model.text import clean
+from lazycelery.tui.presentation import quantities as q
+from lazycelery.tui.presentation.line import Line, Span, length, merge, spread
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.signs import of_event
+from lazycelery.tui.presentation.workers import short_name
+
+
+def header(overview: Overview | None, alive: bool, paused: bool, look: Look, width: int) -> Line:
+    """Who we look at, whether it is live, what is open, and how well we see."""
+    left = _identity(overview, alive, paused, look, width)
+    figures = _figures(overview, look, width) if overview is not None and alive else []
+    while figures and length(left) + sum(length((span,)) for span in figures) + 2 * len(figures) > width:
+        figures.pop()  # The least important figure is last.
+    tail: list[Span] = []
+    for figure in figures:
+        tail += [figure, ("  ", "")]
+    return spread(left, merge([*tail[:-1], (" ", "")]), width)
+
+
+def _identity(overview: Overview | None, alive: bool, paused: bool, look: Look, width: int) -> Line:
+    signs = look.signs
+    if overview is None:
+        return ((" lazycelery ", "title"), (f"{signs.waiting} starting", "wait"))
+    spans: list[Span] = [(" lazycelery ", "title")] if width >= 70 else [(" ", "")]
+    name = clean(overview.profile or "default", 40)
+    spans.append((f" {name} ", "alarm" if overview.production else "accent"))
+    if width >= 100:
+        spans.append((f"{signs.part} {clean(overview.broker, 60)} ", "dim"))
+    spans.append(_dot(overview, alive, look))
+    spans.append(("  ", ""))
+    spans.append(_badge(overview, width))
+    if overview.production and width >= 70:
+        spans += [(" ", ""), (" PRODUCTION ", "alarm")]
+    if paused:
+        spans += [(" ", ""), (" PAUSED ", "badge")]
+    return merge(spans)
+
+
+def _dot(overview: Overview, alive: bool, look: Look) -> Span:
+    if alive and overview.connected:
+        return look.signs.online, "ok"
+    if overview.ever_connected or not alive:
+        return look.signs.failed, "fail"
+    return look.signs.waiting, "wait"
+
+
+def _badge(overview: Overview, width: int) -> Span:
+    if overview.read_only:
+        return " READ-ONLY ", "badge"
+    text = ",".join(overview.allowed) if width >= 100 else "UNLOCKED"
+    return f" {clean(text, 48)} ", "alarm" if overview.production else "run"
+
+
+def _figures(overview: Overview, look: Look, width: int) -> list[Span]:
+    """Most important first. Values are rounded so that they stand still while little happens."""
+    figures: list[Span] = [(f"ev {_steady(overview.events_per_second)}", "")]
+    if overview.lag is not None:
+        figures.append((f"lag {_lag(overview.lag)}", "warn" if overview.lag > 5 else "dim"))
+    if overview.loss is not None:
+        figures.append((f"loss {q.share(overview.loss)}", "warn" if overview.loss > 0.01 else "dim"))
+    load = overview.load.commands_per_second
+    if load is not None and width >= 100:
+        figures.append((f"load {max(1, round(load / 5) * 5) if load else 0} cmd/s", "dim"))
+    return figures
+
+
+def _steady(per_second: float) -> str:
+    if per_second < 1:
+        return "<1/s" if per_second else "0/s"
+    return f"{q.short_count(round(per_second))}/s"
+
+
+def _lag(seconds: float) -> str:
+    return "<0.1s" if seconds < 0.1 else f"{seconds:.1f}s" if seconds < 10 else q.age(seconds)
+
+
+def log_line(line: LogLine | None, look: Look) -> Line:
+    """The newest event."""
+    if line is None:
+        return ((" no event yet", "dim"),)
+    sign, token = of_event(line.type, look.signs)
+    word = line.type.removeprefix("task-").removeprefix("worker-")
+    who = f"{clean(line.name, 80)}[{clean(line.id or '', 8)}]" if line.name else clean(line.id or "", 36)
+    return (
+        (f" {q.clock(line.received, look.utc)} ", "dim"),
+        (f"{sign} ", token),
+        (f"{who} " if who else "", ""),
+        (f"{clean(word, 30)} on {short_name(line.worker)}", "dim"),
+        (f"  {clean(line.text, 200)}" if line.text else "", token),
+    )

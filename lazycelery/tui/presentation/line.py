@@ -1,0 +1,127 @@
+"""Lines: tuples of (text, token) spans. Two equal lines paint the same, so they are compared as values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+
+Span = tuple[str, str]
+"""A text and the token that colours it: ok, run, wait, warn, fail, dim, accent, badge, title, or ""."""
+Line = tuple[Span, ...]
+
+BLANK: Line = ()
+
+
+class Column(NamedTuple):
+    """A column of a list. Widths are declared, so no row is ever measured."""
+
+    title: str
+    width: int
+    """Cells, at least."""
+    grow: int = 0
+    """Its share of the cells that are left over."""
+    rank: int = 0
+    """The highest rank is dropped first when it gets narrow; 0 always stays."""
+    right: bool = False
+    """Aligned to the right."""
+
+
+def width_of(text: str) -> int:
+    """Cells that a text takes."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def fit(text: str, width: int, more: str = "…") -> str:
+    """A text in exactly `width` cells; `more` at its end says that it was cut."""
+    if text.isascii():
+        length = len(text)
+        if length <= width:
+            return text + " " * (width - length)
+        return text[: max(0, width - 1)] + more if width > 0 else ""
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    return set_cell_size(text, width - 1) + more if width > 0 else ""
+
+
+def right(text: str, width: int) -> str:
+    """A text in `width` cells, aligned to the right."""
+    return " " * (width - width_of(text)) + text if width_of(text) <= width else fit(text, width)
+
+
+def length(line: Line) -> int:
+    """Cells that a line takes."""
+    return sum(width_of(text) for text, _ in line)
+
+
+def crop(line: Line, width: int, more: str = "…") -> Line:
+    """A line in exactly `width` cells."""
+    spans: list[Span] = []
+    left = width
+    for text, token in line:
+        size = width_of(text)
+        if size > left:
+            spans.append((fit(text, left, more), token))
+            return tuple(spans)
+        spans.append((text, token))
+        left -= size
+    if left:
+        spans.append((" " * left, ""))
+    return tuple(spans)
+
+
+def choose(columns: Sequence[Column], width: int) -> list[tuple[int, int]]:
+    """The columns that fit, as (position, width), one blank between them."""
+    fitting = list(enumerate(columns))
+
+    def spare() -> int:
+        return width + 1 - sum(column.width + 1 for _, column in fitting)
+
+    while spare() < 0 and any(column.rank for _, column in fitting):
+        fitting.remove(max(fitting, key=lambda pair: pair[1].rank))
+    left, shares = max(0, spare()), sum(column.grow for _, column in fitting)
+    shown = []
+    for at, column in fitting:
+        more = left * column.grow // shares if shares else 0
+        left, shares = left - more, shares - column.grow
+        shown.append((at, column.width + more))
+    return shown
+
+
+def row(cells: Sequence[Span], columns: Sequence[Column], shown: Sequence[tuple[int, int]]) -> Line:
+    """The cells of a row, set in its columns, one span per run of a token."""
+    spans: list[Span] = []
+    for place, (at, width) in enumerate(shown):
+        text, token = cells[at]
+        text = right(text, width) if columns[at].right else fit(text, width)
+        if place:
+            spans.append((" ", spans[-1][1] if spans[-1][1] == token else ""))
+        spans.append((text, token))
+    return merge(spans)
+
+
+def merge(spans: Iterable[Span]) -> Line:
+    """Neighbours of one token become one span: each run of a style costs bytes on the wire."""
+    merged: list[Span] = []
+    for text, token in spans:
+        if not text:
+            continue
+        if merged and (merged[-1][1] == token or (not text.strip() and not _filled(merged[-1][1]))):
+            merged[-1] = (merged[-1][0] + text, merged[-1][1])
+        else:
+            merged.append((text, token))
+    return tuple(merged)
+
+
+def _filled(token: str) -> bool:
+    """Whether a blank of this token can be seen, so that it must not swallow the blanks that follow."""
+    return token in ("badge", "cursor", "head", "link")
+
+
+def spread(left: Line, right_side: Line, width: int) -> Line:
+    """Two ends of one line; the right one gives way when there is no room."""
+    room = width - length(left) - length(right_side)
+    if room < 1:
+        return crop(left, width)
+    return merge([*left, (" " * room, ""), *right_side])

@@ -1,0 +1,192 @@
+"""Queues as rows, and a queue as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lazycelery.model.message import Message, PeekPage
+from lazycelery.model.queue import Queue
+from lazycelery.model.text import clean, short_value
+from lazycelery.tui.presentation import quantities as q
+from lazycelery.tui.presentation.body import wrapped
+from lazycelery.tui.presentation.fields import field_lines
+from lazycelery.tui.presentation.line import Column, Line, Span, choose, row
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.page import Page
+from lazycelery.tui.presentation.signs import gauge, sparkline
+
+COLUMNS = (
+    Column("", 1),
+    Column("QUEUE", 8, grow=3),
+    Column("MESSAGES", 7, right=True),
+    Column("", 4, rank=3),
+    Column("TREND", 7, rank=2, right=True),
+    Column("UNACKED", 8, rank=4, right=True),
+    Column("CONSUMERS", 9, rank=5, right=True),
+    Column("OLDEST", 7, rank=6, right=True),
+    Column("DRAIN", 7, rank=7, right=True),
+    Column("WORKERS", 16, grow=3, rank=8),
+)
+TABS = ("Depth", "Messages")
+
+
+def unattended(queue: Queue) -> bool:
+    """Messages wait, and nobody is known to take them."""
+    return bool(queue.messages) and (queue.consumers == 0 or (queue.consumers is None and not queue.workers))
+
+
+def faulty(queue: Queue) -> bool:
+    """What `f` shows."""
+    return bool(queue.error) or unattended(queue)
+
+
+def trend(queue: Queue) -> float | None:
+    """Messages a second that come and stay, negative when it shrinks."""
+    if queue.in_rate is None or queue.out_rate is None:
+        return None
+    return queue.in_rate - queue.out_rate
+
+
+def _depth(number: int | None) -> str:
+    return q.count(number) if number is None or number < 1_000_000 else q.short_count(number)
+
+
+def cells(queue: Queue, look: Look) -> list[Span]:
+    """A queue in the order of `COLUMNS`."""
+    alone = unattended(queue)
+    sign = (
+        (look.signs.warning, "warn")
+        if faulty(queue)
+        else (look.signs.online, "ok" if queue.workers else "dim")
+    )
+    flow = ("nobody", "warn") if alone else (q.rate(trend(queue), signed=True), "dim")
+    return [
+        sign,
+        (clean(queue.name, 120), ""),
+        (_depth(queue.messages), "warn" if alone else "" if queue.messages else "dim"),
+        (sparkline(queue.history, 4, look.signs), "accent"),
+        flow,
+        (q.count(queue.unacked), ""),
+        (q.count(queue.consumers), ""),
+        (q.rough_age(queue.oldest_age), ""),
+        (q.rough_age(queue.drain_time), ""),
+        (clean(", ".join(name.removeprefix("celery@") for name in queue.workers), 200), "dim"),
+    ]
+
+
+def matches(queue: Queue, text: str) -> bool:
+    """Whether a substring is found in the name or its workers."""
+    return text.lower() in " ".join([queue.name, *queue.workers]).lower()
+
+
+def page(queue: Queue, peek: PeekPage | str | None, tab: int, look: Look, width: int) -> Page:
+    """All about one queue. `peek` is the answer, why there is none, or `None` while it is awaited."""
+    body = _overview(queue, look, width) if tab == 0 else _messages(queue, peek, look, width)
+    return Page(((clean(queue.name, 200), "title"),), TABS, tab, body)
+
+
+def verdict(queue: Queue, look: Look) -> Span:
+    """How the queue is, in one sentence."""
+    if queue.error:
+        return f"{look.signs.warning} {clean(queue.error, 300)}", "warn"
+    if queue.why:
+        return f"{look.signs.warning if faulty(queue) else look.signs.online} {clean(queue.why, 400)}", (
+            "warn" if faulty(queue) else "ok"
+        )
+    if unattended(queue):
+        return f"{look.signs.warning} {q.count(queue.messages)} messages, nobody consumes it", "warn"
+    if not queue.messages:
+        return f"{look.signs.online} empty" if queue.messages == 0 else "? not counted yet", "ok"
+    growing = trend(queue)
+    if growing is not None and growing > 0.05:
+        return f"{look.signs.warning} {q.count(queue.messages)} wait, {q.rate(growing, True)} more", "warn"
+    return f"{look.signs.online} {q.count(queue.messages)} wait", "ok"
+
+
+def _overview(queue: Queue, look: Look, width: int) -> list[Line]:
+    text, token = verdict(queue, look)
+    lines = [*wrapped(text, width, token), ()]
+    lines += field_lines(_fields(queue), queue.sources, width)
+    lines += [(), (("Depth, one mark a probe", "head"),)]
+    room = min(width, 120)
+    lines.append(((sparkline(queue.history, min(room, max(1, len(queue.history))), look.signs), "accent"),))
+    lines += [(), *_priorities(queue, look, width), (), *_workers(queue)]
+    key = look.key("peek")
+    return [*lines, (), ((f"{key} looks at the waiting messages without taking them.", "dim"),)]
+
+
+def _fields(queue: Queue) -> list[tuple[str, str, str]]:
+    return [
+        ("waiting", "messages", q.count(queue.messages)),
+        ("unacked", "unacked", q.count(queue.unacked)),
+        ("consumers", "consumers", q.count(queue.consumers)),
+        ("oldest", "oldest_age", q.rough_age(queue.oldest_age)),
+        ("in", "in_rate", q.rate(queue.in_rate)),
+        ("out", "out_rate", q.rate(queue.out_rate)),
+        ("a new one", "wait_estimate", f"waits {q.rough_age(queue.wait_estimate)}"),
+        ("empty in", "drain_time", q.rough_age(queue.drain_time)),
+        ("type", "type", clean(queue.type or q.UNKNOWN)),
+        ("binding", "bound", "yes" if queue.bound else "none names it"),
+    ]
+
+
+def _priorities(queue: Queue, look: Look, width: int) -> list[Line]:
+    if not queue.priorities:
+        return []
+    most = max(queue.priorities.values(), default=0)
+    lines: list[Line] = [(("Priorities", "head"),)]
+    for name, number in queue.priorities.items():
+        bar = gauge(number, most, 20, look.signs) if most else look.signs.empty * 20
+        lines.append(((f"{clean(name, 8):>4} ", "dim"), (bar, "accent"), (f" {q.count(number)}", "")))
+    return lines
+
+
+def _workers(queue: Queue) -> list[Line]:
+    if not queue.workers:
+        return [(("No worker is known to consume it.", "dim"),)]
+    return [(("Consumed by ", "dim"), (clean(", ".join(queue.workers), 1000), ""))]
+
+
+MESSAGES = (
+    Column("#", 5, right=True),
+    Column("ID", 8),
+    Column("TASK", 12, grow=1),
+    Column("PRIO", 4, rank=3, right=True),
+    Column("TRIES", 5, rank=4, right=True),
+    Column("SIZE", 7, rank=2, right=True),
+    Column("ARGS", 16, grow=3, rank=1),
+)
+
+
+def _messages(queue: Queue, peek: PeekPage | str | None, look: Look, width: int) -> Sequence[Line]:
+    if peek is None:
+        return [(("Looking at the first messages …", "dim"),)]
+    if isinstance(peek, str):
+        return wrapped(peek, width, "warn")
+    if not peek.messages:
+        return [(("No message waits here.", "dim"),)]
+    shown = choose(MESSAGES, width)
+    lines = [row([(column.title, "head") for column in MESSAGES], MESSAGES, shown)]
+    lines += [row(_message(message), MESSAGES, shown) for message in peek.messages]
+    more = peek.total - len(peek.messages)
+    if more > 0:
+        lines.append(((f"… and {more:,} more. The first one runs next.", "dim"),))
+    if peek.note:
+        lines += wrapped(peek.note, width, "warn")
+    return lines
+
+
+def _message(message: Message) -> list[Span]:
+    if message.decoded and message.problem is None:
+        args = f"{short_value(message.args, 200)} {short_value(message.kwargs, 200)}"
+    else:
+        args = clean(message.problem or f"{message.content_type or 'unknown content'}, not decoded", 200)
+    return [
+        (str(message.position), "dim"),
+        (clean(message.id or q.UNKNOWN, 8), "accent"),
+        (clean(message.task or q.UNKNOWN, 120), ""),
+        (q.count(message.priority), "dim"),
+        (q.count(message.retries), "dim"),
+        (q.size(message.size), "dim"),
+        (args, "dim"),
+    ]

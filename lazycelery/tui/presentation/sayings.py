@@ -1,0 +1,111 @@
+"""What the screen says when there is nothing to show, or something is wrong: why, and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lazycelery.errors import ConnectionProblem, LazyCeleryError
+from lazycelery.model.cluster import Overview, SourceHealth
+from lazycelery.model.text import clean
+from lazycelery.model.worker import Worker
+from lazycelery.tui.presentation import quantities as q
+from lazycelery.tui.presentation.line import Line, merge
+from lazycelery.tui.presentation.look import Look
+
+
+def trouble(
+    overview: Overview | None, problem: LazyCeleryError | None, next_start: float | None, look: Look
+) -> Line:
+    """The one line that says what is broken and what happens next; empty when all is well."""
+    if problem is not None:
+        again = f" Another engine starts at {q.clock(next_start, look.utc)}." if next_start else ""
+        return _alarm(f"{problem.title}{again} {problem.hint}", look)
+    if overview is None:
+        return ()
+    for source in overview.sources:
+        if source.state in ("lost", "refused"):
+            return _alarm(_source(source, look), look)
+    notices = [notice for notice in overview.notices if notice.severity != "info"]
+    if not notices:
+        return ()
+    worst = max(notices, key=lambda notice: notice.severity == "critical")
+    more = f"  (+{len(notices) - 1} more)" if len(notices) > 1 else ""
+    token = "fail" if worst.severity == "critical" else "warn"
+    title, hint = clean(worst.title, 300), clean(worst.hint, 300)
+    return merge([(f" {look.signs.warning} {title} ", token), (hint, ""), (more, "dim")])
+
+
+def _alarm(text: str, look: Look) -> Line:
+    return ((f" {look.signs.failed} {clean(text, 400)}", "fail"),)
+
+
+def _source(source: SourceHealth, look: Look) -> str:
+    names = {
+        "broker": "Not connected",
+        "events": "No events",
+        "control": "No control",
+        "results": "No results",
+    }
+    again = f" Trying again at {q.clock(source.next_try, look.utc)}." if source.next_try else ""
+    reason = source.reason.rstrip(".") or source.state
+    return f"{names.get(source.name, source.name)}: {reason}.{again} {source.hint}".strip()
+
+
+def connecting(overview: Overview | None, look: Look) -> list[str] | None:
+    """Why there is no data at all yet, or `None` once there was a connection."""
+    if overview is None:
+        return ["The engine is starting …"]
+    if overview.connected or overview.ever_connected:
+        return None
+    for source in overview.sources:
+        if source.state in ("lost", "refused"):
+            return [_source(source, look)]
+    return [f"Connecting to {clean(overview.broker, 120)} …"]
+
+
+def no_workers(filtered: str, look: Look) -> list[str]:
+    """The workers pane is empty."""
+    if filtered:
+        return [f"No worker matches {clean(filtered, 60)}.", f"{look.key('back')} clears the filter."]
+    return ["No worker answers.", "Start one with celery -A yourapp worker -E."]
+
+
+def no_queues(filtered: str, look: Look) -> list[str]:
+    """The queues pane is empty."""
+    if filtered:
+        return [f"No queue matches {clean(filtered, 60)}.", f"{look.key('back')} clears the filter."]
+    return ["No queue is bound.", "Workers bind theirs when they start."]
+
+
+def no_tasks(filtered: str, known: int, workers: Sequence[Worker], look: Look) -> list[str]:
+    """The tasks pane is empty."""
+    if filtered:
+        return [
+            f"None of {q.count(known)} known tasks matches {clean(filtered, 60)}.",
+            f"{look.key('back')} takes the filter away.",
+        ]
+    if workers and all(worker.events is False for worker in workers):
+        return [
+            "No task events yet. Workers run without -E.",
+            f"{look.key('events')} turns events on for this session.",
+        ]
+    return ["No task seen yet.", "What is sent from now on appears here."]
+
+
+def read_only(may_unlock: Sequence[str], look: Look) -> str:
+    """A dangerous key was pressed in read-only."""
+    if may_unlock:
+        return f"Read-only. {look.key('unlock')} unlocks {', '.join(may_unlock)} for this session."
+    return "Read-only. This profile does not permit unlocking; start with --allow to change something."
+
+
+def forbidden(permission: str, may_unlock: Sequence[str], look: Look) -> str:
+    """A dangerous key was pressed whose permission is not open."""
+    if permission in may_unlock:
+        return f"{permission} is locked. {look.key('unlock')} unlocks it for this session."
+    return f"This profile does not permit {permission}."
+
+
+def gone() -> ConnectionProblem:
+    """A key needs the engine, and there is none."""
+    return ConnectionProblem("The engine is gone; another one is being started.", "Nothing was done.")

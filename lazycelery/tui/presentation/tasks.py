@@ -1,0 +1,66 @@
+"""Tasks as rows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lazycelery.model.states import LABELS
+from lazycelery.model.task import TaskPage, TaskRow
+from lazycelery.model.text import clean
+from lazycelery.tui.presentation import quantities as q
+from lazycelery.tui.presentation.line import Column, Span
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.signs import of_task
+from lazycelery.tui.presentation.workers import short_name
+
+COLUMNS = (
+    Column("", 1),
+    Column("TASK", 9, grow=3),
+    Column("ID", 8, rank=4),
+    Column("STATE", 9, rank=6),
+    Column("WHEN", 8, rank=1, right=True),
+    Column("RUNTIME", 8, rank=3, right=True),
+    Column("WAIT", 7, rank=9, right=True),
+    Column("QUEUE", 9, grow=1, rank=8),
+    Column("WORKER", 9, grow=1, rank=7),
+    Column("TRIES", 5, rank=10, right=True),
+    Column("ARGS", 14, grow=4, rank=5),
+    Column("ERROR, RESULT", 16, grow=5, rank=2),
+)
+BAD = ("failure", "rejected", "lost")
+Sort = Literal["newest", "runtime", "wait", "name", "state", "worker", "queue", "retries"]
+SORTS: tuple[Sort, ...] = ("newest", "runtime", "wait", "name", "state", "worker", "queue", "retries")
+
+
+def cells(row: TaskRow, look: Look) -> list[Span]:
+    """A task in the order of `COLUMNS`. What has ended shows when; what has not shows since how long."""
+    state = LABELS.get(row.state)
+    ended = state is not None and state.finished
+    token = of_task(row.state, look.signs)[1]
+    age = None if row.since is None else look.now - row.since
+    return [
+        of_task(row.state, look.signs),
+        (clean(row.name or "name not seen", 120), "" if row.name else "dim"),
+        (clean(row.id, 8), "dim"),
+        (clean(row.state, 12), token),
+        (q.moment(row.since, look.now, look.utc)[:8] if ended else q.age(age), "dim"),
+        (q.duration(row.runtime), ""),
+        (q.duration(row.wait), "dim"),
+        (clean(row.queue or q.UNKNOWN, 80), "dim"),
+        (short_name(row.worker) if row.worker else q.UNKNOWN, "dim"),
+        (q.count(row.retries), "warn" if row.retries else "dim"),
+        (clean(row.args or "", 200) + ("…" if row.truncated else ""), "dim"),
+        (
+            clean(row.error or "", 200),
+            "fail" if row.state in BAD else "warn" if row.state == "retry" else "dim",
+        ),
+    ]
+
+
+def counts(page: TaskPage, filtered: bool, width: int) -> str:
+    """The note of the pane's title: how many match, of how many, seen since when."""
+    if not filtered:
+        return q.count(page.known) if width >= 30 else q.short_count(page.known)
+    if width < 50:
+        return q.short_count(page.matched)
+    return f"{q.count(page.matched)} of {q.count(page.known)}"

@@ -1,0 +1,246 @@
+"""The dashboard: panes on the left, what is selected on the right, keys and questions below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+
+from lazycelery.keys import Scope
+from lazycelery.tui.arrangement import LEAST, Arrangement, arrange
+from lazycelery.tui.desk import ORDER, Desk, notice_key
+from lazycelery.tui.panes.pane import HEADED, draw, marked
+from lazycelery.tui.presentation import sayings
+from lazycelery.tui.presentation.header import header, log_line
+from lazycelery.tui.presentation.help import help_page
+from lazycelery.tui.presentation.line import Line
+from lazycelery.tui.presentation.page import Page
+from lazycelery.tui.widgets.painted import Painted, Picture
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+AGEING = 5.0
+"""Seconds between two looks at the ages while nothing else changes."""
+OWED = 0.05
+"""Seconds until a frame that a slow terminal did not take is tried again."""
+
+
+class Dashboard(Screen[None]):
+    """Lays out what the desk knows. Holds no state but sizes."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(id="dashboard")
+        self.desk = desk
+        self._arranged: Arrangement | None = None
+        self._parts: list[Painted] = []
+        self._debt: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Header, body, newest event, footer."""
+        yield Painted(self._header, "header")
+        yield Painted(self._names, "names")
+        with Horizontal(id="body"):
+            with Vertical(id="left"):
+                for scope in ORDER:
+                    yield Painted(self._pane_picture(scope), scope)
+            yield Painted(self._main, "main")
+        yield Painted(self._log, "log")
+        yield Painted(self._footer, "footer")
+
+    def on_mount(self) -> None:
+        """Arrange for the size that is known by now."""
+        self._parts = list(self.query(Painted))
+        self.set_interval(AGEING, lambda: self.desk.grow_older(self.desk.link.clock()))
+
+    # ---- painting
+
+    def sync(self) -> None:
+        """Paint what has changed."""
+        if not self._parts:
+            return
+        self._arrange()
+        for part in self._parts:
+            if part.display:
+                part.sync()
+        if any(part.owes for part in self._parts) and self._debt is None:
+            self._debt = self.set_timer(OWED, self._repay)
+
+    def _repay(self) -> None:
+        self._debt = None
+        self.sync()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another size of the terminal."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Give each part its room; only what differs costs a layout."""
+        width, height = self.size
+        desk = self.desk
+        wants: dict[str, int] = {scope: max(1, desk.panes[scope].listing.rows.total) for scope in ORDER}
+        new = arrange(width, height, wants, desk.lead, desk.on_main, desk.size)
+        footer = len(self._foot(width))
+        self._give("footer", footer)
+        if new == self._arranged:
+            return
+        self._arranged = new
+        self._show("names", new.names)
+        self._show("log", new.log)
+        self._show("left", new.left > 0)
+        self._show("main", new.main > 0)
+        self.query_one("#left").styles.width = max(1, new.left)
+        for scope, rows in new.panes.items():
+            self._show(scope, rows > 0)
+            self.query_one(f"#{scope}").styles.height = max(1, rows)
+
+    def _show(self, id: str, shown: bool) -> None:
+        widget = self.query_one(f"#{id}")
+        if widget.display != shown:
+            widget.display = shown
+
+    def _give(self, id: str, height: int) -> None:
+        styles = self.query_one(f"#{id}").styles
+        if styles.height is None or styles.height.value != height:
+            styles.height = height
+
+    # ---- pictures
+
+    def _header(self, width: int, height: int) -> list[Line]:
+        desk = self.desk
+        truth = desk.link.truth
+        alive = truth.engine_problem is None
+        return [header(truth.overview, alive, desk.paused, desk.look(), width)]
+
+    def _names(self, width: int, height: int) -> list[Line]:
+        desk = self.desk
+        spans = []
+        for scope in ORDER:
+            pane = desk.panes[scope]
+            here = not desk.on_main and desk.lead == scope
+            spans.append(
+                (f" {pane.number} {pane.title} {pane.note(20)} ", "accent cursor" if here else "dim")
+            )
+        spans.append((" main ", "accent cursor" if desk.on_main else "dim"))
+        return [tuple(spans)]
+
+    def _pane_picture(self, scope: Scope) -> Picture:
+        def picture(width: int, height: int) -> Sequence[Line]:
+            desk = self.desk
+            pane, focused = desk.panes[scope], desk.lead == scope and not desk.on_main
+            lines = draw(pane, desk.look(), width, height, focused, lambda: self._empty(scope))
+            return self._dimmed(lines)
+
+        return picture
+
+    def _dimmed(self, lines: Sequence[Line]) -> Sequence[Line]:
+        """What was true when the connection was lost stays in sight, dimmed."""
+        truth = self.desk.link.truth
+        if truth.connected or truth.overview is None or not truth.overview.ever_connected:
+            return lines
+        return [marked(line, "stale") for line in lines]
+
+    def _empty(self, scope: Scope) -> Sequence[str]:
+        desk = self.desk
+        truth, look = desk.link.truth, desk.look()
+        waiting = sayings.connecting(truth.overview, look)
+        if waiting is not None:
+            return waiting
+        filtered = desk.panes[scope].filter or ("faults only" if desk.panes[scope].faults else "")
+        if scope == "workers":
+            return ["Asking the workers …"] if truth.workers is None else sayings.no_workers(filtered, look)
+        if scope == "queues":
+            return ["Counting …"] if truth.queues is None else sayings.no_queues(filtered, look)
+        window = desk.tasks.window
+        if window.problem is not None:
+            return [str(window.problem)]
+        if not window.loaded:
+            return ["Asking for the tasks …"]
+        return sayings.no_tasks(desk.tasks.whole_filter, window.answer.known, truth.workers or [], look)
+
+    def _main(self, width: int, height: int) -> Sequence[Line]:
+        desk = self.desk
+        look = desk.look()
+        page: Page | None = None
+        if desk.help:
+            page = help_page(desk.lead, desk.allowed, look)
+        elif (item := desk.item) is not None:
+            page = desk.main.build(desk.lead, item, desk.inquiry, look, width - 4)
+        subject = "help" if desk.help else (desk.subject, desk.main.tabs[desk.lead])
+        lines = desk.main.draw(page, subject, look, width, height, desk.on_main)
+        return lines if desk.help else self._dimmed(lines)
+
+    def _log(self, width: int, height: int) -> list[Line]:
+        return [log_line(self.desk.link.truth.last_line, self.desk.look())]
+
+    def _footer(self, width: int, height: int) -> list[Line]:
+        return self._foot(width)
+
+    def _foot(self, width: int) -> list[Line]:
+        desk = self.desk
+        truth, look = desk.link.truth, desk.look()
+        size = self.size
+        if size.width < LEAST[0] or size.height < LEAST[1]:
+            return [((f" {size.width}x{size.height} is too small; {LEAST[0]}x{LEAST[1]} or more.", "warn"),)]
+        trouble = sayings.trouble(truth.overview, truth.engine_problem, truth.engine_next, look)
+        if truth.engine_problem is None and desk.dismissed and desk.dismissed == notice_key(desk):
+            trouble = ()
+        return desk.talk.lines(desk.keys.footer(desk.lead, desk.allowed), trouble, look, width)
+
+    # ---- input
+
+    def on_key(self, event: events.Key) -> None:
+        """Every key goes to the desk."""
+        event.stop()
+        event.prevent_default()
+        character = event.character if event.is_printable else None
+        self.desk.press(chord_of(event.key, character), character)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A pasted text belongs to the line being typed."""
+        event.stop()
+        self.desk.talk.paste(event.text)
+        self.sync()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click selects; a second one opens."""
+        widget = event.widget
+        if widget is None or widget.id not in ORDER or self.desk.talk.listens:
+            return
+        scope: Scope = next(scope for scope in ORDER if scope == widget.id)
+        listing = self.desk.panes[scope].listing
+        y = (
+            event.screen_y
+            - widget.region.y
+            - (2 if widget.size.width >= HEADED and widget.size.height > 4 else 1)
+        )
+        index = listing.top + y
+        if 0 <= y < listing.page and index < listing.rows.total:
+            self.desk.select(scope, index, again=event.chain == 2)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel moves what is under it."""
+        self._wheel(event, 3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel moves what is under it."""
+        self._wheel(event, -3)
+
+    def _wheel(self, event: events.MouseEvent, lines: int) -> None:
+        event.stop()
+        widget = event.widget
+        scope = next((scope for scope in ORDER if widget is not None and scope == widget.id), None)
+        if scope is not None:
+            self.desk.panes[scope].listing.scroll(lines)
+        else:
+            self.desk.main.scroll(lines)
+        self.desk.show()
+
+
+def chord_of(key: str, character: str | None) -> str:
+    """A key as the table of actions names it: the character itself where there is one."""
+    return character if character is not None and character != " " else key

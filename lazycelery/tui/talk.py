@@ -1,0 +1,117 @@
+"""What is said and asked in the last lines. Questions are never a window: they cost a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from lazycelery.keys import Action
+from lazycelery.tui.presentation.body import wrapped
+from lazycelery.tui.presentation.footer import Question, input_line, keys_line, question_lines
+from lazycelery.tui.presentation.line import Line
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.prompt import Letter, Prompt
+
+MOST = 9
+"""Lines that a question may take."""
+
+
+class Asked:
+    """A question that waits for its answer."""
+
+    def __init__(self, question: Question, yes: Callable[[str | None], None]) -> None:
+        self.question = question
+        self.yes = yes
+        self.prompt: Prompt | Letter = Prompt() if question.level == "typed" else Letter()
+
+
+class Typing:
+    """A line being typed, such as a filter."""
+
+    def __init__(
+        self, lead: str, text: str, change: Callable[[str], None], end: Callable[[str, bool], None]
+    ) -> None:
+        self.lead = lead
+        self.prompt = Prompt(text)
+        self.change = change
+        """Called with the text after each key."""
+        self.end = end
+        """Called with the text, and whether it was entered."""
+        self.note = ""
+        """What is wrong with it."""
+
+
+class Talk:
+    """One thing at a time: a question, a line being typed, a message, or the keys."""
+
+    def __init__(self) -> None:
+        self.asked: Asked | None = None
+        self.typing: Typing | None = None
+        self.message: tuple[str, str] | None = None
+        """(text, token), until the next key."""
+
+    @property
+    def listens(self) -> bool:
+        """Whether all keys go to a question or prompt."""
+        return self.asked is not None or self.typing is not None
+
+    def say(self, text: str, token: str = "") -> None:
+        """Tell something; it stays until the next key."""
+        self.message = (text, token)
+
+    def ask(self, question: Question, yes: Callable[[str | None], None]) -> None:
+        """Ask; `yes` is called with the typed word, and nothing is called for No."""
+        self.message = None
+        self.asked = Asked(question, yes)
+
+    def press(self, chord: str, character: str | None) -> None:
+        """Give a key to what listens."""
+        if self.asked is not None:
+            self._answer(self.asked, chord, character)
+        elif self.typing is not None:
+            self._type(self.typing, chord, character)
+
+    def paste(self, text: str) -> None:
+        """Give a pasted text to the line being typed."""
+        if self.typing is not None:
+            self.typing.prompt.insert(text)
+            self.typing.change(self.typing.prompt.text)
+        elif self.asked is not None and isinstance(self.asked.prompt, Prompt):
+            self.asked.prompt.insert(text)
+
+    def _answer(self, asked: Asked, chord: str, character: str | None) -> None:
+        verdict = asked.prompt.press(chord, character)
+        if verdict == "open":
+            return
+        self.asked = None
+        typed = asked.prompt.text.strip() if isinstance(asked.prompt, Prompt) else None
+        if verdict == "no" or typed == "":
+            self.say("No. Nothing was done.")
+        elif typed is not None and typed != asked.question.word:
+            self.say(f"That is not {asked.question.word}. Nothing was done.", "warn")
+        else:
+            asked.yes(typed)
+
+    def _type(self, typing: Typing, chord: str, character: str | None) -> None:
+        before = typing.prompt.text
+        verdict = typing.prompt.press(chord, character)
+        if verdict != "open":
+            self.typing = None
+            typing.end(typing.prompt.text, verdict == "yes")
+        elif typing.prompt.text != before:
+            typing.note = ""
+            typing.change(typing.prompt.text)
+
+    def lines(self, actions: Sequence[Action], trouble: Line, look: Look, width: int) -> list[Line]:
+        """The last lines of the screen; what is broken stands above the keys."""
+        if self.asked is not None:
+            typed = self.asked.prompt.text if isinstance(self.asked.prompt, Prompt) else None
+            return question_lines(self.asked.question, typed, look, width)[:MOST]
+        above = [trouble] if trouble else []
+        if self.typing is not None:
+            typing = self.typing
+            note = ((f"  {typing.note}", "fail"),) if typing.note else ()
+            return [*above, input_line(typing.lead, typing.prompt.text, typing.prompt.at, note, width)]
+        if self.message is not None:
+            text, token = self.message
+            return [*above, *wrapped(text, width - 2, token, lead=" ", limit=3)]
+        return [*above, keys_line(actions, width)]

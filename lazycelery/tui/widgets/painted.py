@@ -1,0 +1,117 @@
+"""The one painter: a widget is a picture of lines, and only lines that differ are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from lazycelery.tui import wire
+from lazycelery.tui.presentation.line import Line, crop
+from lazycelery.tui.presentation.signs import TWINS
+
+Picture = Callable[[int, int], Sequence[Line]]
+"""Width and height in, lines out; missing lines are blank, and too many are left out."""
+
+TOKENS = (
+    "ok",
+    "run",
+    "wait",
+    "warn",
+    "fail",
+    "dim",
+    "accent",
+    "badge",
+    "title",
+    "head",
+    "cursor",
+    "stale",
+    "alarm",
+)
+
+
+class Painted(Widget):
+    """Paints what `picture` returns.
+
+    `sync` asks for the picture again and repaints the lines that are not equal to those last sent, so
+    everything that may have changed something ends in `sync` and costs nothing when it did not.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"paint--{token}" for token in TOKENS}
+    ALLOW_SELECT = False
+
+    ascii_only: ClassVar[bool] = False
+    """Signs in sentences are replaced by their ASCII twins."""
+
+    def __init__(self, picture: Picture, id: str) -> None:
+        super().__init__(id=id)
+        self._picture = picture
+        self._lines: list[Line] = []
+        self._styles: dict[str, Style] = {}
+        self.owes = False
+        """True while a change was not painted because the terminal was behind."""
+
+    def sync(self) -> int:
+        """Bring the terminal up to date; returns the number of lines sent (0 when it is behind)."""
+        if wire.behind(self.app):
+            self.owes = True
+            return 0
+        self.owes = False
+        before, self._lines = self._lines, self._draw()
+        if len(before) != len(self._lines):
+            self.refresh()
+            return len(self._lines)
+        width = self.size.width
+        dirty = [
+            Region(0, y, width, 1)
+            for y, (old, new) in enumerate(zip(before, self._lines, strict=True))
+            if old != new
+        ]
+        if dirty:
+            self.refresh(*dirty)
+        return len(dirty)
+
+    def _draw(self) -> list[Line]:
+        width, height = self.size
+        try:
+            lines = list(self._picture(width, height))[:height]
+        except Exception as error:  # A fault in one picture must not end the others.
+            lines = [
+                ((f"This part cannot be shown: {type(error).__name__}: {error}", "fail"),),
+                (("The rest goes on. ? help, q quit.", "dim"),),
+            ]
+        return lines + [()] * (height - len(lines))
+
+    def on_resize(self) -> None:
+        """Draw for the new size. The layout itself repaints the widget, whole."""
+        self._lines = self._draw()
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Called when the theme changes."""
+        super().notify_style_update()
+        self._styles.clear()
+
+    def render_line(self, y: int) -> Strip:
+        """One line for the terminal: cut to the width, and without a character it would obey."""
+        width = self.size.width
+        line = self._lines[y] if y < len(self._lines) else ()
+        segments = [Segment(self._safe(text), self._style(token)) for text, token in crop(line, width)]
+        return Strip(segments).adjust_cell_length(width, self._style(""))
+
+    def _safe(self, text: str) -> str:
+        if self.ascii_only and not text.isascii():
+            text = text.translate(TWINS).encode("ascii", "replace").decode()
+        return text if text.isprintable() else "".join(c if c.isprintable() else "·" for c in text)
+
+    def _style(self, token: str) -> Style:
+        style = self._styles.get(token)
+        if style is None:
+            classes = [f"paint--{name}" for name in token.split()]
+            style = self._styles[token] = self.get_visual_style(*classes).rich_style
+        return style

@@ -1,0 +1,561 @@
+"""An engine without a cluster: an `EngineApi` in memory, with a shop's fleet that a test can change.
+
+Everything is made from a seed and a fixed clock, so that screens come out the same each time.
+`python -m tests.support.fake_engine` shows it on the real screen, for tests in a pseudo-terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import itertools
+import sys
+from typing import Any
+
+import msgspec
+
+from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused, UsageError
+from lazycelery.model.action import AuditEntry, Order, Outcome, OutcomeItem, Plan, PlanItem
+from lazycelery.model.cluster import Load, LogLine, LogPage, Notice, Overview, SourceHealth, Tick
+from lazycelery.model.message import Message, PeekPage
+from lazycelery.model.profile import Profile
+from lazycelery.model.queue import Queue
+from lazycelery.model.task import Attempt, Task, TaskPage, TaskQuery, TaskRow
+from lazycelery.model.worker import Worker, WorkerDetail
+
+NOW = 1_763_690_602.0
+"""2025-11-21 02:03:22 UTC."""
+NAMES = ("shop.charge", "shop.report", "mail.send", "stock.reserve", "shop.thumbnail", "search.index")
+QUEUES = ("default", "default", "mail", "default", "reports", "default")
+STATES = ("success", "success", "success", "failure", "success", "retry", "success", "revoked")
+TRACEBACK = """Traceback (most recent call last):
+  File "/srv/shop/celery/app/trace.py", line 453, in trace_task
+    R = retval = fun(*args, **kwargs)
+  File "/srv/shop/tasks.py", line 88, in charge
+    return gateway.charge(order, amount)
+  File "/srv/shop/gateway.py", line 31, in charge
+    raise Timeout("gateway did not answer in 8 s")
+shop.gateway.Timeout: gateway did not answer in 8 s
+"""
+
+
+def worker(name: str, state: str = "online", **own: Any) -> Worker:
+    base: dict[str, Any] = {
+        "pool": "prefork",
+        "concurrency": 4,
+        "processes": [811, 812, 813, 814],
+        "queues": ["default", "reports"],
+        "active": 1,
+        "reserved": 0,
+        "scheduled": 0,
+        "processed": 18204,
+        "failed": 31,
+        "prefetch": 16,
+        "pid": 800,
+        "uptime": 3 * 86400 + 4 * 3600.0,
+        "loadavg": [0.4, 0.3, 0.2],
+        "rss": 88 << 20,
+        "software": "py-celery 5.6.2",
+        "heartbeat_age": 1.0,
+        "events": True,
+        "sources": {"pool": "control", "active": "control", "processed": "event", "loadavg": "event"},
+        "last_seen": NOW,
+    }
+    return Worker(name=name, state=state, **{**base, **own})  # type: ignore[arg-type]
+
+
+def fleet() -> list[Worker]:
+    return [
+        worker(
+            "celery@mail-1", active=0, concurrency=2, queues=["mail"], loadavg=[0.0, 0.0, 0.0], pool="threads"
+        ),
+        worker("celery@old-7", "offline", stopped=NOW - 130, active=None, loadavg=None),
+        worker("celery@web-1", active=3, reserved=2),
+        worker("celery@web-2", loadavg=[0.1, 0.1, 0.1]),
+        worker(
+            "celery@web-3",
+            "busy",
+            active=4,
+            reserved=12,
+            loadavg=[3.9, 3.5, 3.0],
+            why="its 4 slots run shop.report since 14m; 12 reserved wait behind them",
+        ),
+    ]
+
+
+def queues() -> list[Queue]:
+    everyone = ["celery@web-1", "celery@web-2", "celery@web-3"]
+    return [
+        Queue(
+            name="default",
+            type="list",
+            messages=1204,
+            unacked=9,
+            consumers=3,
+            in_rate=12.0,
+            out_rate=8.0,
+            wait_estimate=150.0,
+            priorities={"0": 40, "3": 1004, "6": 160, "9": 0},
+            workers=everyone,
+            history=[210, 380, 520, 640, 790, 930, 1080, 1204],
+            sources={"messages": "broker", "consumers": "control"},
+        ),
+        Queue(
+            name="defualt",
+            messages=7,
+            unacked=0,
+            consumers=0,
+            workers=[],
+            history=[7] * 8,
+            why="7 messages, nobody consumes it. Did you mean default?",
+        ),
+        Queue(
+            name="mail",
+            messages=0,
+            consumers=1,
+            in_rate=0.0,
+            out_rate=0.0,
+            workers=["celery@mail-1"],
+            history=[0] * 8,
+        ),
+        Queue(
+            name="reports",
+            messages=12,
+            consumers=3,
+            in_rate=0.0,
+            out_rate=0.0,
+            workers=everyone,
+            history=[0, 0, 0, 12],
+        ),
+    ]
+
+
+class FakeEngine:
+    """A believable cluster in memory. Tests change its fields and call `touch`."""
+
+    def __init__(self, tasks: int = 1000, *, read_only: bool = True, hostile: bool = False) -> None:
+        self.fleet = fleet()
+        self.lines = queues()
+        self.total = tasks
+        self.gone: set[int] = set()
+        self.extra: dict[str, TaskRow] = {}
+        self.delay = 0.0
+        """Seconds before each answer."""
+        self.fails: LazyCeleryError | None = None
+        """Raised by every method, as when the engine has died."""
+        self.values: dict[str, Any] = {}
+        """Fields of `Task` that all details carry."""
+        self.calls: list[str] = []
+        self.acted: list[tuple[Order, str | None]] = []
+        self.closed = False
+        self._plans: dict[str, Plan] = {}
+        self._tick = Tick(stamp=1, tasks=1, workers=1, queues=1, log=1, status=1)
+        self._changed = asyncio.Event()
+        self.seen = Overview(
+            now=NOW,
+            profile="shop-prod",
+            broker="redis://db1:6379/0",
+            transport="redis",
+            read_only=read_only,
+            allowed=[] if read_only else ["retry", "revoke", "terminate", "purge", "restore", "events"],
+            may_unlock=["retry", "revoke", "terminate", "purge", "restore", "events"],
+            sources=[
+                SourceHealth(name=name, state="connected")
+                for name in ("broker", "events", "control", "results")
+            ],
+            connected=True,
+            ever_connected=True,
+            events_per_second=1200.0,
+            lag=0.12,
+            loss=0.0,
+            load=Load(commands_per_second=6.0),
+            tasks_total=tasks,
+        )
+        if hostile:
+            self._be_hostile()
+
+    def _be_hostile(self) -> None:
+        nasty = "[/x][bold red]\x1b[2J\x1b]0;owned\x07\u202egnp.exe\r\n"
+        self.fleet.append(worker(f"celery@{nasty}", why=nasty, queues=[nasty]))
+        self.lines.append(Queue(name=nasty, messages=3, why=nasty, workers=[nasty], history=[1, 2, 3]))
+        self.values = {
+            "name": nasty,
+            "args": nasty * 50,
+            "kwargs": {nasty: [nasty]},
+            "error": nasty,
+            "traceback": nasty * 20,
+        }
+        self.seen.profile = nasty
+        self.seen.notices = [Notice(code="x", severity="warning", title=nasty, hint=nasty)]
+
+    # ---- what tests do
+
+    def touch(self, *parts: str) -> None:
+        """Announce a change of `tasks`, `workers`, `queues`, `log`, `status`."""
+        self._tick.stamp += 1
+        for part in parts:
+            setattr(self._tick, part, getattr(self._tick, part) + 1)
+        self._changed.set()
+
+    def arrive(self, count: int = 1) -> None:
+        """New tasks appear at the top."""
+        self.total += count
+        self.touch("tasks", "log")
+
+    def lose(self, reason: str = "db1:6379 refused (port closed)") -> None:
+        """The broker goes away."""
+        self.seen.connected = False
+        self.seen.sources[0] = SourceHealth(name="broker", state="lost", reason=reason, next_try=NOW + 4)
+        self.touch("status")
+
+    def die(self) -> None:
+        """The engine's process is killed."""
+        self.fails = ConnectionProblem("The engine process has ended.", "It is started again.")
+        self._changed.set()
+
+    # ---- EngineApi
+
+    async def _answer(self, name: str) -> None:
+        self.calls.append(name)
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        if self.fails is not None:
+            raise self.fails
+
+    async def tick(self, seen: int = -1, timeout: float = 10.0) -> Tick:
+        await self._answer("tick")
+        if seen == self._tick.stamp:
+            self._changed.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), timeout)
+            await self._answer("tick")
+        return msgspec.structs.replace(self._tick)
+
+    async def overview(self) -> Overview:
+        await self._answer("overview")
+        return self.seen
+
+    async def ready(self, timeout: float = 5.0, observe: float = 0.0) -> Overview:
+        return await self.overview()
+
+    async def workers(self) -> list[Worker]:
+        await self._answer("workers")
+        return list(self.fleet)
+
+    async def worker(self, name: str) -> WorkerDetail:
+        await self._answer("worker")
+        found = next((one for one in self.fleet if one.name == name), None)
+        if found is None:
+            raise NothingFound(f"There is no worker {name}.")
+        active = [
+            {
+                "id": self._id(n),
+                "name": "shop.report",
+                "args": f"('2026-{n:02}', user=811)",
+                "since": NOW - 842 + n,
+                "pid": 811 + n,
+            }
+            for n in range(found.active or 0)
+        ]
+        return WorkerDetail(
+            worker=found,
+            active=active,
+            registered=sorted(NAMES),
+            totals={"shop.report": 812},
+            conf={"task_acks_late": False},
+            at=NOW,
+        )
+
+    async def queues(self) -> list[Queue]:
+        await self._answer("queues")
+        return list(self.lines)
+
+    def _id(self, number: int) -> str:
+        hexed = hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
+        return f"{hexed[:8]}-{hexed[8:12]}-{hexed[12:16]}-{hexed[16:20]}-{hexed[20:]}"
+
+    def _row(self, number: int) -> TaskRow:
+        """Task `number`, counted from the oldest."""
+        if self._id(number) in self.extra:
+            return self.extra[self._id(number)]
+        kind, state = number % len(NAMES), STATES[number * 7 % len(STATES)]
+        if number >= self.total - 2:
+            state = "started"
+        errors = {
+            "failure": "Timeout('gateway did not answer in 8 s')",
+            "retry": "ConnectionError('smtp: 421')",
+        }
+        return TaskRow(
+            row=number,
+            stamp=1,
+            id=self._id(number),
+            name=self.values.get("name") or NAMES[kind],
+            state=state,
+            worker=f"celery@web-{number % 3 + 1}",
+            queue=QUEUES[kind],
+            since=NOW - (1000 - number % 1000) if state != "started" else NOW - 12,
+            first=NOW - 2000,
+            runtime=None if state in ("started", "revoked") else (number * 37 % 1000) / 100,
+            wait=(number * 13 % 300) / 100,
+            retries=2 if state == "retry" else 0,
+            args=self.values.get("error") or f"({number}, 'order-{number % 89}')",
+            error=self.values.get("error") or errors.get(state),
+        )
+
+    def _matching(self, filter: str) -> list[int] | range:
+        """Line -> number. Knows just enough of the filter language for tests."""
+        if not filter:
+            return range(self.total - 1, -1, -1)
+        words = filter.split()
+        return [
+            n
+            for n in range(self.total - 1, -1, -1)
+            if all(self._matches(self._row(n), word) for word in words)
+        ]
+
+    @staticmethod
+    def _matches(row: TaskRow, word: str) -> bool:
+        field, colon, value = word.partition(":")
+        if not colon:
+            return word in f"{row.name} {row.id} {row.error}"
+        return str(getattr(row, field)) in value.split(",")
+
+    async def tasks(self, query: TaskQuery) -> TaskPage:
+        await self._answer("tasks")
+        problem = await self.check_filter(query.filter)
+        if problem:
+            raise UsageError(problem)
+        order = self._matching(query.filter)
+        held = None
+        first = query.offset
+        if query.hold is not None:
+            held = next((at for at, n in enumerate(order) if self._id(n) == query.hold), None)
+            first += held or 0
+        first = max(0, min(first, len(order)))
+        rows = [self._row(n) for n in order[first : first + query.limit]]
+        return TaskPage(
+            rows=rows, start=first, matched=len(order), known=self.total, held=held, oldest=NOW - 6000
+        )
+
+    async def task(self, id: str, fetch: bool = True) -> Task:
+        await self._answer("task")
+        number = next((n for n in range(self.total - 1, -1, -1) if self._id(n).startswith(id)), None)
+        if number is None:
+            raise NothingFound(f"There is no task {id}.")
+        row = self._row(number)
+        failed = row.state in ("failure", "retry")
+        finished = None if row.state == "started" else row.since
+        started = None if row.since is None else row.since - (row.runtime or 0)
+        task = Task(
+            id=row.id,
+            name=row.name,
+            state=row.state,
+            worker=row.worker,
+            queue=row.queue,
+            sent=(started or NOW) - (row.wait or 0),
+            received=(started or NOW) - 0.1,
+            started=started,
+            finished=finished,
+            runtime=row.runtime,
+            wait=row.wait,
+            retries=row.retries,
+            args=[number, f"order-{number % 89}"],
+            kwargs={"currency": "EUR", "lines": [{"sku": f"A-{n}", "count": n} for n in range(1, 5)]},
+            result={"charged": True} if row.state == "success" and fetch else None,
+            error=row.error,
+            traceback=TRACEBACK if failed and fetch else None,
+            truncated=["kwargs"],
+            sources={"state": "event", "worker": "event", "args": "broker", "kwargs": "event"},
+            attempts=[
+                Attempt(
+                    number=1,
+                    worker=row.worker,
+                    received=(started or NOW) - 0.1,
+                    started=started,
+                    finished=finished,
+                    state=row.state,
+                    error=row.error,
+                )
+            ],
+        )
+        for field, value in self.values.items():
+            setattr(task, field, value)
+        return task
+
+    async def peek(self, queue: str, offset: int = 0, limit: int = 50) -> PeekPage:
+        await self._answer("peek")
+        found = next(one for one in self.lines if one.name == queue)
+        total = found.messages or 0
+        messages = [
+            Message(
+                position=n,
+                id=self._id(n),
+                task=NAMES[n % 6],
+                args=[n],
+                kwargs={},
+                priority=3,
+                retries=0,
+                size=812 + n,
+                content_type="application/json",
+            )
+            for n in range(min(total, limit))
+        ]
+        return PeekPage(queue=queue, at=NOW, total=total, messages=messages)
+
+    async def log(self, after: int = -1, limit: int = 100, filter: str = "", full: bool = False) -> LogPage:
+        await self._answer("log")
+        row = self._row(self.total - 1)
+        line = LogLine(
+            seq=self.total,
+            at=NOW,
+            received=NOW,
+            type="task-failed",
+            worker=row.worker or "",
+            id=row.id,
+            name=row.name,
+            text="Timeout('gateway')",
+        )
+        return LogPage(lines=[line], last=self.total)
+
+    async def check_filter(self, text: str) -> str | None:
+        for word in text.split():
+            field, colon, _ = word.partition(":")
+            if colon and field not in ("state", "name", "worker", "queue", "id"):
+                return f'at {text.index(word) + 1}: there is no field "{field}". Did you mean state?'
+        return None
+
+    async def plan(self, order: Order) -> Plan:
+        await self._answer("plan")
+        id = f"plan-{len(self._plans) + 1}"
+        target = order.targets[0] if order.targets else "all workers"
+        plan = Plan(
+            id=id, action=order.action, title=f"{order.action} {target}", count=1, order=order, level="letter"
+        )
+        if order.action == "retry":
+            row = next(r for r in (self._row(n) for n in range(self.total - 1, -1, -1)) if r.id == target)
+            plan.items = [PlanItem(target=target, text=str(row.name), grade="exact")]
+            plan.title = f"Retry {row.name} exactly, to {row.queue}"
+            plan.question = "Send it again as a new task?"
+        elif order.action == "purge":
+            depth = next(one for one in self.lines if one.name == target).messages or 0
+            plan.title = f"Purge {target}: {depth:,} messages are saved, then removed"
+            plan.question = f"Backup: ~/.local/state/lazycelery/{target}.ndjson"
+            plan.level, plan.word, plan.count = "typed", target, depth
+            plan.warnings = ["9 messages are being worked on and are not touched."]
+        elif order.action == "terminate":
+            plan.level, plan.word = "typed", "terminate"
+        elif order.action == "revoke":
+            plan.warnings = ["web-2 keeps no state file: a restart forgets the revoke."]
+            plan.question = "Tell all workers to drop it?"
+        self._plans[id] = plan
+        return plan
+
+    async def act(self, plan_id: str, word: str | None = None) -> Outcome:
+        await self._answer("act")
+        plan = self._plans[plan_id]
+        assert plan.order is not None
+        if plan.level == "typed" and word != plan.word:
+            raise Refused("It was not confirmed.", f"Type {plan.word}.")
+        self.acted.append((plan.order, word))
+        target = plan.order.targets[0] if plan.order.targets else ""
+        outcome = Outcome(action=plan.action, done=1, failed=0, proof=f"{plan.action} {target}: done")
+        if plan.action == "purge":
+            queue = next(one for one in self.lines if one.name == target)
+            outcome.proof = f"purged {target}: {queue.messages:,} removed, 0 left"
+            outcome.backup = f"/state/{target}.ndjson"
+            queue.messages, queue.priorities = 0, {}
+            self.touch("queues")
+        if plan.action == "retry":
+            outcome.items = [OutcomeItem(target=target, ok=True, text="sent", new_id="new-id")]
+            outcome.proof = "retried as new-id"
+        return outcome
+
+    async def audit(self, limit: int = 100, filter: str = "") -> list[AuditEntry]:
+        return []
+
+    async def unlock(self, permissions: list[str]) -> Overview:
+        await self._answer("unlock")
+        self.seen.read_only, self.seen.allowed = False, list(permissions)
+        return self.seen
+
+    async def lock(self) -> Overview:
+        await self._answer("lock")
+        self.seen.read_only, self.seen.allowed = True, []
+        return self.seen
+
+    async def refresh(self) -> None:
+        await self._answer("refresh")
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class FakeProcess:
+    """Stands for the engine's process."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self.engine = engine
+
+    async def connect(self, profile: Profile) -> FakeEngine:
+        if self.engine.fails is not None:
+            raise self.engine.fails
+        return self.engine
+
+
+class FakeUi:
+    def __init__(self, **own: Any) -> None:
+        self.theme = own.get("theme", "dark")
+        self.ascii = own.get("ascii", False)
+        self.mouse = own.get("mouse", True)
+        self.utc = own.get("utc", True)
+        self.paint = own.get("paint", 0.1)
+        self.keymap: dict[str, str | list[str]] = own.get("keymap", {})
+
+
+class FakeSettings:
+    def __init__(self, **own: Any) -> None:
+        self.profile = Profile(name="shop-prod", broker="redis://db1:6379/0")
+        self.ui = FakeUi(**own)
+
+
+class BusyProcess(FakeProcess):
+    """An engine whose fleet changes ten times a second: all of it, or one row."""
+
+    def __init__(self, engine: FakeEngine, everything: bool) -> None:
+        super().__init__(engine)
+        self.everything = everything
+
+    async def connect(self, profile: Profile) -> FakeEngine:
+        self.running = asyncio.create_task(self._run())
+        return self.engine
+
+    async def _run(self) -> None:
+        for beat in itertools.count():
+            await asyncio.sleep(0.1)
+            self.engine.fleet[0].active = beat % 3
+            if self.everything:
+                self.engine.total += 200
+                self.engine.touch("tasks", "workers", "queues", "log", "status")
+            else:
+                self.engine.touch("workers")
+
+
+def main() -> int:
+    """The real screen. Words: hostile, ascii, no-mouse, unlocked, flood, one-row, theme=X, tasks=9."""
+    from lazycelery.tui import run
+
+    words = sys.argv[1:]
+    value = dict(word.split("=", 1) for word in words if "=" in word)
+    tasks = int(value.get("tasks", "1000"))
+    engine = FakeEngine(tasks, hostile="hostile" in words, read_only="unlocked" not in words)
+    theme = value.get("theme", "dark")
+    settings = FakeSettings(ascii="ascii" in words, mouse="no-mouse" not in words, theme=theme)
+    process = FakeProcess(engine)
+    if "flood" in words or "one-row" in words:
+        process = BusyProcess(engine, "flood" in words)
+    return run(settings, lambda: process)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
