@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from lazycelery.actions.backup import BackupWriter, Header, Line, default_path, free_path
 from lazycelery.actions.context import Context
+from lazycelery.actions.leftovers import left_aside
 from lazycelery.actions.plan import Draft
-from lazycelery.actions.wording import count, nearest
+from lazycelery.actions.wording import count, listed, nearest
 from lazycelery.errors import LazyCeleryError, NothingFound, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
 from lazycelery.model.message import StoredMessage
@@ -38,7 +39,7 @@ async def draft(context: Context, order: Order) -> Draft:
         items=[PlanItem(target=queue, text=f"{count(messages, 'message')}{depths}", refused=refused)],
         name=queue,
         typed=True,
-        warnings=_warnings(report),
+        warnings=_warnings(report) + _interrupted(await left_aside(context, queue)),
         refused=refused,
         hint="There is nothing to do." if report.messages == 0 else "",
         backup=str(path),
@@ -67,6 +68,15 @@ def _warnings(report: QueueReport) -> list[str]:
     if not report.unacked:
         return []
     return [f"{count(report.unacked, 'unacknowledged message')} are not touched: workers hold them."]
+
+
+def _interrupted(aside: Sequence[str]) -> list[str]:
+    if not aside:
+        return []
+    return [
+        f"An earlier purge was cut off and left messages aside on the broker ({listed(aside, 2)}). "
+        "Restoring its backup, which ends in .part, puts them back."
+    ]
 
 
 def by_priority(depths: Mapping[str, int]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from lazycelery.actions.audit import AuditLog
 from lazycelery.actions.backup import BackupFile, BackupWriter, Line, free_path
 from lazycelery.actions.context import Context
+from lazycelery.actions.leftovers import give_back, left_aside
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.purge import by_priority
 from lazycelery.actions.wording import count
@@ -30,6 +31,8 @@ async def draft(context: Context, order: Order) -> Draft:
         raise UsageError("Restore takes one backup file.", "Say `lazycelery restore FILE`.")
     path = _path(order.targets[0])
     file = await asyncio.to_thread(BackupFile, path)
+    if not file.complete and (aside := await left_aside(context, file.header.queue)):
+        return _from_broker(context, file, aside)
     queue = str(order.params.get("queue") or "") or None
     earlier = await asyncio.to_thread(restored_before, context.audit, file.sha256)
     contents = _contents(file, queue)
@@ -44,6 +47,23 @@ async def draft(context: Context, order: Order) -> Draft:
         warnings=_warnings(context, file, earlier),
         refused=None if file.total else f"{path} holds no message",
         details={"sha256": file.sha256, "messages": file.total, "queue": queue},
+    )
+
+
+def _from_broker(context: Context, file: BackupFile, aside: Sequence[str]) -> Draft:
+    """The purge that wrote the file was cut off: its messages are on the broker still, all of them."""
+    title = f"Put back what a purge of {file.header.queue} that was cut off left aside on the broker"
+    return Draft(
+        title=title,
+        run=partial(give_back, context, list(aside), file),
+        count=len(aside),
+        items=[PlanItem(target=key, text="set aside by the purge, never removed") for key in aside],
+        name=file.header.queue,
+        typed=True,
+        warnings=[
+            f"{file.path} holds copies of them: it is not restored, or they would run twice.",
+            "Should that purge still be running somewhere, let it end first.",
+        ],
     )
 
 
