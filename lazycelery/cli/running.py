@@ -50,7 +50,10 @@ def _close_stdout() -> None:
 
 
 def _from_click(error: click.ClickException) -> LazyCeleryError:
-    message = error.format_message()
+    from lazycelery.model.redaction import Redactor
+
+    # click repeats what was typed, and that may be a broker URL in the wrong place
+    message = Redactor().text(error.format_message())
     message += "" if message.endswith((".", "?")) else "."
     context = getattr(error, "ctx", None)
     return UsageError(message, f"See {context.command_path} --help." if context else "See lazycelery --help.")

@@ -37,7 +37,7 @@ def require_terminal() -> None:
     """Raise `UsageError` where the screen cannot be shown."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("The screen needs a terminal; input or output is a pipe or a file.", _INSTEAD)
-    if os.environ.get("TERM", "") in ("dumb", "") and sys.platform != "win32":
+    if os.environ.get("TERM", "") in ("dumb", "unknown", "") and sys.platform != "win32":
         named = f"TERM={os.environ['TERM']}" if os.environ.get("TERM") else "TERM is not set"
         raise UsageError(
             f"This terminal cannot place a cursor ({named}).",

@@ -36,15 +36,20 @@ class Session(NamedTuple):
         return self.settings.profile.timeout
 
 
-async def open_engine(profile: Profile) -> EngineApi:
-    """A started engine. The one place that makes one."""
+async def open_engine(profile: Profile, start: bool = True) -> EngineApi:
+    """An engine; one that is not started touches no network. The one place that makes one."""
     from lazycelery.engine.engine import Engine
 
     engine = Engine(profile)
-    await engine.start()
+    if start:
+        await engine.start()
     return engine
 
 
+TERMINATED = 143
+"""Exit code after SIGTERM or SIGHUP, as shells know it."""
+_NOWHERE = "redis://localhost"
+"""Stands for a broker where none is contacted."""
 Body = Callable[[Session], Awaitable[int]]
 """What a command does with its session; returns the exit code."""
 
@@ -52,7 +57,7 @@ Body = Callable[[Session], Awaitable[int]]
 def one_shot(context: click.Context, body: Body, observe: float = 0.0, connect: bool = True) -> int:
     """Load the settings, open an engine, wait for first truth (and `observe` seconds), run `body`.
 
-    Without `connect` nobody waits for the broker: `body` asks only what is known without it.
+    Without `connect` nothing touches the network: `body` asks only what is known without it.
     """
     from lazycelery.config import load
 
@@ -60,8 +65,13 @@ def one_shot(context: click.Context, body: Body, observe: float = 0.0, connect: 
     output = make_output(words)
     settings = load(words.config_options())
     output.notes(f"Warning: {warning}" for warning in settings.warnings)
-    require_broker(settings)
-    return asyncio.run(_run(settings, output, body, observe if connect else None))
+    if connect:
+        require_broker(settings)
+    work = _connected(settings, output, body, observe) if connect else _alone(settings, output, body)
+    try:
+        return asyncio.run(work)
+    except asyncio.CancelledError:
+        return TERMINATED
 
 
 def make_output(words: Said) -> Output:
@@ -79,14 +89,19 @@ def require_broker(settings: Settings) -> None:
         raise UsageError("No broker is known.", f"Looked for it here:{tried}\n{example}")
 
 
-async def _run(settings: Settings, output: Output, body: Body, observe: float | None) -> int:
+async def _connected(settings: Settings, output: Output, body: Body, observe: float) -> int:
     _end_politely()
     async with _engine(settings.profile) as engine:
-        if observe is None:
-            overview = await engine.overview()
-        else:
-            overview = await engine.ready(_first_truth(settings.profile), observe)
+        overview = await engine.ready(_first_truth(settings.profile), observe)
         return await body(Session(engine, overview, settings, output))
+
+
+async def _alone(settings: Settings, output: Output, body: Body) -> int:
+    from lazycelery.model.cluster import Overview
+
+    settings.profile.broker = settings.profile.broker or _NOWHERE
+    async with _engine(settings.profile, start=False) as engine:
+        return await body(Session(engine, Overview(), settings, output))
 
 
 def _first_truth(profile: Profile) -> float:
@@ -105,8 +120,8 @@ def _end_politely() -> None:
 
 
 @asynccontextmanager
-async def _engine(profile: Profile) -> AsyncIterator[EngineApi]:
-    engine = await open_engine(profile)
+async def _engine(profile: Profile, start: bool = True) -> AsyncIterator[EngineApi]:
+    engine = await open_engine(profile, start)
     try:
         yield engine
     finally:

@@ -93,3 +93,9 @@ def test_init_says_when_it_may_not_write(tmp_path: Path):
     tmp_path.chmod(0o500)
     with pytest.raises(UsageError, match="cannot be written"):
         starter.write(tmp_path / "x" / "config.toml")
+
+
+def test_the_themes_are_those_of_the_screen():
+    from lazycelery.tui import themes
+
+    assert set(THEMES) == set(themes.THEMES)

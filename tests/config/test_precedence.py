@@ -97,9 +97,9 @@ def test_an_empty_variable_is_one_that_is_not_set(loaded):
 
 
 def test_theme_and_refresh_of_the_profile_beat_those_of_the_screen(loaded):
-    text = '[ui]\ntheme = "light"\nrefresh = 5\n[profiles.a]\nbroker = "redis://a"\ntheme = "contrast"\n'
+    text = '[ui]\ntheme = "light"\nrefresh = 5\n[profiles.a]\nbroker = "redis://a"\ntheme = "terminal"\n'
     settings = loaded(text)
-    assert (settings.ui.theme, settings.profile.refresh) == ("contrast", 5.0)
+    assert (settings.ui.theme, settings.profile.refresh) == ("terminal", 5.0)
     assert loaded(text, {"LAZYCELERY_THEME": "dark"}).ui.theme == "dark"
 
 

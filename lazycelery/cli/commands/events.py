@@ -65,7 +65,7 @@ def events(
 
     try:
         return one_shot(ctx, body)
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         return 0
 
 

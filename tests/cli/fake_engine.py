@@ -1,0 +1,131 @@
+"""An engine of canned answers, to test what the command line does with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lazycelery.errors import LazyCeleryError, NothingFound, Refused
+from lazycelery.model.action import AuditEntry, Order, Outcome, OutcomeItem, Plan, PlanItem
+from lazycelery.model.cluster import LogLine, LogPage, Overview, SourceHealth, Tick
+from lazycelery.model.message import Message, PeekPage
+from lazycelery.model.profile import Profile
+from lazycelery.model.queue import Queue
+from lazycelery.model.task import Task, TaskPage, TaskQuery, TaskRow
+from lazycelery.model.worker import Worker, WorkerDetail
+
+NOW = 1_800_000_000.0
+EVIL = "\x1b[31m[/red]\u202eevil"
+
+
+class FakeEngine:
+    """Answers from its attributes; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.profile = Profile()
+        self.started = False
+        self.closed = False
+        self.problem: BaseException | None = None
+        self.asked: dict[str, Any] = {}
+        self.all_workers = [
+            Worker(name="w1@a", state="online", pool="prefork", concurrency=2, queues=["celery"])
+        ]
+        self.all_queues = [Queue(name="celery", messages=3, priorities={"0": 3}, workers=["w1@a"])]
+        self.all_tasks = [Task(id=f"id-{n}", name="shop.charge", state="failure") for n in range(3)]
+        self.messages = [Message(position=0, id="m-0", task="shop.add", args=[1, 2], kwargs={})]
+        self.lines: list[LogLine] = []
+        self.entries: list[AuditEntry] = []
+        self.next_plan = Plan(
+            id="p1",
+            action="retry",
+            title="Retry 1 task exactly, to default",
+            count=1,
+            items=[PlanItem(target="id-0", text="shop.charge(1)", grade="exact")],
+            question="retry it?",
+        )
+        self.outcome = Outcome(
+            action="retry",
+            done=1,
+            failed=0,
+            proof="1 sent",
+            items=[OutcomeItem(target="id-0", ok=True, text="sent", new_id="id-9", replies={"w1@a": "ok"})],
+        )
+        self.sources = [SourceHealth(name="broker", state="connected")]
+
+    async def ready(self, timeout: float = 5.0, observe: float = 0.0) -> Overview:
+        self.asked["ready"] = (timeout, observe)
+        if self.problem:
+            raise self.problem
+        return await self.overview()
+
+    async def overview(self) -> Overview:
+        online = sum(worker.state == "online" for worker in self.all_workers)
+        return Overview(
+            now=NOW,
+            broker="redis://db/0",
+            sources=self.sources,
+            connected=True,
+            read_only=not self.profile.allow,
+            allowed=self.profile.allow,
+            workers_online=online,
+            workers_total=len(self.all_workers),
+        )
+
+    async def workers(self) -> list[Worker]:
+        return self.all_workers
+
+    async def worker(self, name: str) -> WorkerDetail:
+        return WorkerDetail(worker=self.all_workers[0])
+
+    async def queues(self) -> list[Queue]:
+        return self.all_queues
+
+    async def tasks(self, query: TaskQuery) -> TaskPage:
+        self.asked["tasks"] = query
+        chosen = self.all_tasks[query.offset : query.offset + query.limit]
+        rows = [
+            TaskRow(row=n, stamp=1, id=task.id, name=task.name, state=task.state, since=NOW - 61, args=EVIL)
+            for n, task in enumerate(chosen)
+        ]
+        return TaskPage(rows=rows, matched=len(self.all_tasks), known=len(self.all_tasks))
+
+    async def task(self, id: str, fetch: bool = True) -> Task:
+        self.asked["task"] = (id, fetch)
+        for task in self.all_tasks:
+            if task.id == id:
+                return task
+        raise NothingFound(f"No task {id} is known.", "Look elsewhere.")
+
+    async def peek(self, queue: str, offset: int = 0, limit: int = 50) -> PeekPage:
+        return PeekPage(queue=queue, at=NOW, total=len(self.messages), messages=self.messages)
+
+    async def tick(self, seen: int = -1, timeout: float = 10.0) -> Tick:
+        return Tick(stamp=seen + 1)
+
+    async def log(self, after: int = -1, limit: int = 100, filter: str = "", full: bool = False) -> LogPage:
+        self.asked["log"] = (filter, full)
+        lines = [line for line in self.lines if line.seq > after][:limit]
+        return LogPage(lines=lines, last=lines[-1].seq if lines else after)
+
+    async def plan(self, order: Order) -> Plan:
+        self.asked["order"] = order
+        self.next_plan.order = order
+        if order.action not in self.profile.allow:
+            self.next_plan.refused = "Read-only."
+            self.next_plan.hint = f"Start with --allow {order.action}, or press W."
+        return self.next_plan
+
+    async def act(self, plan_id: str, word: str | None = None) -> Outcome:
+        self.asked["act"] = (plan_id, word)
+        if self.next_plan.level == "typed" and word != self.next_plan.word:
+            raise Refused("Not the word.")
+        return self.outcome
+
+    async def audit(self, limit: int = 100, filter: str = "") -> list[AuditEntry]:
+        self.asked["audit"] = (limit, filter)
+        return self.entries
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def fail_with(self, problem: LazyCeleryError) -> None:
+        self.problem = problem

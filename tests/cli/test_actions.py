@@ -1,0 +1,164 @@
+"""Changing commands: plan, show, ask, act, prove."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from lazycelery.errors import NothingFound
+from lazycelery.model.action import PlanItem
+
+
+@pytest.fixture
+def answer(monkeypatch):
+    """Plays a person at a terminal who types an answer."""
+
+    class Typed(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def give(text: str) -> None:
+        monkeypatch.setattr(sys, "stdin", Typed(text))
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+
+    return give
+
+
+ALLOWED = ("--allow", "retry")
+
+
+def test_without_the_permission_it_is_refused_with_the_way_to_open_it(engine, run):
+    ran = run("retry", "id-0", "--yes")
+    assert (ran.code, ran.out) == (4, "")
+    assert ran.err == "Error: Read-only.\nAdd --allow retry, or put it into allow of the profile.\n"
+    assert "act" not in engine.asked
+
+
+def test_read_only_wins_over_allow(engine, run):
+    ran = run("retry", "id-0", "--yes", "--read-only", *ALLOWED)
+    assert ran.code == 4
+    assert "--read-only" in ran.err
+
+
+def test_a_dry_run_prints_the_plan_and_does_nothing(engine, run):
+    ran = run("retry", "id-0", "--dry-run", *ALLOWED)
+    assert ran.code == 0
+    assert "Retry 1 task exactly" in ran.out
+    assert "exact" in ran.out
+    assert "Dry run: nothing was done." in ran.out
+    plan = run("retry", "id-0", "--dry-run", "--json", *ALLOWED).json
+    assert (plan["count"], plan["items"][0]["grade"]) == (1, "exact")
+    assert "act" not in engine.asked
+
+
+def test_a_dry_run_of_what_would_be_refused_shows_it_and_ends_with_4(engine, run):
+    ran = run("retry", "id-0", "--dry-run", "--json")
+    assert ran.code == 4
+    assert ran.json["refused"] == "Read-only."
+
+
+def test_without_a_terminal_and_yes_it_is_refused(engine, run):
+    ran = run("retry", "id-0", *ALLOWED)
+    assert (ran.code, ran.out) == (4, "")
+    assert "--yes confirms" in ran.err
+    assert "act" not in engine.asked
+
+
+def test_yes_acts_and_shows_the_proof_of_every_worker(engine, run):
+    ran = run("retry", "id-0", "--yes", *ALLOWED)
+    assert ran.code == 0
+    assert "1 sent" in ran.out
+    assert "id-9" in ran.out
+    assert "w1@a: ok" in ran.out
+    assert "Retry 1 task exactly" in ran.err, "the plan is shown, and not on stdout"
+    outcome = run("retry", "id-0", "--yes", "--json", *ALLOWED).json
+    assert (outcome["done"], outcome["items"][0]["new_id"]) == (1, "id-9")
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y\n", 0), ("YES\n", 0), ("\n", 4), ("n\n", 4), ("", 4)])
+def test_on_a_terminal_it_asks_and_enter_means_no(engine, run, answer, typed, code):
+    answer(typed)
+    ran = run("retry", "id-0", *ALLOWED)
+    assert ran.code == code
+    assert "retry it? [y/N]" in ran.err
+    assert ("act" in engine.asked) == (code == 0)
+
+
+@pytest.mark.parametrize(("typed", "code"), [("default\n", 0), ("y\n", 4)])
+def test_a_dangerous_plan_asks_for_the_word(engine, run, answer, typed, code):
+    engine.next_plan.level, engine.next_plan.word = "typed", "default"
+    answer(typed)
+    assert run("retry", "id-0", *ALLOWED).code == code
+    assert engine.asked.get("act") == (("p1", "default") if code == 0 else None)
+
+
+def test_yes_types_the_word(engine, run):
+    engine.next_plan.level, engine.next_plan.word = "typed", "default"
+    assert run("retry", "id-0", "--yes", *ALLOWED).code == 0
+    assert engine.asked["act"] == ("p1", "default")
+
+
+def test_done_in_part_ends_with_5(engine, run):
+    engine.outcome.failed = 1
+    assert run("retry", "id-0", "--yes", *ALLOWED).code == 5
+
+
+def test_targets_that_are_left_out_end_with_5(engine, run):
+    engine.next_plan.items.append(
+        PlanItem(target="id-1", text="x", grade="unsafe", refused="only a cut text")
+    )
+    ran = run("retry", "id-0", "id-1", "--yes", *ALLOWED)
+    assert ran.code == 5
+    assert "only a cut text" in ran.err
+
+
+def test_nothing_matched_ends_with_1(engine, run, monkeypatch):
+    async def plan(order):
+        raise NothingFound("No known task matches 'state:failure'.")
+
+    monkeypatch.setattr(engine, "plan", plan)
+    assert run("retry", "state:failure", "--yes", *ALLOWED).code == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "targets", "filter"),
+    [
+        (["a", "b"], ["a", "b"], None),
+        (["state:failure", "since:1h"], [], "state:failure since:1h"),
+        (["--filter", "boom"], [], "boom"),
+    ],
+)
+def test_targets_are_ids_or_a_filter(engine, run, args, targets, filter):
+    run("revoke", *args, "--dry-run", "--limit", "7")
+    order = engine.asked["order"]
+    assert (order.action, order.targets, order.filter, order.limit) == ("revoke", targets, filter, 7)
+
+
+@pytest.mark.parametrize("args", [[], ["id-0", "--filter", "x"]])
+def test_targets_must_be_clear(engine, run, args):
+    assert run("revoke", *args).code == 2
+    assert "order" not in engine.asked
+
+
+def test_each_command_gives_its_own_parameters(engine, run, tmp_path):
+    backup = tmp_path / "low.backup"
+    backup.write_text("")
+    orders = {}
+    for args in (
+        ["retry", "a", "--queue", "low", "--keep-canvas"],
+        ["terminate", "a", "--signal", "kill"],
+        ["purge", "low", "--backup", str(backup)],
+        ["restore", str(backup), "--queue", "high"],
+    ):
+        run(*args, "--dry-run")
+        orders[args[0]] = engine.asked["order"]
+    assert orders["retry"].params == {"queue": "low", "keep_canvas": True}
+    assert orders["terminate"].params == {"signal": "SIGKILL"}
+    assert (orders["purge"].targets, orders["purge"].params) == (["low"], {"backup": str(backup)})
+    assert (orders["restore"].targets, orders["restore"].params) == ([str(backup)], {"queue": "high"})
+
+
+def test_a_backup_that_is_not_there_is_wrong_usage(engine, run):
+    assert run("restore", "/nowhere/low.backup").code == 2

@@ -1,0 +1,206 @@
+"""The one-shot views: tables for people, JSON for programs, remarks on stderr."""
+
+from __future__ import annotations
+
+import pytest
+
+from lazycelery.errors import ConnectionProblem
+from lazycelery.model.cluster import LogLine, Notice, SourceHealth
+from lazycelery.model.message import Message
+from lazycelery.model.task import Attempt, Task
+from lazycelery.model.worker import Worker
+from tests.cli.fake_engine import EVIL, NOW
+
+SHAPES = {
+    "workers": "name state pool concurrency processes queues active reserved scheduled processed failed "
+    "prefetch pid uptime loadavg rss software heartbeat_age clock_skew loss",
+    "queues": "name type messages unacked consumers oldest_age wait_estimate in_rate out_rate drain_time "
+    "priorities workers",
+    "tasks": "id name state worker queue sent received started finished runtime wait eta expires retries "
+    "args kwargs result error traceback root_id parent_id group_id truncated sources",
+    "peek celery": "position id task args kwargs priority eta expires retries root_id parent_id group_id "
+    "headers content_type size redelivered age",
+}
+
+
+@pytest.mark.parametrize(("command", "names"), SHAPES.items())
+def test_json_has_the_fields_of_the_contract_in_their_order(engine, run, command, names):
+    ran = run(*command.split(), "--json")
+    assert ran.code == 0
+    first = ran.json[0]
+    assert [name for name in first if name in names.split()] == names.split()
+    assert "stamp" not in first
+
+
+def test_unknown_is_null_in_json_and_a_dash_in_a_table(engine, run):
+    assert run("workers", "--json").json[0]["rss"] is None
+    table = run("workers").out.splitlines()
+    assert table[0].split()[:3] == ["WORKER", "STATE", "POOL"]
+    assert "-/2" in table[1]
+
+
+@pytest.mark.parametrize("command", ["status", "workers", "queues", "tasks", "peek celery"])
+def test_stdout_of_json_is_one_value_of_plain_ascii(engine, run, command):
+    engine.all_workers[0].why = EVIL
+    engine.all_tasks[0].args = [EVIL, float("nan")]
+    ran = run(*command.split(), "--json")
+    assert ran.json is not None
+    assert ran.out.isascii()
+    assert "\x1b" not in ran.out
+    assert ran.out.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "workers", "queues", "tasks", "task id-0", "peek celery", "events --limit 1"]
+)
+def test_text_of_tasks_never_reaches_the_terminal_as_it_came(engine, run, command):
+    engine.all_workers[0].why = engine.all_workers[0].name = EVIL
+    engine.all_queues[0].why = engine.all_queues[0].name = EVIL
+    engine.all_tasks[0].name = EVIL
+    engine.all_tasks[0].args = [EVIL]
+    engine.all_tasks[0].traceback = f"line 1\n{EVIL}"
+    engine.all_tasks[0].marks = [EVIL]
+    engine.messages[0].args = [EVIL]
+    engine.lines = [
+        LogLine(seq=1, at=NOW, received=NOW, type=EVIL, worker=EVIL, id=EVIL, name=EVIL, text=EVIL)
+    ]
+    engine.sources = [SourceHealth(name="events", state="lost", reason=EVIL, hint=EVIL)]
+    ran = run(*command.split())
+    for text in (ran.out, ran.err):
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+    assert "[/red]" in ran.out + ran.err, "markup is shown as it is"
+
+
+@pytest.mark.parametrize(
+    ("command", "empty", "words"),
+    [
+        ("workers", "all_workers", "No worker answered within 2 s."),
+        ("status", "all_workers", "No worker answered within 2 s."),
+        ("queues", "all_queues", "No queue is known"),
+        ("tasks", "all_tasks", "No task is known"),
+        ("tasks state:failure", "all_tasks", "No task matches 'state:failure'"),
+        ("peek celery", "messages", "celery is empty. Known queues: celery."),
+        ("audit", "entries", "Nothing is in the audit log."),
+    ],
+)
+def test_an_empty_answer_says_why_and_ends_with_1(engine, run, command, empty, words):
+    setattr(engine, empty, [])
+    ran = run(*command.split())
+    assert ran.code == 1
+    assert words in ran.err
+    if command.split()[0] != "status":
+        assert ran.out == ""
+        assert run(*command.split(), "--json").json == []
+
+
+def test_what_could_not_be_seen_is_told_on_stderr(engine, run):
+    engine.sources = [
+        SourceHealth(name="results", state="refused", reason="wrong password", hint="Give --backend.")
+    ]
+    ran = run("tasks", "--json")
+    assert "Not seen: the result backend: wrong password. Give --backend." in ran.err
+    assert "Events were watched not at all" in ran.err
+    assert "for 3 s" in run("tasks", "--observe", "3").err
+
+
+def test_tasks_are_asked_as_said(engine, run):
+    ran = run(
+        "tasks",
+        "state:failure",
+        "since:1h",
+        "--limit",
+        "2",
+        "--sort",
+        "runtime",
+        "--reverse",
+        "--observe",
+        "3",
+    )
+    query = engine.asked["tasks"]
+    assert (query.filter, query.sort, query.reverse) == ("state:failure since:1h", "runtime", True)
+    assert engine.asked["ready"][1] == 3.0
+    assert len(ran.out.splitlines()) == 3
+    assert "Showing 2 of 3." in ran.err
+
+
+def test_a_negated_filter_comes_after_two_dashes(engine, run):
+    run("tasks", "--", "-queue:low")
+    assert engine.asked["tasks"].filter == "-queue:low"
+
+
+def test_many_tasks_are_asked_in_pages(engine, run):
+    engine.all_tasks = [Task(id=f"id-{n}") for n in range(2500)]
+    assert len(run("tasks", "--json", "--limit", "2200").json) == 2200
+    assert engine.asked["tasks"].limit == 200
+
+
+def test_a_task_shows_values_with_their_sources_and_cuts(engine, run):
+    engine.all_tasks[0] = Task(
+        id="id-0",
+        name="shop.charge",
+        state="failure",
+        args="(1, ...",
+        runtime=0.5,
+        truncated=["args"],
+        sources={"args": "event"},
+        traceback="Traceback:\n  boom",
+        attempts=[Attempt(number=1, state="retry"), Attempt(number=2, state="failure")],
+    )
+    out = run("task", "id-0").out
+    assert "shop.charge  id-0" in out
+    assert "[event, cut at its source]" in out
+    assert "    boom" in out
+    assert "TRY" in out
+
+
+def test_an_unknown_task_ends_with_1(engine, run):
+    ran = run("task", "nope")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == "Error: No task nope is known.\nLook elsewhere.\n"
+
+
+def test_status_shows_notices(engine, run, monkeypatch):
+    overview = engine.overview
+
+    async def with_notice():
+        found = await overview()
+        found.notices = [
+            Notice(code="x", severity="critical", title="Queue mail has no consumer", hint="Start one.")
+        ]
+        return found
+
+    monkeypatch.setattr(engine, "overview", with_notice)
+    assert "Queue mail has no consumer" in run("status").out
+
+
+def test_a_message_that_cannot_be_decoded_says_so(engine, run):
+    engine.messages = [Message(position=0, decoded=False, problem="pickle, not opened")]
+    assert "pickle, not opened" in run("peek", "celery").out
+
+
+def test_a_broker_that_cannot_be_reached_ends_with_3(engine, run):
+    engine.fail_with(ConnectionProblem("db refused the connection.", "Is it running?"))
+    ran = run("workers", "--json")
+    assert (ran.code, ran.out) == (3, "")
+    assert (
+        ran.err == '{"error": "db refused the connection.", "hint": "Is it running?", "code": "connection"}\n'
+    )
+    assert engine.closed
+
+
+def test_the_timeout_is_the_patience_of_everything(engine, run):
+    engine.all_workers = []
+    ran = run("workers", "--timeout", "0.5")
+    assert engine.profile.timeout == 0.5
+    assert engine.asked["ready"][0] == 2.0
+    assert "within 0.5 s" in ran.err
+
+
+def test_a_wide_table_is_cut_to_the_terminal_and_only_there(engine, run, monkeypatch):
+    engine.all_workers = [Worker(name="w" * 60, queues=["q" * 200])]
+    assert "q" * 200 in run("workers").out
+    monkeypatch.setattr("lazycelery.cli.output.Output.width", 100)
+    lines = run("workers").out.splitlines()
+    assert all(len(line) <= 100 for line in lines)
+    assert "…" in lines[1]
