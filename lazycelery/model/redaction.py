@@ -53,6 +53,7 @@ _STRONG = re.compile(
     r"|\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-.]{8,}",
     re.I | re.S,
 )
+_STRONG_HINTS = ("bearer", "basic", "private key", "eyj")
 _URL_PASSWORD = re.compile(r"(://[^\s:/@'\"]*:)[^\s'\"]*@")
 _URL_TOKEN = re.compile(r"(://)[^\s:/@'\"]{20,}@")
 _VALUE_START = re.compile(r"[bBrRuUfF]{0,2}(?P<slashes>\\*)(?P<quote>[\"'])(?P<long>(?P=quote){2})?")
@@ -87,8 +88,10 @@ class Redactor:
         if "://" in text:
             text = _URL_PASSWORD.sub(r"\1***@", text)
             text = _URL_TOKEN.sub(r"\1***@", text)
-        text = _STRONG.sub(_strong, text)
-        if not self._suspicious(text):
+        lowered = text.lower()
+        if any(hint in lowered for hint in _STRONG_HINTS):
+            text = _STRONG.sub(_strong, text)
+        if not self._suspicious(text, lowered):
             return text
         return "".join(self._spans(text))
 
@@ -108,11 +111,9 @@ class Redactor:
         """Whether a value under this key must not be shown."""
         return self._key is not None and self._key.search(key) is not None
 
-    def _suspicious(self, text: str) -> bool:
-        if self._only_defaults:
-            lowered = text.lower()
-            if not any(hint in lowered for hint in _HINTS):
-                return False
+    def _suspicious(self, text: str, lowered: str) -> bool:
+        if self._only_defaults and not any(hint in lowered for hint in _HINTS):
+            return False
         return self._key is not None and self._key.search(text) is not None
 
     def _value(self, obj: Any, depth: int) -> Any:

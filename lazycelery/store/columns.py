@@ -1,0 +1,216 @@
+"""The tasks in columns: one slot a task, numbers in flat arrays, texts in lists.
+
+A slot is a place and is used again after its task has left; a row number is an identity and is not.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from lazycelery.model.states import State
+from lazycelery.store.coding import Words
+
+NAN = float("nan")
+SLACK = 4096
+"""Slots beyond the bound: tasks leave in chunks of this size at most."""
+
+NUMBERS: dict[str, str] = {
+    "row": "q",  # identity, and the order of first sight; 0 marks a free slot
+    "stamp": "q",
+    "clock": "q",  # of the newest worker event of the present attempt
+    "parent": "q",  # hash of the parent's id, to find children by one comparison
+    "first": "d",
+    "since": "d",
+    "seen": "d",
+    "sent": "d",
+    "received": "d",
+    "started": "d",
+    "finished": "d",
+    "runtime": "d",
+    "wait": "d",
+    "name": "i",
+    "worker": "i",
+    "queue": "i",
+    "retries": "h",
+    "attempt": "H",
+    "marks": "H",
+    "state": "B",
+    "sources": "B",
+    "cut": "B",
+}
+
+
+class PastAttempt(msgspec.Struct):
+    """An attempt that another one followed; what is open stays NaN."""
+
+    number: int
+    worker: int = 0
+    retries: int = -1
+    received: float = NAN
+    started: float = NAN
+    finished: float = NAN
+    state: int = 0
+    error: str | None = None
+    traceback: str | None = None
+
+
+class Extra(msgspec.Struct):
+    """What only few tasks have."""
+
+    told: dict[str, str] = {}
+    """Source by field, where it is not the event stream."""
+    past: list[PastAttempt] = []
+    group_id: str | None = None
+    exchange: str | None = None
+    routing_key: str | None = None
+    priority: int | None = None
+    pid: int | None = None
+    redelivered: bool | None = None
+    content_type: str | None = None
+    progress: str | None = None
+    """JSON text."""
+    children: list[str] = []
+    retry_of: str | None = None
+
+
+class Columns:
+    """All tasks. Numbers are memoryviews (fast to set one by one); `vector` is the same memory for numpy."""
+
+    row: memoryview[int]
+    stamp: memoryview[int]
+    clock: memoryview[int]
+    parent: memoryview[int]
+    first: memoryview[float]
+    since: memoryview[float]
+    seen: memoryview[float]
+    sent: memoryview[float]
+    received: memoryview[float]
+    started: memoryview[float]
+    finished: memoryview[float]
+    runtime: memoryview[float]
+    wait: memoryview[float]
+    name: memoryview[int]
+    worker: memoryview[int]
+    queue: memoryview[int]
+    retries: memoryview[int]
+    attempt: memoryview[int]
+    marks: memoryview[int]
+    state: memoryview[int]
+    sources: memoryview[int]
+    cut: memoryview[int]
+
+    def __init__(self, max_tasks: int) -> None:
+        self.max_tasks = max_tasks
+        self.capacity = max_tasks + SLACK
+        self.make_room: Callable[[], None] | None = None
+        """Called when one task more would be one too many."""
+        self.used = 0
+        """Slots ever used: what lies beyond has never been touched."""
+        self.free: list[int] = []
+        self.rows = 0
+        self._vectors: dict[str, npt.NDArray[Any]] = {}
+        for name, code in NUMBERS.items():
+            self._reserve(name, code)
+        self.names = Words()
+        self.workers = Words()
+        self.queues = Words()
+        self.slots: dict[str, int] = {}
+        self.id: list[str] = []
+        self.args: list[str | None] = []
+        self.kwargs: list[str | None] = []
+        self.result: list[str | None] = []
+        self.error: list[str | None] = []
+        self.root_id: list[str | None] = []
+        self.parent_id: list[str | None] = []
+        self.traceback: dict[int, str] = {}
+        self.eta: dict[int, str] = {}
+        self.expires: dict[int, str] = {}
+        self.extra: dict[int, Extra] = {}
+        self.by_state: list[int] = [0] * len(State)
+        self.changes = 0
+        """Grows with every change; a slot's `stamp` is its value when the slot last changed."""
+
+    def _reserve(self, name: str, code: str) -> None:
+        # Anonymous memory costs nothing before it is touched, so there is nothing to grow and copy.
+        size = np.dtype(code).itemsize * self.capacity
+        memory = mmap.mmap(-1, max(size, mmap.PAGESIZE))
+        self._vectors[name] = np.frombuffer(memory, dtype=code, count=self.capacity)
+        cast: Any = memoryview(memory)[:size].cast
+        setattr(self, name, cast(code))
+
+    def vector(self, name: str) -> npt.NDArray[Any]:
+        """A column as numpy sees it, used slots only."""
+        return self._vectors[name][: self.used]
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def add(self, id: str, at: float) -> int:
+        """A fresh slot for a task that is new to us."""
+        if len(self.slots) >= self.max_tasks and self.make_room is not None:
+            self.make_room()
+        if self.free:
+            slot = self.free.pop()
+            self.id[slot] = id
+        else:
+            slot = self.used
+            self.used += 1
+            self.id.append(id)
+            for texts in (self.args, self.kwargs, self.result, self.error, self.root_id, self.parent_id):
+                texts.append(None)
+        self.slots[id] = slot
+        self.rows += 1
+        self.row[slot] = self.rows
+        self.first[slot] = self.since[slot] = at
+        self.sent[slot] = self.received[slot] = self.started[slot] = self.finished[slot] = NAN
+        self.runtime[slot] = self.wait[slot] = NAN
+        self.retries[slot] = -1
+        self.by_state[0] += 1
+        return slot
+
+    def remove(self, slot: int) -> None:
+        """Forget a task; its slot is free for another."""
+        del self.slots[self.id[slot]]
+        self.id[slot] = ""
+        for texts in (self.args, self.kwargs, self.result, self.error, self.root_id, self.parent_id):
+            texts[slot] = None
+        for rare in (self.traceback, self.eta, self.expires, self.extra):
+            rare.pop(slot, None)
+        self.by_state[self.state[slot]] -= 1
+        for numbers in (self.row, self.clock, self.parent, self.name, self.worker, self.queue):
+            numbers[slot] = 0
+        for numbers in (self.attempt, self.marks, self.state, self.sources, self.cut):
+            numbers[slot] = 0
+        self.touch(slot)
+        self.free.append(slot)
+
+    def touch(self, slot: int) -> None:
+        """Note that a slot changed."""
+        self.changes += 1
+        self.stamp[slot] = self.changes
+
+    def set_state(self, slot: int, state: int, since: float) -> None:
+        """Move a task to a state."""
+        old = self.state[slot]
+        if old != state:
+            self.by_state[old] -= 1
+            self.by_state[state] += 1
+            self.state[slot] = state
+        self.since[slot] = since
+
+    def extras(self, slot: int) -> Extra:
+        """The slot's rare things, made when there are none yet."""
+        extra = self.extra.get(slot)
+        if extra is None:
+            extra = self.extra[slot] = Extra()
+        return extra
+
+    def tell(self, slot: int, field: str, source: str) -> None:
+        """Note where a field came from, when it was not an event."""
+        self.extras(slot).told[field] = source

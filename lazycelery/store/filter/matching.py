@@ -1,0 +1,236 @@
+"""A filter against the columns: numbers at once, names once a name, texts last and only where they must."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lazycelery.store.coding import Words
+from lazycelery.store.columns import Columns
+from lazycelery.store.filter.parser import Filter, PathTest, Term
+from lazycelery.store.filter.quantities import Moment, Span
+from lazycelery.store.filter.texts import TextMatch
+from lazycelery.store.marks import CUTS
+from lazycelery.store.values import NUL, decode, plain
+
+Mask = npt.NDArray[np.bool_]
+Slots = npt.NDArray[np.intp]
+CODED = {"name": "names", "worker": "workers", "queue": "queues"}
+FREE_TEXTS = ("id", "args", "kwargs", "result", "error")
+CHEAP, CODES, DEAR = 0, 1, 2
+MISSING = object()
+
+
+class Matcher:
+    """One filter over one store. Keeps what it found out about names."""
+
+    def __init__(self, filter: Filter, columns: Columns) -> None:
+        self.columns = columns
+        self._tables: dict[tuple[int, str], Mask] = {}
+        numbered = sorted(enumerate(filter.terms), key=lambda item: _cost(item[1]))
+        self._still = [(number, term) for number, term in numbered if not term.moving]
+        self._moving = [(number, term) for number, term in numbered if term.moving]
+
+    @property
+    def moving(self) -> bool:
+        """Whether there are conditions that change by time alone."""
+        return bool(self._moving)
+
+    def still(self, slots: Slots) -> Mask:
+        """Which slots hold tasks that meet every condition that time does not change."""
+        mask: Mask = self._vector("row")[slots] != 0
+        return self._all(self._still, slots, mask, 0.0)
+
+    def now(self, slots: Slots, now: float) -> Mask:
+        """Which slots meet the conditions that time does change."""
+        return self._all(self._moving, slots, np.ones(len(slots), dtype=np.bool_), now)
+
+    def _all(self, terms: list[tuple[int, Term]], slots: Slots, mask: Mask, now: float) -> Mask:
+        for number, term in terms:
+            some = np.flatnonzero(mask)
+            if not len(some):
+                break
+            found = self._term(number, term, slots[some], now)
+            mask[some] = ~found if term.negated else found
+        return mask
+
+    def _term(self, number: int, term: Term, slots: Slots, now: float) -> Mask:
+        if term.path:
+            return self._each(slots, self._path_reader(term))
+        if not term.field:
+            return self._word(number, term, slots)
+        if term.field in CODED:
+            return self._coded(number, term, CODED[term.field], term.field, slots)
+        if isinstance(term.tests[0], TextMatch):
+            return self._each(slots, self._text_reader(term))
+        return self._numbers(term, slots, now)
+
+    def _numbers(self, term: Term, slots: Slots, now: float) -> Mask:
+        found: Mask = np.zeros(len(slots), dtype=np.bool_)
+        for test in term.tests:
+            if isinstance(test, frozenset):
+                found |= np.isin(self._vector("state")[slots], [*test])
+            elif isinstance(test, int):
+                found |= (self._vector("sources")[slots] & test) != 0
+            elif isinstance(test, Moment):
+                since = self._vector("since")[slots]
+                found |= since >= test.at(now) if term.field == "since" else since <= test.at(now)
+            elif isinstance(test, Span):
+                found |= _within(self._measure(term.field, slots, now), test)
+        return found
+
+    def _measure(self, field: str, slots: Slots, now: float) -> npt.NDArray[np.float64]:
+        if field == "age":
+            age: npt.NDArray[np.float64] = now - self._vector("since")[slots]
+            return age
+        numbers = self._vector(field)[slots].astype(np.float64)
+        if field == "retries":
+            numbers[numbers < 0] = np.nan
+        return numbers
+
+    def _coded(self, number: int, term: Term, words: str, field: str, slots: Slots) -> Mask:
+        table = self._table(number, field, term, getattr(self.columns, words))
+        found: Mask = table[self._vector(field)[slots]]
+        return found
+
+    def _table(self, number: int, field: str, term: Term, words: Words) -> Mask:
+        """By a word's number, whether it matches; grows with the words."""
+        known = self._tables.get((number, field))
+        done = 0 if known is None else len(known)
+        if known is None or done < len(words):
+            more = np.array(
+                [word is not None and _any(term, word) for word in words.texts[done:]], dtype=np.bool_
+            )
+            known = more if known is None else np.concatenate([known, more])
+            self._tables[number, field] = known
+        return known
+
+    def _word(self, number: int, term: Term, slots: Slots) -> Mask:
+        found: Mask = np.zeros(len(slots), dtype=np.bool_)
+        for field, words in CODED.items():
+            found |= self._coded(number, term, words, field, slots)
+        rest = np.flatnonzero(~found)
+        found[rest] = self._each(slots[rest], self._free_reader(term))
+        return found
+
+    def _each(self, slots: Slots, test: Callable[[int], bool]) -> Mask:
+        return np.fromiter(map(test, slots.tolist()), dtype=np.bool_, count=len(slots))
+
+    def _free_reader(self, term: Term) -> Callable[[int], bool]:
+        texts = [getattr(self.columns, name) for name in FREE_TEXTS]
+
+        def test(slot: int) -> bool:
+            return any(
+                text is not None and _any(term, plain(text)) for text in [column[slot] for column in texts]
+            )
+
+        return test
+
+    def _text_reader(self, term: Term) -> Callable[[int], bool]:
+        read = self._reader_of(term.field)
+
+        def test(slot: int) -> bool:
+            text = read(slot)
+            return text is not None and _any(term, plain(text))
+
+        return test
+
+    def _reader_of(self, field: str) -> Callable[[int], str | None]:
+        columns = self.columns
+        if field == "root":
+            return columns.root_id.__getitem__
+        if field == "group":
+            return lambda slot: columns.extra[slot].group_id if slot in columns.extra else None
+        texts: list[str | None] = getattr(columns, field)
+        return texts.__getitem__
+
+    def _path_reader(self, term: Term) -> Callable[[int], bool]:
+        texts: list[str | None] = getattr(self.columns, term.field)
+        cut, bit = self.columns.cut, CUTS[term.field]
+        needed = _needed(term)
+
+        def test(slot: int) -> bool:
+            text = texts[slot]
+            if text is None or any(part not in text for part in needed):
+                return False
+            found = value_at(text, bool(cut[slot] & bit), term.path)
+            return found is not MISSING and any(_leaf(found, each) for each in term.tests)
+
+        return test
+
+    def _vector(self, name: str) -> npt.NDArray[Any]:
+        return self.columns.vector(name)
+
+
+def value_at(text: str, cut: bool, path: Sequence[str]) -> Any:
+    """What lies at a path of a stored text: JSON of the real value, or a repr that was not cut."""
+    if text.startswith(NUL):
+        value = decode(text)
+    elif cut or "..." in text or "\\" in text or "b'" in text or 'b"' in text:
+        # such a repr may read as something else than what was sent
+        return MISSING
+    else:
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            return MISSING
+    for step in path:
+        value = _step(value, step)
+        if value is MISSING:
+            break
+    return value
+
+
+def _step(value: Any, step: str) -> Any:
+    if isinstance(value, dict):
+        if step in value:
+            return value[step]
+        number = int(step) if step.isdecimal() and len(step) < 19 else None
+        return value.get(number, MISSING) if number is not None else MISSING
+    if isinstance(value, (list, tuple)) and step.isdecimal() and len(step) < 10:
+        return value[int(step)] if int(step) < len(value) else MISSING
+    return MISSING
+
+
+def _leaf(value: Any, test: Any) -> bool:
+    assert isinstance(test, PathTest)
+    if test.numbers is not None and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return test.numbers.holds(value)
+    return test.text is not None and any(test.text.matches(form) for form in _forms(value))
+
+
+def _forms(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ("None", "null")
+    if isinstance(value, int) and value.bit_length() > 4000:
+        return ()
+    return (str(value),)
+
+
+def _needed(term: Term) -> list[str]:
+    """Texts without which a path cannot match: cheaper to look for than to read the value."""
+    return [step for step in term.path if step.isascii() and step.isalnum() and not step.isdecimal()]
+
+
+def _any(term: Term, text: str) -> bool:
+    return any(test.matches(text) for test in term.tests if isinstance(test, TextMatch))
+
+
+def _within(numbers: npt.NDArray[np.float64], span: Span) -> Mask:
+    above: Mask = numbers >= span.low if span.with_low else numbers > span.low
+    below: Mask = numbers <= span.high if span.with_high else numbers < span.high
+    return above & below
+
+
+def _cost(term: Term) -> int:
+    if (
+        term.path
+        or not term.field
+        or term.field in ("id", "root", "group", "error", "args", "kwargs", "result")
+    ):
+        return DEAR
+    return CODES if term.field in CODED else CHEAP

@@ -1,0 +1,125 @@
+"""How a text is compared: a part, the whole, wildcards, a regular expression. Case never matters."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+
+from lazycelery.store.filter.lexer import RawValue, wrong
+
+MAX_PATTERN = 200
+MAX_REPEATS = 5
+SEARCHED = 4096
+"""Characters of a text that a regular expression looks at."""
+
+_UNBOUNDED = re.compile(r"[*+]|\{\d*,\}")
+
+
+@dataclass(frozen=True)
+class TextMatch:
+    """One value of a text field, ready to compare."""
+
+    kind: str
+    """part, whole, wild, regex"""
+    text: str
+    """Lower case, except for a regex."""
+    pattern: re.Pattern[str] | None = None
+
+    def matches(self, text: str) -> bool:
+        """Whether a text is what is looked for."""
+        if self.kind == "part":
+            return self.text in text.lower()
+        if self.kind == "whole":
+            return self.text == text.lower()
+        assert self.pattern is not None
+        return self.pattern.search(text[:SEARCHED]) is not None
+
+
+def text_match(value: RawValue, anchored: bool, whole: bool = False) -> TextMatch:
+    """What a written value means for a text. `anchored`: wildcards describe the whole text."""
+    if value.operator == "~":
+        return TextMatch("regex", value.text, regex(value))
+    if value.operator in (">", "<", ">=", "<="):
+        raise wrong(
+            value.column, f"{value.operator} compares numbers, and this is text", "Use * or ~ instead."
+        )
+    if "*" in value.text and not value.quoted:
+        body = ".*".join(re.escape(part) for part in re.split(r"\*+", value.text))
+        pattern = rf"\A{body}\Z" if anchored else body
+        return TextMatch("wild", value.text.lower(), re.compile(pattern, re.I | re.S))
+    kind = "whole" if whole or value.operator == "=" else "part"
+    return TextMatch(kind, value.text.lower())
+
+
+def regex(value: RawValue) -> re.Pattern[str]:
+    """Compile a regular expression, unless it is wrong or could run for ever."""
+    text = value.text
+    if len(text) > MAX_PATTERN:
+        raise wrong(value.column, f"the expression is longer than {MAX_PATTERN} characters")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pattern = re.compile(text, re.I | re.S)
+    except (re.error, OverflowError, RecursionError) as error:
+        position = getattr(error, "pos", None) or 0
+        reason = getattr(error, "msg", None) or str(error)
+        raise wrong(value.column + position, f"not a regular expression: {reason}") from None
+    _check_cost(value)
+    return pattern
+
+
+def _check_cost(value: RawValue) -> None:
+    """Refuse what backtracks without end: a repeated group that itself repeats, or offers alternatives."""
+    hint = "Such an expression can run for hours. Repeat without a group around it."
+    opened: list[bool] = []
+    repeats, at, text = 0, 0, value.text
+    while at < len(text):
+        sign = text[at]
+        if sign == "\\":
+            at += 2
+            continue
+        if sign == "[":
+            at = _set_end(text, at)
+            continue
+        if sign == "(":
+            opened.append(False)
+        elif sign == "|" and opened:
+            opened[-1] = True
+        elif sign == ")" and opened:
+            risky = opened.pop()
+            if risky and _repeated(text, at + 1):
+                raise wrong(value.column + at, "a repeated group with a repeat or a choice inside", hint)
+            if opened and risky:
+                opened[-1] = True
+        elif _repeated(text, at):
+            repeats += 1
+            if opened:
+                opened[-1] = True
+        elif sign == "{":
+            _check_count(value, at)
+        at += 1
+    if repeats > MAX_REPEATS:
+        raise wrong(value.column, f"more than {MAX_REPEATS} repeats in one expression", "Use fewer * and +.")
+
+
+def _check_count(value: RawValue, at: int) -> None:
+    counted = re.compile(r"\{\d*,?(\d+)\}").match(value.text, at)
+    if counted and int(counted[1]) > 100:
+        raise wrong(value.column + at, "a repeat of more than 100", "Use + or * instead.")
+
+
+def _repeated(text: str, at: int) -> bool:
+    return (
+        _UNBOUNDED.match(text, at) is not None
+        or re.compile(r"\{\d*,\d+\}|\{\d\d+\}").match(text, at) is not None
+    )
+
+
+def _set_end(text: str, start: int) -> int:
+    at = start + 1
+    at += text.startswith("^", at)
+    at += text.startswith("]", at)
+    while at < len(text) and text[at] != "]":
+        at += 2 if text[at] == "\\" else 1
+    return at + 1

@@ -1,0 +1,145 @@
+"""How well we see: events a second, lag, skew, and what never reached us."""
+
+from __future__ import annotations
+
+from collections import deque
+from statistics import median
+
+MATERIAL_SKEW = 0.5
+"""Seconds: below that, it may as well be the network."""
+DRIFT = 0.0002
+"""Seconds a second by which the least delay may grow: clocks drift, a backlog grows faster."""
+WINDOW = 30
+"""Heartbeats over which loss is measured: a minute at their usual pace."""
+
+
+class Rate:
+    """Events a second, over the last ten seconds."""
+
+    SECONDS = 10
+
+    def __init__(self) -> None:
+        self._counts: deque[list[float]] = deque()
+        self._since: float | None = None
+
+    def add(self, at: float, count: int) -> None:
+        """Note `count` events at a moment."""
+        second = float(int(at))
+        self._since = at if self._since is None else self._since
+        if self._counts and self._counts[-1][0] >= second:
+            self._counts[-1][1] += count
+        else:
+            self._counts.append([second, count])
+        while len(self._counts) > self.SECONDS + 2:
+            self._counts.popleft()
+
+    def per_second(self, now: float) -> float:
+        """Mean of the last ten seconds, or of all the time when it is shorter."""
+        if self._since is None:
+            return 0.0
+        recent = sum(count for second, count in self._counts if second > now - self.SECONDS)
+        return recent / min(max(now - self._since, 1.0), float(self.SECONDS))
+
+
+class Skew:
+    """A sender's clock against ours. The least delay ever seen is all clock, the rest is the way."""
+
+    def __init__(self) -> None:
+        self._least: float | None = None
+        self._at = 0.0
+
+    def add(self, timestamp: float, received: float) -> None:
+        """Note one event's two times."""
+        delay = received - timestamp
+        if self._least is not None:
+            self._least += max(0.0, received - self._at) * DRIFT
+        self._at = max(self._at, received)
+        if self._least is None or delay < self._least:
+            self._least = delay
+
+    @property
+    def seconds(self) -> float | None:
+        """Its clock minus ours, when it matters, else 0; `None` before the first event."""
+        if self._least is None:
+            return None
+        return -self._least if abs(self._least) >= MATERIAL_SKEW else 0.0
+
+
+class Lag:
+    """Seconds from an event's timestamp to us, skew taken out."""
+
+    def __init__(self) -> None:
+        self._samples: deque[float] = deque(maxlen=200)
+
+    def add(self, timestamp: float, received: float, skew: float) -> None:
+        """Note one event."""
+        self._samples.append(max(0.0, received - timestamp + skew))
+
+    def median(self) -> float | None:
+        """The middle one of the last events; `None` before the first."""
+        return median(self._samples) if self._samples else None
+
+
+class Loss:
+    """Starts that a worker counted against starts that we saw.
+
+    `processed` in a heartbeat grows when the pool accepts a task, just before `task-started` is sent.
+    """
+
+    def __init__(self) -> None:
+        self._beats: deque[tuple[int, int]] = deque(maxlen=WINDOW)
+        self.started = 0
+        """`task-started` events seen."""
+        self.processed: int | None = None
+        self._quiet = 0
+        self._events: bool | None = None
+
+    def task_event(self) -> None:
+        """Note that a task event came."""
+        self._events, self._quiet = True, 0
+
+    def beat(self, processed: int) -> None:
+        """Note a heartbeat's `processed`; one that falls means that the worker was restarted."""
+        if self.processed is not None and processed < self.processed:
+            self.reset()
+        elif self.processed is not None and processed > self.processed:
+            self._grew(processed)
+        self.processed = processed
+        if self._events:
+            self._beats.append((processed, self.started))
+
+    def _grew(self, processed: int) -> None:
+        seen = self._beats[-1][1] if self._beats else self.started
+        if self.started > seen:
+            return
+        self._quiet += 1
+        if self._quiet >= 2:
+            # it works, and twice in a row not one event told of it
+            self._events = False
+
+    def reset(self) -> None:
+        """Begin afresh: after a restart, or after time that we did not see."""
+        self._beats.clear()
+        self._quiet = 0
+
+    @property
+    def events(self) -> bool | None:
+        """Whether it sends task events."""
+        return self._events
+
+    @property
+    def missing(self) -> tuple[int, int] | None:
+        """Starts missing and starts counted in the window; `None` without task events."""
+        if not self._events or len(self._beats) < 2:
+            return None
+        (first_count, first_seen), (last_count, last_seen) = self._beats[0], self._beats[-1]
+        counted, seen = last_count - first_count, last_seen - first_seen
+        # One may be on its way while the heartbeat is here already.
+        missing = counted - seen if counted - seen > 1 else 0
+        return missing, counted
+
+    @property
+    def share(self) -> float | None:
+        """Share of starts whose event never came, 0 to 1."""
+        missing = self.missing
+        return None if missing is None else missing[0] / missing[1] if missing[1] else 0.0

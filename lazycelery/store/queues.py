@@ -1,0 +1,157 @@
+"""The queues: depths from the broker, consumers from the workers, rates from both and the events."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from lazycelery.model.queue import Queue
+from lazycelery.model.reports import QueueReport
+
+HISTORY = 120
+RATE_WINDOW = 30.0
+"""Seconds over which rates are measured."""
+
+
+class QueueRecord:
+    """One queue's last report and the probes of the last minutes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.report: QueueReport | None = None
+        self.stamp = 0
+        self.depths: deque[int] = deque(maxlen=HISTORY)
+        self.sent = 0
+        """Events that told of a message put in."""
+        self.taken = 0
+        """Events that told of a message taken out."""
+        self._probes: deque[tuple[float, int, int, int]] = deque(maxlen=HISTORY)
+
+    def probed(self, report: QueueReport) -> None:
+        """Note a look at the queue."""
+        self.report = report
+        if report.messages is None:
+            return
+        self.depths.append(report.messages)
+        self._probes.append((report.at, report.messages, self.sent, self.taken))
+        while len(self._probes) > 2 and report.at - self._probes[1][0] >= RATE_WINDOW:
+            self._probes.popleft()
+
+    def rates(self) -> tuple[float | None, float | None, float | None]:
+        """In, out and growth, messages a second. In and out need events; growth needs two probes."""
+        if len(self._probes) < 2:
+            return None, None, None
+        (start, depth, sent, taken), (end, last, last_sent, last_taken) = self._probes[0], self._probes[-1]
+        if end <= start:
+            return None, None, None
+        growth = (last - depth) / (end - start)
+        put, out = (last_sent - sent) / (end - start), (last_taken - taken) / (end - start)
+        if self.taken:
+            return max(0.0, growth + out), out, growth
+        if self.sent:
+            return put, max(0.0, put - growth), growth
+        return None, None, growth
+
+
+class Queues:
+    """All known queues."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, QueueRecord] = {}
+        self.changes = 0
+
+    def record(self, name: str) -> QueueRecord:
+        """The queue of that name, new when it is."""
+        record = self.known.get(name)
+        if record is None:
+            record = self.known[name] = QueueRecord(name)
+        return record
+
+    def report(self, report: QueueReport) -> None:
+        """Note a look at a queue."""
+        record = self.record(report.name)
+        record.probed(report)
+        self.touch(record)
+
+    def touch(self, record: QueueRecord) -> None:
+        """Note that a queue changed."""
+        self.changes += 1
+        record.stamp = self.changes
+
+    def views(self, consumers: Mapping[str, list[str]] | None, now: float) -> list[Queue]:
+        """All queues by name. `consumers`: workers by queue, `None` while no worker has told its queues."""
+        names = sorted({*self.known, *(consumers or {})})
+        return [self._view(name, names, consumers, now) for name in names]
+
+    def _view(
+        self, name: str, names: list[str], consumers: Mapping[str, list[str]] | None, now: float
+    ) -> Queue:
+        record = self.known.get(name) or QueueRecord(name)
+        report = record.report or QueueReport(name=name, at=now)
+        workers = list((consumers or {}).get(name, []))
+        entering, leaving, growth = record.rates()
+        depth = report.messages
+        return Queue(
+            name=name,
+            type=report.type,
+            messages=depth,
+            unacked=report.unacked,
+            consumers=_consumers(report, consumers, workers),
+            oldest_age=report.oldest_age,
+            wait_estimate=_divided(depth, leaving),
+            in_rate=entering,
+            out_rate=leaving,
+            drain_time=_divided(depth, -growth if growth is not None else None),
+            priorities=dict(report.priorities),
+            workers=workers,
+            history=list(record.depths),
+            age=max(0.0, now - report.at) if record.report is not None else None,
+            error=report.error,
+            why=_why(name, depth, workers, names, consumers),
+            bound=report.bound,
+            sources=_sources(record, report, workers),
+            stamp=record.stamp,
+        )
+
+
+def _consumers(
+    report: QueueReport, consumers: Mapping[str, list[str]] | None, workers: list[str]
+) -> int | None:
+    if report.consumers is not None:
+        return report.consumers
+    return len(workers) if consumers is not None else None
+
+
+def _divided(depth: int | None, rate: float | None) -> float | None:
+    if depth == 0:
+        return 0.0
+    return depth / rate if depth is not None and rate is not None and rate > 0 else None
+
+
+def _why(
+    name: str,
+    depth: int | None,
+    workers: list[str],
+    names: list[str],
+    consumers: Mapping[str, list[str]] | None,
+) -> str | None:
+    if not depth or workers or consumers is None:
+        return None
+    noun = "message" if depth == 1 else "messages"
+    consumed = [other for other in names if consumers.get(other)]
+    near = get_close_matches(name, consumed, n=1, cutoff=0.7)
+    asked = f" Did you mean {near[0]}?" if near else ""
+    return f"{depth:,} {noun} in {name}, nobody consumes it.{asked}"
+
+
+def _sources(record: QueueRecord, report: QueueReport, workers: list[str]) -> dict[str, str]:
+    sources: dict[str, str] = {}
+    if record.report is not None:
+        sources |= dict.fromkeys(("messages", "unacked", "type", "oldest_age"), "broker")
+        sources["consumers"] = "broker" if report.consumers is not None else "control"
+    if workers:
+        sources["workers"] = "control"
+    if record.sent or record.taken:
+        sources |= {"in_rate": "event", "out_rate": "event"}
+    return sources

@@ -1,0 +1,213 @@
+"""What we know, behind one door."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from typing import Literal
+
+from lazycelery.model.cluster import Tick
+from lazycelery.model.event import Event
+from lazycelery.model.message import Message
+from lazycelery.model.queue import Queue
+from lazycelery.model.reports import QueueReport, ResultReport, TaskReport, WorkerReport
+from lazycelery.model.states import State
+from lazycelery.model.task import Task, TaskPage, TaskQuery
+from lazycelery.model.worker import Worker, WorkerDetail
+from lazycelery.store.columns import Columns
+from lazycelery.store.eviction import Eviction
+from lazycelery.store.intake import Intake
+from lazycelery.store.merge import EventMerge
+from lazycelery.store.query import Queries
+from lazycelery.store.queues import Queues
+from lazycelery.store.raw import RawMessages
+from lazycelery.store.reports import ReportMerge
+from lazycelery.store.views import task
+from lazycelery.store.worker_views import alive, worker_detail, worker_view
+from lazycelery.store.workers import Workers
+
+MAX_GAPS = 100
+
+
+class Store:
+    """Tasks, workers and queues, as all sources together tell them.
+
+    Sources write, faces read; times are epoch seconds and always passed in. Nothing here waits.
+    """
+
+    def __init__(self, max_tasks: int = 1_000_000) -> None:
+        self.raw = RawMessages()
+        self._columns = Columns(max(1, max_tasks))
+        self._eviction = Eviction(self._columns)
+        self._columns.make_room = self._eviction.make_room
+        self._merge = EventMerge(self._columns)
+        self._reports = ReportMerge(self._columns, self._merge)
+        self._workers = Workers()
+        self._queues = Queues()
+        self._intake = Intake(self._columns, self._merge, self._workers, self._queues)
+        self._queries = Queries(self._columns)
+        self._gaps: list[tuple[float, float]] = []
+
+    # writers
+
+    def apply_events(self, events: Sequence[Event]) -> None:
+        """Take in events; `Event.received` is set. A wrong or hostile one is mended or left out."""
+        self._intake.apply(events)
+
+    def apply_worker(self, report: WorkerReport) -> None:
+        """Take in what control calls told about a worker, and about the tasks it holds."""
+        record = self._workers.report(report)
+        if record is None:
+            return
+        for listed in (report.reserved, report.scheduled, report.active):
+            self.apply_tasks(listed or (), report.at)
+        if report.active is not None:
+            self._reports.reconcile(report.worker, report.active, report.at)
+        if report.queues is not None:
+            self._learn_queue(report)
+
+    def apply_tasks(self, reports: Sequence[TaskReport], at: float) -> None:
+        """Take in tasks from workers' lists or `query_task`."""
+        self._note((self._reports.task(report, at) for report in reports), at)
+
+    def apply_results(self, reports: Sequence[ResultReport], at: float) -> None:
+        """Take in documents of the result backend, the oldest first."""
+        ordered = sorted(reports, key=lambda report: report.date_done or at)
+        self._note((self._reports.result(report, at) for report in ordered), at)
+
+    def apply_queues(self, reports: Sequence[QueueReport]) -> None:
+        """Take in a look at the queues."""
+        for report in reports:
+            self._queues.report(report)
+
+    def apply_messages(
+        self, queue: str, messages: Sequence[Message], at: float, where: Literal["waiting", "in-flight"]
+    ) -> None:
+        """Take in messages that were seen in a queue, next to run first, or delivered and unacknowledged."""
+        self._note((self._reports.message(queue, message, at, where) for message in messages), at)
+
+    def note_sent(self, id: str, name: str | None, queue: str, at: float, retry_of: str) -> None:
+        """A task that we published ourselves."""
+        self._note([self._reports.sent(id, name, queue, at, retry_of)], at)
+
+    def gap(self, start: float, end: float) -> None:
+        """Between these moments no events were seen."""
+        self._gaps.append((start, end))
+        del self._gaps[:-MAX_GAPS]
+        for record in self._workers.known.values():
+            record.loss.reset()
+
+    # readers
+
+    def tick(self) -> Tick:
+        """Counters that move when something changes."""
+        tasks, workers, queues = self._columns.changes, self._workers.changes, self._queues.changes
+        return Tick(stamp=tasks + workers + queues, tasks=tasks, workers=workers, queues=queues)
+
+    def query(self, query: TaskQuery, now: float) -> TaskPage:
+        """A window on the tasks. Raises `UsageError` for a wrong filter."""
+        steps = self.query_steps(query, now)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                page: TaskPage = done.value
+                return page
+
+    def query_steps(self, query: TaskQuery, now: float) -> Generator[None, None, TaskPage]:
+        """The same, in slices of a few milliseconds; writers may run in between."""
+        return self._queries.page(query, now, self._eviction.evicted)
+
+    def select(self, filter: str, limit: int, now: float) -> list[str]:
+        """Ids of tasks that match, newest first. Raises `UsageError`."""
+        return self._queries.ids(filter, limit, now)
+
+    def among(self, filter: str, ids: Iterable[str], now: float) -> set[str]:
+        """Those of some ids whose tasks match. Raises `UsageError`."""
+        return self._queries.among(filter, ids, now)
+
+    def task(self, id: str, now: float) -> Task | None:
+        """All that is known of a task."""
+        slot = self._columns.slots.get(id)
+        return task(self._columns, slot, self._gaps) if slot is not None else None
+
+    def resolve(self, prefix: str, limit: int = 10) -> list[str]:
+        """Ids that begin with `prefix`; the id itself when it is one."""
+        if prefix in self._columns.slots:
+            return [prefix]
+        found: list[str] = []
+        for known in self._columns.slots:
+            if known.startswith(prefix):
+                found.append(known)
+                if len(found) >= limit:
+                    break
+        return found
+
+    def workers(self, now: float) -> list[Worker]:
+        """All known workers, by name."""
+        return [worker_view(record, now) for _, record in sorted(self._workers.known.items())]
+
+    def worker(self, name: str, now: float) -> WorkerDetail | None:
+        """A worker with its lists."""
+        record = self._workers.known.get(name)
+        return worker_detail(record, now) if record is not None else None
+
+    def queues(self, now: float) -> list[Queue]:
+        """All known queues, by name."""
+        return self._queues.views(self._consumers(now), now)
+
+    def counts(self) -> dict[str, int]:
+        """Tasks by state; states without a task are left out."""
+        return {
+            state.label: self._columns.by_state[state] for state in State if self._columns.by_state[state]
+        }
+
+    def lag(self) -> float | None:
+        """Median seconds from an event's timestamp to us, skew taken out."""
+        return self._intake.lag.median()
+
+    def loss(self) -> float | None:
+        """Share of started tasks whose events never reached us; `None` while nothing can be told."""
+        told = [record.loss.missing for record in self._workers.known.values()]
+        counted = sum(each[1] for each in told if each is not None)
+        if not any(each is not None for each in told):
+            return None
+        return sum(each[0] for each in told if each is not None) / counted if counted else 0.0
+
+    def events_seen(self) -> int:
+        """Events taken in."""
+        return self._intake.seen
+
+    def events_malformed(self) -> int:
+        """Events left out because they made no sense."""
+        return self._intake.malformed
+
+    def events_per_second(self, now: float) -> float:
+        """Mean of the last ten seconds."""
+        return self._intake.rate.per_second(now)
+
+    def _note(self, slots: Iterable[int | None], at: float) -> None:
+        columns = self._columns
+        for slot in slots:
+            if slot is not None:
+                columns.seen[slot] = at
+                columns.touch(slot)
+
+    def _learn_queue(self, report: WorkerReport) -> None:
+        worker = self._columns.workers.code(report.worker)
+        names = {queue.name for queue in report.queues or []}
+        if len(names) == 1:
+            self._merge.only_queue[worker] = self._columns.queues.code(names.pop())
+        else:
+            self._merge.only_queue.pop(worker, None)
+        self._queues.changes += 1
+
+    def _consumers(self, now: float) -> dict[str, list[str]] | None:
+        told = [record for record in self._workers.known.values() if record.queues is not None]
+        if not told:
+            return None
+        consumers: dict[str, list[str]] = {}
+        for record in sorted(told, key=lambda record: record.name):
+            if alive(record, now):
+                for queue in record.queues or []:
+                    consumers.setdefault(queue.name, []).append(record.name)
+        return consumers

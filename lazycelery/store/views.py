@@ -1,0 +1,212 @@
+"""Tasks out of the columns: one for a page, or one in full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lazycelery.model.states import State
+from lazycelery.model.task import Attempt, Task, TaskRow
+from lazycelery.model.text import short_value
+from lazycelery.store import marks
+from lazycelery.store.columns import Columns, PastAttempt
+from lazycelery.store.values import NUL, decode, known, plain
+
+LINE = 200
+SMALL = 2048
+MAX_CHILDREN = 10_000
+_LABELS = [state.label for state in State]
+
+
+def task_row(columns: Columns, slot: int) -> TaskRow:
+    """A task as a list shows it."""
+    state = columns.state[slot]
+    retries = columns.retries[slot]
+    said = columns.error[slot] if state != State.SUCCESS else columns.result[slot]
+    return TaskRow(
+        row=columns.row[slot],
+        stamp=columns.stamp[slot],
+        id=columns.id[slot],
+        name=columns.names.texts[columns.name[slot]],
+        state=_LABELS[state],
+        worker=columns.workers.texts[columns.worker[slot]],
+        queue=columns.queues.texts[columns.queue[slot]],
+        since=columns.since[slot],
+        first=columns.first[slot],
+        runtime=known(columns.runtime[slot]),
+        wait=known(columns.wait[slot]),
+        retries=retries if retries >= 0 else None,
+        args=_arguments_line(columns.args[slot], columns.kwargs[slot]),
+        error=_line(said) if said is not None else None,
+        truncated=columns.cut[slot] != 0,
+    )
+
+
+def task(columns: Columns, slot: int, gaps: Sequence[tuple[float, float]] = ()) -> Task:
+    """All that is known of a task, with what follows from it."""
+    retries = columns.retries[slot]
+    one = Task(
+        id=columns.id[slot],
+        name=columns.names.texts[columns.name[slot]],
+        state=_LABELS[columns.state[slot]],
+        worker=columns.workers.texts[columns.worker[slot]],
+        queue=columns.queues.texts[columns.queue[slot]],
+        sent=known(columns.sent[slot]),
+        received=known(columns.received[slot]),
+        started=known(columns.started[slot]),
+        finished=known(columns.finished[slot]),
+        runtime=known(columns.runtime[slot]),
+        wait=known(columns.wait[slot]),
+        eta=columns.eta.get(slot),
+        expires=columns.expires.get(slot),
+        retries=retries if retries >= 0 else None,
+        args=decode(columns.args[slot]),
+        kwargs=decode(columns.kwargs[slot]),
+        result=decode(columns.result[slot]),
+        error=columns.error[slot],
+        traceback=columns.traceback.get(slot),
+        root_id=columns.root_id[slot],
+        parent_id=columns.parent_id[slot],
+        truncated=marks.names_in(columns.cut[slot], marks.CUTS),
+        marks=marks.names_in(columns.marks[slot], marks.MARKS),
+        seen=columns.seen[slot] or None,
+    )
+    _add_rare(columns, slot, one)
+    one.attempts = _attempts(columns, slot, one)
+    one.children = children(columns, slot)
+    _add_sources(columns, slot, one)
+    _add_doubts(one, gaps)
+    return one
+
+
+def children(columns: Columns, slot: int) -> list[str]:
+    """Ids of the tasks that this one sent, oldest first, and of those its result names."""
+    own = columns.id[slot]
+    found = np.flatnonzero(columns.vector("parent") == hash(own))
+    found = found[np.argsort(columns.vector("row")[found])][:MAX_CHILDREN]
+    ids = [columns.id[child] for child in found.tolist() if columns.parent_id[child] == own]
+    extra = columns.extra.get(slot)
+    return list(dict.fromkeys([*ids, *(extra.children if extra is not None else ())]))
+
+
+def _add_rare(columns: Columns, slot: int, one: Task) -> None:
+    extra = columns.extra.get(slot)
+    if extra is None:
+        return
+    one.group_id, one.exchange, one.routing_key = extra.group_id, extra.exchange, extra.routing_key
+    one.priority, one.pid, one.redelivered = extra.priority, extra.pid, extra.redelivered
+    one.content_type = extra.content_type
+    one.progress = decode(extra.progress)
+    if extra.retry_of:
+        one.marks.append(f"retry-of {extra.retry_of}")
+
+
+def _attempts(columns: Columns, slot: int, one: Task) -> list[Attempt]:
+    extra = columns.extra.get(slot)
+    past = [_past(columns, old) for old in extra.past] if extra is not None else []
+    present = Attempt(
+        number=columns.attempt[slot],
+        worker=one.worker,
+        pid=one.pid,
+        received=one.received,
+        started=one.started,
+        finished=one.finished,
+        state=one.state,
+        error=one.error if one.finished is not None else None,
+        traceback=one.traceback if one.finished is not None else None,
+    )
+    _infer(present, one.runtime)
+    if "started" in present.inferred:
+        one.started = present.started
+        one.sources["started"] = "inferred"
+    return [*past, present]
+
+
+def _past(columns: Columns, old: PastAttempt) -> Attempt:
+    attempt = Attempt(
+        number=old.number,
+        worker=columns.workers.texts[old.worker],
+        received=known(old.received),
+        started=known(old.started),
+        finished=known(old.finished),
+        state=_LABELS[old.state],
+        error=old.error,
+        traceback=old.traceback,
+    )
+    if attempt.finished is None and old.state == State.STARTED:
+        attempt.inferred.append("state")
+    _infer(attempt, None)
+    return attempt
+
+
+def _infer(attempt: Attempt, runtime: float | None) -> None:
+    """What must have happened although no source told it: its time only where it follows."""
+    ran = attempt.state in ("success", "failure", "retry") and attempt.finished is not None
+    if attempt.started is None and ran:
+        attempt.inferred.append("started")
+        if runtime is not None and attempt.finished is not None:
+            attempt.started = attempt.finished - runtime
+    if attempt.received is None and (ran or attempt.state == "started"):
+        attempt.inferred.append("received")
+
+
+def _add_sources(columns: Columns, slot: int, one: Task) -> None:
+    extra = columns.extra.get(slot)
+    told = extra.told if extra is not None else {}
+    for field in _TOLD:
+        if getattr(one, field) is not None and field not in one.sources:
+            one.sources[field] = told.get(
+                field, "event" if columns.sources[slot] & 1 else _only(columns, slot)
+            )
+    if one.wait is not None:
+        one.sources["wait"] = "inferred"
+    if one.state == "unknown":
+        one.sources["state"] = "inferred"
+
+
+def _only(columns: Columns, slot: int) -> str:
+    told = marks.names_in(columns.sources[slot], marks.SOURCES)
+    return told[0] if told else "inferred"
+
+
+_TOLD = (
+    *(
+        "name",
+        "state",
+        "worker",
+        "queue",
+        "sent",
+        "received",
+        "started",
+        "finished",
+        "runtime",
+        "eta",
+        "expires",
+    ),
+    *("retries", "args", "kwargs", "result", "error", "traceback", "root_id", "parent_id", "group_id"),
+)
+
+
+def _add_doubts(one: Task, gaps: Sequence[tuple[float, float]]) -> None:
+    if one.sent is not None and one.received is not None and one.received < one.sent:
+        one.marks.append("received-before-sent")
+    if any("state" in attempt.inferred or attempt.inferred for attempt in one.attempts):
+        one.marks.append("state-inferred")
+    unfinished = one.state in ("unknown", "waiting", "scheduled", "received", "started", "retry")
+    if unfinished and any((one.seen or 0.0) < end for _, end in gaps):
+        one.marks.append("gap")
+
+
+def _arguments_line(args: str | None, kwargs: str | None) -> str | None:
+    parts = [_line(text) for text in (args, kwargs) if text is not None]
+    if len(parts) == 2 and parts[1] == "{}":
+        parts.pop()
+    return " ".join(parts)[:LINE] if parts else None
+
+
+def _line(text: str) -> str:
+    """The beginning of a stored text; a small real value the way Python writes it."""
+    if text.startswith(NUL) and len(text) <= SMALL:
+        return short_value(decode(text), LINE)
+    return plain(text[: LINE + 1])[:LINE]

@@ -1,0 +1,194 @@
+"""Workers for a face: the state they are in, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from lazycelery.model.reports import TaskReport
+from lazycelery.model.text import short_value
+from lazycelery.model.worker import Worker, WorkerDetail, WorkerState
+from lazycelery.store.ages import span
+from lazycelery.store.workers import WorkerRecord
+
+LOST_AFTER = 10.0
+"""Seconds without a heartbeat, at least: three of them must have failed."""
+CONTROL_FRESH = 60.0
+SOLO_PATIENCE = 3600.0
+"""A solo worker neither beats nor answers while its task runs; after an hour we doubt it."""
+LINE = 200
+
+
+def worker_view(record: WorkerRecord, now: float) -> Worker:
+    """A worker as all sources together tell it."""
+    state, why = _state(record, now)
+    stats = record.stats
+    skew = record.skew.seconds
+    lost = state == "offline" and record.goodbye is None
+    return Worker(
+        name=record.name,
+        state=state,
+        why=why,
+        pool=stats.pool if stats else None,
+        concurrency=stats.concurrency if stats else None,
+        processes=list(stats.processes) if stats else [],
+        queues=[queue.name for queue in record.queues or []],
+        active=_active(record),
+        reserved=len(record.lists["reserved"]) if "reserved" in record.lists else None,
+        scheduled=len(record.lists["scheduled"]) if "scheduled" in record.lists else None,
+        processed=_processed(record),
+        failed=record.failed if record.loss.events else None,
+        prefetch=stats.prefetch if stats else None,
+        pid=record.pid,
+        uptime=_uptime(record, now),
+        loadavg=record.loadavg,
+        rss=stats.rss if stats else None,
+        software=record.software,
+        heartbeat_age=max(0.0, now - record.heartbeat) if record.heartbeat is not None else None,
+        clock_skew=skew,
+        loss=record.loss.share,
+        events=record.loss.events,
+        last_seen=record.last_seen,
+        stopped=record.goodbye if record.goodbye is not None else record.last_seen if lost else None,
+        sources=_sources(record),
+        control_age=max(0.0, now - record.control) if record.control is not None else None,
+        freq=record.freq,
+        registered=len(record.registered) if record.registered is not None else None,
+        stamp=record.stamp,
+    )
+
+
+def worker_detail(record: WorkerRecord, now: float) -> WorkerDetail:
+    """A worker with the lists behind its numbers."""
+    skew = record.skew.seconds or 0.0
+    lists = {
+        phase: [_listed(report, now + skew) for report in record.lists.get(phase, [])]
+        for phase in ("active", "reserved", "scheduled")
+    }
+    return WorkerDetail(
+        worker=worker_view(record, now),
+        registered=sorted(record.registered or []),
+        conf=dict(record.conf),
+        totals=dict(record.stats.totals) if record.stats else {},
+        errors=dict(record.errors),
+        at=max(record.lists_at.values(), default=None),
+        **lists,
+    )
+
+
+def alive(record: WorkerRecord, now: float) -> bool:
+    """Whether it can still take messages, as far as seen."""
+    return _state(record, now)[0] in ("online", "busy")
+
+
+def _state(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
+    if record.goodbye is not None:
+        return "offline", f"stopped {span(now - record.goodbye)} ago"
+    if record.heartbeat is None:
+        return _state_without_heartbeats(record, now)
+    sign = max(record.heartbeat, record.control or 0.0)
+    patience = max(3 * (record.freq or 2.0), LOST_AFTER)
+    if now - sign > patience and now - max(sign, record.last_seen or 0.0) > patience:
+        if _blocked(record) and now - sign < SOLO_PATIENCE:
+            return "busy", f"busy: its only thread runs {_running(record)} and answers nobody until it ends"
+        return "offline", f"lost {span(now - sign)} ago: its heartbeats ended without goodbye"
+    return _online(record, now)
+
+
+def _state_without_heartbeats(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
+    if record.control is None:
+        return "unknown", "seen only by what it sent; it has not answered yet"
+    if record.silent is not None:
+        if _blocked(record):
+            return "busy", f"busy: its only thread runs {_running(record)} and answers nobody until it ends"
+        return (
+            "offline",
+            f"lost: it has not answered for {span(now - record.control)} and sends no heartbeats",
+        )
+    if now - record.control > CONTROL_FRESH:
+        return "unknown", f"last answered {span(now - record.control)} ago"
+    return _online(record, now)
+
+
+def _online(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
+    active = _active(record)
+    slots = record.stats.concurrency if record.stats else None
+    if active is not None and slots and active >= slots:
+        return "busy", _busy(record, slots, now)
+    if record.silent is not None and record.heartbeat is not None:
+        return "busy", f"busy: it sends heartbeats but has not answered for {span(now - record.silent)}"
+    return "online", None
+
+
+def _busy(record: WorkerRecord, slots: int, now: float) -> str:
+    tasks = record.lists.get("active", [])
+    starts = [report.time_start for report in tasks if report.time_start is not None]
+    since = f", the oldest since {span(now + (record.skew.seconds or 0.0) - min(starts))}" if starts else ""
+    what = f" run {_running(record)}{since}" if tasks else " are taken"
+    reserved = len(record.lists.get("reserved", []))
+    behind = f"; {reserved} reserved wait behind them" if reserved else ""
+    return f"busy: its {slots} slots{what}{behind}" if slots > 1 else f"busy: its slot{_once(what)}{behind}"
+
+
+def _once(what: str) -> str:
+    return what.replace(" run ", " runs ", 1).replace("are taken", "is taken", 1)
+
+
+def _running(record: WorkerRecord) -> str:
+    names = Counter(report.name or "a task" for report in record.lists.get("active", []))
+    return ", ".join(name for name, _ in names.most_common(3)) or "a task"
+
+
+def _blocked(record: WorkerRecord) -> bool:
+    """A solo pool with something to do: its main loop is the task."""
+    solo = record.stats is not None and record.stats.pool == "solo"
+    return solo and bool(record.active or record.lists.get("active") or record.loss.started)
+
+
+def _active(record: WorkerRecord) -> int | None:
+    listed = record.lists.get("active")
+    if listed is not None and record.lists_at["active"] >= record.active_at:
+        return len(listed)
+    return record.active
+
+
+def _processed(record: WorkerRecord) -> int | None:
+    if record.loss.processed is not None:
+        return record.loss.processed
+    return sum(record.stats.totals.values()) if record.stats else None
+
+
+def _uptime(record: WorkerRecord, now: float) -> float | None:
+    if record.stats is None or record.stats.uptime is None or record.stats_at is None:
+        return None
+    return record.stats.uptime + max(0.0, now - record.stats_at)
+
+
+def _sources(record: WorkerRecord) -> dict[str, str]:
+    sources: dict[str, str] = {}
+    if record.stats is not None:
+        sources |= dict.fromkeys(("pool", "concurrency", "processes", "prefetch", "uptime", "rss"), "control")
+    if record.heartbeat is not None:
+        sources |= dict.fromkeys(("processed", "loadavg", "software", "heartbeat_age", "active"), "event")
+    for phase, at in record.lists_at.items():
+        if phase != "active" or at >= record.active_at:
+            sources[phase] = "control"
+    if record.queues is not None:
+        sources["queues"] = "control"
+    return sources
+
+
+def _listed(report: TaskReport, now: float) -> dict[str, Any]:
+    args, kwargs = (
+        value if report.safe and isinstance(value, str) else short_value(value, LINE)
+        for value in (report.args, report.kwargs)
+    )
+    return {
+        "id": report.id,
+        "name": report.name,
+        "args": (args if kwargs in ("{}", "None") else f"{args} {kwargs}")[:LINE],
+        "since": report.time_start,
+        "pid": report.pid,
+        "age": max(0.0, now - report.time_start) if report.time_start is not None else None,
+        "eta": report.eta,
+    }

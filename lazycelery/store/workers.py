@@ -1,0 +1,148 @@
+"""The workers, as heartbeats, task events and control replies tell them."""
+
+from __future__ import annotations
+
+import re
+
+from lazycelery.model.event import Event
+from lazycelery.model.reports import ActiveQueue, TaskReport, WorkerReport, WorkerStats
+from lazycelery.store.loss import Loss, Skew
+
+PUBLISHER = re.compile(r"gen\d+@")
+"""Clients that publish name themselves so: they are no workers."""
+MAX_WORKERS = 10_000
+
+
+class WorkerRecord:
+    """What is known of one worker."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.stamp = 0
+        self.last_seen: float | None = None
+        self.heartbeat: float | None = None
+        """Last one, our clock."""
+        self.freq: float | None = None
+        self.active: int | None = None
+        self.active_at = 0.0
+        self.loadavg: list[float] | None = None
+        self.software: str | None = None
+        self.pid: int | None = None
+        self.goodbye: float | None = None
+        self.failed = 0
+        self.skew = Skew()
+        self.loss = Loss()
+        # control
+        self.control: float | None = None
+        """Last answer, our clock."""
+        self.silent: float | None = None
+        """Asked at this moment and did not answer; `None` after an answer."""
+        self.stats: WorkerStats | None = None
+        self.stats_at: float | None = None
+        self.queues: list[ActiveQueue] | None = None
+        self.registered: list[str] | None = None
+        self.conf: dict[str, object] = {}
+        self.lists: dict[str, list[TaskReport]] = {}
+        self.lists_at: dict[str, float] = {}
+        self.errors: dict[str, str] = {}
+
+
+class Workers:
+    """All known workers."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, WorkerRecord] = {}
+        self.changes = 0
+
+    def seen(self, event: Event) -> WorkerRecord | None:
+        """The worker that sent an event; `None` for a publisher."""
+        record = self.known.get(event.hostname) or self._add(event.hostname)
+        if record is not None:
+            record.last_seen = max(record.last_seen or 0.0, event.received or event.timestamp)
+        return record
+
+    def event(self, event: Event) -> None:
+        """worker-online, worker-heartbeat, worker-offline; others of the kind are signs of life only."""
+        record = self.seen(event)
+        if record is None:
+            return
+        at = event.received or event.timestamp
+        record.skew.add(event.timestamp, at)
+        if event.type == "worker-offline":
+            record.goodbye = at
+        elif event.type in ("worker-online", "worker-heartbeat"):
+            self._beat(record, event, at)
+        self.touch(record)
+
+    def _beat(self, record: WorkerRecord, event: Event, at: float) -> None:
+        record.goodbye = None
+        record.heartbeat = at
+        record.pid = event.pid if event.pid is not None else record.pid
+        # a heartbeat on demand (remote control) says 5 and counts nothing: not its true pace
+        if event.freq is not None and event.processed is not None:
+            record.freq = event.freq
+        if event.active is not None:
+            record.active, record.active_at = event.active, at
+        if event.loadavg is not None:
+            record.loadavg = [float(load) for load in event.loadavg[:3]]
+        if event.sw_ident is not None:
+            record.software = f"{event.sw_ident} {event.sw_ver or ''}".strip()
+        if event.type == "worker-online":
+            record.loss.reset()
+        if event.processed is not None:
+            record.loss.beat(event.processed)
+
+    def report(self, report: WorkerReport) -> WorkerRecord | None:
+        """What a round of control calls told."""
+        record = self.known.get(report.worker) or self._add(report.worker)
+        if record is None:
+            return None
+        at = report.at
+        record.errors.update(report.errors)
+        if report.ping is False:
+            record.silent = record.silent if record.silent is not None else at
+        elif _answered(report):
+            record.control, record.silent, record.goodbye = at, None, None
+            record.last_seen = max(record.last_seen or 0.0, at)
+        self._keep(record, report)
+        self.touch(record)
+        return record
+
+    def _keep(self, record: WorkerRecord, report: WorkerReport) -> None:
+        if report.stats is not None:
+            record.stats, record.stats_at = report.stats, report.at
+            record.pid = report.stats.pid if report.stats.pid is not None else record.pid
+        record.queues = report.queues if report.queues is not None else record.queues
+        record.registered = report.registered if report.registered is not None else record.registered
+        record.conf = report.conf if report.conf is not None else record.conf
+        for phase in ("active", "reserved", "scheduled"):
+            listed: list[TaskReport] | None = getattr(report, phase)
+            if listed is not None:
+                record.lists[phase] = listed
+                record.lists_at[phase] = report.at
+                record.errors.pop(phase, None)
+
+    def touch(self, record: WorkerRecord) -> None:
+        """Note that a worker changed."""
+        self.changes += 1
+        record.stamp = self.changes
+
+    def _add(self, name: str) -> WorkerRecord | None:
+        if not name or PUBLISHER.match(name) or len(self.known) >= MAX_WORKERS:
+            return None
+        record = self.known[name] = WorkerRecord(name)
+        return record
+
+
+def _answered(report: WorkerReport) -> bool:
+    return bool(report.ping) or any(
+        told is not None
+        for told in (
+            report.stats,
+            report.queues,
+            report.registered,
+            report.active,
+            report.reserved,
+            report.scheduled,
+        )
+    )
