@@ -43,6 +43,8 @@ class Worker(msgspec.Struct, kw_only=True):
     """Any sign of life, our clock, epoch seconds."""
     stopped: float | None = None
     """When it said goodbye, or was found lost."""
+    lost: bool = False
+    """Offline without goodbye."""
     sources: dict[str, str] = {}
     control_age: float | None = None
     """Seconds since it last answered a control call."""

@@ -1,0 +1,379 @@
+"""The engine in this process: an `EngineApi` over sources, store and actions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Generator
+from typing import TypeVar
+
+from lazycelery.actions.audit import AuditLog
+from lazycelery.actions.guard import Guard
+from lazycelery.actions.service import Actions
+from lazycelery.engine.events_switch import EventsSwitch
+from lazycelery.engine.links import Links
+from lazycelery.engine.load import LoadMeter
+from lazycelery.engine.log import EventLog
+from lazycelery.engine.notices import notices
+from lazycelery.engine.veil import Veil
+from lazycelery.engine.watch import Watch
+from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused, UsageError
+from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
+from lazycelery.model.cluster import LogPage, Overview, Tick
+from lazycelery.model.event import Event
+from lazycelery.model.message import PeekPage
+from lazycelery.model.profile import Profile
+from lazycelery.model.queue import Queue
+from lazycelery.model.redaction import Redactor
+from lazycelery.model.states import FINISHED
+from lazycelery.model.task import Task, TaskPage, TaskQuery
+from lazycelery.model.worker import Worker, WorkerDetail
+from lazycelery.sources import open_broker
+from lazycelery.sources.control import Control
+from lazycelery.store.filter import parse
+from lazycelery.store.store import Store
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+PEEK_LIMIT = 1000
+"""Messages a peek may ask for at once."""
+FIND_LIMIT = 5000
+"""Waiting messages that are searched for one task."""
+FRESH = 1.0
+"""Seconds for which a worker's lists need not be asked again."""
+ENDED = {state.label for state in FINISHED}
+
+
+class Engine:
+    """One cluster, watched. `start` returns at once; what is not known yet is said to be unknown."""
+
+    def __init__(self, profile: Profile, clock: Callable[[], float] = time.time) -> None:
+        self._profile, self._clock = profile, clock
+        self._redactor = Redactor(profile.redact, defaults=profile.redact_default)
+        self._veil = Veil(self._redactor)
+        self._broker = open_broker(profile)
+        self._control = Control(self._broker.mailbox)
+        self._store = Store(profile.max_tasks)
+        self._log = EventLog(self._redactor)
+        self._status = 0
+        self._changes = asyncio.Event()
+        self._links = Links(clock, self._status_changed)
+        self._guard = Guard(profile)
+        self._audit = AuditLog(profile)
+        self._actions = Actions(
+            profile=profile,
+            guard=self._guard,
+            audit=self._audit,
+            store=self._store,
+            queues=self._broker.queues,
+            remote=self._control,
+            codec=self._broker.codec,
+            results=None,
+            clock=clock,
+        )
+        self._watch = Watch(
+            profile,
+            self._store,
+            self._log,
+            self._links,
+            self._broker,
+            self._control,
+            clock,
+            self._changed,
+        )
+        self._switch = EventsSwitch(self._control, held=profile.enable_events and self._may("events"))
+        self._watch.new_workers = self._switch.on_new_workers
+        self._load = LoadMeter(self._broker.commands_sent)
+        self._meter: asyncio.Task[None] | None = None
+        self._began = clock()
+        self._closed = False
+
+    # ---- life
+
+    async def start(self) -> None:
+        """Begin to watch; returns at once."""
+        self._watch.start()
+        self._meter = asyncio.create_task(self._measure())
+
+    async def close(self) -> None:
+        """Stop. Events that this session switched on are switched off again."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._meter is not None:
+            self._meter.cancel()
+        try:
+            await asyncio.wait_for(self._switch.restore(), self._profile.timeout + 0.5)
+        except (LazyCeleryError, asyncio.TimeoutError):
+            logger.warning("task events could not be put back as they were")
+        await self._watch.stop()
+        if self._watch.results is not None:
+            await self._watch.results.close()
+        await self._broker.close()
+
+    async def _measure(self) -> None:
+        while True:
+            self._load.sample()
+            await asyncio.sleep(1)
+
+    def _changed(self) -> None:
+        self._changes.set()
+
+    def _status_changed(self) -> None:
+        self._status += 1
+        self._changes.set()
+
+    def _may(self, permission: str) -> bool:
+        try:
+            self._guard.check(permission)
+        except Refused:
+            return False
+        return True
+
+    # ---- what changed
+
+    def _tick_now(self) -> Tick:
+        tick = self._store.tick()
+        tick.log, tick.status = self._log.last, self._status
+        tick.stamp = tick.tasks + tick.workers + tick.queues + tick.log + tick.status
+        return tick
+
+    async def tick(self, seen: int = -1, timeout: float = 10.0) -> Tick:
+        """Wait until something changed since `seen`, at most `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while (tick := self._tick_now()).stamp == seen:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._changes.clear()
+            try:
+                await asyncio.wait_for(self._changes.wait(), left)
+            except asyncio.TimeoutError:
+                break
+        return tick
+
+    async def overview(self) -> Overview:
+        """Header, badges, counts, health of the sources."""
+        now = self._clock()
+        workers, queues = self._store.workers(now), self._store.queues(now)
+        sources = self._links.all()
+        counts = self._store.counts()
+        return Overview(
+            stamp=self._tick_now().stamp,
+            now=now,
+            profile=self._profile.name,
+            broker=self._redactor.url(self._profile.broker),
+            transport=self._broker.transport,
+            production=self._profile.production,
+            read_only=self._guard.read_only,
+            allowed=sorted(self._guard.allowed),
+            may_unlock=list(self._profile.may_unlock),
+            sources=sources,
+            connected=self._links["broker"].state == "connected",
+            ever_connected=self._links["broker"].last is not None,
+            events_per_second=self._store.events_per_second(now),
+            events_seen=self._store.events_seen(),
+            events_malformed=self._watch.malformed,
+            lag=self._store.lag(),
+            loss=self._store.loss(),
+            load=self._load.read(),
+            workers_online=sum(worker.state in ("online", "busy") for worker in workers),
+            workers_total=len(workers),
+            queues_total=len(queues),
+            tasks_total=sum(counts.values()),
+            tasks_by_state=counts,
+            events_enabled=self._switch.held,
+            notices=notices(
+                sources,
+                workers,
+                queues,
+                self._watch.first_truth.is_set(),
+                getattr(self._broker, "notes", []),
+            ),
+            first_seen=self._began,
+        )
+
+    async def ready(self, timeout: float = 5.0, observe: float = 0.0) -> Overview:
+        """Wait until first truth is there, and then for `observe` seconds of events."""
+        try:
+            await asyncio.wait_for(self._first_answer(), timeout)
+        except asyncio.TimeoutError:
+            self._raise_broken("The broker did not answer in time.")
+        if observe > 0:
+            await asyncio.sleep(observe)
+        return await self.overview()
+
+    async def _first_answer(self) -> None:
+        await self._watch.attempted.wait()
+        self._raise_broken()
+        await self._watch.first_truth.wait()
+
+    def _raise_broken(self, otherwise: str = "") -> None:
+        broker = self._links["broker"]
+        if broker.state in ("lost", "refused"):
+            raise ConnectionProblem(broker.reason, broker.hint)
+        if otherwise:
+            raise ConnectionProblem(otherwise, "Give it longer with --timeout SECONDS.")
+
+    # ---- views
+
+    async def workers(self) -> list[Worker]:
+        """All known workers, by name."""
+        return self._store.workers(self._clock())
+
+    async def worker(self, name: str) -> WorkerDetail:
+        """A worker with its lists, asked afresh when they are older than a second."""
+        detail = self._store.worker(name, self._clock())
+        if detail is None:
+            raise NothingFound(f"No worker is called {name}.")
+        if detail.worker.state != "offline" and (detail.at is None or self._clock() - detail.at > FRESH):
+            await self._ask_worker(name)
+            detail = self._store.worker(name, self._clock()) or detail
+        return detail if self._may("reveal") else self._veil.worker(detail)
+
+    async def _ask_worker(self, name: str) -> None:
+        try:
+            reports = await self._control.survey(
+                destination=[name],
+                what=("stats", "active", "reserved", "scheduled"),
+                timeout=min(1.0, self._profile.timeout),
+                clock=self._clock,
+            )
+        except LazyCeleryError:
+            return  # The links tell; what was known is shown with its age.
+        for report in reports:
+            self._store.apply_worker(report)
+
+    async def queues(self) -> list[Queue]:
+        """All known queues, by name."""
+        return self._store.queues(self._clock())
+
+    async def tasks(self, query: TaskQuery) -> TaskPage:
+        """A window on the tasks."""
+        page = await _in_slices(self._store.query_steps(query, self._clock()))
+        return page if self._may("reveal") else self._veil.page(page)
+
+    async def task(self, id: str, fetch: bool = True) -> Task:
+        """One task by id or unique prefix; with `fetch`, backend, workers and broker are asked too."""
+        full = self._resolve(id)
+        if fetch:
+            await self._fetch(full)
+        task = self._store.task(full, self._clock())
+        if task is None:
+            raise NothingFound(
+                f"No task {id} is known.",
+                "It may have ended before this monitor began, without a result in the backend.",
+            )
+        return task if self._may("reveal") else self._veil.task(task)
+
+    def _resolve(self, id: str) -> str:
+        if self._store.task(id, self._clock()) is not None:
+            return id
+        found = self._store.resolve(id) if len(id) >= 4 else []
+        if len(found) > 1:
+            raise UsageError(f"{len(found)} tasks begin with {id}.", f"For example {found[0]}, {found[1]}.")
+        return found[0] if found else id
+
+    async def _fetch(self, id: str) -> None:
+        """Ask whoever may know more. None of them may keep the others from answering."""
+        known = self._store.task(id, self._clock())
+        ended = known is not None and known.state in ENDED
+        asks = [self._fetch_result(id)]
+        if not ended:
+            asks.append(self._fetch_control(id))
+        if known is None or known.state in ("waiting", "unknown"):
+            asks.append(self._fetch_message(id))
+        for problem in await asyncio.gather(*asks, return_exceptions=True):
+            if isinstance(problem, BaseException) and not isinstance(problem, LazyCeleryError):
+                raise problem
+
+    async def _fetch_result(self, id: str) -> None:
+        if self._watch.results is not None:
+            found = await self._watch.results.get([id])
+            self._store.apply_results(list(found.values()), self._clock())
+
+    async def _fetch_control(self, id: str) -> None:
+        reports = await self._control.query_tasks([id], timeout=min(1.0, self._profile.timeout))
+        self._store.apply_tasks(reports, self._clock())
+
+    async def _fetch_message(self, id: str) -> None:
+        for found in (await self._broker.queues.find([id], FIND_LIMIT)).values():
+            message = self._broker.codec.describe(found.raw, found.position)
+            self._store.raw.keep(id, found)
+            self._store.apply_messages(found.queue, [message], self._clock(), "waiting")
+
+    async def peek(self, queue: str, offset: int = 0, limit: int = 50) -> PeekPage:
+        """Waiting messages of a queue, next to run first, not consumed."""
+        if offset < 0 or not 0 < limit <= PEEK_LIMIT:
+            raise UsageError(f"A peek takes 1 to {PEEK_LIMIT} messages from offset 0 on.")
+        page = await self._broker.queues.peek(queue, offset, limit)
+        self._store.apply_messages(queue, page.messages, page.at, "waiting")
+        return page if self._may("reveal") else self._veil.peek(page)
+
+    async def log(self, after: int = -1, limit: int = 100, filter: str = "", full: bool = False) -> LogPage:
+        """Events after a sequence number, oldest first."""
+        wanted = self._wanted(filter, after) if filter.strip() else None
+        return self._log.page(after, limit, full, wanted, self._may("reveal"))
+
+    def _wanted(self, filter: str, after: int) -> Callable[[Event], bool]:
+        """A filter on events is a filter on the tasks they speak of, as these are now."""
+        matching = self._store.among(filter, self._log.ids(after), self._clock())
+        return lambda event: event.uuid in matching
+
+    async def check_filter(self, text: str) -> str | None:
+        """Why a filter is wrong, with its position and the nearest field, or `None`."""
+        try:
+            parse(text)
+        except UsageError as problem:
+            return str(problem)
+        return None
+
+    # ---- actions
+
+    async def plan(self, order: Order) -> Plan:
+        """What would be done, to what, at which grade. Touches nothing."""
+        self._actions.results = self._watch.results
+        return await self._actions.plan(order)
+
+    async def act(self, plan_id: str, word: str | None = None) -> Outcome:
+        """Carry out a plan that a person has confirmed."""
+        outcome = await self._actions.act(plan_id, word)
+        if outcome.action == "events":
+            self._switch.note(outcome)
+        self._status_changed()
+        self._watch.survey_now()
+        await self._watch.probe()
+        return outcome
+
+    async def audit(self, limit: int = 100, filter: str = "") -> list[AuditEntry]:
+        """The audit log, newest first."""
+        return await asyncio.to_thread(self._audit.read, limit, filter)
+
+    async def unlock(self, permissions: list[str]) -> Overview:
+        """Open permissions for this session."""
+        self._guard.unlock(permissions)
+        self._status_changed()
+        return await self.overview()
+
+    async def lock(self) -> Overview:
+        """Back to read-only."""
+        self._guard.lock()
+        self._status_changed()
+        return await self.overview()
+
+    async def refresh(self) -> None:
+        """Ask control and broker again now."""
+        self._watch.survey_now()
+        await self._watch.probe()
+
+
+async def _in_slices(steps: Generator[None, None, T]) -> T:
+    """Run a sliced query; between slices events are taken in and other requests answered."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        await asyncio.sleep(0)

@@ -1,0 +1,59 @@
+"""Task events that this session switched on, and how they are put back."""
+
+from __future__ import annotations
+
+import logging
+
+from lazycelery.errors import LazyCeleryError
+from lazycelery.model.action import Outcome
+from lazycelery.sources.control import Control
+from lazycelery.sources.protocols import Replies
+
+logger = logging.getLogger(__name__)
+
+SWITCHED_ON = "task events enabled"
+"""What a worker answers when the call changed something; with -E it says "already enabled"."""
+
+
+class EventsSwitch:
+    """Remembers which workers were silent before us: only those are silenced at the end."""
+
+    def __init__(self, control: Control, held: bool = False) -> None:
+        self._control = control
+        self.held = held
+        """Whether this session wants events on: workers that come later are switched on too."""
+        self._ours: set[str] = set()
+
+    def note(self, outcome: Outcome) -> None:
+        """Take over what the events action did."""
+        answers = [item.replies for item in outcome.items]
+        for replies in answers:
+            for worker, answer in replies.items():
+                self._take(worker, answer)
+
+    def _take(self, worker: str, answer: object) -> None:
+        said = str(answer.get("ok", "")) if isinstance(answer, dict) else str(answer)
+        if said == SWITCHED_ON:
+            self._ours.add(worker)
+            self.held = True
+        elif said == "task events disabled":
+            self._ours.discard(worker)
+            self.held = bool(self._ours)
+
+    async def on_new_workers(self, names: list[str]) -> None:
+        """Switch events on for workers that came later, while this session holds them on."""
+        if not self.held:
+            return
+        try:
+            replies: Replies = await self._control.set_events(True, destination=names)
+        except LazyCeleryError as problem:
+            logger.warning("events on for new workers: %s", problem.title)
+            return
+        for reply in replies.replies:
+            self._take(reply.worker, reply.value)
+
+    async def restore(self) -> None:
+        """Silence again whom we made talk. Raises `LazyCeleryError`."""
+        if self._ours:
+            await self._control.set_events(False, destination=sorted(self._ours))
+            self._ours.clear()

@@ -1,0 +1,68 @@
+"""The health of the four sources, as the header and the notices tell it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+from lazycelery.errors import LazyCeleryError
+from lazycelery.model.cluster import SourceHealth
+from lazycelery.sources.protocols import StatusChange
+
+BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds between tries to connect; the last one stays."""
+
+
+def backoff() -> Iterator[float]:
+    """Waiting times with jitter, so that many monitors do not come back at once."""
+    at = 0
+    while True:
+        yield BACKOFF[min(at, len(BACKOFF) - 1)] * random.uniform(0.8, 1.2)
+        at += 1
+
+
+class Links:
+    """One `SourceHealth` a source, and a call whenever one of them changes."""
+
+    def __init__(self, clock: Callable[[], float], changed: Callable[[], None]) -> None:
+        self._clock = clock
+        self._changed = changed
+        now = clock()
+        self._by_name = {
+            name: SourceHealth(name=name, since=now) for name in ("broker", "events", "control", "results")
+        }
+
+    def __getitem__(self, name: str) -> SourceHealth:
+        return self._by_name[name]
+
+    def all(self) -> list[SourceHealth]:
+        """In a fixed order: broker, events, control, results."""
+        return list(self._by_name.values())
+
+    def heard(self, name: str) -> None:
+        """Data came from a source."""
+        self._by_name[name].last = self._clock()
+
+    def tell(self, name: str, change: StatusChange) -> None:
+        """Note what a source says of its link."""
+        health = self._by_name[name]
+        if health.state == "lost" and change.state == "connected":
+            health.gaps += 1
+        said = (health.state, health.reason, health.hint, health.next_try)
+        if health.state != change.state:
+            health.since = self._clock()
+        health.state, health.reason = change.state, change.reason
+        health.hint, health.next_try = change.hint, change.next_try
+        if said != (change.state, change.reason, change.hint, change.next_try):
+            self._changed()
+
+    def up(self, name: str) -> None:
+        """A source answers."""
+        self.heard(name)
+        self.tell(name, StatusChange("connected"))
+
+    def down(self, name: str, problem: LazyCeleryError, next_try: float | None = None) -> None:
+        """A source does not answer; `lost` if it ever did, else `refused`."""
+        known = self._by_name[name]
+        state = "lost" if known.last is not None else "refused"
+        self.tell(name, StatusChange(state, problem.title, problem.hint, next_try))  # type: ignore[arg-type]

@@ -1,0 +1,60 @@
+"""Redaction on the way out: the store keeps what is true, faces get what may be seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lazycelery.model.message import Message, PeekPage
+from lazycelery.model.redaction import Redactor
+from lazycelery.model.task import Task, TaskPage
+from lazycelery.model.worker import WorkerDetail
+
+
+class Veil:
+    """Redacts model objects in place and hands them back. All of them are copies made for a face."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def any(self, value: Any) -> Any:
+        """A text or a JSON value."""
+        return self._redactor.text(value) if isinstance(value, str) else self._redactor.value(value)
+
+    def _text(self, text: str | None) -> str | None:
+        return None if text is None else self._redactor.text(text)
+
+    def task(self, task: Task) -> Task:
+        """Arguments, result, error, traceback and progress."""
+        task.args, task.kwargs = self.any(task.args), self.any(task.kwargs)
+        task.result, task.progress = self.any(task.result), self.any(task.progress)
+        task.error, task.traceback = self._text(task.error), self._text(task.traceback)
+        for attempt in task.attempts:
+            attempt.error, attempt.traceback = self._text(attempt.error), self._text(attempt.traceback)
+        return task
+
+    def page(self, page: TaskPage) -> TaskPage:
+        """The short texts of rows."""
+        for row in page.rows:
+            row.args, row.error = self._text(row.args), self._text(row.error)
+        return page
+
+    def message(self, message: Message) -> Message:
+        """Arguments, headers and embedded signatures."""
+        message.args, message.kwargs = self.any(message.args), self.any(message.kwargs)
+        message.headers = self._redactor.value(message.headers)
+        message.embed = self._redactor.value(message.embed)
+        return message
+
+    def peek(self, page: PeekPage) -> PeekPage:
+        """All messages of a page."""
+        for message in page.messages:
+            self.message(message)
+        return page
+
+    def worker(self, detail: WorkerDetail) -> WorkerDetail:
+        """Argument texts of its lists, and its configuration."""
+        for rows in (detail.active, detail.reserved, detail.scheduled):
+            for row in rows:
+                row["args"] = self.any(row.get("args"))
+        detail.conf = self._redactor.value(detail.conf)
+        return detail

@@ -1,0 +1,304 @@
+"""Keeps the store true: connects, and runs one loop a source. Each loop mends itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import groupby
+
+from lazycelery.engine.links import Links, backoff
+from lazycelery.engine.log import EventLog
+from lazycelery.errors import ConnectionProblem, LazyCeleryError
+from lazycelery.model.message import StoredMessage
+from lazycelery.model.profile import Profile
+from lazycelery.model.reports import InFlight, ResultReport
+from lazycelery.sources.control import Control
+from lazycelery.sources.protocols import Broker, EventBatch, Results, StatusChange
+from lazycelery.sources.results import open_results
+from lazycelery.store.store import Store
+
+logger = logging.getLogger(__name__)
+
+PROBE_COMMANDS = 8.0
+"""Broker commands a second that queue probes may cost: many queues are probed less often."""
+IN_FLIGHT = 100
+"""Unacknowledged messages looked at in a round."""
+IN_FLIGHT_EVERY = 10.0
+SLOW_EVERY = 60.0
+"""Seconds between rounds of registered and conf, which rarely change."""
+HELD_EVERY = 30.0
+"""Seconds between rounds of reserved and scheduled: their replies carry whole arguments."""
+FIRST = ("ping", "stats", "active", "active_queues")
+FIRST_LOOK = 0.4
+"""Seconds that the very first round waits."""
+SWEEP_MESSAGES = 100
+SWEEP_RESULTS = 200
+REPAIR = 500
+"""Unfinished tasks whose results are asked for after a gap."""
+RESTART = 5.0
+
+
+class Watch:
+    """The loops behind an engine."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        store: Store,
+        log: EventLog,
+        links: Links,
+        broker: Broker,
+        control: Control,
+        clock: Callable[[], float],
+        changed: Callable[[], None],
+    ) -> None:
+        self._profile, self._store, self._log, self._links = profile, store, log, links
+        self._broker, self._control, self._clock, self._changed = broker, control, clock, changed
+        self.results: Results | None = None
+        self.attempted = asyncio.Event()
+        """The first try to connect has ended, well or not."""
+        self.first_truth = asyncio.Event()
+        """Control and queues have answered once, and the first sweep is done."""
+        self.new_workers: Callable[[list[str]], Awaitable[None]] | None = None
+        """Called with the names of workers that were surveyed for the first time."""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._survey_wanted = asyncio.Event()
+        self._surveyed: set[str] = set()
+        self._due: dict[str, float] = {}
+        self._commands_per_probe = 0
+
+    def start(self) -> None:
+        """Start the loops; nothing is waited for."""
+        self._tasks = [asyncio.create_task(self._run(), name="watch")]
+
+    async def stop(self) -> None:
+        """End every loop."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ---- the life of it
+
+    async def _run(self) -> None:
+        await self._connect()
+        loops = (self._events, self._control_loop, self._queue_loop, self._results_loop)
+        self._tasks += [asyncio.create_task(self._kept_alive(loop), name=loop.__name__) for loop in loops]
+
+    async def _connect(self) -> None:
+        for wait in backoff():
+            try:
+                await self._broker.connect()
+            except ConnectionProblem as problem:
+                self._links.down("broker", problem, self._clock() + wait)
+                self.attempted.set()
+                await asyncio.sleep(wait)
+            else:
+                self._links.up("broker")
+                self.attempted.set()
+                return
+
+    async def _kept_alive(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """A bug in one loop is logged, and neither ends it for good nor touches the others."""
+        while True:
+            try:
+                await loop()
+                return
+            except Exception:
+                logger.exception("loop %s failed", loop)
+                await asyncio.sleep(RESTART)
+
+    # ---- events
+
+    async def _events(self) -> None:
+        await self._broker.events.run(self._deliver, self._events_status)
+
+    def _deliver(self, batch: EventBatch) -> None:
+        self._store.apply_events(batch.events)
+        self._log.add(batch.events)
+        self._links.heard("events")
+        self.malformed += batch.malformed
+        for event in batch.events:
+            if event.type.startswith("worker-") and (
+                event.type == "worker-online" or event.hostname not in self._surveyed
+            ):
+                self._surveyed.discard(event.hostname)
+                self._survey_wanted.set()
+        self._changed()
+
+    malformed = 0
+    """Messages on the event channel that could not be read."""
+
+    def _events_status(self, change: StatusChange) -> None:
+        before = self._links["events"]
+        lost_since = before.last or before.since
+        was = before.state
+        self._links.tell("events", change)
+        if change.state == "connected" and was == "lost":
+            self._store.gap(lost_since, self._clock())
+            self._surveyed.clear()
+            self._due.clear()
+            self._survey_wanted.set()
+
+    # ---- control
+
+    def survey_now(self) -> None:
+        """Ask the workers everything again, at once."""
+        self._due.clear()
+        self._survey_wanted.set()
+
+    async def _control_loop(self) -> None:
+        await self._first_look()
+        while True:
+            self._survey_wanted.clear()
+            await self._survey()
+            try:
+                await asyncio.wait_for(self._survey_wanted.wait(), self._profile.control_refresh)
+                await asyncio.sleep(0.2)  # Workers come in groups: one round for all of them.
+            except asyncio.TimeoutError:
+                pass
+
+    def _is_due(self, what: str, every: float) -> bool:
+        now = self._clock()
+        if now - self._due.get(what, 0.0) < every:
+            return False
+        self._due[what] = now
+        return True
+
+    async def _first_look(self) -> None:
+        """Those who answer at once are shown at once: one blocked worker must not hide the others."""
+        try:
+            reports = await self._control.survey(what=FIRST, timeout=FIRST_LOOK, clock=self._clock)
+        except LazyCeleryError:
+            return  # The round that follows says it.
+        for report in reports:
+            if report.ping:
+                self._store.apply_worker(report)
+        self._changed()
+
+    async def _survey(self) -> None:
+        what = list(FIRST)
+        if self._is_due("slow", SLOW_EVERY):
+            what += ["registered", "conf"]
+        if self._is_due("held", HELD_EVERY):
+            what += ["reserved", "scheduled"]
+        try:
+            reports = await self._control.survey(what=what, timeout=self._profile.timeout, clock=self._clock)
+        except LazyCeleryError as problem:
+            self._due.clear()
+            self._links.down("control", problem)
+            return
+        for report in reports:
+            self._store.apply_worker(report)
+        answered = [report.worker for report in reports if report.ping]
+        if answered:
+            self._links.up("control")
+        elif self._links["control"].state == "connecting":
+            self._links.tell("control", StatusChange("off", "", "No worker answers control calls."))
+        fresh = [name for name in answered if name not in self._surveyed]
+        if fresh and not set(what) >= {"registered", "conf"}:
+            self.survey_now()  # A worker that came between the slow rounds.
+        self._surveyed.update(report.worker for report in reports)
+        self._changed()
+        if fresh and self.new_workers is not None:
+            await self.new_workers(fresh)
+        if not self.first_truth.is_set():
+            await self._sweep()
+            self.first_truth.set()
+            self._changed()
+        elif self._links["events"].gaps and self._is_due(f"repair-{self._links['events'].gaps}", 1e12):
+            await self._repair()
+
+    # ---- queues
+
+    async def _queue_loop(self) -> None:
+        while True:
+            await self.probe()
+            rate = self._commands_per_probe / PROBE_COMMANDS
+            await asyncio.sleep(max(self._profile.refresh, rate))
+
+    async def probe(self) -> None:
+        """One look at every queue."""
+        before = self._broker.commands_sent()
+        try:
+            names = await self._broker.queues.names()
+            known = set(names)
+            consumed = {name for worker in self._store.workers(self._clock()) for name in worker.queues}
+            reports = await self._broker.queues.probe([*names, *sorted(consumed - known)])
+            self._store.apply_queues(reports)
+            if self._is_due("in-flight", IN_FLIGHT_EVERY):
+                self._keep(await self._broker.queues.in_flight(IN_FLIGHT))
+        except LazyCeleryError as problem:
+            self._links.down("broker", problem, self._clock() + self._profile.refresh)
+        else:
+            self._links.up("broker")
+        self._commands_per_probe = self._broker.commands_sent() - before
+        self._changed()
+
+    def _keep(self, flights: Iterable[InFlight]) -> None:
+        """Unacknowledged messages are tasks that somebody holds, and an exact retry later."""
+        now = self._clock()
+        by_queue = sorted(flights, key=lambda flight: flight.queue)
+        for queue, group in groupby(by_queue, key=lambda flight: flight.queue):
+            messages = []
+            for flight in group:
+                message = self._broker.codec.describe(flight.raw)
+                messages.append(message)
+                if flight.id:
+                    stored = StoredMessage(queue=queue, priority=message.priority or 0, raw=flight.raw)
+                    self._store.raw.keep(flight.id, stored)
+            self._store.apply_messages(queue, messages, now, "in-flight")
+
+    async def _sweep(self) -> None:
+        """What is there before any event: waiting messages, and the newest results."""
+        try:
+            for name in await self._broker.queues.names():
+                page = await self._broker.queues.peek(name, 0, SWEEP_MESSAGES)
+                self._store.apply_messages(name, page.messages, page.at, "waiting")
+            self._keep(await self._broker.queues.in_flight(IN_FLIGHT))
+            await self._open_results()
+            if self.results is not None:
+                self._take_results(await self.results.newest(SWEEP_RESULTS))
+        except LazyCeleryError as problem:
+            logger.warning("first sweep: %s", problem.title)
+
+    # ---- results
+
+    async def _open_results(self) -> None:
+        if self.results is not None:
+            return
+        url = self._profile.backend or self._backend_of_workers()
+        self.results, why = open_results(url, self._profile)
+        if self.results is None:
+            self._links.tell("results", StatusChange("off", why))
+
+    def _backend_of_workers(self) -> str | None:
+        """The `result_backend` of the workers' conf, when it is told unmasked."""
+        for worker in self._store.workers(self._clock()):
+            detail = self._store.worker(worker.name, self._clock())
+            said = detail.conf.get("result_backend") if detail else None
+            if isinstance(said, str) and "://" in said and "**" not in said:
+                return said
+        return None
+
+    async def _results_loop(self) -> None:
+        await self.first_truth.wait()
+        await self._open_results()
+        if self.results is not None:
+            await self.results.run(self._take_results, lambda change: self._links.tell("results", change))
+
+    def _take_results(self, reports: list[ResultReport]) -> None:
+        self._store.apply_results(reports, self._clock())
+        self._links.heard("results")
+        self._changed()
+
+    async def _repair(self) -> None:
+        """After a gap: ask the backend how the unfinished tasks ended meanwhile."""
+        if self.results is None:
+            return
+        ids = self._store.select("state:started,received,retry,unknown", REPAIR, self._clock())
+        try:
+            found = await self.results.get(ids)
+        except LazyCeleryError:
+            return
+        self._take_results(list(found.values()))

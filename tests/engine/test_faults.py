@@ -1,0 +1,137 @@
+"""Brokers, workers and engines that die while somebody watches."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from lazycelery.engine.client import spawn
+from lazycelery.engine.engine import Engine
+from lazycelery.errors import ConnectionProblem
+from lazycelery.model.profile import Profile
+from tests.engine.test_contract import state_of, until
+from tests.support.broker import RedisServer
+from tests.support.fleet import CeleryWorker, send
+
+pytestmark = pytest.mark.broker
+
+
+async def test_a_broker_that_dies_and_returns_is_picked_up_and_nothing_known_is_lost(
+    broker: RedisServer, worker: Callable[..., CeleryWorker]
+) -> None:
+    worker("w1")
+    engine = Engine(Profile(broker=broker.url, refresh=0.5, control_refresh=1))
+    await engine.start()
+    try:
+        await engine.ready(10)
+        before = send(broker.url, "shop.add", 1, 2)
+
+        async def first_ended() -> bool:
+            return await state_of(engine, before) == "success"
+
+        assert await until(first_ended)
+        broker.kill()
+
+        async def told() -> bool:
+            overview = await engine.overview()
+            return not overview.connected and bool(overview.sources[0].reason)
+
+        assert await until(told)
+        assert await state_of(engine, before) == "success"
+        broker.start()
+
+        async def back() -> bool:
+            overview = await engine.overview()
+            return overview.connected and overview.workers_online == 1 and overview.sources[1].gaps >= 1
+
+        assert await until(back, 30)
+        after = send(broker.url, "shop.charge", 5)
+
+        async def second_failed() -> bool:
+            return await state_of(engine, after) == "failure"
+
+        assert await until(second_failed, 30)
+    finally:
+        await engine.close()
+
+
+async def test_a_killed_worker_is_said_to_be_lost(
+    broker: RedisServer, worker: Callable[..., CeleryWorker]
+) -> None:
+    one = worker("w1")
+    engine = Engine(Profile(broker=broker.url, control_refresh=1, timeout=0.5))
+    await engine.start()
+    try:
+        await engine.ready(10)
+        one.kill()
+
+        async def lost() -> bool:
+            [seen] = await engine.workers()
+            return seen.state == "offline" and bool(seen.why)
+
+        assert await until(lost, 25)
+        codes = {notice.code for notice in (await engine.overview()).notices}
+        assert {"worker-lost", "no-workers"} <= codes
+    finally:
+        await engine.close()
+
+
+async def test_a_worker_that_says_goodbye_is_offline_without_alarm(
+    broker: RedisServer, worker: Callable[..., CeleryWorker]
+) -> None:
+    one = worker("w1")
+    engine = Engine(Profile(broker=broker.url))
+    await engine.start()
+    try:
+        await engine.ready(10)
+        one.stop()
+
+        async def offline() -> bool:
+            return (await engine.workers())[0].state == "offline"
+
+        assert await until(offline, 10)
+        codes = {notice.code for notice in (await engine.overview()).notices}
+        assert "worker-lost" not in codes
+    finally:
+        await engine.close()
+
+
+async def test_an_engine_process_that_is_killed_is_told_and_can_be_started_again(broker: RedisServer) -> None:
+    profile = Profile(broker=broker.url)
+    process = spawn()
+    client = await process.connect(profile)
+    await client.api.ready(10)
+    waiting = asyncio.create_task(client.api.tick(-2, 30))  # type: ignore[arg-type]
+    os.kill(process.pid, signal.SIGKILL)
+    await asyncio.wait_for(client.ended.wait(), 5)
+    with pytest.raises(ConnectionProblem, match="ended"):
+        await client.api.overview()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await client.close()
+    again = await spawn().connect(profile)
+    assert (await again.api.ready(10)).connected
+    await again.close()
+
+
+async def test_the_engine_process_ends_when_its_face_is_gone(broker: RedisServer) -> None:
+    process = spawn()
+    client = await process.connect(Profile(broker=broker.url))
+    await client.api.ready(10)
+    await asyncio.to_thread(process.end)
+    assert not process.alive
+
+
+async def test_engine_is_imported_without_faces_and_without_celery() -> None:
+    code = (
+        "import sys, lazycelery.engine.engine as e; "
+        "bad = {'textual', 'click', 'celery', 'kombu', 'rich'} & set(sys.modules); "
+        "sys.exit(repr(bad) if bad else 0)"
+    )
+    import sys
+
+    done = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    assert await done.wait() == 0
