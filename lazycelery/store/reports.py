@@ -89,7 +89,7 @@ class ReportMerge:
         self._message_state(slot, message, at, where)
         return slot
 
-    def sent(self, id: str, name: str, queue: str, at: float, retry_of: str) -> int:
+    def sent(self, id: str, name: str | None, queue: str, at: float, retry_of: str) -> int:
         """A task that we published."""
         columns = self.columns
         slot = self._slot(id, at, "broker")

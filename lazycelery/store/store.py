@@ -85,7 +85,7 @@ class Store:
         """Take in messages that were seen in a queue, next to run first, or delivered and unacknowledged."""
         self._note((self._reports.message(queue, message, at, where) for message in messages), at)
 
-    def note_sent(self, id: str, name: str | None, queue: str, at: float, retry_of: str) -> None:
+    def note_sent(self, id: str, name: str, queue: str, at: float, retry_of: str) -> None:
         """A task that we published ourselves."""
         self._note([self._reports.sent(id, name, queue, at, retry_of)], at)
 

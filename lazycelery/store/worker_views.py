@@ -50,6 +50,7 @@ def worker_view(record: WorkerRecord, now: float) -> Worker:
         events=record.loss.events,
         last_seen=record.last_seen,
         stopped=record.goodbye if record.goodbye is not None else record.last_seen if lost else None,
+        lost=lost,
         sources=_sources(record),
         control_age=max(0.0, now - record.control) if record.control is not None else None,
         freq=record.freq,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ CODED = {"name": "names", "worker": "workers", "queue": "queues"}
 FREE_TEXTS = ("id", "args", "kwargs", "result", "error")
 CHEAP, CODES, DEAR = 0, 1, 2
 MISSING = object()
+_BYTES = re.compile(r"(?:^|[\s(\[{,:])b['\"]")
 
 
 class Matcher:
@@ -170,7 +172,7 @@ def value_at(text: str, cut: bool, path: Sequence[str]) -> Any:
     """What lies at a path of a stored text: JSON of the real value, or a repr that was not cut."""
     if text.startswith(NUL):
         value = decode(text)
-    elif cut or "..." in text or "\\" in text or "b'" in text or 'b"' in text:
+    elif cut or "..." in text or "\\" in text or _BYTES.search(text):
         # such a repr may read as something else than what was sent
         return MISSING
     else:

@@ -90,12 +90,13 @@ def _term(raw: RawTerm) -> Term:
 
 def _unknown_field(raw: RawTerm) -> Exception:
     name = raw.field or ""
-    near = get_close_matches(name.lower(), [*FIELDS], n=1, cutoff=0.5)
+    head, dotted, _ = name.lower().partition(".")
+    near = get_close_matches(head, PATHS if dotted else FIELDS, n=1, cutoff=0.6 if dotted else 0.5)
     shown = short_value(name, 40)
     quoting = "For plain text with a colon use quotes."
     if near:
         hint = f"Did you mean {near[0]}? {quoting}"
-    elif "." in name:
+    elif dotted:
         hint = "Paths begin with args, kwargs or result, such as kwargs.order.id:7."
     else:
         hint = f"Fields are {', '.join(FIELDS)}. {quoting}"

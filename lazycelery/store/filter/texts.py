@@ -64,7 +64,8 @@ def regex(value: RawValue) -> re.Pattern[str]:
     except (re.error, OverflowError, RecursionError) as error:
         position = getattr(error, "pos", None) or 0
         reason = getattr(error, "msg", None) or str(error)
-        raise wrong(value.column + position, f"not a regular expression: {reason}") from None
+        hint = "To look for the signs themselves leave the ~ out."
+        raise wrong(value.column + position, f"not a regular expression: {reason}", hint) from None
     _check_cost(value)
     return pattern
 

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lazycelery.errors import UsageError
+from lazycelery.model.event import Event
+from lazycelery.model.reports import TaskReport
+from lazycelery.model.task import Task, TaskQuery
+from lazycelery.store.filter import parse
+from lazycelery.store.store import Store
+from tests.store.build import T0, event, failed, received, sent, started, succeeded
+
+NOW = T0 + 100
+FILTERISH = st.text(alphabet='stae:nmwork,-~*"\\>=<. ()[]+|x1h0', max_size=30)
+
+
+@given(st.text(max_size=40) | FILTERISH)
+@settings(max_examples=500)
+def test_parsing_raises_usage_errors_only_and_what_it_reads_it_writes(text):
+    try:
+        filter = parse(text)
+    except UsageError as error:
+        assert re.match(r"column \d+: ", error.title)
+        return
+    again = parse(str(filter))
+    assert [term.raw for term in again.terms] == [term.raw for term in filter.terms]
+    assert str(again) == str(filter)
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "hint"),
+    [
+        ("state:failure statee:x", "column 15: unknown field 'statee'", "Did you mean state?"),
+        ("state:failled", "column 7: unknown state 'failled'", "Did you mean failure?"),
+        ("-wrker:a", "column 2: unknown field 'wrker'", "Did you mean worker?"),
+        ("runtime:>5x", "column 10: '5x' is no duration", "Write"),
+        ("runtime:", "column 9: a value is missing", "Write"),
+        ("retries:abc", "column 9: 'abc' is no number", "Write"),
+        ("since:yesterday", "column 7: 'yesterday' is no time", "Write"),
+        ("error:~a(b", "column 9: not a regular expression", "~"),
+        ("error:~(a+)+$", "column 11: a repeated group", "hours"),
+        ("error:~(a|aa)*b", "column 13: a repeated group", "hours"),
+        ('name:"abc', "column 6: a quote is opened", "Close"),
+        ("name:>abc", "column 7: > compares numbers", "Use"),
+        ("source:moon", "column 8: unknown source 'moon'", "Sources are"),
+        ("http://x", "column 1: unknown field 'http'", "quotes"),
+        ("order.id:7", "column 1: unknown field 'order.id'", "kwargs"),
+    ],
+)
+def test_a_wrong_filter_says_where_and_what_to_write(text, title, hint):
+    with pytest.raises(UsageError) as caught:
+        parse(text)
+    assert caught.value.title.startswith(title), caught.value.title
+    assert hint in caught.value.hint
+
+
+@pytest.fixture(scope="module")
+def store() -> Store:
+    store = Store(1000)
+    store.apply_events(
+        [
+            sent(0, "ok-1", name="shop.add", queue="fast"),
+            received(1, "ok-1"),
+            started(2, "ok-1"),
+            succeeded(8, "ok-1", runtime=6.0, result="{'total': 12}"),
+            received(
+                10,
+                "bad-1",
+                name="shop.charge",
+                args="('anna', 9)",
+                kwargs="{'order': {'id': 123}}",
+                root_id="ok-1",
+            ),
+            started(11, "bad-1"),
+            failed(12, "bad-1"),
+            received(13, "bad-2", name="mail.send", worker="w2@h", kwargs="{'order': {'id': 77}, 'n': 5}"),
+            started(14, "bad-2", worker="w2@h"),
+            event("failed", 15, "bad-2", "w2@h", exception="TimeoutError('read timed out')"),
+            received(20, "run-1", name="mail.send", retries=2),
+            started(99, "run-1"),
+        ]
+    )
+    store.apply_tasks(
+        [
+            TaskReport(
+                id="ctl-1",
+                phase="reserved",
+                worker="w3@h",
+                name="shop.big",
+                args=[1],
+                kwargs={"a": ["x", 7.5]},
+            )
+        ],
+        T0 + 50,
+    )
+    return store
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("", "ctl-1 run-1 bad-2 bad-1 ok-1"),
+        ("state:failure", "bad-2 bad-1"),
+        ("state:Failure,SUCCESS", "bad-2 bad-1 ok-1"),
+        ("-state:failure", "ctl-1 run-1 ok-1"),
+        ("state:faults", "bad-2 bad-1"),
+        ("state:s*", "run-1 ok-1"),
+        ("shop", "ctl-1 bad-1 ok-1"),
+        ("shop anna", "bad-1"),
+        ("SHOP -anna", "ctl-1 ok-1"),
+        ("name:shop.*", "ctl-1 bad-1 ok-1"),
+        ("name:*.send", "run-1 bad-2"),
+        ("name:=shop.add", "ok-1"),
+        ("name:shop", "ctl-1 bad-1 ok-1"),
+        ("worker:w2,w3", "ctl-1 bad-2"),
+        ("queue:fast", "ok-1"),
+        ("id:bad", "bad-2 bad-1"),
+        ("root:ok-1", "bad-1 ok-1"),
+        ("error:~time(d )?out", "bad-2"),
+        ("error:~read\\stime(d )?out", "bad-2"),
+        ("error:*read*", "bad-2"),
+        ('error:"timed out"', "bad-2"),
+        ("timed*out", "bad-2"),
+        ("~^mail", "run-1 bad-2"),
+        ("runtime:>5s", "ok-1"),
+        ("runtime:>=1s runtime:<=6", "bad-2 bad-1 ok-1"),
+        ("runtime:500ms..2s", "bad-2 bad-1"),
+        ("runtime:..2s", "bad-2 bad-1"),
+        ("wait:>1m", "run-1"),
+        ("retries:>0", "run-1"),
+        ("retries:2", "run-1"),
+        ("retries:0,2", "run-1 bad-2 bad-1 ok-1"),
+        ("kwargs.order.id:123", "bad-1"),
+        ("kwargs.order.id:>100", "bad-1"),
+        ("-kwargs.order.id:123 name:mail.send", "run-1 bad-2"),
+        ("kwargs.a.1:7.5", "ctl-1"),
+        ("kwargs.a.0:x", "ctl-1"),
+        ("args.1:9", "bad-1"),
+        ("args.0:an*", "bad-1"),
+        ("args.9:9", ""),
+        ("result.total:12", "ok-1"),
+        ("result:total", "ok-1"),
+        ("since:30s", "run-1"),
+        ("state:failure until:80s", "bad-2 bad-1"),
+        ("until:86s", "bad-1 ok-1"),
+        ("age:<10s", "run-1"),
+        ("source:control", "ctl-1"),
+        ("-source:control state:success", "ok-1"),
+    ],
+)
+def test_filters_find_what_they_say(store, text, ids):
+    assert store.select(text, 100, NOW) == ids.split()
+    assert [row.id for row in store.query(TaskQuery(filter=text), NOW).rows] == ids.split()
+
+
+def test_iso_times_are_understood(store):
+    assert store.select("since:2026-09-21T15:00:00+00:00", 10, NOW) is not None
+    assert store.select("until:2001-01-01", 10, NOW) == []
+    assert len(store.select("since:2001-01-01", 10, NOW)) == 5
+
+
+def test_a_costly_expression_meets_bounded_text():
+    store = Store(100)
+    store.apply_events([received(1, args="a" * 8000)])
+    assert store.select("args:~a*b", 10, NOW) == []
+
+
+NAMES = ["shop.add", "shop.charge", "mail.send"]
+STATES = ["received", "started", "success", "failure"]
+
+
+@st.composite
+def histories(draw):
+    events: list[Event] = []
+    for number in range(draw(st.integers(1, 12))):
+        uuid = f"t{number}"
+        at = draw(st.integers(0, 50))
+        life = draw(st.sampled_from(STATES))
+        worker = draw(st.sampled_from(["w1@h", "w2@h"]))
+        args = draw(st.sampled_from(["(1,)", "('a',)", "(7, 'b')"]))
+        name, retries = draw(st.sampled_from(NAMES)), draw(st.integers(0, 2))
+        events.append(received(at, uuid, retries, worker, name=name, args=args))
+        if life != "received":
+            events.append(started(at + 1, uuid, worker))
+        if life == "success":
+            events.append(succeeded(at + 3, uuid, worker, runtime=2.0))
+        if life == "failure":
+            events.append(failed(at + 4, uuid, worker))
+    return events
+
+
+CONDITIONS: dict[str, object] = {
+    "state:success": lambda task: task.state == "success",
+    "state:failure,started": lambda task: task.state in ("failure", "started"),
+    "name:shop.*": lambda task: task.name.startswith("shop."),
+    "name:add,send": lambda task: "add" in task.name or "send" in task.name,
+    "worker:w1": lambda task: "w1" in task.worker,
+    "error:valueerror": lambda task: "ValueError" in (task.error or ""),
+    "args.0:7": lambda task: task.args.startswith("(7"),
+    "retries:>=1": lambda task: task.retries >= 1,
+    "runtime:>=3s": lambda task: task.runtime is not None and task.runtime >= 3,
+    "shop": lambda task: "shop" in task.name,
+    "~[ab]'": lambda task: re.search("[ab]'", task.args) is not None,
+    "age:>70s": lambda task: NOW - (task.finished or task.started or task.received) > 70,
+}
+
+
+@given(
+    histories(),
+    st.lists(st.tuples(st.booleans(), st.sampled_from(sorted(CONDITIONS))), min_size=1, max_size=3),
+)
+@settings(max_examples=200, deadline=None)
+def test_the_columns_match_what_a_plain_loop_matches(events, conditions):
+    store = Store(100)
+    store.apply_events(events)
+    text = " ".join(("-" if negated else "") + word for negated, word in conditions)
+    tasks: list[Task] = [task for number in range(12) if (task := store.task(f"t{number}", NOW)) is not None]
+    expected = {
+        task.id
+        for task in tasks
+        if all(CONDITIONS[word](task) != negated for negated, word in conditions)  # type: ignore[operator]
+    }
+    assert set(store.select(text, 100, NOW)) == expected
