@@ -53,7 +53,7 @@ ASKED_BY_PROGRAM = re.compile(
 
 FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.S).replace(
     "font-family: Fira Code, monospace",
-    'font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace',
+    'font-family: "DejaVu Sans Mono", ui-monospace, Menlo, Consolas, monospace',
 )
 """Rich's own frame, without the fonts that it would fetch."""
 

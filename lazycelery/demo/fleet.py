@@ -23,9 +23,9 @@ class WorkerSpec(NamedTuple):
 
 FLEETS: dict[str, tuple[WorkerSpec, ...]] = {
     "shop": (
-        WorkerSpec("photos", "solo", 1, "low"),
+        WorkerSpec("pics", "solo", 1, "low"),
         WorkerSpec("mail", "threads", 4, "default"),
-        WorkerSpec("orders", "prefork", 2, "high,default"),
+        WorkerSpec("pay", "prefork", 2, "high,default"),
     ),
 }
 

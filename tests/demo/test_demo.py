@@ -21,7 +21,7 @@ from tests.support.broker import RedisServer
 
 pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("demo")]
 
-WORKERS = {"photos@shop", "mail@shop", "orders@shop"}
+WORKERS = {"pics@shop", "mail@shop", "pay@shop"}
 
 
 def ping(url: str, timeout: float = 2.0) -> dict[str, object]:
@@ -61,7 +61,7 @@ def test_three_workers_of_three_kinds_answer(living: Demo) -> None:
     pools = {
         name: reply["pool"]["implementation"].split(":")[0].split(".")[-1] for name, reply in found.items()
     }
-    assert pools == {"photos@shop": "solo", "mail@shop": "thread", "orders@shop": "prefork"}
+    assert pools == {"pics@shop": "solo", "mail@shop": "thread", "pay@shop": "prefork"}
 
 
 def test_tasks_fail_in_several_ways_and_most_succeed(living: Demo) -> None:
@@ -137,13 +137,13 @@ def test_two_demos_run_side_by_side(living: Demo, tmp_path: Path) -> None:
 def test_a_worker_that_is_killed_is_told_and_its_children_end(tmp_path: Path) -> None:
     with demo(tmp_path) as one:
         everything(one)
-        (orders,) = (p for p in one.started() if "orders@shop" in p.cmdline() and p.ppid() == one.process.pid)
+        (orders,) = (p for p in one.started() if "pay@shop" in p.cmdline() and p.ppid() == one.process.pid)
         children = orders.children()
         orders.kill()
         assert eventually(lambda: not alive(children), 20), alive(children)
         assert one.process.stderr is not None
         told = (one.process.stderr.readline() for _ in range(2))
-        assert any("orders has ended" in line for line in told)
+        assert any("pay has ended" in line for line in told)
 
 
 def test_somebody_elses_broker_with_an_empty_database_is_used_and_left_running(

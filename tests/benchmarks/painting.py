@@ -1,0 +1,145 @@
+"""How fast a key is answered in a flood, and how much is sent for how little."""
+
+from __future__ import annotations
+
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.benchmarks.figure import Figure
+from tests.benchmarks.terminal import ROOT, Terminal
+from tests.benchmarks.traffic import envelope
+from tests.support.broker import RedisServer
+
+TASKS = 100_000
+RATE = 2000
+PRESSES = 300
+KEY_PAUSE = 0.05
+SETTLE = 0.6
+"""Seconds after which all that a key or an event changes has been painted."""
+CURSOR = "▸".encode()
+UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def keys_in_a_flood(home: Path) -> list[Figure]:
+    server = RedisServer().start()
+    terminal = Terminal("--broker", server.url, home=home)
+    traffic = None
+    try:
+        terminal.read(3.0)
+        traffic = _traffic(server.url, seconds=PRESSES * (KEY_PAUSE + 0.1) + 20)
+        while not select.select([traffic.stdout], [], [], 0)[0]:
+            terminal.read(0.2)
+        terminal.read(2.0)
+        moved, shown = (sorted(took) for took in zip(*_presses(terminal), strict=True))
+        flood = f"{TASKS:,} tasks, {RATE:,} events/s"
+        return [
+            _figure(f"key answered (cursor), {flood}: p99", moved, 16.0),
+            _figure("the page it leads to, in the same flood: p99", shown, 100.0),
+        ]
+    finally:
+        if traffic is not None:
+            traffic.kill()
+            traffic.communicate()
+        terminal.end()
+        server.remove()
+
+
+def _traffic(url: str, seconds: float) -> subprocess.Popen[bytes]:
+    numbers = (str(TASKS), str(RATE), str(seconds))
+    command = [sys.executable, "-m", "tests.benchmarks.traffic", url, *numbers]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+
+
+def _figure(name: str, took: Sequence[float], limit: float) -> Figure:
+    p50, p99, worst = (took[int((len(took) - 1) * share)] * 1000 for share in (0.5, 0.99, 1.0))
+    return Figure(name, p99, "ms", limit, f"p50 {p50:.1f} ms, worst {worst:.1f} ms")
+
+
+def _presses(terminal: Terminal) -> list[tuple[float, float]]:
+    """Seconds from a key until the cursor has moved, and until the page of its task is painted.
+
+    Two neighbours a few rows down: the cursor holds them, however many new ones come above.
+    """
+    for key in "3jjjj":
+        terminal.press(key)
+        terminal.read(SETTLE)
+    below = _shown_after(terminal, "j")
+    above = _shown_after(terminal, "k")
+    assert above != below
+    return [
+        _press(terminal, *(("j", below) if number % 2 == 0 else ("k", above))) for number in range(PRESSES)
+    ]
+
+
+def _press(terminal: Terminal, key: str, id: bytes) -> tuple[float, float]:
+    pressed = terminal.press(key)
+    shown = terminal.read(5.0, lambda came: id in came)
+    assert shown is not None, f"{key} was not answered"
+    # Only cells that changed are sent, so the sign comes when the cursor moves and at no other time.
+    moved = next(chunk.at for chunk in terminal.chunks if chunk.at >= pressed and CURSOR in chunk.data)
+    terminal.read(KEY_PAUSE)
+    return moved - pressed, shown - pressed
+
+
+def _shown_after(terminal: Terminal, key: str) -> bytes:
+    """The id of the task whose page a key brings."""
+    pressed = terminal.press(key)
+    terminal.read(SETTLE)
+    came = b"".join(chunk.data for chunk in terminal.chunks if chunk.at >= pressed)
+    found = UUID.findall(came)
+    assert found, f"no task was shown after {key}"
+    return bytes(found[-1])
+
+
+def bytes_sent(home: Path) -> list[Figure]:
+    server = RedisServer().start()
+    terminal = Terminal("--broker", server.url, home=home)
+    try:
+        terminal.read(3.0)
+        assert terminal.quiet(still=3.0), "the screen of an empty broker never rests"
+        began = time.perf_counter()
+        terminal.read(5.0)
+        idle = terminal.bytes_since(began)
+        focus = [_sent_for(terminal, key) for key in ("2", "3", "1", "\t")]
+        return [
+            Figure("bytes sent in 5 s by an idle screen", idle, "bytes", 0),
+            Figure("bytes sent for a change of focus, most", max(focus), "bytes", 12_000),
+            Figure("bytes sent for one changed row", _row(terminal, server), "bytes", 1000),
+        ]
+    finally:
+        terminal.end()
+        server.remove()
+
+
+def _sent_for(terminal: Terminal, key: str) -> int:
+    pressed = terminal.press(key)
+    terminal.read(SETTLE)
+    return terminal.bytes_since(pressed)
+
+
+def _row(terminal: Terminal, server: RedisServer) -> int:
+    """A worker whose load changes, while the main side shows something else."""
+    terminal.press("3")
+    with server.client() as client:
+        for _ in range(3):
+            _beat(client, 0.5)
+            terminal.read(2.0)
+        began = time.perf_counter()
+        _beat(client, 3.9)
+        assert terminal.read(SETTLE, lambda came: b"3.9" in came), "the row did not change"
+        terminal.read(SETTLE)
+    return terminal.bytes_since(began)
+
+
+def _beat(client: object, load: float) -> None:
+    event = {
+        **{"type": "worker-heartbeat", "hostname": "celery@web-1", "utcoffset": 0, "pid": 100},
+        **{"clock": int(time.time()), "timestamp": time.time(), "freq": 2.0, "active": 0, "processed": 0},
+        **{"loadavg": [load, load, load], "sw_ident": "py-celery", "sw_ver": "5.7.0", "sw_sys": "Linux"},
+    }
+    client.publish("/0.celeryev/worker.heartbeat", envelope(event))  # type: ignore[attr-defined]

@@ -1,0 +1,60 @@
+"""How soon the program is there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.benchmarks.figure import Figure
+from tests.benchmarks.terminal import Terminal
+from tests.support.broker import RedisServer
+from tests.support.fleet import CeleryWorker
+
+REPEATS = 5
+FIRST_WORDS = b"Workers"
+"""Stands on the first painted frame and on no later occasion first."""
+
+
+def command_cpu() -> list[Figure]:
+    return [
+        Figure(f"{option}: CPU, best of {REPEATS}", min(_cpu_of(option) for _ in range(REPEATS)), "s", 0.1)
+        for option in ("--version", "--help")
+    ]
+
+
+def _cpu_of(option: str) -> float:
+    process = subprocess.Popen([sys.executable, "-m", "lazycelery", option], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0
+    return usage.ru_utime + usage.ru_stime
+
+
+def first_frame_and_worker(home: Path) -> list[Figure]:
+    server = RedisServer().start()
+    workers = [CeleryWorker(server.url, name, pool="solo", concurrency=1).start() for name in ("w1", "w2")]
+    try:
+        runs = [_start(server.url, home) for _ in range(REPEATS)]
+    finally:
+        for worker in workers:
+            worker.stop()
+        server.remove()
+    return [
+        Figure(f"first painted frame: CPU, best of {REPEATS}", min(run[0] for run in runs), "s", 0.35),
+        Figure(f"first worker on the screen: best of {REPEATS}", min(run[1] for run in runs), "s", 1.0),
+    ]
+
+
+def _start(url: str, home: Path) -> tuple[float, float]:
+    terminal = Terminal("--broker", url, home=home)
+    try:
+        assert terminal.read(10, lambda came: FIRST_WORDS in came), "no frame was painted"
+        cpu = terminal.cpu()
+        # The first frame may hold the worker already.
+        seen = b"".join(chunk.data for chunk in terminal.chunks)
+        at = terminal.chunks[-1].at if b"w1" in seen else terminal.read(10, lambda came: b"w1" in came)
+        assert at is not None, "no worker appeared"
+        return cpu, at - terminal.began
+    finally:
+        terminal.end()

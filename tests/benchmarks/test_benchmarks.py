@@ -1,0 +1,15 @@
+"""The figures are kept. Needs a quiet machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.benchmarks.__main__ import MEASURES, measure
+
+
+@pytest.mark.soak
+@pytest.mark.broker
+@pytest.mark.parametrize("name", MEASURES)
+def test_figures_are_kept(name: str) -> None:
+    missed = [figure.line() for figure in measure(name) if not figure.kept]
+    assert missed == []
