@@ -30,7 +30,7 @@ async def carry_out(session: Session, order: Order, *, dry_run: bool, yes: bool)
     """
     plan = await session.engine.plan(order)
     if dry_run:
-        return _show_plan(session.output, plan)
+        return _show_plan(session, plan)
     if plan.refused:
         raise Refused(plan.refused, _hint(session, plan))
     preview(plan)
@@ -49,7 +49,8 @@ def _hint(session: Session, plan: Plan) -> str:
     return plan.hint
 
 
-def _show_plan(output: Output, plan: Plan) -> int:
+def _show_plan(session: Session, plan: Plan) -> int:
+    output = session.output
     if output.as_json:
         output.json(plan)
     else:
@@ -58,7 +59,7 @@ def _show_plan(output: Output, plan: Plan) -> int:
         if not plan.refused:
             output.line("Dry run: nothing was done.")
     if plan.refused:
-        output.note(f"Refused: {plan.refused} {plan.hint}".rstrip())
+        output.note(f"Refused: {plan.refused.rstrip('.')}. {_hint(session, plan)}".rstrip())
     return REFUSED if plan.refused else 0
 
 
@@ -79,19 +80,19 @@ def plan_lines(plan: Plan, width: int | None, color: bool) -> list[str]:
     if plan.items:
         columns = [
             Column("TARGET"),
-            Column("GRADE"),
+            Column("GRADE", optional=True),
             Column("WHAT", flexible=True, least=20),
-            Column("NOT DONE"),
+            Column("NOT DONE", optional=True),
         ]
         rows = [_item(item.target, item.grade, item.text, item.refused) for item in plan.items[:SAMPLE]]
         lines += render(columns, rows, width, color)
-    if plan.count > SAMPLE:
-        lines.append(f"… {plan.count - SAMPLE:,} more")
+    if len(plan.items) > SAMPLE:
+        lines.append(f"… {max(plan.count, len(plan.items)) - SAMPLE:,} more")
     return lines
 
 
 def _item(target: str, grade: str | None, text: str, refused: str | None) -> tuple[object, ...]:
-    return target, Cell(grade, _GRADES.get(grade, "")) if grade else None, text, refused or ""
+    return target, Cell(grade, _GRADES.get(grade, "")) if grade else "", text, refused or ""
 
 
 def confirm(plan: Plan, yes: bool) -> str | None:
@@ -127,8 +128,8 @@ def _show_outcome(output: Output, outcome: Outcome) -> None:
         Column("TARGET"),
         Column("DONE"),
         Column("WHAT", flexible=True, least=20),
-        Column("NEW ID"),
-        Column("REPLIES"),
+        Column("NEW ID", optional=True),
+        Column("REPLIES", optional=True),
     ]
     rows = [
         (

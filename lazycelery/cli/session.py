@@ -125,4 +125,6 @@ async def _engine(profile: Profile, start: bool = True) -> AsyncIterator[EngineA
     try:
         yield engine
     finally:
-        await engine.close()
+        # A script must end, also when a broker that hangs keeps the engine from ending well.
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(engine.close(), profile.timeout + 1)

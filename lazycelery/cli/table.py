@@ -30,19 +30,21 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A heading; `right` for numbers; `flexible` may shrink to `least` when the room is short."""
+    """A heading; `right` for numbers; `flexible` may shrink to `least` when the room is short; an
+    `optional` one is left out when all its cells are empty."""
 
     title: str
     right: bool = False
     flexible: bool = False
     least: int = 8
+    optional: bool = False
 
 
 def render(
     columns: Sequence[Column], rows: Iterable[Sequence[Any]], width: int | None, color: bool
 ) -> list[str]:
     """Lines of a table, heading first. Cut cells end with `…`; `width` `None` cuts nothing."""
-    cells = [[_cell(value) for value in row] for row in rows]
+    columns, cells = _without_empty(columns, [[_cell(value) for value in row] for row in rows])
     widths = [
         max([cell_len(column.title), *(cell_len(row[index].text) for row in cells)])
         for index, column in enumerate(columns)
@@ -60,6 +62,13 @@ def cell_len(text: str) -> int:
     from rich import cells
 
     return cells.cell_len(text)
+
+
+def _without_empty(
+    columns: Sequence[Column], rows: list[list[Cell]]
+) -> tuple[list[Column], list[list[Cell]]]:
+    kept = [i for i, column in enumerate(columns) if not column.optional or any(row[i].text for row in rows)]
+    return [columns[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
 
 def _cell(value: Any) -> Cell:

@@ -20,7 +20,7 @@ def sources(overview: Overview) -> list[str]:
     """Sources that are not there, each with its reason and cure."""
     told = []
     for source in overview.sources:
-        if source.state != "connected":
+        if source.state not in ("connected", "connecting"):
             reason = f": {source.reason.rstrip('.')}" if source.reason else ""
             hint = f" {source.hint}" if source.hint else ""
             what = _LOOKED_AT.get(source.name, source.name)

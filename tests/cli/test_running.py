@@ -153,6 +153,6 @@ def test_main_is_callable_with_arguments(capsys):
 
 def test_an_answer_that_a_plain_ascii_terminal_cannot_show_is_still_given():
     env = {"PYTHONIOENCODING": "ascii", "PATH": "/usr/bin"}
-    done = subprocess.run([*PYTHON, "retry", "--help"], capture_output=True, env=env, check=False)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert b"(ID? | FILTER?)" in done.stdout
+    command = [*PYTHON, "config", "path", "--config", "/nowhere/ü.toml"]
+    done = subprocess.run(command, capture_output=True, env=env, check=False)
+    assert (done.returncode, done.stdout) == (1, b"/nowhere/?.toml\n")

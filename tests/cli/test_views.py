@@ -124,9 +124,22 @@ def test_tasks_are_asked_as_said(engine, run):
     assert "Showing 2 of 3." in ran.err
 
 
-def test_a_negated_filter_comes_after_two_dashes(engine, run):
-    run("tasks", "--", "-queue:low")
-    assert engine.asked["tasks"].filter == "-queue:low"
+@pytest.mark.parametrize(
+    ("args", "filter"),
+    [
+        (["-queue:low"], "-queue:low"),
+        (["boom", "-name:x*", "--limit", "5", "-kwargs.order.id:7"], "boom -name:x* -kwargs.order.id:7"),
+        (["--", "-boom"], "-boom"),
+    ],
+)
+def test_a_negated_condition_is_no_option(engine, run, args, filter):
+    assert run("tasks", *args).code == 0
+    assert engine.asked["tasks"].filter == filter
+
+
+def test_a_negated_condition_may_follow_filter(engine, run):
+    run("revoke", "--filter", "-queue:low", "--dry-run")
+    assert engine.asked["order"].filter == "-queue:low"
 
 
 def test_many_tasks_are_asked_in_pages(engine, run):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
@@ -26,7 +27,7 @@ _COLUMNS = [
 ]
 
 
-@click.command()
+@click.command(cls=FilterCommand)
 @common
 @click.argument("filter", nargs=-1)
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Entries at most.")

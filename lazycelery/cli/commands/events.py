@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lazycelery.cli import unseen
+from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.options import common, said
 from lazycelery.cli.output import Output, to_json
 from lazycelery.cli.session import Session, one_shot
@@ -27,7 +28,7 @@ PAUSE = 0.05
 HEARTBEAT = "worker-heartbeat"
 
 
-@click.command()
+@click.command(cls=FilterCommand)
 @common
 @click.argument("filter", nargs=-1)
 @click.option("--limit", type=click.IntRange(1), help="End after so many events.")

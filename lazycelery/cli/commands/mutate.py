@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from lazycelery.cli.acting import carry_out
+from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.errors import UsageError
@@ -42,7 +43,7 @@ def _on_tasks(command: _F) -> _F:
     return command
 
 
-@click.command()
+@click.command(cls=FilterCommand)
 @_on_tasks
 @click.option("--queue", help="Send to this queue instead of the task's own.")
 @click.option("--keep-canvas", is_flag=True, help="Keep the task's place in its chain, group or chord.")
@@ -61,7 +62,7 @@ def retry(ctx: click.Context, /, queue: str | None, keep_canvas: bool, **common_
     return _run(ctx, "retry", params | ({"keep_canvas": True} if keep_canvas else {}), **common_options)
 
 
-@click.command()
+@click.command(cls=FilterCommand)
 @_on_tasks
 @click.pass_context
 def revoke(ctx: click.Context, /, **common_options: Any) -> int:
@@ -74,7 +75,7 @@ def revoke(ctx: click.Context, /, **common_options: Any) -> int:
     return _run(ctx, "revoke", {}, **common_options)
 
 
-@click.command()
+@click.command(cls=FilterCommand)
 @_on_tasks
 @click.option(
     "--signal", default="SIGTERM", show_default=True, help="Signal for the process that runs the task."

@@ -60,7 +60,9 @@ async def _remarks(session: Session, page: PeekPage, offset: int) -> list[str]:
     elif not shown:
         told.append(f"Nothing from position {offset:,} on: {page.queue} holds {page.total:,}.")
     elif shown < page.total:
-        told.append(f"Showing {offset:,} to {offset + shown - 1:,} of {page.total:,}; --offset shows others.")
+        told.append(
+            f"Showing {shown:,} of {page.total:,} from position {offset:,}; --offset and --limit show others."
+        )
     return told
 
 

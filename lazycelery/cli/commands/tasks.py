@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 import click
 
 from lazycelery.cli import unseen
+from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.options import common, said
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
@@ -41,7 +42,7 @@ _COLUMNS = [
 ]
 
 
-@click.command()
+@click.command(cls=FilterCommand)
 @common
 @click.argument("filter", nargs=-1)
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Tasks at most.")
@@ -68,12 +69,12 @@ def tasks(
     """Tasks that match a FILTER, newest first. Ends with 1 when none does.
 
     Words are free text; field:value narrows down. Fields: state name worker queue id root group error
-    args kwargs result retries runtime wait age since until source. A leading - negates.
-    Put -- before a filter that begins with -.
+    args kwargs result retries runtime wait age since until source. A leading - negates;
+    a negated word without a field comes after --.
 
     \b
     lazycelery tasks state:failure,retry since:1h
-    lazycelery tasks name:shop.* 'runtime:>5s' -- -queue:low
+    lazycelery tasks name:shop.* 'runtime:>5s' -queue:low
     """
     said(ctx).take("enable_events", enable_events)
 
