@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -156,3 +157,12 @@ def test_an_answer_that_a_plain_ascii_terminal_cannot_show_is_still_given():
     command = [*PYTHON, "config", "path", "--config", "/nowhere/ü.toml"]
     done = subprocess.run(command, capture_output=True, env=env, check=False)
     assert (done.returncode, done.stdout) == (1, b"/nowhere/?.toml\n")
+
+
+def test_the_documentation_names_every_command_and_option():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
+    context = click.Context(root)
+    options = {option for parameter in root.params for option in parameter.opts} - {"--version"}
+    assert [name for name in [*COMMANDS, *sorted(options)] if name not in text] == []
+    for name in COMMANDS:
+        assert root.get_command(context, name).help

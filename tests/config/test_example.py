@@ -99,3 +99,17 @@ def test_the_themes_are_those_of_the_screen():
     from lazycelery.tui import themes
 
     assert set(THEMES) == set(themes.THEMES)
+
+
+def test_the_documentation_names_every_setting():
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    missing = [key for key in {*UI, *PROFILE} if f"`{key}`" not in text]
+    assert missing == []
+
+
+def test_the_example_in_the_documentation_loads(tmp_path: Path):
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    path = tmp_path / "config.toml"
+    path.write_text(text.split("```toml\n")[1].split("```")[0], encoding="utf-8")
+    for name in ("dev", "prod"):
+        load(Options(config=str(path), profile=name), {}, fetch_secrets=False)
