@@ -223,10 +223,14 @@ class RedisMailbox:
         try:
             envelope = read_envelope(raw)
             call = self._calls.get(str(envelope.headers.get("ticket")))
-            if call is not None:
-                call.take(_value(envelope))
         except Unreadable:
             return
+        if call is None:
+            return
+        try:
+            call.take(_value(envelope))
+        except Unreadable as why:
+            call.take(_unread(envelope, why))
 
 
 def _value(envelope: Envelope) -> Any:
@@ -239,6 +243,15 @@ def _value(envelope: Envelope) -> Any:
     if envelope.content_type == "application/x-msgpack":
         return msgspec.msgpack.decode(data)
     return load(data)
+
+
+def _unread(envelope: Envelope, why: Unreadable) -> Any:
+    """An error in the name of the worker, where a pickle begins with it."""
+    try:
+        words, _ = pickles.strings(envelope.body_bytes()[:10_000])
+    except Unreadable:
+        return None
+    return {words[0]: {"error": f"The reply was not read: {why}."}} if words else None
 
 
 class _Call:

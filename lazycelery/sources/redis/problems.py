@@ -30,7 +30,7 @@ def explain(error: BaseException, address: Address) -> LazyCeleryError:
     if isinstance(error, redis_errors.NoPermissionError):
         return _problem(_REPLIES["NOPERM"], address)
     if isinstance(error, redis_errors.ResponseError):
-        return ConnectionProblem(f"Redis at {address.place} refused a command: {text[:200]}.")
+        return ConnectionProblem(f"Redis at {address.place} refused a command: {text[:200].rstrip('.')}.")
     return explain_network(error, address)
 
 
@@ -135,7 +135,7 @@ _REPLIES: dict[str, tuple[str, str]] = {
         "Check the number at the end of the URL; `databases` in the server's configuration limits it.",
     ),
     "max number of clients": ("{} has no connection left for us.", "Raise `maxclients` on the server."),
-    "OOM command not allowed": (
+    "used memory > 'maxmemory'": (
         "{} is out of memory and refuses writes.",
         "Raise `maxmemory` or empty queues and results.",
     ),
