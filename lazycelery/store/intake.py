@@ -100,12 +100,15 @@ class Intake:
         record.loss.task_event()
         if kind == "task-started":
             record.loss.started += 1
+            record.last_start = event.timestamp
             queue = columns.queue[slot]
             if queue:
                 self.queues.record(columns.queues.texts[queue] or "").taken += 1
-        elif kind == "task-failed":
-            record.failed += 1
-            self.workers.touch(record)
+        elif kind != "task-received":
+            record.last_end = event.timestamp
+            if kind == "task-failed":
+                record.failed += 1
+                self.workers.touch(record)
 
 
 def in_order(events: Sequence[Event]) -> Sequence[Event]:

@@ -96,6 +96,9 @@ class Loss:
 
     def task_event(self) -> None:
         """Note that a task event came."""
+        if self._events is False:
+            # what ran while they were off is not lost
+            self.reset()
         self._events, self._quiet = True, 0
 
     def beat(self, processed: int) -> None:

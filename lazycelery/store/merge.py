@@ -22,6 +22,8 @@ STARTED, RETRY, SUCCESS = int(State.STARTED), int(State.RETRY), int(State.SUCCES
 FAILURE, REVOKED, REJECTED = int(State.FAILURE), int(State.REVOKED), int(State.REJECTED)
 UNKNOWN, LOST = int(State.UNKNOWN), int(State.LOST)
 ENDED = frozenset({SUCCESS, FAILURE, REVOKED, REJECTED})
+COMMON = {text: text for text in ("{}", "()", "[]", "None", "True", "0", "1")}
+"""Texts that a million tasks share."""
 EVENT = marks.SOURCES["event"]
 
 
@@ -209,6 +211,7 @@ class EventMerge:
                 self._text(slot, "result", event.result)
             columns.error[slot] = None
             columns.traceback.pop(slot, None)
+            columns.cut[slot] &= ~(marks.CUTS["error"] | marks.CUTS["traceback"])
         return slot
 
     def _failed(self, event: Event) -> int:
@@ -232,6 +235,8 @@ class EventMerge:
             self._text(slot, "error", error)
         if traceback is not None and self._may(slot, "traceback"):
             columns.traceback[slot] = traceback
+            if len(traceback) >= MAX_TRACEBACK:
+                columns.cut[slot] |= marks.CUTS["traceback"]
         return slot
 
     def _revoked(self, event: Event) -> int:
@@ -367,10 +372,14 @@ class EventMerge:
         columns = self.columns
         if not self._may(slot, field):
             return
+        if columns.cut[slot]:
+            columns.cut[slot] &= ~marks.CUTS[field]
         if type(text) is not str or len(text) >= REPR_LIMIT or "..." in text:
             text = bounded(text)
             if was_cut(text):
                 columns.cut[slot] |= marks.CUTS[field]
+        elif len(text) <= 4:
+            text = COMMON.get(text, text)
         getattr(columns, field)[slot] = text
 
     def _may(self, slot: int, field: str) -> bool:

@@ -87,9 +87,8 @@ def _state(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
         return "offline", f"stopped {span(now - record.goodbye)} ago"
     if record.heartbeat is None:
         return _state_without_heartbeats(record, now)
-    sign = max(record.heartbeat, record.control or 0.0)
-    patience = max(3 * (record.freq or 2.0), LOST_AFTER)
-    if now - sign > patience and now - max(sign, record.last_seen or 0.0) > patience:
+    sign = max(record.heartbeat, record.control or 0.0, record.last_seen or 0.0)
+    if now - sign > max(3 * (record.freq or 2.0), LOST_AFTER):
         if _blocked(record) and now - sign < SOLO_PATIENCE:
             return "busy", f"busy: its only thread runs {_running(record)} and answers nobody until it ends"
         return "offline", f"lost {span(now - sign)} ago: its heartbeats ended without goodbye"
@@ -143,7 +142,7 @@ def _running(record: WorkerRecord) -> str:
 def _blocked(record: WorkerRecord) -> bool:
     """A solo pool with something to do: its main loop is the task."""
     solo = record.stats is not None and record.stats.pool == "solo"
-    return solo and bool(record.active or record.lists.get("active") or record.loss.started)
+    return solo and bool(record.active or record.last_start > record.last_end)
 
 
 def _active(record: WorkerRecord) -> int | None:

@@ -30,6 +30,9 @@ class WorkerRecord:
         self.pid: int | None = None
         self.goodbye: float | None = None
         self.failed = 0
+        self.last_start = 0.0
+        self.last_end = 0.0
+        """Newest start and end of a task that events told, the worker's clock."""
         self.skew = Skew()
         self.loss = Loss()
         # control

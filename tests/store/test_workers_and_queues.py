@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import pytest
+
+from lazycelery.model.event import Event
+from lazycelery.model.reports import ActiveQueue, QueueReport, TaskReport, WorkerReport, WorkerStats
+from lazycelery.store.store import Store
+from tests.store.build import T0, beat, event, received, sent, started, store_of, succeeded
+
+
+def control(at: float, worker: str = "w1@h", **fields: object) -> WorkerReport:
+    return WorkerReport(worker=worker, at=T0 + at, **{"ping": True, **fields})  # type: ignore[arg-type]
+
+
+def only(store: Store, at: float):
+    [worker] = store.workers(T0 + at)
+    return worker
+
+
+def test_a_worker_that_beats_is_online():
+    worker = only(
+        store_of(beat(0, processed=5, loadavg=[0.1, 0.2, 0.3], sw_ident="py-celery", sw_ver="5.7.0")), 3
+    )
+    assert worker.state == "online"
+    assert worker.why is None
+    assert worker.heartbeat_age == pytest.approx(3)
+    assert (worker.processed, worker.freq, worker.loadavg) == (5, 2.0, [0.1, 0.2, 0.3])
+    assert worker.software == "py-celery 5.7.0"
+    assert worker.concurrency is None
+    assert worker.reserved is None
+
+
+def test_a_worker_whose_heartbeats_end_is_lost():
+    store = store_of(beat(0))
+    assert only(store, 9).state == "online"
+    worker = only(store, 130)
+    assert worker.state == "offline"
+    assert worker.why == "lost 2m10s ago: its heartbeats ended without goodbye"
+    assert worker.stopped == T0
+    store.apply_events([beat(140)])
+    assert only(store, 141).state == "online"
+
+
+def test_a_slow_pace_of_heartbeats_has_more_patience():
+    assert only(store_of(beat(0, freq=20.0)), 50).state == "online"
+    assert only(store_of(beat(0, freq=20.0)), 70).state == "offline"
+
+
+def test_a_worker_that_says_goodbye_is_offline_until_it_comes_back():
+    store = store_of(beat(0), beat(10, kind="offline"))
+    worker = only(store, 70)
+    assert (worker.state, worker.why, worker.stopped) == ("offline", "stopped 1m ago", T0 + 10)
+    store.apply_events([beat(80, kind="online")])
+    assert only(store, 81).state == "online"
+
+
+def test_publishers_are_no_workers():
+    assert store_of(sent(1)).workers(T0) == []
+
+
+def test_a_worker_with_all_slots_taken_is_busy_and_says_by_what():
+    store = store_of(beat(99, active=2))
+    jobs = [
+        TaskReport(id=str(n), phase="active", worker="w1@h", name="shop.report", time_start=T0)
+        for n in range(2)
+    ]
+    waiting = [TaskReport(id=f"r{n}", phase="reserved", worker="w1@h", name="x") for n in range(3)]
+    stats = WorkerStats(worker="w1@h", pool="prefork", concurrency=2, processes=[1, 2], uptime=50, prefetch=8)
+    store.apply_worker(control(100, stats=stats, active=jobs, reserved=waiting))
+    worker = only(store, 100)
+    assert worker.state == "busy"
+    assert (
+        worker.why == "busy: its 2 slots run shop.report, the oldest since 1m40s; 3 reserved wait behind them"
+    )
+    assert (worker.active, worker.reserved, worker.prefetch, worker.pool) == (2, 3, 8, "prefork")
+    assert only(store, 102).uptime == pytest.approx(52)
+    store.apply_events([beat(103, active=1)])
+    assert only(store, 103).state == "online"
+    detail = store.worker("w1@h", T0 + 100)
+    assert detail is not None
+    assert detail.active[0]["age"] == pytest.approx(100)
+    assert [job["id"] for job in detail.reserved] == ["r0", "r1", "r2"]
+    assert store.worker("nobody", T0) is None
+
+
+def test_a_solo_worker_in_its_task_is_busy_and_not_lost():
+    store = store_of(beat(0, active=0), received(1), started(2))
+    store.apply_worker(control(0, stats=WorkerStats(worker="w1@h", pool="solo", concurrency=1)))
+    store.apply_events([beat(1.9, active=1)])
+    worker = only(store, 60)
+    assert worker.state == "busy"
+    assert "answers nobody until it ends" in (worker.why or "")
+    store.apply_events([succeeded(61), beat(62)])
+    assert only(store, 70).state == "online"
+    assert only(store, 200).state == "offline"
+
+
+def test_a_worker_that_beats_but_does_not_answer_is_busy():
+    store = store_of(beat(0))
+    store.apply_worker(control(0))
+    store.apply_worker(control(10, ping=False))
+    store.apply_events([beat(20)])
+    worker = only(store, 21)
+    assert worker.state == "busy"
+    assert "has not answered for 11s" in (worker.why or "")
+    store.apply_worker(control(22))
+    assert only(store, 22).state == "online"
+
+
+def test_a_worker_without_heartbeats_lives_by_its_answers():
+    store = Store(100)
+    store.apply_worker(control(0))
+    assert only(store, 10).state == "online"
+    assert only(store, 300).state == "unknown"
+    store.apply_worker(control(310, ping=False))
+    assert only(store, 310).state == "offline"
+
+
+def test_a_clock_that_is_an_hour_ahead_is_told_and_taken_out_of_the_lag():
+    store = Store(1000)
+    for n in range(50):
+        one = started(3600 + n, f"t{n}")
+        one.received = T0 + n + 0.2
+        heart = beat(3600 + n)
+        heart.received = T0 + n + 0.1
+        store.apply_events([heart, one])
+    assert only(store, 50).clock_skew == pytest.approx(3600 - 0.1, abs=0.05)
+    assert store.lag() == pytest.approx(0.1, abs=0.05)
+
+
+def test_small_delays_are_lag_and_no_skew():
+    store = Store(1000)
+    for n in range(20):
+        one = started(n, f"t{n}")
+        one.received = T0 + n + 0.05
+        store.apply_events([one])
+    assert store.lag() == pytest.approx(0.05, abs=0.01)
+
+
+def test_lost_events_are_counted_against_processed():
+    store = Store(1000)
+    store.apply_events([beat(0, processed=100)])
+    assert only(store, 0).loss is None
+    for n in range(1, 31):
+        if n % 3:
+            store.apply_events([received(n, f"t{n}"), started(n + 0.1, f"t{n}")])
+        store.apply_events([beat(n + 0.5, processed=100 + n)])
+    assert only(store, 31).loss == pytest.approx(1 / 3, abs=0.06)
+    assert store.loss() == pytest.approx(1 / 3, abs=0.06)
+    store.gap(T0 + 31, T0 + 32)
+    assert store.loss() is None
+
+
+def test_nothing_lost_is_zero_and_a_restart_begins_anew():
+    store = Store(1000)
+    for n in range(10):
+        store.apply_events([started(n, f"t{n}"), beat(n + 0.5, processed=n + 1)])
+    assert store.loss() == 0.0
+    store.apply_events([beat(11, processed=0), started(12, "x"), beat(13, processed=1)])
+    assert store.loss() == 0.0
+
+
+def test_a_worker_that_works_and_tells_nothing_has_events_off():
+    store = Store(100)
+    store.apply_events([beat(0, processed=1)])
+    assert only(store, 0).events is None
+    store.apply_events([beat(2, processed=2), beat(4, processed=3)])
+    assert only(store, 4).events is False
+    assert only(store, 4).loss is None
+    assert only(store, 4).failed is None
+    store.apply_events([started(5), beat(6, processed=4)])
+    assert only(store, 6).events is True
+    assert only(store, 6).failed == 0
+
+
+def test_events_a_second_are_a_mean_of_the_last_ten():
+    store = Store(1000)
+    for second in range(20):
+        store.apply_events([event("received", second, f"{second}-{n}") for n in range(50)])
+    assert store.events_seen() == 1000
+    assert store.events_per_second(T0 + 20) == pytest.approx(50, rel=0.15)
+    assert store.events_per_second(T0 + 100) == 0
+
+
+def probe(at: float, messages: int, name: str = "celery", **fields: object) -> QueueReport:
+    return QueueReport(name=name, at=T0 + at, type="list", messages=messages, **fields)  # type: ignore[arg-type]
+
+
+def queue(store: Store, name: str = "celery", at: float = 100):
+    return next(each for each in store.queues(T0 + at) if each.name == name)
+
+
+def test_a_queue_shows_what_the_broker_told():
+    store = Store(100)
+    store.apply_queues([probe(0, 5, unacked=2, priorities={"0": 3, "3": 2}, oldest_age=9.0)])
+    one = queue(store, at=4)
+    assert (one.messages, one.unacked, one.priorities, one.oldest_age) == (5, 2, {"0": 3, "3": 2}, 9.0)
+    assert one.age == pytest.approx(4)
+    assert one.consumers is None
+    assert one.in_rate is None
+    assert one.why is None
+
+
+def test_consumers_are_the_workers_that_live():
+    store = store_of(beat(0), beat(0, worker="w2@h"))
+    store.apply_queues([probe(0, 0)])
+    for name in ("w1@h", "w2@h"):
+        store.apply_worker(control(0, name, queues=[ActiveQueue(name="celery")]))
+    assert queue(store, at=1).workers == ["w1@h", "w2@h"]
+    assert queue(store, at=1).consumers == 2
+    store.apply_events([beat(2, kind="offline")])
+    assert queue(store, at=3).workers == ["w2@h"]
+
+
+def test_a_queue_that_nobody_consumes_says_so_and_names_the_likely_one():
+    store = store_of(beat(0))
+    store.apply_queues(
+        [probe(0, 12, "defualt"), probe(0, 0, "default"), probe(0, 1, "zzz"), probe(0, 0, "empty")]
+    )
+    assert queue(store, "defualt", 1).why is None
+    store.apply_worker(control(0, queues=[ActiveQueue(name="default")]))
+    assert (
+        queue(store, "defualt", 1).why == "12 messages in defualt, nobody consumes it. Did you mean default?"
+    )
+    assert queue(store, "zzz", 1).why == "1 message in zzz, nobody consumes it."
+    assert queue(store, "empty", 1).why is None
+    assert queue(store, "default", 1).why is None
+
+
+def test_rates_come_from_depths_and_events():
+    store = Store(1000)
+    for second in range(11):
+        store.apply_queues([probe(second, 100 - 5 * second)])
+        store.apply_events([each for n in range(8) for each in life(second, f"{second}-{n}")])
+    one = queue(store)
+    assert one.out_rate == pytest.approx(8)
+    assert one.in_rate == pytest.approx(3)
+    assert one.drain_time == pytest.approx(10)
+    assert one.wait_estimate == pytest.approx(50 / 8)
+    assert one.history == [100 - 5 * second for second in range(11)]
+
+
+def life(at: float, uuid: str) -> list[Event]:
+    return [sent(at, uuid), received(at, uuid), started(at, uuid)]
+
+
+def test_a_queue_that_does_not_shrink_has_no_drain_time():
+    store = Store(1000)
+    store.apply_queues([probe(0, 10), probe(10, 20)])
+    assert queue(store).drain_time is None
+    assert queue(store).out_rate is None
+    store.apply_queues([probe(20, 0)])
+    assert queue(store).drain_time == 0.0
