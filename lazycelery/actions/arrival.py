@@ -38,7 +38,7 @@ async def watch(context: Context, sent: Mapping[str, str]) -> dict[str, str]:
             return False
         begun_at = begun_at if begun_at is not None else asyncio.get_running_loop().time()
         late = asyncio.get_running_loop().time() - begun_at >= SETTLE
-        return late or all(_finished(context, task_id) for task_id in sent)
+        return late or all(_told(context, task_id) for task_id in sent)
 
     if sent:
         await until(settled, context.patience, 0.05 if len(sent) <= FEW else 0.25)
@@ -64,10 +64,11 @@ def _look(context: Context, sent: Mapping[str, str], found: dict[str, str]) -> N
             found[task_id] = SEEN[task.state] + (f" on {task.worker}" if task.worker else "")
 
 
-def _finished(context: Context, id: str) -> bool:
+def _told(context: Context, id: str) -> bool:
+    """Its end and its worker are known: a result may come before the events that name the worker."""
     task = context.task(id)
     state = LABELS.get(task.state) if task else None
-    return state is not None and state.finished
+    return task is not None and state is not None and state.finished and task.worker is not None
 
 
 async def _ask(context: Context, unseen: Mapping[str, str]) -> dict[str, str]:

@@ -48,7 +48,7 @@ class StoreView(Protocol):
     def queues(self, now: float) -> list[Queue]:
         """All known queues."""
 
-    def note_sent(self, id: str, name: str | None, queue: str, at: float, retry_of: str) -> None:
+    def note_sent(self, id: str, name: str, queue: str, at: float, retry_of: str) -> None:
         """A task was sent by ourselves."""
 
 

@@ -34,7 +34,7 @@ class Resend:
 
     old_id: str
     new_id: str
-    name: str | None
+    name: str
     queue: str
     how: Recovered
     headers: dict[str, Any]
@@ -93,7 +93,7 @@ def _judge(context: Context, evidence: Evidence, order: Order) -> _Judged:
     queue = choose_queue(context, evidence, str(order.params.get("queue") or ""))
     if not problem and queue is None:
         problem, hint = "which queue? No source tells where it belongs", "Say it with --queue NAME."
-    if problem or queue is None:
+    if problem or queue is None or name is None:
         item.refused = problem
         return _Judged(item=item, hint=hint)
     resend = _resend(evidence, how, message, name, queue)
@@ -166,9 +166,7 @@ def _without_canvas(how: Recovered, message: Message) -> Recovered:
     )
 
 
-def _resend(
-    evidence: Evidence, how: Recovered, message: Message | None, name: str | None, queue: str
-) -> Resend:
+def _resend(evidence: Evidence, how: Recovered, message: Message | None, name: str, queue: str) -> Resend:
     headers: dict[str, Any] = {"lazycelery_retry_of": evidence.id}
     if how.grade == "arguments":
         # An exact copy carries these already.
@@ -203,7 +201,7 @@ def _stored(context: Context, resend: Resend) -> StoredMessage:
         raw = codec.copy(how.message.raw, queue=resend.queue, new_id=resend.new_id, headers=resend.headers)
     else:
         raw = codec.build(
-            task=resend.name or "",
+            task=resend.name,
             args=how.args,
             kwargs=how.kwargs,
             queue=resend.queue,
@@ -222,9 +220,7 @@ def _cannot_copy(context: Context, resend: Resend) -> str:
     return ""
 
 
-def _warnings(
-    context: Context, how: Recovered, message: Message | None, name: str | None, queue: str
-) -> list[str]:
+def _warnings(context: Context, how: Recovered, message: Message | None, name: str, queue: str) -> list[str]:
     found = list(how.warnings)
     if how.grade == "arguments":
         found.append(LOST)

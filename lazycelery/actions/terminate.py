@@ -17,15 +17,18 @@ from lazycelery.actions.targets import task_ids
 from lazycelery.actions.wording import call, count, listed, short
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.model.states import State
 from lazycelery.sources.protocols import Replies
 
 SIGNALS = {
-    "TERM": "ends the process; the task becomes REVOKED",
-    "INT": "interrupts the process; the task becomes REVOKED",
-    "QUIT": "ends the process; the task becomes REVOKED",
-    "KILL": "ends the process at once, nothing is cleaned up; the task becomes REVOKED",
+    "TERM": "ends the process",
+    "INT": "is ignored by prefork processes: the task runs on, although its worker marks it revoked",
+    "QUIT": "ends the process late, often only after the task: TERM or KILL is surer",
+    "KILL": "ends the process at once, nothing is cleaned up",
     "USR1": "raises SoftTimeLimitExceeded in the task, which may catch it",
 }
+SURE = ("TERM", "KILL")
+"""After these the task has ended. The worker marks it revoked with the others too, whatever becomes of it."""
 RACE = "The signal goes to the process: if it has gone on to another task meanwhile, that one dies."
 POOLS = {
     "threads": "it runs in a thread, and a thread cannot be ended from outside",
@@ -109,10 +112,10 @@ async def _run(context: Context, work: Mapping[str, str], signal: str) -> Outcom
             by_worker[worker].append(each)
     for worker, ids in sorted(by_worker.items()):
         items += await _at(context, worker, ids, signal)
-    await until(lambda: all(_end(context, item.target) for item in items if item.ok), context.patience)
-    for item in items:
-        if item.ok:
-            item.text += _aftermath(context, item.target)
+    sent = [item for item in items if item.ok]
+    await until(lambda: all(_end(context, item.target, signal) for item in sent), context.patience)
+    for item in sent:
+        item.text += _aftermath(context, item.target, signal)
     done = sum(item.ok for item in items)
     return Outcome(
         action="terminate", done=done, failed=len(items) - done, proof=_proof(items, done), items=items
@@ -144,13 +147,18 @@ def _answered(context: Context, id: str, worker: str, replies: Replies, signal: 
     return OutcomeItem(target=id, ok=ok, text=text, replies=shown(context, replies))
 
 
-def _end(context: Context, id: str) -> str:
+def _end(context: Context, id: str, signal: str) -> str:
+    """The state it ended in. A worker's mark alone proves the end only after a sure signal."""
     task = context.task(id)
-    return task.state if task is not None and ended(task.state) else ""
+    if task is None or not ended(task.state):
+        return ""
+    return task.state if signal in SURE or task.state != State.REVOKED.label else ""
 
 
-def _aftermath(context: Context, id: str) -> str:
-    state = _end(context, id)
+def _aftermath(context: Context, id: str, signal: str) -> str:
+    state = _end(context, id, signal)
+    if state == State.REVOKED.label:
+        return " and marked it revoked"
     return f"; it is {state} now" if state else f"; no end seen within {context.patience:g} s"
 
 

@@ -30,7 +30,7 @@ class FakeStore:
         self.raw: dict[str, StoredMessage] = {}
         self.known_workers: dict[str, WorkerDetail] = {}
         self.known_queues: list[str] = []
-        self.sent: list[tuple[str, str | None, str, str]] = []
+        self.sent: list[tuple[str, str, str, str]] = []
         self.after_send: Callable[[str], Task | None] = lambda id: None
 
     def add(self, **fields: Any) -> Task:
@@ -63,7 +63,7 @@ class FakeStore:
     def queues(self, now: float) -> list[Queue]:
         return [Queue(name=name) for name in self.known_queues]
 
-    def note_sent(self, id: str, name: str | None, queue: str, at: float, retry_of: str) -> None:
+    def note_sent(self, id: str, name: str, queue: str, at: float, retry_of: str) -> None:
         self.sent.append((id, name, queue, retry_of))
         if (task := self.after_send(id)) is not None:
             self.tasks[id] = task
