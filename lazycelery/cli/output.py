@@ -97,14 +97,14 @@ def _without_nan(value: Any) -> Any:
     return value
 
 
-def tell_error(error: LazyCeleryError, as_json: bool) -> None:
+def tell_error(error: LazyCeleryError, as_json: bool, no_color: bool = False) -> None:
     """An error on stderr: two lines for people, one JSON object for programs."""
     sys.stdout.flush()
     if as_json:
         told = json.dumps({"error": error.title, "hint": error.hint, "code": error.code})
         sys.stderr.write(told + "\n")
     else:
-        sign = click.style("Error:", fg="red") if _colored_stderr() else "Error:"
+        sign = click.style("Error:", fg="red") if not no_color and _colored_stderr() else "Error:"
         for line in (f"{sign} {clean(error.title)}", *clean_block(error.hint)):
             if line:
                 sys.stderr.write(line + "\n")

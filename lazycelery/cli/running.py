@@ -69,5 +69,5 @@ def _tell(error: LazyCeleryError, args: Sequence[str]) -> int:
     from lazycelery.cli.output import tell_error
 
     with suppress(BrokenPipeError):
-        tell_error(error, as_json="--json" in args)
+        tell_error(error, as_json="--json" in args, no_color="--no-color" in args)
     return error.exit_code
