@@ -12,7 +12,10 @@ MAX_PATTERN = 200
 MAX_REPEATS = 5
 SEARCHED = 4096
 """Characters of a text that a regular expression looks at."""
+SEARCHED_DEAR = 512
+"""The same for one whose cost grows with a high power of them."""
 
+_PLAIN_PIECE = re.compile(r"(?:[^\\*+?{|()\[\]]|\\[^\d]|\[[^\]\\^\[]+\])*")
 _UNBOUNDED = re.compile(r"[*+]|\{\d*,\}")
 
 
@@ -24,7 +27,9 @@ class TextMatch:
     """part, whole, wild, regex"""
     text: str
     """Lower case, except for a regex."""
-    pattern: re.Pattern[str] | None = None
+    steps: tuple[re.Pattern[str], ...] = ()
+    """Patterns that must be found one after the other: `a.*b` in two, which takes linear time."""
+    searched: int = SEARCHED
 
     def matches(self, text: str) -> bool:
         """Whether a text is what is looked for."""
@@ -32,28 +37,50 @@ class TextMatch:
             return self.text in text.lower()
         if self.kind == "whole":
             return self.text == text.lower()
-        assert self.pattern is not None
-        return self.pattern.search(text[:SEARCHED]) is not None
+        return self._found(text[: self.searched])
+
+    def _found(self, text: str) -> bool:
+        at = 0
+        for step in self.steps:
+            match = step.search(text, at)
+            if match is None:
+                return False
+            at = match.end()
+        return True
 
 
 def text_match(value: RawValue, anchored: bool, whole: bool = False) -> TextMatch:
     """What a written value means for a text. `anchored`: wildcards describe the whole text."""
     if value.operator == "~":
-        return TextMatch("regex", value.text, regex(value))
+        return _regex(value)
     if value.operator in (">", "<", ">=", "<="):
         raise wrong(
             value.column, f"{value.operator} compares numbers, and this is text", "Use * or ~ instead."
         )
     if "*" in value.text and not value.quoted:
-        body = ".*".join(re.escape(part) for part in re.split(r"\*+", value.text))
-        pattern = rf"\A{body}\Z" if anchored else body
-        return TextMatch("wild", value.text.lower(), re.compile(pattern, re.I | re.S))
+        return _wild(value.text.lower(), anchored)
     kind = "whole" if whole or value.operator == "=" else "part"
     return TextMatch(kind, value.text.lower())
 
 
-def regex(value: RawValue) -> re.Pattern[str]:
-    """Compile a regular expression, unless it is wrong or could run for ever."""
+def _wild(text: str, anchored: bool) -> TextMatch:
+    parts = [re.escape(part) for part in re.split(r"\*+", text)]
+    if anchored:
+        parts[0], parts[-1] = rf"\A{parts[0]}", rf"{parts[-1]}\Z"
+    return TextMatch("wild", text, tuple(re.compile(part, re.I | re.S) for part in parts))
+
+
+def _regex(value: RawValue) -> TextMatch:
+    whole, repeats = _compiled(value)
+    pieces = value.text.split(".*")
+    if repeats and all(_PLAIN_PIECE.fullmatch(piece) for piece in pieces):
+        # Pieces of one fixed length each: to find them in turn is the same, and cannot backtrack.
+        return TextMatch("regex", value.text, tuple(re.compile(piece, re.I | re.S) for piece in pieces))
+    return TextMatch("regex", value.text, (whole,), SEARCHED if repeats < 2 else SEARCHED_DEAR)
+
+
+def _compiled(value: RawValue) -> tuple[re.Pattern[str], int]:
+    """A regular expression and its number of repeats, unless it is wrong or could run for ever."""
     text = value.text
     if len(text) > MAX_PATTERN:
         raise wrong(value.column, f"the expression is longer than {MAX_PATTERN} characters")
@@ -66,12 +93,11 @@ def regex(value: RawValue) -> re.Pattern[str]:
         reason = getattr(error, "msg", None) or str(error)
         hint = "To look for the signs themselves leave the ~ out."
         raise wrong(value.column + position, f"not a regular expression: {reason}", hint) from None
-    _check_cost(value)
-    return pattern
+    return pattern, _repeats(value)
 
 
-def _check_cost(value: RawValue) -> None:
-    """Refuse what backtracks without end: a repeated group that itself repeats, or offers alternatives."""
+def _repeats(value: RawValue) -> int:
+    """Count the repeats. Refuse what backtracks without end: a group repeated that repeats or chooses."""
     hint = "Such an expression can run for hours. Repeat without a group around it."
     opened: list[bool] = []
     repeats, at, text = 0, 0, value.text
@@ -102,6 +128,7 @@ def _check_cost(value: RawValue) -> None:
         at += 1
     if repeats > MAX_REPEATS:
         raise wrong(value.column, f"more than {MAX_REPEATS} repeats in one expression", "Use fewer * and +.")
+    return repeats
 
 
 def _check_count(value: RawValue, at: int) -> None:
