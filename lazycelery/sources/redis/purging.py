@@ -10,7 +10,7 @@ from contextlib import suppress
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from lazycelery.errors import Refused
+from lazycelery.errors import LazyCeleryError, Refused
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.protocols import PurgeResult
 from lazycelery.sources.redis import problems
@@ -80,9 +80,20 @@ class Purge:
                     StoredMessage(queue=self._queue, priority=step, raw=raw, position=position)
                     for position, raw in enumerate(page, start)
                 ]
-                await asyncio.to_thread(save, stored)  # It waits for the disk.
+                await self._written(save, stored)
                 saved += len(page)
         return saved
+
+    async def _written(
+        self, save: Callable[[Sequence[StoredMessage]], None], stored: list[StoredMessage]
+    ) -> None:
+        try:
+            await asyncio.to_thread(save, stored)  # It waits for the disk.
+        except OSError as error:
+            raise LazyCeleryError(
+                f"The messages of {self._queue} could not be saved: {error.strerror or 'disk error'}.",
+                "Nothing was removed; they are back in the queue.",
+            ) from None
 
     async def _remove(self, saved: int) -> int:
         for key in self._held.values():

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from redis import exceptions as redis_errors
 
+from lazycelery.errors import UsageError
 from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import InFlight, QueueReport
@@ -190,5 +191,7 @@ class RedisQueues:
 
     async def recover(self, key: str) -> int:
         """Put the messages of a leftover back in front of their queue; returns how many."""
+        if refilling.HOLDING not in key:
+            raise UsageError(f"{key} is no leftover of a purge.")
         with self._server.explained():
             return await refilling.give_back(self._server.redis, key)
