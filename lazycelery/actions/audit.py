@@ -11,8 +11,13 @@ from typing import BinaryIO
 
 import msgspec
 
-from lazycelery.actions.files import make_private_directory, open_private, state_directory, sync_directory
-from lazycelery.actions.files import write_all as write_to_disk
+from lazycelery.actions.files import (
+    make_private_directory,
+    open_private,
+    state_directory,
+    sync_directory,
+    write_all,
+)
 from lazycelery.errors import Refused, UsageError
 from lazycelery.model.action import AuditEntry
 from lazycelery.model.profile import Profile
@@ -51,7 +56,7 @@ class AuditLog:
         make_private_directory(self.path.parent)
         descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
-            write_to_disk(descriptor, (b"\n" if _torn(descriptor) else b"") + line)
+            write_all(descriptor, (b"\n" if _torn(descriptor) else b"") + line)
         finally:
             os.close(descriptor)
         if new:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -133,7 +134,7 @@ async def _run(context: Context, path: Path, sha256: str, queue: str | None) -> 
         proof=proof,
         items=items,
         backup=str(rest or path),
-        undo=f"lazycelery restore {rest}" if rest else None,
+        undo=f"lazycelery restore {shlex.quote(str(rest))}" if rest else None,
     )
 
 

@@ -59,6 +59,13 @@ class Live:
         for report in await self.control.survey():
             self.store.apply_worker(report)
 
+    async def until_online(self) -> None:
+        """A worker that says it is ready may hear control a moment later."""
+        deadline = time.monotonic() + 15
+        while not any(worker.state == "online" for worker in self.store.workers(time.time())):
+            assert time.monotonic() < deadline, "no worker came online"
+            await self.survey()
+
     async def stop(self) -> None:
         for task in self._running:
             task.cancel()

@@ -143,6 +143,7 @@ async def test_a_mark_of_the_worker_is_not_taken_for_the_end(
 async def test_a_thread_pool_refuses_to_terminate(broker: RedisServer, worker: Start, tmp_path: Path) -> None:
     await asyncio.to_thread(lambda: worker(pool="threads"))
     async with live(broker.url, tmp_path) as here:
+        await here.until_online()
         nap = send(broker.url, "shop.nap", 3)
         await here.until(lambda: here.state(nap) == "started")
         plan = await here.actions.plan(Order(action="terminate", targets=[nap]))
@@ -166,7 +167,7 @@ async def test_restored_tasks_run_before_newcomers_by_priority(
     broker: RedisServer, worker: Start, tmp_path: Path
 ) -> None:
     old = [send(broker.url, "shop.add", each, 0, priority=priority) for priority in (6, 0) for each in (1, 2)]
-    async with live(broker.url, tmp_path) as here:
+    async with live(broker.url, tmp_path, results=False) as here:
         purged = await here.do("purge", "celery")
         new = send(broker.url, "shop.add", 9, 0, priority=0)
         await here.do("restore", purged.backup or "")
@@ -257,6 +258,7 @@ async def test_kill_9_in_the_middle_of_a_purge_loses_nothing(
 async def test_events_are_switched_on_and_off(broker: RedisServer, worker: Start, tmp_path: Path) -> None:
     await asyncio.to_thread(lambda: worker(events=False))
     async with live(broker.url, tmp_path) as here:
+        await here.until_online()
         on = await here.do("events", on=True)
         assert on.items[0].replies == {"w1@test": {"ok": "task events enabled"}}
         task = send(broker.url, "shop.add", 1, 2, sent_event=False)
