@@ -81,6 +81,8 @@ class EventMerge:
     def _sent_again(self, slot: int, at: float, retries: int) -> bool:
         columns = self.columns
         known = columns.retries[slot]
+        if self._before_end(slot, at):
+            return False
         if retries > known >= 0:
             return True
         if known < 0 and retries > 0:
@@ -126,6 +128,8 @@ class EventMerge:
             columns, slot, worker, at, retries
         ):
             return False
+        if self._before_end(slot, at):
+            return not received > at
         if retries > known >= 0:
             open_attempt(columns, slot, retries)
             columns.set_state(slot, RETRY, at)
@@ -183,6 +187,8 @@ class EventMerge:
             return False
         if started == at and mine:
             return True
+        if self._before_end(slot, at):
+            return started > at
         if started > at or (started != started and not mine and columns.received[slot] > at):
             return True
         if started != started and mine and columns.received[slot] > at and columns.state[slot] not in ENDED:
@@ -305,6 +311,10 @@ class EventMerge:
         if old in ENDED or old == RETRY:
             return not columns.finished[slot] > at
         return True
+
+    def _before_end(self, slot: int, at: float) -> bool:
+        """Whether a moment lies before an end that is known: nothing that was then begins another run."""
+        return self.columns.state[slot] in ENDED and at <= self.columns.finished[slot]
 
     def _over(self, slot: int) -> bool:
         """Whether the present attempt has ended."""

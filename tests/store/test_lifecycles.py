@@ -116,6 +116,14 @@ def test_neighbours_that_swap_end_the_same(swap):
     assert [attempt.state for attempt in one.attempts] == ["retry", "retry", "success"]
 
 
+@given(st.lists(st.floats(0, 0.9), min_size=len(RETRY_TWICE), max_size=len(RETRY_TWICE)))
+def test_events_that_come_up_to_a_second_late_end_the_same(delays):
+    order = sorted(zip(RETRY_TWICE, delays, strict=True), key=lambda each: each[0].timestamp + each[1])
+    one = task(store_of(*[each for each, _ in order]))
+    assert one.state == "success"
+    assert [attempt.state for attempt in one.attempts] == ["retry", "retry", "success"]
+
+
 def test_a_retry_that_names_itself_as_parent_has_none():
     one = task(store_of(received(1, parent_id="t1", root_id="t1")))
     assert one.parent_id is None

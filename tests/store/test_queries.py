@@ -127,6 +127,12 @@ def test_writers_may_come_between_the_slices_of_a_query():
     assert len(store.select("args:'3'", 9999, NOW)) == 9000 // 7 + 1 * ((9000 % 7) > 3) + slices
 
 
+def test_a_filter_may_be_asked_about_some_ids_only():
+    store = store_of(failed(1, "a"), failed(2, "b"), succeeded(3, "c"))
+    assert store.among("state:failure", ["a", "c", "nobody"], NOW) == {"a"}
+    assert store.among("state:failure age:>1s", ["b"], NOW) == {"b"}
+
+
 def test_ids_are_found_by_their_beginning():
     store = store_of(received(1, "abcd-1"), received(2, "abcd-2"), received(3, "abcd"))
     assert store.resolve("abcd-") == ["abcd-1", "abcd-2"]
