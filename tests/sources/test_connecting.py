@@ -53,6 +53,7 @@ async def test_a_host_that_says_nothing_ends_in_time(opened: Open) -> None:
         (b"", "not Redis"),
         (b"-LOADING Redis is loading the dataset in memory\r\n", "loading"),
         (b"-DENIED Redis is running in protected mode because\r\n", "protected mode"),
+        (b"-ERR unknown command 'AUTH', with args beginning with: 'secret' \r\n", "refused a command"),
         (b"-ERR max number of clients reached\r\n", "connection left"),
     ],
 )

@@ -30,7 +30,9 @@ def explain(error: BaseException, address: Address) -> LazyCeleryError:
     if isinstance(error, redis_errors.NoPermissionError):
         return _problem(_REPLIES["NOPERM"], address)
     if isinstance(error, redis_errors.ResponseError):
-        return ConnectionProblem(f"Redis at {address.place} refused a command: {text[:200].rstrip('.')}.")
+        # Redis repeats the arguments of a command it does not know: AUTH has the password there.
+        said = text.partition(", with args")[0][:200].rstrip(".")
+        return ConnectionProblem(f"Redis at {address.place} refused a command: {said}.")
     return explain_network(error, address)
 
 

@@ -1,7 +1,7 @@
 """Pattern subscriptions on a socket of their own, read at low cost and held across failures.
 
 A message on a socket costs a wake-up, and wake-ups dominate: many small publishers at 20,000 messages
-a second take 14 µs each that way and 2.5 µs when the reader naps a few milliseconds after each read.
+a second take 14 µs each that way and 2.5 µs when the reader rests a few milliseconds after each read.
 So reading is paused after each chunk, unless the chunk filled the buffer.
 """
 
@@ -22,7 +22,7 @@ from lazycelery.sources.protocols import StatusChange, TellStatus
 from lazycelery.sources.redis import problems
 from lazycelery.sources.redis.connection import Server
 
-NAP = 0.003
+NAP = 0.005
 """Seconds of rest after a read that did not fill the buffer."""
 FULL = 64 * 1024
 """Bytes: a read this large means that more is waiting."""
