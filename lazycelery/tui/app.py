@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual.app import App
 from textual.binding import BindingType
 
 from lazycelery.keys import Keymap
-from lazycelery.tui import themes, wire
+from lazycelery.tui import themes
 from lazycelery.tui.desk import Desk
 from lazycelery.tui.link import EngineProcess, Spawn
 from lazycelery.tui.presentation.signs import ASCII, UNICODE
 from lazycelery.tui.screens.dashboard import Dashboard
 from lazycelery.tui.settings import Settings
 from lazycelery.tui.widgets.painted import Painted
+from lazycelery.tui.wire import LeanApp
 
 
-class ControlRoom(App[int]):
+class ControlRoom(LeanApp[int]):
     """LazyCelery's screen."""
 
     CSS_PATH = "dashboard.tcss"
@@ -74,8 +74,7 @@ class ControlRoom(App[int]):
         return following
 
     def quit(self) -> None:
-        """End, without waiting for a slow terminal to take frames nobody will see."""
-        wire.drop_frames(self)
+        """End."""
         self.exit(0)
 
     async def on_unmount(self) -> None:

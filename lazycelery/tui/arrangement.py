@@ -17,6 +17,8 @@ LEAST = (40, 10)
 class Arrangement:
     """Sizes in cells; 0 hides."""
 
+    body: int
+    """Lines between header and the last ones."""
     left: int
     main: int
     panes: Mapping[str, int]
@@ -37,15 +39,15 @@ def arrange(
     if width < PORTRAIT:
         body = height - 3
         if on_main:
-            return Arrangement(0, width, dict.fromkeys(wants, 0), names=True)
-        return Arrangement(width, 0, _only(wants, lead, body), names=True)
+            return Arrangement(body, 0, width, dict.fromkeys(wants, 0), names=True)
+        return Arrangement(body, width, 0, _only(wants, lead, body), names=True)
     log = height >= LOG_FROM
     body = height - 2 - log
     if size == 2:
         shown = dict.fromkeys(wants, 0) if on_main else _only(wants, lead, body)
-        return Arrangement(0 if on_main else width, width if on_main else 0, shown, log=log)
+        return Arrangement(body, 0 if on_main else width, width if on_main else 0, shown, log=log)
     left = _left(width, on_main, size)
-    return Arrangement(left, width - left, accordion(wants, lead, body), log=log)
+    return Arrangement(body, left, width - left, accordion(wants, lead, body), log=log)
 
 
 def _left(width: int, on_main: bool, size: int) -> int:

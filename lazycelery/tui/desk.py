@@ -34,6 +34,9 @@ class Surface(Protocol):
     def paint(self) -> None:
         """Show what has changed."""
 
+    def repaint(self) -> None:
+        """Send the whole screen again."""
+
     def copy(self, text: str) -> None:
         """Put a text in the terminal's clipboard."""
 
@@ -392,6 +395,7 @@ class Desk:
             self.talk.say(f"Copied {len(text):,} characters of JSON", "dim")
 
     def do_refresh(self) -> None:  # noqa: D102
+        self.surface.repaint()
         if self.link.api is not None:
             self.errands.run(self.link.api.refresh())
             self.tasks.window.ask()

@@ -45,6 +45,7 @@ class Listing:
         if total == 0:
             self.cursor = self.top = 0
             self.key = None
+            self.rows.look(0, self.page, None)
             return
         index = self._found()
         self.top += index - self.cursor
@@ -90,24 +91,12 @@ class Listing:
 
     def pages(self, pages: float) -> None:
         """Move cursor and view together by (a part of) a page."""
-        rows = round(pages * self.page)
-        self.top += rows
-        self.move(rows)
+        if self.rows.total:
+            rows = round(pages * self.page)
+            self.top += rows
+            self.move(rows)
 
     def scroll(self, rows: int) -> None:
         """Move the view; the cursor goes along only where it would leave it."""
         self.top = max(0, min(self.top + rows, self.rows.total - self.page))
         self.go(max(self.top, min(self.cursor, self.top + self.page - 1)))
-
-    def select(self, key: str) -> bool:
-        """Put the cursor on a row by its identity; false when it is not shown."""
-        index = self.rows.index_of(key)
-        if index is not None:
-            self.go(index)
-        return index is not None
-
-    def forget(self) -> None:
-        """Back to the first line: another filter or order makes another list."""
-        self.cursor = self.top = 0
-        self.key = None
-        self.settle()

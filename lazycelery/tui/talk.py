@@ -11,7 +11,7 @@ from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.prompt import Letter, Prompt
 
-MOST = 9
+MOST = 10
 """Lines that a question may take."""
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 
 def _theme(name: str, *, dark: bool, ansi: bool = False, **colours: str) -> Theme:
     ground = colours.pop("background")
     text = colours.pop("foreground")
+    # Textual's own style sheets name variables that only its ansi themes have.
+    own = BUILTIN_THEMES["ansi-dark"].variables if ansi else {}
     return Theme(
         name=name,
         primary=colours["accent"],
@@ -20,7 +22,7 @@ def _theme(name: str, *, dark: bool, ansi: bool = False, **colours: str) -> Them
         panel=ground,
         dark=dark,
         ansi=ansi,
-        variables={key.replace("_", "-"): value for key, value in colours.items()},
+        variables={**own, **{key.replace("_", "-"): value for key, value in colours.items()}},
     )
 
 

@@ -59,7 +59,8 @@ class Question:
 
 def question_lines(asked: Question, typed: str | None, look: Look, width: int) -> list[Line]:
     """What would be done, what to mind, and the answer that is awaited."""
-    lines = wrapped(asked.title, width - 2, "title", lead=" ", limit=2)
+    lines: list[Line] = [((look.signs.across * width, "warn"),)]
+    lines += wrapped(asked.title, width - 2, "title", lead=" ", limit=2)
     for warning in asked.warnings[:3]:
         lines += wrapped(warning, width - 4, "warn", lead=f" {look.signs.warning} ", limit=2)
     text = clean(asked.text or "Do it?", 300)
@@ -82,7 +83,7 @@ def input_line(lead: str, text: str, at: int, note: Line, width: int) -> Line:
     shown: list[Span] = [
         (lead, "accent"),
         (seen[:place], ""),
-        (seen[place], "accent cursor"),
+        (seen[place], "caret"),
         (fit(seen[place + 1 :], max(0, min(width_of(seen[place + 1 :]), room - place))), ""),
     ]
     return (*shown, *note)

@@ -86,7 +86,7 @@ def log_line(line: LogLine | None, look: Look) -> Line:
         return ((" no event yet", "dim"),)
     sign, token = of_event(line.type, look.signs)
     word = line.type.removeprefix("task-").removeprefix("worker-")
-    who = f"{clean(line.name, 80)}[{clean(line.id or '', 8)}]" if line.name else clean(line.id or "", 36)
+    who = f"{clean(line.name, 80)}[{q.short_id(line.id)}]" if line.name else clean(line.id or "", 36)
     return (
         (f" {q.clock(line.received, look.utc)} ", "dim"),
         (f"{sign} ", token),

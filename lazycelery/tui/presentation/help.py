@@ -16,10 +16,10 @@ KEYS = 17
 def help_page(scope: Scope, allowed: Sequence[str], look: Look) -> Page:
     """All keys, those of the leading pane first."""
     lines: list[Line] = []
-    for name in (scope, "everywhere", *(other for other in SCOPES if other not in (scope, "everywhere"))):
-        lines += [((SCOPES[name], "head"),)]
-        lines += [_row(action, allowed) for action in look.keys.actions if action.scope == name]
-        lines.append(())
+    for name in dict.fromkeys((scope, "everywhere", *SCOPES)):
+        rows = [_row(action, allowed) for action in look.keys.actions if action.scope == name]
+        if rows:
+            lines += [((SCOPES[name], "head"),), *rows, ()]
     lines += [(("Signs", "head"),), *_signs(look)]
     lines += [(), (("Filter of the tasks", "head"),), *(((line, ""),) for line in FILTER)]
     zone = "UTC" if look.utc else "local time"

@@ -102,21 +102,22 @@ def row(cells: Sequence[Span], columns: Sequence[Column], shown: Sequence[tuple[
 
 
 def merge(spans: Iterable[Span]) -> Line:
-    """Neighbours of one token become one span: each run of a style costs bytes on the wire."""
+    """Neighbours that look alike become one span: each run of a style costs bytes on the wire."""
     merged: list[Span] = []
     for text, token in spans:
         if not text:
             continue
-        if merged and (merged[-1][1] == token or (not text.strip() and not _filled(merged[-1][1]))):
-            merged[-1] = (merged[-1][0] + text, merged[-1][1])
+        last = merged[-1][1] if merged else None
+        if last is not None and (last == token or (text.isspace() and _ground(last) == _ground(token))):
+            merged[-1] = (merged[-1][0] + text, last)
         else:
             merged.append((text, token))
     return tuple(merged)
 
 
-def _filled(token: str) -> bool:
-    """Whether a blank of this token can be seen, so that it must not swallow the blanks that follow."""
-    return token in ("badge", "cursor", "head", "link")
+def _ground(token: str) -> list[str]:
+    """The parts of a token that colour even a blank."""
+    return [part for part in token.split() if part in ("badge", "alarm", "cursor", "caret")]
 
 
 def spread(left: Line, right_side: Line, width: int) -> Line:

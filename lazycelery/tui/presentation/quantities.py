@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from lazycelery.model.text import clean
+
 UNKNOWN = "–"
 
 
@@ -106,3 +108,17 @@ def moment(at: float | None, now: float, utc: bool = False) -> str:
     if abs(now - at) < 86400:
         return clock(at, utc)
     return time.strftime("%m-%d %H:%M", time.gmtime(at) if utc else time.localtime(at))
+
+
+def short_moment(at: float | None, now: float, utc: bool = False) -> str:
+    """The same in at most eight cells: the clock, or the day."""
+    if at is None:
+        return UNKNOWN
+    if abs(now - at) < 86400:
+        return clock(at, utc)
+    return time.strftime("%m-%d", time.gmtime(at) if utc else time.localtime(at))
+
+
+def short_id(id: str | None) -> str:
+    """The first eight characters of an id: enough to find it again."""
+    return UNKNOWN if not id else clean(id[:8])

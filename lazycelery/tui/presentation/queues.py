@@ -18,7 +18,7 @@ from lazycelery.tui.presentation.signs import gauge, sparkline
 COLUMNS = (
     Column("", 1),
     Column("QUEUE", 8, grow=3),
-    Column("MESSAGES", 7, right=True),
+    Column("WAITING", 7, right=True),
     Column("", 4, rank=3),
     Column("TREND", 7, rank=2, right=True),
     Column("UNACKED", 8, rank=4, right=True),
@@ -183,7 +183,7 @@ def _message(message: Message) -> list[Span]:
         args = clean(message.problem or f"{message.content_type or 'unknown content'}, not decoded", 200)
     return [
         (str(message.position), "dim"),
-        (clean(message.id or q.UNKNOWN, 8), "accent"),
+        (q.short_id(message.id), "accent"),
         (clean(message.task or q.UNKNOWN, 120), ""),
         (q.count(message.priority), "dim"),
         (q.count(message.retries), "dim"),

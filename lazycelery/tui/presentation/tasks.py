@@ -41,9 +41,9 @@ def cells(row: TaskRow, look: Look) -> list[Span]:
     return [
         of_task(row.state, look.signs),
         (clean(row.name or "name not seen", 120), "" if row.name else "dim"),
-        (clean(row.id, 8), "dim"),
+        (q.short_id(row.id), "dim"),
         (clean(row.state, 12), token),
-        (q.moment(row.since, look.now, look.utc)[:8] if ended else q.age(age), "dim"),
+        (q.short_moment(row.since, look.now, look.utc) if ended else q.age(age), "dim"),
         (q.duration(row.runtime), ""),
         (q.duration(row.wait), "dim"),
         (clean(row.queue or q.UNKNOWN, 80), "dim"),

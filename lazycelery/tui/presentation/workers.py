@@ -146,7 +146,7 @@ def _job(job: dict[str, Any], look: Look) -> list[Span]:
     if isinstance(since, (int, float)):
         seconds = look.now - since
     return [
-        (clean(str(job.get("id") or q.UNKNOWN), 8), "accent"),
+        (q.short_id(str(job.get("id") or "")), "accent"),
         (clean(str(job.get("name") or q.UNKNOWN), 120), ""),
         (q.age(seconds if isinstance(seconds, (int, float)) else None), ""),
         (str(job.get("pid") or q.UNKNOWN), "dim"),

@@ -12,7 +12,7 @@ from textual.screen import Screen
 
 from lazycelery.keys import Scope
 from lazycelery.tui.arrangement import LEAST, Arrangement, arrange
-from lazycelery.tui.desk import ORDER, Desk, notice_key
+from lazycelery.tui.desk import ORDER, WIDEST, Desk, notice_key
 from lazycelery.tui.panes.pane import HEADED, draw, marked
 from lazycelery.tui.presentation import sayings
 from lazycelery.tui.presentation.header import header, log_line
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 AGEING = 5.0
 """Seconds between two looks at the ages while nothing else changes."""
+WIDE_HELP = 100
+"""Cells from which help leaves the panes in sight."""
 OWED = 0.05
 """Seconds until a frame that a slow terminal did not take is tried again."""
 
@@ -83,9 +85,10 @@ class Dashboard(Screen[None]):
         width, height = self.size
         desk = self.desk
         wants: dict[str, int] = {scope: max(1, desk.panes[scope].listing.rows.total) for scope in ORDER}
-        new = arrange(width, height, wants, desk.lead, desk.on_main, desk.size)
-        footer = len(self._foot(width))
-        self._give("footer", footer)
+        size = WIDEST if desk.help and width < WIDE_HELP else desk.size
+        new = arrange(width, height, wants, desk.lead, desk.on_main, size)
+        # Questions grow over the body instead of pushing it: a push would repaint everything.
+        self._height("footer", len(self._foot(width)))
         if new == self._arranged:
             return
         self._arranged = new
@@ -93,20 +96,21 @@ class Dashboard(Screen[None]):
         self._show("log", new.log)
         self._show("left", new.left > 0)
         self._show("main", new.main > 0)
+        self._height("body", new.body)
         self.query_one("#left").styles.width = max(1, new.left)
         for scope, rows in new.panes.items():
             self._show(scope, rows > 0)
-            self.query_one(f"#{scope}").styles.height = max(1, rows)
+            self._height(scope, rows)
 
     def _show(self, id: str, shown: bool) -> None:
         widget = self.query_one(f"#{id}")
         if widget.display != shown:
             widget.display = shown
 
-    def _give(self, id: str, height: int) -> None:
+    def _height(self, id: str, lines: int) -> None:
         styles = self.query_one(f"#{id}").styles
-        if styles.height is None or styles.height.value != height:
-            styles.height = height
+        if styles.height is None or styles.height.value != max(1, lines):
+            styles.height = max(1, lines)
 
     # ---- pictures
 

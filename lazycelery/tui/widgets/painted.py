@@ -12,27 +12,18 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from lazycelery.tui import wire
-from lazycelery.tui.presentation.line import Line, crop
+from lazycelery.tui.presentation.body import wrapped
+from lazycelery.tui.presentation.line import Line, crop, merge
 from lazycelery.tui.presentation.signs import TWINS
 
 Picture = Callable[[int, int], Sequence[Line]]
 """Width and height in, lines out; missing lines are blank, and too many are left out."""
 
 TOKENS = (
-    "ok",
-    "run",
-    "wait",
-    "warn",
-    "fail",
-    "dim",
-    "accent",
-    "badge",
-    "title",
-    "head",
-    "cursor",
-    "stale",
-    "alarm",
+    *("ok", "run", "wait", "warn", "fail", "dim", "accent", "badge", "alarm", "title", "head"),
+    *("cursor", "caret", "stale"),
 )
+REVERSE = Style(reverse=True)
 
 
 class Painted(Widget):
@@ -81,10 +72,8 @@ class Painted(Widget):
         try:
             lines = list(self._picture(width, height))[:height]
         except Exception as error:  # A fault in one picture must not end the others.
-            lines = [
-                ((f"This part cannot be shown: {type(error).__name__}: {error}", "fail"),),
-                (("The rest goes on. ? help, q quit.", "dim"),),
-            ]
+            lines = wrapped(f"Cannot be shown: {type(error).__name__}: {error}", width, "fail")
+            lines += wrapped("The rest goes on.", width, "dim")
         return lines + [()] * (height - len(lines))
 
     def on_resize(self) -> None:
@@ -101,7 +90,8 @@ class Painted(Widget):
         """One line for the terminal: cut to the width, and without a character it would obey."""
         width = self.size.width
         line = self._lines[y] if y < len(self._lines) else ()
-        segments = [Segment(self._safe(text), self._style(token)) for text, token in crop(line, width)]
+        runs = merge(crop(line, width))
+        segments = [Segment(self._safe(text), self._style(token)) for text, token in runs]
         return Strip(segments).adjust_cell_length(width, self._style(""))
 
     def _safe(self, text: str) -> str:
@@ -113,5 +103,8 @@ class Painted(Widget):
         style = self._styles.get(token)
         if style is None:
             classes = [f"paint--{name}" for name in token.split()]
-            style = self._styles[token] = self.get_visual_style(*classes).rich_style
+            style = self.get_visual_style(*classes).rich_style
+            if any(self.get_component_styles(name).text_style.reverse for name in classes):
+                style += REVERSE  # Visual styles leave it out.
+            self._styles[token] = style
         return style

@@ -1,0 +1,98 @@
+"""The screen without a terminal: an app on a fake engine, and goldens of its text."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from lazycelery.keys import keymap
+from lazycelery.tui.app import ControlRoom
+from tests.support.fake_engine import NOW, FakeEngine, FakeProcess, FakeSettings
+
+SCREENS = Path(__file__).parent / "screens"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-screens", action="store_true", help="write the text goldens anew")
+
+
+class Stage:
+    """A running screen and the engine behind it."""
+
+    def __init__(self, app: ControlRoom, engine: FakeEngine, pilot: Pilot[int]) -> None:
+        self.app = app
+        self.engine = engine
+        self.pilot = pilot
+        self.desk = app.desk
+
+    @property
+    def text(self) -> str:
+        """The screen as a person reads it."""
+        return "\n".join(strip.text.rstrip() for strip in self.app.screen._compositor.render_strips())
+
+    async def press(self, *keys: str) -> None:
+        """Keys, and what they cause."""
+        for key in keys:
+            await self.pilot.press(key)
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Wait until no question to the engine is under way and all is painted."""
+        for _ in range(200):
+            await self.pilot.pause()
+            if not self._busy:
+                break
+            await asyncio.sleep(0.01)
+        await self.pilot.pause()
+
+    @property
+    def _busy(self) -> bool:
+        window, inquiry = self.desk.tasks.window, self.desk.inquiry
+        asking = window._asking is not None and not window._asking.done()
+        return asking or inquiry._again or self.desk.link.truth.overview is None or not window.loaded
+
+    async def until(self, seen: str | Callable[[], bool], timeout: float = 5.0) -> None:
+        """Wait until a text is on the screen, or a condition holds."""
+        end = asyncio.get_running_loop().time() + timeout
+        while asyncio.get_running_loop().time() < end:
+            if seen() if callable(seen) else seen in self.text:
+                return
+            await asyncio.sleep(0.01)
+            await self.pilot.pause()
+        raise AssertionError(f"{seen!r} did not appear:\n{self.text}")
+
+
+@asynccontextmanager
+async def staged(
+    engine: FakeEngine | None = None, size: tuple[int, int] = (120, 35), **ui: Any
+) -> AsyncIterator[Stage]:
+    """The screen on an engine, its clock held still."""
+    engine = engine or FakeEngine()
+    app = ControlRoom(FakeSettings(**ui), lambda: FakeProcess(engine), keymap({}))
+    app.desk.link.clock = lambda: NOW
+    async with app.run_test(size=size) as pilot:
+        stage = Stage(app, engine, pilot)
+        if engine.fails is None:
+            await stage.until(lambda: app.desk.tasks.window.loaded)
+        await stage.rest()
+        yield stage
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compares a screen with `screens/NAME.txt`; `--update-screens` writes it."""
+
+    def compare(name: str, text: str) -> None:
+        path = SCREENS / f"{name}.txt"
+        if request.config.getoption("--update-screens"):
+            path.write_text(text + "\n")
+        assert path.exists(), f"{path.name} is missing: run pytest --update-screens and read it"
+        assert text + "\n" == path.read_text(), f"{path.name} differs:\n{text}"
+
+    return compare
