@@ -36,7 +36,7 @@ class EngineApi(Protocol):
         """All known workers, by name."""
 
     async def worker(self, name: str) -> WorkerDetail:
-        """A worker with its lists, asked afresh when they are older than a second."""
+        """A worker with its lists, asked afresh when they are older than three seconds."""
 
     async def queues(self) -> list[Queue]:
         """All known queues, by name."""

@@ -41,7 +41,7 @@ PEEK_LIMIT = 1000
 """Messages a peek may ask for at once."""
 FIND_LIMIT = 5000
 """Waiting messages that are searched for one task."""
-FRESH = 1.0
+FRESH = 3.0
 """Seconds for which a worker's lists need not be asked again."""
 ENDED = {state.label for state in FINISHED}
 
@@ -224,7 +224,7 @@ class Engine:
         return self._store.workers(self._clock())
 
     async def worker(self, name: str) -> WorkerDetail:
-        """A worker with its lists, asked afresh when they are older than a second."""
+        """A worker with its lists, asked afresh when they are older than three seconds."""
         detail = self._store.worker(name, self._clock())
         if detail is None:
             raise NothingFound(f"No worker is called {name}.")
@@ -237,7 +237,7 @@ class Engine:
         try:
             reports = await self._control.survey(
                 destination=[name],
-                what=("stats", "active", "reserved", "scheduled"),
+                what=("active", "reserved", "scheduled"),
                 timeout=min(1.0, self._profile.timeout),
                 clock=self._clock,
             )

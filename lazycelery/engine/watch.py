@@ -74,9 +74,12 @@ class Watch:
 
     async def stop(self) -> None:
         """End every loop."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        pending = set(self._tasks)
+        while pending:
+            # Once is not always enough: before Python 3.12, `wait_for` may swallow a cancellation.
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=0.2)
 
     # ---- the life of it
 
