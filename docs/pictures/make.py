@@ -43,7 +43,7 @@ class Picture(NamedTuple):
 
 
 PICTURES: dict[str, Picture] = {
-    "dashboard": Picture(124, 30, (50.0, "3", 0.7, "f", 1.0, "G", 1.0, "k", 2.0)),
+    "dashboard": Picture(124, 34, (50.0, "3", 0.7, "f", 1.0, "G", 1.0, "k", 2.0)),
 }
 
 ASKED_BY_PROGRAM = re.compile(
