@@ -27,6 +27,8 @@ EXPIRE = 60
 """Seconds a forgotten reply may stay on the broker, should we die."""
 FRESH = 0.25
 """Seconds for which the list of mailboxes is good enough: calls made together share it."""
+GATHER = 0.004
+"""Seconds in which the other replies of a round arrive, to be fetched with the first."""
 PAGE = 100
 """Replies fetched in one round trip."""
 MAX_REPLY = 32 * 1024 * 1024
@@ -211,6 +213,7 @@ class RedisMailbox:
         first = await self._server.redis.brpop([key], timeout=1)
         if first is None:
             return []
+        await asyncio.sleep(GATHER)
         # All that is there in one round trip; EXPIRE in case we die before the rest is read.
         pipe = self._server.redis.pipeline(transaction=True)
         pipe.lrange(key, -PAGE, -1)
