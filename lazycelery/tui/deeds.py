@@ -64,7 +64,8 @@ class Deeds:
         if number != self._planning:
             return
         if plan.refused:
-            self._talk.say(f"{plan.refused} {plan.hint}".strip(), "warn")
+            why = plan.refused.rstrip(".")
+            self._talk.say(f"{why[:1].upper()}{why[1:]}. {plan.hint}".strip(), "warn")
         elif plan.level == "none":
             self._carry_out(plan, None)
         else:

@@ -38,6 +38,8 @@ class Inquiry:
         self.problem: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._again = False
+        self.pending = False
+        """Whether an answer is awaited."""
 
     def about(self, subject: Subject | None) -> None:
         """Turn to a subject."""
@@ -71,6 +73,7 @@ class Inquiry:
             await asyncio.sleep(max(0.0, PACE - (time.monotonic() - started)))
 
     async def _once(self, api: EngineApi, subject: Subject) -> None:
+        self.pending = True
         try:
             if subject.kind == "workers":
                 self._take(await api.worker(subject.key))
@@ -81,6 +84,8 @@ class Inquiry:
         except LazyCeleryError as problem:
             self.problem = str(problem)
             self._changed()
+        finally:
+            self.pending = False
 
     async def _task_in_two_steps(self, api: EngineApi, id: str) -> None:
         # What the engine holds comes at once; what must be fetched only when the cursor rests.

@@ -54,13 +54,11 @@ class MainSide:
         self.top = max(0, min(self.top + lines, self._length - self.page))
 
     def draw(
-        self, page: Page | None, subject: object, look: Look, width: int, height: int, focused: bool
+        self, page: Page, subject: object, look: Look, width: int, height: int, focused: bool
     ) -> list[Line]:
         """The page in its frame."""
         if subject != self._subject:
             self._subject, self.top = subject, 0
-        if page is None:
-            return framed([], width, height, look.signs, title=(("", ""),), focused=focused)
         head: list[Line] = [page.tab_line(), ()] if page.tabs else []
         if height < 12:
             head = head[:1]

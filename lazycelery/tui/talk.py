@@ -11,7 +11,7 @@ from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.prompt import Letter, Prompt
 
-MOST = 10
+MOST = 12
 """Lines that a question may take."""
 
 
@@ -105,7 +105,7 @@ class Talk:
         """The last lines of the screen; what is broken stands above the keys."""
         if self.asked is not None:
             typed = self.asked.prompt.text if isinstance(self.asked.prompt, Prompt) else None
-            return question_lines(self.asked.question, typed, look, width)[:MOST]
+            return question_lines(self.asked.question, typed, look, width)[-MOST:]
         above = [trouble] if trouble else []
         if self.typing is not None:
             typing = self.typing

@@ -55,7 +55,13 @@ class Stage:
     def _busy(self) -> bool:
         window, inquiry = self.desk.tasks.window, self.desk.inquiry
         asking = window._asking is not None and not window._asking.done()
-        return asking or inquiry._again or self.desk.link.truth.overview is None or not window.loaded
+        return (
+            asking
+            or inquiry._again
+            or inquiry.pending
+            or self.desk.link.truth.overview is None
+            or not window.loaded
+        )
 
     async def until(self, seen: str | Callable[[], bool], timeout: float = 5.0) -> None:
         """Wait until a text is on the screen, or a condition holds."""

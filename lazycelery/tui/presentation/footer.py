@@ -50,20 +50,32 @@ class Question:
     word: str = ""
     """What must be typed at level `typed`."""
     warnings: tuple[str, ...] = ()
+    about: str = ""
+    """What it is done to, when that is one thing."""
 
     @classmethod
     def of(cls, plan: Plan) -> Question:
         """The question of a plan."""
-        return cls(plan.title, plan.question, plan.level, plan.word or "", tuple(plan.warnings))
+        about = plan.items[0].text if len(plan.items) == 1 else ""
+        return cls(plan.title, plan.question, plan.level, plan.word or "", tuple(plan.warnings), about)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the question says what the title says."""
+        return self.text.rstrip(" ?").lower() == self.title.rstrip(" .").lower()
 
 
 def question_lines(asked: Question, typed: str | None, look: Look, width: int) -> list[Line]:
     """What would be done, what to mind, and the answer that is awaited."""
     lines: list[Line] = [((look.signs.across * width, "warn"),)]
-    lines += wrapped(asked.title, width - 2, "title", lead=" ", limit=2)
+    if not asked.repeats:
+        lines += wrapped(asked.title, width - 2, "title", lead=" ", limit=2)
+    if asked.about:
+        lines += wrapped(asked.about, width - 2, "dim", lead=" ", limit=2)
     for warning in asked.warnings[:3]:
         lines += wrapped(warning, width - 4, "warn", lead=f" {look.signs.warning} ", limit=2)
     text = clean(asked.text or "Do it?", 300)
+    text = text[:1].upper() + text[1:]
     if asked.level == "typed":
         lines += wrapped(text, width - 2, "", lead=" ", limit=2)
         lead = f" Type {clean(asked.word, 60)} to go on, or enter for no: "

@@ -35,6 +35,8 @@ def framed(
 
 def _edge(title: Line, note: str, width: int, signs: Signs, token: str) -> Line:
     room = width - 6 - (width_of(note) + 2 if note else 0)
+    if not title:
+        return ((signs.corners[0] + signs.across * (width - 2) + signs.corners[1], token),)
     head = crop(title, min(length(title), max(1, room)), signs.more)
     filler = width - 5 - length(head) - (width_of(note) + 3 if note else 0)
     tail = [(f" {note} ", token), (signs.across, token)] if note else []

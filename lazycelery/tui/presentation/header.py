@@ -14,7 +14,7 @@ from lazycelery.tui.presentation.workers import short_name
 def header(overview: Overview | None, alive: bool, paused: bool, look: Look, width: int) -> Line:
     """Who we look at, whether it is live, what is open, and how well we see."""
     left = _identity(overview, alive, paused, look, width)
-    figures = _figures(overview, look, width) if overview is not None and alive else []
+    figures = _figures(overview, look, width) if alive and overview is not None and overview.connected else []
     while figures and length(left) + sum(length((span,)) for span in figures) + 2 * len(figures) > width:
         figures.pop()  # The least important figure is last.
     tail: list[Span] = []

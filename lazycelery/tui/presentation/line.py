@@ -28,6 +28,10 @@ class Column(NamedTuple):
     """Aligned to the right."""
 
 
+MINOR = 3
+"""From this rank on a column is not worth squeezing the others."""
+
+
 def width_of(text: str) -> int:
     """Cells that a text takes."""
     return len(text) if text.isascii() else cell_len(text)
@@ -78,8 +82,13 @@ def choose(columns: Sequence[Column], width: int) -> list[tuple[int, int]]:
     def spare() -> int:
         return width + 1 - sum(column.width + 1 for _, column in fitting)
 
-    while spare() < 0 and any(column.rank for _, column in fitting):
-        fitting.remove(max(fitting, key=lambda pair: pair[1].rank))
+    while any(column.rank for _, column in fitting):
+        worst = max(fitting, key=lambda pair: pair[1].rank)
+        # A column of little weight stays only where the others can breathe.
+        room = sum(2 * column.grow for _, column in fitting) if worst[1].rank >= MINOR else 0
+        if spare() >= room:
+            break
+        fitting.remove(worst)
     left, shares = max(0, spare()), sum(column.grow for _, column in fitting)
     shown = []
     for at, column in fitting:

@@ -127,7 +127,9 @@ def _short(label: str, field: str, value: object, task: Task, width: int) -> Lin
     letter = LETTERS.get(task.sources.get(field, ""), "")
     cut = "…" if field in task.truncated else ""
     room = max(8, width - 16)
-    return merge([(f"{label:<10} ", "dim"), (_text(value, room), ""), (cut, "warn"), (f" {letter}", "dim")])
+    text = _text(value, room)
+    cut = "" if text.endswith("…") and cut else cut
+    return merge([(f"{label:<10} ", "dim"), (text, ""), (cut, "warn"), (f" {letter}", "dim")])
 
 
 def _last_frames(traceback: str, width: int) -> list[Line]:

@@ -18,9 +18,9 @@ from lazycelery.tui.presentation.signs import gauge, of_worker
 COLUMNS = (
     Column("", 1),
     Column("WORKER", 8, grow=4),
-    Column("SLOTS", 4, rank=2),
+    Column("SLOTS", 4, rank=1),
     Column("BUSY", 5, rank=1, right=True),
-    Column("LOAD", 4, rank=3, right=True),
+    Column("LOAD", 4, rank=2, right=True),
     Column("POOL", 8, grow=1, rank=5),
     Column("RESERVED", 8, rank=6, right=True),
     Column("DONE", 9, rank=7, right=True),

@@ -15,6 +15,7 @@ from lazycelery.tui.arrangement import LEAST, Arrangement, arrange
 from lazycelery.tui.desk import ORDER, WIDEST, Desk, notice_key
 from lazycelery.tui.panes.pane import HEADED, draw, marked
 from lazycelery.tui.presentation import sayings
+from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.header import header, log_line
 from lazycelery.tui.presentation.help import help_page
 from lazycelery.tui.presentation.line import Line
@@ -169,11 +170,13 @@ class Dashboard(Screen[None]):
     def _main(self, width: int, height: int) -> Sequence[Line]:
         desk = self.desk
         look = desk.look()
-        page: Page | None = None
         if desk.help:
             page = help_page(desk.lead, desk.allowed, look)
         elif (item := desk.item) is not None:
             page = desk.main.build(desk.lead, item, desk.inquiry, look, width - 4)
+        else:
+            why = [line for text in self._empty(desk.lead) for line in wrapped(text, width - 4, "dim")]
+            page = Page((), (), 0, why)
         subject = "help" if desk.help else (desk.subject, desk.main.tabs[desk.lead])
         lines = desk.main.draw(page, subject, look, width, height, desk.on_main)
         return lines if desk.help else self._dimmed(lines)
@@ -193,7 +196,8 @@ class Dashboard(Screen[None]):
         trouble = sayings.trouble(truth.overview, truth.engine_problem, truth.engine_next, look)
         if truth.engine_problem is None and desk.dismissed and desk.dismissed == notice_key(desk):
             trouble = ()
-        return desk.talk.lines(desk.keys.footer(desk.lead, desk.allowed), trouble, look, width)
+        lines = desk.talk.lines(desk.keys.footer(desk.lead, desk.allowed), trouble, look, width)
+        return lines[-max(1, size.height - 2) :]
 
     # ---- input
 
