@@ -9,7 +9,7 @@ import contextlib
 import difflib
 import sys
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from lazycelery.demo.embedded import start_broker
 from lazycelery.demo.fleet import FLEETS, Fleet
@@ -27,12 +27,6 @@ LOOK = 0.5
 """Seconds between looks at the processes."""
 
 
-class HasProfile(Protocol):
-    """The settings of a face, as far as the demo touches them."""
-
-    profile: Profile
-
-
 def run(
     *,
     fleet: str = "shop",
@@ -44,8 +38,8 @@ def run(
     """Start a fleet, show it, and end all of it afterwards; returns an exit code.
 
     `headless` prints the broker's URL as the first line of stdout and runs until a signal comes.
-    Otherwise the terminal UI is opened with `settings` (`HasProfile`; its profile is pointed at the
-    demo). `broker` is the URL of an existing Redis with an empty database; by default one is
+    Otherwise the terminal UI is opened with `settings` (of `lazycelery.config`; their profile is
+    pointed at the demo). `broker` is the URL of an existing Redis with an empty database; by default one is
     started. The same `seed` makes the same traffic.
 
     Raises `UsageError` for an unknown fleet, `LazyCeleryError` when there is no server to start, and
@@ -83,10 +77,10 @@ def _check_fleet(name: str) -> None:
     raise UsageError(f"There is no fleet called {name!r}.", hint)
 
 
-def _show(settings: HasProfile, url: str) -> int:
+def _show(settings: Any, url: str) -> int:
     from lazycelery.tui import run as run_tui
 
-    profile = settings.profile
+    profile: Profile = settings.profile
     profile.name, profile.broker, profile.backend = "demo", url, url
     # A toy cluster: everything may be unlocked, but W must be pressed as anywhere else.
     profile.may_unlock = list(PERMISSIONS)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from amqp.exceptions import NotFound
 from celery import chain, chord, group
 from kombu.exceptions import OperationalError
 
@@ -126,8 +125,6 @@ def depth(queue: str) -> int:
     with shop.app.connection_or_acquire() as connection:
         try:
             return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
-        except NotFound:
-            return 0
         except connection.channel_errors:
             return 0
 

@@ -1,1 +1,1 @@
-"""What the data means: findings, error groups, statistics. Knows store and model; no room has moved in yet."""
+"""What the data means: findings, error groups, statistics. No room has moved in yet."""

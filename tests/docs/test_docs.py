@@ -35,9 +35,7 @@ def test_a_script_can_be_executed(script: str) -> None:
 
 def test_pre_commit_has_the_same_pins_as_the_tests() -> None:
     hooks = (ROOT / ".pre-commit-config.yaml").read_text()
-    for tool, version in re.findall(
-        r'"(ruff|mypy)==([\d.]+)"', (ROOT / "pyproject.toml").read_text()
-    ):
+    for tool, version in re.findall(r'"(ruff|mypy)==([\d.]+)"', (ROOT / "pyproject.toml").read_text()):
         assert version in hooks, f"{tool} {version}"
 
 
