@@ -27,10 +27,11 @@ class ControlRoom(LeanApp[int]):
     def __init__(
         self, settings: Settings, spawn: Spawn, keys: Keymap, first: EngineProcess | None = None
     ) -> None:
-        super().__init__()
+        chosen = themes.THEMES[themes.chosen(settings.ui.theme)]
+        super().__init__(chosen.ansi)
         for theme in themes.THEMES.values():
             self.register_theme(theme)
-        self.theme = themes.THEMES[themes.chosen(settings.ui.theme)].name
+        self.theme = chosen.name
         Painted.ascii_only = settings.ui.ascii
         self.desk = Desk(
             self,

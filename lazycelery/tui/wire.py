@@ -38,8 +38,10 @@ Return = TypeVar("Return")
 class LeanApp(App[Return]):
     """An app that sends only cells that differ."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, ansi: bool) -> None:
+        # Textual chooses its filter for NO_COLOR before a theme can be set.
+        super().__init__(ansi_color=ansi)
+        self.ansi_color = None
         self.shown = Shown()
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:

@@ -67,6 +67,10 @@ class Terminal:
         self._stream.feed(data)
         return bool(data)
 
+    def first_byte(self, timeout: float) -> None:
+        """Wait until anything comes."""
+        select.select([self.master], [], [], timeout)
+
     def until(self, seen: str | Callable[[], bool], timeout: float = 15) -> None:
         """Read until a text is on the screen, or a condition holds."""
         end = time.monotonic() + timeout

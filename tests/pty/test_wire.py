@@ -65,7 +65,7 @@ def test_moving_the_cursor_in_the_tasks_is_cheap(show: Show) -> None:
     assert cost(terminal, "\x06") < 22_000
 
 
-def test_the_terminals_own_colours_halve_a_page(show: Show) -> None:
+def test_a_page_of_tasks_is_cheap_and_cheaper_in_the_terminals_own_colours(show: Show) -> None:
     spent = {}
     for theme in ("dark", "terminal"):
         terminal = show("tasks=100000", f"theme={theme}", width=160, height=50)
@@ -73,7 +73,7 @@ def test_the_terminals_own_colours_halve_a_page(show: Show) -> None:
             terminal.send(key)
             terminal.settle()
         spent[theme] = cost(terminal, "\x06")
-    assert spent["terminal"] < spent["dark"] * 0.6, spent
+    assert spent["dark"] < 15_000 and spent["terminal"] < 7_500, spent
 
 
 def test_a_slow_terminal_still_quits_within_a_second(show: Show) -> None:

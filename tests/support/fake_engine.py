@@ -554,7 +554,11 @@ def main() -> int:
     process = FakeProcess(engine)
     if "flood" in words or "one-row" in words:
         process = BusyProcess(engine, "flood" in words)
-    return run(settings, lambda: process)
+    try:
+        return run(settings, lambda: process)
+    except LazyCeleryError as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,118 @@
+"""Terminals as they are: none, dumb, tiny, hostile, restless."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.pty.terminal import ROOT, Terminal
+
+pytestmark = pytest.mark.pty
+Show = Callable[..., Terminal]
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown", ""])
+def test_a_terminal_without_cursor_movement_is_refused_with_a_way_out(show: Show, term: str) -> None:
+    terminal = show(wait="", TERM=term)
+    assert terminal.ended() == 1
+    assert "One-shot commands work anywhere" in " ".join(terminal.text.split())
+
+
+def test_a_pipe_is_refused_with_a_way_out() -> None:
+    command = [sys.executable, "-m", "tests.support.fake_engine"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 1 and "\x1b" not in done.stdout
+    assert "The screen needs a terminal" in done.stderr and "lazycelery status" in done.stderr
+
+
+def test_quitting_gives_the_terminal_back(show: Show) -> None:
+    terminal = show()
+    terminal.send("q")
+    assert terminal.ended() == 0
+    terminal.read(0.2)
+    for left, entered in (("?1049l", "?1049h"), ("?25h", "?25l"), ("?1003l", "?1003h")):
+        assert terminal.raw.rfind(left.encode()) > terminal.raw.rfind(entered.encode()), left
+
+
+def test_control_c_quits(show: Show) -> None:
+    terminal = show()
+    terminal.send("\x03")
+    assert terminal.ended() == 0
+
+
+def test_a_tiny_terminal_gets_a_sentence_and_can_grow(show: Show) -> None:
+    terminal = show(wait="", width=20, height=5)
+    terminal.until("too small")
+    terminal.resize(80, 24)
+    terminal.until("3 Tasks")
+
+
+def test_a_storm_of_resizes_ends_in_a_whole_screen(show: Show) -> None:
+    terminal = show("flood")
+    for step in range(100):
+        terminal.resize(20 + step * 37 % 180, 5 + step * 13 % 55)
+        terminal.read(0.005)
+    terminal.resize(120, 35)
+    terminal.until(lambda: "1 Workers" in terminal.text and "q quit" in terminal.text)
+    terminal.settle(0.1, timeout=1)
+    lines = terminal.text.splitlines()
+    assert lines[1].startswith("╭─ 1 Workers") and lines[1].endswith("╮")
+    assert lines[-3].startswith("╰") and lines[-3].endswith("╯")
+
+
+def test_hostile_names_reach_no_terminal(show: Show) -> None:
+    terminal = show("hostile")
+    for key in ("3", "]", "]", "]", "\r", "\x1b", "2", "v", "1"):
+        terminal.send(key)
+        terminal.settle(0.2)
+    assert "[/x]" in terminal.text
+    assert b"\x1b[2J\x1b]0;" not in terminal.raw and b"\x1b]0;owned" not in terminal.raw
+    assert "\u202e".encode() not in terminal.raw
+    terminal.send("q")
+    assert terminal.ended() == 0
+
+
+def test_ascii_is_all_that_is_sent_when_asked_for(show: Show) -> None:
+    terminal = show("ascii")
+    for key in ("2", "3", "j", "?", "\x1b"):
+        terminal.send(key)
+        terminal.settle(0.2)
+    assert terminal.raw.isascii()
+
+
+def test_what_the_terminal_shows_is_what_was_painted(show: Show) -> None:
+    """After a wild walk the screen equals the one that ctrl+r sends anew."""
+    terminal = show("unlocked", width=110, height=32)
+    for key in (
+        "2",
+        "v",
+        "3",
+        "j",
+        "z",
+        "\x06",
+        "z",
+        "+",
+        "_",
+        "?",
+        "\x1b",
+        "r",
+        "\x1b",
+        "1",
+        "G",
+        "\r",
+        "\x1b",
+        "]",
+    ):
+        terminal.send(key)
+        terminal.settle(0.15)
+    terminal.settle()
+    shown = terminal.text
+    terminal.send("\x12")
+    terminal.settle()
+    terminal.send("U")
+    terminal.send("U")
+    terminal.settle()
+    assert shown.splitlines()[:-1] == terminal.text.splitlines()[:-1]
