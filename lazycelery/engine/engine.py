@@ -87,6 +87,8 @@ class Engine:
         self._watch.new_workers = self._switch.on_new_workers
         self._load = LoadMeter(self._broker.commands_sent)
         self._meter: asyncio.Task[None] | None = None
+        self._states: dict[str, str] = {}
+        self._aged = 0
         self._began = clock()
         self._closed = False
 
@@ -116,7 +118,16 @@ class Engine:
     async def _measure(self) -> None:
         while True:
             self._load.sample()
+            self._note_aging()
             await asyncio.sleep(1)
+
+    def _note_aging(self) -> None:
+        """Silence is news too: a worker may be lost although nothing arrived."""
+        states = {worker.name: worker.state for worker in self._store.workers(self._clock())}
+        if states != self._states:
+            self._states = states
+            self._aged += 1
+            self._changes.set()
 
     def _changed(self) -> None:
         self._changes.set()
@@ -137,6 +148,7 @@ class Engine:
     def _tick_now(self) -> Tick:
         tick = self._store.tick()
         tick.log, tick.status = self._log.last, self._status
+        tick.workers += self._aged
         tick.stamp = tick.tasks + tick.workers + tick.queues + tick.log + tick.status
         return tick
 

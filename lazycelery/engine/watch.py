@@ -12,7 +12,7 @@ from lazycelery.engine.log import EventLog
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.model.message import StoredMessage
 from lazycelery.model.profile import Profile
-from lazycelery.model.reports import InFlight, ResultReport
+from lazycelery.model.reports import InFlight, ResultReport, WorkerReport
 from lazycelery.sources.control import Control
 from lazycelery.sources.protocols import Broker, EventBatch, Results, StatusChange
 from lazycelery.sources.results import open_results
@@ -191,6 +191,13 @@ class Watch:
             self._due.clear()
             self._links.down("control", problem)
             return
+        named = {report.worker for report in reports}
+        reports += [
+            # Everybody was asked; whoever is not even bound any more is silent too.
+            WorkerReport(worker=worker.name, at=self._clock(), ping=False)
+            for worker in self._store.workers(self._clock())
+            if worker.name not in named
+        ]
         for report in reports:
             self._store.apply_worker(report)
         answered = [report.worker for report in reports if report.ping]

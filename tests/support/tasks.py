@@ -57,6 +57,14 @@ def until_file(path):
     return "found"
 
 
+@app.task(name="shop.wait_for")
+def wait_for(path, at_most=60):
+    """Runs until a file exists: a slot that a test holds and lets go."""
+    ends = time.monotonic() + at_most
+    while not os.path.exists(path) and time.monotonic() < ends:
+        time.sleep(0.02)
+
+
 @app.task(name="shop.ignored")
 def ignored():
     raise Ignore()
