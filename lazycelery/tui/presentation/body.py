@@ -55,6 +55,8 @@ class Joined(Sequence[Line]):
     def __getitem__(self, index: int | slice) -> Line | Sequence[Line]:
         if isinstance(index, slice):
             return [self[at] for at in range(*index.indices(len(self)))]
+        if index < 0:
+            index += len(self)
         for part in self._parts:
             if index < len(part):
                 return part[index]

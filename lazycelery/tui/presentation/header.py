@@ -66,7 +66,7 @@ def _figures(overview: Overview, look: Look, width: int) -> list[Span]:
         figures.append((f"loss {q.share(overview.loss)}", "warn" if overview.loss > 0.01 else "dim"))
     load = overview.load.commands_per_second
     if load is not None and width >= 100:
-        figures.append((f"load {max(1, round(load / 5) * 5) if load else 0} cmd/s", "dim"))
+        figures.append((f"load ~{max(1, round(load / 5) * 5) if load else 0} cmd/s", "dim"))
     return figures
 
 

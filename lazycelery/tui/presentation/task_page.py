@@ -80,9 +80,10 @@ def _summary(task: Task, look: Look, width: int) -> list[Line]:
     ):
         if value is not None:
             lines.append(_short(label, field, value, task, width))
-    if task.error:
+    if task.error and task.state not in ("failure", "retry"):  # There the verdict tells it.
         lines += [(), *wrapped(task.error, width, "fail", limit=4)]
     if task.traceback:
+        lines.append(())
         lines += _last_frames(task.traceback, width)
     for mark in task.marks:
         lines.append(((f"{look.signs.warning} {clean(mark, 80)}", "warn"),))

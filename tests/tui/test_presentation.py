@@ -1,0 +1,184 @@
+"""Pure pictures: numbers, lines, values, arrangements, themes, prompts."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from lazycelery.model.cluster import Notice, Overview
+from lazycelery.model.task import Task
+from lazycelery.tui import themes
+from lazycelery.tui.arrangement import accordion, arrange
+from lazycelery.tui.presentation import quantities as q
+from lazycelery.tui.presentation import sayings, task_page
+from lazycelery.tui.presentation.body import Text, wrapped
+from lazycelery.tui.presentation.line import Column, choose, crop, fit, length, merge, row
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.signs import ASCII, UNICODE, gauge, sparkline
+from lazycelery.tui.presentation.values import LINES, value_body
+from lazycelery.tui.prompt import Letter, Prompt
+from tests.support.fake_engine import NOW
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [
+        (q.count(1204331), "1,204,331"),
+        (q.count(None), "–"),
+        (q.short_count(1_204_331), "1.2M"),
+        (q.short_count(999), "999"),
+        (q.age(842), "14m02s"),
+        (q.age(-3), "0s"),
+        (q.age(3 * 86400 + 4 * 3600), "3d04h"),
+        (q.age(None), "–"),
+        (q.rough_age(14), "10s"),
+        (q.rough_age(842), "14m"),
+        (q.duration(0.0123), "12ms"),
+        (q.duration(8.2), "8.20s"),
+        (q.rate(4.04, signed=True), "+4.0/s"),
+        (q.rate(-0.01, signed=True), "0/s"),
+        (q.rate(1234), "1.2k/s"),
+        (q.size(88 << 20), "88 MB"),
+        (q.size(812), "812 B"),
+        (q.share(0.0017), "0.2 %"),
+        (q.share(None), "–"),
+        (q.clock(NOW, utc=True), "02:03:22"),
+        (q.short_moment(NOW - 90000, NOW, utc=True), "11-20"),
+        (q.short_id("\x1b[31mabcdef"), "␛[31mabc"),
+    ],
+)
+def test_numbers_have_units_and_the_unknown_is_a_dash(made: str, wanted: str) -> None:
+    assert made == wanted
+
+
+def test_a_cut_is_shown_as_cut_in_any_script() -> None:
+    assert fit("abcdef", 4) == "abc…"
+    assert fit("漢字漢字", 5) == "漢字…"
+    assert length(crop((("漢字", ""), ("abc", "ok")), 6)) == 6
+    assert fit("ab", 4) == "ab  "
+
+
+def test_neighbours_that_look_alike_are_one_run() -> None:
+    assert merge([("a", "ok"), (" ", ""), ("b", "ok"), ("", "warn")]) == (("a b", "ok"),)
+    assert merge([("a", "badge"), (" ", "")]) == (("a", "badge"), (" ", "")), "a ground must not spill over"
+
+
+def test_columns_go_by_rank_and_share_what_is_left() -> None:
+    columns = (Column("A", 4), Column("B", 6, grow=1), Column("C", 5, rank=2), Column("D", 5, rank=1))
+    assert choose(columns, 40) == [(0, 4), (1, 23), (2, 5), (3, 5)]
+    assert choose(columns, 18) == [(0, 4), (1, 7), (3, 5)]
+    assert choose(columns, 12) == [(0, 4), (1, 7)]
+    assert length(row([("x", "")] * 4, columns, choose(columns, 40))) == 40
+
+
+def test_gauges_and_sparklines_have_ascii_twins() -> None:
+    assert gauge(1, 4, 4, UNICODE) == "▰▱▱▱" and gauge(None, None, 3, ASCII) == "..."
+    assert sparkline([0, 1, 8], 4, UNICODE) == " ▁▁█"
+    assert sparkline([0, 0], 2, ASCII).isascii()
+
+
+def test_ten_megabytes_of_text_cause_no_pause() -> None:
+    text = "x" * 100 + "\n"
+    started = time.process_time()
+    body = Text(text * 100_000)
+    lines = body[50_000:50_060]
+    one = Text("y" * 10_000_000)[0]
+    assert time.process_time() - started < 0.25
+    assert len(lines) == 60 and "more characters" in one[-1][0]
+
+
+def test_a_huge_value_is_bounded_and_says_so() -> None:
+    body = value_body({f"key{n}": ["v" * 80] * 3 for n in range(20_000)})
+    assert len(body) == LINES + 1 and "more than" in body[-1][0][0]
+
+
+def test_values_are_indented_when_they_are_long() -> None:
+    lines = ["".join(text for text, _ in line) for line in value_body({"a": list(range(40)), "b": 1})]
+    assert lines[:3] == ["{", "  'a': [", "    0,"] and lines[-2:] == ["  'b': 1,", "}"]
+
+
+def test_long_sentences_wrap_and_end_with_a_mark() -> None:
+    lines = wrapped("word " * 100, 20, limit=2)
+    assert len(lines) == 2 and lines[1][-1][0].endswith("…")
+
+
+def test_the_leading_pane_gets_room_and_the_others_keep_a_line() -> None:
+    heights = accordion({"workers": 5, "queues": 4, "tasks": 1000}, "tasks", 22)
+    assert heights == {"workers": 3, "queues": 3, "tasks": 16}
+    assert sum(accordion({"workers": 500, "queues": 1, "tasks": 1}, "workers", 22).values()) == 22
+    assert accordion({"workers": 5, "queues": 4, "tasks": 9}, "tasks", 8)["workers"] == 1
+
+
+@pytest.mark.parametrize("width", [40, 69, 70, 80, 120, 250])
+@pytest.mark.parametrize("height", [10, 24, 60])
+@pytest.mark.parametrize("size", [0, 1, 2])
+@pytest.mark.parametrize("on_main", [False, True])
+def test_every_arrangement_fills_the_screen(width: int, height: int, size: int, on_main: bool) -> None:
+    made = arrange(width, height, {"workers": 3, "queues": 2, "tasks": 99}, "tasks", on_main, size)
+    assert made.left + made.main == width
+    assert made.body + 2 + made.log + made.names == height
+    assert not made.left or sum(made.panes.values()) == made.body
+
+
+@pytest.mark.parametrize(
+    ("wanted", "environment", "theme"),
+    [
+        ("light", {"TERM": "xterm-256color"}, "light"),
+        ("dark", {"TERM": "xterm", "NO_COLOR": "1"}, "terminal"),
+        ("dark", {"TERM": "vt100"}, "terminal"),
+        ("no such", {"TERM": "xterm"}, "dark"),
+    ],
+)
+def test_the_theme_follows_the_terminal(wanted: str, environment: dict[str, str], theme: str) -> None:
+    assert themes.chosen(wanted, environment) == theme
+
+
+def test_every_theme_knows_every_token() -> None:
+    tokens = [set(theme.variables) for theme in themes.THEMES.values()]
+    common = set.intersection(*tokens)
+    assert {"ok", "run", "wait", "warn", "fail", "dim", "accent", "badge", "alarm"} <= common
+
+
+def test_a_prompt_is_edited_like_a_shell_line() -> None:
+    prompt = Prompt("one two")
+    for chord, character in (("ctrl+w", None), ("x", "x"), ("home", None), ("y", "y"), ("delete", None)):
+        assert prompt.press(chord, character) == "open"
+    assert prompt.text == "yne x"
+    prompt.insert("a\r\nb")
+    assert prompt.text == "ya bne x"
+    assert prompt.press("enter", None) == "yes" and prompt.press("escape", None) == "no"
+
+
+def test_only_y_says_yes() -> None:
+    letter = Letter()
+    assert letter.press("y", "y") == "yes"
+    assert {letter.press(chord, None) for chord in ("enter", "escape")} == {"no"}
+    assert letter.press("r", "r") == "open"
+
+
+def test_the_worst_notice_is_told_with_the_number_of_others() -> None:
+    notices = [
+        Notice(code="a", severity="warning", title="loss 3 %"),
+        Notice(
+            code="b",
+            severity="critical",
+            title="12 in defualt, nobody consumes it.",
+            hint="Did you mean default?",
+        ),
+        Notice(code="c", severity="info", title="hello"),
+    ]
+    line = sayings.trouble(Overview(notices=notices), None, None, Look(NOW))
+    text = "".join(text for text, _ in line)
+    assert "nobody consumes it. Did you mean default?" in text and "(+1 more)" in text
+
+
+@pytest.mark.parametrize(
+    "state", ["waiting", "scheduled", "received", "started", "retry", "failure", "lost", "unknown"]
+)
+def test_every_state_has_a_verdict_even_when_nothing_else_is_known(state: str) -> None:
+    text, _ = task_page.verdict(Task(id="abc", state=state), Look(NOW))
+    assert len(text) > 5 and "None" not in text
+    for tab in range(len(task_page.TABS)):
+        page = task_page.page(Task(id="abc", state=state), tab, Look(NOW), 60)
+        assert all("None" not in part for line in page.body for part, _ in line)
