@@ -11,7 +11,9 @@ from typing import Protocol
 
 from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
 from lazycelery.model.cluster import LogPage, Overview, Tick
-from lazycelery.model.message import PeekPage
+from lazycelery.model.completion import Completion
+from lazycelery.model.message import Message, PeekPage
+from lazycelery.model.metrics import Metrics
 from lazycelery.model.queue import Queue
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker, WorkerDetail
@@ -56,6 +58,16 @@ class EngineApi(Protocol):
 
     async def check_filter(self, text: str) -> str | None:
         """Why a filter is wrong, with its position and the nearest field, or `None`."""
+
+    async def complete(self, text: str, cursor: int) -> list[Completion]:
+        """What may stand at a place of a filter: fields, values that were seen, paths into arguments."""
+
+    async def message(self, id: str) -> Message:
+        """A task's true message, while it waits or is held unacknowledged, or was seen before.
+        Raises `NothingFound` with what else may tell."""
+
+    async def metrics(self) -> Metrics:
+        """Rates, times and levels of the last minutes and hours."""
 
     async def plan(self, order: Order) -> Plan:
         """What would be done, to what, at which grade. Touches nothing."""

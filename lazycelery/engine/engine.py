@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 from lazycelery.actions.audit import AuditLog
@@ -15,18 +15,21 @@ from lazycelery.engine.events_switch import EventsSwitch
 from lazycelery.engine.links import Links
 from lazycelery.engine.load import LoadMeter
 from lazycelery.engine.log import EventLog
+from lazycelery.engine.lookup import Lookup
+from lazycelery.engine.metrics import Levels, Meter
 from lazycelery.engine.notices import notices
 from lazycelery.engine.veil import Veil
 from lazycelery.engine.watch import Watch
 from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused, UsageError
 from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
 from lazycelery.model.cluster import LogPage, Overview, Tick
+from lazycelery.model.completion import Completion
 from lazycelery.model.event import Event
-from lazycelery.model.message import PeekPage
+from lazycelery.model.message import Message, PeekPage
+from lazycelery.model.metrics import Metrics
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
-from lazycelery.model.states import FINISHED
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker, WorkerDetail
 from lazycelery.sources import open_broker
@@ -39,11 +42,8 @@ T = TypeVar("T")
 
 PEEK_LIMIT = 1000
 """Messages a peek may ask for at once."""
-FIND_LIMIT = 5000
-"""Waiting messages that are searched for one task."""
 FRESH = 3.0
 """Seconds for which a worker's lists need not be asked again."""
-ENDED = {state.label for state in FINISHED}
 
 
 class Engine:
@@ -59,6 +59,7 @@ class Engine:
         self._log = EventLog(self._redactor)
         self._status = 0
         self._changes = asyncio.Event()
+        self._meter = Meter(self._store.wait)
         self._links = Links(clock, self._status_changed)
         self._guard = Guard(profile)
         self._audit = AuditLog(profile)
@@ -76,7 +77,7 @@ class Engine:
         self._watch = Watch(
             profile,
             self._store,
-            self._log,
+            self._take_events,
             self._links,
             self._broker,
             self._control,
@@ -85,8 +86,9 @@ class Engine:
         )
         self._switch = EventsSwitch(self._control, held=profile.enable_events and self._may("events"))
         self._watch.new_workers = self._switch.on_new_workers
-        self._load = LoadMeter(self._broker.commands_sent)
-        self._meter: asyncio.Task[None] | None = None
+        self._lookup = Lookup(self._store, self._broker, self._control, self._watch, profile, clock)
+        self._load = LoadMeter(self._commands_sent)
+        self._second: asyncio.Task[None] | None = None
         self._states: dict[str, str] = {}
         self._aged = 0
         self._began = clock()
@@ -97,15 +99,15 @@ class Engine:
     async def start(self) -> None:
         """Begin to watch; returns at once."""
         self._watch.start()
-        self._meter = asyncio.create_task(self._measure())
+        self._second = asyncio.create_task(self._measure())
 
     async def close(self) -> None:
         """Stop. Events that this session switched on are switched off again."""
         if self._closed:
             return
         self._closed = True
-        if self._meter is not None:
-            self._meter.cancel()
+        if self._second is not None:
+            self._second.cancel()
         try:
             await asyncio.wait_for(self._switch.restore(), self._profile.timeout + 0.5)
         except (LazyCeleryError, asyncio.TimeoutError):
@@ -119,15 +121,37 @@ class Engine:
         while True:
             self._load.sample()
             self._note_aging()
+            self._meter.tick(self._clock(), self._levels())
             await asyncio.sleep(1)
+
+    def _levels(self) -> Levels:
+        now = self._clock()
+        workers, queues = self._store.workers(now), self._store.queues(now)
+        online = [worker for worker in workers if worker.state in ("online", "busy")]
+        return Levels(
+            backlog=_total(queue.messages for queue in queues),
+            unacked=_total(queue.unacked for queue in queues),
+            workers=len(online),
+            active=_total(worker.active for worker in online),
+            lag=self._store.lag(),
+        )
+
+    def _commands_sent(self) -> int:
+        results = self._watch.results
+        return self._broker.commands_sent() + (results.commands_sent() if results else 0)
 
     def _note_aging(self) -> None:
         """Silence is news too: a worker may be lost although nothing arrived."""
-        states = {worker.name: worker.state for worker in self._store.workers(self._clock())}
+        states: dict[str, str] = {worker.name: worker.state for worker in self._store.workers(self._clock())}
         if states != self._states:
             self._states = states
             self._aged += 1
             self._changes.set()
+
+    def _take_events(self, events: list[Event]) -> None:
+        """Events that the store has taken in."""
+        self._log.add(events)
+        self._meter.count(events)
 
     def _changed(self) -> None:
         self._changes.set()
@@ -269,9 +293,9 @@ class Engine:
 
     async def task(self, id: str, fetch: bool = True) -> Task:
         """One task by id or unique prefix; with `fetch`, backend, workers and broker are asked too."""
-        full = self._resolve(id)
+        full = self._lookup.resolve(id)
         if fetch:
-            await self._fetch(full)
+            await self._lookup.fetch(full)
         task = self._store.task(full, self._clock())
         if task is None:
             raise NothingFound(
@@ -279,42 +303,6 @@ class Engine:
                 "It may have ended before this monitor began, without a result in the backend.",
             )
         return task if self._may("reveal") else self._veil.task(task)
-
-    def _resolve(self, id: str) -> str:
-        if self._store.task(id, self._clock()) is not None:
-            return id
-        found = self._store.resolve(id) if len(id) >= 4 else []
-        if len(found) > 1:
-            raise UsageError(f"{len(found)} tasks begin with {id}.", f"For example {found[0]}, {found[1]}.")
-        return found[0] if found else id
-
-    async def _fetch(self, id: str) -> None:
-        """Ask whoever may know more. None of them may keep the others from answering."""
-        known = self._store.task(id, self._clock())
-        ended = known is not None and known.state in ENDED
-        asks = [self._fetch_result(id)]
-        if not ended:
-            asks.append(self._fetch_control(id))
-        if known is None or known.state in ("waiting", "unknown"):
-            asks.append(self._fetch_message(id))
-        for problem in await asyncio.gather(*asks, return_exceptions=True):
-            if isinstance(problem, BaseException) and not isinstance(problem, LazyCeleryError):
-                raise problem
-
-    async def _fetch_result(self, id: str) -> None:
-        if self._watch.results is not None:
-            found = await self._watch.results.get([id])
-            self._store.apply_results(list(found.values()), self._clock())
-
-    async def _fetch_control(self, id: str) -> None:
-        reports = await self._control.query_tasks([id], timeout=min(1.0, self._profile.timeout))
-        self._store.apply_tasks(reports, self._clock())
-
-    async def _fetch_message(self, id: str) -> None:
-        for found in (await self._broker.queues.find([id], FIND_LIMIT)).values():
-            message = self._broker.codec.describe(found.raw, found.position)
-            self._store.raw.keep(id, found)
-            self._store.apply_messages(found.queue, [message], self._clock(), "waiting")
 
     async def peek(self, queue: str, offset: int = 0, limit: int = 50) -> PeekPage:
         """Waiting messages of a queue, next to run first, not consumed."""
@@ -341,6 +329,22 @@ class Engine:
         except UsageError as problem:
             return str(problem)
         return None
+
+    async def complete(self, text: str, cursor: int) -> list[Completion]:
+        """What may stand at a place of a filter."""
+        path = text[:cursor].rpartition(" ")[2].partition(":")[0]
+        if not self._may("reveal") and any(map(self._redactor.secret, path.split("."))):
+            return []
+        return self._store.complete(text, cursor)
+
+    async def message(self, id: str) -> Message:
+        """A task's true message, while it is held somewhere, or as it was seen before."""
+        message = await self._lookup.message(id)
+        return message if self._may("reveal") else self._veil.message(message)
+
+    async def metrics(self) -> Metrics:
+        """Rates, times and levels of the last minutes and hours."""
+        return self._meter.read()
 
     # ---- actions
 
@@ -379,6 +383,12 @@ class Engine:
         """Ask control and broker again now."""
         self._watch.survey_now()
         await self._watch.probe()
+
+
+def _total(numbers: Iterable[int | None]) -> int | None:
+    """The sum of what is known; `None` when nothing is."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
 
 
 async def _in_slices(steps: Generator[None, None, T]) -> T:

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from itertools import groupby
 
 from lazycelery.engine.links import Links, backoff
-from lazycelery.engine.log import EventLog
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
+from lazycelery.model.event import Event
 from lazycelery.model.message import StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import InFlight, ResultReport, WorkerReport
@@ -46,14 +46,14 @@ class Watch:
         self,
         profile: Profile,
         store: Store,
-        log: EventLog,
+        taken: Callable[[list[Event]], None],
         links: Links,
         broker: Broker,
         control: Control,
         clock: Callable[[], float],
         changed: Callable[[], None],
     ) -> None:
-        self._profile, self._store, self._log, self._links = profile, store, log, links
+        self._profile, self._store, self._taken, self._links = profile, store, taken, links
         self._broker, self._control, self._clock, self._changed = broker, control, clock, changed
         self.results: Results | None = None
         self.attempted = asyncio.Event()
@@ -118,7 +118,7 @@ class Watch:
 
     def _deliver(self, batch: EventBatch) -> None:
         self._store.apply_events(batch.events)
-        self._log.add(batch.events)
+        self._taken(batch.events)
         self._links.heard("events")
         self.malformed += batch.malformed
         for event in batch.events:

@@ -194,6 +194,9 @@ class Results(Protocol):
     async def run(self, deliver: DeliverResults, status: TellStatus) -> None:
         """Deliver results as they are written, until cancelled. A backend that cannot returns at once."""
 
+    def commands_sent(self) -> int:
+        """Commands sent since the start."""
+
     async def close(self) -> None:
         """Let go of the connections."""
 

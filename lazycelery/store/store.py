@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Sequence
 from typing import Literal
 
 from lazycelery.model.cluster import Tick
+from lazycelery.model.completion import Completion
 from lazycelery.model.event import Event
 from lazycelery.model.message import Message
 from lazycelery.model.queue import Queue
@@ -15,6 +17,7 @@ from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker, WorkerDetail
 from lazycelery.store.columns import Columns
 from lazycelery.store.eviction import Eviction
+from lazycelery.store.filter.completion import complete
 from lazycelery.store.intake import Intake
 from lazycelery.store.merge import EventMerge
 from lazycelery.store.query import Queries
@@ -39,8 +42,8 @@ class Store:
         self._columns = Columns(max(1, max_tasks))
         self._eviction = Eviction(self._columns)
         self._columns.make_room = self._eviction.make_room
-        self._merge = EventMerge(self._columns)
-        self._reports = ReportMerge(self._columns, self._merge)
+        self._merge = EventMerge(self._columns, self._skew)
+        self._reports = ReportMerge(self._columns, self._merge.fields, self._skew)
         self._workers = Workers()
         self._queues = Queues()
         self._intake = Intake(self._columns, self._merge, self._workers, self._queues)
@@ -125,6 +128,16 @@ class Store:
         """Those of some ids whose tasks match. Raises `UsageError`."""
         return self._queries.among(filter, ids, now)
 
+    def complete(self, text: str, cursor: int) -> list[Completion]:
+        """What may stand at a place of a filter, from what was seen."""
+        return complete(self._columns, text, cursor)
+
+    def wait(self, id: str) -> float | None:
+        """Seconds that a task waited before its present run; `None` while unknown."""
+        slot = self._columns.slots.get(id)
+        wait = self._columns.wait[slot] if slot is not None else math.nan
+        return None if math.isnan(wait) else wait
+
     def task(self, id: str, now: float) -> Task | None:
         """All that is known of a task."""
         slot = self._columns.slots.get(id)
@@ -192,13 +205,17 @@ class Store:
                 columns.seen[slot] = at
                 columns.touch(slot)
 
+    def _skew(self, worker: int) -> float:
+        record = self._workers.known.get(self._columns.workers.texts[worker] or "")
+        return (record.skew.seconds or 0.0) if record is not None else 0.0
+
     def _learn_queue(self, report: WorkerReport) -> None:
         worker = self._columns.workers.code(report.worker)
         names = {queue.name for queue in report.queues or []}
         if len(names) == 1:
-            self._merge.only_queue[worker] = self._columns.queues.code(names.pop())
+            self._merge.fields.only_queue[worker] = self._columns.queues.code(names.pop())
         else:
-            self._merge.only_queue.pop(worker, None)
+            self._merge.fields.only_queue.pop(worker, None)
         self._queues.changes += 1
 
     def _consumers(self, now: float) -> dict[str, list[str]] | None:

@@ -150,6 +150,25 @@ async def test_errors_keep_their_class_title_and_hint(broker: RedisServer, open_
         await engine.worker("nobody@nowhere")
 
 
+async def test_messages_completions_and_metrics_come_through(broker: RedisServer, open_engine: Open) -> None:
+    waiting = send(broker.url, "shop.add", 1, queue="mail", kwargs={"order": 7, "password": "hunter2"})
+    engine = await open_engine(broker.url)
+    await engine.ready(10)
+    message = await engine.message(waiting[:8])
+    assert (message.id, message.args, message.headers["task"]) == (waiting, [1], "shop.add")
+    assert "hunter2" not in str(message)
+    assert [one.text for one in await engine.complete("queue:ma", 8)] == ["mail"]
+    assert [one.text for one in await engine.complete("kwargs.order:", 13)] == ["7"]
+    assert await engine.complete("kwargs.password:", 16) == []
+    with pytest.raises(NothingFound):
+        await engine.message("0000-gone")
+
+    async def measured() -> bool:
+        return (await engine.metrics()).fine.values["backlog"][-1:] == [1]
+
+    assert await until(measured)
+
+
 async def test_a_closed_port_is_told_at_once_with_a_hint(open_engine: Open) -> None:
     engine = await open_engine(f"redis://:s3cret@127.0.0.1:{free_port()}/0")
     started = time.monotonic()
