@@ -150,6 +150,8 @@ class FakeEngine:
         self.acted: list[tuple[Order, str | None]] = []
         self.closed = False
         self._plans: dict[str, Plan] = {}
+        self._numbers: dict[str, int] = {}
+        """Task ids that were ever given out."""
         self._tick = Tick(stamp=1, tasks=1, workers=1, queues=1, log=1, status=1)
         self._changed = asyncio.Event()
         self.seen = Overview(
@@ -273,7 +275,9 @@ class FakeEngine:
 
     def _id(self, number: int) -> str:
         hexed = hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
-        return f"{hexed[:8]}-{hexed[8:12]}-{hexed[12:16]}-{hexed[16:20]}-{hexed[20:]}"
+        id = f"{hexed[:8]}-{hexed[8:12]}-{hexed[12:16]}-{hexed[16:20]}-{hexed[20:]}"
+        self._numbers[id] = number
+        return id
 
     def _row(self, number: int) -> TaskRow:
         """Task `number`, counted from the oldest."""
@@ -330,7 +334,8 @@ class FakeEngine:
         held = None
         first = query.offset
         if query.hold is not None:
-            held = next((at for at, n in enumerate(order) if self._id(n) == query.hold), None)
+            number = self._numbers.get(query.hold, -1)
+            held = order.index(number) if number in order else None
             first += held or 0
         first = max(0, min(first, len(order)))
         rows = [self._row(n) for n in order[first : first + query.limit]]
@@ -340,7 +345,7 @@ class FakeEngine:
 
     async def task(self, id: str, fetch: bool = True) -> Task:
         await self._answer("task")
-        number = next((n for n in range(self.total - 1, -1, -1) if self._id(n).startswith(id)), None)
+        number = self._numbers.get(id)
         if number is None:
             raise NothingFound(f"There is no task {id}.")
         row = self._row(number)

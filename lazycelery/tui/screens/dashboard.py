@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
 from lazycelery.keys import Scope
+from lazycelery.tui import wire
 from lazycelery.tui.arrangement import LEAST, Arrangement, arrange
 from lazycelery.tui.desk import ORDER, WIDEST, Desk, notice_key
 from lazycelery.tui.panes.pane import HEADED, draw, marked
@@ -20,7 +21,7 @@ from lazycelery.tui.presentation.header import header, log_line
 from lazycelery.tui.presentation.help import help_page
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.page import Page
-from lazycelery.tui.widgets.painted import Painted, Picture
+from lazycelery.tui.widgets.painted import PAINTS, Painted, Picture
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -29,12 +30,14 @@ AGEING = 5.0
 """Seconds between two looks at the ages while nothing else changes."""
 WIDE_HELP = 100
 """Cells from which help leaves the panes in sight."""
-OWED = 0.05
+OWED = 0.01
 """Seconds until a frame that a slow terminal did not take is tried again."""
 
 
 class Dashboard(Screen[None]):
     """Lays out what the desk knows. Holds no state but sizes."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = PAINTS
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(id="dashboard")
@@ -75,7 +78,10 @@ class Dashboard(Screen[None]):
 
     def _repay(self) -> None:
         self._debt = None
-        self.sync()
+        if wire.behind(self.app):
+            self._debt = self.set_timer(OWED, self._repay)
+        else:
+            self.sync()
 
     def on_resize(self, event: events.Resize) -> None:
         """Another size of the terminal."""

@@ -23,6 +23,9 @@ TOKENS = (
     *("ok", "run", "wait", "warn", "fail", "dim", "accent", "badge", "alarm", "title", "head"),
     *("cursor", "caret", "stale"),
 )
+PAINTS = {f"paint--{token}" for token in TOKENS}
+"""The component classes of a screen that holds painted widgets: one palette for all of them, because
+each class of each widget costs time at the start."""
 REVERSE = Style(reverse=True)
 
 
@@ -33,7 +36,6 @@ class Painted(Widget):
     everything that may have changed something ends in `sync` and costs nothing when it did not.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"paint--{token}" for token in TOKENS}
     ALLOW_SELECT = False
 
     ascii_only: ClassVar[bool] = False
@@ -103,8 +105,8 @@ class Painted(Widget):
         style = self._styles.get(token)
         if style is None:
             classes = [f"paint--{name}" for name in token.split()]
-            style = self.get_visual_style(*classes).rich_style
-            if any(self.get_component_styles(name).text_style.reverse for name in classes):
+            style = self.screen.get_visual_style(*classes).rich_style
+            if any(self.screen.get_component_styles(name).text_style.reverse for name in classes):
                 style += REVERSE  # Visual styles leave it out.
             self._styles[token] = style
         return style
