@@ -96,7 +96,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
     def compare(name: str, text: str) -> None:
         path = SCREENS / f"{name}.txt"
-        if request.config.getoption("--update-screens"):
+        if request.config.getoption("--update-screens", False):
             path.write_text(text + "\n")
         assert path.exists(), f"{path.name} is missing: run pytest --update-screens and read it"
         assert text + "\n" == path.read_text(), f"{path.name} differs:\n{text}"
