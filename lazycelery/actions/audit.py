@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,12 +25,17 @@ from lazycelery.model.profile import Profile
 BLOCK = 64 * 1024
 """Bytes read at once, from the end towards the start."""
 LONGEST_LINE = 4 * 1024 * 1024
+INTENT = "intent"
+"""The outcome in the line before an action."""
+REFUSED = "refused"
+"""The outcome of what was tried and never began: it has no line before it."""
+BROKEN_OFF = "began, no outcome: broken off"
 FIELDS = ("action", "broker", "host", "ok", "outcome", "profile", "target", "title", "user")
 """What a filter may name as `field:word`."""
 
 
 class AuditLog:
-    """An append-only file of JSON lines, one before an action and one after: the profile's
+    """An append-only file of JSON lines, one before an action (`intent`) and one after: the profile's
     `audit_file`, else `audit.ndjson` in the state directory of the platform.
 
     `append` returns when the line is on the disk. It raises `Refused` when it cannot be written, so
@@ -63,14 +68,15 @@ class AuditLog:
             sync_directory(self.path.parent)
 
     def read(self, limit: int = 100, filter: str = "") -> list[AuditEntry]:
-        """Entries that match, newest first. All words of `filter` must appear in a line; `user:ada`
-        looks at one field only.
+        """One entry an action, newest first: its outcome; what began and has none was broken off.
+
+        All words of `filter` must appear in an entry; `user:ada` looks at one field only.
 
         Raises `UsageError` for an unknown field, `Refused` when the file may not be read.
         """
         found: list[AuditEntry] = []
         wanted = _words(filter)
-        for entry in self.entries():
+        for entry in _folded(self.entries()):
             if len(found) >= limit:
                 break
             if all(_matches(entry, field, word) for field, word in wanted):
@@ -78,7 +84,7 @@ class AuditLog:
         return found
 
     def entries(self) -> Iterator[AuditEntry]:
-        """All entries, newest first, read in pages from the end as they are asked for."""
+        """All lines, newest first, read in pages from the end as they are asked for."""
         try:
             with self.path.open("rb") as file:
                 for line in _lines_backwards(file):
@@ -91,6 +97,22 @@ class AuditLog:
                 f"The audit log {self.path} cannot be read: {error.strerror or error}.",
                 "Mend its permissions, or set audit_file.",
             ) from error
+
+
+def _folded(entries: Iterable[AuditEntry]) -> Iterator[AuditEntry]:
+    """Without the intents whose outcome is there. Newest first, so an outcome comes before its intent."""
+    ended: set[object] = set()
+    for entry in entries:
+        plan_id = entry.plan.get("id")
+        if entry.outcome != INTENT:
+            if entry.outcome != REFUSED and plan_id is not None:
+                ended.add(plan_id)
+            yield entry
+        elif plan_id in ended:
+            ended.discard(plan_id)
+        else:
+            entry.ok, entry.outcome = False, BROKEN_OFF
+            yield entry
 
 
 def whoami() -> tuple[str, str, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 
 from lazycelery.actions.context import Context
@@ -10,6 +11,7 @@ from lazycelery.actions.replies import account, agreed, said, shown, silent
 from lazycelery.actions.wording import count, listed, nearest
 from lazycelery.errors import NothingFound, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.sources.protocols import Replies
 
 STUBBORN = (
     "A worker started with -E cannot be silenced: it answers that events are already disabled and sends on."
@@ -23,7 +25,7 @@ EVERYBODY = "all workers"
 
 
 async def draft(context: Context, order: Order) -> Draft:
-    """Which workers are told what."""
+    """Which workers are told what; with `stay` it outlives this session."""
     on = order.params.get("on")
     if not isinstance(on, bool):
         raise UsageError("Events on, or off?", "Say `lazycelery worker events on` or off.")
@@ -36,7 +38,7 @@ async def draft(context: Context, order: Order) -> Draft:
     where = listed(targets) if targets else f"all workers ({len(known):,} online)"
     return Draft(
         title=f"Switch task events {state} at {where}",
-        run=partial(_run, context, on, targets),
+        run=partial(_run, context, on, targets, bool(order.params.get("stay"))),
         count=len(targets or known),
         items=[PlanItem(target=name, text=f"events {state}") for name in targets or [EVERYBODY]],
         name=targets[0] if len(targets) == 1 else "" if targets else "all",
@@ -46,17 +48,18 @@ async def draft(context: Context, order: Order) -> Draft:
     )
 
 
-async def _run(context: Context, on: bool, targets: list[str]) -> Outcome:
+async def _run(context: Context, on: bool, targets: list[str], stay: bool) -> Outcome:
     replies = await context.remote.set_events(
         on, destination=targets or None, timeout=context.profile.timeout
     )
-    told = shown(context, replies)
+    # A session puts back at its end what it finds in the replies; what stays is told by the text alone.
+    told = {} if stay else shown(context, replies)
     items = [
         OutcomeItem(
             target=reply.worker,
             ok=agreed(reply.value),
             text=said(context, reply.value),
-            replies={reply.worker: told[reply.worker]},
+            replies={reply.worker: told[reply.worker]} if told else {},
         )
         for reply in replies.replies
     ]
@@ -72,8 +75,24 @@ async def _run(context: Context, on: bool, targets: list[str]) -> Outcome:
         failed=len(items) - done,
         proof=f"events {'on' if on else 'off'} at {count(done, 'worker')}: {answers}",
         items=items,
-        undo=f"lazycelery worker events {'off' if on else 'on'}" if done else None,
+        undo=_undo(on, _changed(on, replies)),
     )
+
+
+def _changed(on: bool, replies: Replies) -> list[str]:
+    """Those for whom it made a difference; the others answer that it was so already."""
+    done = f"task events {'enabled' if on else 'disabled'}"
+    return sorted(
+        reply.worker
+        for reply in replies.replies
+        if isinstance(reply.value, dict) and reply.value.get("ok") == done
+    )
+
+
+def _undo(on: bool, workers: list[str]) -> str | None:
+    if not workers:
+        return None
+    return f"lazycelery worker events {'off' if on else 'on'} {shlex.join(workers)} --allow events"
 
 
 def _answers(items: list[OutcomeItem]) -> str:

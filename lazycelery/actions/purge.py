@@ -22,12 +22,15 @@ from lazycelery.sources.protocols import PurgeResult
 
 
 async def draft(context: Context, order: Order) -> Draft:
-    """Count what waits in the queue, and choose the backup's file."""
+    """Count what waits in the queue, and choose the backup's file. Raises `NothingFound` when it is empty."""
     if len(order.targets) != 1 or order.filter is not None:
         raise UsageError("Purge takes one queue.", "Say `lazycelery purge QUEUE`.")
     queue = order.targets[0]
     report = await _report(context, queue)
     path = _backup_path(context, order, queue)
+    interrupted = _interrupted(await left_aside(context, queue))
+    if report.messages == 0:
+        raise NothingFound(f"{queue} is empty.", " ".join(interrupted) or "There is nothing to do.")
     messages = report.messages or 0
     refused = _refusal(report)
     depths = by_priority(report.priorities)
@@ -39,9 +42,8 @@ async def draft(context: Context, order: Order) -> Draft:
         items=[PlanItem(target=queue, text=f"{count(messages, 'message')}{depths}", refused=refused)],
         name=queue,
         typed=True,
-        warnings=_warnings(report) + _interrupted(await left_aside(context, queue)),
+        warnings=_warnings(report) + interrupted,
         refused=refused,
-        hint="There is nothing to do." if report.messages == 0 else "",
         backup=str(path),
         details={"messages": messages, "priorities": report.priorities},
     )
@@ -61,7 +63,7 @@ def _refusal(report: QueueReport) -> str | None:
         return f"{report.name} cannot be read: {report.error}"
     if report.messages is None:
         return f"nobody can tell how many messages {report.name} holds"
-    return None if report.messages else f"{report.name} is empty"
+    return None
 
 
 def _warnings(report: QueueReport) -> list[str]:
@@ -173,5 +175,5 @@ def _outcome(queue: str, result: PurgeResult, backup: Path | None, note: str) ->
         proof=proof,
         items=[OutcomeItem(target=queue, ok=True, text=f"{result.before:,} before, {result.after:,} after")],
         backup=str(backup) if backup else None,
-        undo=f"lazycelery restore {shlex.quote(str(backup))}" if backup else None,
+        undo=f"lazycelery restore {shlex.quote(str(backup))} --allow restore" if backup else None,
     )

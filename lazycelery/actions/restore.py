@@ -134,7 +134,7 @@ async def _run(context: Context, path: Path, sha256: str, queue: str | None) -> 
         proof=proof,
         items=items,
         backup=str(rest or path),
-        undo=f"lazycelery restore {shlex.quote(str(rest))}" if rest else None,
+        undo=f"lazycelery restore {shlex.quote(str(rest))} --allow restore" if rest else None,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from lazycelery.actions import events, purge, restore, retry, revoke, terminate
-from lazycelery.actions.audit import AuditLog, whoami
+from lazycelery.actions.audit import INTENT, REFUSED, AuditLog, whoami
 from lazycelery.actions.context import Context, StoreView
 from lazycelery.actions.guard import Guard
 from lazycelery.actions.plan import Draft, make_plan
@@ -106,9 +106,14 @@ class Actions:
         """Carry out a plan, once. `word` is what was typed at level `typed`.
 
         Raises `Refused` when the plan is unknown, older than five minutes, refused, not permitted now,
-        or confirmed with the wrong word; and whatever the action itself raises.
+        or confirmed with the wrong word; and whatever the action itself raises. Both are logged.
         """
-        planned = self._confirmed(plan_id, word)
+        planned = self._known(plan_id)
+        try:
+            self._check(planned, word)
+        except Refused as error:
+            await self._log_failure(planned, REFUSED, error.title)
+            raise
         del self._planned[plan_id]
         # Once begun it is finished and logged, also when whoever asked has gone.
         task = asyncio.create_task(self._carry_out(planned))
@@ -116,18 +121,21 @@ class Actions:
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
 
-    def _confirmed(self, plan_id: str, word: str | None) -> _Planned:
+    def _known(self, plan_id: str) -> _Planned:
         self._forget_old()
         planned = self._planned.get(plan_id)
         if planned is None:
             raise Refused("This plan is unknown, done already, or older than 5 minutes.", "Plan it again.")
+        return planned
+
+    def _check(self, planned: _Planned, word: str | None) -> None:
+        """Raise `Refused` unless it may be done, now, and was confirmed."""
         plan = planned.plan
         self.guard.check(plan.action)
         if planned.draft.refused or not _work(plan):
             raise Refused(f"{_sentence(plan.refused or 'There is nothing to do')}", plan.hint)
         if plan.level == "typed" and (word or "").strip() != plan.word:
             raise Refused(f"Not confirmed: {plan.title}.", f"Type {plan.word} to confirm.")
-        return planned
 
     def _forget_old(self) -> None:
         oldest = self._context.clock() - LIFETIME
@@ -136,14 +144,14 @@ class Actions:
         }
 
     async def _carry_out(self, planned: _Planned) -> Outcome:
-        await self._log(self._entry(planned, "intent"))
+        await self._log(self._entry(planned, INTENT))
         try:
             outcome = await planned.draft.run()
         except LazyCeleryError as error:
-            await self._log_failure(planned, error.title)
+            await self._log_failure(planned, "failed", error.title)
             raise
         except BaseException as error:
-            await self._log_failure(planned, f"broke off: {type(error).__name__}")
+            await self._log_failure(planned, "failed", f"broke off: {type(error).__name__}")
             raise
         entry = self._entry(
             planned, "done" if not outcome.failed else "partly done" if outcome.done else "failed"
@@ -156,8 +164,8 @@ class Actions:
             outcome.proof += f" ({error.title} The line before the action is there.)"
         return outcome
 
-    async def _log_failure(self, planned: _Planned, why: str) -> None:
-        entry = self._entry(planned, "failed")
+    async def _log_failure(self, planned: _Planned, outcome: str, why: str) -> None:
+        entry = self._entry(planned, outcome)
         entry.ok, entry.proof = False, why
         entry.plan["done"] = 0
         with contextlib.suppress(Refused):  # What went wrong first is what the person must be told.
@@ -181,7 +189,7 @@ class Actions:
             broker=context.broker,
             action=plan.action,
             title=plan.title,
-            targets=[item.target for item in _work(plan)],
+            targets=[item.target for item in _work(plan) or plan.items],
             plan=facts,
             backup=plan.backup,
             outcome=outcome,

@@ -10,6 +10,8 @@ from lazycelery.model.action import Order
 MOST = 1000
 """Tasks of one plan."""
 SHORTEST_PREFIX = 4
+OTHERS = "until:TIME in the filter reaches the older ones."
+"""Not "run it again": a failure that was sent again still matches state:failure, and would run twice."""
 
 
 def task_ids(context: Context, order: Order) -> tuple[list[str], list[str]]:
@@ -23,7 +25,9 @@ def task_ids(context: Context, order: Order) -> tuple[list[str], list[str]]:
     if not order.targets:
         raise UsageError(f"Nothing to {order.action}.", "Give task ids or a filter.")
     if len(order.targets) > MOST:
-        raise UsageError(f"{len(order.targets):,} tasks at once are too many.", f"At most {MOST:,}.")
+        raise UsageError(
+            f"{len(order.targets):,} tasks at once are too many.", f"One plan takes at most {MOST:,}."
+        )
     return list(dict.fromkeys(_full(context, target) for target in order.targets)), []
 
 
@@ -32,7 +36,8 @@ def _matching(context: Context, filter: str, limit: int) -> tuple[list[str], lis
     if not found:
         raise NothingFound(f"No known task matches {filter!r}.", "Try the filter with `lazycelery tasks`.")
     if len(found) > limit:
-        return found[:limit], [f"More match: only the newest {limit:,} are taken. Run it again for the rest."]
+        most = f" One plan takes at most {MOST:,}." if limit == MOST else ""
+        return found[:limit], [f"More match: only the newest {limit:,} are taken.{most} {OTHERS}"]
     return found, []
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from lazycelery.cli.output import Output
 from lazycelery.cli.session import Session
@@ -36,6 +37,7 @@ async def carry_out(session: Session, order: Order, *, dry_run: bool, yes: bool)
     preview(plan)
     word = confirm(plan, yes)
     outcome = await session.engine.act(plan.id, word)
+    outcome.undo = _undo(session, outcome.undo)
     _show_outcome(session.output, outcome)
     return _exit_code(plan, outcome)
 
@@ -104,19 +106,33 @@ def confirm(plan: Plan, yes: bool) -> str | None:
             "Not confirmed: there is no terminal to ask on.", "--yes confirms, --dry-run only looks."
         )
     if plan.level == "typed" and plan.word:
-        answer = _ask(f"{plan.question} Type {plan.word} to go on: ")
-        if answer != plan.word:
-            raise Refused("Not confirmed; nothing was done.")
-        return answer
+        # A wrong word is for the engine to refuse: it also writes it down.
+        return _ask(f"{plan.question} Type {plan.word} to go on: ") or _not_confirmed()
     if _ask(f"{plan.question} [y/N] ").lower() not in ("y", "yes"):
-        raise Refused("Not confirmed; nothing was done.")
+        _not_confirmed()
     return None
+
+
+def _not_confirmed() -> NoReturn:
+    raise Refused("Not confirmed; nothing was done.")
 
 
 def _ask(question: str) -> str:
     sys.stderr.write(clean(question))
     sys.stderr.flush()
     return sys.stdin.readline().strip()
+
+
+def _undo(session: Session, command: str | None) -> str | None:
+    """As the engine names it, for the same cluster: how that was named must be said again."""
+    if command is None:
+        return None
+    origins, again = session.settings.origins, [command]
+    if origins.get("profile") == "--profile":
+        again += ["--profile", shlex.quote(session.settings.profile.name)]
+    if origins.get("broker") == "--broker":
+        again += ["--broker", shlex.quote(session.overview.broker)]
+    return " ".join(again)
 
 
 def _show_outcome(output: Output, outcome: Outcome) -> None:

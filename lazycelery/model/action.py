@@ -29,7 +29,8 @@ class Order(msgspec.Struct, kw_only=True):
     """Instead of targets: all tasks that match, newest first."""
     limit: int = 1000
     params: dict[str, Any] = {}
-    """retry: queue, keep_canvas · terminate: signal · purge: backup (path) · events: on (bool) ·
+    """retry: queue, keep_canvas, force (also what would run twice) · revoke: force (also what no source
+    knows) · terminate: signal · purge: backup (path) · events: on (bool), stay (also after this session) ·
     restore: queue"""
 
 

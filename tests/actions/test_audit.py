@@ -124,7 +124,7 @@ async def test_a_line_is_there_before_the_action_and_one_after(
     seen: list[str] = []
 
     async def purge(queue: str, save: object) -> object:
-        seen.extend(each.outcome for each in room.audit.read())
+        seen.extend(each.outcome for each in room.audit.entries())
         raise Refused("The broker said no.")
 
     room.queues.add("default", "a")
@@ -133,10 +133,72 @@ async def test_a_line_is_there_before_the_action_and_one_after(
     with pytest.raises(Refused, match="said no"):
         await room.actions.act(plan.id, "default")
     assert seen == ["intent"]
-    after, before = room.audit.read()
+    after, before = room.audit.entries()
     assert (before.outcome, after.outcome, after.ok) == ("intent", "failed", False)
     assert after.proof == "The broker said no."
     assert before.plan["id"] == after.plan["id"] == plan.id
+
+
+async def test_an_action_is_read_as_one_entry_its_outcome(room: Room) -> None:
+    for queue in ("high", "low"):
+        room.queues.add(queue, "a")
+        plan = await room.actions.plan(Order(action="purge", targets=[queue]))
+        await room.actions.act(plan.id, queue)
+    assert [(each.targets, each.outcome, each.ok) for each in room.audit.read()] == [
+        (["low"], "done", True),
+        (["high"], "done", True),
+    ]
+    assert [each.outcome for each in room.audit.entries()] == ["done", "intent", "done", "intent"]
+
+
+def test_what_began_and_has_no_outcome_is_shown_as_broken_off(log: AuditLog) -> None:
+    log.append(entry("killed", outcome="intent", plan={"id": "p1"}))
+    log.append(entry("well", outcome="intent", plan={"id": "p2"}))
+    log.append(entry("well", outcome="done", plan={"id": "p2"}))
+    well, killed = log.read()
+    assert (well.title, well.outcome, well.ok) == ("well", "done", True)
+    assert (killed.title, killed.outcome, killed.ok) == ("killed", "began, no outcome: broken off", False)
+    assert [each.title for each in log.read(filter="outcome:broken")] == ["killed"]
+    assert log.read(filter="outcome:intent") == []
+    assert [each.title for each in log.read(limit=1)] == ["well"]
+
+
+async def test_what_was_tried_and_refused_is_logged_beside_what_was_done_later(room: Room) -> None:
+    room.queues.add("default", "a")
+    plan = await room.actions.plan(Order(action="purge", targets=["default"]))
+    with pytest.raises(Refused, match="Not confirmed"):
+        await room.actions.act(plan.id, "yes")
+    room.guard.lock()
+    with pytest.raises(Refused, match="Read-only"):
+        await room.actions.act(plan.id, "default")
+    room.guard.unlock(["purge"])
+    await room.actions.act(plan.id, "default")
+    done, locked, wrong = room.audit.read()
+    assert (done.outcome, done.ok) == ("done", True)
+    assert (locked.outcome, locked.ok, locked.proof) == ("refused", False, "Read-only.")
+    assert (wrong.outcome, wrong.ok, wrong.targets) == ("refused", False, ["default"])
+    assert wrong.proof == "Not confirmed: Purge default: 1 message."
+
+
+async def test_a_refused_restore_is_no_earlier_restore(room: Room) -> None:
+    room.queues.add("default", "a")
+    plan = await room.actions.plan(Order(action="purge", targets=["default"]))
+    backup = (await room.actions.act(plan.id, "default")).backup
+    refused = await room.actions.plan(Order(action="restore", targets=[str(backup)]))
+    room.guard.lock()
+    with pytest.raises(Refused):
+        await room.actions.act(refused.id, refused.word)
+    again = await room.actions.plan(Order(action="restore", targets=[str(backup)]))
+    assert not any("restored before" in warning for warning in again.warnings)
+
+
+async def test_an_unwritable_log_does_not_hide_why_it_was_refused(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.queues.add("default", "a")
+    plan = await room.actions.plan(Order(action="purge", targets=["default"]))
+    room.audit.path.mkdir()
+    with pytest.raises(Refused, match="Not confirmed"):
+        await room.actions.act(plan.id, "wrong")
 
 
 async def test_no_credential_and_no_secret_argument_reaches_the_log(room: Room) -> None:

@@ -76,7 +76,7 @@ async def test_a_plan_made_unlocked_is_refused_after_locking(room: Room) -> None
     with pytest.raises(Refused, match="Read-only"):
         await room.actions.act(plan.id, "default")
     assert room.queues.ids("default") == ["a"]
-    assert room.audit.read() == []
+    assert [entry.outcome for entry in room.audit.entries()] == ["refused"]
 
 
 async def test_a_plan_made_read_only_may_be_done_once_unlocked(tmp_path: Path) -> None:

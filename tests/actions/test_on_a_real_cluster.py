@@ -206,7 +206,7 @@ async def test_a_full_disk_during_the_backup_leaves_the_queue_untouched(
             await here.do("purge", "celery")
         assert lists(broker.client()) == before
         assert list((tmp_path / "backups").iterdir()) == []
-        assert [entry.outcome for entry in here.audit.read()] == ["failed", "intent"]
+        assert [entry.outcome for entry in here.audit.entries()] == ["failed", "intent"]
 
 
 KILLED = """
@@ -249,7 +249,9 @@ async def test_kill_9_in_the_middle_of_a_purge_loses_nothing(
     assert not file.complete
     assert 0 < file.total < 24
     async with live(broker.url, tmp_path) as here:
-        assert [entry.outcome for entry in here.audit.read()] == ["intent"]
+        assert [entry.outcome for entry in here.audit.entries()] == ["intent"]
+        (broken_off,) = here.audit.read()
+        assert (broken_off.ok, broken_off.outcome) == (False, "began, no outcome: broken off")
         outcome = await here.do("restore", str(part))
         assert "put back 24 messages" in outcome.proof
     assert lists(broker.client()) == before
@@ -265,3 +267,6 @@ async def test_events_are_switched_on_and_off(broker: RedisServer, worker: Start
         await here.until(lambda: here.state(task) == "success")
         off = await here.do("events", "w1@test", on=False)
         assert off.items[0].replies == {"w1@test": {"ok": "task events disabled"}}
+        assert off.undo == "lazycelery worker events on w1@test --allow events"
+        again = await here.do("events", "w1@test", on=False)
+        assert (again.done, again.undo) == (1, None), "it changed nothing, so there is nothing to undo"

@@ -44,7 +44,7 @@ async def test_the_proof_counts_and_names_the_undo(room: Room) -> None:
     fill(room)
     outcome = await do(room, "purge", "default")
     assert outcome.proof == f"purged default: 5 removed, 0 left, backup {outcome.backup}"
-    assert outcome.undo == f"lazycelery restore {outcome.backup}"
+    assert outcome.undo == f"lazycelery restore {outcome.backup} --allow restore"
     assert room.queues.ids("default") == []
 
 
@@ -133,10 +133,9 @@ async def test_an_unknown_queue_is_told_with_the_nearest(room: Room) -> None:
 
 async def test_an_empty_queue_has_nothing_to_purge(room: Room) -> None:
     room.queues.lists["default"] = []
-    prepared = await plan(room, "purge", "default")
-    assert (prepared.refused, prepared.hint) == ("default is empty", "There is nothing to do.")
-    with pytest.raises(Refused, match="Default is empty"):
-        await room.actions.act(prepared.id, "default")
+    with pytest.raises(NothingFound, match="default is empty") as nothing:
+        await plan(room, "purge", "default")
+    assert nothing.value.hint == "There is nothing to do."
 
 
 async def test_purge_takes_one_queue_and_no_filter(room: Room) -> None:

@@ -149,6 +149,13 @@ async def test_events_go_to_all_and_tell_each_answer(room: Room) -> None:
     assert (outcome.done, outcome.failed) == (1, 1)
     assert "w2@a answered event dispatcher unavailable" in outcome.proof
     assert outcome.items[0].replies == {"w1@a": {"ok": "task events enabled"}}
+    assert outcome.undo == "lazycelery worker events off w1@a --allow events"
+
+
+async def test_events_that_stay_are_not_in_the_replies_that_a_session_puts_back(room: Room) -> None:
+    room.remote.answers = {"w1@a": {"ok": "task events enabled"}}
+    (item,) = (await do(room, "events", on=True, stay=True)).items
+    assert (item.target, item.text, item.replies) == ("w1@a", "task events enabled", {})
 
 
 async def test_events_off_says_who_cannot_be_silenced(room: Room) -> None:

@@ -44,8 +44,30 @@ async def test_one_target_takes_a_letter_and_many_take_their_number(room: Room) 
     assert (many.level, many.word) == ("typed", "21")
     assert (twenty.level, twenty.warnings[0]) == (
         "letter",
-        "More match: only the newest 20 are taken. Run it again for the rest.",
+        "More match: only the newest 20 are taken. until:TIME in the filter reaches the older ones.",
     )
+
+
+async def test_one_plan_takes_a_thousand_and_says_that_more_match(room: Room) -> None:
+    failed(room, *(f"{number:08}" for number in range(1100)))
+    order = Order(action="retry", filter="state:failure", limit=5000)
+    plan = await room.actions.plan(order)
+    assert (plan.count, len(plan.items), plan.word) == (1000, 1000, "1000")
+    assert plan.warnings[0] == (
+        "More match: only the newest 1,000 are taken. One plan takes at most 1,000. "
+        "until:TIME in the filter reaches the older ones."
+    )
+    outcome = await room.actions.act(plan.id, plan.word)
+    assert (outcome.done, len(room.queues.ids("default"))) == (1000, 1000)
+    with pytest.raises(UsageError, match="1,001 tasks at once") as many:
+        await room.actions.plan(Order(action="retry", targets=[f"{number:08}" for number in range(1001)]))
+    assert "1,000" in many.value.hint
+
+
+async def test_as_many_as_match_exactly_are_taken_without_a_warning(room: Room) -> None:
+    failed(room, *(f"{number:08}" for number in range(20)))
+    plan = await room.actions.plan(Order(action="retry", filter="state:failure", limit=20))
+    assert not any("More match" in warning for warning in plan.warnings)
 
 
 async def test_production_asks_for_a_typed_name(tmp_path: Path) -> None:
@@ -123,7 +145,7 @@ async def test_an_action_begun_is_finished_when_its_caller_goes(
         await asked
     go.set()
     await asyncio.gather(*room.actions._running)
-    assert [entry.outcome for entry in room.audit.read()] == ["done", "intent"]
+    assert [entry.outcome for entry in room.audit.entries()] == ["done", "intent"]
 
 
 async def test_nothing_that_matches_is_said(room: Room) -> None:

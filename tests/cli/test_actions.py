@@ -91,7 +91,43 @@ def test_a_dangerous_plan_asks_for_the_word(engine, run, answer, typed, code):
     engine.next_plan.level, engine.next_plan.word = "typed", "default"
     answer(typed)
     assert run("retry", "id-0", *ALLOWED).code == code
-    assert engine.asked.get("act") == (("p1", "default") if code == 0 else None)
+    assert engine.asked["act"] == ("p1", typed.strip()), "a wrong word is refused, and logged, by the engine"
+
+
+def test_the_undo_names_the_same_cluster_and_no_password(engine, run):
+    engine.outcome.undo = "lazycelery restore /b --allow restore"
+    ran = run("retry", "id-0", "--yes", *ALLOWED)
+    assert "Undo: lazycelery restore /b --allow restore --broker redis://db/0\n" in ran.out
+    engine.outcome.undo = None
+    assert "Undo" not in run("retry", "id-0", "--yes", *ALLOWED).out
+
+
+def test_no_word_at_all_is_no_attempt(engine, run, answer):
+    engine.next_plan.level, engine.next_plan.word = "typed", "default"
+    answer("\n")
+    assert run("retry", "id-0", *ALLOWED).code == 4
+    assert "act" not in engine.asked
+
+
+@pytest.mark.parametrize(("state", "on"), [("on", True), ("off", False)])
+def test_events_are_switched_at_all_workers_or_at_some_to_stay(engine, run, state, on):
+    ran = run("worker", "events", state, "--yes", "--allow", "events")
+    assert ran.code == 0
+    order = engine.asked["order"]
+    assert (order.action, order.targets, order.params) == ("events", [], {"on": on, "stay": True})
+    run("worker", "events", state, "w1@a", "w2@a", "--dry-run", "--allow", "events")
+    assert engine.asked["order"].targets == ["w1@a", "w2@a"]
+
+
+@pytest.mark.parametrize("args", [["events"], ["events", "maybe"], ["event", "on"]])
+def test_worker_takes_events_on_or_off(engine, run, args):
+    assert run("worker", *args).code == 2
+    assert "order" not in engine.asked
+
+
+@pytest.mark.parametrize("limit", ["0", "1001"])
+def test_a_plan_takes_at_most_a_thousand(engine, run, limit):
+    assert run("revoke", "state:waiting", "--limit", limit).code == 2
 
 
 def test_yes_types_the_word(engine, run):
@@ -147,14 +183,16 @@ def test_each_command_gives_its_own_parameters(engine, run, tmp_path):
     backup.write_text("")
     orders = {}
     for args in (
-        ["retry", "a", "--queue", "low", "--keep-canvas"],
+        ["retry", "a", "--queue", "low", "--without-canvas", "--force"],
+        ["revoke", "a", "--force"],
         ["terminate", "a", "--signal", "kill"],
         ["purge", "low", "--backup", str(backup)],
         ["restore", str(backup), "--queue", "high"],
     ):
         run(*args, "--dry-run")
         orders[args[0]] = engine.asked["order"]
-    assert orders["retry"].params == {"queue": "low", "keep_canvas": True}
+    assert orders["retry"].params == {"queue": "low", "keep_canvas": False, "force": True}
+    assert orders["revoke"].params == {"force": True}
     assert orders["terminate"].params == {"signal": "SIGKILL"}
     assert (orders["purge"].targets, orders["purge"].params) == (["low"], {"backup": str(backup)})
     assert (orders["restore"].targets, orders["restore"].params) == ([str(backup)], {"queue": "high"})

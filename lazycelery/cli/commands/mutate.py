@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from lazycelery.model.action import ActionName
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-LIMIT = 1000
+MOST = 1000
+"""Tasks that one plan takes."""
 
 
 def _on_tasks(command: _F) -> _F:
@@ -31,7 +32,7 @@ def _on_tasks(command: _F) -> _F:
             help="Watch events first.",
         ),
         click.option(
-            "--limit", type=click.IntRange(1, 10_000), default=LIMIT, show_default=True, help="Tasks at most."
+            "--limit", type=click.IntRange(1, MOST), default=MOST, show_default=True, help="Tasks at most."
         ),
         click.option("--yes", "-y", is_flag=True, help="Do not ask."),
         click.option("--dry-run", is_flag=True, help="Show the plan and do nothing."),
@@ -46,33 +47,41 @@ def _on_tasks(command: _F) -> _F:
 @click.command(cls=FilterCommand)
 @_on_tasks
 @click.option("--queue", help="Send to this queue instead of the task's own.")
-@click.option("--keep-canvas", is_flag=True, help="Keep the task's place in its chain, group or chord.")
+@click.option(
+    "--without-canvas", is_flag=True, help="Arguments only: leave out its chain, group, chord and callbacks."
+)
+@click.option("--force", is_flag=True, help="Also what still waits or runs: it runs twice.")
 @click.pass_context
-def retry(ctx: click.Context, /, queue: str | None, keep_canvas: bool, **common_options: Any) -> int:
+def retry(
+    ctx: click.Context, /, queue: str | None, without_canvas: bool, force: bool, **common_options: Any
+) -> int:
     """Send tasks again, as new tasks.
 
     The plan shows how true the copy is: exact (the message itself), arguments (from a worker or the
-    result backend), or unsafe (only a cut text is known: refused).
+    result backend), or unsafe (only a cut text is known: refused). An exact copy continues the chain or
+    chord of the old task; --without-canvas sends the call alone.
 
     \b
     lazycelery retry 9f3c21ab --allow retry
     lazycelery retry state:failure name:shop.charge since:1h --allow retry --dry-run
     """
     params: dict[str, Any] = {"queue": queue} if queue else {}
-    return _run(ctx, "retry", params | ({"keep_canvas": True} if keep_canvas else {}), **common_options)
+    params |= {"keep_canvas": False} if without_canvas else {}
+    return _run(ctx, "retry", params | _forced(force), **common_options)
 
 
 @click.command(cls=FilterCommand)
 @_on_tasks
+@click.option("--force", is_flag=True, help="Tell the workers also of ids that no source knows.")
 @click.pass_context
-def revoke(ctx: click.Context, /, **common_options: Any) -> int:
+def revoke(ctx: click.Context, /, force: bool, **common_options: Any) -> int:
     """Tell the workers to discard tasks that have not begun.
 
     \b
     lazycelery revoke 9f3c21ab --allow revoke
     lazycelery revoke state:waiting queue:low --allow revoke
     """
-    return _run(ctx, "revoke", {}, **common_options)
+    return _run(ctx, "revoke", _forced(force), **common_options)
 
 
 @click.command(cls=FilterCommand)
@@ -89,6 +98,10 @@ def terminate(ctx: click.Context, /, signal: str, **common_options: Any) -> int:
     """
     name = signal.upper() if signal.upper().startswith("SIG") else f"SIG{signal.upper()}"
     return _run(ctx, "terminate", {"signal": name}, **common_options)
+
+
+def _forced(force: bool) -> dict[str, Any]:
+    return {"force": True} if force else {}
 
 
 def _run(
