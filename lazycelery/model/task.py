@@ -22,6 +22,8 @@ class Attempt(msgspec.Struct, kw_only=True):
     worker: str | None = None
     pid: int | None = None
     """The child process, where a source tells it."""
+    sent: float | None = None
+    """When this run was sent; `None` also for a redelivery, which nobody sent."""
     received: float | None = None
     started: float | None = None
     finished: float | None = None

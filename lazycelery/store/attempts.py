@@ -1,14 +1,16 @@
-"""Which attempt of a task an event belongs to, when there is more than one, or it comes late."""
+"""The attempts of a task that are over: how one is put aside, and what late words still belong to it."""
 
 from __future__ import annotations
 
 from lazycelery.model.states import State
+from lazycelery.store import marks
 from lazycelery.store.columns import NAN, Columns, PastAttempt
 
 MAX_PAST = 50
 """A poison task runs thousands of times; its last attempts tell enough."""
 RACE = 1.0
-"""Seconds: a retry may start elsewhere before the old worker has said that it retries."""
+"""Seconds: a retry may start elsewhere before the old worker has said that it retries, and a result
+may be there before the events of its run."""
 
 
 def open_attempt(columns: Columns, slot: int, retries: int = -1) -> None:
@@ -22,24 +24,46 @@ def open_attempt(columns: Columns, slot: int, retries: int = -1) -> None:
     columns.worker[slot] = 0
     columns.sent[slot] = columns.received[slot] = columns.started[slot] = columns.finished[slot] = NAN
     columns.runtime[slot] = columns.wait[slot] = NAN
+    columns.marks[slot] &= ~marks.RUN_LOST
+    columns.told[slot] &= ~marks.OF_RUN
     columns.eta.pop(slot, None)
-    for field in ("result", "error", "traceback"):
-        columns.extra[slot].told.pop(field, None)
 
 
 def _present(columns: Columns, slot: int) -> PastAttempt:
     state = columns.state[slot]
+    if columns.marks[slot] & marks.RUN_LOST:
+        state = State.LOST
     return PastAttempt(
         number=columns.attempt[slot],
         worker=columns.worker[slot],
         retries=columns.retries[slot],
+        sent=columns.sent[slot],
         received=columns.received[slot],
         started=columns.started[slot],
         finished=columns.finished[slot],
+        by_result=ended_by_result(columns, slot),
         state=state,
         error=columns.error[slot] if state in (State.FAILURE, State.RETRY, State.REVOKED) else None,
         traceback=columns.traceback.get(slot) if state in (State.FAILURE, State.RETRY) else None,
     )
+
+
+def ended_by_result(columns: Columns, slot: int) -> bool:
+    """Whether the present end is the result backend's word."""
+    return columns.told[slot] != 0 and columns.teller(slot, "finished") == "result"
+
+
+def sent_before(columns: Columns, slot: int, at: float, retries: int) -> bool:
+    """Whether a publication is that of a past attempt; if so it is written there."""
+    for past in _past(columns, slot):
+        if past.sent == at:
+            return True
+        if past.sent == past.sent or past.started < at or past.finished < at:
+            continue
+        if past.retries == retries or (past.retries < 0 and not retries):
+            past.sent = at
+            return True
+    return False
 
 
 def started_before(columns: Columns, slot: int, worker: int, at: float) -> bool:
@@ -49,7 +73,8 @@ def started_before(columns: Columns, slot: int, worker: int, at: float) -> bool:
             if past.started == at and past.worker == worker:
                 return True
             continue
-        if past.started != past.started and not past.received > at and not past.finished < at:
+        ended = past.finished + RACE if past.by_result else past.finished
+        if past.started != past.started and not past.received > at and not ended < at:
             past.started, past.worker = at, worker
             return True
     return False
@@ -76,12 +101,29 @@ def ended_before(columns: Columns, slot: int, worker: int, at: float, state: int
             continue
         if past.finished == at:
             return past
+        if past.by_result and past.state == state and not (mine and started <= at):
+            if abs(past.finished - at) <= RACE:
+                return past
+            continue
         if past.finished == past.finished or not _open(past):
             continue
         if state != State.RETRY and columns.retries[slot] > past.retries >= 0:
             # that one must have been retried: only the present one can have ended so
             continue
         if started != started or not mine or (state == State.RETRY and at < started + RACE) or at < started:
+            return past
+    return None
+
+
+def result_before(columns: Columns, slot: int, done: float, state: int) -> PastAttempt | None:
+    """The past attempt that a result speaks of, or `None` when it is the present one's."""
+    if columns.started[slot] <= done:
+        return None
+    for past in reversed(_past(columns, slot)):
+        if past.finished == past.finished:
+            if past.state == state and abs(past.finished - done) <= RACE:
+                return past
+        elif state == State.RETRY and _open(past) and not past.started > done + RACE:
             return past
     return None
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from lazycelery.model.states import State
 from lazycelery.store.coding import Words
+from lazycelery.store.marks import TELLERS, TOLD
 
 NAN = float("nan")
 SLACK = 4096
@@ -24,6 +25,7 @@ NUMBERS: dict[str, str] = {
     "row": "q",  # identity, and the order of first sight; 0 marks a free slot
     "stamp": "q",
     "clock": "q",  # of the newest worker event of the present attempt
+    "told": "q",  # source by field, where it is not the event stream
     "parent": "q",  # hash of the parent's id, to find children by one comparison
     "first": "d",
     "since": "d",
@@ -52,9 +54,12 @@ class PastAttempt(msgspec.Struct):
     number: int
     worker: int = 0
     retries: int = -1
+    sent: float = NAN
     received: float = NAN
     started: float = NAN
     finished: float = NAN
+    by_result: bool = False
+    """Whether `finished` is what the result backend says."""
     state: int = 0
     error: str | None = None
     traceback: str | None = None
@@ -63,8 +68,6 @@ class PastAttempt(msgspec.Struct):
 class Extra(msgspec.Struct):
     """What only few tasks have."""
 
-    told: dict[str, str] = {}
-    """Source by field, where it is not the event stream."""
     past: list[PastAttempt] = []
     group_id: str | None = None
     exchange: str | None = None
@@ -85,6 +88,7 @@ class Columns:
     row: memoryview[int]
     stamp: memoryview[int]
     clock: memoryview[int]
+    told: memoryview[int]
     parent: memoryview[int]
     first: memoryview[float]
     since: memoryview[float]
@@ -183,7 +187,7 @@ class Columns:
         for rare in (self.traceback, self.eta, self.expires, self.extra):
             rare.pop(slot, None)
         self.by_state[self.state[slot]] -= 1
-        for numbers in (self.row, self.clock, self.parent, self.name, self.worker, self.queue):
+        for numbers in (self.row, self.clock, self.told, self.parent, self.name, self.worker, self.queue):
             numbers[slot] = 0
         for numbers in (self.attempt, self.marks, self.state, self.sources, self.cut):
             numbers[slot] = 0
@@ -196,8 +200,10 @@ class Columns:
         self.stamp[slot] = self.changes
 
     def set_state(self, slot: int, state: int, since: float) -> None:
-        """Move a task to a state."""
+        """Move a task to a state, as an event says it."""
         old = self.state[slot]
+        if self.told[slot]:
+            self.tell(slot, "state", "event")
         if old != state:
             self.by_state[old] -= 1
             self.by_state[state] += 1
@@ -212,5 +218,10 @@ class Columns:
         return extra
 
     def tell(self, slot: int, field: str, source: str) -> None:
-        """Note where a field came from, when it was not an event."""
-        self.extras(slot).told[field] = source
+        """Note where a field came from."""
+        place = TOLD[field]
+        self.told[slot] = self.told[slot] & ~(7 << place) | TELLERS.index(source) << place
+
+    def teller(self, slot: int, field: str) -> str:
+        """Where a field came from, as far as noted; else the event stream."""
+        return TELLERS[self.told[slot] >> TOLD[field] & 7]

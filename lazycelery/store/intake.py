@@ -10,12 +10,14 @@ from typing import Any
 from lazycelery.model.event import Event
 from lazycelery.store.columns import Columns
 from lazycelery.store.loss import Lag, Rate
+from lazycelery.store.marks import SOURCES
 from lazycelery.store.merge import EventMerge
 from lazycelery.store.queues import Queues
 from lazycelery.store.values import bounded
 from lazycelery.store.workers import Workers
 
 MAX_ID = 512
+EVENT = SOURCES["event"]
 _TEXTS = (
     *("name", "args", "kwargs", "root_id", "parent_id", "eta", "expires", "queue", "exchange", "routing_key"),
     *("result", "exception", "traceback", "sw_ident", "sw_ver", "sw_sys"),
@@ -84,6 +86,7 @@ class Intake:
     def _task(self, event: Event, slot: int) -> None:
         columns = self.columns
         columns.seen[slot] = event.received or event.timestamp
+        columns.sources[slot] |= EVENT
         columns.changes += 1
         columns.stamp[slot] = columns.changes
         kind = event.type

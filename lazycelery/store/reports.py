@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -13,13 +13,15 @@ from lazycelery.model.states import OF_RESULT, State
 from lazycelery.model.task import TRUST
 from lazycelery.model.text import short_value
 from lazycelery.store import marks
-from lazycelery.store.attempts import open_attempt
-from lazycelery.store.columns import Columns
-from lazycelery.store.merge import ENDED, EventMerge
+from lazycelery.store.attempts import RACE, open_attempt, result_before
+from lazycelery.store.columns import Columns, PastAttempt
+from lazycelery.store.fields import EventFields
+from lazycelery.store.runs import ENDED
 from lazycelery.store.values import MAX_TEXT, MAX_TRACEBACK, bounded, encode, moment, was_cut
 
-RACE = 5.0
+YOUNG = 5.0
 """Seconds: a task that began shortly before a worker was asked may not be in its answer yet."""
+NOT_STARTED = frozenset({State.UNKNOWN, State.WAITING, State.SCHEDULED, State.RECEIVED, State.LOST})
 SAME_RUN = 2.0
 """Seconds by which event and control may differ about the start of one run."""
 
@@ -27,9 +29,11 @@ SAME_RUN = 2.0
 class ReportMerge:
     """Writes reports into the columns; a field keeps its most trusted source."""
 
-    def __init__(self, columns: Columns, events: EventMerge) -> None:
+    def __init__(self, columns: Columns, fields: EventFields, skew: Callable[[int], float]) -> None:
         self.columns = columns
-        self.events = events
+        self.fields = fields
+        self.skew = skew
+        """Seconds by which a worker's clock is ahead of ours."""
 
     def task(self, report: TaskReport, at: float) -> int | None:
         """A task in a worker's list."""
@@ -113,7 +117,7 @@ class ReportMerge:
         if not code:
             return []
         running = (columns.vector("worker") == code) & (columns.vector("state") == State.STARTED)
-        slots = np.flatnonzero(running & (columns.vector("seen") < at - RACE)).tolist()
+        slots = np.flatnonzero(running & (columns.vector("seen") < at - YOUNG)).tolist()
         there = {report.id for report in listed}
         gone = [slot for slot in slots if columns.id[slot] not in there]
         for slot in gone:
@@ -136,9 +140,7 @@ class ReportMerge:
         """Whether `source` may write a field, that is empty or known from elsewhere."""
         if empty:
             return True
-        extra = self.columns.extra.get(slot)
-        holder = extra.told.get(field, "event") if extra is not None else "event"
-        return TRUST[source] >= TRUST[holder]
+        return TRUST[source] >= TRUST[self.columns.teller(slot, field)]
 
     def _word(
         self, slot: int, field: Literal["name", "worker", "queue"], word: str | None, source: str
@@ -175,7 +177,7 @@ class ReportMerge:
     ) -> None:
         columns = self.columns
         had = columns.root_id[slot], columns.parent_id[slot]
-        self.events.relate(slot, root, parent)
+        self.fields.relate(slot, root, parent)
         if columns.root_id[slot] != had[0]:
             columns.tell(slot, "root_id", source)
         if columns.parent_id[slot] != had[1]:
@@ -211,7 +213,7 @@ class ReportMerge:
             columns.set_state(slot, phase, at)
             self._word(slot, "worker", report.worker, "control")
             columns.tell(slot, "state", "control")
-            columns.marks[slot] &= ~marks.ENDED_UNSEEN
+            columns.marks[slot] &= ~marks.UNSEEN
 
     def _active(self, slot: int, report: TaskReport, at: float) -> None:
         columns = self.columns
@@ -231,7 +233,7 @@ class ReportMerge:
         columns.tell(slot, "worker", "control")
         columns.set_state(slot, State.STARTED, began)
         columns.tell(slot, "state", "control")
-        columns.marks[slot] &= ~marks.ENDED_UNSEEN
+        columns.marks[slot] &= ~marks.UNSEEN
 
     def _message_state(self, slot: int, message: Message, at: float, where: str) -> None:
         columns = self.columns
@@ -264,25 +266,32 @@ class ReportMerge:
             columns.extras(slot).pid = pid if isinstance(pid, int) else columns.extras(slot).pid
             if isinstance(worker, str) and not columns.worker[slot]:
                 self._word(slot, "worker", worker, "result")
-        if columns.state[slot] in (State.UNKNOWN, State.WAITING, State.SCHEDULED, State.RECEIVED):
+        if columns.state[slot] in NOT_STARTED:
             columns.set_state(slot, state, at)
             columns.tell(slot, "state", "result")
+            columns.marks[slot] &= ~marks.RUN_LOST
 
     def _result_end(self, slot: int, report: ResultReport, state: State, at: float) -> None:
         columns = self.columns
-        done = report.date_done if report.date_done is not None else at
+        done = report.date_done
+        if done is None:
+            done = at + self.skew(columns.worker[slot])
+        past = result_before(columns, slot, done, state)
+        if past is not None:
+            _past_end(past, report, state, done)
+            if state is State.RETRY and report.result is not None and self._waits_for_retry(slot):
+                self.fields.text(slot, "error", error_text(report.result))
+            return
         if self._stale(slot, done, state):
             return
-        over = columns.state[slot] == state
+        over = columns.state[slot] == state and columns.finished[slot] == columns.finished[slot]
         if not over:
             columns.set_state(slot, state, done)
             columns.tell(slot, "state", "result")
-            columns.marks[slot] &= ~marks.ENDED_UNSEEN
-        if columns.finished[slot] != columns.finished[slot] or not over:
             columns.finished[slot] = done
             columns.tell(slot, "finished", "result")
-            ran = done - columns.started[slot]
-            columns.runtime[slot] = max(ran, 0.0)
+            self.fields.runtime(slot)
+        columns.marks[slot] &= ~marks.UNSEEN
         if report.worker and not columns.worker[slot]:
             self._word(slot, "worker", report.worker, "result")
         self._outcome(slot, report, state)
@@ -295,9 +304,23 @@ class ReportMerge:
             return columns.finished[slot] > done + SAME_RUN or (
                 old != state and not columns.finished[slot] < done
             )
-        if state is State.RETRY and old != State.STARTED:
-            return old != State.UNKNOWN
-        return max(columns.started[slot], columns.received[slot]) > done + SAME_RUN
+        if state is State.RETRY:
+            return self._stale_retry(slot, done)
+        return columns.started[slot] > done + SAME_RUN or columns.received[slot] > done + SAME_RUN
+
+    def _stale_retry(self, slot: int, done: float) -> bool:
+        columns = self.columns
+        began = [columns.sent[slot], columns.received[slot], columns.started[slot]]
+        known = [at for at in began if at == at]
+        if not known:
+            return columns.state[slot] != State.UNKNOWN
+        # More retries than attempts that we saw: it may be one of those that we did not see.
+        unseen = columns.retries[slot] > columns.attempt[slot]
+        return max(known) > done + (-RACE if unseen else RACE)
+
+    def _waits_for_retry(self, slot: int) -> bool:
+        columns = self.columns
+        return columns.started[slot] != columns.started[slot] and columns.state[slot] not in ENDED
 
     def _outcome(self, slot: int, report: ResultReport, state: State) -> None:
         columns = self.columns
@@ -315,6 +338,16 @@ class ReportMerge:
         if report.traceback is not None:
             columns.traceback[slot] = bounded(report.traceback, MAX_TRACEBACK)
             columns.tell(slot, "traceback", "result")
+
+
+def _past_end(past: PastAttempt, report: ResultReport, state: State, done: float) -> None:
+    if past.finished != past.finished:
+        past.finished, past.state, past.by_result = done, state, True
+    if state is not State.SUCCESS:
+        if past.error is None and report.result is not None:
+            past.error = error_text(report.result)
+        if past.traceback is None and report.traceback is not None:
+            past.traceback = bounded(report.traceback, MAX_TRACEBACK)
 
 
 def error_text(result: Any) -> str:

@@ -109,6 +109,7 @@ def _attempts(columns: Columns, slot: int, one: Task) -> list[Attempt]:
         number=columns.attempt[slot],
         worker=one.worker,
         pid=one.pid,
+        sent=one.sent,
         received=one.received,
         started=one.started,
         finished=one.finished,
@@ -127,6 +128,7 @@ def _past(columns: Columns, old: PastAttempt) -> Attempt:
     attempt = Attempt(
         number=old.number,
         worker=columns.workers.texts[old.worker],
+        sent=known(old.sent),
         received=known(old.received),
         started=known(old.started),
         finished=known(old.finished),
@@ -134,7 +136,7 @@ def _past(columns: Columns, old: PastAttempt) -> Attempt:
         error=old.error,
         traceback=old.traceback,
     )
-    if attempt.finished is None and old.state == State.STARTED:
+    if attempt.finished is None and old.state in (State.STARTED, State.LOST):
         attempt.inferred.append("state")
     _infer(attempt, None)
     return attempt
@@ -152,13 +154,11 @@ def _infer(attempt: Attempt, runtime: float | None) -> None:
 
 
 def _add_sources(columns: Columns, slot: int, one: Task) -> None:
-    extra = columns.extra.get(slot)
-    told = extra.told if extra is not None else {}
-    for field in _TOLD:
+    others = "event" if columns.sources[slot] & marks.SOURCES["event"] else _only(columns, slot)
+    for field in marks.TOLD:
         if getattr(one, field) is not None and field not in one.sources:
-            one.sources[field] = told.get(
-                field, "event" if columns.sources[slot] & 1 else _only(columns, slot)
-            )
+            source = columns.teller(slot, field)
+            one.sources[field] = source if source != "event" else others
     if one.wait is not None:
         one.sources["wait"] = "inferred"
     if one.state == "unknown":
@@ -168,24 +168,6 @@ def _add_sources(columns: Columns, slot: int, one: Task) -> None:
 def _only(columns: Columns, slot: int) -> str:
     told = marks.names_in(columns.sources[slot], marks.SOURCES)
     return told[0] if told else "inferred"
-
-
-_TOLD = (
-    *(
-        "name",
-        "state",
-        "worker",
-        "queue",
-        "sent",
-        "received",
-        "started",
-        "finished",
-        "runtime",
-        "eta",
-        "expires",
-    ),
-    *("retries", "args", "kwargs", "result", "error", "traceback", "root_id", "parent_id", "group_id"),
-)
 
 
 def _add_doubts(one: Task, gaps: Sequence[tuple[float, float]]) -> None:
