@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -54,6 +55,9 @@ class ControlRoom(LeanApp[int]):
         self.call_after_refresh(self._start)
 
     def _start(self) -> None:
+        # What the libraries hold stays; collecting it again and again would hold up keys.
+        gc.collect()
+        gc.freeze()
         self.desk.errands.run(self.desk.link.run())
 
     # ---- the surface of the desk

@@ -10,6 +10,7 @@ The private names of Textual that this takes live here and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from typing import Any, TypeVar
 
 from rich.cells import cell_len
@@ -21,6 +22,7 @@ from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App
 from textual.screen import Screen
 from textual.strip import Strip
+from textual.widget import Widget
 
 Cell = tuple[str, Style]
 """A character and its style. The right half of a wide character is empty."""
@@ -29,6 +31,9 @@ Run = tuple[int, int, list[Cell]]
 
 UNKNOWN: Cell = ("\0", Style.null())
 """Equal to nothing that is ever painted."""
+SINGLE: set[str] = set()
+"""Characters known to take one cell."""
+MOST_SINGLE = 10_000
 BRIDGE = 6
 """Equal cells between two runs that cost less to send than a jump over them."""
 
@@ -68,6 +73,15 @@ def behind(app: App[Any]) -> bool:
     writer = getattr(getattr(app, "_driver", None), "_writer_thread", None)
     queue = getattr(writer, "_queue", None)
     return queue is not None and queue.qsize() > 0
+
+
+def paint_now(screen: Screen[Any], parts: Iterable[Widget]) -> None:
+    """Paint refreshed widgets at once. Left to itself, Textual waits for its next sixtieth of a second:
+    good for a flow of changes, and half of what a key's answer takes.
+    """
+    if not screen._layout_required:
+        screen._dirty_widgets.update(parts)
+        screen._on_timer_update()
 
 
 class Shown:
@@ -119,11 +133,19 @@ def cells_of(segments: Iterable[Segment]) -> Iterator[Cell]:
     nothing = Style.null()
     for text, style, _ in segments:
         style = style or nothing
-        if text.isascii():
-            for char in text:
-                yield char, style
+        if text.isascii() or _single(text):
+            yield from zip(text, repeat(style))
         else:
             yield from _wide_cells(text, style)
+
+
+def _single(text: str) -> bool:
+    """Whether each character takes one cell. Lines and signs are the same few, so they are remembered."""
+    if SINGLE.issuperset(text):
+        return True
+    if len(SINGLE) < MOST_SINGLE:
+        SINGLE.update(char for char in text if cell_len(char) == 1)
+    return SINGLE.issuperset(text)
 
 
 def _wide_cells(text: str, style: Style) -> Iterator[Cell]:

@@ -45,6 +45,8 @@ class Dashboard(Screen[None]):
         self._arranged: Arrangement | None = None
         self._parts: list[Painted] = []
         self._debt: Timer | None = None
+        self._answering = False
+        """Whether a key is being answered: that is painted at once."""
 
     def compose(self) -> ComposeResult:
         """Header, body, newest event, footer."""
@@ -70,9 +72,9 @@ class Dashboard(Screen[None]):
         if not self._parts:
             return
         self._arrange()
-        for part in self._parts:
-            if part.display:
-                part.sync()
+        changed = [part for part in self._parts if part.display and part.sync()]
+        if changed and self._answering:
+            wire.paint_now(self, changed)
         if any(part.owes for part in self._parts) and self._debt is None:
             self._debt = self.set_timer(OWED, self._repay)
 
@@ -212,7 +214,11 @@ class Dashboard(Screen[None]):
         event.stop()
         event.prevent_default()
         character = event.character if event.is_printable else None
-        self.desk.press(chord_of(event.key, character), character)
+        self._answering = True
+        try:
+            self.desk.press(chord_of(event.key, character), character)
+        finally:
+            self._answering = False
 
     def on_paste(self, event: events.Paste) -> None:
         """A pasted text belongs to the line being typed."""
