@@ -50,8 +50,10 @@ class EngineApi(Protocol):
         """One task by id or unique prefix of at least 4 characters; with `fetch`, result backend and
         broker are asked as well. Raises `NothingFound`."""
 
-    async def peek(self, queue: str, offset: int = 0, limit: int = 50) -> PeekPage:
-        """Waiting messages of a queue, next to run first, not consumed."""
+    async def peek(self, queue: str, offset: int = 0, limit: int = 50, force: bool = False) -> PeekPage:
+        """Waiting messages of a queue, next to run first, not consumed.
+
+        Raises `Refused` where a look disturbs the queue (RabbitMQ), unless `force` says to look."""
 
     async def log(self, after: int = -1, limit: int = 100, filter: str = "", full: bool = False) -> LogPage:
         """Events after a sequence number, oldest first; `after` -1 means the newest `limit`."""

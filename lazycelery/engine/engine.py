@@ -56,7 +56,7 @@ class Engine:
         self._broker = open_broker(profile)
         self._control = Control(self._broker.mailbox)
         self._store = Store(profile.max_tasks)
-        self._log = EventLog(self._redactor)
+        self._log = EventLog(self._redactor, self._store.name)
         self._status = 0
         self._changes = asyncio.Event()
         self._meter = Meter(self._store.wait)
@@ -304,11 +304,11 @@ class Engine:
             )
         return task if self._may("reveal") else self._veil.task(task)
 
-    async def peek(self, queue: str, offset: int = 0, limit: int = 50) -> PeekPage:
+    async def peek(self, queue: str, offset: int = 0, limit: int = 50, force: bool = False) -> PeekPage:
         """Waiting messages of a queue, next to run first, not consumed."""
         if offset < 0 or not 0 < limit <= PEEK_LIMIT:
             raise UsageError(f"A peek takes 1 to {PEEK_LIMIT} messages from offset 0 on.")
-        page = await self._broker.queues.peek(queue, offset, limit)
+        page = await self._broker.queues.peek(queue, offset, limit, force)
         self._store.apply_messages(queue, page.messages, page.at, "waiting")
         return page if self._may("reveal") else self._veil.peek(page)
 

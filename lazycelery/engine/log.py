@@ -20,9 +20,12 @@ RING = 20_000
 class EventLog:
     """Events under growing sequence numbers; the oldest fall out."""
 
-    def __init__(self, redactor: Redactor, size: int = RING) -> None:
+    def __init__(
+        self, redactor: Redactor, name_of: Callable[[str], str | None] = lambda id: None, size: int = RING
+    ) -> None:
         self._ring: deque[Event] = deque(maxlen=size)
         self._redactor = redactor
+        self._name_of = name_of
         self.last = 0
         """Sequence number of the newest event; 0 before the first."""
 
@@ -78,7 +81,8 @@ class EventLog:
             type=event.type,
             worker=event.hostname,
             id=event.uuid,
-            name=event.name,
+            # Most events name the id alone; the store remembers the rest.
+            name=event.name or (self._name_of(event.uuid) if event.uuid else None),
             text=clean(text if reveal else self._redactor.text(text), 300),
             event=own,
         )

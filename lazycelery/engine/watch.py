@@ -262,7 +262,8 @@ class Watch:
     async def _sweep(self) -> None:
         """What is there before any event: waiting messages, and the newest results."""
         try:
-            for name in await self._broker.queues.names():
+            free = self._broker.queues.free_looks
+            for name in await self._broker.queues.names() if free else ():
                 page = await self._broker.queues.peek(name, 0, SWEEP_MESSAGES)
                 self._store.apply_messages(name, page.messages, page.at, "waiting")
             self._keep(await self._broker.queues.in_flight(IN_FLIGHT))

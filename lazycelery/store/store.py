@@ -132,6 +132,11 @@ class Store:
         """What may stand at a place of a filter, from what was seen."""
         return complete(self._columns, text, cursor)
 
+    def name(self, id: str) -> str | None:
+        """The name of a task, when it is known."""
+        slot = self._columns.slots.get(id)
+        return self._columns.names.texts[self._columns.name[slot]] if slot is not None else None
+
     def wait(self, id: str) -> float | None:
         """Seconds that a task waited before its present run; `None` while unknown."""
         slot = self._columns.slots.get(id)
@@ -147,13 +152,7 @@ class Store:
         """Ids that begin with `prefix`; the id itself when it is one."""
         if prefix in self._columns.slots:
             return [prefix]
-        found: list[str] = []
-        for known in self._columns.slots:
-            if known.startswith(prefix):
-                found.append(known)
-                if len(found) >= limit:
-                    break
-        return found
+        return self._columns.beginning(prefix, limit)
 
     def workers(self, now: float) -> list[Worker]:
         """All known workers, by name."""

@@ -49,3 +49,9 @@ def test_secrets_are_redacted_unless_revealed() -> None:
     log.add([Event(type="task-received", uuid="t", args="()", kwargs="{'password': 'hunter2'}")])
     assert "hunter2" not in str(log.page(-1, 1, True, None, False))
     assert "hunter2" in str(log.page(-1, 1, True, None, True))
+
+
+def test_an_event_that_names_the_id_alone_gets_the_task_from_what_is_known() -> None:
+    log = EventLog(Redactor(), {"t": "shop.add"}.get)
+    log.add([Event(type="task-succeeded", uuid="t"), Event(type="task-succeeded", uuid="unknown")])
+    assert [line.name for line in log.page(-1, 5, False, None, False).lines] == ["shop.add", None]
