@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from lazycelery.cli.output import Output
 from lazycelery.cli.session import Session
 from lazycelery.cli.table import Cell, Column
-from lazycelery.cli.words import plural
+from lazycelery.cli.words import plural, sentence
 from lazycelery.errors import Refused
 from lazycelery.model.text import clean
 
@@ -33,7 +33,7 @@ async def carry_out(session: Session, order: Order, *, dry_run: bool, yes: bool)
     if dry_run:
         return _show_plan(session, plan)
     if plan.refused:
-        raise Refused(plan.refused, _hint(session, plan))
+        raise Refused(sentence(plan.refused), _hint(session, plan))
     preview(plan)
     word = confirm(plan, yes)
     outcome = await session.engine.act(plan.id, word)
@@ -61,7 +61,7 @@ def _show_plan(session: Session, plan: Plan) -> int:
         if not plan.refused:
             output.line("Dry run: nothing was done.")
     if plan.refused:
-        output.note(f"Refused: {plan.refused.rstrip('.')}. {_hint(session, plan)}".rstrip())
+        output.note(f"Refused: {sentence(plan.refused)} {_hint(session, plan)}".rstrip())
     return REFUSED if plan.refused else 0
 
 

@@ -77,6 +77,12 @@ def names(values: list[str]) -> str:
     return ", ".join(values) or UNKNOWN
 
 
+def sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    text = text[:1].upper() + text[1:].rstrip()
+    return text if text.endswith((".", "?", "!")) else text + "."
+
+
 def plural(count: int, noun: str) -> str:
     """`1 task`, `1,204 tasks`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -49,6 +49,7 @@ class FakeEngine:
             proof="1 sent",
             items=[OutcomeItem(target="id-0", ok=True, text="sent", new_id="id-9", replies={"w1@a": "ok"})],
         )
+        self.first_seen: float | None = None
         self.sources = [SourceHealth(name="broker", state="connected")]
 
     async def ready(self, timeout: float = 5.0, observe: float = 0.0) -> Overview:
@@ -68,6 +69,7 @@ class FakeEngine:
             allowed=self.profile.allow,
             workers_online=online,
             workers_total=len(self.all_workers),
+            first_seen=self.first_seen,
         )
 
     async def workers(self) -> list[Worker]:

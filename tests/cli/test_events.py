@@ -42,6 +42,13 @@ def test_it_ends_after_its_time_and_tells_that_nothing_came(engine, run):
     assert engine.closed
 
 
+def test_it_says_that_no_task_event_came(engine, run):
+    engine.lines = lines("worker-heartbeat")
+    assert "No task event came in 0.2 s" in run("events", "--for", "0.2", "--json").err
+    engine.lines = lines("worker-heartbeat", "task-started")
+    assert "No task event" not in run("events", "--for", "0.2").err
+
+
 def test_events_can_be_switched_on_for_the_while(engine, run):
     run("events", "--for", "0.1", "--enable-events", "--allow", "events")
     assert engine.profile.enable_events

@@ -99,9 +99,46 @@ def test_what_could_not_be_seen_is_told_on_stderr(engine, run):
         SourceHealth(name="results", state="refused", reason="wrong password", hint="Give --backend.")
     ]
     ran = run("tasks", "--json")
-    assert "Not seen: the result backend: wrong password. Give --backend." in ran.err
-    assert "Events were watched not at all" in ran.err
-    assert "for 3 s" in run("tasks", "--observe", "3").err
+    assert "Not seen: results of tasks that ended. Wrong password. Give --backend.\n" in ran.err
+    assert "Tasks that ended before are not seen. --observe SECONDS watches task events" in ran.err
+    assert "-E or worker_send_task_events = True" in ran.err
+    for command in ("workers", "queues", "events --for 0.1"):
+        assert "Not seen" not in run(*command.split()).err, "it shows no result"
+    engine.sources = []
+    assert "seen only where the result backend keeps them" in run("tasks").err
+    assert "No task event came in 3 s" in run("tasks", "--observe", "3").err
+    engine.lines = [LogLine(seq=1, at=NOW, received=NOW, type="task-started", worker="w1@a")]
+    assert "Events were watched for 3 s." in run("tasks", "--observe", "3").err
+
+
+def test_a_state_that_was_found_by_looking_has_no_exact_age(engine, run):
+    engine.first_seen = NOW - 70
+    for task in engine.all_tasks:
+        task.state = "waiting"
+    assert ">1m01s" in run("tasks").out
+    engine.first_seen = NOW - 10
+    assert ">1m01s" not in run("tasks").out
+
+
+def test_doubts_are_told_in_words(engine, run):
+    engine.all_tasks[0].marks = ["ended-unseen", "a-new-one"]
+    assert run("task", "id-0").err.startswith("It ended, and nothing told how.\nA new one.\n")
+
+
+def test_a_task_that_is_not_found_ends_with_what_could_not_be_seen(engine, run):
+    engine.sources = [SourceHealth(name="results", state="off", reason="No backend.")]
+    ran = run("task", "nowhere")
+    assert (ran.code, ran.out) == (1, "")
+    assert "No backend. Set result_backend in the Celery app" in ran.err
+    assert ran.err.splitlines()[-2:] == ["Error: No task nowhere is known.", "Look elsewhere."]
+
+
+def test_a_queue_that_workers_have_emptied_is_not_called_idle(engine, run):
+    engine.messages, engine.all_queues[0].unacked = [], 4
+    assert (
+        "celery is empty. Known queues: celery. Workers hold 4 of its messages" in run("peek", "celery").err
+    )
+    assert "no such queue is known. Known queues: celery." in run("peek", "cellery").err
 
 
 def test_tasks_are_asked_as_said(engine, run):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PAGE = 1_000
 PAUSE = 0.05
 """Seconds between two looks, so that a flood is read in pages and not line by line."""
+QUIET = 5.0
+"""Seconds without a task event after which it is said that workers may send none."""
 HEARTBEAT = "worker-heartbeat"
 
 
@@ -58,10 +60,13 @@ def events(
 
     async def body(session: Session) -> int:
         output = session.output
-        output.notes(unseen.sources(session.overview))
+        output.notes(unseen.remarks(session, results=False))
         tail = _Tail(output, limit, heartbeats or output.as_json, session.settings.ui.utc)
+        if session.overview.workers_total and not filter:
+            tail.quiet = min(QUIET, seconds or QUIET)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(_follow(session, tail, " ".join(filter)), seconds)
+        tail.remark()
         return 0 if tail.shown else 1
 
     try:
@@ -79,6 +84,9 @@ class _Tail:
         self.heartbeats = heartbeats
         self.utc = utc
         self.shown = 0
+        self.quiet: float | None = None
+        """Seconds in which a task event should come; `None` once it did, or was said not to."""
+        self._began = time.monotonic()
 
     @property
     def full(self) -> bool:
@@ -87,11 +95,19 @@ class _Tail:
 
     def show(self, line: LogLine) -> None:
         """Print one event and flush."""
+        if line.type.startswith("task-"):
+            self.quiet = None
         if self.full or (line.type == HEARTBEAT and not self.heartbeats):
             return
         sys.stdout.write((to_json(line) if self.output.as_json else self._text(line)) + "\n")
         sys.stdout.flush()
         self.shown += 1
+
+    def remark(self) -> None:
+        """Say, once, that no task event came in time."""
+        if self.quiet is not None and time.monotonic() - self._began >= self.quiet:
+            self.output.note(unseen.no_event(self.quiet))
+            self.quiet = None
 
     def _text(self, line: LogLine) -> str:
         subject = f"{line.name or ''}[{line.id[:8]}]" if line.id else ""
@@ -112,6 +128,7 @@ async def _follow(session: Session, tail: _Tail, filter: str) -> None:
             after = page.last
             await asyncio.sleep(0)
             continue
+        tail.remark()
         started = time.monotonic()
-        seen = (await engine.tick(seen)).stamp
+        seen = (await engine.tick(seen, timeout=10.0 if tail.quiet is None else 1.0)).stamp
         await asyncio.sleep(max(0.0, PAUSE - (time.monotonic() - started)))

@@ -9,10 +9,11 @@ import click
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Column
-from lazycelery.cli.words import duration, short, size
+from lazycelery.cli.words import duration, number, short, size
 
 if TYPE_CHECKING:
     from lazycelery.model.message import Message, PeekPage
+    from lazycelery.model.queue import Queue
 
 
 _COLUMNS = [
@@ -55,8 +56,7 @@ async def _remarks(session: Session, page: PeekPage, offset: int) -> list[str]:
     told = [page.note] if page.note else []
     shown = len(page.messages)
     if not page.total:
-        known = [queue.name for queue in await session.engine.queues()]
-        told.append(f"{page.queue} is empty. Known queues: {', '.join(known) or 'none'}.")
+        told.append(_empty(page.queue, await session.engine.queues()))
     elif not shown:
         told.append(f"Nothing from position {offset:,} on: {page.queue} holds {page.total:,}.")
     elif shown < page.total:
@@ -64,6 +64,16 @@ async def _remarks(session: Session, page: PeekPage, offset: int) -> list[str]:
             f"Showing {shown:,} of {page.total:,} from position {offset:,}; --offset and --limit show others."
         )
     return told
+
+
+def _empty(name: str, queues: list[Queue]) -> str:
+    known = {queue.name: queue for queue in queues}
+    names = ", ".join(known) or "none"
+    if name not in known:
+        return f"Nothing waits in {name}, and no such queue is known. Known queues: {names}."
+    held = known[name].unacked
+    text = f"{name} is empty. Known queues: {names}."
+    return f"{text} Workers hold {number(held)} of its messages: see lazycelery tasks." if held else text
 
 
 def _row(message: Message) -> tuple[object, ...]:

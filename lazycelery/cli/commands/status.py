@@ -34,9 +34,7 @@ async def _status(session: Session) -> int:
         output.json(overview)
     else:
         _print(session, await session.engine.queues())
-    output.notes(unseen.sources(overview))
-    if not overview.workers_online:
-        output.note(unseen.nobody(session.patience))
+    output.notes(unseen.remarks(session))
     return 0 if overview.workers_online else 1
 
 
@@ -45,22 +43,21 @@ def _print(session: Session, queues: list[Queue]) -> None:
     rows = [
         ("broker", f"{overview.broker} ({_links(overview)})"),
         ("profile", f"{overview.profile}{', production' if overview.production else ''}, {_mode(overview)}"),
-        ("workers", f"{overview.workers_online} of {overview.workers_total} online"),
+        ("workers", _workers(overview)),
         ("queues", _queues(queues)),
         ("tasks", _tasks(overview)),
     ]
     for name, text in rows:
         output.line(f"{name:<9}{text}")
-    if overview.notices:
+    notices = [notice for notice in overview.notices if not unseen.is_told(notice, overview)]
+    if notices:
         output.line()
         columns = [
             Column("SEVERITY"),
             Column("NOTICE", flexible=True, least=20),
             Column("HINT", flexible=True, least=20),
         ]
-        output.table(
-            columns, [(Cell(n.severity, _SEVERITY[n.severity]), n.title, n.hint) for n in overview.notices]
-        )
+        output.table(columns, [(Cell(n.severity, _SEVERITY[n.severity]), n.title, n.hint) for n in notices])
 
 
 def _links(overview: Overview) -> str:
@@ -71,7 +68,15 @@ def _mode(overview: Overview) -> str:
     return "read-only" if overview.read_only else f"allowed: {', '.join(overview.allowed)}"
 
 
+def _workers(overview: Overview) -> str:
+    if not overview.workers_total:
+        return "none seen"
+    return f"{overview.workers_online} of {overview.workers_total} online"
+
+
 def _queues(queues: list[Queue]) -> str:
+    if not queues:
+        return "none known"
     known = [queue.messages for queue in queues if queue.messages is not None]
     flying = [queue.unacked for queue in queues if queue.unacked is not None]
     waiting = f"{number(sum(known))} waiting" if known else "depth unknown"

@@ -11,6 +11,7 @@ from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import clock, date, duration, short
+from lazycelery.errors import NothingFound
 
 if TYPE_CHECKING:
     from lazycelery.model.task import Task
@@ -22,6 +23,18 @@ _FIELDS = (
     *("args", "kwargs", "result", "error"),
     *("root_id", "parent_id", "group_id", "pid", "progress"),
 )
+_DOUBTS = {
+    "wait-clamped": "It seems to have begun before it was sent: the clocks of sender and worker differ",
+    "ended-unseen": "It ended, and nothing told how",
+    "also-rejected": "Its message was rejected as well",
+    "expired": "It expired before it could begin",
+    "terminated": "It was terminated",
+    "delivered-again": "Its message was delivered more than once",
+    "cancelled": "Its worker cancelled it when it lost its connection",
+    "revoke-flagged": "Workers will discard it: it was revoked",
+    "state-inferred": "Its state was not told: it follows from the times that were",
+    "run-lost": "A run of it was lost with its worker",
+}
 _MOMENTS = frozenset({"sent", "received", "started", "finished"})
 _DURATIONS = frozenset({"wait", "runtime"})
 
@@ -37,12 +50,16 @@ def task(ctx: click.Context, id: str) -> int:
     """
 
     async def body(session: Session) -> int:
-        found = await session.engine.task(id, fetch=True)
+        try:
+            found = await session.engine.task(id, fetch=True)
+        except NothingFound:
+            session.output.notes(unseen.remarks(session))
+            raise
         if session.output.as_json:
             session.output.json(found)
         else:
             _print(session, found)
-        session.output.notes(unseen.sources(session.overview))
+        session.output.notes([*_doubts(found), *unseen.remarks(session)])
         return 0
 
     return one_shot(ctx, body)
@@ -61,8 +78,13 @@ def _print(session: Session, found: Task) -> None:
     if len(found.attempts) > 1:
         output.line("attempts")
         _attempts(session, found)
-    if found.marks:
-        output.note(f"Doubts: {', '.join(found.marks)}.")
+
+
+def _doubts(found: Task) -> list[str]:
+    told = [f"{_DOUBTS.get(mark, mark.replace('-', ' ').capitalize())}." for mark in found.marks]
+    if found.args is None and found.kwargs is None:
+        told.append("Its arguments are not known: with result_extended = True the result backend keeps them.")
+    return told
 
 
 def _text(name: str, value: object, utc: bool) -> str:

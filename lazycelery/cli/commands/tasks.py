@@ -15,6 +15,7 @@ from lazycelery.cli.words import ago, duration, plural
 from lazycelery.errors import NothingFound
 
 if TYPE_CHECKING:
+    from lazycelery.model.cluster import Overview
     from lazycelery.model.task import Task, TaskPage, TaskQuery, TaskRow
 
 Sort = Literal["newest", "runtime", "wait", "name", "state", "worker", "queue", "retries"]
@@ -27,6 +28,8 @@ STATE_STYLES = {
     "success": "good",
     "started": "run",
 }
+_HELD = ("waiting", "received", "scheduled")
+"""States that are also found by looking: nobody tells since when."""
 _COLUMNS = [
     Column("ID"),
     Column("STATE"),
@@ -93,8 +96,8 @@ async def _tasks(session: Session, query: TaskQuery, limit: int, observe: float)
     if output.as_json:
         output.json(await _full(session, rows))
     elif rows:
-        output.table(_COLUMNS, [_line(row, session.overview.now) for row in rows])
-    output.notes(_remarks(session, query, rows, page, observe))
+        output.table(_COLUMNS, [_line(row, session.overview) for row in rows])
+    output.notes([*_remarks(session, query, rows, page), await unseen.past(session, observe)])
     return 0 if rows else 1
 
 
@@ -120,29 +123,27 @@ async def _full(session: Session, rows: list[TaskRow]) -> list[Task]:
     return found
 
 
-def _remarks(
-    session: Session, query: TaskQuery, rows: list[TaskRow], page: TaskPage, observe: float
-) -> list[str]:
-    told = unseen.sources(session.overview)
+def _remarks(session: Session, query: TaskQuery, rows: list[TaskRow], page: TaskPage) -> list[str]:
+    told = unseen.remarks(session)
     if not rows:
         told.append(
             f"No task matches {query.filter!r}; {plural(page.known, 'task')} known."
             if query.filter
-            else "No task is known: nothing waits, nothing runs, and no result was found."
+            else "No task is known: nothing that waits or runs was found, and no result."
         )
     if page.matched > len(rows):
         told.append(f"Showing {len(rows):,} of {page.matched:,}. --limit {page.matched} shows all.")
     if page.evicted:
         told.append(f"{plural(page.evicted, 'older task')} no longer remembered (max_tasks).")
-    return [*told, unseen.past(session.overview, observe)]
+    return told
 
 
-def _line(row: TaskRow, now: float) -> tuple[object, ...]:
+def _line(row: TaskRow, overview: Overview) -> tuple[object, ...]:
     return (
         row.id[:8] if len(row.id) == 36 else row.id,
         Cell(row.state, STATE_STYLES.get(row.state, "")),
         row.name,
-        ago(row.since, now),
+        _age(row, overview),
         duration(row.runtime),
         duration(row.wait),
         row.retries,
@@ -151,3 +152,11 @@ def _line(row: TaskRow, now: float) -> tuple[object, ...]:
         row.args,
         row.error,
     )
+
+
+def _age(row: TaskRow, overview: Overview) -> str:
+    """Since its present state; `>` where it was so already when we first looked."""
+    age = ago(row.since, overview.now)
+    began = overview.first_seen
+    found = row.state in _HELD and began is not None and row.since is not None and row.since >= began
+    return f">{age}" if found else age

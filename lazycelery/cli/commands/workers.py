@@ -50,9 +50,7 @@ async def _workers(session: Session) -> int:
         for worker in found:
             if worker.why:
                 output.line(f"{worker.name}: {worker.why}")
-    output.notes(unseen.sources(session.overview))
-    if not found:
-        output.note(unseen.nobody(session.patience))
+    output.notes(unseen.remarks(session, results=False))
     return 0 if found else 1
 
 
