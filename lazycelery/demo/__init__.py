@@ -16,7 +16,6 @@ from lazycelery.demo.fleet import FLEETS, Fleet
 from lazycelery.demo.group import ProcessGroup
 from lazycelery.demo.signals import Stop
 from lazycelery.errors import UsageError
-from lazycelery.model.action import PERMISSIONS
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.text import clean
@@ -82,8 +81,8 @@ def _show(settings: Any, url: str) -> int:
 
     profile: Profile = settings.profile
     profile.name, profile.broker, profile.backend = "demo", url, url
-    # A toy cluster: everything may be unlocked, but W must be pressed as anywhere else.
-    profile.may_unlock = list(PERMISSIONS)
+    # A toy cluster: what any profile may unlock, once W was pressed as anywhere else.
+    profile.may_unlock = Profile().may_unlock
     return run_tui(settings)
 
 

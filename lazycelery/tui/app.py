@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from lazycelery.keys import Keymap
 from lazycelery.tui import themes
 from lazycelery.tui.desk import Desk
+from lazycelery.tui.hangup import end_politely
 from lazycelery.tui.link import EngineProcess, Spawn
 from lazycelery.tui.presentation.signs import ASCII, UNICODE
 from lazycelery.tui.screens.dashboard import Dashboard
@@ -52,6 +53,7 @@ class ControlRoom(LeanApp[int]):
 
     def on_mount(self) -> None:
         """Follow the engine once the first frame is painted."""
+        end_politely(self._end)
         self.call_after_refresh(self._start)
 
     def _start(self) -> None:
@@ -81,6 +83,9 @@ class ControlRoom(LeanApp[int]):
     def quit(self) -> None:
         """End."""
         self.exit(0)
+
+    def _end(self, code: int) -> None:
+        self.exit(code, return_code=code)
 
     async def on_unmount(self) -> None:
         """Let the engine go."""

@@ -100,6 +100,15 @@ def test_a_killed_engine_is_replaced_and_a_broker_that_returns_is_found(
     assert not psutil.pid_exists(pid), "the engine outlived its screen"
 
 
+def test_a_signal_ends_the_engine_too(broker: RedisServer, program: Callable[..., Terminal]) -> None:
+    terminal = program(broker.url)
+    terminal.until("No worker answers.")
+    engine = engine_of(terminal)
+    terminal.process.send_signal(signal.SIGTERM)
+    assert terminal.ended() == 143
+    engine.wait(5)
+
+
 def test_a_fleet_at_rest_sends_next_to_nothing(
     broker: RedisServer, worker: Callable[..., CeleryWorker], program: Callable[..., Terminal]
 ) -> None:

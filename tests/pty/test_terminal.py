@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,6 +43,26 @@ def test_control_c_quits(show: Show) -> None:
     terminal = show()
     terminal.send("\x03")
     assert terminal.ended() == 0
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_ends_it_and_gives_the_terminal_back(show: Show, name: str) -> None:
+    terminal = show()
+    number = getattr(signal, name)
+    terminal.process.send_signal(number)
+    assert terminal.ended() == 128 + number
+    terminal.read(0.2)
+    assert terminal.raw.rfind(b"?1049l") > terminal.raw.rfind(b"?1049h")
+    assert terminal.raw.rfind(b"?25h") > terminal.raw.rfind(b"?25l")
+    assert b"Traceback" not in terminal.raw
+
+
+def test_a_terminal_that_goes_away_ends_it(show: Show) -> None:
+    terminal = show("flood")
+    os.close(terminal.master)
+    terminal.master = os.open(os.devnull, os.O_RDWR)
+    terminal.process.send_signal(signal.SIGHUP)
+    assert terminal.process.wait(10) != 0
 
 
 def test_a_tiny_terminal_gets_a_sentence_and_can_grow(show: Show) -> None:

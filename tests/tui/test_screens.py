@@ -58,6 +58,12 @@ async def test_a_production_cluster_says_so() -> None:
         assert "PRODUCTION" in stage.text
 
 
+async def test_an_unlocked_session_says_so_without_a_list() -> None:
+    async with staged(FakeEngine(read_only=False), (200, 60)) as stage:
+        assert "UNLOCKED" in stage.text.splitlines()[0]
+        assert "revoke" not in stage.text.splitlines()[0]
+
+
 async def test_an_empty_cluster_says_what_would_fill_it(golden: Golden) -> None:
     engine = FakeEngine(0)
     engine.fleet, engine.lines = [], []

@@ -34,7 +34,7 @@ def _identity(overview: Overview | None, alive: bool, paused: bool, look: Look, 
         spans.append((f"{signs.part} {clean(overview.broker, 60)} ", "dim"))
     spans.append(_dot(overview, alive, look))
     spans.append(("  ", ""))
-    spans.append(_badge(overview, width))
+    spans.append(_badge(overview))
     if overview.production and width >= 70:
         spans += [(" ", ""), (" PRODUCTION ", "alarm")]
     if paused:
@@ -50,11 +50,10 @@ def _dot(overview: Overview, alive: bool, look: Look) -> Span:
     return look.signs.waiting, "wait"
 
 
-def _badge(overview: Overview, width: int) -> Span:
+def _badge(overview: Overview) -> Span:
     if overview.read_only:
         return " READ-ONLY ", "badge"
-    text = ",".join(overview.allowed) if width >= 100 else "UNLOCKED"
-    return f" {clean(text, 48)} ", "alarm" if overview.production else "run"
+    return " UNLOCKED ", "alarm" if overview.production else "run"
 
 
 def _figures(overview: Overview, look: Look, width: int) -> list[Span]:
