@@ -113,8 +113,7 @@ class Engine:
         except (LazyCeleryError, asyncio.TimeoutError):
             logger.warning("task events could not be put back as they were")
         await self._watch.stop()
-        if self._watch.results is not None:
-            await self._watch.results.close()
+        await self._watch.backend.close()
         await self._broker.close()
 
     async def _measure(self) -> None:
@@ -137,7 +136,7 @@ class Engine:
         )
 
     def _commands_sent(self) -> int:
-        results = self._watch.results
+        results = self._watch.backend.results
         return self._broker.commands_sent() + (results.commands_sent() if results else 0)
 
     def _note_aging(self) -> None:
@@ -350,7 +349,7 @@ class Engine:
 
     async def plan(self, order: Order) -> Plan:
         """What would be done, to what, at which grade. Touches nothing."""
-        self._actions.results = self._watch.results
+        self._actions.results = self._watch.backend.results
         return await self._actions.plan(order)
 
     async def act(self, plan_id: str, word: str | None = None) -> Outcome:

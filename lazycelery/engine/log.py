@@ -21,7 +21,7 @@ class EventLog:
     """Events under growing sequence numbers; the oldest fall out."""
 
     def __init__(
-        self, redactor: Redactor, name_of: Callable[[str], str | None] = lambda id: None, size: int = RING
+        self, redactor: Redactor, name_of: Callable[[str], str | None] = lambda _: None, size: int = RING
     ) -> None:
         self._ring: deque[Event] = deque(maxlen=size)
         self._redactor = redactor

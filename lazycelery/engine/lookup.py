@@ -57,8 +57,8 @@ class Lookup:
                 raise problem
 
     async def _fetch_result(self, id: str) -> None:
-        if self._watch.results is not None:
-            found = await self._watch.results.get([id])
+        if self._watch.backend.results is not None:
+            found = await self._watch.backend.results.get([id])
             self._store.apply_results(list(found.values()), self._clock())
 
     async def _fetch_control(self, id: str) -> None:

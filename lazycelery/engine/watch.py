@@ -7,15 +7,15 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import groupby
 
+from lazycelery.engine.backend import Backend
 from lazycelery.engine.links import Links, backoff
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.model.event import Event
 from lazycelery.model.message import StoredMessage
 from lazycelery.model.profile import Profile
-from lazycelery.model.reports import InFlight, ResultReport, WorkerReport
+from lazycelery.model.reports import InFlight, WorkerReport
 from lazycelery.sources.control import Control
-from lazycelery.sources.protocols import Broker, EventBatch, Results, StatusChange
-from lazycelery.sources.results import open_results
+from lazycelery.sources.protocols import Broker, EventBatch, StatusChange
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -33,9 +33,6 @@ FIRST = ("ping", "stats", "active", "active_queues")
 FIRST_LOOK = 0.4
 """Seconds that the very first round waits."""
 SWEEP_MESSAGES = 100
-SWEEP_RESULTS = 200
-REPAIR = 500
-"""Unfinished tasks whose results are asked for after a gap."""
 RESTART = 5.0
 
 
@@ -55,14 +52,18 @@ class Watch:
     ) -> None:
         self._profile, self._store, self._taken, self._links = profile, store, taken, links
         self._broker, self._control, self._clock, self._changed = broker, control, clock, changed
-        self.results: Results | None = None
+        self.backend = Backend(profile, store, links, clock, changed)
         self.attempted = asyncio.Event()
         """The first try to connect has ended, well or not."""
         self.first_truth = asyncio.Event()
         """Control and queues have answered once, and the first sweep is done."""
         self.new_workers: Callable[[list[str]], Awaitable[None]] | None = None
         """Called with the names of workers that were surveyed for the first time."""
+        self.malformed = 0
+        """Messages on the event channel that could not be read."""
         self._tasks: list[asyncio.Task[None]] = []
+        self._repaired = 0
+        """Gaps after which the backend was asked what had ended meanwhile."""
         self._survey_wanted = asyncio.Event()
         self._surveyed: set[str] = set()
         self._due: dict[str, float] = {}
@@ -85,7 +86,7 @@ class Watch:
 
     async def _run(self) -> None:
         await self._connect()
-        loops = (self._events, self._control_loop, self._queue_loop, self._results_loop)
+        loops = (self._events, self._control_loop, self._queue_loop, self._results)
         self._tasks += [asyncio.create_task(self._kept_alive(loop), name=loop.__name__) for loop in loops]
 
     async def _connect(self) -> None:
@@ -128,9 +129,6 @@ class Watch:
                 self._surveyed.discard(event.hostname)
                 self._survey_wanted.set()
         self._changed()
-
-    malformed = 0
-    """Messages on the event channel that could not be read."""
 
     def _events_status(self, change: StatusChange) -> None:
         before = self._links["events"]
@@ -209,6 +207,8 @@ class Watch:
         if fresh and not set(what) >= {"registered", "conf"}:
             self.survey_now()  # A worker that came between the slow rounds.
         self._surveyed.update(report.worker for report in reports)
+        if "conf" in what:
+            await self._learn_backend()
         self._changed()
         if fresh and self.new_workers is not None:
             await self.new_workers(fresh)
@@ -216,8 +216,19 @@ class Watch:
             await self._sweep()
             self.first_truth.set()
             self._changed()
-        elif self._links["events"].gaps and self._is_due(f"repair-{self._links['events'].gaps}", 1e12):
-            await self._repair()
+        elif self._links["events"].gaps > self._repaired:
+            self._repaired = self._links["events"].gaps
+            await self.backend.repair()
+
+    async def _learn_backend(self) -> None:
+        try:
+            await self.backend.learn()
+        except LazyCeleryError as problem:
+            self._links.down("results", problem)
+
+    async def _results(self) -> None:
+        await self.first_truth.wait()
+        await self.backend.run()
 
     # ---- queues
 
@@ -267,49 +278,6 @@ class Watch:
                 page = await self._broker.queues.peek(name, 0, SWEEP_MESSAGES)
                 self._store.apply_messages(name, page.messages, page.at, "waiting")
             self._keep(await self._broker.queues.in_flight(IN_FLIGHT))
-            await self._open_results()
-            if self.results is not None:
-                self._take_results(await self.results.newest(SWEEP_RESULTS))
+            await self.backend.sweep()
         except LazyCeleryError as problem:
             logger.warning("first sweep: %s", problem.title)
-
-    # ---- results
-
-    async def _open_results(self) -> None:
-        if self.results is not None:
-            return
-        url = self._profile.backend or self._backend_of_workers()
-        self.results, why = open_results(url, self._profile)
-        if self.results is None:
-            self._links.tell("results", StatusChange("off", why))
-
-    def _backend_of_workers(self) -> str | None:
-        """The `result_backend` of the workers' conf, when it is told unmasked."""
-        for worker in self._store.workers(self._clock()):
-            detail = self._store.worker(worker.name, self._clock())
-            said = detail.conf.get("result_backend") if detail else None
-            if isinstance(said, str) and "://" in said and "**" not in said:
-                return said
-        return None
-
-    async def _results_loop(self) -> None:
-        await self.first_truth.wait()
-        await self._open_results()
-        if self.results is not None:
-            await self.results.run(self._take_results, lambda change: self._links.tell("results", change))
-
-    def _take_results(self, reports: list[ResultReport]) -> None:
-        self._store.apply_results(reports, self._clock())
-        self._links.heard("results")
-        self._changed()
-
-    async def _repair(self) -> None:
-        """After a gap: ask the backend how the unfinished tasks ended meanwhile."""
-        if self.results is None:
-            return
-        ids = self._store.select("state:started,received,retry,unknown", REPAIR, self._clock())
-        try:
-            found = await self.results.get(ids)
-        except LazyCeleryError:
-            return
-        self._take_results(list(found.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from lazycelery.engine.engine import Engine
 from lazycelery.errors import ConnectionProblem
 from lazycelery.model.profile import Profile
 from tests.engine.test_contract import state_of, until
+from tests.engine.test_hostile import event
 from tests.support.broker import RedisServer
 from tests.support.fleet import CeleryWorker, send
 
@@ -55,6 +57,32 @@ async def test_a_broker_that_dies_and_returns_is_picked_up_and_nothing_known_is_
             return await state_of(engine, after) == "failure"
 
         assert await until(second_failed, 30)
+    finally:
+        await engine.close()
+
+
+async def test_what_ended_while_no_event_came_through_is_learnt_from_the_backend(broker: RedisServer) -> None:
+    engine = Engine(Profile(broker=broker.url, timeout=0.3))
+    await engine.start()
+    client = broker.client()
+    try:
+        await engine.ready(10)
+        for step in ("received", "started"):
+            told = event(type=f"task-{step}", hostname="w@gone", uuid="unseen-end", name="shop.x")
+            client.publish("/0.celeryev/task.multi", told)
+
+        async def started() -> bool:
+            return await state_of(engine, "unseen-end") == "started"
+
+        assert await until(started)
+        meta = {"status": "SUCCESS", "result": 5, "task_id": "unseen-end", "children": []}
+        client.set("celery-task-meta-unseen-end", json.dumps(meta))
+        client.client_kill_filter(_type="pubsub")
+
+        async def learnt() -> bool:
+            return await state_of(engine, "unseen-end") == "success"
+
+        assert await until(learnt, 20)
     finally:
         await engine.close()
 

@@ -1,0 +1,111 @@
+"""The result backend as the engine keeps it: found, watched, asked, and changed when workers say so."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from lazycelery.engine.links import Links
+from lazycelery.errors import LazyCeleryError
+from lazycelery.model.profile import Profile
+from lazycelery.model.reports import ResultReport
+from lazycelery.sources.protocols import Results, StatusChange
+from lazycelery.sources.results import open_results
+from lazycelery.sources.results.choice import backend_url
+from lazycelery.store.store import Store
+
+SWEEP = 200
+"""Newest results looked at when watching begins."""
+REPAIR = 500
+"""Unfinished tasks whose results are asked for after a gap."""
+
+
+class Backend:
+    """Results flow into the store for as long as `run` runs; none at all is no error."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        store: Store,
+        links: Links,
+        clock: Callable[[], float],
+        changed: Callable[[], None],
+    ) -> None:
+        self._profile, self._store, self._links = profile, store, links
+        self._clock, self._changed = clock, changed
+        self.results: Results | None = None
+        self._url: str | None = None
+        self._turned = asyncio.Event()
+        """Another backend is to be watched."""
+
+    async def learn(self) -> None:
+        """Take up what the workers' conf says now. Raises `UsageError` for a broken URL."""
+        url, why = backend_url(self._told(), self._profile)
+        if url is None:
+            self._links.tell("results", StatusChange("off", why))
+        if url == self._url:
+            return
+        before, self._url = self.results, url
+        if url is not None:
+            self.results, why = open_results(url, self._profile)
+            if self.results is None:
+                self._links.tell("results", StatusChange("off", why))
+        self._turned.set()
+        if before is not None:
+            await before.close()
+
+    def _told(self) -> str | None:
+        now = self._clock()
+        for worker in self._store.workers(now):
+            detail = self._store.worker(worker.name, now)
+            said = detail.conf.get("result_backend") if detail else None
+            if isinstance(said, str) and said:
+                return said
+        return None
+
+    async def sweep(self) -> None:
+        """Some of the newest results. Raises `LazyCeleryError`."""
+        if self.results is not None:
+            self.take(await self.results.newest(SWEEP))
+
+    async def repair(self) -> None:
+        """After a gap: how the unfinished tasks ended meanwhile."""
+        if self.results is None:
+            return
+        ids = self._store.select("state:started,received,retry,unknown", REPAIR, self._clock())
+        with contextlib.suppress(LazyCeleryError):  # The link tells; the next gap tries again.
+            self.take(list((await self.results.get(ids)).values()))
+
+    def take(self, reports: list[ResultReport]) -> None:
+        """Results, as they come."""
+        self._store.apply_results(reports, self._clock())
+        self._links.heard("results")
+        self._changed()
+
+    async def run(self) -> None:
+        """Watch whichever backend it is, until cancelled."""
+        while True:
+            self._turned.clear()
+            watching = asyncio.ensure_future(self._watch())
+            try:
+                await self._turned.wait()
+            finally:
+                watching.cancel()
+                await asyncio.wait([watching])
+
+    async def _watch(self) -> None:
+        results = self.results
+        if results is None:
+            return
+
+        def tell(change: StatusChange) -> None:
+            if results is self.results:
+                self._links.tell("results", change)
+
+        await results.run(self.take, tell)
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        if self.results is not None:
+            await self.results.close()
