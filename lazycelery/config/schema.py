@@ -142,6 +142,7 @@ CLUSTER: dict[str, Setting] = {
     "queues": Setting(list[str], _NAMES),
     "master_name": Setting(_Text, _TEXT),
     "sentinel_password": Setting(_Text, _TEXT, secret=True),
+    "management": Setting(str, "a URL like http://rabbit:15672", url, secret=True),
     "tls_verify": Setting(bool, _YES_NO),
     "tls_ca": Setting(_Text, "the path of a file", path),
     "tls_cert": Setting(_Text, "the path of a file", path),

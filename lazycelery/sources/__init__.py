@@ -9,9 +9,10 @@ from lazycelery.model.profile import Profile
 from lazycelery.sources.protocols import Broker
 
 REDIS = ("redis", "rediss", "redis+socket", "redis+unix", "unix", "sentinel")
-OTHERS = ("amqp", "amqps", "pyamqp", "sqs", "filesystem", "memory", "kafka", "mongodb", "zookeeper")
+AMQP = ("amqp", "amqps", "pyamqp")
+OTHERS = ("sqs", "filesystem", "memory", "kafka", "mongodb", "zookeeper")
 """Kombu's other transports, which are not served yet."""
-EXAMPLE = "For example redis://localhost:6379/0."
+EXAMPLE = "For example redis://localhost:6379/0 or amqp://guest:guest@localhost:5672//."
 
 
 def scheme_of(url: str) -> str:
@@ -30,16 +31,20 @@ def open_broker(profile: Profile) -> Broker:
         from lazycelery.sources.redis.broker import RedisBroker
 
         return RedisBroker(profile)
+    if scheme in AMQP:
+        from lazycelery.sources.amqp.broker import AmqpBroker
+
+        return AmqpBroker(profile)
     raise _unknown(scheme)
 
 
 def _unknown(scheme: str) -> UsageError:
     if not scheme:
         return UsageError("The broker is not a URL.", EXAMPLE)
-    served = "Served are redis://, rediss://, redis+socket:// and sentinel://."
+    served = "Served are redis://, rediss://, redis+socket://, sentinel://, amqp:// and amqps://."
     if scheme in OTHERS or scheme.partition("+")[0] in OTHERS:
         return UsageError(f"{scheme}:// is a broker that is not served yet.", served)
-    near = difflib.get_close_matches(scheme, REDIS, 1, cutoff=0.5)
+    near = difflib.get_close_matches(scheme, REDIS + AMQP, 1, cutoff=0.5)
     return UsageError(
         f"{scheme[:30]}:// is no known broker.", f"Did you mean {near[0]}://? {served}" if near else served
     )

@@ -68,26 +68,44 @@ def decode_events(payload: bytes, received: float, into: list[Event]) -> int:
     """
     try:
         body = _FRAME.decode(payload).body
+    except _BROKEN:
+        return _lenient_frame(payload, received, into)
+    return decode_event_body(body, received, into)
+
+
+def decode_event_body(body: bytes, received: float, into: list[Event]) -> int:
+    """As `decode_events`, for transports that carry the body as it is: AMQP has no envelope."""
+    try:
         events = _MANY.decode(body) if body[:1] == b"[" else [_ONE.decode(body)]
     except _BROKEN:
-        return _lenient(payload, received, into)
+        return _lenient(body, received, into)
     for event in events:
         if event.type not in KNOWN or event.extra is not None:
-            return _lenient(payload, received, into)
+            return _lenient(body, received, into)
         event.received = received
     into += events
     return 0
 
 
-def _lenient(payload: bytes, received: float, into: list[Event]) -> int:
+def _lenient_frame(payload: bytes, received: float, into: list[Event]) -> int:
     if len(payload) > MAX_PAYLOAD:
         return 1
     try:
-        body = load(read_envelope(payload).body_bytes())
+        body = read_envelope(payload).body_bytes()
+    except Unreadable:
+        return 1
+    return _lenient(body, received, into)
+
+
+def _lenient(body: bytes, received: float, into: list[Event]) -> int:
+    if len(body) > MAX_PAYLOAD:
+        return 1
+    try:
+        found = load(body)
     except Unreadable:
         return 1
     malformed = 0
-    for fields in body if isinstance(body, list) else [body]:
+    for fields in found if isinstance(found, list) else [found]:
         event = _event(fields, received)
         if event is None:
             malformed += 1

@@ -142,14 +142,21 @@ class PurgeResult(msgspec.Struct):
 class QueueOps(Protocol):
     """Queues of the broker. Nothing here consumes a message, except where its name says so."""
 
+    free_looks: bool
+    """False: the broker shows a message only by delivering it (RabbitMQ). Nothing peeks unasked then."""
+    fills_front: bool
+    """False: `put_back` can only append. Pages are then put back first page first."""
+
     async def names(self) -> list[str]:
         """Queues that bindings name, sorted; own and reply queues left out."""
 
     async def probe(self, names: Sequence[str]) -> list[QueueReport]:
         """Depths, by priority, in one round trip whatever the number of messages."""
 
-    async def peek(self, queue: str, offset: int = 0, limit: int = 50) -> PeekPage:
-        """Waiting messages, next to run first. Bounded in messages and bytes."""
+    async def peek(self, queue: str, offset: int = 0, limit: int = 50, force: bool = False) -> PeekPage:
+        """Waiting messages, next to run first. Bounded in messages and bytes.
+
+        Where looks are not free it raises `Refused` with the reason, unless `force` says to look."""
 
     async def in_flight(self, limit: int = 200) -> list[InFlight]:
         """Delivered and not acknowledged messages, a bounded page, oldest first."""

@@ -35,6 +35,9 @@ PROBED_IN_FLIGHT = 200
 class RedisQueues:
     """The `QueueOps` of Redis. Priorities are lists; within one, the right end runs next."""
 
+    free_looks = True
+    fills_front = True
+
     def __init__(self, server: Server, layout: Layout, profile: Profile, bindings: Bindings) -> None:
         self._server, self._layout, self._bindings = server, layout, bindings
         self._unacked = Unacked(server, layout, bindings)
@@ -75,7 +78,7 @@ class RedisQueues:
             report.oldest_age = None if oldest is None else max(0.0, at - oldest)
         return report
 
-    async def peek(self, queue: str, offset: int = 0, limit: int = 50) -> PeekPage:
+    async def peek(self, queue: str, offset: int = 0, limit: int = 50, force: bool = False) -> PeekPage:
         """Waiting messages, next to run first, in pages bounded in bytes."""
         with self._server.explained():
             at = time.time()

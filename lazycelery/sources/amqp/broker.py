@@ -1,0 +1,83 @@
+"""The AMQP transport: all its capabilities over one `Server`."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from lazycelery.errors import LazyCeleryError
+from lazycelery.model.profile import Profile
+from lazycelery.sources.amqp import problems
+from lazycelery.sources.amqp.address import parse_address
+from lazycelery.sources.amqp.codec import AmqpCodec
+from lazycelery.sources.amqp.connection import Server
+from lazycelery.sources.amqp.events import AmqpEvents
+from lazycelery.sources.amqp.mailbox import AmqpMailbox
+from lazycelery.sources.amqp.management import Management
+from lazycelery.sources.amqp.queues import AmqpQueues
+from lazycelery.sources.amqp.roster import Roster
+from lazycelery.sources.protocols import Codec, EventStream, Mailbox, QueueOps
+
+
+class AmqpBroker:
+    """A `Broker` on RabbitMQ."""
+
+    transport = "amqp"
+
+    def __init__(self, profile: Profile) -> None:
+        self._address = parse_address(profile.broker.strip(), profile)
+        self._server = Server(self._address, profile.timeout)
+        self._management = Management(self._server, profile.management)
+        roster = Roster(self._server, self._management, f"{profile.control_exchange}.pidbox")
+        self.events: EventStream = AmqpEvents(self._server, profile.event_exchange)
+        self._mailbox = AmqpMailbox(self._server, roster, profile.control_exchange)
+        self.mailbox: Mailbox = self._mailbox
+        self.queues: QueueOps = AmqpQueues(self._server, self._management, profile)
+        self.codec: Codec = AmqpCodec()
+
+    @property
+    def label(self) -> str:
+        """The URL without credentials."""
+        return self._address.label
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know about how we are connected."""
+        notes = []
+        if self._management.why:
+            notes.append(
+                f"The management API is missing: {self._management.why}. Without it only the queues of "
+                "workers are known, without type and unacknowledged messages."
+            )
+        if self._server.blocked:
+            notes.append(f"RabbitMQ takes no messages now: {self._server.blocked}.")
+        if self._address.tls and not self._address.tls.verify:
+            notes.append("The TLS certificate is not checked.")
+        return notes
+
+    async def connect(self) -> None:
+        """Check that RabbitMQ is there and lets us in."""
+        with self._server.explained():
+            await self._server.session("queues")
+
+    async def close(self) -> None:
+        """Close every connection; the queues that are ours go with them."""
+        with suppress(LazyCeleryError, *problems.FAILURES):
+            await self._mailbox.close()
+        with suppress(*problems.FAILURES):
+            await self._server.close()
+        await self._management.close()
+
+    async def lost(self) -> str | None:
+        """Ask for a sign of life: why there is none, or `None`."""
+        try:
+            with self._server.explained():
+                channel = await self._server.channel("queues")
+                await channel.settled()
+                channel.close()
+        except LazyCeleryError as error:
+            return error.title
+        return None
+
+    def commands_sent(self) -> int:
+        """Commands sent since the start, all connections."""
+        return self._server.commands

@@ -1,0 +1,26 @@
+"""RabbitMQ messages as actions need them: the same envelope as on Redis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lazycelery.sources.amqp.envelope import EXACT
+from lazycelery.sources.redis.codec import RedisCodec
+
+HISTORY = ("x-death", "x-first-death-", "x-last-death-")
+"""Headers in which RabbitMQ tells where a message has been: a new message has been nowhere."""
+
+
+class AmqpCodec(RedisCodec):
+    """The `Codec` of messages in `envelope`."""
+
+    def copy(self, raw: bytes, *, queue: str, new_id: str, headers: Mapping[str, Any]) -> bytes:
+        """An opaque copy under a new id. Raises `Refused` where the id is not in the headers."""
+        document = json.loads(super().copy(raw, queue=queue, new_id=new_id, headers=headers))
+        document["properties"].pop(EXACT, None)
+        for name in [*document["headers"]]:
+            if name.startswith(HISTORY):
+                del document["headers"][name]
+        return json.dumps(document).encode()

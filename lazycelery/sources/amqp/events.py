@@ -1,0 +1,96 @@
+"""Celery events from RabbitMQ: one exclusive, bounded queue of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+
+from lazycelery.errors import LazyCeleryError, Refused
+from lazycelery.model.cluster import Link
+from lazycelery.model.event import Event
+from lazycelery.sources.amqp import problems
+from lazycelery.sources.amqp.channel import Channel
+from lazycelery.sources.amqp.connection import Server
+from lazycelery.sources.amqp.exchanges import ensure_exchange
+from lazycelery.sources.amqp.properties import Properties
+from lazycelery.sources.event_wire import decode_event_body
+from lazycelery.sources.protocols import Deliver, EventBatch, StatusChange, TellStatus
+
+TTL = 60_000
+"""Milliseconds an event waits for us: Celery's own receivers forget after 5 s."""
+MAX_LENGTH = 50_000
+MAX_BYTES = 64 * 1024 * 1024
+"""Beyond these RabbitMQ drops the oldest: a monitor that hangs must not fill the broker."""
+EXPIRES = 120_000
+FIRST_DELAY, LAST_DELAY = 0.2, 5.0
+
+
+class AmqpEvents:
+    """The `EventStream` of RabbitMQ. Each turn delivers what was read together."""
+
+    def __init__(self, server: Server, exchange: str) -> None:
+        self._server, self._exchange = server, exchange
+
+    async def run(self, deliver: Deliver, status: TellStatus) -> None:
+        """Read until cancelled; `status` tells each change of the link."""
+        status(StatusChange("connecting"))
+        failures = 0
+        while True:
+            try:
+                channel = await self._subscribe(_Gathered(deliver))
+                try:
+                    status(StatusChange("connected"))
+                    failures = 0
+                    await channel.ended()
+                finally:
+                    channel.close()
+            except (LazyCeleryError, *problems.FAILURES) as error:  # type: ignore[misc]
+                delay = _delay(failures)
+                failures += 1
+                status(self._broken(error, delay))
+                await asyncio.sleep(delay)
+
+    async def _subscribe(self, gathered: _Gathered) -> Channel:
+        """Begin to read, on a channel of its own."""
+        await ensure_exchange(self._server, "events", self._exchange, "topic", durable=True)
+        channel = await self._server.channel("events")
+        queue = f"{self._exchange}.lazycelery-{uuid.uuid4()}"
+        limits = {"x-message-ttl": TTL, "x-max-length": MAX_LENGTH, "x-max-length-bytes": MAX_BYTES}
+        await channel.declare_queue(queue, {**limits, "x-expires": EXPIRES})
+        await channel.bind(queue, self._exchange, "#")
+        await channel.consume(queue, gathered.take)
+        return channel
+
+    def _broken(self, error: BaseException, delay: float) -> StatusChange:
+        problem = problems.explain(error, self._server.address)
+        state: Link = "refused" if isinstance(problem, Refused) else "lost"
+        return StatusChange(state, problem.title, problem.hint, next_try=time.time() + delay)
+
+
+class _Gathered:
+    """Events of one turn of the loop, delivered together."""
+
+    def __init__(self, deliver: Deliver) -> None:
+        self._deliver = deliver
+        self._events: list[Event] = []
+        self._malformed = 0
+        self._waiting = False
+        self._received = 0.0
+
+    def take(self, body: bytes, properties: Properties) -> None:
+        if not self._waiting:
+            self._waiting, self._received = True, time.time()
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._malformed += decode_event_body(body, self._received, self._events)
+
+    def _flush(self) -> None:
+        batch = EventBatch(self._events, self._malformed)
+        self._events, self._malformed, self._waiting = [], 0, False
+        self._deliver(batch)
+
+
+def _delay(failures: int) -> float:
+    """Exponential, with jitter so that many monitors do not come back at once."""
+    return float(min(LAST_DELAY, FIRST_DELAY * 2 ** min(failures, 10)) * random.uniform(0.8, 1.2))

@@ -1,0 +1,238 @@
+"""Celery's remote control over AMQP: one reply queue for all calls; a ticket tells whose reply it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from pika import exceptions as amqp  # type: ignore[import-untyped]
+
+from lazycelery.sources import pickles
+from lazycelery.sources.amqp import problems
+from lazycelery.sources.amqp.channel import Channel
+from lazycelery.sources.amqp.connection import Server
+from lazycelery.sources.amqp.exchanges import ensure_exchange
+from lazycelery.sources.amqp.properties import Properties, read_properties, write_properties
+from lazycelery.sources.amqp.roster import Roster
+from lazycelery.sources.amqp.tables import Malformed
+from lazycelery.sources.jsontext import Unreadable, load
+from lazycelery.sources.protocols import Replies, Reply
+from lazycelery.sources.worker_replies import is_worker
+
+GRACE = 0.15
+"""Seconds that we wait for workers we do not know, after all whom we know have answered."""
+EXPIRES, TTL = 60_000, 60_000
+"""Milliseconds; the queue is exclusive, and goes with our connection anyway."""
+MAX_LENGTH = 20_000
+MAX_REPLY = 32 * 1024 * 1024
+"""Bytes of one reply that are decoded."""
+
+
+class AmqpMailbox:
+    """The `Mailbox` of RabbitMQ."""
+
+    def __init__(self, server: Server, roster: Roster, namespace: str) -> None:
+        self._server, self._roster = server, roster
+        self._pidbox = f"{namespace}.pidbox"
+        self._replies = f"reply.{namespace}.pidbox"
+        self._calls: dict[str, _Call] = {}
+        self._channel: Channel | None = None
+        self._oid = ""
+        self._opening = asyncio.Lock()
+
+    async def call(
+        self,
+        method: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        destination: Sequence[str] | None = None,
+        expect: int | None = None,
+        timeout: float = 2.0,
+    ) -> Replies:
+        """Send a command and gather its replies; a beat's reply is kept, and not waited for."""
+        with self._server.explained():
+            names = await self._roster.names()
+            channel = await self._ready()
+            call = _Call(names, self._roster.certain, destination, expect)
+            ticket = str(uuid.uuid4())
+            self._calls[ticket] = call
+            try:
+                self._publish(channel, method, arguments, destination, ticket, timeout)
+                call.check()
+                await self._wait(call, channel, timeout)
+            finally:
+                del self._calls[ticket]
+        return call.result()
+
+    async def _wait(self, call: _Call, channel: Channel, timeout: float) -> None:
+        answered: asyncio.Future[Any] = asyncio.ensure_future(call.done.wait())
+        try:
+            either: list[asyncio.Future[Any]] = [answered, channel.closed]
+            await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            answered.cancel()
+        if channel.closed.done() and not call.done.is_set() and not self._unbound(channel):
+            raise channel.closed.result()
+
+    async def cast(
+        self,
+        method: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        destination: Sequence[str] | None = None,
+    ) -> int | None:
+        """Send a command that is not answered; how many received it is known with the management API."""
+        with self._server.explained():
+            names = await self._roster.names()
+            self._publish(await self._ready(), method, arguments, destination, None, 0)
+        return len(names) if self._roster.certain else None
+
+    async def workers(self) -> list[str]:
+        """Names of the mailboxes that exist."""
+        with self._server.explained():
+            return await self._roster.names()
+
+    async def close(self) -> None:
+        """Give the reply queue back. Calls that still wait end as they are."""
+        for call in self._calls.values():
+            call.done.set()
+        if self._channel is not None:
+            self._channel.close()
+
+    # -- sending
+
+    async def _ready(self) -> Channel:
+        """The channel on which replies come in."""
+        async with self._opening:
+            if self._channel is None or not self._channel.open:
+                self._channel = await self._open()
+        blocked = self._server.blocked
+        if blocked is not None:
+            raise problems.blocked(blocked, self._server.address)
+        return self._channel
+
+    async def _open(self) -> Channel:
+        await ensure_exchange(self._server, "control", self._replies, "direct", durable=False)
+        channel = await self._server.channel("control")
+        self._oid = str(uuid.uuid4())
+        queue = f"{self._oid}.{self._replies}"
+        arguments = {"x-expires": EXPIRES, "x-message-ttl": TTL, "x-max-length": MAX_LENGTH}
+        await channel.declare_queue(queue, arguments)
+        await channel.bind(queue, self._replies, self._oid)
+        await channel.consume(queue, self._take)
+        return channel
+
+    def _publish(
+        self,
+        channel: Channel,
+        method: str,
+        arguments: Mapping[str, Any] | None,
+        destination: Sequence[str] | None,
+        ticket: str | None,
+        timeout: float,
+    ) -> None:
+        body: dict[str, Any] = {
+            "method": method,
+            "arguments": dict(arguments or {}),
+            "destination": None if destination is None else list(destination),
+            "pattern": None,
+            "matcher": None,
+        }
+        if ticket is not None:
+            body |= {"ticket": ticket, "reply_to": {"exchange": self._replies, "routing_key": self._oid}}
+        properties = {
+            "content_type": "application/json",
+            "content_encoding": "utf-8",
+            "headers": {"clock": 1, "expires": time.time() + timeout if timeout else 0},
+            "delivery_mode": 1,
+        }
+        raw = write_properties(properties)
+        channel.send(self._pidbox, "", json.dumps(body).encode(), Properties.of(raw))
+
+    def _unbound(self, channel: Channel) -> bool:
+        """Whether there is no control exchange: then no worker was ever here."""
+        reason = channel.reason
+        return isinstance(reason, amqp.ChannelClosedByBroker) and reason.reply_code == 404
+
+    # -- receiving
+
+    def _take(self, body: bytes, properties: Properties) -> None:
+        value = ticket = None
+        with suppress(Unreadable, Malformed):
+            told = read_properties(properties.raw)
+            ticket = str(told.get("headers", {}).get("ticket"))
+            value = _value(body, told.get("content_type"))
+        if not isinstance(value, dict):
+            return
+        for worker in value:
+            self._roster.learn(str(worker))
+        call = self._calls.get(str(ticket))
+        if call is not None:
+            call.take(value)
+
+
+def _value(body: bytes, content_type: str | None) -> Any:
+    """The reply {worker: value}; a worker whose task_serializer is pickle answers in pickle."""
+    if len(body) > MAX_REPLY:
+        raise Unreadable("it is too large")
+    if content_type == "application/x-python-serialize":
+        return pickles.load_plain(body).value
+    if content_type == "application/x-msgpack":
+        try:
+            return msgspec.msgpack.decode(body)
+        except msgspec.MsgspecError:
+            raise Unreadable("it is not msgpack") from None
+    return load(body)
+
+
+class _Call:
+    """One command, and who answered it."""
+
+    def __init__(
+        self, names: list[str], certain: bool, destination: Sequence[str] | None, expect: int | None
+    ) -> None:
+        self.certain = certain or destination is not None
+        wanted = names if destination is None else [each for each in destination if each in names]
+        if destination is not None and not certain:
+            wanted = list(destination)
+        self.workers = {name for name in wanted if is_worker(name)}
+        self.expect = expect
+        self.replies: dict[str, Reply] = {}
+        self.sent = time.monotonic()
+        self.done = asyncio.Event()
+        self._grace: asyncio.TimerHandle | None = None
+
+    def take(self, value: dict[Any, Any]) -> None:
+        elapsed = time.monotonic() - self.sent
+        for worker, said in value.items():
+            self.replies[str(worker)] = Reply(str(worker), said, elapsed)
+        self.check()
+
+    def check(self) -> None:
+        if not self._complete():
+            return
+        if self.certain or self.expect is not None:
+            self.done.set()
+        elif self.workers:
+            # There may be workers that we do not know; each answer gives the next one a little time.
+            if self._grace is not None:
+                self._grace.cancel()
+            self._grace = asyncio.get_running_loop().call_later(GRACE, self.done.set)
+
+    def _complete(self) -> bool:
+        answered = {name for name in self.replies if is_worker(name)}
+        if self.expect is not None:
+            return len(answered) >= self.expect
+        return self.workers <= answered
+
+    def result(self) -> Replies:
+        known = self.certain or bool(self.workers)
+        expected = self.expect if self.expect is not None else len(self.workers) if known else None
+        complete = expected is not None and self._complete()
+        return Replies(expected, list(self.replies.values()), complete=complete)

@@ -1,0 +1,264 @@
+"""RabbitMQ's management API, where it answers: which queues there are, of what type, and who is bound.
+
+Read by http.client in one thread of its own; its figures are up to five seconds old, as RabbitMQ gathers
+them so often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import http.client
+import json
+import ssl
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote, urlsplit
+
+import msgspec
+
+from lazycelery.errors import UsageError
+from lazycelery.sources.amqp.address import Node
+from lazycelery.sources.amqp.connection import Server
+
+T = TypeVar("T")
+
+RETRY = 30.0
+"""Seconds before an API that did not answer is asked again."""
+PAGE, PAGES = 500, 20
+"""Queues in one answer, and answers at most."""
+MAX_ANSWER = 16 * 1024 * 1024
+COLUMNS = (
+    "name,type,auto_delete,exclusive,arguments,effective_policy_definition,messages_ready,"
+    "messages_unacknowledged,consumers,head_message_timestamp,backing_queue_status.priority_lengths"
+)
+
+
+class _Priorities(msgspec.Struct):
+    priority_lengths: dict[str, int] = {}
+
+
+class QueueFacts(msgspec.Struct, kw_only=True):
+    """What the API tells of a queue; its statistics are missing for the first seconds of its life."""
+
+    name: str
+    type: str | None = None
+    auto_delete: bool = False
+    exclusive: bool = False
+    arguments: dict[str, Any] = {}
+    policy: Any = msgspec.field(default=None, name="effective_policy_definition")
+    messages_ready: int | None = None
+    messages_unacknowledged: int | None = None
+    consumers: int | None = None
+    head_message_timestamp: float | None = None
+    backing_queue_status: _Priorities | None = None
+
+    @property
+    def priorities(self) -> dict[str, int]:
+        """Ready messages by priority, where the queue has priorities and RabbitMQ tells."""
+        lengths = self.backing_queue_status.priority_lengths if self.backing_queue_status else {}
+        return {name: count for name, count in lengths.items() if count}
+
+    @property
+    def delivery_limit(self) -> int | None:
+        """How often a message of a quorum queue may be delivered, where an argument or policy says so."""
+        policy = self.policy if isinstance(self.policy, dict) else {}
+        said = [self.arguments.get("x-delivery-limit"), policy.get("delivery-limit")]
+        numbers = [each for each in said if isinstance(each, int)]
+        return min(numbers, default=None)
+
+
+class _Page(msgspec.Struct):
+    items: list[QueueFacts] = []
+    page_count: int = 1
+
+
+class _Binding(msgspec.Struct):
+    destination: str = ""
+    destination_type: str = ""
+
+
+class Silent(Exception):
+    """The API cannot be had now; the text says why, in plain words."""
+
+
+class Management:
+    """Asks the API of the node we are connected to, or the one that the profile names."""
+
+    def __init__(self, server: Server, url: str | None, every: float = 5.0) -> None:
+        self._server, self._url, self._every = server, url, every
+        self._connection: http.client.HTTPConnection | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._lock = asyncio.Lock()
+        self._queues: tuple[float, dict[str, QueueFacts]] | None = None
+        self._again = 0.0
+        self.why: str | None = None
+        """Why it does not answer, or `None`."""
+        if url is not None:
+            check_url(url)
+
+    async def queues(self) -> dict[str, QueueFacts] | None:
+        """Every queue of the virtual host by name, at most `every` seconds old; `None` without the API."""
+        async with self._lock:
+            if self._queues is None or time.monotonic() - self._queues[0] > self._every:
+                found = await self._try(self._read_queues)
+                self._queues = None if found is None else (time.monotonic(), found)
+            return self._queues[1] if self._queues else None
+
+    async def bound(self, exchange: str) -> list[str] | None:
+        """Queues bound to an exchange; `None` without the API."""
+
+        def read() -> list[str]:
+            path = f"/exchanges/{self._vhost}/{quote(exchange, safe='')}/bindings/source"
+            bindings = _decoded(self._get(path), list[_Binding])
+            return sorted({each.destination for each in bindings if each.destination_type == "queue"})
+
+        return await self._try(read)
+
+    def forget(self) -> None:
+        """What was read is known to be out of date."""
+        self._queues = None
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._connection is not None:
+            self._connection.close()
+
+    # -- in the thread
+
+    async def _try(self, read: Callable[[], T]) -> T | None:
+        if time.monotonic() < self._again:
+            return None
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(1, thread_name_prefix="rabbitmq-management")
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(self._threads, read)
+        except Silent as silent:
+            self.why = str(silent)
+            self._again = time.monotonic() + RETRY
+            return None
+        self.why = None
+        return answer
+
+    def _read_queues(self) -> dict[str, QueueFacts]:
+        found: dict[str, QueueFacts] = {}
+        for number in range(1, PAGES + 1):
+            path = f"/queues/{self._vhost}?page={number}&page_size={PAGE}&columns={COLUMNS}"
+            page = _decoded(self._get(path), _Page)
+            found.update((facts.name, facts) for facts in page.items)
+            if number >= page.page_count:
+                break
+        return found
+
+    @property
+    def _vhost(self) -> str:
+        return quote(self._server.address.vhost, safe="")
+
+    def _get(self, path: str) -> bytes:
+        self._server.count()
+        for fresh in (False, True):
+            try:
+                return self._request(path)
+            except (http.client.HTTPException, OSError) as error:
+                # A kept connection may have been closed meanwhile: one more try on a new one.
+                kept, self._connection = self._connection is not None, None
+                if fresh or not kept or isinstance(error, TimeoutError):
+                    raise Silent(f"{self._where} does not answer ({_short(error)})") from None
+        raise AssertionError
+
+    def _request(self, path: str) -> bytes:
+        if self._connection is None:
+            self._connection = self._connect()
+        parts = urlsplit(self._where)
+        self._connection.request("GET", parts.path.rstrip("/") + "/api" + path, headers=self._headers())
+        answer = self._connection.getresponse()
+        data = answer.read(MAX_ANSWER + 1)
+        if len(data) > MAX_ANSWER:
+            self._connection.close()
+            self._connection = None
+            raise Silent(f"{self._where} answers with more than 16 MB")
+        if answer.status in (401, 403):
+            raise Silent(f"{self._where} does not let this user in (it needs the tag `management`)")
+        if answer.status == 404 and path.startswith("/exchanges/"):
+            return b"[]"
+        if answer.status != 200:
+            raise Silent(f"{self._where} answers with the error {answer.status}")
+        return data
+
+    def _connect(self) -> http.client.HTTPConnection:
+        parts = urlsplit(self._where)
+        host, timeout = parts.hostname or "", self._server.timeout
+        if parts.scheme == "http":
+            return http.client.HTTPConnection(host, parts.port or 80, timeout=timeout)
+        context = self._server.tls_context() or ssl.create_default_context()
+        return http.client.HTTPSConnection(host, parts.port or 443, timeout=timeout, context=context)
+
+    @property
+    def _where(self) -> str:
+        """The API's address, without credentials."""
+        if self._url is None:
+            secure, node = self._server.address.tls is not None, self._server.node
+            port = 15671 if secure else 15672
+            return f"{'https' if secure else 'http'}://{Node(node.host, port).place}"
+        parts = urlsplit(self._url)
+        path = parts.path.rstrip("/").removesuffix("/api")
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
+
+    def _headers(self) -> dict[str, str]:
+        address = self._server.address
+        user, password = address.username, address.password
+        parts = urlsplit(self._url or "")
+        if parts.username:
+            user, password = unquote(parts.username), unquote(parts.password or "")
+        token = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return {"Authorization": f"Basic {token}"}
+
+
+def check_url(url: str) -> None:
+    """Raises `UsageError`, without credentials, for what cannot be the API's URL."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError("`management` is not a URL of http.", "For example http://rabbit.example.org:15672")
+
+
+def _decoded(data: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.MsgspecError:
+        pass
+    try:
+        # Statistics of a queue that just came or goes may be of odd types: one by one, then.
+        return msgspec.convert(_tamed(json.loads(data)), kind)
+    except (ValueError, RecursionError):
+        raise Silent("the management API answers what cannot be read") from None
+
+
+def _tamed(value: Any) -> Any:
+    items = value.get("items") if isinstance(value, dict) else None
+    if not isinstance(items, list):
+        return value
+    return {**value, "items": [item for item in map(_fitting, items) if item is not None]}
+
+
+def _fitting(item: Any) -> Any:
+    for kept in (item, {key: item.get(key) for key in ("name", "type")} if isinstance(item, dict) else None):
+        try:
+            msgspec.convert(kept, QueueFacts)
+            return kept
+        except msgspec.MsgspecError:
+            continue
+    return None
+
+
+def _short(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__

@@ -1,0 +1,175 @@
+"""Queues on RabbitMQ: who is there, how deep, and what costs something: looking, emptying, filling."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Sequence
+
+from lazycelery.errors import Refused
+from lazycelery.model.message import PeekPage, StoredMessage
+from lazycelery.model.profile import Profile
+from lazycelery.model.reports import InFlight, QueueReport
+from lazycelery.sources.amqp import publishing
+from lazycelery.sources.amqp.channel import Depth
+from lazycelery.sources.amqp.connection import Server
+from lazycelery.sources.amqp.depths import Depths
+from lazycelery.sources.amqp.management import Management, QueueFacts
+from lazycelery.sources.amqp.taking import Look, Purge, refuse_stream
+from lazycelery.sources.jsontext import size_text
+from lazycelery.sources.protocols import PurgeResult
+from lazycelery.sources.wire import read_message
+
+EXACT = 16
+"""Up to so many queues are asked one by one; beyond, the management API's figures do."""
+ONE_BY_ONE = 500
+"""Queues asked one by one at most, where there is no management API."""
+MAX_PEEK = 16 * 1024 * 1024
+"""Bytes of messages that one look takes."""
+LIMIT_OF_4 = 20
+"""Deliveries after which a quorum queue drops a message, from RabbitMQ 4 on."""
+DELAYED = re.compile(r"celery_delayed_(\d+|delivery)")
+"""Queues in which Celery lets RabbitMQ hold tasks until their ETA."""
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+class AmqpQueues:
+    """The `QueueOps` of RabbitMQ. It shows no message without delivering it, so nothing looks unasked."""
+
+    free_looks = False
+    fills_front = False
+
+    def __init__(self, server: Server, management: Management, profile: Profile) -> None:
+        self._server, self._management = server, management
+        self._depths = Depths(server)
+        self._shown = profile.queues
+        namespace, events = re.escape(profile.control_exchange), re.escape(profile.event_exchange)
+        self._internal = re.compile(
+            rf"(.+\.)?{namespace}\.pidbox|.+\.reply\.{namespace}\.pidbox|{events}\..+|amq\.gen-.+"
+            rf"|{DELAYED.pattern}"
+        )
+        self._results = re.compile(_UUID)
+
+    async def names(self) -> list[str]:
+        """Queues that RabbitMQ or the profile names, sorted; those of the profile without the API."""
+        facts = await self._management.queues() or {}
+        return sorted({*self._shown, *(name for name, each in facts.items() if self._is_work(each))})
+
+    def _is_work(self, facts: QueueFacts) -> bool:
+        """Neither a mailbox, nor a queue of events or replies, nor one of delayed delivery."""
+        if facts.exclusive or self._internal.fullmatch(facts.name):
+            return False
+        return not (facts.auto_delete and self._results.fullmatch(facts.name))
+
+    async def delayed(self) -> int | None:
+        """Tasks that RabbitMQ holds until their ETA (native delayed delivery); `None`: unknown."""
+        facts = await self._management.queues()
+        if facts is None:
+            return None
+        held = [each.messages_ready or 0 for name, each in facts.items() if DELAYED.fullmatch(name)]
+        return sum(held)
+
+    async def probe(self, names: Sequence[str]) -> list[QueueReport]:
+        """Depths, consumers, types. Exact for few queues; of many, as the management API tells."""
+        names = list(dict.fromkeys(names))
+        with self._server.explained():
+            facts = await self._management.queues()
+            told = facts or {}
+            many = facts is not None and len(names) > EXACT
+            asked = [name for name in names if not many or name not in told][:ONE_BY_ONE]
+            at = time.time()
+            depths = await self._depths.read(asked)
+        return [self._report(name, at, told.get(name), depths.get(name)) for name in names]
+
+    def _report(
+        self, name: str, at: float, facts: QueueFacts | None, depth: Depth | str | None
+    ) -> QueueReport:
+        report = QueueReport(name=name, at=at, bound=not isinstance(depth, str))
+        if facts is not None:
+            report.type = facts.type
+            report.messages, report.unacked = facts.messages_ready, facts.messages_unacknowledged
+            report.consumers, report.priorities = facts.consumers, facts.priorities
+            if facts.head_message_timestamp:
+                report.oldest_age = max(0.0, at - facts.head_message_timestamp)
+        if isinstance(depth, Depth):
+            if sum(report.priorities.values()) != depth.messages:
+                report.priorities = {}  # Older than the exact count.
+            report.messages, report.consumers = depth.messages, depth.consumers
+        elif isinstance(depth, str):
+            report.error = depth
+        return report
+
+    async def peek(self, queue: str, offset: int = 0, limit: int = 50, force: bool = False) -> PeekPage:
+        """Take waiting messages and put them back. Raises `Refused` unless `force` says to."""
+        facts = (await self._management.queues() or {}).get(queue)
+        kind = facts.type if facts else None
+        refuse_stream(queue, kind)
+        if not force:
+            raise Refused(f"RabbitMQ shows a message only by delivering it. {_cost(queue, kind)}", FORCE)
+        with self._server.explained():
+            look = Look(self._server, queue, await self._delivery_limit(facts), kind != "classic")
+            at = time.time()
+            raws = await look.run(offset + limit, MAX_PEEK)
+        page = PeekPage(queue=queue, at=at, total=look.total)
+        for position, raw in enumerate(raws[offset:], offset):
+            page.messages.append(read_message(raw, position))
+            await asyncio.sleep(0)  # Decoding a large page must not hold up the loop.
+        page.note = _note(kind, look, raws, offset + limit)
+        return page
+
+    async def _delivery_limit(self, facts: QueueFacts | None) -> int | None:
+        said = facts.delivery_limit if facts else None
+        if said is not None:
+            return said
+        version = (await self._server.session("queues")).version
+        return LIMIT_OF_4 if version >= (4,) else None
+
+    async def in_flight(self, limit: int = 200) -> list[InFlight]:
+        """Nothing: RabbitMQ counts unacknowledged messages and shows none of them."""
+        return []
+
+    async def find(self, ids: Sequence[str], limit: int = 10_000) -> dict[str, StoredMessage]:
+        """Nothing: RabbitMQ cannot search a queue, and taking it all would disturb its workers."""
+        return {}
+
+    async def publish(self, messages: Sequence[StoredMessage]) -> int:
+        """Append messages at the end that runs last, in order, confirmed by the broker."""
+        with self._server.explained():
+            return await publishing.append(self._server, messages)
+
+    async def put_back(self, messages: Sequence[StoredMessage]) -> int:
+        """Append messages in the order of their positions: RabbitMQ has no way in front."""
+        ordered = sorted(messages, key=lambda message: message.position)
+        return await self.publish(ordered)
+
+    async def purge(self, queue: str, save: Callable[[Sequence[StoredMessage]], None]) -> PurgeResult:
+        """Take every message, save it, and only then acknowledge all of them."""
+        facts = (await self._management.queues() or {}).get(queue)
+        refuse_stream(queue, facts.type if facts else None)
+        with self._server.explained():
+            result = await Purge(self._server, queue).run(save)
+        self._management.forget()
+        return result
+
+
+FORCE = "Ask for it with --force; meanwhile workers cannot take these messages."
+
+
+def _cost(queue: str, kind: str | None) -> str:
+    if kind == "classic":
+        return f"On {queue} that marks them as redelivered; their order stays."
+    if kind == "quorum":
+        return f"On {queue}, a quorum queue, each look counts as a delivery and moves them to the end."
+    return f"What that does to {queue} depends on its type, which the management API would tell."
+
+
+def _note(kind: str | None, look: Look, raws: Sequence[bytes], wanted: int) -> str | None:
+    told = ["They are marked as redelivered now."] if raws else []
+    if raws and kind != "classic":
+        told = ["This look counted as a delivery, and moved them to the end of the queue."]
+    if look.saved:
+        told.append(f"{look.saved:,} at the limit of deliveries went back as fresh copies.")
+    if len(raws) < min(look.total, wanted):
+        told.append(f"Stopped after {size_text(sum(map(len, raws)))}.")
+    return " ".join(told) or None

@@ -1,0 +1,69 @@
+"""Which workers are bound to the control exchange: told by the management API, else learned."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from pika import exceptions as amqp  # type: ignore[import-untyped]
+
+from lazycelery.sources.amqp.connection import Server
+from lazycelery.sources.amqp.management import Management
+
+FRESH = 1.0
+"""Seconds for which the list is good enough: calls made together share it."""
+FORGET = 200
+"""Names that are remembered at most, without the API."""
+
+
+class Roster:
+    """Names of mailboxes. Without the API those that answered once and whose queue is still there."""
+
+    def __init__(self, server: Server, management: Management, pidbox: str) -> None:
+        self._server, self._management, self._pidbox = server, management, pidbox
+        self._learned: dict[str, None] = {}
+        self._names: list[str] = []
+        self._read_at: float | None = None
+        self._reading = asyncio.Lock()
+        self.certain = False
+        """True: these are all there are."""
+
+    def learn(self, name: str) -> None:
+        """Somebody of this name answered."""
+        self._learned.pop(name, None)
+        self._learned[name] = None
+        if len(self._learned) > FORGET:
+            del self._learned[next(iter(self._learned))]
+        if not self.certain and name not in self._names:
+            self._names = sorted([*self._names, name])
+
+    async def names(self) -> list[str]:
+        """Mailboxes that exist now."""
+        async with self._reading:
+            if self._read_at is None or time.monotonic() - self._read_at > FRESH:
+                await self._read()
+                self._read_at = time.monotonic()
+        return self._names
+
+    async def _read(self) -> None:
+        bound = await self._management.bound(self._pidbox)
+        self.certain = bound is not None
+        if bound is not None:
+            tail = f".{self._pidbox}"
+            self._names = sorted(name.removesuffix(tail) for name in bound if name.endswith(tail))
+            return
+        there = await asyncio.gather(*(self._is_there(name) for name in self._learned))
+        for name, alive in zip(list(self._learned), there, strict=True):
+            if not alive:
+                self._learned.pop(name, None)
+        self._names = sorted(self._learned)
+
+    async def _is_there(self, name: str) -> bool:
+        """A worker's mailbox goes with its connection; it is exclusive, so a look at it is refused."""
+        channel = await self._server.channel("queues")
+        try:
+            return (await channel.depth(f"{name}.{self._pidbox}")).consumers > 0
+        except amqp.ChannelClosedByBroker as closed:
+            return bool(closed.reply_code == 405)
+        finally:
+            channel.close()

@@ -1,0 +1,128 @@
+"""Taking messages to look at them or to save them. They stay unacknowledged meanwhile: whatever happens
+to us, RabbitMQ puts them back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from lazycelery.errors import LazyCeleryError, Refused
+from lazycelery.model.message import StoredMessage
+from lazycelery.sources.amqp.channel import Channel, Got
+from lazycelery.sources.amqp.connection import Server
+from lazycelery.sources.amqp.envelope import delivery_count, from_envelope, priority_of, to_envelope
+from lazycelery.sources.protocols import PurgeResult
+
+PAGE, PAGE_BYTES = 200, 8 * 1024 * 1024
+"""Messages saved at once."""
+Save = Callable[[Sequence[StoredMessage]], None]
+
+
+class Look:
+    """A look at the messages that run next. It marks them as redelivered, and on quorum queues counts."""
+
+    def __init__(self, server: Server, queue: str, limit_of_deliveries: int | None, quorum: bool) -> None:
+        self._server, self._queue = server, queue
+        self._limit, self._quorum = limit_of_deliveries, quorum
+        self.total = 0
+        self.saved = 0
+        """Messages at the end of their deliveries that were replaced by fresh copies."""
+
+    async def run(self, limit: int, max_bytes: int) -> list[bytes]:
+        """At most `limit` raw messages, put back before this returns."""
+        channel = await self._server.channel("queues")
+        try:
+            self.total = (await channel.depth(self._queue)).messages
+            taken, size = list[Got](), 0
+            while len(taken) < min(limit, self.total) and size < max_bytes:
+                got = await channel.get(self._queue)
+                if got is None:
+                    break
+                taken.append(got)
+                size += len(got.body)
+            await self._put_back(channel, taken)
+        finally:
+            channel.close()
+        return [to_envelope(got.body, got.properties.raw, got.method) for got in taken]
+
+    async def _put_back(self, channel: Channel, taken: list[Got]) -> None:
+        if not self._quorum:
+            if taken:
+                channel.requeue(taken[-1].tag, upto=True)
+                await channel.settled()
+            return
+        for got in taken:
+            if self._at_its_end(got):
+                await self._replace(channel, got)
+            else:
+                channel.requeue(got.tag)
+        await channel.settled()
+
+    def _at_its_end(self, got: Got) -> bool:
+        """One more delivery, and RabbitMQ would drop it."""
+        return self._limit is not None and delivery_count(got.properties.raw) + 1 >= self._limit
+
+    async def _replace(self, channel: Channel, got: Got) -> None:
+        """A copy with a fresh count goes to the end of the queue, where a requeue would put it too."""
+        envelope = to_envelope(got.body, got.properties.raw, got.method)
+        body, properties = from_envelope(envelope, self._server.address.username)
+        sending = await self._server.channel("control")
+        try:
+            await sending.confirm()
+            if await asyncio.wait_for(sending.publish("", self._queue, body, properties), 10):
+                channel.ack(got.tag)
+                self.saved += 1
+        finally:
+            sending.close()
+
+
+class Purge:
+    """One purge of one queue: all of it is taken and saved before any of it is removed."""
+
+    def __init__(self, server: Server, queue: str) -> None:
+        self._server, self._queue = server, queue
+
+    async def run(self, save: Save) -> PurgeResult:
+        """Take, save, remove. On any failure the channel closes, and everything is back."""
+        channel = await self._server.channel("queues")
+        try:
+            before = (await channel.depth(self._queue)).messages
+            last, removed = await self._take(channel, before, save)
+            if last is not None:
+                channel.ack(last, upto=True)
+                await channel.settled()
+            after = (await channel.depth(self._queue)).messages
+        finally:
+            channel.close()
+        return PurgeResult(before=before, removed=removed, after=after)
+
+    async def _take(self, channel: Channel, before: int, save: Save) -> tuple[int | None, int]:
+        """Everything that was there when it began; what arrives meanwhile is left."""
+        last, position, size = None, 0, 0
+        page: list[StoredMessage] = []
+        while position < before and (got := await channel.get(self._queue)) is not None:
+            raw = to_envelope(got.body, got.properties.raw, got.method)
+            priority = priority_of(got.properties.raw)
+            page.append(StoredMessage(queue=self._queue, priority=priority, raw=raw, position=position))
+            last, position, size = got.tag, position + 1, size + len(raw)
+            if len(page) >= PAGE or size >= PAGE_BYTES:
+                await self._written(save, page)
+                page, size = [], 0
+        if page:
+            await self._written(save, page)
+        return last, position
+
+    async def _written(self, save: Save, page: list[StoredMessage]) -> None:
+        try:
+            await asyncio.to_thread(save, page)  # It waits for the disk.
+        except OSError as error:
+            raise LazyCeleryError(
+                f"The messages of {self._queue} could not be saved: {error.strerror or 'disk error'}.",
+                "Nothing was removed; they are back in the queue.",
+            ) from None
+
+
+def refuse_stream(queue: str, kind: str | None) -> None:
+    """A stream is read, never emptied."""
+    if kind == "stream":
+        raise Refused(f"{queue} is a stream: its messages cannot be taken.", "Its retention removes them.")
