@@ -107,7 +107,7 @@ def _judge(context: Context, evidence: Evidence, order: Order) -> _Judged:
 def _text(
     context: Context, evidence: Evidence, how: Recovered, message: Message | None, name: str | None
 ) -> str:
-    if message is not None and message.decoded:
+    if message is not None and message.args is not None:
         return call(name, message.args, message.kwargs, context.redactor)
     if how.grade == "arguments":
         return call(name, how.args, how.kwargs, context.redactor)

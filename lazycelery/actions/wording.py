@@ -42,8 +42,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def call(name: str | None, args: Any, kwargs: Any, redactor: Redactor) -> str:
-    """`shop.charge(42, amount=1)`: redacted, then cut with `…`."""
+    """`shop.charge(42, amount=1)`: redacted, then cut with `…`; `shop.charge(?)` when nobody knows."""
     inside = ", ".join(part for part in (_positional(args, redactor), _named(kwargs, redactor)) if part)
+    inside = "?" if args is None and kwargs is None else inside
     text = f"{name or 'unknown task'}({inside})"
     return text if len(text) <= LONGEST_CALL else text[: LONGEST_CALL - 2] + "…)"
 

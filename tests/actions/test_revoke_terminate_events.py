@@ -172,3 +172,10 @@ async def test_events_need_on_or_off_and_known_workers(room: Room) -> None:
 async def test_events_without_a_worker_are_refused(room: Room) -> None:
     room.store.known_workers.clear()
     assert (await plan(room, "events", on=True)).refused == "no worker is online"
+
+
+async def test_arguments_that_nobody_knows_are_not_shown_as_none(room: Room) -> None:
+    room.store.add(id="t1", state="waiting", queue="default")
+    room.store.add(id="t2", state="waiting", queue="default", args=[], kwargs={})
+    texts = [item.text for item in (await plan(room, "revoke", "t1", "t2")).items]
+    assert texts == ["shop.add(?): waiting", "shop.add(): waiting"]

@@ -87,7 +87,7 @@ def _row(message: Message) -> tuple[object, ...]:
         message.retries,
         size(message.size),
         message.eta,
-        message.problem or _call(message),
+        "  ".join(part for part in (message.problem, _call(message)) if part),
     )
 
 

@@ -32,7 +32,9 @@ _DOUBTS = {
     "delivered-again": "Its message was delivered more than once",
     "cancelled": "Its worker cancelled it when it lost its connection",
     "revoke-flagged": "Workers will discard it: it was revoked",
-    "state-inferred": "Its state was not told: it follows from the times that were",
+    "received-before-sent": "It seems to have been received before it was sent: two clocks differ",
+    "gap": "The link was broken for a while: what happened to it meanwhile may be missing",
+    "state-inferred": "Not all of its states were told: some follow from the others",
     "run-lost": "A run of it was lost with its worker",
 }
 _MOMENTS = frozenset({"sent", "received", "started", "finished"})
