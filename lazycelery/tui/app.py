@@ -90,6 +90,7 @@ class ControlRoom(LeanApp[int]):
     async def on_unmount(self) -> None:
         """Let the engine go."""
         self.desk.inquiry.stop()
+        self.desk.detail.stop()
         self.desk.tasks.window.stop()
         self.desk.errands.stop()
         await self.desk.link.close()

@@ -15,7 +15,8 @@ from lazycelery.tui.deeds import Deeds
 from lazycelery.tui.errands import Errands
 from lazycelery.tui.inquiry import Inquiry, Subject
 from lazycelery.tui.link import BEAT, EngineProcess, Link, Spawn
-from lazycelery.tui.mainside import Item, MainSide, as_json
+from lazycelery.tui.mainside import Item, Known, MainSide, as_json
+from lazycelery.tui.menu import Menu
 from lazycelery.tui.panes.local import QUEUES, WORKERS, LocalPane
 from lazycelery.tui.panes.pane import Pane
 from lazycelery.tui.panes.tasks import TaskPane, quoted
@@ -26,6 +27,7 @@ from lazycelery.tui.talk import Talk, Typing
 
 ORDER: tuple[Scope, ...] = ("workers", "queues", "tasks")
 WIDEST = 2
+KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "task"}
 
 
 class Surface(Protocol):
@@ -68,6 +70,8 @@ class Desk:
         self.errands = Errands(self._failed)
         self.main = MainSide()
         self.inquiry = Inquiry(lambda: self.link.api, surface.paint)
+        self.detail = Inquiry(lambda: self.link.api, surface.paint)
+        """What the open tab of a task asks for."""
         self.deeds = Deeds(self.link, self.talk, self.errands, self.look, surface.paint)
         self.workers: LocalPane[Worker] = LocalPane(WORKERS)
         self.queues: LocalPane[Queue] = LocalPane(QUEUES)
@@ -119,6 +123,14 @@ class Desk:
         return None if key is None else Subject(self.lead, key)
 
     @property
+    def known(self) -> Known:
+        """What has been asked about the selection, and what surrounds it."""
+        truth, row = self.link.truth, self.tasks.item if self.lead == "tasks" else None
+        queue = next((one for one in truth.queues or () if row and one.name == row.queue), None)
+        worker = next((one for one in truth.workers or () if row and one.name == row.worker), None)
+        return Known(self.inquiry, self.detail, queue, worker)
+
+    @property
     def allowed(self) -> list[str]:
         """Permissions open now."""
         overview = self.link.truth.overview
@@ -158,6 +170,7 @@ class Desk:
         self._stamp = None if row is None else (row.id, row.stamp)
         if self.lead == "tasks" and seen is not None and self._stamp != seen:
             self.inquiry.again()
+            self.detail.again()
         self.show()
 
     _stamp: tuple[str, int] | None = None
@@ -167,6 +180,8 @@ class Desk:
         subject = self.subject
         wanted = subject if subject and (subject.kind != "queues" or self._peeking) else None
         self.inquiry.about(wanted)
+        more = self.main.detail_wanted(self.lead)
+        self.detail.about(None if more is None or subject is None else Subject(more, subject.key))
         self.surface.paint()
 
     def _failed(self, text: str) -> None:
@@ -204,6 +219,12 @@ class Desk:
         self.pane.listing.go(index)
         if again:
             self.do_open()
+        self.show()
+
+    def point(self, scope: Scope, index: int) -> None:
+        """A line was clicked with the other button: what is possible with it."""
+        self.select(scope, index, again=False)
+        self.do_menu()
         self.show()
 
     # ---- panes
@@ -413,6 +434,14 @@ class Desk:
     def do_utc(self) -> None:  # noqa: D102
         self.utc = not self.utc
         self.talk.say("Times in UTC" if self.utc else "Times are local", "dim")
+
+    def do_menu(self) -> None:  # noqa: D102
+        key = self.pane.listing.key
+        if key is None:
+            self.talk.say("Nothing is selected.", "warn")
+        else:
+            choices = [self.deeds.offer(action) for action in self.keys.menu(self.lead)]
+            self.talk.menu = Menu(f"{KINDS[self.lead]} {key}", choices, self.keys, self.perform)
 
     def do_help(self) -> None:  # noqa: D102
         self.help = not self.help

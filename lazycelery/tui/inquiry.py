@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from lazycelery.engine.api import EngineApi
-from lazycelery.errors import LazyCeleryError
+from lazycelery.errors import LazyCeleryError, NothingFound
 from lazycelery.keys import Scope
-from lazycelery.model.message import PeekPage
-from lazycelery.model.task import Task
+from lazycelery.model.cluster import LogPage
+from lazycelery.model.message import Message, PeekPage
+from lazycelery.model.task import Task, TaskQuery, TaskRow
 from lazycelery.model.worker import WorkerDetail
+from lazycelery.tui.panes.tasks import quoted
+from lazycelery.tui.presentation.family import Family
+from lazycelery.tui.presentation.task_page import DetailKind
 
 PACE = 1.0
 """Least seconds between two questions about the same subject."""
@@ -20,10 +25,18 @@ REST = 0.25
 """Seconds that the cursor rests on a task before broker and result backend are asked about it."""
 
 
-class Subject(NamedTuple):
-    """What the main side is about."""
+RELATIVES = 60
+"""Members of a family that are fetched one by one, for their parents."""
+EVENTS = 200
+"""Events of a task that are shown, the newest."""
 
-    kind: Scope
+Answer = WorkerDetail | PeekPage | Task | Family | LogPage | Message
+
+
+class Subject(NamedTuple):
+    """What the main side is about: the selection, or what one tab of a task asks for."""
+
+    kind: Scope | DetailKind
     key: str
 
 
@@ -34,7 +47,9 @@ class Inquiry:
         self._api = api
         self._changed = changed
         self.subject: Subject | None = None
-        self.answer: WorkerDetail | PeekPage | Task | None = None
+        self.answer: Answer | None = None
+        self.running: list[TaskRow] = []
+        """What runs on the worker that has reserved the task."""
         self.problem: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._again = False
@@ -45,7 +60,7 @@ class Inquiry:
         """Turn to a subject."""
         if subject == self.subject:
             return
-        self.subject, self.answer, self.problem = subject, None, None
+        self.subject, self.answer, self.problem, self.running = subject, None, None, []
         self.stop()
         self.again()
 
@@ -75,12 +90,10 @@ class Inquiry:
     async def _once(self, api: EngineApi, subject: Subject) -> None:
         self.pending = True
         try:
-            if subject.kind == "workers":
-                self._take(await api.worker(subject.key))
-            elif subject.kind == "queues":
-                self._take(await api.peek(subject.key))
-            else:
+            if subject.kind == "tasks":
                 await self._task_in_two_steps(api, subject.key)
+            else:
+                self._take(await ASKERS[subject.kind](api, subject.key))
         except LazyCeleryError as problem:
             self.problem = str(problem)
             self._changed()
@@ -93,8 +106,55 @@ class Inquiry:
         self._take(await api.task(id, fetch=False))
         if first:
             await asyncio.sleep(REST)
-        self._take(await api.task(id, fetch=True))
+        task = await api.task(id, fetch=True)
+        self.running = await _beside(api, task)
+        self._take(task)
 
-    def _take(self, answer: WorkerDetail | PeekPage | Task) -> None:
+    def _take(self, answer: Answer) -> None:
         self.answer, self.problem = answer, None
         self._changed()
+
+
+async def _beside(api: EngineApi, task: Task) -> list[TaskRow]:
+    """What keeps a reserved task waiting."""
+    if task.state != "received" or not task.worker:
+        return []
+    query = TaskQuery(filter=f"{quoted('worker', task.worker)} state:started", limit=50)
+    return (await api.tasks(query)).rows
+
+
+async def _worker(api: EngineApi, name: str) -> Answer:
+    return await api.worker(name)
+
+
+async def _peek(api: EngineApi, queue: str) -> Answer:
+    return await api.peek(queue)
+
+
+async def _message(api: EngineApi, id: str) -> Answer:
+    return await api.message(id)
+
+
+async def _events(api: EngineApi, id: str) -> Answer:
+    return await api.log(limit=EVENTS, filter=quoted("id", id), full=True)
+
+
+async def _family(api: EngineApi, id: str) -> Answer:
+    task = await api.task(id, fetch=False)
+    root = task.root_id or id
+    page = await api.tasks(TaskQuery(filter=quoted("root", root), limit=RELATIVES))
+    members = {id: task}
+    for one in (root, *(row.id for row in page.rows)):
+        if one not in members:
+            with suppress(NothingFound):  # It left the engine meanwhile, or was never seen.
+                members[one] = await api.task(one, fetch=False)
+    return Family(root, list(members.values()), max(page.matched, len(members)))
+
+
+ASKERS: Mapping[str, Callable[[EngineApi, str], Awaitable[Answer]]] = {
+    "workers": _worker,
+    "queues": _peek,
+    "family": _family,
+    "events": _events,
+    "message": _message,
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,8 @@ from lazycelery.tui.presentation.frame import framed, scroll_thumb
 from lazycelery.tui.presentation.line import Line, crop
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.page import Page
+from lazycelery.tui.presentation.task_page import DetailKind
+from lazycelery.tui.presentation.verdict import Surroundings
 
 TABS: Mapping[Scope, tuple[str, ...]] = {
     "workers": workers.TABS,
@@ -59,7 +61,7 @@ class MainSide:
         """The page in its frame."""
         if subject != self._subject:
             self._subject, self.top = subject, 0
-        head: list[Line] = [page.tab_line(), ()] if page.tabs else []
+        head: list[Line] = [page.tab_line(width - 3), ()] if page.tabs else []
         if height < 12:
             head = head[:1]
         self._length, self.page = len(page.body), max(1, height - 2 - len(head))
@@ -70,19 +72,43 @@ class MainSide:
         padded = [crop(((" ", ""), *line), width - 2, look.signs.more) for line in lines]
         return framed(padded, width, height, look.signs, title=page.title, focused=focused, thumb=thumb)
 
-    def build(self, kind: Scope, item: Item, inquiry: Inquiry, look: Look, width: int) -> Page:
+    def detail_wanted(self, kind: Scope) -> DetailKind | None:
+        """What the open tab of a task has to ask for."""
+        return task_page.ASKED.get(TABS[kind][self.tabs[kind]]) if kind == "tasks" else None
+
+    def build(self, kind: Scope, item: Item, known: Known, look: Look, width: int) -> Page:
         """The page of an item, made anew only when something it shows has changed."""
-        tab = self.tabs[kind]
-        key = (id(item), id(inquiry.answer), inquiry.problem, tab, width, int(look.now), look.utc, look.signs)
+        tab, held = self.tabs[kind], (item, *known.parts)
+        # What is shown is held beside its identities, so that these stay its own.
+        key = (*map(id, held), known.problems, tab, width, int(look.now), look.utc, look.signs)
         if self._built is None or self._built[0] != key:
-            # Item and answer are held with the key, so that their identities stay theirs.
-            self._built = ((*key,), page_of(kind, item, inquiry, tab, look, width))
-            self._held = (item, inquiry.answer)
+            self._built = (key, page_of(item, known, tab, look, width))
+            self._held = held
         return self._built[1]
 
 
-def page_of(kind: Scope, item: Item, inquiry: Inquiry, tab: int, look: Look, width: int) -> Page:
+class Known(NamedTuple):
+    """What has been asked about the selection, and what surrounds it."""
+
+    inquiry: Inquiry
+    detail: Inquiry
+    queue: Queue | None = None
+    worker: Worker | None = None
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """What a page is made of."""
+        return self.inquiry.answer, self.inquiry.running, self.detail.answer, self.queue, self.worker
+
+    @property
+    def problems(self) -> tuple[str | None, str | None]:
+        """Why answers are missing."""
+        return self.inquiry.problem, self.detail.problem
+
+
+def page_of(item: Item, known: Known, tab: int, look: Look, width: int) -> Page:
     """The page of a worker, queue or task, as far as its details are known."""
+    inquiry = known.inquiry
     answer = inquiry.answer
     if isinstance(item, Worker):
         return workers.page(item, answer if isinstance(answer, WorkerDetail) else None, tab, look, width)
@@ -90,7 +116,9 @@ def page_of(kind: Scope, item: Item, inquiry: Inquiry, tab: int, look: Look, wid
         peek = answer if isinstance(answer, PeekPage) else inquiry.problem
         return queues.page(item, peek, tab, look, width)
     if isinstance(answer, Task) and answer.id == item.id:
-        return task_page.page(answer, tab, look, width)
+        around = Surroundings(known.queue, known.worker, inquiry.running)
+        detail = task_page.Detail(known.detail.answer, known.detail.problem)
+        return task_page.page(answer, tab, look, width, around, detail)
     return task_page.waiting_page(item.name, item.id, inquiry.problem, width)
 
 

@@ -318,11 +318,17 @@ class FakeEngine:
             if all(self._matches(self._row(n), word) for word in words)
         ]
 
-    @staticmethod
-    def _matches(row: TaskRow, word: str) -> bool:
+    def _parent(self, number: int) -> int | None:
+        """Families of four: a root, two children, and a grandchild."""
+        place = number % 4
+        return None if place == 0 else number - 1 if place == 3 else number - place
+
+    def _matches(self, row: TaskRow, word: str) -> bool:
         field, colon, value = word.partition(":")
         if not colon:
             return word in f"{row.name} {row.id} {row.error}"
+        if field == "root":
+            return self._id(row.row - row.row % 4) == value
         return str(getattr(row, field)) in value.split(",")
 
     async def tasks(self, query: TaskQuery) -> TaskPage:
@@ -371,6 +377,8 @@ class FakeEngine:
             error=row.error,
             traceback=TRACEBACK if failed and fetch else None,
             truncated=["kwargs"],
+            root_id=self._id(number - number % 4),
+            parent_id=None if (parent := self._parent(number)) is None else self._id(parent),
             sources={"state": "event", "worker": "event", "args": "broker", "kwargs": "event"},
             attempts=[
                 Attempt(
@@ -410,6 +418,8 @@ class FakeEngine:
 
     async def log(self, after: int = -1, limit: int = 100, filter: str = "", full: bool = False) -> LogPage:
         await self._answer("log")
+        if filter.startswith("id:"):
+            return self._events_of(filter.removeprefix("id:"))
         row = self._row(self.total - 1)
         line = LogLine(
             seq=self.total,
@@ -423,10 +433,49 @@ class FakeEngine:
         )
         return LogPage(lines=[line], last=self.total)
 
+    def _events_of(self, id: str) -> LogPage:
+        row = self._row(self._numbers[id])
+        moments = (("task-received", 12.0), ("task-started", 9.0), ("task-failed", 0.4))
+        lines = [
+            LogLine(
+                seq=number,
+                at=(row.since or NOW) - before,
+                received=(row.since or NOW) - before + 0.1,
+                type=type,
+                worker=row.worker or "",
+                id=id,
+                name=row.name,
+                event={"type": type, "uuid": id, "clock": 40 + number, "pid": 812},
+            )
+            for number, (type, before) in enumerate(moments)
+        ]
+        lines[0].event |= {"args": row.args, "kwargs": "{}", "retries": 0}
+        lines[2].event["exception"] = row.error
+        return LogPage(lines=lines, last=self.total)
+
+    async def message(self, id: str) -> Message:
+        await self._answer("message")
+        row = self._row(self._numbers[id])
+        if row.state != "started":
+            raise NothingFound("Its message is in no queue any more.", "A finished task has none.")
+        return Message(
+            position=3,
+            id=id,
+            task=row.name,
+            args=[row.row, "order-9"],
+            kwargs={"currency": "EUR"},
+            priority=3,
+            retries=0,
+            headers={"lang": "py", "task": row.name, "id": id, "origin": "gen811@app1"},
+            content_type="application/json",
+            size=812,
+            redelivered=False,
+        )
+
     async def check_filter(self, text: str) -> str | None:
         for word in text.split():
             field, colon, _ = word.partition(":")
-            if colon and field not in ("state", "name", "worker", "queue", "id"):
+            if colon and field not in ("state", "name", "worker", "queue", "id", "root"):
                 return f'at {text.index(word) + 1}: there is no field "{field}". Did you mean state?'
         return None
 

@@ -53,12 +53,14 @@ class Stage:
 
     @property
     def _busy(self) -> bool:
-        window, inquiry = self.desk.tasks.window, self.desk.inquiry
+        window, inquiry, detail = self.desk.tasks.window, self.desk.inquiry, self.desk.detail
         asking = window._asking is not None and not window._asking.done()
         return (
             asking
             or inquiry._again
             or inquiry.pending
+            or detail._again
+            or detail.pending
             or self.desk.link.truth.overview is None
             or not window.loaded
         )

@@ -23,7 +23,12 @@ VIEWS = {
     "tasks": ("3", "j", "j"),
     "tasks-wide": ("3", "z"),
     "task": ("3", "j", "j", "enter"),
-    "traceback": ("3", "j", "j", "]", "]", "]"),
+    "error": ("3", "j", "j", "enter", "]", "]"),
+    "timeline": ("3", "j", "j", "enter", "]", "]", "]"),
+    "family": ("3", "j", "j", "enter", "]", "]", "]", "]"),
+    "task-events": ("3", "j", "j", "enter", "[", "[", "["),
+    "message": ("3", "enter", "[", "["),
+    "sources": ("3", "j", "j", "enter", "["),
     "help": ("?",),
 }
 

@@ -34,6 +34,8 @@ class Signs:
     enter: str = "⏎"
     more: str = "…"
     into: str = "›"
+    joints: str = "┐┤┘"
+    branch: str = "└"
 
 
 UNICODE = Signs()
@@ -61,6 +63,8 @@ ASCII = Signs(
     enter="enter",
     more="~",
     into=">",
+    joints="+++",
+    branch="`",
 )
 
 TWINS = str.maketrans(

@@ -2,32 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-from lazycelery.model.task import Attempt, Task
+from lazycelery.model.cluster import LogPage
+from lazycelery.model.message import Message
+from lazycelery.model.task import Task
 from lazycelery.model.text import clean, short_value
 from lazycelery.tui.presentation import quantities as q
-from lazycelery.tui.presentation.body import Joined, Text, wrapped
+from lazycelery.tui.presentation.body import Joined, wrapped
+from lazycelery.tui.presentation.family import Family, family_lines
 from lazycelery.tui.presentation.fields import LEGEND, LETTERS, field_lines
-from lazycelery.tui.presentation.line import Line, Span, merge
+from lazycelery.tui.presentation.line import Line, merge
 from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.message import message_lines
 from lazycelery.tui.presentation.page import Page
-from lazycelery.tui.presentation.signs import of_task
+from lazycelery.tui.presentation.sources_tab import source_lines
+from lazycelery.tui.presentation.task_events import event_lines
+from lazycelery.tui.presentation.timeline import timeline
+from lazycelery.tui.presentation.traceback import traceback_body
 from lazycelery.tui.presentation.values import value_body
-from lazycelery.tui.presentation.workers import short_name
+from lazycelery.tui.presentation.verdict import Surroundings, verdict
 
-TABS = ("Summary", "Args", "Result", "Traceback", "Timeline")
+DetailKind = Literal["family", "events", "message"]
+TABS = ("Summary", "Args", "Result", "Timeline", "Family", "Events", "Message", "Sources")
+ASKED: Mapping[str, DetailKind] = {"Family": "family", "Events": "events", "Message": "message"}
+"""Tabs that need an answer of their own."""
 FULL_ID = 36
 
 
-def page(task: Task, tab: int, look: Look, width: int) -> Page:
+@dataclass(frozen=True)
+class Detail:
+    """What a tab had to ask for: the answer, or why there is none."""
+
+    answer: object = None
+    problem: str | None = None
+
+
+def page(
+    task: Task,
+    tab: int,
+    look: Look,
+    width: int,
+    around: Surroundings | None = None,
+    detail: Detail | None = None,
+) -> Page:
     """All about one task."""
-    body = (_summary, _args, _result, _traceback, _timeline)[tab](task, look, width)
+    name = TABS[tab]
     title: Line = (
         (clean(task.name or "name not seen", 200), "title"),
         (f" {clean(task.id, FULL_ID)}", "dim"),
     )
-    return Page(title, TABS, tab, body)
+    tabs = tuple("Error" if each == "Result" and failed(task) else each for each in TABS)
+    return Page(title, tabs, tab, _body(name, task, look, width, around, detail or Detail()))
+
+
+def _body(
+    name: str, task: Task, look: Look, width: int, around: Surroundings | None, detail: Detail
+) -> Sequence[Line]:
+    if name in ASKED and detail.problem is not None:
+        return wrapped(detail.problem, width, "warn")
+    if name == "Summary":
+        return _summary(task, look, width, around)
+    if name == "Family":
+        return _family(detail.answer, task, look)
+    if name == "Events":
+        return _events(detail.answer, look, width)
+    if name == "Message":
+        return _message(detail.answer, width)
+    if name == "Sources":
+        return source_lines(task, look, width)
+    return {"Args": _args, "Result": _result, "Timeline": timeline}[name](task, look, width)
 
 
 def waiting_page(name: str | None, id: str, problem: str | None, width: int) -> Page:
@@ -37,39 +83,8 @@ def waiting_page(name: str | None, id: str, problem: str | None, width: int) -> 
     return Page(title, TABS, 0, text)
 
 
-def verdict(task: Task, look: Look) -> Span:
-    """Where the task is, and why it is not done, in one sentence."""
-    sign, token = of_task(task.state, look.signs)
-    return f"{sign} {_sentence(task, look)}", token
-
-
-def _sentence(task: Task, look: Look) -> str:
-    where = f" on {short_name(task.worker)}" if task.worker else ""
-    after = f" after {q.duration(task.runtime)}" if task.runtime is not None else ""
-    if task.state == "waiting":
-        since = f" since {q.age(look.now - task.sent)}" if task.sent else ""
-        return f"waits in {clean(task.queue or 'a queue', 80)}{since}"
-    if task.state == "scheduled":
-        return f"held{where} until {clean(task.eta or 'its time', 40)}"
-    if task.state == "received":
-        since = f" since {q.age(look.now - task.received)}" if task.received else ""
-        return f"reserved{where}{since}, not started"
-    if task.state == "started":
-        return f"runs{where}" + (f" since {q.age(look.now - task.started)}" if task.started else "")
-    if task.state == "retry":
-        return (
-            f"failed{where}, will run again (try {(task.retries or 0) + 1}): {clean(task.error or '', 200)}"
-        )
-    if task.state == "failure":
-        return f"failed{where}{after}: {clean(task.error or 'no reason was told', 300)}"
-    if task.state == "lost":
-        return f"lost: its worker{where} is gone and its message is nowhere"
-    words = {"success": "succeeded", "revoked": "revoked", "rejected": "rejected"}
-    return f"{words.get(task.state, 'not seen yet: ' + task.state)}{where}{after}"
-
-
-def _summary(task: Task, look: Look, width: int) -> list[Line]:
-    text, token = verdict(task, look)
+def _summary(task: Task, look: Look, width: int, around: Surroundings | None) -> list[Line]:
+    text, token = verdict(task, look, around)
     lines = [*wrapped(text, width, token), ()]
     lines += field_lines(_fields(task, look), task.sources, width, task.truncated)
     lines.append(())
@@ -158,66 +173,44 @@ def _args(task: Task, look: Look, width: int) -> Sequence[Line]:
 
 
 def _result(task: Task, look: Look, width: int) -> Sequence[Line]:
+    if failed(task):
+        return _error(task, width)
     if task.result is None:
         if task.state == "success":
             return [(("None, or kept nowhere: no source has told a result.", "dim"),)]
-        why = "It failed; see Traceback." if task.error else f"The task is in state {clean(task.state)}."
-        return [((f"There is no result. {why}", "dim"),)]
+        return [((f"There is no result. The task is in state {clean(task.state)}.", "dim"),)]
     return Joined(_told(task, "result"), [()], value_body(task.result))
 
 
-def _traceback(task: Task, look: Look, width: int) -> Sequence[Line]:
+def failed(task: Task) -> bool:
+    """Whether it gave an error instead of a result."""
+    return task.result is None and bool(task.error or task.traceback) and task.state != "success"
+
+
+def _error(task: Task, width: int) -> Sequence[Line]:
     error = wrapped(task.error, width, "fail") if task.error else []
     if task.traceback:
-        return Joined(error, [()], Text(task.traceback))
-    why = "No source has told a traceback." if task.error else "The task has not failed."
-    return [*error, ((why, "dim"),)]
+        return Joined(error, [()], traceback_body(task.traceback))
+    return [*error, (), (("No source has told a traceback.", "dim"),)]
 
 
-def _timeline(task: Task, look: Look, width: int) -> list[Line]:
-    lines = [_moment("sent", task.sent, task.queue and f"to {task.queue}", "", look)] if task.sent else []
-    attempts = task.attempts or [
-        Attempt(
-            number=1,
-            worker=task.worker,
-            received=task.received,
-            started=task.started,
-            finished=task.finished,
-            state=task.state,
-            error=task.error,
-        )
-    ]
-    for attempt in attempts:
-        lines += _attempt(attempt, look)
-    return lines or [(("No moment of it has been seen.", "dim"),)]
+def _family(detail: object, task: Task, look: Look) -> Sequence[Line]:
+    if isinstance(detail, Family):
+        return family_lines(detail, task.id, look)
+    return [(("Looking for its relatives …", "dim"),)]
 
 
-def _attempt(attempt: Attempt, look: Look) -> list[Line]:
-    worker = short_name(attempt.worker) if attempt.worker else "an unknown worker"
-    pid = f" pid {attempt.pid}" if attempt.pid else ""
-    lines: list[Line] = [((f"try {attempt.number}", "head"),)]
-    if attempt.received is not None:
-        lines.append(_moment("received", attempt.received, worker, "", look))
-    if attempt.started is not None:
-        gap = None if attempt.received is None else attempt.started - attempt.received
-        lines.append(_moment("started", attempt.started, worker + pid, _gap("reserved for", gap), look))
-    if attempt.finished is not None or attempt.state in ("failure", "retry"):
-        gap = (
-            None
-            if None in (attempt.started, attempt.finished)
-            else (attempt.finished or 0) - (attempt.started or 0)
-        )
-        lines.append(_moment(attempt.state, attempt.finished, attempt.error or "", _gap("ran", gap), look))
-    if attempt.inferred:
-        lines.append(((f"  inferred: {clean(', '.join(attempt.inferred), 100)}", "dim"),))
-    return lines
+def _events(detail: object, look: Look, width: int) -> Sequence[Line]:
+    return (
+        event_lines(detail, look, width)
+        if isinstance(detail, LogPage)
+        else [(("Reading its events …", "dim"),)]
+    )
 
 
-def _gap(word: str, seconds: float | None) -> str:
-    return "" if seconds is None else f"  {word} {q.duration(max(0.0, seconds))}"
-
-
-def _moment(word: str, at: float | None, text: str | None, gap: str, look: Look) -> Line:
-    sign, token = of_task({"sent": "waiting"}.get(word, word), look.signs)
-    when = q.clock(at, look.utc, millis=True) if at is not None else f"{q.UNKNOWN:<12}"
-    return ((f"  {sign} {word:<9} ", token), (f"{when}  ", ""), (clean(text or "", 200), ""), (gap, "dim"))
+def _message(detail: object, width: int) -> Sequence[Line]:
+    return (
+        message_lines(detail, width)
+        if isinstance(detail, Message)
+        else [(("Looking for its message …", "dim"),)]
+    )

@@ -30,6 +30,8 @@ AGEING = 5.0
 """Seconds between two looks at the ages while nothing else changes."""
 WIDE_HELP = 100
 """Cells from which help leaves the panes in sight."""
+RIGHT = 3
+"""The mouse's other button."""
 OWED = 0.01
 """Seconds until a frame that a slow terminal did not take is tried again."""
 
@@ -181,7 +183,7 @@ class Dashboard(Screen[None]):
         if desk.help:
             page = help_page(desk.lead, desk.allowed, look)
         elif (item := desk.item) is not None:
-            page = desk.main.build(desk.lead, item, desk.inquiry, look, width - 4)
+            page = desk.main.build(desk.lead, item, desk.known, look, width - 4)
         else:
             why = [line for text in self._empty(desk.lead) for line in wrapped(text, width - 4, "dim")]
             page = Page((), (), 0, why)
@@ -227,7 +229,7 @@ class Dashboard(Screen[None]):
         self.sync()
 
     def on_click(self, event: events.Click) -> None:
-        """A click selects; a second one opens."""
+        """A click selects; a second one opens; the right button opens the menu."""
         widget = event.widget
         if widget is None or widget.id not in ORDER or self.desk.talk.listens:
             return
@@ -240,7 +242,10 @@ class Dashboard(Screen[None]):
         )
         index = listing.top + y
         if 0 <= y < listing.page and index < listing.rows.total:
-            self.desk.select(scope, index, again=event.chain == 2)
+            if event.button == RIGHT:
+                self.desk.point(scope, index)
+            else:
+                self.desk.select(scope, index, again=event.chain == 2)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """The wheel moves what is under it."""

@@ -1,0 +1,76 @@
+"""A task's relatives as an indented tree, from the root down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lazycelery.model.task import Task
+from lazycelery.model.text import clean
+from lazycelery.tui.presentation import quantities as q
+from lazycelery.tui.presentation.line import Line
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.signs import of_task
+from lazycelery.tui.presentation.workers import short_name
+
+DEEPEST = 12
+"""Levels that are indented; deeper ones stand in the last."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Tasks of one root, as far as they were fetched."""
+
+    root: str
+    members: Sequence[Task]
+    matched: int
+    """How many the engine knows."""
+
+
+def family_lines(family: Family, own: str, look: Look) -> list[Line]:
+    """The tree. Who has a parent that is not known stands on the first level and says so."""
+    known = {task.id for task in family.members}
+    children: dict[str | None, list[Task]] = {}
+    for task in sorted(family.members, key=_age):
+        parent = task.parent_id if task.parent_id in known and task.parent_id != task.id else None
+        children.setdefault(parent, []).append(task)
+    lines: list[Line] = []
+    waiting = [(task, 0) for task in reversed(children.get(None, []))]
+    drawn: set[str] = set()
+    while waiting:
+        task, depth = waiting.pop()
+        if task.id in drawn:
+            continue
+        drawn.add(task.id)
+        lines.append(_line(task, depth, own, known, look))
+        waiting += [(child, depth + 1) for child in reversed(children.get(task.id, []))]
+    for task in family.members:  # Whoever names himself in a circle of parents.
+        if task.id not in drawn:
+            lines.append(_line(task, 0, own, known, look))
+    if len(lines) == 1:
+        lines += [(), (("It has no relatives that were seen.", "dim"),)]
+    missing = family.matched - len(family.members)
+    if missing > 0:
+        lines.append(((f"… and {missing:,} more: filter root:{clean(family.root, 36)}", "warn"),))
+    return lines
+
+
+def _age(task: Task) -> float:
+    times = [at for at in (task.sent, task.received, task.started, task.finished) if at is not None]
+    return min(times, default=float("inf"))
+
+
+def _line(task: Task, depth: int, own: str, known: set[str], look: Look) -> Line:
+    mark = look.signs.cursor if task.id == own else " "
+    stem = "  " * min(depth - 1, DEEPEST) + f"{look.signs.branch} " if depth else ""
+    lost = task.parent_id and task.parent_id not in known
+    parent = f"  parent {q.short_id(task.parent_id)} not seen" if lost else ""
+    where = f" on {short_name(task.worker)}" if task.worker else ""
+    took = f" {q.duration(task.runtime)}" if task.runtime is not None else ""
+    return (
+        (f"{mark} ", "accent"),
+        (stem, "dim"),
+        of_task(task.state, look.signs),
+        (f" {clean(task.name or 'name not seen', 120)}", "title" if task.id == own else ""),
+        (f" {q.short_id(task.id)}  {clean(task.state, 12)}{took}{where}{parent}", "dim"),
+    )

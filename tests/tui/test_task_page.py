@@ -1,0 +1,200 @@
+"""A task's page: why it is not done, what happened between its moments, its family, its frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lazycelery.model.cluster import LogLine, LogPage
+from lazycelery.model.message import Message
+from lazycelery.model.queue import Queue
+from lazycelery.model.task import Attempt, Task, TaskRow
+from lazycelery.tui.presentation.family import Family, family_lines
+from lazycelery.tui.presentation.line import Line
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.message import message_lines
+from lazycelery.tui.presentation.page import Page
+from lazycelery.tui.presentation.sources_tab import source_lines
+from lazycelery.tui.presentation.task_events import event_lines
+from lazycelery.tui.presentation.timeline import timeline
+from lazycelery.tui.presentation.traceback import TracebackText, own_frames
+from lazycelery.tui.presentation.verdict import Surroundings, verdict
+from tests.support.fake_engine import NOW, TRACEBACK, worker
+
+LOOK = Look(NOW, utc=True)
+
+
+def text(lines: Any) -> list[str]:
+    return ["".join(part for part, _ in line).rstrip() for line in lines]
+
+
+def row(number: int, name: str) -> TaskRow:
+    return TaskRow(row=number, stamp=1, id=f"t{number}", name=name, state="started")
+
+
+def said(task: Task, **around: Any) -> str:
+    return verdict(task, LOOK, Surroundings(**around))[0]
+
+
+def test_a_waiting_task_says_behind_what_it_waits() -> None:
+    task = Task(id="a", state="waiting", queue="mail", sent=NOW - 90)
+    queue = Queue(name="mail", messages=1204, consumers=2, out_rate=8.0)
+    assert said(task, queue=queue) == "○ waits in mail since 1m30s, one of 1,204 there, which takes 8.0/s"
+
+
+def test_a_task_in_a_queue_that_nobody_consumes_says_so() -> None:
+    task = Task(id="a", state="waiting", queue="defualt")
+    assert said(task, queue=Queue(name="defualt", messages=7, consumers=0)).endswith("nobody consumes it")
+
+
+def test_a_reserved_task_names_what_its_worker_runs() -> None:
+    task = Task(id="a", state="received", worker="celery@web-3", received=NOW - 842)
+    running = [row(n, "shop.report") for n in range(3)] + [row(4, "mail.send")]
+    assert said(task, worker=worker("celery@web-3"), running=running) == (
+        "○ reserved on web-3 since 14m02s, not started: its 4 slots run 3 × shop.report, 1 × mail.send"
+    )
+
+
+def test_a_task_reserved_by_a_worker_that_is_gone_says_so() -> None:
+    task = Task(id="a", state="received", worker="celery@old-7")
+    assert said(task, worker=worker("celery@old-7", "offline")).endswith("that worker is gone")
+
+
+@pytest.mark.parametrize(
+    ("eta", "wanted"),
+    [
+        ("2025-11-21T02:05:22+00:00", "02:05:22, in 2m00s"),
+        ("2025-11-21T02:03:12Z", "02:03:12, which was 10s ago"),
+        ("soon", "soon"),
+    ],
+)
+def test_a_scheduled_task_counts_down(eta: str, wanted: str) -> None:
+    assert said(Task(id="a", state="scheduled", worker="celery@w", eta=eta)).endswith(wanted)
+
+
+def retried() -> Task:
+    first = Attempt(
+        number=1,
+        worker="celery@web-1",
+        pid=812,
+        sent=NOW - 60,
+        received=NOW - 55.8,
+        started=NOW - 24.8,
+        finished=NOW - 16.6,
+        state="retry",
+        error="Timeout('gateway')",
+    )
+    second = Attempt(number=2, sent=NOW - 16.5, received=NOW - 6, worker="celery@web-2", state="received")
+    return Task(id="a", state="received", queue="default", attempts=[first, second])
+
+
+def test_the_timeline_shows_what_filled_the_time_between_moments() -> None:
+    lines = text(timeline(retried(), LOOK, 110))
+    assert [line[2:11].strip() for line in lines] == [
+        "sent",
+        "received",
+        "started",
+        "retried",
+        "sent",
+        "received",
+    ]
+    assert [line.split("┐")[-1].split("┤")[-1].split("┘")[-1].strip() for line in lines] == [
+        "waited 4.20s in default",
+        "prefetched 31.0s on web-1",
+        "ran 8.20s",
+        "try 2 after 100ms",
+        "waited 10.5s in default",
+        "prefetched since 6s",
+    ]
+
+
+def test_a_narrow_timeline_puts_the_gaps_between_the_moments() -> None:
+    lines = text(timeline(retried(), LOOK, 50))
+    assert lines[1] == "  │ waited 4.20s in default"
+    assert max(map(len, lines)) <= 60
+
+
+def test_a_clock_that_went_back_gives_no_negative_gap() -> None:
+    task = Task(
+        id="a", state="success", attempts=[Attempt(number=1, sent=NOW, received=NOW - 5, state="success")]
+    )
+    assert "waited 0ms" in "\n".join(text(timeline(task, LOOK, 110)))
+
+
+def member(id: str, parent: str | None, sent: float) -> Task:
+    return Task(id=id, name=f"shop.{id}", state="success", parent_id=parent, root_id="root", sent=NOW + sent)
+
+
+def test_a_family_is_a_tree_from_its_root() -> None:
+    members = [
+        member("leaf", "second", 3),
+        member("root", None, 0),
+        member("second", "root", 2),
+        member("first", "root", 1),
+    ]
+    lines = text(family_lines(Family("root", members, 9), "leaf", LOOK))
+    assert [line.split("shop.")[-1].split()[0] for line in lines[:4]] == ["root", "first", "second", "leaf"]
+    assert lines[3].startswith("▸   └") and "5 more: filter root:root" in lines[4]
+
+
+def test_a_circle_of_parents_ends() -> None:
+    members = [member("a", "b", 0), member("b", "a", 1)]
+    assert len(text(family_lines(Family("root", members, 2), "a", LOOK))) == 2
+
+
+def test_a_parent_that_was_never_seen_is_named() -> None:
+    lines = text(family_lines(Family("root", [member("a", "0123456789", 0)], 1), "a", LOOK))
+    assert "parent 01234567 not seen" in lines[0]
+
+
+def tokens(line: Line) -> set[str]:
+    return {token for part, token in line if part.strip()}
+
+
+def test_own_frames_stand_first_and_those_of_libraries_are_dim() -> None:
+    assert [line.split()[0] for line in text(own_frames(TRACEBACK))] == ["gateway.py:31", "tasks.py:88"]
+    body = TracebackText(TRACEBACK)
+    assert [tokens(line) for line in body] == [
+        {"dim"}, {"dim"}, {"dim"}, {"accent"}, {""}, {"accent"}, {""}, {"fail"},
+    ]  # fmt: skip
+
+
+def test_a_traceback_of_ten_megabytes_costs_what_is_looked_at() -> None:
+    frame = '  File "/srv/app/deep.py", line 3, in dive\n    dive(n - 1)\n'
+    body = TracebackText(
+        "Traceback (most recent call last):\n" + frame * 180_000 + "RecursionError: too deep\n"
+    )
+    assert len(body) == 360_002 and len(body[-40:]) == 40 and tokens(body[-1]) == {"fail"}
+    assert len(own_frames(frame * 180_000)) == 8
+
+
+def test_events_show_all_their_fields_and_how_late_they_were_heard() -> None:
+    event = LogLine(
+        seq=1, at=NOW, received=NOW + 2, type="task-failed", worker="celery@w", id="a",
+        event={"type": "task-failed", "uuid": "a", "exception": "Timeout\x1b[2J", "clock": 7},
+    )  # fmt: skip
+    lines = text(event_lines(LogPage(lines=[event]), LOOK, 80))
+    assert "heard 2.00s later" in lines[0]
+    assert lines[1:3] == ["  exception    Timeout␛[2J", "  clock        7"]
+
+
+def test_a_message_shows_its_place_its_body_and_its_headers() -> None:
+    message = Message(position=3, task="mail.send", args=[1], kwargs={}, headers={"lang": "py"}, size=812)
+    lines = "\n".join(text(message_lines(message, 70)))
+    assert "position" in lines and "812 B" in lines and "'lang': 'py'" in lines.replace('"', "'")
+
+
+def test_each_field_names_its_source_and_its_cut() -> None:
+    task = Task(
+        id="a", name="mail.send", args=[1], sources={"args": "broker", "name": "event"}, truncated=["args"]
+    )
+    lines = text(source_lines(task, LOOK, 80))
+    assert any(line.split() == ["args", "its", "message", "cut", "[1]"] for line in lines)
+    assert any("Nobody told:" in line for line in lines)
+
+
+def test_the_open_tab_stays_in_sight_when_there_are_many() -> None:
+    page = Page((), tuple(f"tab-{n}-name" for n in range(9)), 8, ())
+    line = "".join(part for part, _ in page.tab_line(40))
+    assert "tab-8-name" in line and len(line) <= 40
