@@ -47,6 +47,8 @@ class Action:
     """What is asked before it is done."""
     rank: int | None = None
     """Place in the footer, lowest first; `None` stays out of it."""
+    menu: bool = False
+    """Whether the menu of a thing offers it too, though it exists everywhere."""
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -65,13 +67,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("move.bottom", ("G", "end"), "To the last line"),
     Action("main.down", ("J",), "Scroll the main side down"),
     Action("main.up", ("K",), "Scroll the main side up"),
-    Action("open", ("enter",), "Open: a worker's or queue's tasks, a task's page", "open", rank=4),
+    Action("open", ("enter",), "Open: a worker's or queue's tasks, a task's page", "open", rank=4, menu=True),
     Action("back", ("escape",), "One step back"),
     Action("filter", ("/",), "Filter the list", "filter", rank=5),
-    Action("faults", ("f",), "Faults only", "faults", rank=7),
+    Action("faults", ("f",), "Faults only", "faults", rank=8),
     Action("sort", ("S",), "Sort by the next column", "sort", rank=12),
-    Action("copy.id", ("y",), "Copy the name or id"),
-    Action("copy.json", ("Y",), "Copy all of it as JSON"),
+    Action("menu", ("space",), "Menu of what is possible here; a line or its key does it", "menu", rank=6),
+    Action("copy.id", ("y",), "Copy the name or id", menu=True),
+    Action("copy.json", ("Y",), "Copy all of it as JSON", menu=True),
     Action("tab.next", ("]",), "Next tab of the main side", "tabs", rank=8),
     Action("tab.previous", ("[",), "Previous tab of the main side"),
     Action("size.grow", ("+",), "More room for what is focused", "size", rank=13),
@@ -90,6 +93,7 @@ ACTIONS: tuple[Action, ...] = (
         permission="events",
         question="Which workers are told to send task events, or to stop",
         rank=9,
+        menu=True,
     ),
     Action(
         "undo",
@@ -100,7 +104,7 @@ ACTIONS: tuple[Action, ...] = (
         permission="restore",
         question="How many messages go back, and to which queue",
     ),
-    Action("unlock", ("W",), "Unlock dangerous keys for this session, or lock again", "unlock", rank=6),
+    Action("unlock", ("W",), "Unlock dangerous keys for this session, or lock again", "unlock", rank=7),
     Action("help", ("?",), "This help", "help", rank=0),
     Action("quit", ("q", "ctrl+c"), "Quit", "quit", rank=1),
     Action("peek", ("v",), "Look at the waiting messages", "peek", scope="queues", rank=2),
@@ -196,6 +200,11 @@ class Keymap:
         """What is possible while the pane `scope` leads, its own actions first."""
         own = [action for action in self.actions if action.scope == scope]
         return own + [action for action in self.actions if action.scope == "everywhere" != scope]
+
+    def menu(self, scope: Scope) -> list[Action]:
+        """What may be done with a thing of the pane `scope`: opening first, then its own actions."""
+        offered = [action for action in self.here(scope) if action.scope == scope or action.menu]
+        return sorted(offered, key=lambda action: action.id != "open")
 
     def footer(self, scope: Scope, allowed: Sequence[str]) -> list[Action]:
         """What the footer names, best first. An action without its permission is left out."""

@@ -14,6 +14,7 @@ from lazycelery.tui.link import Link
 from lazycelery.tui.presentation import sayings
 from lazycelery.tui.presentation.footer import Question
 from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.menu import Choice
 from lazycelery.tui.talk import Talk
 
 
@@ -34,19 +35,32 @@ class Deeds:
 
     def permitted(self, action: Action) -> bool:
         """Whether the action may be done now; says why not."""
+        why = self.refusal(action)
+        if why:
+            self._talk.say(why, "warn")
+        return not why
+
+    def refusal(self, action: Action) -> str:
+        """Why the action may not be done now; empty when it may."""
         overview = self._link.truth.overview
         if action.permission is None:
-            return True
+            return ""
         if overview is None or self._link.api is None:
-            self._talk.say("The engine is not there yet. Nothing was done.", "warn")
-            return False
+            return "The engine is not there yet. Nothing was done."
         if overview.read_only:
-            self._talk.say(sayings.read_only(overview.may_unlock, self._look()), "warn")
-            return False
+            return sayings.read_only(overview.may_unlock, self._look())
         if action.permission not in overview.allowed:
-            self._talk.say(sayings.forbidden(action.permission, overview.may_unlock, self._look()), "warn")
-            return False
-        return True
+            return sayings.forbidden(action.permission, overview.may_unlock, self._look())
+        return ""
+
+    def offer(self, action: Action) -> Choice:
+        """The action as a line of a menu."""
+        if not self.refusal(action):
+            return Choice(action)
+        overview = self._link.truth.overview
+        if overview is None or self._link.api is None:
+            return Choice(action, "no engine")
+        return Choice(action, sayings.locked(str(action.permission), overview.may_unlock, self._look()))
 
     def order(self, name: ActionName, targets: list[str], **params: Any) -> None:
         """Plan it, and ask."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lazycelery.keys import Action
+from lazycelery.tui.menu import Menu
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.footer import Question, input_line, keys_line, question_lines
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.menu import menu_lines
 from lazycelery.tui.prompt import Letter, Prompt
 
 MOST = 12
 """Lines that a question may take."""
+MENU = 16
+"""Lines that a menu may take."""
 
 
 class Asked:
@@ -46,13 +50,14 @@ class Talk:
     def __init__(self) -> None:
         self.asked: Asked | None = None
         self.typing: Typing | None = None
+        self.menu: Menu | None = None
         self.message: tuple[str, str] | None = None
         """(text, token), until the next key."""
 
     @property
     def listens(self) -> bool:
-        """Whether all keys go to a question or prompt."""
-        return self.asked is not None or self.typing is not None
+        """Whether all keys go to a question, prompt or menu."""
+        return self.asked is not None or self.typing is not None or self.menu is not None
 
     def say(self, text: str, token: str = "") -> None:
         """Tell something; it stays until the next key."""
@@ -69,6 +74,8 @@ class Talk:
             self._answer(self.asked, chord, character)
         elif self.typing is not None:
             self._type(self.typing, chord, character)
+        elif self.menu is not None:
+            self._choose(self.menu, chord)
 
     def paste(self, text: str) -> None:
         """Give a pasted text to the line being typed."""
@@ -91,6 +98,11 @@ class Talk:
         else:
             asked.yes(typed)
 
+    def _choose(self, menu: Menu, chord: str) -> None:
+        self.menu = None
+        if menu.press(chord):
+            self.menu = menu
+
     def _type(self, typing: Typing, chord: str, character: str | None) -> None:
         before = typing.prompt.text
         verdict = typing.prompt.press(chord, character)
@@ -106,6 +118,8 @@ class Talk:
         if self.asked is not None:
             typed = self.asked.prompt.text if isinstance(self.asked.prompt, Prompt) else None
             return question_lines(self.asked.question, typed, look, width)[-MOST:]
+        if self.menu is not None:
+            return menu_lines(self.menu.title, self.menu.choices, self.menu.at, look, width, MENU)
         above = [trouble] if trouble else []
         if self.typing is not None:
             typing = self.typing

@@ -106,6 +106,11 @@ def forbidden(permission: str, may_unlock: Sequence[str], look: Look) -> str:
     return f"This profile does not permit {permission}."
 
 
+def locked(permission: str, may_unlock: Sequence[str], look: Look) -> str:
+    """The same in the few words of a menu's line."""
+    return f"{look.key('unlock')} unlocks it" if permission in may_unlock else "not permitted here"
+
+
 def gone() -> ConnectionProblem:
     """A key needs the engine, and there is none."""
     return ConnectionProblem("The engine is gone; another one is being started.", "Nothing was done.")
