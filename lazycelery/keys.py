@@ -16,7 +16,7 @@ from typing import Literal
 from lazycelery.errors import UsageError
 from lazycelery.model.action import Level
 
-Scope = Literal["everywhere", "workers", "queues", "tasks"]
+Scope = Literal["everywhere", "workers", "queues", "tasks", "findings"]
 """Where an action exists: always, or while the pane of that name leads."""
 
 SCOPES: dict[Scope, str] = {
@@ -24,6 +24,7 @@ SCOPES: dict[Scope, str] = {
     "workers": "On a worker",
     "queues": "On a queue",
     "tasks": "On a task",
+    "findings": "On a finding",
 }
 
 
@@ -55,6 +56,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane.workers", ("1",), "Go to the workers"),
     Action("pane.queues", ("2",), "Go to the queues"),
     Action("pane.tasks", ("3",), "Go to the tasks"),
+    Action("pane.findings", ("4",), "Go to the findings"),
     Action("pane.next", ("tab", "l", "right"), "Next pane", "pane", rank=11),
     Action("pane.previous", ("shift+tab", "h", "left"), "Previous pane"),
     Action("move.down", ("j", "down"), "Move down", "move", rank=10),
@@ -70,6 +72,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("open", ("enter",), "Open: a worker's or queue's tasks, a task's page", "open", rank=4, menu=True),
     Action("back", ("escape",), "One step back"),
     Action("filter", ("/",), "Filter the list", "filter", rank=5),
+    Action("command", (":",), "Command line: every action by its name, tasks FILTER, queue NAME"),
+    Action("palette", ("ctrl+p",), "Find an action by a part of what it does"),
     Action("faults", ("f",), "Faults only", "faults", rank=8),
     Action("sort", ("S",), "Sort by the next column", "sort", rank=12),
     Action("menu", ("space",), "Menu of what is possible here; a line or its key does it", "menu", rank=6),
@@ -287,6 +291,8 @@ def document() -> str:
     """docs/keys.md: the table for people."""
     parts = ["# Keys\n", _PREFACE]
     for scope, title in SCOPES.items():
+        if not any(action.scope == scope for action in ACTIONS):
+            continue
         parts.append(
             f"\n## {title}\n\n| key | what it does | action | needs | asks |\n|---|---|---|---|---|\n"
         )

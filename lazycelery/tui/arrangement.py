@@ -13,6 +13,10 @@ LEAST = (40, 10)
 """Below this, a sentence."""
 
 
+SPARE = "tasks"
+"""The pane that takes what the others leave."""
+
+
 @dataclass(frozen=True)
 class Arrangement:
     """Sizes in cells; 0 hides."""
@@ -33,8 +37,8 @@ def arrange(
 ) -> Arrangement:
     """Divide the screen.
 
-    `wants` is the number of rows each pane has; `lead` the pane that leads; `size` 0 normal, 1 half,
-    2 alone. Two lines are the header's and the footer's.
+    `wants` is the number of rows each pane has, 0 where its title is enough; `lead` the pane that
+    leads; `size` 0 normal, 1 half, 2 alone. Two lines are the header's and the footer's.
     """
     if width < PORTRAIT:
         body = height - 3
@@ -64,14 +68,13 @@ def _only(wants: Mapping[str, int], lead: str, body: int) -> dict[str, int]:
 def accordion(wants: Mapping[str, int], lead: str, body: int) -> dict[str, int]:
     """The leading pane gets the room it needs, the others keep at least a line and their count."""
     least = 3 if body >= 4 * len(wants) else 1
-    heights = dict.fromkeys(wants, least)
-    left = body - least * len(wants)
+    heights = {name: least if wants[name] or name == lead else 1 for name in wants}
+    left = body - sum(heights.values())
     for name in _by_need(wants, lead):
-        more = max(0, min(left, wants[name] + 2 - heights[name]))
+        more = max(0, min(left, wants[name] + 2 - heights[name])) if wants[name] or name == lead else 0
         heights[name] += more
         left -= more
-    last = list(wants)[-1]
-    heights[last if wants[last] else lead] += left
+    heights[SPARE if wants.get(SPARE) else lead] += left
     return heights
 
 

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
-from lazycelery.errors import LazyCeleryError
 from lazycelery.keys import Action, Keymap, Scope
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
-from lazycelery.model.task import TaskPage, TaskQuery
+from lazycelery.model.task import TaskPage, TaskQuery, TaskRow
 from lazycelery.model.worker import Worker
+from lazycelery.tui.commands import Commands
 from lazycelery.tui.deeds import Deeds
 from lazycelery.tui.errands import Errands
+from lazycelery.tui.filtering import FilterLine
+from lazycelery.tui.history import History
 from lazycelery.tui.inquiry import Inquiry, Subject
 from lazycelery.tui.link import BEAT, EngineProcess, Link, Spawn
 from lazycelery.tui.mainside import Item, Known, MainSide, as_json
 from lazycelery.tui.menu import Menu
-from lazycelery.tui.panes.local import QUEUES, WORKERS, LocalPane
+from lazycelery.tui.panes.local import FINDINGS, QUEUES, WORKERS, LocalPane
 from lazycelery.tui.panes.pane import Pane
 from lazycelery.tui.panes.tasks import TaskPane, quoted
+from lazycelery.tui.presentation.findings import Finding
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.sayings import gone
 from lazycelery.tui.presentation.signs import Signs
-from lazycelery.tui.talk import Talk, Typing
+from lazycelery.tui.talk import Talk
 
-ORDER: tuple[Scope, ...] = ("workers", "queues", "tasks")
+ORDER: tuple[Scope, ...] = ("workers", "queues", "tasks", "findings")
 WIDEST = 2
-KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "task"}
+KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "task", "findings": "finding"}
 
 
 class Surface(Protocol):
@@ -44,6 +47,12 @@ class Surface(Protocol):
 
     def next_theme(self) -> str:
         """Another theme; returns its name."""
+
+    def themes(self) -> Sequence[str]:
+        """Names of all themes."""
+
+    def use_theme(self, name: str) -> None:
+        """Turn to a theme."""
 
     def quit(self) -> None:
         """End."""
@@ -63,6 +72,7 @@ class Desk:
         signs: Signs | None = None,
         utc: bool = False,
         beat: float = BEAT,
+        history: History | None = None,
     ) -> None:
         self.surface = surface
         self.link = Link(spawn, profile, self.changed, first, beat)
@@ -73,10 +83,18 @@ class Desk:
         self.detail = Inquiry(lambda: self.link.api, surface.paint)
         """What the open tab of a task asks for."""
         self.deeds = Deeds(self.link, self.talk, self.errands, self.look, surface.paint)
+        self.filters = FilterLine(self.link, self.talk, self.errands, history or History(), self.show)
+        self.commands = Commands(self, self.talk, self.errands, self.filters)
         self.workers: LocalPane[Worker] = LocalPane(WORKERS)
         self.queues: LocalPane[Queue] = LocalPane(QUEUES)
         self.tasks = TaskPane(self._ask_tasks, self._tasks_arrived)
-        self.panes: dict[Scope, Pane] = {"workers": self.workers, "queues": self.queues, "tasks": self.tasks}
+        self.findings: LocalPane[Finding] = LocalPane(FINDINGS)
+        self.panes: dict[Scope, Pane] = {
+            "workers": self.workers,
+            "queues": self.queues,
+            "tasks": self.tasks,
+            "findings": self.findings,
+        }
         self.lead: Scope = "workers"
         """The pane whose selection the main side shows."""
         self.scrolls = False
@@ -114,6 +132,8 @@ class Desk:
         """What is selected."""
         if self.lead == "workers":
             return self.workers.item
+        if self.lead == "findings":
+            return self.findings.item
         return self.queues.item if self.lead == "queues" else self.tasks.item
 
     @property
@@ -125,9 +145,11 @@ class Desk:
     @property
     def known(self) -> Known:
         """What has been asked about the selection, and what surrounds it."""
-        truth, row = self.link.truth, self.tasks.item if self.lead == "tasks" else None
-        queue = next((one for one in truth.queues or () if row and one.name == row.queue), None)
-        worker = next((one for one in truth.workers or () if row and one.name == row.worker), None)
+        truth, item = self.link.truth, self.item
+        finding = item.notice.subject if isinstance(item, Finding) else None
+        names = {finding} if finding else {item.queue, item.worker} if isinstance(item, TaskRow) else set()
+        queue = next((one for one in truth.queues or () if one.name in names), None)
+        worker = next((one for one in truth.workers or () if one.name in names), None)
         return Known(self.inquiry, self.detail, queue, worker)
 
     @property
@@ -153,6 +175,8 @@ class Desk:
             self.workers.take(truth.workers)
         if queues and truth.queues is not None:
             self.queues.take(truth.queues)
+        if truth.overview is not None:
+            self.findings.take([Finding(notice) for notice in truth.overview.notices])
         if tasks:
             self.tasks.window.ask()
         if (workers and self.lead == "workers") or (queues and self._peeking):
@@ -178,7 +202,10 @@ class Desk:
     def show(self) -> None:
         """Turn the main side to the selection, and paint."""
         subject = self.subject
-        wanted = subject if subject and (subject.kind != "queues" or self._peeking) else None
+        asked = (
+            subject is not None and subject.kind != "findings" and (subject.kind != "queues" or self._peeking)
+        )
+        wanted = subject if asked else None
         self.inquiry.about(wanted)
         more = self.main.detail_wanted(self.lead)
         self.detail.about(None if more is None or subject is None else Subject(more, subject.key))
@@ -213,6 +240,40 @@ class Desk:
         if self.deeds.permitted(action):
             getattr(self, "do_" + action.id.replace(".", "_"))()
 
+    # ---- what commands ask for
+
+    def names(self, kind: str) -> Sequence[str]:
+        """Names of `workers`, `queues` or `themes`."""
+        if kind == "themes":
+            return self.surface.themes()
+        truth = self.link.truth
+        return [one.name for one in (truth.workers if kind == "workers" else truth.queues) or ()]
+
+    def visit(self, scope: Scope, name: str) -> None:
+        """Put the cursor on a thing, whatever filter hides it."""
+        self._lead(scope)
+        rows = self.pane.listing.rows
+        while rows.index_of(name) is None and self.pane.step_back():
+            pass
+        self.pane.listing.go(rows.index_of(name) or 0)
+
+    def filter_tasks(self, text: str) -> None:
+        """Go to the tasks, those that match."""
+        self._lead("tasks")
+        if text:
+            self.errands.run(self.filters.apply(self.tasks, text))
+
+    def use_theme(self, name: str) -> None:
+        """Turn to a theme."""
+        self.surface.use_theme(name)
+
+    def purge(self, name: str) -> None:
+        """Purge a queue, after a question."""
+        if self.deeds.permitted(self.keys["purge"]):
+            self.deeds.order("purge", [name])
+
+    # ---- the mouse
+
     def select(self, scope: Scope, index: int, again: bool) -> None:
         """A line was clicked; a second time opens it."""
         self._lead(scope)
@@ -240,6 +301,9 @@ class Desk:
 
     def do_pane_tasks(self) -> None:  # noqa: D102
         self._lead("tasks")
+
+    def do_pane_findings(self) -> None:  # noqa: D102
+        self._lead("findings")
 
     def do_pane_next(self) -> None:  # noqa: D102
         self._step_pane(1)
@@ -315,6 +379,8 @@ class Desk:
             self._drill(quoted("worker", item.name))
         elif isinstance(item, Queue):
             self._drill(quoted("queue", item.name))
+        elif isinstance(item, Finding):
+            self._go_to_subject()
         else:
             self._size_before, self.size, self.scrolls = self.size, WIDEST, True
 
@@ -322,6 +388,15 @@ class Desk:
         self._origins.append(self.lead)
         self._lead("tasks")
         self.tasks.push(filter)
+
+    def _go_to_subject(self) -> None:
+        known = self.known
+        found = known.worker or known.queue
+        if found is None:
+            self.talk.say("It is about no single worker or queue.", "dim")
+            return
+        self._lead("workers" if isinstance(found, Worker) else "queues")
+        self.visit(self.lead, found.name)
 
     def do_back(self) -> None:  # noqa: D102
         if self.help:
@@ -348,44 +423,14 @@ class Desk:
     # ---- filters, order, sizes
 
     def do_filter(self) -> None:  # noqa: D102
-        pane, before = self.pane, self.pane.filter
         self._lead(self.lead)
-        change = self._check if self.lead == "tasks" else pane.set_filter
+        self.filters.open(self.pane)
 
-        def end(text: str, entered: bool) -> None:
-            if pane.scope == "tasks" and entered and text.strip() != pane.filter:
-                self.errands.run(self._filter_tasks(text.strip()))
-            elif not entered and pane.filter != before:
-                pane.set_filter(before)
+    def do_command(self) -> None:  # noqa: D102
+        self.commands.open()
 
-        self.talk.typing = Typing(f" {pane.title}/", before, change, end)
-
-    def _check(self, text: str) -> None:
-        self.errands.run(self._check_filter(text))
-
-    async def _check_filter(self, text: str) -> None:
-        """Say what is wrong while it is typed; show what matches once typing rests."""
-        api, typing = self.link.api, self.talk.typing
-        if api is None:
-            return
-        await asyncio.sleep(0.15)
-        if typing is None or typing is not self.talk.typing or typing.prompt.text != text:
-            return
-        typing.note = await api.check_filter(text.strip()) or ""
-        still = typing is self.talk.typing and typing.prompt.text == text and not typing.note
-        if still and text.strip() != self.tasks.filter:
-            self.tasks.set_filter(text.strip())
-        self.surface.paint()
-
-    async def _filter_tasks(self, text: str) -> None:
-        api = self.link.api
-        if api is None:
-            raise gone()
-        problem = await api.check_filter(text)
-        if problem:
-            raise LazyCeleryError(problem)
-        self.tasks.set_filter(text)
-        self.show()
+    def do_palette(self) -> None:  # noqa: D102
+        self.commands.open(palette=True)
 
     def do_faults(self) -> None:  # noqa: D102
         self.pane.toggle_faults()

@@ -13,7 +13,8 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.task import Task, TaskRow
 from lazycelery.model.worker import Worker, WorkerDetail
 from lazycelery.tui.inquiry import Inquiry
-from lazycelery.tui.presentation import queues, task_page, workers
+from lazycelery.tui.presentation import findings, queues, task_page, workers
+from lazycelery.tui.presentation.findings import Finding
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
 from lazycelery.tui.presentation.line import Line, crop
 from lazycelery.tui.presentation.look import Look
@@ -25,9 +26,10 @@ TABS: Mapping[Scope, tuple[str, ...]] = {
     "workers": workers.TABS,
     "queues": queues.TABS,
     "tasks": task_page.TABS,
+    "findings": ("Finding",),
 }
 
-Item = Worker | Queue | TaskRow
+Item = Worker | Queue | TaskRow | Finding
 
 
 class MainSide:
@@ -112,6 +114,8 @@ def page_of(item: Item, known: Known, tab: int, look: Look, width: int) -> Page:
     answer = inquiry.answer
     if isinstance(item, Worker):
         return workers.page(item, answer if isinstance(answer, WorkerDetail) else None, tab, look, width)
+    if isinstance(item, Finding):
+        return findings.page(item, known.worker or known.queue, look, width)
     if isinstance(item, Queue):
         peek = answer if isinstance(answer, PeekPage) else inquiry.problem
         return queues.page(item, peek, tab, look, width)

@@ -11,7 +11,8 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.text import clean
 from lazycelery.model.worker import Worker
 from lazycelery.tui.listing import Listing
-from lazycelery.tui.presentation import queues, workers
+from lazycelery.tui.presentation import findings, queues, workers
+from lazycelery.tui.presentation.findings import Finding
 from lazycelery.tui.presentation.line import Column, Span
 from lazycelery.tui.presentation.look import Look
 
@@ -19,7 +20,9 @@ from lazycelery.tui.presentation.look import Look
 class Named(Protocol):
     """Something with a name, which is its identity."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Different for each."""
 
 
 Item = TypeVar("Item", bound=Named)
@@ -177,6 +180,20 @@ QUEUES: Kind[Queue] = Kind(
         "name": lambda queue: queue.name,
         "messages": lambda queue: (-(queue.messages or 0), queue.name),
         "growth": lambda queue: (-(queues.trend(queue) or 0.0), queue.name),
+    },
+    note=lambda shown: str(len(shown)),
+)
+FINDINGS: Kind[Finding] = Kind(
+    scope="findings",
+    number=4,
+    title="Findings",
+    columns=findings.COLUMNS,
+    cells=findings.cells,
+    matches=findings.matches,
+    faulty=lambda finding: finding.notice.severity != "info",
+    sorts={
+        "severity": lambda finding: tuple(findings.TOKENS).index(finding.notice.severity),
+        "subject": lambda finding: (finding.notice.subject, finding.name),
     },
     note=lambda shown: str(len(shown)),
 )

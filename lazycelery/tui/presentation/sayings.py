@@ -14,9 +14,16 @@ from lazycelery.tui.presentation.look import Look
 
 
 def trouble(
-    overview: Overview | None, problem: LazyCeleryError | None, next_start: float | None, look: Look
+    overview: Overview | None,
+    problem: LazyCeleryError | None,
+    next_start: float | None,
+    look: Look,
+    told: bool = False,
 ) -> Line:
-    """The one line that says what is broken and what happens next; empty when all is well."""
+    """The one line that says what is broken and what happens next; empty when all is well.
+
+    `told` is true where the notices are in sight already.
+    """
     if problem is not None:
         again = f" Another engine starts at {q.clock(next_start, look.utc)}." if next_start else ""
         return _alarm(f"{problem.title}{again} {problem.hint}", look)
@@ -26,7 +33,7 @@ def trouble(
         if source.state in ("lost", "refused"):
             return _alarm(_source(source, look), look)
     notices = [notice for notice in overview.notices if notice.severity != "info"]
-    if not notices:
+    if told or not notices:
         return ()
     worst = max(notices, key=lambda notice: notice.severity == "critical")
     more = f"  (+{len(notices) - 1} more)" if len(notices) > 1 else ""
@@ -75,6 +82,13 @@ def no_queues(filtered: str, look: Look) -> list[str]:
     if filtered:
         return [f"No queue matches {clean(filtered, 60)}.", f"{look.key('back')} clears the filter."]
     return ["No queue is bound.", "Workers bind theirs when they start."]
+
+
+def no_findings(filtered: str, look: Look) -> list[str]:
+    """The findings pane is empty."""
+    if filtered:
+        return [f"No finding matches {clean(filtered, 60)}.", f"{look.key('back')} clears the filter."]
+    return ["Nothing is wrong, as far as connections, workers and queues tell."]
 
 
 def no_tasks(filtered: str, known: int, workers: Sequence[Worker], look: Look) -> list[str]:

@@ -96,13 +96,14 @@ class Dashboard(Screen[None]):
         width, height = self.size
         desk = self.desk
         wants: dict[str, int] = {scope: max(1, desk.panes[scope].listing.rows.total) for scope in ORDER}
+        wants["findings"] = desk.findings.listing.rows.total
         size = WIDEST if desk.help and width < WIDE_HELP else desk.size
         new = arrange(width, height, wants, desk.lead, desk.on_main, size)
+        before, self._arranged = self._arranged, new
         # Questions grow over the body instead of pushing it: a push would repaint everything.
         self._height("footer", len(self._foot(width)))
-        if new == self._arranged:
+        if new == before:
             return
-        self._arranged = new
         self._show("names", new.names)
         self._show("log", new.log)
         self._show("left", new.left > 0)
@@ -170,6 +171,8 @@ class Dashboard(Screen[None]):
             return ["Asking the workers …"] if truth.workers is None else sayings.no_workers(filtered, look)
         if scope == "queues":
             return ["Counting …"] if truth.queues is None else sayings.no_queues(filtered, look)
+        if scope == "findings":
+            return sayings.no_findings(filtered, look)
         window = desk.tasks.window
         if window.problem is not None:
             return [str(window.problem)]
@@ -203,11 +206,19 @@ class Dashboard(Screen[None]):
         size = self.size
         if size.width < LEAST[0] or size.height < LEAST[1]:
             return [((f" {size.width}x{size.height} is too small; {LEAST[0]}x{LEAST[1]} or more.", "warn"),)]
-        trouble = sayings.trouble(truth.overview, truth.engine_problem, truth.engine_next, look)
+        trouble = sayings.trouble(
+            truth.overview, truth.engine_problem, truth.engine_next, look, self._findings_told
+        )
         if truth.engine_problem is None and desk.dismissed and desk.dismissed == notice_key(desk):
             trouble = ()
         lines = desk.talk.lines(desk.keys.footer(desk.lead, desk.allowed), trouble, look, width)
         return lines[-max(1, size.height - 2) :]
+
+    @property
+    def _findings_told(self) -> bool:
+        """Whether the findings can be read in their pane."""
+        here = self._arranged
+        return here is not None and here.log and here.left > 0 and here.panes["findings"] > 2
 
     # ---- input
 

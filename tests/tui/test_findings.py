@@ -1,0 +1,97 @@
+"""Findings: in sight, explained, and one key from what they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lazycelery.model.cluster import Notice
+from lazycelery.tui.arrangement import accordion, arrange
+from lazycelery.tui.presentation.findings import Finding, matches, page
+from lazycelery.tui.presentation.look import Look
+from tests.support.fake_engine import NOW, FakeEngine, queues, worker
+from tests.tui.conftest import staged
+
+LOST = Notice(
+    code="worker-lost",
+    severity="critical",
+    title="celery@old-7: heartbeats ended 2m ago without goodbye",
+    subject="celery@old-7",
+    since=NOW - 130,
+)
+TYPO = Notice(
+    code="queue-without-consumer",
+    severity="warning",
+    title="7 messages in defualt, nobody consumes it. Did you mean default?",
+    subject="defualt",
+    hint="Start a worker with -Q, or move the messages.",
+)
+NOTE = Notice(code="note", severity="info", title="Two workers share one name.")
+
+
+def troubled() -> FakeEngine:
+    engine = FakeEngine()
+    engine.seen.notices = [LOST, TYPO, NOTE]
+    return engine
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 35), (200, 60)])
+async def test_findings_and_what_explains_one(
+    width: int, height: int, golden: Callable[[str, str], None]
+) -> None:
+    async with staged(troubled(), (width, height)) as stage:
+        await stage.press("4", "j")
+        golden(f"findings-{width}x{height}", stage.text)
+
+
+async def test_opening_a_finding_goes_to_what_it_is_about() -> None:
+    async with staged(troubled()) as stage:
+        await stage.press("4", "enter")
+        assert (stage.desk.lead, stage.desk.workers.listing.key) == ("workers", "celery@old-7")
+        await stage.press("4", "j", "enter")
+        assert (stage.desk.lead, stage.desk.queues.listing.key) == ("queues", "defualt")
+        await stage.press("4", "j", "enter")
+        assert stage.desk.lead == "findings" and "no single worker" in stage.text
+
+
+async def test_a_filter_that_hides_the_subject_is_taken_away() -> None:
+    async with staged(troubled()) as stage:
+        await stage.press("slash", *"web", "enter", "4", "enter")
+        assert stage.desk.workers.listing.key == "celery@old-7"
+
+
+async def test_the_line_of_notices_is_there_only_where_the_pane_is_not() -> None:
+    for size, line in (((80, 24), True), ((120, 35), False)):
+        async with staged(troubled(), size) as stage:
+            assert ("(+1 more)" in stage.text) == line
+    async with staged(troubled()) as stage:
+        await stage.press("z")
+        assert "(+1 more)" in stage.text
+
+
+async def test_no_findings_take_one_line() -> None:
+    async with staged(size=(80, 24)) as stage:
+        assert sum("4 Findings" in line for line in stage.text.split("\n")) == 1
+        await stage.press("4")
+        assert "Nothing is wrong" in stage.text
+
+
+def test_the_tasks_take_what_the_others_leave() -> None:
+    heights = accordion({"workers": 5, "queues": 4, "tasks": 9, "findings": 0}, "workers", 40)
+    assert heights == {"workers": 7, "queues": 6, "tasks": 26, "findings": 1}
+    made = arrange(120, 35, {"workers": 5, "queues": 4, "tasks": 900, "findings": 3}, "findings", False, 0)
+    assert made.panes["findings"] == 5 and sum(made.panes.values()) == made.body
+
+
+def test_a_finding_shows_what_its_subject_tells() -> None:
+    lost = page(Finding(LOST), worker("celery@old-7", "offline", stopped=NOW - 130), Look(NOW, utc=True), 60)
+    said = "\n".join("".join(text for text, _ in line) for line in lost.body)
+    assert "gone since 02:01:12" in said and "last sign of life" in said
+    typo = page(Finding(TYPO), queues()[1], Look(NOW), 60)
+    said = "\n".join("".join(text for text, _ in line) for line in typo.body)
+    assert "What helps" in said and "7 messages · 0 consumers" in said
+
+
+def test_a_finding_is_found_by_what_it_says() -> None:
+    assert matches(Finding(TYPO), "MEAN DEFAULT") and not matches(Finding(TYPO), "old-7")
