@@ -73,10 +73,7 @@ def _told(context: Context, id: str) -> bool:
 
 async def _ask(context: Context, unseen: Mapping[str, str]) -> dict[str, str]:
     """No event told: perhaps they are off. Broker, workers and result backend know more, in this order."""
-    told = {
-        each: f"not seen within {context.patience:g} s, and no longer in {queue}: task events may be off"
-        for each, queue in unseen.items()
-    }
+    told = {each: _unseen(context, queue) for each, queue in unseen.items()}
     ids = list(unseen)
     try:
         for each in await context.queues.find(ids):
@@ -88,3 +85,12 @@ async def _ask(context: Context, unseen: Mapping[str, str]) -> dict[str, str]:
     except LazyCeleryError as error:
         return {**told, **{each: f"sent, and then not seen: {error.title}" for each in ids}}
     return told
+
+
+def _unseen(context: Context, queue: str) -> str:
+    text = f"not seen within {context.patience:g} s"
+    # A broker that cannot be searched does not tell whether a message still waits.
+    gone = (
+        f", and no longer in {queue}: task" if context.queues.free_looks else ": no worker took it, or task"
+    )
+    return f"{text}{gone} events may be off"

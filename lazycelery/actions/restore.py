@@ -139,9 +139,9 @@ async def _run(context: Context, path: Path, sha256: str, queue: str | None) -> 
 
 
 async def _put_back(context: Context, file: BackupFile, queue: str | None) -> tuple[int, str]:
-    """Each page goes to the end that runs next, so the page that runs last goes first."""
+    """Where pages go to the end that runs next, the page that runs last goes first."""
     done = 0
-    pages = file.pages(last_first=True)
+    pages = file.pages(last_first=context.queues.fills_front)
     while (page := await asyncio.to_thread(next, pages, None)) is not None:
         try:
             done += await context.queues.put_back(_to(queue, page))
@@ -169,9 +169,11 @@ async def _depths(context: Context, queues: Sequence[str]) -> dict[str, str]:
 
 def _save_rest(context: Context, file: BackupFile, done: int) -> Path:
     """What is still to be restored, as a backup of its own, so that nothing is put back twice."""
-    left = file.total - done
+    pages = _first(file.pages(), file.total - done)
+    if not context.queues.fills_front:
+        pages = _after(file.pages(), done)
     writer = BackupWriter(free_path(file.path.parent, "rest", context.clock()), file.header)
-    for page in _first(file.pages(), left):
+    for page in pages:
         writer.add(
             [
                 Line(queue=each.queue, priority=each.priority, position=each.position, raw=each.raw)
@@ -186,4 +188,11 @@ def _first(pages: Iterable[list[StoredMessage]], number: int) -> Iterable[list[S
         if number <= 0:
             return
         yield page[:number]
+        number -= len(page)
+
+
+def _after(pages: Iterable[list[StoredMessage]], number: int) -> Iterable[list[StoredMessage]]:
+    for page in pages:
+        if number < len(page):
+            yield page[max(number, 0) :]
         number -= len(page)

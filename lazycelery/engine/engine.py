@@ -308,6 +308,10 @@ class Engine:
         if offset < 0 or not 0 < limit <= PEEK_LIMIT:
             raise UsageError(f"A peek takes 1 to {PEEK_LIMIT} messages from offset 0 on.")
         page = await self._broker.queues.peek(queue, offset, limit, force)
+        for message, stored in zip(page.messages, page.stored, strict=False):
+            if message.id:
+                self._store.raw.keep(message.id, stored)
+        page.stored = []
         self._store.apply_messages(queue, page.messages, page.at, "waiting")
         return page if self._may("reveal") else self._veil.peek(page)
 

@@ -68,6 +68,7 @@ class Watch:
         self._surveyed: set[str] = set()
         self._due: dict[str, float] = {}
         self._commands_per_probe = 0
+        self._probed: set[str] = set()
 
     def start(self) -> None:
         """Start the loops; nothing is waited for."""
@@ -213,6 +214,8 @@ class Watch:
         if fresh and self.new_workers is not None:
             await self.new_workers(fresh)
         if not self.first_truth.is_set():
+            if not self._consumed() <= self._probed:
+                await self.probe()  # Queues that nobody but their workers names.
             await self._sweep()
             self.first_truth.set()
             self._changed()
@@ -243,9 +246,9 @@ class Watch:
         before = self._broker.commands_sent()
         try:
             names = await self._broker.queues.names()
-            known = set(names)
-            consumed = {name for worker in self._store.workers(self._clock()) for name in worker.queues}
-            reports = await self._broker.queues.probe([*names, *sorted(consumed - known)])
+            wanted = [*names, *sorted(self._consumed() - set(names))]
+            reports = await self._broker.queues.probe(wanted)
+            self._probed = set(wanted)
             self._store.apply_queues(reports)
             if self._is_due("in-flight", IN_FLIGHT_EVERY):
                 self._keep(await self._broker.queues.in_flight(IN_FLIGHT))
@@ -255,6 +258,9 @@ class Watch:
             self._links.up("broker")
         self._commands_per_probe = self._broker.commands_sent() - before
         self._changed()
+
+    def _consumed(self) -> set[str]:
+        return {name for worker in self._store.workers(self._clock()) for name in worker.queues}
 
     def _keep(self, flights: Iterable[InFlight]) -> None:
         """Unacknowledged messages are tasks that somebody holds, and an exact retry later."""

@@ -58,3 +58,5 @@ class PeekPage(msgspec.Struct, kw_only=True):
     messages: list[Message] = []
     note: str | None = None
     """What was cut or could not be seen."""
+    stored: list[StoredMessage] = []
+    """The same messages to the byte, where the broker cannot find them again. Stays in the engine."""

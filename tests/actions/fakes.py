@@ -72,6 +72,9 @@ class FakeStore:
 class FakeQueues:
     """Lists with the message that runs next first."""
 
+    free_looks = True
+    fills_front = True
+
     def __init__(self) -> None:
         self.lists: dict[str, list[StoredMessage]] = {}
         self.unacked: dict[str, int] = {}

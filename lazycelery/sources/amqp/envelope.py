@@ -15,7 +15,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from lazycelery.errors import Refused
-from lazycelery.sources.amqp.properties import FIELDS, Properties, read_properties, write_properties
+from lazycelery.sources.amqp.properties import (
+    FIELDS,
+    Properties,
+    read_properties,
+    without_header,
+    write_properties,
+)
 from lazycelery.sources.amqp.tables import Malformed
 from lazycelery.sources.jsontext import size_text
 
@@ -43,7 +49,8 @@ def to_envelope(body: bytes, raw: bytes, method: Any) -> bytes:
     """A delivered message: its body, the bytes of its properties, and pika's delivery."""
     properties = _properties(raw)
     headers = properties.get("headers", {})
-    counted = headers.pop(COUNTED, None) is not None
+    if headers.pop(COUNTED, None) is not None:
+        raw = without_header(raw, COUNTED)
     document = {
         "body": base64.b64encode(body).decode(),
         "content-encoding": properties.get("content_encoding"),
@@ -57,7 +64,7 @@ def to_envelope(body: bytes, raw: bytes, method: Any) -> bytes:
                 "redelivered": bool(method.redelivered),
             },
             "body_encoding": "base64",
-            **({} if counted else {EXACT: base64.b64encode(raw).decode()}),
+            EXACT: base64.b64encode(raw).decode(),
         },
     }
     return json.dumps(document).encode()

@@ -8,7 +8,7 @@ from typing import Any
 import pika  # type: ignore[import-untyped]
 from pika import spec
 
-from lazycelery.sources.amqp.tables import Malformed, read_table, short_string, write_table
+from lazycelery.sources.amqp.tables import Malformed, entries, read_table, short_string, write_table
 
 _SHORT, _TABLE, _OCTET, _TIME = "short", "table", "octet", "time"
 FIELDS = (
@@ -67,6 +67,25 @@ def read_properties(raw: bytes) -> dict[str, Any]:
     except (struct.error, IndexError):
         raise Malformed("properties that are cut") from None
     return found
+
+
+def without_header(raw: bytes, name: str) -> bytes:
+    """The same bytes but for one header. Raises `Malformed`."""
+    flags, at = struct.unpack_from(">H", raw)[0], 2
+    for number, (_, kind) in enumerate(FIELDS):
+        if not flags & (1 << (15 - number)):
+            continue
+        if kind == _TABLE:
+            return _without(raw, at, name)
+        _, at = _read(raw, at, kind)
+    return raw
+
+
+def _without(raw: bytes, at: int, name: str) -> bytes:
+    every = [*entries(raw, at)]
+    end = every[-1][3] if every else at + 4
+    kept = b"".join(raw[begin:stop] for key, _, begin, stop in every if key != name)
+    return raw[:at] + struct.pack(">I", len(kept)) + kept + raw[end:]
 
 
 def write_properties(properties: dict[str, Any]) -> bytes:

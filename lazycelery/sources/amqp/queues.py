@@ -29,6 +29,8 @@ MAX_PEEK = 16 * 1024 * 1024
 """Bytes of messages that one look takes."""
 LIMIT_OF_4 = 20
 """Deliveries after which a quorum queue drops a message, from RabbitMQ 4 on."""
+UNKNOWN_LIMIT = 2
+"""Supposed where nobody tells: a second look then puts fresh copies back."""
 DELAYED = re.compile(r"celery_delayed_(\d+|delivery)")
 """Queues in which Celery lets RabbitMQ hold tasks until their ETA."""
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -113,7 +115,11 @@ class AmqpQueues:
             raws = await look.run(offset + limit, MAX_PEEK)
         page = PeekPage(queue=queue, at=at, total=look.total)
         for position, raw in enumerate(raws[offset:], offset):
-            page.messages.append(read_message(raw, position))
+            message = read_message(raw, position)
+            page.messages.append(message)
+            page.stored.append(
+                StoredMessage(queue=queue, priority=message.priority or 0, raw=raw, position=position)
+            )
             await asyncio.sleep(0)  # Decoding a large page must not hold up the loop.
         page.note = _note(kind, look, raws, offset + limit)
         return page
@@ -122,6 +128,8 @@ class AmqpQueues:
         said = facts.delivery_limit if facts else None
         if said is not None:
             return said
+        if facts is None:
+            return UNKNOWN_LIMIT
         version = (await self._server.session("queues")).version
         return LIMIT_OF_4 if version >= (4,) else None
 
@@ -167,9 +175,10 @@ def _cost(queue: str, kind: str | None) -> str:
 def _note(kind: str | None, look: Look, raws: Sequence[bytes], wanted: int) -> str | None:
     told = ["They are marked as redelivered now."] if raws else []
     if raws and kind != "classic":
-        told = ["This look counted as a delivery, and moved them to the end of the queue."]
+        told = ["If this is a quorum queue, the look" if kind is None else "This look"]
+        told[0] += " counted as a delivery, and moved them to the end."
     if look.saved:
-        told.append(f"{look.saved:,} at the limit of deliveries went back as fresh copies.")
+        told.append(f"{look.saved:,} near the limit of deliveries went back as fresh copies.")
     if len(raws) < min(look.total, wanted):
         told.append(f"Stopped after {size_text(sum(map(len, raws)))}.")
     return " ".join(told) or None

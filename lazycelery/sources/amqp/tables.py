@@ -6,6 +6,7 @@ Timestamps are aware datetimes, byte arrays `bytes`, long strings `str` (or `byt
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -36,19 +37,23 @@ class Malformed(ValueError):
 
 def read_table(data: bytes, at: int, depth: int = 0) -> tuple[dict[str, Any], int]:
     """A table at an offset, and where it ends. Raises `Malformed`."""
+    found = [*entries(data, at, depth)]
+    return {key: value for key, value, _, _ in found}, found[-1][3] if found else at + 4
+
+
+def entries(data: bytes, at: int, depth: int = 0) -> Iterator[tuple[str, Any, int, int]]:
+    """Key, value, begin and end of each entry of a table. Raises `Malformed`."""
     try:
         end = at + 4 + _LENGTH.unpack_from(data, at)[0]
         at += 4
-        table: dict[str, Any] = {}
         while at < end:
-            stop = at + 1 + data[at]
-            key = data[at + 1 : stop].decode("utf-8", "replace")
-            table[key], at = _read(data, stop, depth)
+            begin, stop = at, at + 1 + data[at]
+            value, at = _read(data, stop, depth)
+            yield data[begin + 1 : stop].decode("utf-8", "replace"), value, begin, at
     except (struct.error, IndexError, OverflowError):
         raise Malformed("a table that is cut") from None
     if at != end:
         raise Malformed("a table of wrong length")
-    return table, end
 
 
 def write_table(table: dict[str, Any]) -> bytes:

@@ -34,12 +34,14 @@ class Look:
         try:
             self.total = (await channel.depth(self._queue)).messages
             taken, size = list[Got](), 0
-            while len(taken) < min(limit, self.total) and size < max_bytes:
+            while len(taken) < limit and size < max_bytes:
                 got = await channel.get(self._queue)
                 if got is None:
                     break
                 taken.append(got)
                 size += len(got.body)
+            # A quorum queue counts late what has just been put back.
+            self.total = max(self.total, len(taken))
             await self._put_back(channel, taken)
         finally:
             channel.close()

@@ -1,0 +1,82 @@
+"""Events from RabbitMQ: real workers, a bounded queue of our own, faults of the broker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from lazycelery.sources.amqp.events import MAX_LENGTH
+from tests.amqp.conftest import Open, Vhost
+from tests.sources.conftest import Watched, until
+from tests.support.fleet import CeleryWorker, send
+
+pytestmark = pytest.mark.broker
+Worker = Callable[..., CeleryWorker]
+
+
+async def test_a_task_is_seen_from_sent_to_succeeded_in_order(
+    vhost: Vhost, worker: Worker, opened: Open
+) -> None:
+    worker("w1")
+    broker = await opened(vhost.url)
+    watched = await Watched(broker.events).connected()
+    id = send(vhost.url, "shop.add", 1, 2)
+
+    def seen() -> list[str]:
+        return [event.type for event in watched.events if event.uuid == id]
+
+    await until(lambda: "task-succeeded" in seen())
+    assert set(seen()) == {"task-sent", "task-received", "task-started", "task-succeeded"}
+    [result] = [event.result for event in watched.events if event.type == "task-succeeded"]
+    assert result == "3" and watched.malformed == 0
+    await until(lambda: any(event.type == "worker-heartbeat" for event in watched.events))
+    await watched.stop()
+
+
+async def test_the_queue_is_exclusive_bounded_and_gone_when_the_reader_stops(
+    vhost: Vhost, opened: Open
+) -> None:
+    broker = await opened(vhost.url)
+    watched = await Watched(broker.events).connected()
+    [(name, queue)] = vhost.queues().items()
+    assert name.startswith("celeryev.") and queue["exclusive"] and queue["auto_delete"]
+    assert queue["arguments"]["x-message-ttl"] == 60_000
+    assert queue["arguments"]["x-max-length"] == MAX_LENGTH
+    assert queue["arguments"]["x-max-length-bytes"] > 0 and queue["arguments"]["x-expires"] > 60_000
+    await watched.stop()
+    await until(lambda: vhost.queues() == {})
+    assert "celeryev" in vhost.server.exchanges(vhost.name)  # Celery's own, as workers declare it.
+
+
+async def test_what_is_no_event_is_counted_and_harms_nothing(vhost: Vhost, opened: Open) -> None:
+    broker = await opened(vhost.url)
+    watched = await Watched(broker.events).connected()
+    for body in ('{"type": 5}', "not json", '[{"type": "my-thing", "n": 1}, 7]'):
+        path = f"/exchanges/{vhost.name.replace('/', '%2F')}/celeryev/publish"
+        message = {"properties": {}, "routing_key": "a.b", "payload": body, "payload_encoding": "string"}
+        vhost.server.api("POST", path, message)
+    await until(lambda: watched.malformed == 3 and len(watched.events) == 1)
+    assert watched.events[0].type == "my-thing" and watched.events[0].extra == {"n": 1}
+    await watched.stop()
+
+
+async def test_a_thousand_events_of_one_moment_come_in_few_batches(vhost: Vhost, opened: Open) -> None:
+    import pika
+
+    broker = await opened(vhost.url)
+    watched = await Watched(broker.events).connected()
+
+    def flood() -> None:
+        with pika.BlockingConnection(pika.URLParameters(vhost.url)) as connection:
+            channel = connection.channel()
+            for number in range(1000):
+                body = f'{{"type": "task-started", "uuid": "{number}", "hostname": "w", "clock": {number}}}'
+                channel.basic_publish("celeryev", "task.started", body.encode())
+
+    await asyncio.to_thread(flood)
+    await until(lambda: len(watched.events) == 1000, 20)
+    assert [event.clock for event in watched.events] == list(range(1000))
+    assert len(watched.batches) < 700
+    await watched.stop()
