@@ -15,9 +15,8 @@ may be there before the events of its run."""
 
 def open_attempt(columns: Columns, slot: int, retries: int = -1) -> None:
     """Put the present attempt aside and begin the next one."""
-    past = columns.extras(slot).past
-    past.append(_present(columns, slot))
-    del past[:-MAX_PAST]
+    extra = columns.extras(slot)
+    extra.past = (*extra.past[1 - MAX_PAST :], _present(columns, slot))
     columns.attempt[slot] += columns.attempt[slot] < 65_535
     columns.retries[slot] = retries
     columns.clock[slot] = 0
@@ -26,7 +25,7 @@ def open_attempt(columns: Columns, slot: int, retries: int = -1) -> None:
     columns.runtime[slot] = columns.wait[slot] = NAN
     columns.marks[slot] &= ~marks.RUN_LOST
     columns.told[slot] &= ~marks.OF_RUN
-    columns.eta.pop(slot, None)
+    columns.eta.pop(slot)
 
 
 def _present(columns: Columns, slot: int) -> PastAttempt:
@@ -132,6 +131,6 @@ def _open(past: PastAttempt) -> bool:
     return past.state not in (State.SUCCESS, State.FAILURE, State.REVOKED, State.REJECTED)
 
 
-def _past(columns: Columns, slot: int) -> list[PastAttempt]:
+def _past(columns: Columns, slot: int) -> tuple[PastAttempt, ...]:
     extra = columns.extra.get(slot)
-    return extra.past if extra is not None else []
+    return extra.past if extra is not None else ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from lazycelery.model.states import State
 from lazycelery.store.coding import Words
 from lazycelery.store.marks import TELLERS, TOLD
+from lazycelery.store.shards import Shards
 
 NAN = float("nan")
 SLACK = 4096
@@ -24,6 +26,7 @@ SLACK = 4096
 NUMBERS: dict[str, str] = {
     "row": "q",  # identity, and the order of first sight; 0 marks a free slot
     "stamp": "q",
+    "head": "Q",  # first bytes of the id, to find it by its beginning
     "clock": "q",  # of the newest worker event of the present attempt
     "told": "q",  # source by field, where it is not the event stream
     "parent": "q",  # hash of the parent's id, to find children by one comparison
@@ -48,7 +51,7 @@ NUMBERS: dict[str, str] = {
 }
 
 
-class PastAttempt(msgspec.Struct):
+class PastAttempt(msgspec.Struct, gc=False):
     """An attempt that another one followed; what is open stays NaN."""
 
     number: int
@@ -65,10 +68,11 @@ class PastAttempt(msgspec.Struct):
     traceback: str | None = None
 
 
-class Extra(msgspec.Struct):
-    """What only few tasks have."""
+class Extra(msgspec.Struct, gc=False):
+    """What only few tasks have. Nothing that the garbage collector must visit, as far as possible:
+    a million of them held it for a second."""
 
-    past: list[PastAttempt] = []
+    past: tuple[PastAttempt, ...] = ()
     group_id: str | None = None
     exchange: str | None = None
     routing_key: str | None = None
@@ -78,7 +82,7 @@ class Extra(msgspec.Struct):
     content_type: str | None = None
     progress: str | None = None
     """JSON text."""
-    children: list[str] = []
+    children: tuple[str, ...] = ()
     retry_of: str | None = None
 
 
@@ -87,6 +91,7 @@ class Columns:
 
     row: memoryview[int]
     stamp: memoryview[int]
+    head: memoryview[int]
     clock: memoryview[int]
     told: memoryview[int]
     parent: memoryview[int]
@@ -124,7 +129,7 @@ class Columns:
         self.names = Words()
         self.workers = Words()
         self.queues = Words()
-        self.slots: dict[str, int] = {}
+        self.slots: Shards[str, int] = Shards()
         self.id: list[str] = []
         self.args: list[str | None] = []
         self.kwargs: list[str | None] = []
@@ -132,10 +137,12 @@ class Columns:
         self.error: list[str | None] = []
         self.root_id: list[str | None] = []
         self.parent_id: list[str | None] = []
-        self.traceback: dict[int, str] = {}
-        self.eta: dict[int, str] = {}
-        self.expires: dict[int, str] = {}
-        self.extra: dict[int, Extra] = {}
+        self.traceback: Shards[int, str] = Shards()
+        self.eta: Shards[int, str] = Shards()
+        self.expires: Shards[int, str] = Shards()
+        self.extra: Shards[int, Extra] = Shards()
+        self._oldest = 0, 0
+        """Slot and row of the oldest task, when last looked for."""
         self.by_state: list[int] = [0] * len(State)
         self.changes = 0
         """Grows with every change; a slot's `stamp` is its value when the slot last changed."""
@@ -153,11 +160,11 @@ class Columns:
         return self._vectors[name][: self.used]
 
     def __len__(self) -> int:
-        return len(self.slots)
+        return self.used - len(self.free)
 
     def add(self, id: str, at: float) -> int:
         """A fresh slot for a task that is new to us."""
-        if len(self.slots) >= self.max_tasks and self.make_room is not None:
+        if self.used - len(self.free) >= self.max_tasks and self.make_room is not None:
             self.make_room()
         if self.free:
             slot = self.free.pop()
@@ -171,6 +178,7 @@ class Columns:
         self.slots[id] = slot
         self.rows += 1
         self.row[slot] = self.rows
+        self.head[slot] = _head(id, b"\x00")
         self.first[slot] = self.since[slot] = at
         self.sent[slot] = self.received[slot] = self.started[slot] = self.finished[slot] = NAN
         self.runtime[slot] = self.wait[slot] = NAN
@@ -180,12 +188,12 @@ class Columns:
 
     def remove(self, slot: int) -> None:
         """Forget a task; its slot is free for another."""
-        del self.slots[self.id[slot]]
+        self.slots.pop(self.id[slot])
         self.id[slot] = ""
         for texts in (self.args, self.kwargs, self.result, self.error, self.root_id, self.parent_id):
             texts[slot] = None
         for rare in (self.traceback, self.eta, self.expires, self.extra):
-            rare.pop(slot, None)
+            rare.pop(slot)
         self.by_state[self.state[slot]] -= 1
         for numbers in (self.row, self.clock, self.told, self.parent, self.name, self.worker, self.queue):
             numbers[slot] = 0
@@ -210,12 +218,36 @@ class Columns:
             self.state[slot] = state
         self.since[slot] = since
 
+    def beginning(self, prefix: str, limit: int) -> list[str]:
+        """Ids that begin with `prefix`, at most `limit`."""
+        least, most = _head(prefix, b"\x00"), _head(prefix, b"\xff")
+        # one comparison for two: what lies below `least` wraps around
+        near = (self.vector("head") - np.uint64(least)) <= np.uint64(most - least)
+        found = (self.id[slot] for slot in np.flatnonzero(near).tolist() if self.row[slot])
+        return list(islice((one for one in found if one.startswith(prefix)), limit))
+
+    def oldest(self) -> float | None:
+        """First sight of the task that came first, of those that are still here."""
+        slot, row = self._oldest
+        if not row or self.row[slot] != row:
+            if not len(self):
+                return None
+            rows = self.vector("row")
+            slot = int(np.where(rows == 0, self.rows + 1, rows).argmin())
+            self._oldest = slot, self.row[slot]
+        return self.first[slot]
+
     def extras(self, slot: int) -> Extra:
         """The slot's rare things, made when there are none yet."""
         extra = self.extra.get(slot)
         if extra is None:
             extra = self.extra[slot] = Extra()
         return extra
+
+    def group_of(self, slot: int) -> str | None:
+        """The task's group, where it is known."""
+        extra = self.extra.get(slot)
+        return extra.group_id if extra is not None else None
 
     def tell(self, slot: int, field: str, source: str) -> None:
         """Note where a field came from."""
@@ -225,3 +257,7 @@ class Columns:
     def teller(self, slot: int, field: str) -> str:
         """Where a field came from, as far as noted; else the event stream."""
         return TELLERS[self.told[slot] >> TOLD[field] & 7]
+
+
+def _head(id: str, filler: bytes) -> int:
+    return int.from_bytes(id[:8].encode("utf-8", "replace")[:8].ljust(8, filler), "big")

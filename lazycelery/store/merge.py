@@ -133,7 +133,7 @@ class EventMerge:
             if event.result is not None:
                 self.fields.text(slot, "result", event.result)
             columns.error[slot] = None
-            columns.traceback.pop(slot, None)
+            columns.traceback.pop(slot)
             columns.cut[slot] &= ~(marks.CUTS["error"] | marks.CUTS["traceback"])
         return slot
 

@@ -7,21 +7,24 @@ from collections.abc import Generator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
 from lazycelery.store.filter import parse
-from lazycelery.store.filter.matching import Matcher, Slots
+from lazycelery.store.filter.matching import Matcher
+from lazycelery.store.sorting import Keys, Pair, Slots, in_pieces, merged, sort_in_steps, without
 
 KEPT = 6
-SLICE = 2048
-"""Slots looked at in one go: a few milliseconds even where every text must be read."""
+SLICE = 32_768
+"""Slots looked at in one go where numbers decide."""
+REBUILD = 131_072
+"""Changes from which on it is cheaper to begin anew."""
+DEAR_SLICE = 256
+"""The same where texts must be read."""
 ROW_BITS = 33
 _LAST_ROW = (1 << ROW_BITS) - 1
 _UNKNOWN = (1 << 30) - 1
 
-Keys = npt.NDArray[np.int64]
 Steps = Generator[None, None, None]
 
 
@@ -39,60 +42,100 @@ class Order:
         """Key by slot; 0 where the task is not in."""
         self._seen = 0
         self._words = 0
+        self._places: Keys = np.zeros(1, dtype=np.int64)
+        """Alphabetic place by word number."""
 
     def update(self) -> Steps:
         """Take in what changed since the last time, in slices."""
-        self._forget_when_names_came()
-        until = self.columns.changes
-        changed = np.flatnonzero(self.columns.vector("stamp") > self._seen)
-        if len(changed):
-            fresh = np.zeros(len(changed), dtype=np.int64)
-            for start in range(0, len(changed), SLICE):
-                part = changed[start : start + SLICE]
-                matching = self.matcher.still(part)
-                fresh[start : start + len(part)][matching] = self._keys(part[matching])
-                if len(changed) > SLICE:
-                    yield
-            self._replace(changed, fresh)
-        # What changed meanwhile has a higher stamp and comes next time.
-        self._seen = until
+        while True:
+            self._forget_when_names_came()
+            # What changes meanwhile has a higher stamp and comes next time.
+            base, until = self.keys, self.columns.changes
+            changed = np.flatnonzero(self.columns.vector("stamp") > self._seen)
+            if not len(changed):
+                return
+            if not self._seen or (len(changed) > REBUILD and not self.matcher.dear):
+                keys, slots, key_of = yield from self._built()
+            else:
+                fresh = yield from self._look(changed)
+                keys, slots = yield from self._replaced(changed, fresh)
+                key_of = self._key_of
+            if self.keys is base:
+                break
+            # Another look at this order was faster: what is left is little.
+        if key_of is self._key_of:
+            key_of[changed] = fresh
+        self.keys, self.slots, self._key_of, self._seen = keys, slots, key_of, until
 
-    def lines(self, now: float) -> Slots:
-        """The slots from the first line to the last."""
+    def lines(self, now: float) -> Generator[None, None, Slots]:
+        """The slots from the first line to the last, in slices where time decides."""
         slots = self.slots
         if self.matcher.moving:
-            slots = slots[self.matcher.now(slots, now)]
+            found, count = np.empty_like(slots), 0
+            for start in range(0, len(slots), SLICE):
+                part = slots[start : start + SLICE]
+                part = part[self.matcher.now(part, now)]
+                found[count : count + len(part)] = part
+                count += len(part)
+                yield
+            slots = found[:count]
         return slots[::-1] if self._flipped else slots
+
+    def line(self, slot: int) -> int | None:
+        """The line of a task, where time does not decide."""
+        key = self._key_of[slot]
+        if not key:
+            return None
+        place = int(np.searchsorted(self.keys, key))
+        return len(self.keys) - 1 - place if self._flipped else place
 
     @property
     def _flipped(self) -> bool:
         # Row numbers ascend with age, so newest first reads them backwards and new ones are appended.
         return self.sort == "newest" and not self.reverse
 
-    def _replace(self, changed: Slots, fresh: Keys) -> None:
+    def _look(self, changed: Slots) -> Generator[None, None, Keys]:
+        """The keys of slots as they are now; 0 where a task is not in (any more)."""
+        fresh = np.zeros(len(changed), dtype=np.int64)
+        step = DEAR_SLICE if self.matcher.dear else SLICE
+        for start in range(0, len(changed), step):
+            part = changed[start : start + step]
+            matching = self.matcher.still(part)
+            fresh[start : start + len(part)][matching] = self._keys(part[matching])
+            if len(changed) > step:
+                yield
+        return fresh
+
+    def _built(self) -> Generator[None, None, tuple[Keys, Slots, Keys]]:
+        """Keys, slots and keys by slot, from nothing."""
+        key_of: Keys = np.zeros(self.columns.capacity, dtype=np.int64)
+        pieces: list[Pair] = []
+        used = self.columns.used
+        for start in range(0, used, SLICE):
+            slots = np.arange(start, min(start + SLICE, used))
+            fresh = yield from self._look(slots)
+            key_of[start : start + SLICE][: len(fresh)] = fresh
+            inside = np.flatnonzero(fresh)
+            pieces.append((fresh[inside], slots[inside]))
+            yield
+        keys, slots = yield from sort_in_steps(pieces)
+        return keys, slots, key_of
+
+    def _replaced(self, changed: Slots, fresh: Keys) -> Generator[None, None, Pair]:
+        """Keys and slots with the fresh keys in the place of the old ones."""
+        pair = self.keys, self.slots
         old = self._key_of[changed]
         differs = old != fresh
-        if not differs.any():
-            return
-        self._key_of[changed] = fresh
-        gone = np.sort(old[differs & (old != 0)])
+        gone = old[differs & (old != 0)]
+        new = np.flatnonzero(differs & (fresh != 0))
         if len(gone):
-            keep = np.ones(len(self.keys), dtype=np.bool_)
-            keep[np.searchsorted(self.keys, gone)] = False
-            self.keys, self.slots = self.keys[keep], self.slots[keep]
-        new = differs & (fresh != 0)
-        if new.any():
-            order = np.argsort(fresh[new])
-            self._insert(fresh[new][order], changed[new][order])
-
-    def _insert(self, keys: Keys, slots: Slots) -> None:
-        if not len(self.keys) or keys[0] > self.keys[-1]:
-            self.keys = np.concatenate([self.keys, keys])
-            self.slots = np.concatenate([self.slots, slots])
-            return
-        places = np.searchsorted(self.keys, keys)
-        self.keys = np.insert(self.keys, places, keys)
-        self.slots = np.insert(self.slots, places, slots)
+            pair = yield from without(pair, gone)
+            yield
+        if len(new):
+            came = yield from sort_in_steps(in_pieces((fresh[new], changed[new])))
+            yield
+            pair = yield from merged(pair, came)
+        return pair
 
     def _keys(self, slots: Slots) -> Keys:
         """Unique numbers that ascend in the order of the lines; the newer of two equals comes first."""
@@ -115,19 +158,11 @@ class Order:
         elif self.sort == "state":
             rank, unknown, backwards = values.astype(np.int64), values < 0, False
         else:
-            rank, unknown, backwards = self._places()[values], values == 0, False
+            rank, unknown, backwards = self._places[values], values == 0, False
         if backwards != self.reverse:
             rank = _UNKNOWN - 1 - rank
         places: Keys = rank
         places[unknown] = _UNKNOWN
-        return places
-
-    def _places(self) -> Keys:
-        """Alphabetic place by word number."""
-        words = self._table()
-        order = sorted(range(1, len(words)), key=lambda code: (words.texts[code] or "").lower())
-        places = np.zeros(len(words), dtype=np.int64)
-        places[order] = np.arange(1, len(words))
         return places
 
     def _table(self) -> Words:
@@ -142,11 +177,20 @@ class Order:
         """A new name moves all alphabetic places: begin anew."""
         if self.sort not in ("name", "worker", "queue"):
             return
-        if len(self._table()) != self._words:
-            self._words = len(self._table())
+        words = self._table()
+        if len(words) != self._words:
+            self._words = len(words)
+            self._places = _places(words)
             self.keys, self.slots = self.keys[:0], self.slots[:0]
             self._key_of[:] = 0
             self._seen = 0
+
+
+def _places(words: Words) -> Keys:
+    order = sorted(range(1, len(words)), key=lambda code: (words.texts[code] or "").lower())
+    places = np.zeros(len(words), dtype=np.int64)
+    places[order] = np.arange(1, len(words))
+    return places
 
 
 class Orders:

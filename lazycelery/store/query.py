@@ -6,13 +6,14 @@ from collections.abc import Generator, Iterable
 
 import numpy as np
 
-from lazycelery.model.task import TaskPage, TaskQuery
+from lazycelery.model.task import TaskPage, TaskQuery, TaskRow
 from lazycelery.store.columns import Columns
 from lazycelery.store.filter.matching import Slots
-from lazycelery.store.orders import Orders
+from lazycelery.store.orders import Order, Orders
 from lazycelery.store.views import task_row
 
 MAX_ROWS = 10_000
+ROWS_AT_ONCE = 200
 
 
 class Queries:
@@ -26,28 +27,29 @@ class Queries:
         """The window, in slices of a few milliseconds. Raises `UsageError` for a wrong filter."""
         order = self.orders.order(query.filter.strip(), query.sort, query.reverse)
         yield from order.update()
-        slots = order.lines(now)
-        held = self._line(slots, query.hold)
+        slots = yield from order.lines(now)
+        held = self._line(order, slots, query.hold)
         limit = max(0, min(query.limit, MAX_ROWS))
         start = max(0, min((held or 0) + query.offset, max(0, len(slots) - 1)))
-        rows = [task_row(self.columns, slot) for slot in slots[start : start + limit].tolist()]
+        rows = yield from self._rows(slots[start : start + limit])
         return TaskPage(
             rows=rows,
             start=start,
             matched=len(slots),
             known=len(self.columns),
             held=held,
-            oldest=self._oldest(),
+            oldest=self.columns.oldest(),
             evicted=evicted,
             stamp=self.columns.changes,
         )
 
-    def ids(self, filter: str, limit: int, now: float) -> list[str]:
-        """Ids of the tasks that match, newest first."""
+    def ids(self, filter: str, limit: int, now: float) -> Generator[None, None, list[str]]:
+        """Ids of the tasks that match, newest first, in slices."""
         order = self.orders.order(filter.strip(), "newest", False)
-        for _ in order.update():
-            pass
-        return [self.columns.id[slot] for slot in order.lines(now)[: max(0, limit)].tolist()]
+        yield from order.update()
+        slots = yield from order.lines(now)
+        found = (self.columns.id[slot] for slot in slots[: max(0, limit)].tolist())
+        return [one for one in found if one]
 
     def among(self, filter: str, ids: Iterable[str], now: float) -> set[str]:
         """Those of some ids whose tasks match."""
@@ -57,16 +59,23 @@ class Queries:
         slots = slots[matcher.still(slots)]
         return {self.columns.id[slot] for slot in slots[matcher.now(slots, now)].tolist()}
 
-    def _line(self, slots: Slots, id: str | None) -> int | None:
+    def _rows(self, slots: Slots) -> Generator[None, None, list[TaskRow]]:
+        """Rows of a window; a task that leaves between two slices is left out."""
+        columns = self.columns
+        rows: list[TaskRow] = []
+        numbers = columns.vector("row")[slots].tolist()
+        for line, (slot, number) in enumerate(zip(slots.tolist(), numbers, strict=True), 1):
+            if number and columns.row[slot] == number:
+                rows.append(task_row(columns, slot))
+            if line % ROWS_AT_ONCE == 0:
+                yield
+        return rows
+
+    def _line(self, order: Order, slots: Slots, id: str | None) -> int | None:
         slot = self.columns.slots.get(id) if id is not None else None
         if slot is None:
             return None
+        if not order.matcher.moving:
+            return order.line(slot)
         found = np.flatnonzero(slots == slot)
         return int(found[0]) if len(found) else None
-
-    def _oldest(self) -> float | None:
-        rows, first = self.columns.vector("row"), self.columns.vector("first")
-        alive = rows != 0
-        if not alive.any():
-            return None
-        return float(first[alive].min())

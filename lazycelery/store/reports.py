@@ -63,7 +63,7 @@ class ReportMerge:
         self._arguments(slot, report.args, report.kwargs, "result", safe=False)
         self._family(slot, None, report.parent_id, report.group_id, "result")
         if report.children:
-            columns.extras(slot).children = [bounded(child, 512) for child in report.children[:10_000]]
+            columns.extras(slot).children = tuple(bounded(child, 512) for child in report.children[:10_000])
         if report.retries is not None and report.retries > columns.retries[slot]:
             columns.retries[slot] = min(report.retries, 32_767)
         if state in ENDED or state is State.RETRY:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterable, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 from lazycelery.model.cluster import Tick
 from lazycelery.model.completion import Completion
@@ -29,6 +29,7 @@ from lazycelery.store.worker_views import alive, worker_detail, worker_view
 from lazycelery.store.workers import Workers
 
 MAX_GAPS = 100
+T = TypeVar("T")
 
 
 class Store:
@@ -108,13 +109,7 @@ class Store:
 
     def query(self, query: TaskQuery, now: float) -> TaskPage:
         """A window on the tasks. Raises `UsageError` for a wrong filter."""
-        steps = self.query_steps(query, now)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as done:
-                page: TaskPage = done.value
-                return page
+        return _at_once(self.query_steps(query, now))
 
     def query_steps(self, query: TaskQuery, now: float) -> Generator[None, None, TaskPage]:
         """The same, in slices of a few milliseconds; writers may run in between."""
@@ -122,6 +117,10 @@ class Store:
 
     def select(self, filter: str, limit: int, now: float) -> list[str]:
         """Ids of tasks that match, newest first. Raises `UsageError`."""
+        return _at_once(self.select_steps(filter, limit, now))
+
+    def select_steps(self, filter: str, limit: int, now: float) -> Generator[None, None, list[str]]:
+        """The same, in slices of a few milliseconds; writers may run in between."""
         return self._queries.ids(filter, limit, now)
 
     def among(self, filter: str, ids: Iterable[str], now: float) -> set[str]:
@@ -227,3 +226,11 @@ class Store:
                 for queue in record.queues or []:
                     consumers.setdefault(queue.name, []).append(record.name)
         return consumers
+
+
+def _at_once(steps: Generator[None, None, T]) -> T:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]

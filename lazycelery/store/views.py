@@ -11,6 +11,7 @@ from lazycelery.model.task import Attempt, Task, TaskRow
 from lazycelery.model.text import short_value
 from lazycelery.store import marks
 from lazycelery.store.columns import Columns, PastAttempt
+from lazycelery.store.loss import MATERIAL_SKEW
 from lazycelery.store.values import NUL, decode, known, plain
 
 LINE = 200
@@ -171,7 +172,7 @@ def _only(columns: Columns, slot: int) -> str:
 
 
 def _add_doubts(one: Task, gaps: Sequence[tuple[float, float]]) -> None:
-    if one.sent is not None and one.received is not None and one.received < one.sent:
+    if one.sent is not None and one.received is not None and one.received < one.sent - MATERIAL_SKEW:
         one.marks.append("received-before-sent")
     if any("state" in attempt.inferred or attempt.inferred for attempt in one.attempts):
         one.marks.append("state-inferred")

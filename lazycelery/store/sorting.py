@@ -1,0 +1,94 @@
+"""Sorted columns of a million, in steps that nobody notices."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+PART = 32_768
+"""Sorted in one go: a millisecond or two."""
+SAMPLED = 8192
+
+Keys = npt.NDArray[np.int64]
+Slots = npt.NDArray[np.intp]
+Pair = tuple[Keys, Slots]
+
+
+def sort_in_steps(pieces: Sequence[Pair]) -> Generator[None, None, Pair]:
+    """All keys in ascending order, and the slots in step with them. Pieces have at most a part each:
+    they are parted by a sample first, and then it is one part after the other."""
+    pieces = [piece for piece in pieces if len(piece[0])]
+    total = sum(len(keys) for keys, _ in pieces)
+    if total <= PART:
+        return _sorted(pieces)
+    bounds = _bounds(pieces, total)
+    parted = []
+    for piece in pieces:
+        parted.append(_parted(piece, bounds))
+        yield
+    # Filled bit by bit: fresh memory costs when it is first touched.
+    all_keys, all_slots = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.intp)
+    end = 0
+    for part in range(len(bounds) + 1):
+        keys, slots = _sorted([piece[part] for piece in parted])
+        start, end = end, end + len(keys)
+        all_keys[start:end], all_slots[start:end] = keys, slots
+        yield
+    return all_keys, all_slots
+
+
+def _sorted(pieces: Sequence[Pair]) -> Pair:
+    keys = np.concatenate([np.empty(0, dtype=np.int64), *(piece[0] for piece in pieces)])
+    slots = np.concatenate([np.empty(0, dtype=np.intp), *(piece[1] for piece in pieces)])
+    order = np.argsort(keys)
+    return keys[order], slots[order]
+
+
+def _bounds(pieces: Sequence[Pair], total: int) -> Keys:
+    """Keys between which parts of about the same length lie."""
+    step = max(1, total // SAMPLED)
+    sample = np.sort(np.concatenate([keys[::step] for keys, _ in pieces]))
+    parts = total // PART + 1
+    places = np.arange(1, parts) * len(sample) // parts
+    return np.unique(sample[places])
+
+
+def _parted(piece: Pair, bounds: Keys) -> list[Pair]:
+    keys, slots = piece
+    part_of = np.searchsorted(bounds, keys, side="right").astype(np.uint16)
+    order = np.argsort(part_of, kind="stable")
+    cuts = np.searchsorted(part_of[order], np.arange(1, len(bounds) + 1))
+    return list(zip(np.split(keys[order], cuts), np.split(slots[order], cuts), strict=True))
+
+
+def in_pieces(pair: Pair) -> list[Pair]:
+    """A pair cut into pieces of a part."""
+    keys, slots = pair
+    return [(keys[start : start + PART], slots[start : start + PART]) for start in range(0, len(keys), PART)]
+
+
+def without(pair: Pair, gone: Keys) -> Generator[None, None, Pair]:
+    """A sorted pair without some of its keys."""
+    keys, slots = pair
+    keep = np.ones(len(keys), dtype=np.bool_)
+    for start in range(0, len(gone), PART):
+        keep[np.searchsorted(keys, gone[start : start + PART])] = False
+        yield
+    kept = keys[keep]
+    yield
+    return kept, slots[keep]
+
+
+def merged(one: Pair, other: Pair) -> Generator[None, None, Pair]:
+    """Two sorted pairs as one; the second one is short as a rule."""
+    (keys, slots), (new, new_slots) = one, other
+    if not len(keys) or not len(new) or new[0] > keys[-1]:
+        return np.concatenate([keys, new]), np.concatenate([slots, new_slots])
+    if len(new) > PART:
+        return (yield from sort_in_steps([*in_pieces(one), *in_pieces(other)]))
+    places = np.searchsorted(keys, new)
+    more = np.insert(keys, places, new)
+    yield
+    return more, np.insert(slots, places, new_slots)
