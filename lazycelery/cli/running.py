@@ -52,10 +52,14 @@ def _close_stdout() -> None:
 def _from_click(error: click.ClickException) -> LazyCeleryError:
     from lazycelery.model.redaction import Redactor
 
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError" and context and isinstance(context.command, click.Group):
+        # its message is the whole help
+        names = ", ".join(context.command.list_commands(context))
+        error = click.UsageError(f"{context.command_path} needs a command: {names}.", context)
     # click repeats what was typed, and that may be a broker URL in the wrong place
     message = Redactor().text(error.format_message())
     message += "" if message.endswith((".", "?")) else "."
-    context = getattr(error, "ctx", None)
     return UsageError(message, f"See {context.command_path} --help." if context else "See lazycelery --help.")
 
 

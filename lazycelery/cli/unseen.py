@@ -16,9 +16,9 @@ _LOOKED_AT = {
     "results": "results of tasks that ended",
     "broker": "waiting and in-flight messages",
 }
-_SETTINGS = {
-    "results": "Set result_backend in the Celery app; --backend URL names one that workers do not tell.",
-}
+KEEP_RESULTS = "Set result_backend in the Celery app; --backend URL names one that workers do not tell."
+ASKED = 2
+"""Workers whose settings are looked at: they are the same app."""
 EVENTS_ON = (
     "Workers send them with -E or worker_send_task_events = True; --enable-events --allow events "
     "switches them on meanwhile."
@@ -27,8 +27,15 @@ EVENTS_OFF = "events-off"
 """The notice that workers run tasks and send no events."""
 
 
-def remarks(session: Session, *, results: bool = True) -> list[str]:
+async def remarks(session: Session, *, results: bool = True) -> list[str]:
     """Sources that are not there, and workers that do not answer; `results` where tasks are shown."""
+    told = _links(session, results)
+    if results and await _kept_nowhere(session):
+        told.append(f"Not seen: {_LOOKED_AT['results']}. The workers name no result backend. {KEEP_RESULTS}")
+    return told
+
+
+def _links(session: Session, results: bool) -> list[str]:
     overview = session.overview
     silent = not overview.workers_total or _state(overview, "control") == "off"
     told = [
@@ -59,14 +66,15 @@ def nobody(patience: float) -> str:
 
 async def past(session: Session, observe: float) -> str:
     """Why tasks that ended may be missing from a list."""
+    ended = await _ended(session)
     if not observe:
         return (
-            f"{_ended(session.overview)} --observe SECONDS watches task events, which workers send with -E "
+            f"{ended} --observe SECONDS watches task events, which workers send with -E "
             "or worker_send_task_events = True."
         )
     if not session.overview.workers_total or await _task_event_came(session):
-        return f"Events were watched for {observe:g} s. {_ended(session.overview)}"
-    return f"{no_event(observe)} {_ended(session.overview)}"
+        return f"Events were watched for {observe:g} s. {ended}"
+    return f"{no_event(observe)} {ended}"
 
 
 def no_event(seconds: float) -> str:
@@ -74,10 +82,19 @@ def no_event(seconds: float) -> str:
     return f"No task event came in {seconds:g} s: nothing ran, or the workers send none. {EVENTS_ON}"
 
 
-def _ended(overview: Overview) -> str:
-    if _state(overview, "results") in ("off", "refused"):
+async def _ended(session: Session) -> str:
+    if _state(session.overview, "results") in ("off", "refused") or await _kept_nowhere(session):
         return "Tasks that ended before are not seen."
     return "Tasks that ended before are seen only where the result backend keeps them."
+
+
+async def _kept_nowhere(session: Session) -> bool:
+    """Whether workers told their settings, and no result backend among them; nobody named another."""
+    if session.settings.profile.backend or _state(session.overview, "results") in ("off", "refused"):
+        return False
+    answered = [worker for worker in await session.engine.workers() if worker.registered is not None]
+    details = [await session.engine.worker(worker.name) for worker in answered[:ASKED]]
+    return bool(details) and not any(detail.conf.get("result_backend") for detail in details)
 
 
 async def _task_event_came(session: Session) -> bool:
@@ -91,4 +108,4 @@ def _state(overview: Overview, name: str) -> str:
 
 def _why(source: SourceHealth) -> str:
     reason = sentence(source.reason or f"the link is {source.state}")
-    return f"{reason} {source.hint or _SETTINGS.get(source.name, '')}".rstrip()
+    return f"{reason} {source.hint or (KEEP_RESULTS if source.name == 'results' else '')}".rstrip()

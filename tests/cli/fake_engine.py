@@ -49,6 +49,7 @@ class FakeEngine:
             proof="1 sent",
             items=[OutcomeItem(target="id-0", ok=True, text="sent", new_id="id-9", replies={"w1@a": "ok"})],
         )
+        self.conf: dict[str, object] = {}
         self.first_seen: float | None = None
         self.sources = [SourceHealth(name="broker", state="connected")]
 
@@ -76,7 +77,7 @@ class FakeEngine:
         return self.all_workers
 
     async def worker(self, name: str) -> WorkerDetail:
-        return WorkerDetail(worker=self.all_workers[0])
+        return WorkerDetail(worker=self.all_workers[0], conf=self.conf)
 
     async def queues(self) -> list[Queue]:
         return self.all_queues

@@ -125,6 +125,12 @@ def test_worker_takes_events_on_or_off(engine, run, args):
     assert "order" not in engine.asked
 
 
+def test_a_group_without_a_command_names_its_commands(run):
+    ran = run("worker")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == ("Error: lazycelery worker needs a command: events.\nSee lazycelery worker --help.\n")
+
+
 @pytest.mark.parametrize("limit", ["0", "1001"])
 def test_a_plan_takes_at_most_a_thousand(engine, run, limit):
     assert run("revoke", "state:waiting", "--limit", limit).code == 2

@@ -111,6 +111,16 @@ def test_what_could_not_be_seen_is_told_on_stderr(engine, run):
     assert "Events were watched for 3 s." in run("tasks", "--observe", "3").err
 
 
+def test_workers_that_name_no_result_backend_are_believed(engine, run):
+    engine.all_workers[0].registered = 3
+    assert "The workers name no result backend. Set result_backend in the Celery app" in run("tasks").err
+    assert "Not seen" not in run("tasks", "--backend", "redis://db/1").err
+    engine.conf = {"result_backend": "redis://db/0"}
+    assert "Not seen" not in run("tasks").err
+    engine.all_workers[0].registered, engine.conf = None, {}
+    assert "Not seen" not in run("tasks").err, "nothing was told yet"
+
+
 def test_a_state_that_was_found_by_looking_has_no_exact_age(engine, run):
     engine.first_seen = NOW - 70
     for task in engine.all_tasks:

@@ -60,7 +60,7 @@ def events(
 
     async def body(session: Session) -> int:
         output = session.output
-        output.notes(unseen.remarks(session, results=False))
+        output.notes(await unseen.remarks(session, results=False))
         tail = _Tail(output, limit, heartbeats or output.as_json, session.settings.ui.utc)
         if session.overview.workers_total and not filter:
             tail.quiet = min(QUIET, seconds or QUIET)

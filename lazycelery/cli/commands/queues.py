@@ -47,7 +47,7 @@ async def _queues(session: Session) -> int:
         for queue in found:
             if remark := queue.error or queue.why:
                 output.line(f"{queue.name}: {remark}")
-    output.notes(unseen.remarks(session, results=False))
+    output.notes(await unseen.remarks(session, results=False))
     if not found:
         output.note(
             "No queue is known: no worker has bound one in this database, and none is named in the profile. "

@@ -34,7 +34,7 @@ async def _status(session: Session) -> int:
         output.json(overview)
     else:
         _print(session, await session.engine.queues())
-    output.notes(unseen.remarks(session))
+    output.notes(await unseen.remarks(session))
     return 0 if overview.workers_online else 1
 
 

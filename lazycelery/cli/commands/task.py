@@ -55,13 +55,13 @@ def task(ctx: click.Context, id: str) -> int:
         try:
             found = await session.engine.task(id, fetch=True)
         except NothingFound:
-            session.output.notes(unseen.remarks(session))
+            session.output.notes(await unseen.remarks(session))
             raise
         if session.output.as_json:
             session.output.json(found)
         else:
             _print(session, found)
-        session.output.notes([*_doubts(found), *unseen.remarks(session)])
+        session.output.notes([*_doubts(found), *await unseen.remarks(session)])
         return 0
 
     return one_shot(ctx, body)

@@ -97,7 +97,7 @@ async def _tasks(session: Session, query: TaskQuery, limit: int, observe: float)
         output.json(await _full(session, rows))
     elif rows:
         output.table(_COLUMNS, [_line(row, session.overview) for row in rows])
-    output.notes([*_remarks(session, query, rows, page), await unseen.past(session, observe)])
+    output.notes([*await _remarks(session, query, rows, page), await unseen.past(session, observe)])
     return 0 if rows else 1
 
 
@@ -123,8 +123,8 @@ async def _full(session: Session, rows: list[TaskRow]) -> list[Task]:
     return found
 
 
-def _remarks(session: Session, query: TaskQuery, rows: list[TaskRow], page: TaskPage) -> list[str]:
-    told = unseen.remarks(session)
+async def _remarks(session: Session, query: TaskQuery, rows: list[TaskRow], page: TaskPage) -> list[str]:
+    told = await unseen.remarks(session)
     if not rows:
         told.append(
             f"No task matches {query.filter!r}; {plural(page.known, 'task')} known."

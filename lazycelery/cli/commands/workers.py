@@ -50,7 +50,7 @@ async def _workers(session: Session) -> int:
         for worker in found:
             if worker.why:
                 output.line(f"{worker.name}: {worker.why}")
-    output.notes(unseen.remarks(session, results=False))
+    output.notes(await unseen.remarks(session, results=False))
     return 0 if found else 1
 
 
