@@ -38,6 +38,8 @@ class Profile(msgspec.Struct, kw_only=True):
     master_name: str | None = None
     """Sentinel."""
     sentinel_password: str | None = None
+    management: str | None = None
+    """URL of RabbitMQ's management API. `None`: asked at the broker's host, ports 15672 and 15671."""
     tls_verify: bool = True
     tls_ca: str | None = None
     tls_cert: str | None = None
