@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -11,6 +13,7 @@ from lazycelery.keys import Keymap
 from lazycelery.tui import themes
 from lazycelery.tui.desk import Desk
 from lazycelery.tui.hangup import end_politely
+from lazycelery.tui.history import History, state_directory
 from lazycelery.tui.link import EngineProcess, Spawn
 from lazycelery.tui.presentation.signs import ASCII, UNICODE
 from lazycelery.tui.screens.dashboard import Dashboard
@@ -35,6 +38,7 @@ class ControlRoom(LeanApp[int]):
             self.register_theme(theme)
         self.theme = chosen.name
         Painted.ascii_only = settings.ui.ascii
+        self.history = History(state_directory)
         self.desk = Desk(
             self,
             spawn,
@@ -44,6 +48,7 @@ class ControlRoom(LeanApp[int]):
             signs=ASCII if settings.ui.ascii else UNICODE,
             utc=settings.ui.utc,
             beat=settings.ui.paint,
+            history=self.history,
         )
         self.dashboard = Dashboard(self.desk)
 
@@ -61,6 +66,7 @@ class ControlRoom(LeanApp[int]):
         gc.collect()
         gc.freeze()
         self.desk.errands.run(self.desk.link.run())
+        self.desk.errands.run(asyncio.to_thread(self.history.load))
 
     # ---- the surface of the desk
 
@@ -79,6 +85,14 @@ class ControlRoom(LeanApp[int]):
         following = names[(names.index(present) + 1) % len(names)]
         self.theme = themes.THEMES[following].name
         return following
+
+    def themes(self) -> Sequence[str]:
+        """Names of all themes."""
+        return list(themes.THEMES)
+
+    def use_theme(self, name: str) -> None:
+        """Turn to a theme."""
+        self.theme = themes.THEMES[name].name
 
     def quit(self) -> None:
         """End."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lazycelery.keys import Action
+from lazycelery.tui.entry import Entry
 from lazycelery.tui.menu import Menu
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.footer import Question, input_line, keys_line, question_lines
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.menu import menu_lines
+from lazycelery.tui.presentation.offers import offers_line, offers_list
 from lazycelery.tui.prompt import Letter, Prompt
 
 MOST = 12
@@ -28,28 +30,12 @@ class Asked:
         self.prompt: Prompt | Letter = Prompt() if question.level == "typed" else Letter()
 
 
-class Typing:
-    """A line being typed, such as a filter."""
-
-    def __init__(
-        self, lead: str, text: str, change: Callable[[str], None], end: Callable[[str, bool], None]
-    ) -> None:
-        self.lead = lead
-        self.prompt = Prompt(text)
-        self.change = change
-        """Called with the text after each key."""
-        self.end = end
-        """Called with the text, and whether it was entered."""
-        self.note = ""
-        """What is wrong with it."""
-
-
 class Talk:
     """One thing at a time: a question, a line being typed, a message, or the keys."""
 
     def __init__(self) -> None:
         self.asked: Asked | None = None
-        self.typing: Typing | None = None
+        self.typing: Entry | None = None
         self.menu: Menu | None = None
         self.message: tuple[str, str] | None = None
         """(text, token), until the next key."""
@@ -80,8 +66,7 @@ class Talk:
     def paste(self, text: str) -> None:
         """Give a pasted text to the line being typed."""
         if self.typing is not None:
-            self.typing.prompt.insert(text)
-            self.typing.change(self.typing.prompt.text)
+            self.typing.insert(text)
         elif self.asked is not None and isinstance(self.asked.prompt, Prompt):
             self.asked.prompt.insert(text)
 
@@ -103,15 +88,11 @@ class Talk:
         if menu.press(chord):
             self.menu = menu
 
-    def _type(self, typing: Typing, chord: str, character: str | None) -> None:
-        before = typing.prompt.text
-        verdict = typing.prompt.press(chord, character)
+    def _type(self, typing: Entry, chord: str, character: str | None) -> None:
+        verdict = typing.press(chord, character)
         if verdict != "open":
             self.typing = None
             typing.end(typing.prompt.text, verdict == "yes")
-        elif typing.prompt.text != before:
-            typing.note = ""
-            typing.change(typing.prompt.text)
 
     def lines(self, actions: Sequence[Action], trouble: Line, look: Look, width: int) -> list[Line]:
         """The last lines of the screen; what is broken stands above the keys."""
@@ -122,10 +103,18 @@ class Talk:
             return menu_lines(self.menu.title, self.menu.choices, self.menu.at, look, width, MENU)
         above = [trouble] if trouble else []
         if self.typing is not None:
-            typing = self.typing
-            note = ((f"  {typing.note}", "fail"),) if typing.note else ()
-            return [*above, input_line(typing.lead, typing.prompt.text, typing.prompt.at, note, width)]
+            return [*above, *_typed_lines(self.typing, look, width)]
         if self.message is not None:
             text, token = self.message
             return [*above, *wrapped(text, width - 2, token, lead=" ", limit=3)]
         return [*above, keys_line(actions, width)]
+
+
+def _typed_lines(typing: Entry, look: Look, width: int) -> list[Line]:
+    note = ((f"  {typing.note}", "fail"),) if typing.note else ()
+    line = input_line(typing.lead, typing.prompt.text, typing.prompt.at, note, width)
+    if typing.palette:
+        return [*offers_list(typing.offers, typing.chosen, look, width), line]
+    if not typing.offers:
+        return [line]
+    return [offers_line(typing.offers, typing.chosen, look, width), line]

@@ -18,7 +18,9 @@ import msgspec
 from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused, UsageError
 from lazycelery.model.action import AuditEntry, Order, Outcome, OutcomeItem, Plan, PlanItem
 from lazycelery.model.cluster import Load, LogLine, LogPage, Notice, Overview, SourceHealth, Tick
+from lazycelery.model.completion import Completion
 from lazycelery.model.message import Message, PeekPage
+from lazycelery.model.metrics import LEVELS, RATES, TIMES, Metrics, Series
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.task import Attempt, Task, TaskPage, TaskQuery, TaskRow
@@ -131,6 +133,32 @@ def queues() -> list[Queue]:
     ]
 
 
+def audited() -> list[AuditEntry]:
+    def entry(ago: float, action: str, title: str, proof: str, ok: bool = True) -> AuditEntry:
+        return AuditEntry(
+            time=NOW - ago,
+            user="ada",
+            host="ops1",
+            profile="shop-prod",
+            broker="redis://db1:6379/0",
+            action=action,
+            title=title,
+            targets=["default" if action == "purge" else "ec5aa0b7-8460-82a2-415f-0902f0da88f2"],
+            plan={"count": 1204, "level": "typed"},
+            backup="/state/default.ndjson" if action == "purge" else None,
+            outcome="done" if ok else "failed",
+            ok=ok,
+            proof=proof,
+            origin="10.0.0.7",
+        )
+
+    return [
+        entry(60, "retry", "Retry shop.charge exactly, to default", "retried as 77ab01d2"),
+        entry(900, "purge", "Purge default", "purged default: 1,204 removed, 0 left"),
+        entry(90_000, "revoke", "Revoke mail.send", "no worker answered", ok=False),
+    ]
+
+
 class FakeEngine:
     """A believable cluster in memory. Tests change its fields and call `touch`."""
 
@@ -148,6 +176,7 @@ class FakeEngine:
         """Fields of `Task` that all details carry."""
         self.calls: list[str] = []
         self.acted: list[tuple[Order, str | None]] = []
+        self.audited = audited()
         self.closed = False
         self._plans: dict[str, Plan] = {}
         self._numbers: dict[str, int] = {}
@@ -420,6 +449,8 @@ class FakeEngine:
         await self._answer("log")
         if filter.startswith("id:"):
             return self._events_of(filter.removeprefix("id:"))
+        if limit > 1:
+            return await self._live(after, limit, filter)
         row = self._row(self.total - 1)
         line = LogLine(
             seq=self.total,
@@ -432,6 +463,47 @@ class FakeEngine:
             text="Timeout('gateway')",
         )
         return LogPage(lines=[line], last=self.total)
+
+    async def _live(self, after: int, limit: int, filter: str) -> LogPage:
+        """Each task has one event: that of its present state."""
+        problem = await self.check_filter(filter)
+        if problem:
+            raise UsageError(problem)
+        first = max(0, self.total - limit) if after < 0 else after + 1
+        kinds = {"success": "task-succeeded", "retry": "task-retried", "failure": "task-failed"}
+        words = filter.split()
+        lines = [
+            LogLine(
+                seq=row.row,
+                at=row.since or NOW,
+                received=row.since or NOW,
+                type=kinds.get(row.state, f"task-{row.state}"),
+                worker=row.worker or "",
+                id=row.id,
+                name=row.name,
+                text=row.error or "",
+            )
+            for row in map(self._row, range(first, self.total))
+            if all(self._matches(row, word) for word in words)
+        ][:limit]
+        cut = after >= 0 and len(lines) == limit
+        return LogPage(lines=lines, last=lines[-1].seq if cut else self.total - 1)
+
+    async def metrics(self) -> Metrics:
+        await self._answer("metrics")
+        return Metrics(fine=self._series(1.0, 300, 180), coarse=self._series(60.0, 240, 97))
+
+    @staticmethod
+    def _series(step: float, length: int, known: int) -> Series:
+        names = (*RATES, *TIMES, *LEVELS)
+        values: dict[str, list[float | None]] = {
+            name: [
+                None if at < length - known else round((at * (place + 3) % 97) / 8 + place, 3)
+                for at in range(length)
+            ]
+            for place, name in enumerate(names)
+        }
+        return Series(step=step, end=NOW, values=values)
 
     def _events_of(self, id: str) -> LogPage:
         row = self._row(self._numbers[id])
@@ -478,6 +550,21 @@ class FakeEngine:
             if colon and field not in ("state", "name", "worker", "queue", "id", "root"):
                 return f'at {text.index(word) + 1}: there is no field "{field}". Did you mean state?'
         return None
+
+    async def complete(self, text: str, cursor: int) -> list[Completion]:
+        start = text.rfind(" ", 0, cursor) + 1
+        field, colon, value = text[start:cursor].partition(":")
+        if not colon:
+            fields = [name for name in ("state", "name", "worker", "queue", "id") if name.startswith(field)]
+            return [
+                Completion(start=start, end=cursor, text=f"{name}:", note="field") for name in fields if field
+            ]
+        values = {"state": sorted(set(STATES)), "name": sorted(NAMES), "queue": sorted(set(QUEUES))}
+        return [
+            Completion(start=start + len(field) + 1, end=cursor, text=one)
+            for one in values.get(field, [])
+            if one.startswith(value)
+        ]
 
     async def plan(self, order: Order) -> Plan:
         await self._answer("plan")
@@ -526,7 +613,8 @@ class FakeEngine:
         return outcome
 
     async def audit(self, limit: int = 100, filter: str = "") -> list[AuditEntry]:
-        return []
+        await self._answer("audit")
+        return [entry for entry in self.audited if filter in entry.title][:limit]
 
     async def unlock(self, permissions: list[str]) -> Overview:
         await self._answer("unlock")
