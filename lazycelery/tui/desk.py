@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from lazycelery.engine.api import EngineApi
 from lazycelery.keys import Action, Keymap, Scope
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
@@ -27,9 +28,15 @@ from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.sayings import gone
 from lazycelery.tui.presentation.signs import Signs
 from lazycelery.tui.talk import Talk
+from lazycelery.tui.views.audit import AuditView
+from lazycelery.tui.views.live import LiveView
+from lazycelery.tui.views.metrics import MetricsView
+from lazycelery.tui.views.view import Views
 
 ORDER: tuple[Scope, ...] = ("workers", "queues", "tasks", "findings")
 WIDEST = 2
+IN_VIEW = ("back", "filter", "open", "pause", "move.down", "help", "quit")
+"""Keys that a full view needs most."""
 KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "task", "findings": "finding"}
 
 
@@ -82,6 +89,7 @@ class Desk:
         self.inquiry = Inquiry(lambda: self.link.api, surface.paint)
         self.detail = Inquiry(lambda: self.link.api, surface.paint)
         """What the open tab of a task asks for."""
+        self.views = Views(self._unpaused_api, self.errands, surface.paint)
         self.deeds = Deeds(self.link, self.talk, self.errands, self.look, surface.paint)
         self.filters = FilterLine(self.link, self.talk, self.errands, history or History(), self.show)
         self.commands = Commands(self, self.talk, self.errands, self.filters)
@@ -125,7 +133,7 @@ class Desk:
     @property
     def on_main(self) -> bool:
         """Whether the main side has the keys that move."""
-        return self.scrolls or self.help
+        return self.scrolls or self.help or self.views.open is not None
 
     @property
     def item(self) -> Item | None:
@@ -158,7 +166,17 @@ class Desk:
         overview = self.link.truth.overview
         return [] if overview is None or overview.read_only else overview.allowed
 
+    @property
+    def hints(self) -> list[Action]:
+        """The keys that the footer names."""
+        if self.views.open is not None:
+            return [self.keys[name] for name in IN_VIEW]
+        return self.keys.footer(self.lead, self.allowed)
+
     # ---- what the engine says
+
+    def _unpaused_api(self) -> EngineApi | None:
+        return None if self.paused else self.link.api
 
     async def _ask_tasks(self, query: TaskQuery) -> TaskPage:
         api = self.link.api
@@ -292,6 +310,7 @@ class Desk:
 
     def _lead(self, scope: Scope) -> None:
         self.lead, self.scrolls, self.help = scope, False, False
+        self.views.close()
 
     def do_pane_workers(self) -> None:  # noqa: D102 - the table of actions says what each does
         self._lead("workers")
@@ -322,13 +341,17 @@ class Desk:
     # ---- moving
 
     def _move(self, lines: int) -> None:
-        if self.on_main:
+        if self.views.open is not None and not self.help:
+            self.views.open.move(lines)
+        elif self.on_main:
             self.main.scroll(lines)
         else:
             self.pane.listing.move(lines)
 
     def _page(self, pages: float) -> None:
-        if self.on_main:
+        if self.views.open is not None and not self.help:
+            self.views.open.turn(pages)
+        elif self.on_main:
             self.main.scroll(round(pages * self.main.page))
         else:
             self.pane.listing.pages(pages)
@@ -358,10 +381,10 @@ class Desk:
         self._move(1 << 40)
 
     def do_main_down(self) -> None:  # noqa: D102
-        self.main.scroll(1)
+        self._move(1) if self.views.open is not None else self.main.scroll(1)
 
     def do_main_up(self) -> None:  # noqa: D102
-        self.main.scroll(-1)
+        self._move(-1) if self.views.open is not None else self.main.scroll(-1)
 
     def do_tab_next(self) -> None:  # noqa: D102
         self.main.turn(self.lead, 1)
@@ -373,6 +396,9 @@ class Desk:
 
     def do_open(self) -> None:  # noqa: D102
         item = self.item
+        if self.views.open is not None:
+            self.views.open.enter()
+            return
         if item is None or self.on_main:
             return
         if isinstance(item, Worker):
@@ -401,6 +427,8 @@ class Desk:
     def do_back(self) -> None:  # noqa: D102
         if self.help:
             self.help = False
+        elif self.views.back():
+            pass
         elif self.scrolls:
             self.scrolls, self.size = False, self._size_before
             self._size_before = 0
@@ -422,7 +450,19 @@ class Desk:
 
     # ---- filters, order, sizes
 
+    def do_view_live(self) -> None:  # noqa: D102
+        self.views.show(LiveView())
+
+    def do_view_audit(self) -> None:  # noqa: D102
+        self.views.show(AuditView())
+
+    def do_view_metrics(self) -> None:  # noqa: D102
+        self.views.show(MetricsView())
+
     def do_filter(self) -> None:  # noqa: D102
+        if self.views.open is not None:
+            self.talk.typing = self.views.typing()
+            return
         self._lead(self.lead)
         self.filters.open(self.pane)
 
@@ -469,6 +509,9 @@ class Desk:
             self.talk.say("Asking again …", "dim")
 
     def do_pause(self) -> None:  # noqa: D102
+        if self.views.open is not None and (said := self.views.open.hold()):
+            self.talk.say(said, "dim")
+            return
         self.paused = not self.paused
         if not self.paused:
             self.changed(tasks=True, workers=True, queues=True, status=True)

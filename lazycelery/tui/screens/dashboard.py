@@ -97,7 +97,8 @@ class Dashboard(Screen[None]):
         desk = self.desk
         wants: dict[str, int] = {scope: max(1, desk.panes[scope].listing.rows.total) for scope in ORDER}
         wants["findings"] = desk.findings.listing.rows.total
-        size = WIDEST if desk.help and width < WIDE_HELP else desk.size
+        whole = desk.views.open is not None or (desk.help and width < WIDE_HELP)
+        size = WIDEST if whole else desk.size
         new = arrange(width, height, wants, desk.lead, desk.on_main, size)
         before, self._arranged = self._arranged, new
         # Questions grow over the body instead of pushing it: a push would repaint everything.
@@ -183,6 +184,8 @@ class Dashboard(Screen[None]):
     def _main(self, width: int, height: int) -> Sequence[Line]:
         desk = self.desk
         look = desk.look()
+        if desk.views.open is not None and not desk.help:
+            return desk.views.open.draw(look, width, height)
         if desk.help:
             page = help_page(desk.lead, desk.allowed, look)
         elif (item := desk.item) is not None:
@@ -211,7 +214,7 @@ class Dashboard(Screen[None]):
         )
         if truth.engine_problem is None and desk.dismissed and desk.dismissed == notice_key(desk):
             trouble = ()
-        lines = desk.talk.lines(desk.keys.footer(desk.lead, desk.allowed), trouble, look, width)
+        lines = desk.talk.lines(desk.hints, trouble, look, width)
         return lines[-max(1, size.height - 2) :]
 
     @property
@@ -272,6 +275,8 @@ class Dashboard(Screen[None]):
         scope = next((scope for scope in ORDER if widget is not None and scope == widget.id), None)
         if scope is not None:
             self.desk.panes[scope].listing.scroll(lines)
+        elif self.desk.views.open is not None:
+            self.desk.views.open.move(lines)
         else:
             self.desk.main.scroll(lines)
         self.desk.show()

@@ -1,0 +1,157 @@
+"""Metrics: rates, times and levels over five minutes and four hours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from lazycelery.engine.api import EngineApi
+from lazycelery.model.metrics import Metrics, Series
+from lazycelery.tui.presentation import quantities as q
+from lazycelery.tui.presentation.body import wrapped
+from lazycelery.tui.presentation.charts import chart, highest
+from lazycelery.tui.presentation.frame import framed, scroll_thumb
+from lazycelery.tui.presentation.line import Line, crop, fit, right
+from lazycelery.tui.presentation.look import Look
+
+LABEL, NUMBER = 12, 7
+"""Cells of a name, and of a number beside a chart."""
+
+
+class Shown(NamedTuple):
+    """A series, how it is named, and how its numbers are written."""
+
+    name: str
+    label: str
+    token: str
+    write: Callable[[float | None], str]
+
+
+SHOWN = (
+    Shown("sent", "sent", "wait", q.rate),
+    Shown("started", "started", "run", q.rate),
+    Shown("succeeded", "succeeded", "ok", q.rate),
+    Shown("failed", "failed", "fail", q.rate),
+    Shown("retried", "retried", "warn", q.rate),
+    Shown("runtime_p50", "run p50", "run", q.duration),
+    Shown("runtime_p95", "run p95", "run", q.duration),
+    Shown("wait_p50", "wait p50", "wait", q.duration),
+    Shown("wait_p95", "wait p95", "wait", q.duration),
+    Shown("backlog", "backlog", "accent", q.short_count),
+    Shown("active", "running", "run", q.short_count),
+    Shown("workers", "workers", "ok", q.short_count),
+)
+
+
+class MetricsView:
+    """Charts; all that is known since the engine began."""
+
+    title = "Metrics"
+    pace = 1.0
+    filter: str | None = None
+
+    def __init__(self) -> None:
+        self.problem: str | None = None
+        self._metrics: Metrics | None = None
+        self._top = 0
+        self._page = 1
+
+    async def fetch(self, api: EngineApi) -> None:
+        """The newest numbers."""
+        self._metrics = await api.metrics()
+
+    def draw(self, look: Look, width: int, height: int) -> list[Line]:
+        """All charts, as tall as there is room."""
+        inner, self._page = width - 4, max(1, height - 2)
+        if self._metrics is None:
+            lines = wrapped(
+                self.problem or "Asking for the numbers …", inner, "warn" if self.problem else "dim"
+            )
+        else:
+            rows = max(1, min(4, (self._page - 3) // len(SHOWN)))
+            lines = metric_lines(self._metrics, look, inner, rows)
+        self._top = max(0, min(self._top, len(lines) - self._page))
+        seen = [((" ", ""), *crop(line, inner)) for line in lines[self._top :]]
+        thumb = scroll_thumb(self._top, self._page, len(lines))
+        title: Line = ((self.title, "accent title"),)
+        return framed(seen, width, height, look.signs, title=title, focused=True, thumb=thumb)
+
+    def move(self, lines: int) -> None:
+        """Scroll."""
+        self._top += lines
+
+    def turn(self, pages: float) -> None:
+        """Scroll by pages."""
+        self._top += round(pages * self._page)
+
+    def set_filter(self, text: str) -> None:
+        """Nothing to filter."""
+
+    def hold(self) -> None:
+        """The screen's own pause holds it."""
+
+    def enter(self) -> None:
+        """Nothing to open."""
+
+    def leave(self) -> bool:
+        """Nothing is inside."""
+        return False
+
+
+def metric_lines(metrics: Metrics, look: Look, width: int, rows: int) -> list[Line]:
+    """A chart for the last minutes and one for the last hours, side by side."""
+    each = (width - LABEL - NUMBER) // 2 - NUMBER - 3
+    head = (
+        (fit("", LABEL), ""),
+        (right("now", NUMBER), "head"),
+        ("  " + fit(_span(metrics.fine), each + NUMBER + 1), "head"),
+        ("  " + fit(_span(metrics.coarse), each + NUMBER), "head"),
+    )
+    lines: list[Line] = [head]
+    for shown in SHOWN:
+        lines += _charts(shown, metrics, look, each, rows)
+    lines += [(), ((f"{_since(metrics, look)} A mark is the highest of its time; blank is unknown.", "dim"),)]
+    return lines
+
+
+def _charts(shown: Shown, metrics: Metrics, look: Look, each: int, rows: int) -> list[Line]:
+    fine = metrics.fine.values.get(shown.name, [])
+    coarse = metrics.coarse.values.get(shown.name, [])
+    left, after = (chart(values, each, rows, look.signs) for values in (fine, coarse))
+    tops = [shown.write(highest(values)) for values in (fine, coarse)]
+    lines: list[Line] = []
+    for line in range(rows):
+        last = line == rows - 1
+        scale = [right(top if line == 0 else "0" if last else "", NUMBER) for top in tops]
+        lines.append(
+            (
+                (fit(shown.label if last else "", LABEL), ""),
+                (right(shown.write(_now(fine)) if last else "", NUMBER), "title"),
+                ("  " + left[line], shown.token),
+                (f" {scale[0]}", "dim"),
+                ("  " + after[line], shown.token),
+                (f" {scale[1]}", "dim"),
+            )
+        )
+    return lines
+
+
+def _now(values: Sequence[float | None]) -> float | None:
+    """The newest known value of the last ten seconds."""
+    return next((value for value in reversed(values[-10:]) if value is not None), None)
+
+
+def _span(series: Series) -> str:
+    most = max((len(values) for values in series.values.values()), default=0)
+    seconds = most * series.step
+    return f"{q.age(seconds)} to now" if seconds else "nothing yet"
+
+
+def _since(metrics: Metrics, look: Look) -> str:
+    begins = []
+    for series in (metrics.fine, metrics.coarse):
+        for values in series.values.values():
+            first = next((at for at, value in enumerate(values) if value is not None), None)
+            if first is not None:
+                begins.append(series.end - (len(values) - first) * series.step)
+    return f"Numbers since {q.moment(min(begins), look.now, look.utc)}." if begins else "No numbers yet."

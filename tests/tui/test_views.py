@@ -1,0 +1,126 @@
+"""Full views: live events, the audit log, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lazycelery.errors import ConnectionProblem
+from lazycelery.model.metrics import Metrics, Series
+from lazycelery.tui.presentation.charts import chart, squeezed
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.signs import ASCII, UNICODE
+from lazycelery.tui.views.live import KEPT, MOST, LiveView
+from lazycelery.tui.views.metrics import metric_lines
+from tests.support.fake_engine import NOW, FakeEngine
+from tests.tui.conftest import Stage, staged
+
+LOOK = Look(NOW, utc=True)
+VIEWS = {"live": ("L", "follows"), "audit": ("A", "Purge default"), "metrics": ("i", "Numbers since")}
+
+
+def text(lines: Any) -> str:
+    return "\n".join("".join(part for part, _ in line).rstrip() for line in lines)
+
+
+async def shown(stage: Stage, view: str) -> None:
+    key, said = VIEWS[view]
+    await stage.press(key)
+    await stage.until(said)
+    await stage.until(lambda: "No event yet" not in stage.text and "Asking" not in stage.text)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 35), (200, 60)])
+@pytest.mark.parametrize("view", VIEWS)
+async def test_a_full_view(view: str, width: int, height: int, golden: Callable[[str, str], None]) -> None:
+    async with staged(size=(width, height)) as stage:
+        await shown(stage, view)
+        golden(f"{view}-{width}x{height}", stage.text)
+        await stage.press("escape")
+        assert "1 Workers" in stage.text
+
+
+async def test_live_events_follow_stand_still_and_go_on() -> None:
+    async with staged() as stage:
+        await shown(stage, "live")
+        await stage.press("p")
+        held = stage.text
+        assert "stands still" in held
+        stage.engine.arrive(3)
+        await stage.rest()
+        assert stage.engine._id(1001)[:8] not in stage.text
+        await stage.press("p")
+        await stage.until(stage.engine._id(1001)[:8])
+
+
+async def test_scrolling_back_leaves_the_newest_and_the_end_follows_again() -> None:
+    async with staged() as stage:
+        await shown(stage, "live")
+        await stage.press("k", "k")
+        assert "2 newer below" in stage.text
+        await stage.press("G")
+        assert "follows" in stage.text and "newer below" not in stage.text
+
+
+async def test_live_events_are_filtered_and_a_wrong_filter_says_where() -> None:
+    async with staged() as stage:
+        await shown(stage, "live")
+        await stage.press("slash", *"state:failure", "enter")
+        await stage.until(lambda: "succeeded" not in stage.text and "failed on" in stage.text)
+        await stage.press("slash", *"x", "escape")
+        await stage.until(lambda: "failed on" in stage.text)
+        await stage.press("escape", "slash", *"stat:x", "enter")
+        await stage.until('there is no field "stat"')
+
+
+async def test_a_flood_is_shown_in_part_and_the_rest_is_counted() -> None:
+    engine, view = FakeEngine(1000), LiveView()
+    await view.fetch(engine)
+    engine.total += 5000
+    await view.fetch(engine)
+    drawn = text(view.draw(LOOK, 100, 20))
+    assert engine._id(5999)[:8] in drawn and f"{5000 - 2 * MOST:,} too fast to show" in drawn
+    assert len(view._lines) <= KEPT
+
+
+async def test_an_audit_entry_opens_and_closes() -> None:
+    async with staged() as stage:
+        await shown(stage, "audit")
+        await stage.press("j", "enter")
+        assert "/state/default.ndjson" in stage.text and "10.0.0.7" in stage.text
+        await stage.press("escape")
+        assert "ada@ops1" in stage.text
+        await stage.press("slash", *"Revoke", "enter")
+        await stage.until(lambda: "Purge default" not in stage.text)
+
+
+async def test_a_view_says_why_it_has_nothing() -> None:
+    engine = FakeEngine()
+    engine.audited = []
+    async with staged(engine) as stage:
+        await stage.press("A")
+        await stage.until("Nobody has changed anything")
+        engine.fails = ConnectionProblem("The engine process has ended.", "It is started again.")
+        await stage.press("i")
+        await stage.until("The engine process has ended.")
+        assert "Asking for the numbers" not in stage.text
+
+
+def test_bars_are_as_tall_as_their_share_and_the_unknown_is_blank() -> None:
+    assert chart([None, 0, 4, 8], 4, 1, UNICODE) == [" ▁▄█"]
+    assert chart([0, 4, 8], 3, 2, UNICODE) == ["  █", "▁██"]
+    assert chart([0, 0], 4, 1, ASCII) == ["  __"]
+
+
+def test_many_values_in_little_room_keep_their_highest() -> None:
+    assert squeezed([1, 9, 2, 3, None, None], 3) == [9, 3, None]
+
+
+def test_metrics_say_since_when_they_have_numbers() -> None:
+    fine = Series(step=1.0, end=NOW, values={"failed": [None, None, 2.0, 1.0]})
+    lines = text(metric_lines(Metrics(fine=fine, coarse=Series(step=60.0, end=NOW, values={})), LOOK, 100, 1))
+    assert "Numbers since 02:03:20." in lines
+    assert "failed        1.0/s" in lines and "2.0/s" in lines
+    assert "backlog           –" in lines
