@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
+from lazycelery.model.message import StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.sources.amqp.address import parse_address
 from tests.amqp.conftest import Open, Vhost
 from tests.sources.conftest import Watched, until
+from tests.sources.servers import Wire, certificate, serving
 from tests.support.broker import RedisServer, free_port
 from tests.support.rabbit import RabbitServer, find_server
 
 pytestmark = pytest.mark.broker
 SECRET = "s3cret"
+Secured = tuple[RabbitServer, int, str]
+"""A node, its port for TLS, and the certificate that vouches for it."""
 
 
 async def problem_of(opened: Open, url: str, **profile: object) -> LazyCeleryError:
@@ -169,3 +174,77 @@ async def test_a_killed_broker_is_told_and_everything_comes_back(opened: Open) -
         await until(lambda: set(server.queues("/")) == {"kept"})
     finally:
         await asyncio.to_thread(server.remove)
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """A node that also speaks TLS, the port of it, and its authority."""
+    if find_server() is None:
+        pytest.skip("RabbitMQ is not installed")
+    cert, key = certificate(tmp_path_factory.mktemp("tls"))
+    port = free_port()
+    server = RabbitServer(
+        f"listeners.ssl.1 = 127.0.0.1:{port}\n"
+        f"ssl_options.cacertfile = {cert}\n"
+        f"ssl_options.certfile = {cert}\n"
+        f"ssl_options.keyfile = {key}\n"
+        "ssl_options.verify = verify_none\n"
+    ).start()
+    yield server, port, cert
+    server.remove()
+
+
+async def test_certificates_are_checked_and_tls_works(secured: Secured, opened: Open) -> None:
+    server, port, cert = secured
+    url = f"amqps://guest:guest@127.0.0.1:{port}//"
+    problem = await problem_of(opened, url)
+    assert "is not trusted" in problem.title and "tls_ca" in problem.hint
+    broker = await opened(url, tls_ca=cert, management=server.management)
+    assert await broker.lost() is None and broker.notes == []
+    lax = await opened(url, tls_verify=False, management=server.management)
+    assert lax.notes == ["The TLS certificate is not checked."]
+    plain = await problem_of(opened, f"amqp://guest:guest@127.0.0.1:{port}//")
+    assert "speaks TLS" in plain.title and "amqps://" in plain.hint
+
+
+async def test_a_broker_that_takes_no_messages_is_told_and_then_it_goes_on(
+    secured: Secured, opened: Open
+) -> None:
+    server, _, _ = secured
+    broker = await opened(server.url(), management=server.management)
+    server.declare("/", "box")
+    raw = broker.codec.build(task="t", args=[], kwargs={}, queue="box", new_id="1", headers={})
+    message = StoredMessage(queue="box", priority=0, raw=raw)
+    await broker.queues.publish([message])
+    server.control("set_vm_memory_high_watermark", "0.000001")
+    try:
+        for _ in range(100):  # RabbitMQ tells of the alarm when something is published.
+            with contextlib.suppress(ConnectionProblem):
+                await broker.mailbox.call("ping", timeout=0.1)
+            if broker.notes:
+                break
+        assert "takes no messages now" in broker.notes[0]
+        with pytest.raises(ConnectionProblem, match="takes no messages now"):
+            await broker.queues.publish([message])
+        with pytest.raises(ConnectionProblem, match="takes no messages now"):
+            await broker.mailbox.call("ping", timeout=0.5)
+        [report] = await broker.queues.probe(["box"])  # Reading goes on.
+        assert report.messages == 1
+    finally:
+        server.control("set_vm_memory_high_watermark", "0.4")
+    await until(lambda: not broker.notes, 20)
+    assert await broker.queues.publish([message]) == 1
+
+
+async def test_a_line_that_goes_dead_without_a_word_is_noticed(vhost: Vhost, opened: Open) -> None:
+    wire = Wire(vhost.server.port)
+    async with serving(wire.handle) as port:
+        url = vhost.url.replace(f":{vhost.server.port}/", f":{port}/")
+        broker = await opened(url, management=vhost.server.management)
+        watched = await Watched(broker.events).connected()
+        wire.flows.clear()
+        await until(lambda: watched.state == "lost", 40)
+        assert watched.changes[-1].reason
+        wire.flows.set()
+        await until(lambda: watched.state == "connected", 20)
+        await watched.stop()

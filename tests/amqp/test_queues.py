@@ -83,6 +83,23 @@ async def test_work_queues_are_named_and_the_inner_ones_are_not(
     assert await broker.queues.names() == ["celery", "mail", "mine", "orders.high"]
 
 
+async def test_tasks_in_delayed_delivery_are_counted_in_a_note(vhost: Vhost, opened: Open) -> None:
+    vhost.declare("celery_delayed_5", x_queue_type="quorum")
+    fill(vhost, "celery_delayed_5", 3)
+    broker = await opened(vhost.url, management=vhost.server.management)
+
+    async def notes() -> list[str]:
+        broker.queues._management.forget()  # type: ignore[attr-defined]
+        await broker.queues.names()
+        return broker.notes
+
+    for _ in range(60):
+        if found := await notes():
+            break
+        await asyncio.sleep(0.2)
+    assert found == ["RabbitMQ holds 3 tasks until their ETA (delayed delivery)."]
+
+
 async def test_depths_are_exact_with_and_without_the_management(
     vhost: Vhost, opened: Open, management: str
 ) -> None:

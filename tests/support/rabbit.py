@@ -142,6 +142,18 @@ class RabbitServer:
         self.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
 
+    def control(self, *command: str) -> None:
+        """`rabbitmqctl`."""
+        script = os.path.join(os.path.dirname(find_server() or ""), "rabbitmqctl")
+        environment = self._environment()
+        subprocess.run(
+            [script, "-n", self.node, *command],
+            env=environment,
+            cwd=self.dir,
+            check=True,
+            capture_output=True,
+        )
+
     # -- what tests ask of it, by its own management
 
     def api(self, method: str, path: str, body: Any = None, auth: tuple[str, str] = GUEST) -> Any:

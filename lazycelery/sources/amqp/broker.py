@@ -31,7 +31,8 @@ class AmqpBroker:
         self.events: EventStream = AmqpEvents(self._server, profile.event_exchange)
         self._mailbox = AmqpMailbox(self._server, roster, profile.control_exchange)
         self.mailbox: Mailbox = self._mailbox
-        self.queues: QueueOps = AmqpQueues(self._server, self._management, profile)
+        self._queues = AmqpQueues(self._server, self._management, profile)
+        self.queues: QueueOps = self._queues
         self.codec: Codec = AmqpCodec()
 
     @property
@@ -48,6 +49,8 @@ class AmqpBroker:
                 f"The management API is missing: {self._management.why}. Without it only the queues of "
                 "workers are known, without type and unacknowledged messages."
             )
+        if self._queues.delayed:
+            notes.append(f"RabbitMQ holds {self._queues.delayed:,} tasks until their ETA (delayed delivery).")
         if self._server.blocked:
             notes.append(f"RabbitMQ takes no messages now: {self._server.blocked}.")
         if self._address.tls and not self._address.tls.verify:

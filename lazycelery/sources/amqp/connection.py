@@ -77,6 +77,8 @@ class Session:
             self._raw.close()
         if not self._raw.is_closed:
             await asyncio.wait([self.closed], timeout=1.0)
+        if not self._raw.is_closed:
+            self._raw._adapter_disconnect_stream()  # A blocked RabbitMQ does not hear a goodbye.
 
     def ended(self, raw: Any, reason: BaseException) -> None:
         """Called by pika."""

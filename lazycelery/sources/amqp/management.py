@@ -117,6 +117,11 @@ class Management:
 
         return await self._try(read)
 
+    @property
+    def last(self) -> dict[str, QueueFacts]:
+        """What was told last, without asking."""
+        return self._queues[1] if self._queues else {}
+
     def forget(self) -> None:
         """What was read is known to be out of date."""
         self._queues = None

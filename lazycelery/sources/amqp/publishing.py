@@ -11,7 +11,7 @@ from lazycelery.errors import NothingFound
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.amqp import problems
 from lazycelery.sources.amqp.channel import Channel
-from lazycelery.sources.amqp.connection import Server
+from lazycelery.sources.amqp.connection import Server, Session
 from lazycelery.sources.amqp.envelope import from_envelope
 
 WINDOW = 200
@@ -38,9 +38,11 @@ async def append(server: Server, messages: Sequence[StoredMessage]) -> int:
             window.append(channel.publish("", queue, body, properties))
             size += len(body)
             if len(window) >= WINDOW or size >= WINDOW_BYTES:
-                taken += await _confirmed(server, window)
+                taken += await _confirmed(server, session, window)
                 window, size = [], 0
-        return taken + await _confirmed(server, window)
+                if session.blocked is not None:
+                    return taken
+        return taken + await _confirmed(server, session, window)
     finally:
         channel.close()
 
@@ -57,9 +59,17 @@ async def _check_queues(channel: Channel, queues: Sequence[str]) -> None:
             ) from None
 
 
-async def _confirmed(server: Server, window: Sequence[asyncio.Future[bool]]) -> int:
+async def _confirmed(server: Server, session: Session, window: Sequence[asyncio.Future[bool]]) -> int:
     """How many of these a queue took."""
     if not window:
         return 0
     patience = max(server.timeout, 5.0) * 2
-    return sum(await asyncio.wait_for(asyncio.gather(*window), patience))
+    try:
+        return sum(await asyncio.wait_for(asyncio.gather(*window), patience))
+    except asyncio.TimeoutError:
+        if session.blocked is None:
+            raise
+        # An alarm is told to us only when we publish: these are on their way already.
+        problem = problems.blocked(session.blocked, server.address)
+        problem.hint += " What was sent may arrive then: look at the queue before you send it again."
+        raise problem from None

@@ -64,13 +64,11 @@ class AmqpQueues:
             return False
         return not (facts.auto_delete and self._results.fullmatch(facts.name))
 
-    async def delayed(self) -> int | None:
-        """Tasks that RabbitMQ holds until their ETA (native delayed delivery); `None`: unknown."""
-        facts = await self._management.queues()
-        if facts is None:
-            return None
-        held = [each.messages_ready or 0 for name, each in facts.items() if DELAYED.fullmatch(name)]
-        return sum(held)
+    @property
+    def delayed(self) -> int:
+        """Tasks that RabbitMQ holds until their ETA (native delayed delivery), as last told."""
+        told = self._management.last.items()
+        return sum(facts.messages_ready or 0 for name, facts in told if DELAYED.fullmatch(name))
 
     async def probe(self, names: Sequence[str]) -> list[QueueReport]:
         """Depths, consumers, types. Exact for few queues; of many, as the management API tells."""
