@@ -80,6 +80,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("faults", ("f",), "Faults only", "faults", rank=8),
     Action("sort", ("S",), "Sort by the next column", "sort", rank=12),
     Action("menu", ("space",), "Menu of what is possible here; a line or its key does it", "menu", rank=6),
+    Action("mark", ("m",), "Mark, or unmark; what is done next is done to all that are marked"),
+    Action("mark.all", ("M",), "Mark all that are shown"),
     Action("copy.id", ("y",), "Copy the name or id", menu=True),
     Action("copy.json", ("Y",), "Copy all of it as JSON", menu=True),
     Action("tab.next", ("]",), "Next tab of the main side", "tabs", rank=8),

@@ -7,7 +7,7 @@ from typing import Any
 
 from lazycelery.engine.api import EngineApi
 from lazycelery.keys import Action
-from lazycelery.model.action import ActionName, Order, Plan
+from lazycelery.model.action import ActionName, Order, Outcome, Plan
 from lazycelery.model.cluster import Overview
 from lazycelery.tui.errands import Errands
 from lazycelery.tui.link import Link
@@ -22,13 +22,20 @@ class Deeds:
     """Plans, questions and proofs of one session."""
 
     def __init__(
-        self, link: Link, talk: Talk, errands: Errands, look: Callable[[], Look], paint: Callable[[], None]
+        self,
+        link: Link,
+        talk: Talk,
+        errands: Errands,
+        look: Callable[[], Look],
+        paint: Callable[[], None],
+        done: Callable[[Outcome], None],
     ) -> None:
         self._link = link
         self._talk = talk
         self._errands = errands
         self._look = look
         self._paint = paint
+        self._done = done
         self.backup: str | None = None
         """Where the last purge of this session put its messages."""
         self._planning = 0
@@ -92,6 +99,7 @@ class Deeds:
 
     async def _act(self, plan: Plan, word: str | None) -> None:
         outcome = await self._api().act(plan.id, word)
+        self._done(outcome)
         if outcome.action == "purge" and outcome.backup:
             self.backup = outcome.backup
         if outcome.action == "restore" and not outcome.failed:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from lazycelery.engine.api import EngineApi
 from lazycelery.keys import Action, Keymap, Scope
+from lazycelery.model.action import ActionName, Outcome
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.task import TaskPage, TaskQuery, TaskRow
@@ -19,6 +20,7 @@ from lazycelery.tui.history import History
 from lazycelery.tui.inquiry import Inquiry, Subject
 from lazycelery.tui.link import BEAT, EngineProcess, Link, Spawn
 from lazycelery.tui.mainside import Item, Known, MainSide, as_json
+from lazycelery.tui.marks import MOST, Marks
 from lazycelery.tui.menu import Menu
 from lazycelery.tui.panes.local import FINDINGS, QUEUES, WORKERS, LocalPane
 from lazycelery.tui.panes.pane import Pane
@@ -37,6 +39,14 @@ ORDER: tuple[Scope, ...] = ("workers", "queues", "tasks", "findings")
 WIDEST = 2
 IN_VIEW = ("back", "filter", "open", "pause", "move.down", "help", "quit")
 """Keys that a full view needs most."""
+ACTED_ON: dict[str, Scope] = {
+    "retry": "tasks",
+    "revoke": "tasks",
+    "terminate": "tasks",
+    "purge": "queues",
+    "events": "workers",
+}
+"""Where the marks are of what an action is done to."""
 KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "task", "findings": "finding"}
 
 
@@ -90,7 +100,8 @@ class Desk:
         self.detail = Inquiry(lambda: self.link.api, surface.paint)
         """What the open tab of a task asks for."""
         self.views = Views(self._unpaused_api, self.errands, surface.paint)
-        self.deeds = Deeds(self.link, self.talk, self.errands, self.look, surface.paint)
+        self.deeds = Deeds(self.link, self.talk, self.errands, self.look, surface.paint, self._done)
+        self.marks = Marks()
         self.filters = FilterLine(self.link, self.talk, self.errands, history or History(), self.show)
         self.commands = Commands(self, self.talk, self.errands, self.filters)
         self.workers: LocalPane[Worker] = LocalPane(WORKERS)
@@ -432,7 +443,7 @@ class Desk:
         elif self.scrolls:
             self.scrolls, self.size = False, self._size_before
             self._size_before = 0
-        elif self._step_out() or self.pane.step_back():
+        elif self.marks.clear(self.lead) or self._step_out() or self.pane.step_back():
             pass
         elif self.size:
             self.size = 0
@@ -523,13 +534,41 @@ class Desk:
         self.utc = not self.utc
         self.talk.say("Times in UTC" if self.utc else "Times are local", "dim")
 
+    def do_mark(self) -> None:  # noqa: D102
+        listing = self.pane.listing
+        if listing.key is not None and self.views.open is None:
+            self.marks.turn(self.lead, listing.key)
+            listing.move(1)
+
+    def do_mark_all(self) -> None:  # noqa: D102
+        if self.views.open is not None:
+            return
+        if self.lead == "tasks":
+            self.errands.run(self._mark_tasks())
+        else:
+            rows = self.pane.listing.rows
+            keys = (rows.key_at(line) for line in range(rows.total))
+            self.marks.add(self.lead, (key for key in keys if key is not None))
+
+    async def _mark_tasks(self) -> None:
+        asked = self.tasks.window.query
+        query = TaskQuery(filter=asked.filter, sort=asked.sort, reverse=asked.reverse, limit=MOST)
+        page = await self._ask_tasks(query)
+        self.marks.add("tasks", [row.id for row in page.rows])
+        if page.matched > len(page.rows):
+            told = f"Marked the first {len(page.rows):,} of {page.matched:,}; one plan takes no more."
+            self.talk.say(told, "warn")
+        self.show()
+
     def do_menu(self) -> None:  # noqa: D102
         key = self.pane.listing.key
         if key is None:
             self.talk.say("Nothing is selected.", "warn")
         else:
             choices = [self.deeds.offer(action) for action in self.keys.menu(self.lead)]
-            self.talk.menu = Menu(f"{KINDS[self.lead]} {key}", choices, self.keys, self.perform)
+            marked = len(self.marks.of(self.lead))
+            title = f"{marked:,} marked {self.lead}" if marked else f"{KINDS[self.lead]} {key}"
+            self.talk.menu = Menu(title, choices, self.keys, self.perform)
 
     def do_help(self) -> None:  # noqa: D102
         self.help = not self.help
@@ -546,8 +585,12 @@ class Desk:
         self.deeds.unlock()
 
     def do_events(self) -> None:  # noqa: D102
-        overview = self.link.truth.overview
-        self.deeds.order("events", [], on=not (overview is not None and overview.events_enabled))
+        marked = list(self.marks.of("workers"))
+        overview, workers = self.link.truth.overview, self.link.truth.workers or []
+        on = overview is not None and overview.events_enabled
+        if marked:
+            on = all(one.events for one in workers if one.name in marked)
+        self.deeds.order("events", marked, on=not on)
 
     def do_undo(self) -> None:  # noqa: D102
         if self.deeds.backup is None:
@@ -556,29 +599,35 @@ class Desk:
             self.deeds.order("restore", [self.deeds.backup])
 
     def do_purge(self) -> None:  # noqa: D102
-        self._order_on_item("purge")
+        if len(self.marks.of("queues")) > 1:
+            self.talk.say("A purge takes one queue at a time. Nothing was done.", "warn")
+        else:
+            self._order("purge")
 
     def do_retry(self) -> None:  # noqa: D102
-        self._order_on_item("retry")
+        self._order("retry")
 
     def do_revoke(self) -> None:  # noqa: D102
-        self._order_on_item("revoke")
+        self._order("revoke")
 
     def do_terminate(self) -> None:  # noqa: D102
-        self._order_on_item("terminate", signal="SIGTERM")
+        self._order("terminate", signal="SIGTERM")
 
-    def _order_on_item(self, name: str, **params: str) -> None:
+    def _order(self, name: ActionName, **params: str) -> None:
+        """To all that are marked, or to what the cursor is on."""
         key = self.pane.listing.key
-        if key is None:
-            self.talk.say("Nothing is selected.", "warn")
-        elif name == "purge":
-            self.deeds.order("purge", [key])
-        elif name == "retry":
-            self.deeds.order("retry", [key])
-        elif name == "revoke":
-            self.deeds.order("revoke", [key])
+        targets = list(self.marks.of(self.lead)) or ([key] if key is not None else [])
+        if targets:
+            self.deeds.order(name, targets, **params)
         else:
-            self.deeds.order("terminate", [key], **params)
+            self.talk.say("Nothing is selected.", "warn")
+
+    def _done(self, outcome: Outcome) -> None:
+        """What succeeded loses its mark."""
+        failed = {item.target for item in outcome.items if not item.ok}
+        scope = ACTED_ON.get(outcome.action)
+        if scope is not None and (failed or not outcome.failed):
+            self.marks.keep(scope, failed)
 
 
 def notice_key(desk: Desk) -> str:

@@ -589,6 +589,12 @@ class FakeEngine:
         elif order.action == "revoke":
             plan.warnings = ["web-2 keeps no state file: a restart forgets the revoke."]
             plan.question = "Tell all workers to drop it?"
+        if len(order.targets) > 1:
+            plan.count = len(order.targets)
+            plan.title = f"{order.action} {plan.count} tasks"
+            plan.items = [PlanItem(target=one, text=one) for one in order.targets]
+            if plan.count > 20:
+                plan.level, plan.word = "typed", str(plan.count)
         self._plans[id] = plan
         return plan
 

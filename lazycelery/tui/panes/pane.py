@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from lazycelery.keys import Scope
@@ -61,7 +61,13 @@ def page_lines(width: int, height: int) -> int:
 
 
 def draw(
-    pane: Pane, look: Look, width: int, height: int, focused: bool, empty: Callable[[], Sequence[str]]
+    pane: Pane,
+    look: Look,
+    width: int,
+    height: int,
+    focused: bool,
+    empty: Callable[[], Sequence[str]],
+    marks: Collection[str] = (),
 ) -> list[Line]:
     """The pane in its frame. `empty` says why there is nothing, when there is nothing."""
     listing = pane.listing
@@ -75,23 +81,32 @@ def draw(
     if listing.rows.total == 0:
         lines += [line for text in empty() for line in wrapped(text, inner - 1, "dim", lead=" ")]
     else:
-        lines += _rows(pane, look, shown, inner, focused)
+        lines += _rows(pane, look, shown, inner, focused, marks)
     thumb = scroll_thumb(listing.top, listing.page, listing.rows.total)
     offset = height - 2 - listing.page
     return framed(
         lines, width, height, look.signs,
-        title=_title(pane, look, focused), note=pane.note(width), focused=focused,
+        title=_title(pane, look, focused, len(marks)), note=pane.note(width), focused=focused,
         thumb=range(thumb.start + offset, thumb.stop + offset) if thumb else thumb,
     )  # fmt: skip
 
 
-def _rows(pane: Pane, look: Look, shown: list[tuple[int, int]], inner: int, focused: bool) -> list[Line]:
+def _rows(
+    pane: Pane,
+    look: Look,
+    shown: list[tuple[int, int]],
+    inner: int,
+    focused: bool,
+    marks: Collection[str],
+) -> list[Line]:
     listing = pane.listing
     lines: list[Line] = []
     for index in range(listing.top, min(listing.top + listing.page, listing.rows.total)):
         cells = pane.cells(index, look)
         at_cursor = index == listing.cursor
         gutter = (look.signs.cursor if at_cursor else " ", "accent" if at_cursor else "")
+        if marks and listing.rows.key_at(index) in marks:
+            gutter = (look.signs.mark, "warn")
         body = ((" …", "dim"),) if cells is None else row(cells, pane.columns, shown)
         line = crop((gutter, *body), inner, look.signs.more)
         lines.append(marked(line, "cursor") if at_cursor and focused else line)
@@ -103,9 +118,11 @@ def marked(line: Line, token: str) -> Line:
     return tuple((text, f"{own} {token}".strip()) for text, own in line)
 
 
-def _title(pane: Pane, look: Look, focused: bool) -> Line:
+def _title(pane: Pane, look: Look, focused: bool, marks: int) -> Line:
     own = "accent title" if focused else "title"
     head: list[Span] = [(f"{pane.number} ", "dim"), (pane.title, own)]
+    if marks:
+        head.append((f" {look.signs.mark}{marks:,}", "warn"))
     for crumb in pane.crumbs:
         head.append((f" {look.signs.into} {crumb}", "accent"))
     return tuple(head)

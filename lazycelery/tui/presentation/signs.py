@@ -34,6 +34,7 @@ class Signs:
     enter: str = "⏎"
     more: str = "…"
     into: str = "›"
+    mark: str = "◆"
     joints: str = "┐┤┘"
     branch: str = "└"
 
@@ -63,6 +64,7 @@ ASCII = Signs(
     enter="enter",
     more="~",
     into=">",
+    mark="#",
     joints="+++",
     branch="`",
 )

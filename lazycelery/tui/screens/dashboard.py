@@ -149,7 +149,8 @@ class Dashboard(Screen[None]):
         def picture(width: int, height: int) -> Sequence[Line]:
             desk = self.desk
             pane, focused = desk.panes[scope], desk.lead == scope and not desk.on_main
-            lines = draw(pane, desk.look(), width, height, focused, lambda: self._empty(scope))
+            marks = desk.marks.of(scope)
+            lines = draw(pane, desk.look(), width, height, focused, lambda: self._empty(scope), marks)
             return self._dimmed(lines)
 
         return picture
