@@ -71,6 +71,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("main.up", ("K",), "Scroll the main side up"),
     Action("open", ("enter",), "Open: a worker's or queue's tasks, a task's page", "open", rank=4, menu=True),
     Action("back", ("escape",), "One step back", "back"),
+    Action("hit.next", ("n",), "Next hit of a search"),
+    Action("hit.previous", ("N",), "Previous hit of a search"),
+    Action("wrap", ("w",), "Long lines of the main side: fold, or cut"),
+    Action("outside", ("o",), "Open the main side in $PAGER or $EDITOR"),
     Action("view.live", ("L",), "Live events, as they come"),
     Action("view.audit", ("A",), "The audit log: who did what"),
     Action("view.metrics", ("i",), "Metrics: rates, times, backlog over minutes and hours"),
@@ -254,7 +258,7 @@ def _chords(id: str, keys: str | Sequence[str]) -> tuple[str, ...]:
     listed = [part.strip() for part in keys.split(",")] if isinstance(keys, str) and keys != "," else keys
     chords = tuple(listed)
     if not chords:
-        raise UsageError(f"keymap.{id}: no key is given.", 'Write a key, such as "n" or ["n", "down"].')
+        raise UsageError(f"keymap.{id}: no key is given.", 'Write a key, such as "n" or ["ctrl+n", "down"].')
     for chord in chords:
         _check_chord(id, chord)
     return chords
@@ -310,7 +314,7 @@ One table in `lazycelery/keys.py` holds them all; this page is made from it.
 Keys that change something in the cluster need a permission. A session starts read-only: `W` unlocks what the
 profile permits. They ask in the footer line, and Enter always means No.
 
-Change a key in a profile's `keymap`, by its action: `retry = "R"`, or `"move.down" = ["n", "down"]`.
+Change a key in a profile's `keymap`, by its action: `retry = "R"`, or `"move.down" = ["ctrl+n", "down"]`.
 A key that is taken, an unknown action and a key no terminal sends are errors at the start.
 """
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
+from textual.app import SuspendNotSupported
 from textual.binding import BindingType
 
+from lazycelery.errors import LazyCeleryError
 from lazycelery.keys import Keymap
-from lazycelery.tui import themes
+from lazycelery.tui import outside, themes
 from lazycelery.tui.desk import Desk
 from lazycelery.tui.hangup import end_politely
 from lazycelery.tui.history import History, state_directory
@@ -93,6 +98,24 @@ class ControlRoom(LeanApp[int]):
     def use_theme(self, name: str) -> None:
         """Turn to a theme."""
         self.theme = themes.THEMES[name].name
+
+    def outside(self, path: Path) -> None:
+        """Leave the terminal to the person's pager until it ends."""
+        words = [*outside.command(), str(path)]
+        try:
+            with self.suspend():
+                # LESSSECURE: what is shown came from others, so less runs no commands for it.
+                subprocess.run(words, env={**os.environ, "LESSSECURE": "1"}, check=False)
+        except SuspendNotSupported:
+            raise LazyCeleryError(
+                "This terminal cannot be lent to a pager.", "Copy with Y instead."
+            ) from None
+        except OSError as problem:
+            raise LazyCeleryError(
+                f"{words[0]} cannot be started: {problem.strerror}.", "Set $PAGER."
+            ) from None
+        finally:
+            self.repaint()
 
     def quit(self) -> None:
         """End."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from lazycelery.engine.api import EngineApi
@@ -12,8 +14,10 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.task import TaskPage, TaskQuery, TaskRow
 from lazycelery.model.worker import Worker
+from lazycelery.tui import outside
 from lazycelery.tui.commands import Commands
 from lazycelery.tui.deeds import Deeds
+from lazycelery.tui.entry import Entry
 from lazycelery.tui.errands import Errands
 from lazycelery.tui.filtering import FilterLine
 from lazycelery.tui.history import History
@@ -26,8 +30,10 @@ from lazycelery.tui.panes.local import FINDINGS, QUEUES, WORKERS, LocalPane
 from lazycelery.tui.panes.pane import Pane
 from lazycelery.tui.panes.tasks import TaskPane, quoted
 from lazycelery.tui.presentation.findings import Finding
+from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.sayings import gone
+from lazycelery.tui.presentation.search import whole_texts
 from lazycelery.tui.presentation.signs import Signs
 from lazycelery.tui.talk import Talk
 from lazycelery.tui.views.audit import AuditView
@@ -70,6 +76,9 @@ class Surface(Protocol):
 
     def use_theme(self, name: str) -> None:
         """Turn to a theme."""
+
+    def outside(self, path: Path) -> None:
+        """Leave the terminal to the person's pager until it ends."""
 
     def quit(self) -> None:
         """End."""
@@ -440,6 +449,8 @@ class Desk:
             self.help = False
         elif self.views.back():
             pass
+        elif self.scrolls and self.main.needle:
+            self.main.needle = ""
         elif self.scrolls:
             self.scrolls, self.size = False, self._size_before
             self._size_before = 0
@@ -474,6 +485,9 @@ class Desk:
         if self.views.open is not None:
             self.talk.typing = self.views.typing()
             return
+        if self.scrolls:
+            self.talk.typing = self._search_line()
+            return
         self._lead(self.lead)
         self.filters.open(self.pane)
 
@@ -482,6 +496,45 @@ class Desk:
 
     def do_palette(self) -> None:  # noqa: D102
         self.commands.open(palette=True)
+
+    def _search_line(self) -> Entry:
+        main, before = self.main, (self.main.needle, self.main.top)
+
+        def change(text: str) -> None:
+            main.top = before[1]
+            entry.note = said if (said := main.search(text)).endswith("here.") else ""
+
+        def end(text: str, entered: bool) -> None:
+            if entered and text:
+                self.talk.say(main.hit(0), "dim")
+            elif not entered:
+                main.needle, main.top = before
+
+        entry = Entry(" Search/", "", end, change=change)
+        return entry
+
+    def do_hit_next(self) -> None:  # noqa: D102
+        self.talk.say(self.main.hit(1), "dim")
+
+    def do_hit_previous(self) -> None:  # noqa: D102
+        self.talk.say(self.main.hit(-1), "dim")
+
+    def do_wrap(self) -> None:  # noqa: D102
+        self.main.wrap = not self.main.wrap
+        self.talk.say("Long lines are folded" if self.main.wrap else "Long lines are cut at the edge", "dim")
+
+    def do_outside(self) -> None:  # noqa: D102
+        if self.main.shown is None or self.views.open is not None:
+            self.talk.say("There is nothing to open.", "dim")
+        else:
+            self.errands.run(self._show_outside(self.main.shown.body))
+
+    async def _show_outside(self, body: Sequence[Line]) -> None:
+        path = await asyncio.to_thread(lambda: outside.write(whole_texts(body)))
+        try:
+            self.surface.outside(path)
+        finally:
+            outside.remove(path)
 
     def do_faults(self) -> None:  # noqa: D102
         self.pane.toggle_faults()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,11 +14,13 @@ from lazycelery.model.task import Task, TaskRow
 from lazycelery.model.worker import Worker, WorkerDetail
 from lazycelery.tui.inquiry import Inquiry
 from lazycelery.tui.presentation import findings, queues, task_page, workers
+from lazycelery.tui.presentation.body import folded
 from lazycelery.tui.presentation.findings import Finding
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
 from lazycelery.tui.presentation.line import Line, crop
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.page import Page
+from lazycelery.tui.presentation.search import highlighted, hits
 from lazycelery.tui.presentation.task_page import DetailKind
 from lazycelery.tui.presentation.verdict import Surroundings
 
@@ -42,6 +44,13 @@ class MainSide:
         self._length = 0
         self._subject: object = None
         self._built: tuple[object, Page] | None = None
+        self.needle = ""
+        """What is searched for."""
+        self.wrap = False
+        """Whether long lines go on below instead of beyond the edge."""
+        self.shown: Page | None = None
+        """What was drawn last."""
+        self._hits: tuple[object, str, list[int]] | None = None
 
     def turn(self, kind: Scope, step: int) -> None:
         """Open the next or previous tab."""
@@ -55,20 +64,60 @@ class MainSide:
 
     def scroll(self, lines: int) -> None:
         """Move the page."""
-        self.top = max(0, min(self.top + lines, self._length - self.page))
+        self.top = max(0, min(self.top + lines, self._lowest))
+
+    @property
+    def _lowest(self) -> int:
+        """How far down it scrolls: folded lines take more room than one."""
+        return self._length - (1 if self.wrap else self.page)
+
+    def search(self, needle: str) -> str:
+        """Go to the first hit from here on; says how many there are."""
+        self.needle = needle
+        return self.hit(0) if needle else ""
+
+    def hit(self, step: int) -> str:
+        """Go to the next (1), previous (-1) or present (0) hit; says which it is."""
+        if not self.needle or self.shown is None:
+            return "Nothing is searched for here."
+        body = self.shown.body
+        if self._hits is None or self._hits[0] is not body or self._hits[1] != self.needle:
+            self._hits = (body, self.needle, hits(body, self.needle))
+        found = self._hits[2]
+        if not found:
+            return f"{self.needle!r} is not here."
+        if step > 0:
+            at = next((n for n, line in enumerate(found) if line > self._at), 0)
+        elif step < 0:
+            at = next((n for n in reversed(range(len(found))) if found[n] < self._at), len(found) - 1)
+        else:
+            at = next((n for n, line in enumerate(found) if line >= self.top), 0)
+        self._at = found[at]
+        if not self.top <= self._at < self.top + self.page:
+            self.top = max(0, min(self._at - self.page // 3, self._lowest))
+        return f"Hit {at + 1:,} of {len(found):,}"
+
+    _at = 0
+    """The line of the last hit."""
 
     def draw(
         self, page: Page, subject: object, look: Look, width: int, height: int, focused: bool
     ) -> list[Line]:
         """The page in its frame."""
         if subject != self._subject:
-            self._subject, self.top = subject, 0
+            self._subject, self.top, self.needle, self._at = subject, 0, "", 0
         head: list[Line] = [page.tab_line(width - 3), ()] if page.tabs else []
         if height < 12:
             head = head[:1]
         self._length, self.page = len(page.body), max(1, height - 2 - len(head))
-        self.top = max(0, min(self.top, self._length - self.page))
-        lines = [*head, *page.body[self.top : self.top + self.page]]
+        self.top = max(0, min(self.top, self._lowest))
+        self.shown = page
+        seen: Sequence[Line] = page.body[self.top : self.top + self.page]
+        if self.needle:
+            seen = [highlighted(line, self.needle) for line in seen]
+        if self.wrap:
+            seen = [part for line in seen for part in folded(line, width - 4)]
+        lines = [*head, *seen]
         thumb = scroll_thumb(self.top, self.page, self._length)
         thumb = range(thumb.start + len(head), thumb.stop + len(head)) if thumb else thumb
         padded = [crop(((" ", ""), *line), width - 2, look.signs.more) for line in lines]
@@ -82,7 +131,8 @@ class MainSide:
         """The page of an item, made anew only when something it shows has changed."""
         tab, held = self.tabs[kind], (item, *known.parts)
         # What is shown is held beside its identities, so that these stay its own.
-        key = (*map(id, held), known.problems, tab, width, int(look.now), look.utc, look.signs)
+        key = (*map(id, held), known.problems, tab, width, look.utc, look.signs)
+        key += (int(look.now) if kind != "tasks" or TABS[kind][tab] in task_page.AGEING else 0,)
         if self._built is None or self._built[0] != key:
             self._built = (key, page_of(item, known, tab, look, width))
             self._held = held

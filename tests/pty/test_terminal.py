@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -138,3 +139,22 @@ def test_what_the_terminal_shows_is_what_was_painted(show: Show) -> None:
     terminal.send("U")
     terminal.settle()
     assert shown.splitlines()[:-1] == terminal.text.splitlines()[:-1]
+
+
+def test_a_text_is_lent_to_the_pager_and_the_screen_comes_back(
+    show: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    pager = tmp_path / "pager"
+    pager.write_text(f'#!/bin/sh\nls -l "$1" > {tmp_path}/mode\ncp "$1" {tmp_path}/text\n')
+    pager.chmod(0o755)
+    terminal = show(PAGER=str(pager), TMPDIR=str(tmp_path))
+    terminal.send("3jj]]")
+    terminal.until("In your code")
+    terminal.send("o")
+    terminal.until(lambda: (tmp_path / "text").exists())
+    terminal.send("1")
+    terminal.until("mail-1")
+    terminal.settle()
+    assert (tmp_path / "mode").read_text().startswith("-rw-------")
+    assert "gateway.py" in (tmp_path / "text").read_text()
+    assert list(tmp_path.glob("lazycelery-*")) == []

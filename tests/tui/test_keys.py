@@ -53,10 +53,10 @@ def test_the_footer_leaves_out_what_is_locked() -> None:
 
 
 def test_a_person_may_change_a_key() -> None:
-    own = keymap({"retry": "R", "move.down": ["n", "down"]})
+    own = keymap({"retry": "R", "move.down": ["ctrl+n", "down"]})
     assert own.find("R", "tasks") is own["retry"]
     assert own.find("r", "tasks") is None
-    assert own.find("n", "workers") is own["move.down"]
+    assert own.find("ctrl+n", "workers") is own["move.down"]
 
 
 def test_a_comma_can_be_a_key_and_separates_keys() -> None:

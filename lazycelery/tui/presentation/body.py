@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import overload
 
 from lazycelery.model.text import clean
-from lazycelery.tui.presentation.line import Line, merge
+from lazycelery.tui.presentation.line import Line, Span, merge, width_of
+from lazycelery.tui.presentation.search import texts, whole_texts
+from lazycelery.tui.presentation.tinted import tinted
 
 SIGHT = 4000
 """Characters of a line that can come into view."""
 
 
 class Text(Sequence[Line]):
-    """A text from outside as lines; each is cleaned only when it is looked at."""
+    """A text from outside as lines; each is cleaned only when it is looked at. `tint` colours values."""
 
-    def __init__(self, text: str, token: str = "", indent: str = "") -> None:
-        self._lines = text.split("\n")
+    def __init__(self, text: str, token: str = "", indent: str = "", tint: bool = False) -> None:
+        self.lines = text.split("\n")
+        """As they came."""
         self._token = token
         self._indent = indent
+        self._tint = tint
+
+    def raw(self) -> Iterator[str]:
+        """Each line as it came."""
+        return iter(self.lines)
+
+    def whole(self) -> Iterator[str]:
+        """Each line harmless, and not cut."""
+        return (self._indent + clean(line.rstrip("\r").expandtabs(4)) for line in self.lines)
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self.lines)
 
     @overload
     def __getitem__(self, index: int) -> Line: ...
@@ -30,12 +43,14 @@ class Text(Sequence[Line]):
     def __getitem__(self, index: slice) -> Sequence[Line]: ...
     def __getitem__(self, index: int | slice) -> Line | Sequence[Line]:
         if isinstance(index, slice):
-            return [self._line(line) for line in self._lines[index]]
-        return self._line(self._lines[index])
+            return [self._line(line) for line in self.lines[index]]
+        return self._line(self.lines[index])
 
     def _line(self, raw: str) -> Line:
         seen = raw[:SIGHT].rstrip("\r").expandtabs(4)
         more = f"… {len(raw) - SIGHT:,} more characters" if len(raw) > SIGHT else ""
+        if self._tint:
+            return merge([*tinted(clean(seen), self._indent), (more, "warn")])
         return merge([(self._indent + clean(seen), self._token), (more, "warn")])
 
 
@@ -44,6 +59,14 @@ class Joined(Sequence[Line]):
 
     def __init__(self, *parts: Sequence[Line]) -> None:
         self._parts = parts
+
+    def raw(self) -> Iterator[str]:
+        """Each line of each part."""
+        return chain.from_iterable(map(texts, self._parts))
+
+    def whole(self) -> Iterator[str]:
+        """The same, harmless and not cut."""
+        return chain.from_iterable(map(whole_texts, self._parts))
 
     def __len__(self) -> int:
         return sum(len(part) for part in self._parts)
@@ -73,3 +96,31 @@ def wrapped(text: str, width: int, token: str = "", lead: str = "", limit: int =
     if len(pieces) > limit:
         lines[-1] = (*lines[-1], (" …", "warn"))
     return lines
+
+
+def folded(line: Line, width: int) -> list[Line]:
+    """A line over as many lines as it needs, cut wherever the edge is."""
+    lines: list[Line] = []
+    spans: list[Span] = []
+    room = width
+    for text, token in line:
+        while text:
+            part = _head(text, room)
+            spans.append((part, token))
+            text, room = text[len(part) :], room - width_of(part)
+            if text or room <= 0:
+                lines.append(tuple(spans))
+                spans, room = [], width
+    return [*lines, tuple(spans)] if spans or not lines else lines
+
+
+def _head(text: str, room: int) -> str:
+    """The characters that fit, at least one."""
+    if text.isascii():
+        return text[: max(1, room)]
+    cells = 0
+    for at, char in enumerate(text):
+        cells += width_of(char)
+        if cells > room and at:
+            return text[:at]
+    return text

@@ -29,6 +29,8 @@ DetailKind = Literal["family", "events", "message"]
 TABS = ("Summary", "Args", "Result", "Timeline", "Family", "Events", "Message", "Sources")
 ASKED: Mapping[str, DetailKind] = {"Family": "family", "Events": "events", "Message": "message"}
 """Tabs that need an answer of their own."""
+AGEING = ("Summary", "Timeline")
+"""Tabs that tell ages."""
 FULL_ID = 36
 
 

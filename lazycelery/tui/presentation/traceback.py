@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import overload
 
 from lazycelery.model.text import clean
@@ -25,8 +25,16 @@ class TracebackText(Sequence[Line]):
     """A traceback as lines; each is cleaned and coloured only when it is looked at."""
 
     def __init__(self, text: str) -> None:
-        self._raw = text.rstrip("\n").split("\n")
         self._plain = Text(text.rstrip("\n"))
+        self._raw = self._plain.lines
+
+    def raw(self) -> Iterator[str]:
+        """Each line as it came."""
+        return self._plain.raw()
+
+    def whole(self) -> Iterator[str]:
+        """Each line harmless, and not cut."""
+        return self._plain.whole()
 
     def __len__(self) -> int:
         return len(self._raw)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from lazycelery.model.text import clean, short_value
 from lazycelery.tui.presentation.body import Joined, Text
-from lazycelery.tui.presentation.line import Line
+from lazycelery.tui.presentation.line import Line, merge
+from lazycelery.tui.presentation.tinted import tinted
 
 LINES = 5000
 DEPTH = 12
+PARSED = 1_000_000
+"""Characters of a text up to which it is tried as JSON."""
 SHORT = 60
 """Characters up to which a container stays on one line."""
 
@@ -18,13 +23,27 @@ SHORT = 60
 def value_body(value: Any, indent: str = "") -> Sequence[Line]:
     """A value as lines. A text is shown as it is; what exceeds the bounds is said."""
     if isinstance(value, str):
-        return Text(value, indent=indent)
+        parsed = _parsed(value)
+        if parsed is None:
+            return Text(value, indent=indent, tint=value[:1] in "([{" and bool(value))
+        return Joined([((f"{indent}a text that holds JSON:", "dim"),)], value_body(parsed, indent))
     lines: list[Line] = []
     for line in _lines(value, indent, "", "", 0):
         if len(lines) == LINES:
             return Joined(lines, [((f"{indent}… more than {LINES:,} lines", "warn"),)])
         lines.append(line)
     return lines
+
+
+def _parsed(text: str) -> dict[str, Any] | list[Any] | None:
+    """What a text of JSON holds, when that is more than one value."""
+    if len(text) > PARSED or text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return value if isinstance(value, (dict, list)) and value else None
 
 
 def _lines(value: Any, indent: str, lead: str, tail: str, depth: int) -> Iterator[Line]:
@@ -55,4 +74,4 @@ def _container(value: Any, indent: str, lead: str, tail: str, depth: int) -> Ite
 
 
 def _line(indent: str, lead: str, text: str, tail: str) -> Line:
-    return tuple(span for span in ((indent, ""), (clean(lead), "accent"), (text + tail, "")) if span[0])
+    return merge([(indent, ""), (clean(lead), "accent"), *tinted(text), (tail, "")])

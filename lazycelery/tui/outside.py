@@ -1,0 +1,42 @@
+"""A text handed to the person's own pager or editor, in a file that only they can read."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from lazycelery.errors import LazyCeleryError
+
+
+def command(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """What shows a file: $PAGER, $EDITOR, or the pager that is there. Raises `LazyCeleryError`."""
+    for name in ("PAGER", "EDITOR"):
+        try:
+            words = shlex.split(environment.get(name, ""))
+        except ValueError:
+            raise LazyCeleryError(f"${name} has a quotation mark too many.", f"Correct ${name}.") from None
+        if words:
+            return words
+    for name in ("less", "more"):
+        if shutil.which(name):
+            return [name]
+    raise LazyCeleryError("There is no pager here.", "Set $PAGER or $EDITOR.")
+
+
+def write(lines: Iterable[str]) -> Path:
+    """A new file of mode 0600 with these lines."""
+    handle, name = tempfile.mkstemp(prefix="lazycelery-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+        file.writelines(f"{line}\n" for line in lines)
+    return Path(name)
+
+
+def remove(path: Path) -> None:
+    """Take the file away again."""
+    with suppress(OSError):
+        path.unlink()
