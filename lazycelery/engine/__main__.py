@@ -14,6 +14,7 @@ from pathlib import Path
 import platformdirs
 
 from lazycelery.engine.server import Server
+from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 
 LOG_BYTES = 1_000_000
@@ -22,9 +23,11 @@ LOG_BYTES = 1_000_000
 class RedactingFormatter(logging.Formatter):
     """No line of the log carries a credential, whatever an exception says."""
 
+    redactor = Redactor()
+
     def format(self, record: logging.LogRecord) -> str:
         """The line, redacted."""
-        return Redactor().text(super().format(record))
+        return self.redactor.text(super().format(record))
 
 
 def open_log() -> None:
@@ -41,6 +44,10 @@ def open_log() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
+def _redact_as_profiled(profile: Profile) -> None:
+    RedactingFormatter.redactor = Redactor(profile.redact)
+
+
 async def serve() -> None:
     """Serve one face on the standard streams."""
     reader, writer = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
@@ -48,7 +55,7 @@ async def serve() -> None:
     quiet = os.open(os.devnull, os.O_RDWR)
     os.dup2(quiet, 0)
     os.dup2(quiet, 1)
-    server = Server(reader, writer)
+    server = Server(reader, writer, _redact_as_profiled)
     if sys.platform != "win32":
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.done.set)
     gc.collect()

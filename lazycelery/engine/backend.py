@@ -17,6 +17,9 @@ from lazycelery.store.store import Store
 
 SWEEP = 200
 """Newest results looked at when watching begins."""
+DOUBTFUL = 2000
+SETTLE = 0.25
+"""Seconds between two look-ups of doubtful results."""
 REPAIR = 500
 """Unfinished tasks whose results are asked for after a gap."""
 
@@ -36,6 +39,8 @@ class Backend:
         self._clock, self._changed = clock, changed
         self.results: Results | None = None
         self._url: str | None = None
+        self._doubtful: dict[str, None] = {}
+        """Ids, in order, whose results were announced and that may not be ours."""
         self._turned = asyncio.Event()
         """Another backend is to be watched."""
 
@@ -78,10 +83,26 @@ class Backend:
             self.take(list((await self.results.get(ids)).values()))
 
     def take(self, reports: list[ResultReport]) -> None:
-        """Results, as they come."""
+        """Results that are surely ours."""
         self._store.apply_results(reports, self._clock())
         self._links.heard("results")
         self._changed()
+
+    def heard(self, reports: list[ResultReport]) -> None:
+        """Results as they are announced. The channel carries no database number, so that a task nobody
+        has heard of may be another application's: it is looked up first."""
+        self.take([report for report in reports if self._store.knows(report.id)])
+        for report in reports:
+            if not self._store.knows(report.id) and len(self._doubtful) < DOUBTFUL:
+                self._doubtful[report.id] = None
+
+    async def _settle_doubts(self, results: Results) -> None:
+        while True:
+            await asyncio.sleep(SETTLE)
+            ids, self._doubtful = list(self._doubtful), {}
+            if ids:
+                with contextlib.suppress(LazyCeleryError):  # The link tells.
+                    self.take(list((await results.get(ids)).values()))
 
     async def run(self) -> None:
         """Watch whichever backend it is, until cancelled."""
@@ -103,7 +124,11 @@ class Backend:
             if results is self.results:
                 self._links.tell("results", change)
 
-        await results.run(self.take, tell)
+        settling = asyncio.ensure_future(self._settle_doubts(results))
+        try:
+            await results.run(self.heard, tell)
+        finally:
+            settling.cancel()
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -35,6 +35,8 @@ class EngineProcess:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self.patience = 3.0
+        """Seconds it may take to put back what it changed."""
 
     @property
     def pid(self) -> int:
@@ -51,6 +53,7 @@ class EngineProcess:
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise ConnectionProblem(GONE)
+        self.patience = profile.timeout + 2
         client = EngineClient(cast("BinaryIO", stdout), cast("BinaryIO", stdin), self)
         await client.call(
             "hello",
@@ -133,7 +136,8 @@ class EngineClient:
         if not self.ended.is_set():
             with contextlib.suppress(ConnectionProblem, asyncio.TimeoutError):
                 method = protocol.METHODS["close"]
-                await asyncio.wait_for(self.call("close", {}, method.answer), 3)
+                patience = self.process.patience if self.process else 3.0
+                await asyncio.wait_for(self.call("close", {}, method.answer), patience)
         self._pipe.close(0.2)
         if self.process is not None:
             await asyncio.to_thread(self.process.end)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
-from lazycelery.actions.audit import AuditLog
+from lazycelery.actions.audit import AuditLog, whoami
 from lazycelery.actions.guard import Guard
 from lazycelery.actions.service import Actions
 from lazycelery.engine.events_switch import EventsSwitch
@@ -84,7 +84,12 @@ class Engine:
             clock,
             self._changed,
         )
-        self._switch = EventsSwitch(self._control, held=profile.enable_events and self._may("events"))
+        self._switch = EventsSwitch(
+            self._control,
+            lambda: self._may("events"),
+            self._log_switch,
+            held=profile.enable_events and self._may("events"),
+        )
         self._watch.new_workers = self._switch.on_new_workers
         self._lookup = Lookup(self._store, self._broker, self._control, self._watch, profile, clock)
         self._load = LoadMeter(self._commands_sent)
@@ -151,6 +156,23 @@ class Engine:
         """Events that the store has taken in."""
         self._log.add(events)
         self._meter.count(events)
+
+    async def _log_switch(self, title: str, workers: list[str]) -> None:
+        """What the engine switches by itself is in the audit log too."""
+        user, host, origin = whoami()
+        entry = AuditEntry(
+            time=self._clock(),
+            user=user,
+            host=host,
+            origin=origin,
+            profile=self._profile.name,
+            broker=self._redactor.url(self._profile.broker),
+            action="events",
+            title=title,
+            targets=workers,
+            outcome="automatic",
+        )
+        await asyncio.to_thread(self._audit.append, entry)
 
     def _changed(self) -> None:
         self._changes.set()

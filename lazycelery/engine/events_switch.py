@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.action import Outcome
@@ -11,6 +12,8 @@ from lazycelery.sources.protocols import Replies
 
 logger = logging.getLogger(__name__)
 
+Log = Callable[[str, list[str]], Awaitable[None]]
+"""Writes a title and the workers into the audit log; raises `Refused` when it cannot."""
 SWITCHED_ON = "task events enabled"
 """What a worker answers when the call changed something; with -E it says "already enabled"."""
 
@@ -18,8 +21,8 @@ SWITCHED_ON = "task events enabled"
 class EventsSwitch:
     """Remembers which workers were silent before us: only those are silenced at the end."""
 
-    def __init__(self, control: Control, held: bool = False) -> None:
-        self._control = control
+    def __init__(self, control: Control, may: Callable[[], bool], log: Log, held: bool = False) -> None:
+        self._control, self._may, self._log = control, may, log
         self.held = held
         """Whether this session wants events on: workers that come later are switched on too."""
         self._ours: set[str] = set()
@@ -42,9 +45,10 @@ class EventsSwitch:
 
     async def on_new_workers(self, names: list[str]) -> None:
         """Switch events on for workers that came later, while this session holds them on."""
-        if not self.held:
+        if not self.held or not self._may():
             return
         try:
+            await self._log("Task events on for workers that came later", names)
             replies: Replies = await self._control.set_events(True, destination=names)
         except LazyCeleryError as problem:
             logger.warning("events on for new workers: %s", problem.title)
@@ -55,5 +59,7 @@ class EventsSwitch:
     async def restore(self) -> None:
         """Silence again whom we made talk. Raises `LazyCeleryError`."""
         if self._ours:
-            await self._control.set_events(False, destination=sorted(self._ours))
+            names = sorted(self._ours)
+            await self._log("Task events off again, as they were before this session", names)
+            await self._control.set_events(False, destination=names)
             self._ours.clear()

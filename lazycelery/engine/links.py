@@ -27,6 +27,7 @@ class Links:
     def __init__(self, clock: Callable[[], float], changed: Callable[[], None]) -> None:
         self._clock = clock
         self._changed = changed
+        self._were_up: set[str] = set()
         now = clock()
         self._by_name = {
             name: SourceHealth(name=name, since=now) for name in ("broker", "events", "control", "results")
@@ -46,8 +47,10 @@ class Links:
     def tell(self, name: str, change: StatusChange) -> None:
         """Note what a source says of its link."""
         health = self._by_name[name]
-        if health.state == "lost" and change.state == "connected":
-            health.gaps += 1
+        if change.state == "connected" and health.state != "connected":
+            # However it went meanwhile (lost, refused, begun anew), nothing was seen in between.
+            health.gaps += name in self._were_up
+            self._were_up.add(name)
         said = (health.state, health.reason, health.hint, health.next_try)
         if health.state != change.state:
             health.since = self._clock()

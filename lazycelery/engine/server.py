@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import msgspec
@@ -22,7 +23,11 @@ BUG = "Something went wrong inside the engine: {kind}."
 class Server:
     """Answers requests until the face closes its end; then the engine is closed."""
 
-    def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
+    def __init__(
+        self, reader: BinaryIO, writer: BinaryIO, begun: Callable[[Profile], None] = lambda _: None
+    ) -> None:
+        self._begun = begun
+        """Called with the profile, before the engine starts."""
         self._engine: Engine | None = None
         self._running: dict[int, asyncio.Task[None]] = {}
         self.done = asyncio.Event()
@@ -85,6 +90,8 @@ class Server:
                 f"{arguments.get('version')}.",
                 "Restart both from the same installation.",
             )
-        self._engine = Engine(msgspec.convert(arguments["profile"], Profile))
+        profile = msgspec.convert(arguments["profile"], Profile)
+        self._begun(profile)
+        self._engine = Engine(profile)
         await self._engine.start()
         return protocol.VERSION

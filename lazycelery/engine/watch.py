@@ -9,7 +9,7 @@ from itertools import groupby
 
 from lazycelery.engine.backend import Backend
 from lazycelery.engine.links import Links, backoff
-from lazycelery.errors import ConnectionProblem, LazyCeleryError
+from lazycelery.errors import LazyCeleryError
 from lazycelery.model.event import Event
 from lazycelery.model.message import StoredMessage
 from lazycelery.model.profile import Profile
@@ -81,7 +81,7 @@ class Watch:
             # Once is not always enough: before Python 3.12, `wait_for` may swallow a cancellation.
             for task in pending:
                 task.cancel()
-            _, pending = await asyncio.wait(pending, timeout=0.2)
+            _, pending = await asyncio.wait(pending, timeout=0.02)
 
     # ---- the life of it
 
@@ -94,7 +94,7 @@ class Watch:
         for wait in backoff():
             try:
                 await self._broker.connect()
-            except ConnectionProblem as problem:
+            except LazyCeleryError as problem:
                 self._links.down("broker", problem, self._clock() + wait)
                 self.attempted.set()
                 await asyncio.sleep(wait)
@@ -132,11 +132,10 @@ class Watch:
         self._changed()
 
     def _events_status(self, change: StatusChange) -> None:
-        before = self._links["events"]
-        lost_since = before.last or before.since
-        was = before.state
+        health = self._links["events"]
+        lost_since, gaps = health.last or health.since, health.gaps
         self._links.tell("events", change)
-        if change.state == "connected" and was == "lost":
+        if health.gaps > gaps:
             self._store.gap(lost_since, self._clock())
             self._surveyed.clear()
             self._due.clear()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 from lazycelery.sources.jsontext import Plain, Unreadable, plain
 
@@ -70,7 +70,12 @@ def _opcodes(data: bytes) -> Iterator[tuple[str, Any]]:
         yield opcode.name, argument
 
 
-class _PlainUnpickler(pickle.Unpickler):
+class _PlainUnpickler(pickle._Unpickler):
+    """Tuples become lists. A tuple of tuples may be built small and hash for minutes; a list cannot be a
+    key at all."""
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "Counter"):
             return dict
@@ -78,3 +83,31 @@ class _PlainUnpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         raise Unreadable("it is a pickle with objects in it")
+
+
+def _listed(number: int) -> Callable[[Any], None]:
+    """The last values of the stack as a list."""
+
+    def build(unpickler: Any) -> None:
+        stack = unpickler.stack
+        items = stack[len(stack) - number :]
+        del stack[len(stack) - number :]
+        stack.append(items)
+
+    return build
+
+
+def _marked(unpickler: Any) -> None:
+    items = unpickler.pop_mark()  # This changes what `append` appends to.
+    unpickler.append(items)
+
+
+_PlainUnpickler.dispatch.update(
+    {
+        pickle.TUPLE[0]: _marked,
+        pickle.EMPTY_TUPLE[0]: _listed(0),
+        pickle.TUPLE1[0]: _listed(1),
+        pickle.TUPLE2[0]: _listed(2),
+        pickle.TUPLE3[0]: _listed(3),
+    }
+)

@@ -87,6 +87,70 @@ async def test_what_ended_while_no_event_came_through_is_learnt_from_the_backend
         await engine.close()
 
 
+async def test_results_of_another_database_are_not_taken_for_ours(broker: RedisServer) -> None:
+    engine = Engine(Profile(broker=broker.url, timeout=0.3))
+    await engine.start()
+    try:
+        await engine.ready(10)
+        await until(lambda: connected(engine, "results"))
+        for db, id in ((5, "foreign"), (0, "ours")):
+            meta = json.dumps({"status": "SUCCESS", "result": db, "task_id": id, "children": []})
+            client = broker.client(db)
+            client.set(f"celery-task-meta-{id}", meta)
+            client.publish(f"celery-task-meta-{id}", meta)
+
+        async def seen() -> bool:
+            return await state_of(engine, "ours") == "success"
+
+        assert await until(seen)
+        assert await state_of(engine, "foreign") is None
+    finally:
+        await engine.close()
+
+
+async def connected(engine: Engine, source: str) -> bool:
+    return any(one.name == source and one.state == "connected" for one in (await engine.overview()).sources)
+
+
+async def test_a_wrong_certificate_file_is_told_and_not_waited_for(broker: RedisServer) -> None:
+    engine = Engine(Profile(broker=f"rediss://127.0.0.1:{broker.port}/0", tls_ca="/nonexistent/ca.pem"))
+    await engine.start()
+    try:
+        with pytest.raises(ConnectionProblem, match="TLS"):
+            await engine.ready(10)
+    finally:
+        await engine.close()
+
+
+async def test_events_stay_off_for_new_workers_once_locked_and_what_is_switched_is_logged(
+    broker: RedisServer, worker: Callable[..., CeleryWorker]
+) -> None:
+    worker("w1", events=False)
+    engine = Engine(Profile(broker=broker.url, allow=["events"], enable_events=True, control_refresh=1))
+    await engine.start()
+    try:
+        await engine.ready(10)
+
+        async def switched() -> bool:
+            return [entry.targets for entry in await engine.audit()] == [["w1@test"]]
+
+        assert await until(switched)
+        await engine.lock()
+        worker("w2", events=False)
+
+        async def both() -> bool:
+            return (await engine.overview()).workers_online == 2
+
+        assert await until(both)
+        assert await switched()
+    finally:
+        await engine.close()
+    assert [entry.title.split(",")[0] for entry in await engine.audit()] == [
+        "Task events off again",
+        "Task events on for workers that came later",
+    ]
+
+
 async def test_a_killed_worker_is_said_to_be_lost(
     broker: RedisServer, worker: Callable[..., CeleryWorker]
 ) -> None:

@@ -25,6 +25,13 @@ def test_a_return_counts_as_a_gap() -> None:
     assert links["events"].gaps == 1
 
 
+def test_a_gap_is_a_gap_whatever_was_said_in_between() -> None:
+    links = Links(lambda: 1.0, lambda: None)
+    for state in ("connecting", "refused", "connected", "lost", "refused", "connecting", "connected"):
+        links.tell("events", StatusChange(state))
+    assert links["events"].gaps == 1
+
+
 def test_only_what_changes_wakes_the_faces() -> None:
     calls: list[int] = []
     links = Links(lambda: 1.0, lambda: calls.append(1))

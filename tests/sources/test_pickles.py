@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 from collections import Counter, OrderedDict
 from contextlib import suppress
 
@@ -84,3 +85,14 @@ def test_no_bytes_break_the_readers(data: bytes) -> None:
     pickles.strings(data)
     with suppress(Unreadable):
         pickles.load_plain(data)
+
+
+def test_a_tuple_of_tuples_as_a_key_does_not_hash_for_minutes() -> None:
+    deep: object = ()
+    for _ in range(60):
+        deep = (deep, deep)
+    data = b"\x80\x04}" + pickle.dumps(deep, 4)[2:-1] + b"K\x01s."
+    began = time.process_time()
+    with pytest.raises(Unreadable):
+        pickles.load_plain(data)
+    assert time.process_time() - began < 1

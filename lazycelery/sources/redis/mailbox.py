@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 
 from lazycelery.sources import pickles
-from lazycelery.sources.jsontext import Unreadable, load
+from lazycelery.sources.jsontext import Unreadable, load, plain
 from lazycelery.sources.protocols import Replies, Reply
 from lazycelery.sources.redis import problems
 from lazycelery.sources.redis.connection import Server
@@ -31,6 +32,8 @@ GATHER = 0.004
 """Seconds in which the other replies of a round arrive, to be fetched with the first."""
 PAGE = 100
 """Replies fetched in one round trip."""
+FIRST_KEY = re.compile(rb'\s*\{\s*"([^"\\]{1,300})"')
+"""A JSON reply begins with its worker's name."""
 MAX_REPLY = 32 * 1024 * 1024
 """Bytes of one reply that are decoded."""
 
@@ -244,16 +247,21 @@ def _value(envelope: Envelope) -> Any:
     if envelope.content_type == "application/x-python-serialize":
         return pickles.load_plain(data).value
     if envelope.content_type == "application/x-msgpack":
-        return msgspec.msgpack.decode(data)
+        try:
+            return plain(msgspec.msgpack.decode(data)).value
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise Unreadable("it is broken msgpack") from error
     return load(data)
 
 
 def _unread(envelope: Envelope, why: Unreadable) -> Any:
-    """An error in the name of the worker, where a pickle begins with it."""
+    """An error in the name of the worker, where the reply begins with it."""
     try:
-        words, _ = pickles.strings(envelope.body_bytes()[:10_000])
+        head = envelope.body_bytes()[:10_000]
     except Unreadable:
         return None
+    named = FIRST_KEY.match(head)
+    words = [named[1].decode("utf-8", "replace")] if named else pickles.strings(head)[0]
     return {words[0]: {"error": f"The reply was not read: {why}."}} if words else None
 
 
