@@ -60,6 +60,7 @@ def load(
     document = _document(options, environ)
     choice = choose(options, environ, document) if cluster else Choice()
     layers = _layers(options, environ, document, choice, cluster)
+    stray = _leave_stray_backend(layers, environ)
     if document and choice.name and fetch_secrets:
         _insert_password(layers, document, choice.name, environ)
     return Settings(
@@ -69,7 +70,7 @@ def load(
             **{key: layers.values[key] for key in _UI_FIELDS},
         ),
         origins={"profile": choice.origin, **layers.named_origins(), **_keymap_origins(document, choice)},
-        warnings=_warnings(environ, document, choice),
+        warnings=_warnings(environ, document, choice) + stray,
         source=str(document.path) if document else None,
         profiles=tables.profiles(document) if document else [],
         tried=tried(options, environ, document, choice),
@@ -99,6 +100,19 @@ def _layers(
     layers.put(environment.own(environ, cluster))
     layers.put(_from_options(options))
     return layers
+
+
+def _leave_stray_backend(layers: _Layers, environ: Mapping[str, str]) -> list[str]:
+    """Celery's two variables speak of one cluster: beside another broker its backend is not taken.
+
+    Results of the one must never be shown as results of the other. Returns the warning.
+    """
+    theirs = environ.get(environment.CELERY["broker"])
+    name = f"${environment.CELERY['backend']}"
+    if layers.origins.get("backend") != name or not theirs or layers.values["broker"] == theirs:
+        return []
+    layers.values["backend"], layers.origins["backend"] = None, "default"
+    return [f"{name} is not used: it belongs to $CELERY_BROKER_URL, and this is another broker."]
 
 
 def _defaults() -> Iterator[Entry]:

@@ -145,3 +145,13 @@ def test_a_variable_that_is_nearly_ours_is_told(loaded):
 def test_a_variable_that_the_file_uses_is_no_mistake(loaded):
     text = '[profiles.a]\nbroker = "${LAZYCELERY_BROKER_URL}"'
     assert loaded(text, {"LAZYCELERY_BROKER_URL": "redis://x"}).warnings == []
+
+
+def test_celerys_backend_belongs_to_celerys_broker(loaded):
+    environ = {"CELERY_BROKER_URL": "redis://prod/0", "CELERY_RESULT_BACKEND": "redis://prod/1"}
+    assert loaded("", environ).profile.backend == "redis://prod/1"
+    settings = loaded("", environ, broker="redis://staging/0")
+    assert settings.profile.backend is None
+    assert any("CELERY_RESULT_BACKEND is not used" in warning for warning in settings.warnings)
+    del environ["CELERY_BROKER_URL"]
+    assert loaded("", environ, broker="redis://staging/0").profile.backend == "redis://prod/1"

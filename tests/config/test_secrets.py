@@ -172,7 +172,7 @@ def test_what_is_shown_and_exported_holds_no_secret(loaded):
 
 def test_an_export_loads_again_and_gives_the_same(loaded):
     text = (
-        '[ui]\ntheme = "light"\n[keymap]\nmove.down = ["n", "down"]\n[profiles."my shop"]\n'
+        '[ui]\ntheme = "light"\n[keymap]\nmove.down = ["ctrl+n", "down"]\n[profiles."my shop"]\n'
         'broker = "redis://u:pw@db/0"\nqueues = ["a\\"b", "ü"]\nprefix = "$${x}"\n'
         'production = true\nallow = ["retry"]\n'
     )
