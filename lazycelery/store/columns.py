@@ -80,6 +80,8 @@ class Extra(msgspec.Struct, gc=False):
     pid: int | None = None
     redelivered: bool | None = None
     content_type: str | None = None
+    message_seen: float = 0.0
+    """When its message was last seen on the broker, our clock."""
     progress: str | None = None
     """JSON text."""
     children: tuple[str, ...] = ()

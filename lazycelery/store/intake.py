@@ -38,6 +38,8 @@ class Intake:
         self.malformed = 0
         self.rate = Rate()
         self.lag = Lag()
+        self.latest = 0.0
+        """Arrival of the newest batch, our clock."""
 
     def apply(self, events: Sequence[Event]) -> None:
         """Take in a batch."""
@@ -65,6 +67,7 @@ class Intake:
         at = event.received
         if not isinstance(at, float) or not isinstance(event.timestamp, (float, int)):
             return
+        self.latest = at
         self.rate.add(at, count)
         record = self.workers.known.get(event.hostname) if isinstance(event.hostname, str) else None
         if record is not None:
@@ -124,7 +127,7 @@ def in_order(events: Sequence[Event]) -> Sequence[Event]:
                 if last.get(event.hostname, clock) > clock:
                     return _sorted(events)
                 last[event.hostname] = clock
-    except TypeError:
+    except (TypeError, AttributeError):
         pass
     return events
 

@@ -11,13 +11,14 @@ from lazycelery.store import marks
 from lazycelery.store.attempts import ended_before, ended_by_result, open_attempt, sent_before
 from lazycelery.store.columns import NAN, Columns, PastAttempt
 from lazycelery.store.fields import EventFields
+from lazycelery.store.lost import run_again_alive
 from lazycelery.store.runs import ENDED, Runs
 from lazycelery.store.values import MAX_TRACEBACK, bounded, encode, moment
 
 WAITING, SCHEDULED, RECEIVED = int(State.WAITING), int(State.SCHEDULED), int(State.RECEIVED)
 STARTED, RETRY, SUCCESS = int(State.STARTED), int(State.RETRY), int(State.SUCCESS)
 FAILURE, REVOKED, REJECTED = int(State.FAILURE), int(State.REVOKED), int(State.REJECTED)
-UNKNOWN, LOST = int(State.UNKNOWN), int(State.LOST)
+UNKNOWN = int(State.UNKNOWN)
 EVENT = marks.SOURCES["event"]
 
 
@@ -41,11 +42,13 @@ class EventMerge:
         }
 
     def custom(self, event: Event) -> int:
-        """An event of the user's own: it tells progress, and never a state."""
+        """An event of the user's own: it tells progress, and no state but that it is alive."""
         columns = self.columns
         known = columns.slots.get(event.uuid or "")
         slot = known if known is not None else self._new(event)
         columns.extras(slot).progress = encode(event.extra or {"type": event.type})[0]
+        if columns.marks[slot] & marks.RUN_LOST:
+            run_again_alive(columns, slot)
         return slot
 
     # one handler a type; each returns the slot it changed
@@ -90,7 +93,8 @@ class EventMerge:
                 self.fields.describe(slot, event, late=True)
                 return slot
         columns.received[slot] = at
-        if columns.state[slot] in (STARTED, LOST) or self.runs.over(slot):
+        run_lost = columns.marks[slot] & marks.RUN_LOST
+        if columns.state[slot] == STARTED or run_lost or self.runs.over(slot):
             # late: the start or the end has overtaken it
             columns.worker[slot] = columns.worker[slot] or worker
             self.fields.describe(slot, event)

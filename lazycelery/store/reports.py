@@ -87,6 +87,7 @@ class ReportMerge:
         self._family(slot, message.root_id, message.parent_id, message.group_id, "broker")
         extra = columns.extras(slot)
         extra.priority, extra.content_type = message.priority, message.content_type
+        extra.message_seen = at
         extra.redelivered = message.redelivered if message.redelivered is not None else extra.redelivered
         if message.expires is not None:
             columns.expires[slot] = bounded(message.expires, 64)
@@ -209,6 +210,8 @@ class ReportMerge:
         elif state in (State.UNKNOWN, State.WAITING, State.LOST) or (
             state == State.RECEIVED and report.phase == "scheduled"
         ):
+            if columns.marks[slot] & marks.RUN_LOST:
+                self._delivered_again(slot)
             phase = State.SCHEDULED if report.phase == "scheduled" else State.RECEIVED
             columns.set_state(slot, phase, at)
             self._word(slot, "worker", report.worker, "control")
@@ -245,10 +248,11 @@ class ReportMerge:
         if message.eta is not None:
             columns.eta[slot] = bounded(message.eta, 64)
         state = columns.state[slot]
-        if state == State.UNKNOWN and not columns.marks[slot] & marks.ENDED_UNSEEN:
+        run_lost = columns.marks[slot] & marks.RUN_LOST
+        if state == State.LOST or (state == State.UNKNOWN and not columns.marks[slot] & marks.ENDED_UNSEEN):
             columns.set_state(slot, State.WAITING, at)
             columns.tell(slot, "state", "broker")
-        if where == "in-flight" and columns.state[slot] == State.WAITING:
+        if where == "in-flight" and columns.state[slot] == State.WAITING and not run_lost:
             late = (moment(message.eta) or 0.0) > at
             columns.set_state(slot, State.SCHEDULED if late else State.RECEIVED, at)
             columns.tell(slot, "state", "broker")
@@ -258,9 +262,11 @@ class ReportMerge:
 
     def _result_progress(self, slot: int, report: ResultReport, state: State, at: float) -> None:
         columns = self.columns
+        if columns.marks[slot] & marks.RUN_LOST and not self._goes_on(slot, report):
+            return
+        told = report.result if isinstance(report.result, dict) else {}
         if report.status not in OF_RESULT:
             columns.extras(slot).progress = encode(report.result)[0]
-        told = report.result if isinstance(report.result, dict) else {}
         if report.status == "STARTED":
             pid, worker = told.get("pid"), told.get("hostname")
             columns.extras(slot).pid = pid if isinstance(pid, int) else columns.extras(slot).pid
@@ -270,6 +276,22 @@ class ReportMerge:
             columns.set_state(slot, state, at)
             columns.tell(slot, "state", "result")
             columns.marks[slot] &= ~marks.RUN_LOST
+
+    def _goes_on(self, slot: int, report: ResultReport) -> bool:
+        """Whether a document of a run that counts as lost is news: the old one can be read again."""
+        columns = self.columns
+        told = report.result if isinstance(report.result, dict) else {}
+        if report.status != "STARTED":
+            extra = columns.extra.get(slot)
+            return extra is None or extra.progress != encode(report.result)[0]
+        if told.get("hostname") in (None, columns.workers.texts[columns.worker[slot]]):
+            return False
+        self._delivered_again(slot)
+        return True
+
+    def _delivered_again(self, slot: int) -> None:
+        open_attempt(self.columns, slot, self.columns.retries[slot])
+        self.columns.marks[slot] |= marks.DELIVERED_AGAIN
 
     def _result_end(self, slot: int, report: ResultReport, state: State, at: float) -> None:
         columns = self.columns

@@ -19,6 +19,7 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.eviction import Eviction
 from lazycelery.store.filter.completion import complete
 from lazycelery.store.intake import Intake
+from lazycelery.store.lost import LostRuns
 from lazycelery.store.merge import EventMerge
 from lazycelery.store.query import Queries
 from lazycelery.store.queues import Queues
@@ -48,6 +49,7 @@ class Store:
         self._workers = Workers()
         self._queues = Queues()
         self._intake = Intake(self._columns, self._merge, self._workers, self._queues)
+        self._lost = LostRuns(self._columns, self._workers)
         self._queries = Queries(self._columns)
         self._gaps: list[tuple[float, float]] = []
 
@@ -56,6 +58,8 @@ class Store:
     def apply_events(self, events: Sequence[Event]) -> None:
         """Take in events; `Event.received` is set. A wrong or hostile one is mended or left out."""
         self._intake.apply(events)
+        if events:
+            self._lost.look(self._intake.latest)
 
     def apply_worker(self, report: WorkerReport) -> None:
         """Take in what control calls told about a worker, and about the tasks it holds."""
@@ -68,6 +72,7 @@ class Store:
             self._reports.reconcile(report.worker, report.active, report.at)
         if report.queues is not None:
             self._learn_queue(report)
+        self._lost.look(report.at)
 
     def apply_tasks(self, reports: Sequence[TaskReport], at: float) -> None:
         """Take in tasks from workers' lists or `query_task`."""
@@ -82,6 +87,7 @@ class Store:
         """Take in a look at the queues."""
         for report in reports:
             self._queues.report(report)
+            self._lost.look(report.at)
 
     def apply_messages(
         self, queue: str, messages: Sequence[Message], at: float, where: Literal["waiting", "in-flight"]
@@ -97,6 +103,7 @@ class Store:
         """Between these moments no events were seen."""
         self._gaps.append((start, end))
         del self._gaps[:-MAX_GAPS]
+        self._lost.blind_until(end)
         for record in self._workers.known.values():
             record.loss.reset()
 
@@ -130,6 +137,10 @@ class Store:
     def complete(self, text: str, cursor: int) -> list[Completion]:
         """What may stand at a place of a filter, from what was seen."""
         return complete(self._columns, text, cursor)
+
+    def knows(self, id: str) -> bool:
+        """Whether the task is in the store."""
+        return id in self._columns.slots
 
     def name(self, id: str) -> str | None:
         """The name of a task, when it is known."""

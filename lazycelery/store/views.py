@@ -114,7 +114,7 @@ def _attempts(columns: Columns, slot: int, one: Task) -> list[Attempt]:
         received=one.received,
         started=one.started,
         finished=one.finished,
-        state=one.state,
+        state="lost" if columns.marks[slot] & marks.RUN_LOST else one.state,
         error=one.error if one.finished is not None else None,
         traceback=one.traceback if one.finished is not None else None,
     )
@@ -176,7 +176,7 @@ def _add_doubts(one: Task, gaps: Sequence[tuple[float, float]]) -> None:
         one.marks.append("received-before-sent")
     if any("state" in attempt.inferred or attempt.inferred for attempt in one.attempts):
         one.marks.append("state-inferred")
-    unfinished = one.state in ("unknown", "waiting", "scheduled", "received", "started", "retry")
+    unfinished = one.state in ("unknown", "waiting", "scheduled", "received", "started", "retry", "lost")
     if unfinished and any((one.seen or 0.0) < end for _, end in gaps):
         one.marks.append("gap")
 

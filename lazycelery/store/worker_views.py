@@ -82,12 +82,24 @@ def alive(record: WorkerRecord, now: float) -> bool:
     return _state(record, now)[0] in ("online", "busy")
 
 
+def lost_since(record: WorkerRecord, now: float) -> float | None:
+    """The last sign of life of a worker that went without goodbye; `None` for any other."""
+    if record.goodbye is not None or _state(record, now)[0] != "offline":
+        return None
+    return last_sign(record)
+
+
+def last_sign(record: WorkerRecord) -> float:
+    """When it last beat, answered or told of a task, our clock."""
+    return max(record.heartbeat or 0.0, record.control or 0.0, record.last_seen or 0.0)
+
+
 def _state(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
     if record.goodbye is not None:
         return "offline", f"stopped {span(now - record.goodbye)} ago"
     if record.heartbeat is None:
         return _state_without_heartbeats(record, now)
-    sign = max(record.heartbeat, record.control or 0.0, record.last_seen or 0.0)
+    sign = last_sign(record)
     if now - sign > max(3 * (record.freq or 2.0), LOST_AFTER):
         if _blocked(record) and now - sign < SOLO_PATIENCE:
             return "busy", f"busy: its only thread runs {_running(record)} and answers nobody until it ends"

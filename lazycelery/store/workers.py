@@ -29,6 +29,8 @@ class WorkerRecord:
         self.software: str | None = None
         self.pid: int | None = None
         self.goodbye: float | None = None
+        self.online = 0.0
+        """When it last said that it has started, our clock."""
         self.failed = 0
         self.last_start = 0.0
         self.last_end = 0.0
@@ -92,6 +94,7 @@ class Workers:
             record.software = f"{event.sw_ident} {event.sw_ver or ''}".strip()
         if event.type == "worker-online":
             record.loss.reset()
+            record.online = at
         if event.processed is not None:
             record.loss.beat(event.processed)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lazycelery.model.event import Event
@@ -42,6 +42,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 2**60), unique=True), st.integers(1, 40))
 def test_sorting_in_steps_is_sorting(keys, part):
     with pytest.MonkeyPatch.context() as patch:

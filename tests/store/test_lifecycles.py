@@ -6,7 +6,7 @@ from itertools import permutations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lazycelery.model.event import Event
@@ -49,6 +49,7 @@ def test_any_order_of_a_simple_life_ends_the_same(end):
         assert told(task(store)) == expected
 
 
+@settings(deadline=None)
 @given(st.permutations([received(2), started(3), succeeded(4)]), st.integers(1, 3))
 def test_what_was_seen_twice_changes_nothing(order, times):
     assert told(task(store_of(*order, *order[:times]))) == told(task(store_of(*order)))
@@ -106,6 +107,7 @@ def test_the_next_run_may_be_received_before_the_last_one_says_retried():
     assert one.attempts[0].error == "Timeout()"
 
 
+@settings(deadline=None)
 @given(st.sampled_from([(a, b) for a in range(len(RETRY_TWICE) - 1) for b in (a + 1,)]))
 def test_neighbours_that_swap_end_the_same(swap):
     a, b = swap
@@ -116,6 +118,7 @@ def test_neighbours_that_swap_end_the_same(swap):
     assert [attempt.state for attempt in one.attempts] == ["retry", "retry", "success"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 0.9), min_size=len(RETRY_TWICE), max_size=len(RETRY_TWICE)))
 def test_events_that_come_up_to_a_second_late_end_the_same(delays):
     order = sorted(zip(RETRY_TWICE, delays, strict=True), key=lambda each: each[0].timestamp + each[1])
@@ -241,6 +244,13 @@ def test_batches_are_put_in_the_order_of_the_workers_clock():
     assert task(store).wait == 2.0
 
 
+def test_a_batch_of_events_without_a_type_is_left_out():
+    store = Store(100)
+    store.apply_events([Event(type=None, clock=2), Event(type=None, clock=1), received(1)])  # type: ignore[arg-type]
+    assert store.events_malformed() == 2
+    assert task(store).state == "received"
+
+
 WILD = (
     st.none()
     | st.integers()
@@ -251,6 +261,7 @@ WILD = (
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.fixed_dictionaries(

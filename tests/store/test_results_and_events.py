@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lazycelery.engine.engine import Engine
@@ -133,6 +133,7 @@ def test_retries_with_results_are_attempts_of_one_task():
     assert one.marks == []
 
 
+@settings(deadline=None)
 @given(st.permutations([each for each in RETRY_TWICE if isinstance(each, ResultReport)]), st.data())
 def test_results_may_fall_anywhere_among_the_events_of_retries(results, data):
     order: list[News] = [each for each in RETRY_TWICE if isinstance(each, Event)]
