@@ -16,14 +16,17 @@ def text() -> str:
 
 def write(path: Path) -> None:
     """Write the starter file with mode 0600. Raises `UsageError` when something is there already."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if path.exists():
         raise UsageError(
             f"{path} is already there; it stays as it is.", "Edit it, or name another with --config."
-        ) from None
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # O_EXCL: whoever made it a moment ago keeps it.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}.", "Name another place with --config FILE."
+        ) from None
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text())
