@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from lazycelery.sources.amqp.events import MAX_LENGTH
+from lazycelery.sources.amqp.express import LARGEST, Lane
 from tests.amqp.conftest import Open, Vhost
 from tests.sources.conftest import Watched, until
 from tests.support.fleet import CeleryWorker, send
@@ -80,3 +81,57 @@ async def test_a_thousand_events_of_one_moment_come_in_few_batches(vhost: Vhost,
     assert [event.clock for event in watched.events] == list(range(1000))
     assert len(watched.batches) < 700
     await watched.stop()
+
+
+async def test_small_and_large_events_come_whole_and_in_order(vhost: Vhost, opened: Open) -> None:
+    import pika
+
+    broker = await opened(vhost.url)
+    watched = await Watched(broker.events).connected()
+    sizes = [0, 100, LARGEST - 200, LARGEST + 1, 3, 131_000, 400_000, 50, 1_000_000, 7] * 5
+
+    def publish() -> None:
+        with pika.BlockingConnection(pika.URLParameters(vhost.url)) as connection:
+            channel = connection.channel()
+            for number, size in enumerate(sizes):
+                channel.basic_publish("celeryev", "my.thing", b"")
+                body = f'{{"type": "my-thing", "n": {number}, "x": "{"x" * size}"}}'
+                channel.basic_publish("celeryev", "my.thing", body.encode())
+
+    await asyncio.to_thread(publish)
+    await until(lambda: len(watched.events) == len(sizes), 20)
+    assert [event.extra["n"] for event in watched.events] == list(range(len(sizes)))
+    assert [len(event.extra["x"]) for event in watched.events] == sizes
+    await until(lambda: watched.malformed == len(sizes))  # The empty ones.
+    assert await broker.lost() is None
+    await watched.stop()
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 7, 8, 19, 50, 10_000])
+def test_the_fast_lane_takes_whole_deliveries_and_leaves_all_else(chunk: int) -> None:
+    from pika import frame, spec
+
+    def delivery(channel: int, body: bytes) -> list[bytes]:
+        told = frame.Method(channel, spec.Basic.Deliver("tag", 1, False, "celeryev", "a.b"))
+        return [
+            told.marshal(),
+            frame.Header(channel, len(body), spec.BasicProperties()).marshal(),
+            *([frame.Body(channel, body).marshal()] if body else []),
+        ]
+
+    ours = [b"one", b"x" * 300, b"three"]
+    others = [frame.Heartbeat().marshal(), *delivery(2, b"not ours"), *delivery(1, b"")]
+    wire = b"".join([*delivery(1, ours[0]), *others, *delivery(1, ours[1]), *delivery(1, ours[2])])
+    taken: list[bytes] = []
+    lane, data, left = Lane(1, taken.append), b"", b""
+    for start in range(0, len(wire), chunk):
+        data += wire[start : start + chunk]
+        while True:
+            at, waiting = lane.read(data, 0)
+            data = data[at:]
+            size = 8 + int.from_bytes(data[3:7], "big")
+            if waiting or len(data) < 8 or len(data) < size:
+                break
+            left, data = left + data[:size], data[size:]
+    assert taken == ours and data == b""
+    assert left == b"".join(others)

@@ -62,6 +62,11 @@ class Channel:
         raw.add_callback(self._on_empty, [spec.Basic.GetEmpty], False)
 
     @property
+    def number(self) -> int:
+        """Its number on the connection."""
+        return int(self._raw.channel_number)
+
+    @property
     def open(self) -> bool:
         """Whether it can be used."""
         return self.reason is None and bool(self._raw.is_open)

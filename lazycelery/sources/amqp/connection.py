@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pika  # type: ignore[import-untyped]
-from pika.adapters.asyncio_connection import AsyncioConnection  # type: ignore[import-untyped]
 
 from lazycelery.errors import LazyCeleryError
 from lazycelery.sources.amqp import problems
 from lazycelery.sources.amqp.address import Address, Node
 from lazycelery.sources.amqp.channel import Channel
+from lazycelery.sources.amqp.express import ExpressConnection, Lane
 from lazycelery.sources.amqp.tls import tls_context
 
 HEARTBEAT = 10
@@ -70,6 +70,17 @@ class Session:
             opened.cancel()
             raise asyncio.TimeoutError
         return channel
+
+    def open_lane(self, channel: Channel, take: Callable[[bytes], None]) -> None:
+        """Have the small deliveries of a channel read the fast way, for as long as it is open."""
+        lane = Lane(channel.number, take)
+        self._raw.lane = lane
+
+        def shut(closed: object) -> None:
+            if self._raw.lane is lane:
+                self._raw.lane = None
+
+        channel.closed.add_done_callback(shut)
 
     async def close(self) -> None:
         """Close it; what is exclusively ours goes with it."""
@@ -193,7 +204,7 @@ class Server:
                 session.ended(raw, reason)
 
         self.count(3)
-        AsyncioConnection(
+        ExpressConnection(
             self._parameters(node, purpose),
             on_open_callback=opened,
             on_open_error_callback=failed,

@@ -55,11 +55,13 @@ class AmqpEvents:
     async def _subscribe(self, gathered: _Gathered) -> Channel:
         """Begin to read, on a channel of its own."""
         await ensure_exchange(self._server, "events", self._exchange, "topic", durable=True)
-        channel = await self._server.channel("events")
+        session = await self._server.session("events")
+        channel = await session.channel()
         queue = f"{self._exchange}.lazycelery-{uuid.uuid4()}"
         limits = {"x-message-ttl": TTL, "x-max-length": MAX_LENGTH, "x-max-length-bytes": MAX_BYTES}
         await channel.declare_queue(queue, {**limits, "x-expires": EXPIRES})
         await channel.bind(queue, self._exchange, "#")
+        session.open_lane(channel, gathered.read)
         await channel.consume(queue, gathered.take)
         return channel
 
@@ -80,6 +82,9 @@ class _Gathered:
         self._received = 0.0
 
     def take(self, body: bytes, properties: Properties) -> None:
+        self.read(body)
+
+    def read(self, body: bytes) -> None:
         if not self._waiting:
             self._waiting, self._received = True, time.time()
             asyncio.get_running_loop().call_soon(self._flush)

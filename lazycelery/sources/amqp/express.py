@@ -1,0 +1,96 @@
+"""Deliveries of one consumer, read off the wire without pika's three objects and six calls a message.
+
+A small message costs 30 µs in pika and 4 µs here; events are small and many. Whatever is no whole, small
+delivery on the channel asked for goes to pika as ever, frame by frame.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from pika.adapters.asyncio_connection import AsyncioConnection  # type: ignore[import-untyped]
+
+LARGEST = 64 * 1024
+"""Bytes of a body that is read here: it is then one frame, and waiting for its end costs little."""
+_FRAME = struct.Struct(">BHI")
+"""Kind, channel, size of what follows; one byte ends it."""
+_SIZE = struct.Struct(">Q")
+_METHOD, _HEADER, _BODY = 1, 2, 3
+_DELIVER = b"\x00\x3c\x00\x3c"
+
+
+class Lane:
+    """Finds the deliveries of one channel. `take` gets each body, and must not wait nor raise."""
+
+    def __init__(self, channel: int, take: Callable[[bytes], None]) -> None:
+        self._channel, self._take = channel, take
+
+    def read(self, data: bytes, at: int) -> tuple[int, bool]:
+        """Take the deliveries that begin here; returns where it stopped, and whether the rest of one is
+        still to come."""
+        while self._is_delivery(data, at):
+            stop = self._end(data, at)
+            if stop is None:
+                return at, False
+            if stop > len(data):
+                return at, True
+            at = stop
+        return at, False
+
+    def _is_delivery(self, data: bytes, at: int) -> bool:
+        if len(data) - at < 11:
+            return False
+        kind, channel, _ = _FRAME.unpack_from(data, at)
+        return kind == _METHOD and channel == self._channel and data[at + 7 : at + 11] == _DELIVER
+
+    def _end(self, data: bytes, at: int) -> int | None:
+        """Take the delivery at an offset and tell where it ends; beyond the data when some of it is
+        missing, `None` when it is one for pika."""
+        missing = len(data) + 1
+        header = at + 8 + int(_FRAME.unpack_from(data, at)[2])
+        if len(data) - header < 19:
+            return missing
+        kind, channel, size = _FRAME.unpack_from(data, header)
+        length = int(_SIZE.unpack_from(data, header + 11)[0])
+        if kind != _HEADER or channel != self._channel or not 0 < length <= LARGEST:
+            return None
+        body = header + 8 + int(size)
+        if len(data) - body < 8 + length:
+            return missing
+        kind, channel, size = _FRAME.unpack_from(data, body)
+        if kind != _BODY or channel != self._channel or size != length:
+            return None
+        self._take(data[body + 7 : body + 7 + length])
+        return body + 8 + length
+
+
+class ExpressConnection(AsyncioConnection):  # type: ignore[misc]
+    """A connection of pika with, perhaps, one fast lane."""
+
+    lane: Lane | None = None
+    _frame_buffer: bytes
+
+    def _on_data_available(self, data_in: bytes) -> None:
+        if self.lane is None:
+            super()._on_data_available(data_in)
+            return
+        data, at = self._frame_buffer + data_in, 0
+        while at < len(data) and self.lane is not None:
+            begun = at
+            at, waiting = self.lane.read(data, at)
+            self.bytes_received += at - begun  # What the heartbeats look at.
+            end = _end_of_frame(data, at)
+            if waiting or end is None:
+                break
+            self._frame_buffer = data[at:end]
+            super()._on_data_available(b"")
+            at = end
+        self._frame_buffer = data[at:]
+
+
+def _end_of_frame(data: bytes, at: int) -> int | None:
+    if len(data) - at < 8:
+        return None
+    end = at + 8 + int(_FRAME.unpack_from(data, at)[2])
+    return end if end <= len(data) else None
