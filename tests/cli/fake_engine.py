@@ -98,7 +98,7 @@ class FakeEngine:
                 return task
         raise NothingFound(f"No task {id} is known.", "Look elsewhere.")
 
-    async def peek(self, queue: str, offset: int = 0, limit: int = 50) -> PeekPage:
+    async def peek(self, queue: str, offset: int = 0, limit: int = 50, force: bool = False) -> PeekPage:
         return PeekPage(queue=queue, at=NOW, total=len(self.messages), messages=self.messages)
 
     async def tick(self, seen: int = -1, timeout: float = 10.0) -> Tick:

@@ -36,12 +36,13 @@ _COLUMNS = [
     "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Messages at most."
 )
 @click.option("--offset", type=click.IntRange(0), default=0, help="Skip so many that run before.")
+@click.option("--force", is_flag=True, help="Look where that disturbs the queue: RabbitMQ.")
 @click.pass_context
-def peek(ctx: click.Context, queue: str, limit: int, offset: int) -> int:
+def peek(ctx: click.Context, queue: str, limit: int, offset: int, force: bool) -> int:
     """Waiting messages of a queue, next to run first, without consuming them. Ends with 1 when empty."""
 
     async def body(session: Session) -> int:
-        page = await session.engine.peek(queue, offset, limit)
+        page = await session.engine.peek(queue, offset, limit, force)
         if session.output.as_json:
             session.output.json(page.messages)
         elif page.messages:

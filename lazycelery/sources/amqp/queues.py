@@ -159,7 +159,7 @@ class AmqpQueues:
         return result
 
 
-FORCE = "Ask for it with --force; meanwhile workers cannot take these messages."
+FORCE = "`lazycelery peek QUEUE --force` looks all the same; workers cannot take the messages meanwhile."
 
 
 def _cost(queue: str, kind: str | None) -> str:
