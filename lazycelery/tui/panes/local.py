@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -71,6 +71,8 @@ class Kind(Generic[Item]):
     sorts: dict[str, Callable[[Item], Any]]
     """Name of an order -> its key. The first is the usual one."""
     note: Callable[[Sequence[Item]], str]
+    leads: Mapping[str, str]
+    """Name of an order -> the title of its column."""
 
 
 class LocalPane(Generic[Item]):
@@ -114,7 +116,16 @@ class LocalPane(Generic[Item]):
         parts += ["faults"] if self.faults else []
         return parts + ([f"by {self._sort}"] if self._sort != next(iter(self._kind.sorts)) else [])
 
-    def note(self, width: int) -> str:
+    @property
+    def sorted_by(self) -> str:
+        """The column that leads the order."""
+        return self._kind.leads.get(self._sort, "")
+
+    def columns_at(self, width: int) -> Sequence[Column]:
+        """The same at every width."""
+        return self.columns
+
+    def note(self, width: int, look: Look) -> str:
         """How many, of how many."""
         return self._kind.note(self.rows.items)
 
@@ -167,6 +178,7 @@ WORKERS: Kind[Worker] = Kind(
         "state": lambda worker: (worker.state not in workers.FAULTY, worker.state, worker.name),
     },
     note=_online,
+    leads={"name": "WORKER", "busy": "BUSY", "load": "LOAD"},
 )
 QUEUES: Kind[Queue] = Kind(
     scope="queues",
@@ -182,6 +194,7 @@ QUEUES: Kind[Queue] = Kind(
         "growth": lambda queue: (-(queues.trend(queue) or 0.0), queue.name),
     },
     note=lambda shown: str(len(shown)),
+    leads={"name": "QUEUE", "messages": "WAITING", "growth": "TREND"},
 )
 FINDINGS: Kind[Finding] = Kind(
     scope="findings",
@@ -196,4 +209,5 @@ FINDINGS: Kind[Finding] = Kind(
         "subject": lambda finding: (finding.notice.subject, finding.name),
     },
     note=lambda shown: str(len(shown)),
+    leads={"severity": "FINDING", "subject": "SUBJECT"},
 )

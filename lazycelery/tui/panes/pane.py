@@ -36,7 +36,14 @@ class Pane(Protocol):
     def crumbs(self) -> list[str]:
         """What the title tells of filter and order."""
 
-    def note(self, width: int) -> str:
+    @property
+    def sorted_by(self) -> str:
+        """The title of the column that leads the order; "" when none does."""
+
+    def columns_at(self, width: int) -> Sequence[Column]:
+        """Its columns with the ranks that a pane of this width gives them."""
+
+    def note(self, width: int, look: Look) -> str:
         """The count in the title."""
 
     def cells(self, index: int, look: Look) -> list[Span] | None:
@@ -74,9 +81,10 @@ def draw(
     listing.resize(page_lines(width, height))
     inner = width - 2
     lines: list[Line] = []
-    shown = choose(pane.columns, inner - 1)
+    shown = choose(pane.columns_at(width), inner - 1)
     if width >= HEADED and height > 4:
-        titles = [(column.title, "head") for column in pane.columns]
+        widths = dict(shown)
+        titles = [(_headed(pane, at, widths.get(at, 0), look), "head") for at in range(len(pane.columns))]
         lines.append(crop(((" ", "head"), *row(titles, pane.columns, shown)), inner))
     if listing.rows.total == 0:
         lines += [line for text in empty() for line in wrapped(text, inner - 1, "dim", lead=" ")]
@@ -86,9 +94,17 @@ def draw(
     offset = height - 2 - listing.page
     return framed(
         lines, width, height, look.signs,
-        title=_title(pane, look, focused, len(marks)), note=pane.note(width), focused=focused,
+        title=_title(pane, look, focused, len(marks)), note=pane.note(width, look), focused=focused,
         thumb=range(thumb.start + offset, thumb.stop + offset) if thumb else thumb,
     )  # fmt: skip
+
+
+def _headed(pane: Pane, at: int, width: int, look: Look) -> str:
+    """A column's title; the one that leads the order has a mark."""
+    title = pane.columns[at].title
+    if not title or title != pane.sorted_by:
+        return title
+    return title[: max(0, width - 1)] + look.signs.sorted
 
 
 def _rows(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lazycelery.keys import Scope
 from lazycelery.model.task import TaskQuery, TaskRow
 from lazycelery.model.text import clean
 from lazycelery.tui.listing import Listing
+from lazycelery.tui.panes.pane import HEADED
 from lazycelery.tui.presentation import tasks
-from lazycelery.tui.presentation.line import Span
+from lazycelery.tui.presentation.line import Column, Span
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.task_window import Ask, TaskWindow
 
@@ -60,9 +61,18 @@ class TaskPane:
         order = f"by {tasks.SORTS[self._sort]}" if self._sort else ""
         return [clean(part, 60) for part in [*parts, order] if part]
 
-    def note(self, width: int) -> str:
-        """How many match, of how many."""
-        return tasks.counts(self.window.answer, bool(self.whole_filter), width)
+    @property
+    def sorted_by(self) -> str:
+        """The column that leads the order."""
+        return tasks.LEADS[tasks.SORTS[self._sort]]
+
+    def columns_at(self, width: int) -> Sequence[Column]:
+        """Beside the main side, what a task is and since when; alone, all by rank."""
+        return tasks.COLUMNS if width >= HEADED else tasks.NARROW
+
+    def note(self, width: int, look: Look) -> str:
+        """How many match, of how many, seen since when."""
+        return tasks.counts(self.window.answer, bool(self.whole_filter), width, look)
 
     def cells(self, index: int, look: Look) -> list[Span] | None:
         """The cells of a line, when its row is here."""

@@ -37,6 +37,7 @@ class Signs:
     mark: str = "◆"
     joints: str = "┐┤┘"
     branch: str = "└"
+    sorted: str = "▾"
 
 
 UNICODE = Signs()
@@ -67,6 +68,7 @@ ASCII = Signs(
     mark="#",
     joints="+++",
     branch="`",
+    sorted="v",
 )
 
 TWINS = str.maketrans(

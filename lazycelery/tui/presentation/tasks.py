@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from lazycelery.model.states import LABELS
@@ -15,18 +16,22 @@ from lazycelery.tui.presentation.workers import short_name
 
 COLUMNS = (
     Column("", 1),
-    Column("TASK", 9, grow=3),
-    Column("ID", 8, rank=4),
-    Column("STATE", 9, rank=6),
-    Column("WHEN", 8, rank=1, right=True),
-    Column("RUNTIME", 8, rank=3, right=True),
-    Column("WAIT", 7, rank=9, right=True),
-    Column("QUEUE", 9, grow=1, rank=8),
+    Column("TASK", 9, grow=2),
+    Column("ID", 8, rank=1),
+    Column("STATE", 9, rank=2),
+    Column("WHEN", 8, rank=3, right=True),
+    Column("RUNTIME", 8, rank=4, right=True),
+    Column("WAIT", 6, rank=5, right=True),
+    Column("QUEUE", 9, grow=1, rank=6),
     Column("WORKER", 9, grow=1, rank=7),
-    Column("TRIES", 5, rank=10, right=True),
-    Column("ARGS", 14, grow=4, rank=5),
-    Column("ERROR, RESULT", 16, grow=5, rank=2),
+    Column("TRIES", 6, rank=8, right=True),
+    Column("ARGS", 8, grow=1, rank=9),
+    Column("ERROR, RESULT", 11, grow=2, rank=10),
 )
+"""By rank: when it gets narrow they are dropped from the right."""
+BESIDE = {"WHEN": 1, "ERROR, RESULT": 2, "RUNTIME": 3, "ID": 4}
+NARROW = tuple(column._replace(rank=column.rank and BESIDE.get(column.title, 9)) for column in COLUMNS)
+"""The same for the left column, where the main side tells the rest."""
 BAD = ("failure", "rejected", "lost")
 Sort = Literal["newest", "runtime", "wait", "name", "state", "worker", "queue", "retries"]
 SORTS: tuple[Sort, ...] = ("newest", "runtime", "wait", "name", "state", "worker", "queue", "retries")
@@ -57,10 +62,25 @@ def cells(row: TaskRow, look: Look) -> list[Span]:
     ]
 
 
-def counts(page: TaskPage, filtered: bool, width: int) -> str:
+LEADS: Mapping[Sort, str] = {
+    "newest": "WHEN",
+    "runtime": "RUNTIME",
+    "wait": "WAIT",
+    "name": "TASK",
+    "state": "STATE",
+    "worker": "WORKER",
+    "queue": "QUEUE",
+    "retries": "TRIES",
+}
+"""Name of an order -> the title of its column."""
+
+
+def counts(page: TaskPage, filtered: bool, width: int, look: Look) -> str:
     """The note of the pane's title: how many match, of how many, seen since when."""
+    seen = q.moment(page.oldest, look.now, look.utc)
+    oldest = f"   oldest seen {seen}" if width >= 70 and page.oldest is not None else ""
     if not filtered:
-        return q.count(page.known) if width >= 30 else q.short_count(page.known)
+        return q.count(page.known) + oldest if width >= 30 else q.short_count(page.known)
     if width < 50:
         return q.short_count(page.matched)
-    return f"{q.count(page.matched)} of {q.count(page.known)}"
+    return f"{q.count(page.matched)} of {q.count(page.known)}{oldest}"

@@ -140,7 +140,10 @@ class Dashboard(Screen[None]):
             pane = desk.panes[scope]
             here = not desk.on_main and desk.lead == scope
             spans.append(
-                (f" {pane.number} {pane.title} {pane.note(20)} ", "accent cursor" if here else "dim")
+                (
+                    f" {pane.number} {pane.title} {pane.note(20, desk.look())} ",
+                    "accent cursor" if here else "dim",
+                )
             )
         spans.append((" main ", "accent cursor" if desk.on_main else "dim"))
         return [tuple(spans)]
