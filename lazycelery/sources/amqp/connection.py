@@ -14,7 +14,7 @@ from typing import Any
 
 import pika  # type: ignore[import-untyped]
 
-from lazycelery.errors import LazyCeleryError
+from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.sources.amqp import problems
 from lazycelery.sources.amqp.address import Address, Node
 from lazycelery.sources.amqp.channel import Channel
@@ -144,7 +144,11 @@ class Server:
         async with self._opening.setdefault(purpose, asyncio.Lock()):
             session = self._sessions.get(purpose)
             if session is None or not session.open:
+                self._refuse_closed()
                 self._sessions[purpose] = session = await self._open(purpose)
+                if self._closed:
+                    await session.close()
+                    self._refuse_closed()
         return session
 
     async def channel(self, purpose: str) -> Channel:
@@ -162,6 +166,10 @@ class Server:
         self._closed = True
         await asyncio.gather(*(session.close() for session in self._sessions.values()))
         self._sessions.clear()
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise ConnectionProblem("The connection to the broker was closed.")
 
     # -- opening
 
