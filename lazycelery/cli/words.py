@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from lazycelery.model.moments import calendar
+
 UNKNOWN = "-"
 
 
@@ -37,17 +39,16 @@ def ago(moment: float | None, now: float) -> str:
 
 def clock(moment: float | None, utc: bool = False) -> str:
     """Time of day with milliseconds."""
-    if moment is None:
+    parts = None if moment is None else calendar(moment, utc)
+    if moment is None or parts is None:
         return UNKNOWN
-    parts = time.gmtime(moment) if utc else time.localtime(moment)
     return f"{time.strftime('%H:%M:%S', parts)}.{int(moment % 1 * 1000):03d}"
 
 
 def date(moment: float | None, utc: bool = False) -> str:
     """Date and time of day."""
-    if moment is None:
-        return UNKNOWN
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment) if utc else time.localtime(moment))
+    parts = None if moment is None else calendar(moment, utc)
+    return UNKNOWN if parts is None else time.strftime("%Y-%m-%d %H:%M:%S", parts)
 
 
 def size(count: int | None) -> str:

@@ -73,6 +73,7 @@ class Backend:
         """Some of the newest results. Raises `LazyCeleryError`."""
         if self.results is not None:
             self.take(await self.results.newest(SWEEP))
+            self._links.up("results")
 
     async def repair(self) -> None:
         """After a gap: how the unfinished tasks ended meanwhile."""

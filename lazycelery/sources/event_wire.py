@@ -32,12 +32,17 @@ _WORKER = ("online", "heartbeat", "offline")
 KNOWN = frozenset([*(f"task-{state}" for state in _STATES), *(f"worker-{state}" for state in _WORKER)])
 """Types whose fields are those of `Event`."""
 
+_Moment = Annotated[float, msgspec.Meta(ge=0, lt=1e11)]
+"""A time that a calendar knows; another one is told by nobody, and the arrival stands for it."""
+_Span = Annotated[float, msgspec.Meta(ge=0, lt=1e10)]
 _Int = Annotated[int, msgspec.Meta(ge=INT_MIN, le=INT_MAX)]
 
 
 class _Event(Event, gc=False):
     """An event with numbers that any column can hold: checked in C, as it is decoded."""
 
+    timestamp: _Moment = 0.0
+    runtime: _Span | None = None
     pid: _Int | None = None
     clock: _Int | None = None
     retries: _Int | None = None
@@ -83,6 +88,7 @@ def decode_event_body(body: bytes, received: float, into: list[Event]) -> int:
         if event.type not in KNOWN or event.extra is not None:
             return _lenient(body, received, into)
         event.received = received
+        event.timestamp = event.timestamp or received
     into += events
     return 0
 
@@ -118,6 +124,7 @@ def _event(fields: Any, received: float) -> Event | None:
     if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
         return None
     known, extra = _sorted_out(fields)
+    known.setdefault("timestamp", received)
     return Event(**known, received=received, extra=plain(extra).value if extra else None)
 
 

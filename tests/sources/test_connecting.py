@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from lazycelery.errors import ConnectionProblem, LazyCeleryError, UsageError
+from lazycelery.model.profile import Profile
+from lazycelery.sources import open_broker
 from lazycelery.sources.control import Control
 from tests.sources.conftest import Open, Watched, until
 from tests.sources.servers import Wire, answering, certificate, server_tls, serving, silent
@@ -282,3 +284,10 @@ async def test_commands_are_counted(opened: Open, broker: RedisServer) -> None:
     before = link.commands_sent()
     await link.lost()
     assert link.commands_sent() == before + 1
+
+
+@pytest.mark.parametrize("url", ["redis://:p@ss/w0rd@127.0.0.1:6379/3", "redis://127.0.0.1:6379/w0rd@x/0"])
+def test_no_piece_of_a_password_is_told_when_a_url_is_cut_wrongly(url: str) -> None:
+    with pytest.raises(UsageError) as told:
+        open_broker(Profile(broker=url))
+    assert "w0rd" not in str(told.value) and "%2F" in str(told.value)

@@ -111,7 +111,10 @@ def _database(parts: SplitResult, options: dict[str, str]) -> int:
     if not text:
         return 0
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise UsageError(f"The database must be a number, not {text[:40]!r}.", EXAMPLE)
+        # Behind an @ or / that was not encoded stands the end of a password.
+        told = f", not {text!r}" if text.isidentifier() and "@" not in parts.netloc else ""
+        hint = "In a password, write @ / # % as %40 %2F %23 %25. "
+        raise UsageError(f"The database must be a number{told}.", (hint if not told else "") + EXAMPLE)
     return int(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from lazycelery.model.moments import calendar
 from lazycelery.model.text import clean
 
 UNKNOWN = "–"
@@ -95,9 +96,10 @@ def share(part: float | None) -> str:
 
 def clock(at: float | None, utc: bool = False, millis: bool = False) -> str:
     """A moment as HH:MM:SS, local or UTC."""
-    if at is None:
+    day = None if at is None else calendar(at, utc)
+    if at is None or day is None:
         return UNKNOWN
-    text = time.strftime("%H:%M:%S", time.gmtime(at) if utc else time.localtime(at))
+    text = time.strftime("%H:%M:%S", day)
     return f"{text}.{int(at % 1 * 1000):03}" if millis else text
 
 
@@ -107,7 +109,8 @@ def moment(at: float | None, now: float, utc: bool = False) -> str:
         return UNKNOWN
     if abs(now - at) < 86400:
         return clock(at, utc)
-    return time.strftime("%m-%d %H:%M", time.gmtime(at) if utc else time.localtime(at))
+    day = calendar(at, utc)
+    return time.strftime("%m-%d %H:%M", day) if day else UNKNOWN
 
 
 def short_moment(at: float | None, now: float, utc: bool = False) -> str:
@@ -116,7 +119,8 @@ def short_moment(at: float | None, now: float, utc: bool = False) -> str:
         return UNKNOWN
     if abs(now - at) < 86400:
         return clock(at, utc)
-    return time.strftime("%m-%d", time.gmtime(at) if utc else time.localtime(at))
+    day = calendar(at, utc)
+    return time.strftime("%m-%d", day) if day else UNKNOWN
 
 
 def short_id(id: str | None) -> str:
