@@ -144,9 +144,12 @@ async def _put_back(context: Context, file: BackupFile, queue: str | None) -> tu
     pages = file.pages(last_first=context.queues.fills_front)
     while (page := await asyncio.to_thread(next, pages, None)) is not None:
         try:
-            done += await context.queues.put_back(_to(queue, page))
+            taken = await context.queues.put_back(_to(queue, page))
         except LazyCeleryError as error:
             return done, error.title
+        done += taken
+        if taken < len(page):
+            return done, "The broker takes no more."
     return done, ""
 
 

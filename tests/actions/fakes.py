@@ -125,6 +125,8 @@ class FakeQueues:
             self.fail_put_back_after -= 1
             if self.fail_put_back_after < 0:
                 raise Refused("The connection is lost.", "")
+        if not self.fills_front:
+            return await self.publish(messages)
         for message in reversed(messages):
             self.lists.setdefault(message.queue, []).insert(0, message)
         return len(messages)

@@ -105,6 +105,22 @@ async def test_a_restore_that_breaks_off_leaves_the_rest_as_a_backup(
     assert room.queues.lists["default"] == before
 
 
+async def test_where_messages_can_only_be_appended_the_first_page_goes_first(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "PAGE", 2)
+    room.queues.fills_front = False
+    room.queues.add("default", *"abcdefg")
+    before = list(room.queues.lists["default"])
+    purged = await do(room, "purge", "default")
+    room.queues.fail_put_back_after = 2
+    broken = await do(room, "restore", purged.backup or "")
+    assert (broken.done, broken.failed) == (4, 3)
+    room.queues.fail_put_back_after = None
+    await do(room, "restore", broken.backup or "")
+    assert room.queues.lists["default"] == before
+
+
 async def test_a_backup_of_another_broker_is_warned_of(room: Room, tmp_path: Path) -> None:
     fill(room)
     purged = await do(room, "purge", "default")

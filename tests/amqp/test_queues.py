@@ -273,6 +273,16 @@ async def test_when_saving_fails_all_is_back_in_order(vhost: Vhost, opened: Open
     assert ids(vhost, "box") == [f"m{number}" for number in range(250)]
 
 
+async def test_a_full_queue_takes_what_fits_and_no_word_is_lost(vhost: Vhost, opened: Open) -> None:
+    vhost.declare("small", x_max_length=250, x_overflow="reject-publish")
+    broken = await opened(vhost.url, management=vhost.server.management)
+    raw = broken.codec.build(task="t", args=[], kwargs={}, queue="small", new_id="1", headers={})
+    messages = [StoredMessage(queue="small", priority=0, raw=raw, position=n) for n in range(600)]
+    taken = await broken.queues.put_back(messages)
+    [report] = await broken.queues.probe(["small"])
+    assert 200 <= taken <= report.messages < 600
+
+
 async def test_a_message_for_a_missing_queue_is_never_sent_into_nowhere(vhost: Vhost, opened: Open) -> None:
     vhost.declare("there")
     broker = await opened(vhost.url, management=vhost.server.management)

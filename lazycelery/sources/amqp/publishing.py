@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 from pika import exceptions as amqp  # type: ignore[import-untyped]
 
-from lazycelery.errors import NothingFound
+from lazycelery.errors import LazyCeleryError, NothingFound
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.amqp import problems
 from lazycelery.sources.amqp.channel import Channel
 from lazycelery.sources.amqp.connection import Server, Session
 from lazycelery.sources.amqp.envelope import from_envelope
+from lazycelery.sources.amqp.properties import Properties
 
 WINDOW = 200
 """Messages on their way at once."""
 WINDOW_BYTES = 4 * 1024 * 1024
+Ready = tuple[str, bytes, Properties]
+"""Queue, body and properties."""
 
 
 async def append(server: Server, messages: Sequence[StoredMessage]) -> int:
-    """Publish in order, each to its queue; returns how many the broker took.
+    """Publish in order, each to its queue; returns how many of the first ones the broker took.
 
     Raises `NothingFound` before anything is sent when a queue is missing.
     """
@@ -30,21 +34,34 @@ async def append(server: Server, messages: Sequence[StoredMessage]) -> int:
     if session.blocked is not None:
         raise problems.blocked(session.blocked, server.address)
     channel = await session.channel()
+    taken = 0
     try:
         await _check_queues(channel, sorted({queue for queue, _, _ in ready}))
         await channel.confirm()
-        taken, window, size = 0, list[asyncio.Future[bool]](), 0
-        for queue, body, properties in ready:
-            window.append(channel.publish("", queue, body, properties))
-            size += len(body)
-            if len(window) >= WINDOW or size >= WINDOW_BYTES:
-                taken += await _confirmed(server, session, window)
-                window, size = [], 0
-                if session.blocked is not None:
-                    return taken
-        return taken + await _confirmed(server, session, window)
+        for window in _windows(ready):
+            number = await _send(server, session, channel, window)
+            taken += number
+            if number < len(window) or session.blocked is not None:
+                break
+    except (LazyCeleryError, *problems.FAILURES):  # type: ignore[misc]
+        if not taken:
+            raise
     finally:
         channel.close()
+    return taken
+
+
+def _windows(ready: Sequence[Ready]) -> Iterator[list[Ready]]:
+    """Messages to be sent together, bounded in number and bytes."""
+    window, size = list[Ready](), 0
+    for each in ready:
+        window.append(each)
+        size += len(each[1])
+        if len(window) >= WINDOW or size >= WINDOW_BYTES:
+            yield window
+            window, size = [], 0
+    if window:
+        yield window
 
 
 async def _check_queues(channel: Channel, queues: Sequence[str]) -> None:
@@ -59,13 +76,12 @@ async def _check_queues(channel: Channel, queues: Sequence[str]) -> None:
             ) from None
 
 
-async def _confirmed(server: Server, session: Session, window: Sequence[asyncio.Future[bool]]) -> int:
-    """How many of these a queue took."""
-    if not window:
-        return 0
+async def _send(server: Server, session: Session, channel: Channel, window: Sequence[Ready]) -> int:
+    """How many of the first ones of these a queue took."""
+    sent = [channel.publish("", queue, body, properties) for queue, body, properties in window]
     patience = max(server.timeout, 5.0) * 2
     try:
-        return sum(await asyncio.wait_for(asyncio.gather(*window), patience))
+        confirmed = await asyncio.wait_for(asyncio.gather(*sent), patience)
     except asyncio.TimeoutError:
         if session.blocked is None:
             raise
@@ -73,3 +89,4 @@ async def _confirmed(server: Server, session: Session, window: Sequence[asyncio.
         problem = problems.blocked(session.blocked, server.address)
         problem.hint += " What was sent may arrive then: look at the queue before you send it again."
         raise problem from None
+    return sum(1 for _ in itertools.takewhile(bool, confirmed))
