@@ -15,6 +15,11 @@ def default_path() -> Path:
     return Path(platformdirs.user_config_dir("lazycelery", appauthor=False)) / "config.toml"
 
 
+def themes_directory(environ: Mapping[str, str]) -> Path:
+    """Where a person's own themes are: `themes`, beside the configuration file."""
+    return config_path(None, environ)[0].parent / "themes"
+
+
 def config_path(option: str | None, environ: Mapping[str, str]) -> tuple[Path, str]:
     """The file that would be read, and who named it: "--config", "$LAZYCELERY_CONFIG" or "default"."""
     if option:

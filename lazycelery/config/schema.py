@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from lazycelery.config.document import did_you_mean
+from lazycelery.config.places import themes_directory
 from lazycelery.model.action import PERMISSIONS, ROLES
 
 THEMES = ("dark", "light", "contrast", "colorblind", "terminal")
@@ -22,7 +23,6 @@ _Paint = Annotated[float, msgspec.Meta(ge=0.02, le=10)]
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Steps = Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=255)]], msgspec.Meta(min_length=1)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
-_Theme = Literal["dark", "light", "contrast", "colorblind", "terminal"]
 _Command = str | list[str]
 
 
@@ -108,6 +108,15 @@ def path(text: str) -> str:
     return os.path.expanduser(text)
 
 
+def theme(name: str) -> str:
+    """The name of a theme: built in, or a file of the person's own."""
+    plain = name.replace("-", "").replace("_", "").isalnum()
+    if name in THEMES or (plain and (themes_directory(os.environ) / f"{name}.toml").is_file()):
+        return name
+    raise Wrong(_THEMES, did_you_mean(name, THEMES, f"An own theme is a file {name[:40]}.toml in themes/."))
+
+
+_THEMES = f"one of {', '.join(THEMES)}, or an own one"
 _URL = "a URL like redis://host:6379/0"
 _SECONDS = "a number of seconds above 0"
 _YES_NO = "true or false"
@@ -115,7 +124,7 @@ _NAMES = "a list of names"
 _TEXT = "text in quotes"
 
 UI: dict[str, Setting] = {
-    "theme": Setting(_Theme, f"one of {', '.join(THEMES)}"),
+    "theme": Setting(str, _THEMES, theme),
     "ascii": Setting(bool, _YES_NO),
     "mouse": Setting(bool, _YES_NO),
     "utc": Setting(bool, _YES_NO),

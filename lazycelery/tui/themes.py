@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from textual.theme import BUILTIN_THEMES, Theme
 
 
-def _theme(name: str, *, dark: bool, ansi: bool = False, **colours: str) -> Theme:
+def make(name: str, *, dark: bool, ansi: bool = False, **colours: str) -> Theme:
+    """A theme of our tokens."""
     ground = colours.pop("background")
     text = colours.pop("foreground")
     # Textual's own style sheets name variables that only its ansi themes have.
@@ -26,7 +27,7 @@ def _theme(name: str, *, dark: bool, ansi: bool = False, **colours: str) -> Them
     )
 
 
-DARK = _theme(
+DARK = make(
     "lazy-dark",
     dark=True,
     foreground="#d7dae0",
@@ -46,7 +47,7 @@ DARK = _theme(
     cursor_style="bold",
     head_ground="#1f232b",
 )
-LIGHT = _theme(
+LIGHT = make(
     "lazy-light",
     dark=False,
     foreground="#24292f",
@@ -66,7 +67,7 @@ LIGHT = _theme(
     cursor_style="bold",
     head_ground="#eeeeec",
 )
-CONTRAST = _theme(
+CONTRAST = make(
     "lazy-contrast",
     dark=True,
     foreground="#ffffff",
@@ -86,7 +87,7 @@ CONTRAST = _theme(
     cursor_style="bold",
     head_ground="#202020",
 )
-COLORBLIND = _theme(
+COLORBLIND = make(
     "lazy-colorblind",
     dark=True,
     foreground="#d7dae0",
@@ -106,7 +107,7 @@ COLORBLIND = _theme(
     cursor_style="bold",
     head_ground="#1f232b",
 )
-TERMINAL = _theme(
+TERMINAL = make(
     "lazy-terminal",
     dark=True,
     ansi=True,
@@ -136,11 +137,21 @@ THEMES = {
 }
 
 
-def chosen(wanted: str | None, environment: Mapping[str, str] = os.environ) -> str:
+def palette(theme: Theme) -> dict[str, str]:
+    """The colours of a theme by token, as `make` takes them."""
+    ours = {key.replace("-", "_"): value for key, value in theme.variables.items() if key in DARK.variables}
+    return {**ours, "foreground": theme.foreground or "", "background": theme.background or ""}
+
+
+def chosen(
+    wanted: str | None,
+    environment: Mapping[str, str] = os.environ,
+    known: Collection[str] = tuple(THEMES),
+) -> str:
     """The theme's name: the wanted one, unless the terminal has no colours or none are wished."""
     if environment.get("NO_COLOR") or not _has_colours(environment.get("TERM", "")):
         return "terminal"
-    return wanted if wanted in THEMES else "dark"
+    return wanted if wanted is not None and wanted in known else "dark"
 
 
 def _has_colours(term: str) -> bool:
