@@ -9,16 +9,18 @@ class LazyCeleryError(Exception):
     """Something a person must be told.
 
     `title` is one sentence without a trace of a credential; `hint` is what to do about it, or "".
+    `nothing_done` is true only when it is certain that a change which was tried left everything as it was.
     """
 
     exit_code: ClassVar[int] = 1
     code: ClassVar[str] = "error"
     """A stable word that survives the engine's protocol."""
 
-    def __init__(self, title: str, hint: str = "") -> None:
+    def __init__(self, title: str, hint: str = "", *, nothing_done: bool = False) -> None:
         super().__init__(title)
         self.title = title
         self.hint = hint
+        self.nothing_done = nothing_done
 
     def __str__(self) -> str:
         return f"{self.title} {self.hint}".rstrip()

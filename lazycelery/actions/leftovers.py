@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 from lazycelery.actions.backup import BackupFile
 from lazycelery.actions.context import Context
 from lazycelery.actions.wording import count
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.action import Outcome, OutcomeItem
-
-
-@runtime_checkable
-class Leftovers(Protocol):
-    """Queues that set messages aside while they purge, and can find them again."""
-
-    async def leftovers(self) -> list[str]:
-        """Names of what purges left aside."""
-
-    async def recover(self, key: str) -> int:
-        """Put one back in front of its queue; returns how many messages it held."""
+from lazycelery.sources.protocols import Recovery
 
 
 async def left_aside(context: Context, queue: str) -> list[str]:
-    """Leftovers of this queue; empty where the transport has none, or cannot be asked."""
-    if not isinstance(context.queues, Leftovers):
+    """Leftovers of this queue; empty where the transport has none. Raises what the broker raises: whoever
+    restores copies of messages that still are there runs them twice."""
+    queues = context.queues
+    if not isinstance(queues, Recovery):
         return []
-    try:
-        return [key for key in await context.queues.leftovers() if queue in key]
-    except LazyCeleryError:
-        return []
+    return [key for key in await queues.leftovers() if queues.left_of(key, queue)]
 
 
 async def give_back(context: Context, keys: Sequence[str], file: BackupFile) -> Outcome:
@@ -38,7 +26,7 @@ async def give_back(context: Context, keys: Sequence[str], file: BackupFile) -> 
     items, total = [], 0
     for key in keys:
         try:
-            number = await context.queues.recover(key) if isinstance(context.queues, Leftovers) else 0
+            number = await context.queues.recover(key) if isinstance(context.queues, Recovery) else 0
         except LazyCeleryError as error:
             items.append(OutcomeItem(target=key, ok=False, text=str(error)))
             continue

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from lazycelery.actions.backup import BackupWriter, Header, Line, default_path, free_path
@@ -28,16 +29,17 @@ async def draft(context: Context, order: Order) -> Draft:
     queue = order.targets[0]
     report = await _report(context, queue)
     path = _backup_path(context, order, queue)
-    interrupted = _interrupted(await left_aside(context, queue))
+    interrupted = await _interrupted(context, queue)
     if report.messages == 0:
         raise NothingFound(f"{queue} is empty.", " ".join(interrupted) or "There is nothing to do.")
     messages = report.messages or 0
     refused = _refusal(report)
     depths = by_priority(report.priorities)
+    facts: dict[str, Any] = {"messages": messages, "priorities": report.priorities}
     return Draft(
         title=f"Purge {queue}: {count(messages, 'message')}{depths}",
         question=f"purge {queue}: remove {count(messages, 'message')}{depths}, backup {path}?",
-        run=partial(_run, context, queue, path),
+        run=partial(_run, context, queue, path, facts),
         count=messages,
         items=[PlanItem(target=queue, text=f"{count(messages, 'message')}{depths}", refused=refused)],
         name=queue,
@@ -45,7 +47,7 @@ async def draft(context: Context, order: Order) -> Draft:
         warnings=_warnings(report) + interrupted,
         refused=refused,
         backup=str(path),
-        details={"messages": messages, "priorities": report.priorities},
+        details=facts,
     )
 
 
@@ -72,7 +74,11 @@ def _warnings(report: QueueReport) -> list[str]:
     return [f"{count(report.unacked, 'unacknowledged message')} are not touched: workers hold them."]
 
 
-def _interrupted(aside: Sequence[str]) -> list[str]:
+async def _interrupted(context: Context, queue: str) -> list[str]:
+    try:
+        aside = await left_aside(context, queue)
+    except LazyCeleryError as error:
+        return [f"Whether an earlier purge left messages aside is not known: {error.title}"]
     if not aside:
         return []
     return [
@@ -101,7 +107,8 @@ def _backup_path(context: Context, order: Order, queue: str) -> Path:
     return path
 
 
-async def _run(context: Context, queue: str, path: Path) -> Outcome:
+async def _run(context: Context, queue: str, path: Path, facts: dict[str, Any]) -> Outcome:
+    """`facts` are told, under `kept`, which file a purge that failed left behind."""
     header = Header(
         time=context.clock(),
         broker=context.broker,
@@ -112,20 +119,18 @@ async def _run(context: Context, queue: str, path: Path) -> Outcome:
     try:
         result = await context.queues.purge(queue, partial(_save, context, writer))
     except LazyCeleryError as error:
-        raise await _undone(context, queue, writer, error) from error
+        raise _undone(queue, writer, facts, error) from error
     except BaseException:
-        if writer.count:
-            writer.keep()
-        else:
-            writer.discard()
+        facts["kept"] = str(writer.keep())
         raise
     if not writer.count:
         writer.discard()
-        return _outcome(queue, result, None, "")
+        return _outcome(queue, result, 0, None, "")
     try:
-        return _outcome(queue, result, await asyncio.to_thread(writer.finish), "")
+        return _outcome(queue, result, writer.count, await asyncio.to_thread(writer.finish), "")
     except LazyCeleryError as error:
-        return _outcome(queue, result, writer.keep(), f" ({error.title} It can be restored as it is.)")
+        note = f" ({error.title} It can be restored as it is.)"
+        return _outcome(queue, result, writer.count, writer.keep(), note)
 
 
 def _save(context: Context, writer: BackupWriter, messages: Sequence[StoredMessage]) -> None:
@@ -144,30 +149,37 @@ def _line(context: Context, message: StoredMessage) -> Line:
     )
 
 
-async def _undone(
-    context: Context, queue: str, writer: BackupWriter, error: LazyCeleryError
+def _undone(
+    queue: str, writer: BackupWriter, facts: dict[str, Any], error: LazyCeleryError
 ) -> LazyCeleryError:
-    """The error to tell: the part goes only when every message it holds is seen back in the queue."""
-    if writer.count and not await _all_back(context, queue, writer.count):
-        hint = f"{count(writer.count, 'message')} of {queue} are safe in {writer.keep()}."
-        return type(error)(error.title, f"{error.hint} {hint} Look at the queue before restoring it.".strip())
-    writer.discard()
-    return type(error)(error.title, f"{error.hint} {queue} is as it was.".strip())
+    """The error to tell: the part goes only when every message is proven to be back in the queue.
+
+    Without a message in it the part is kept too: it names the queue whose messages are aside.
+    """
+    told = type(error)(error.title, nothing_done=error.nothing_done)
+    if error.nothing_done:
+        writer.discard()
+        told.hint = f"{error.hint} {queue} is as it was.".strip()
+        return told
+    part = facts["kept"] = str(writer.keep())
+    saved = f"{count(writer.count, 'message')} of {queue} are safe in {part}." if writer.count else ""
+    command = f"Look at {queue}; what is missing there `{_restore(Path(part))}` puts back."
+    told.hint = " ".join(filter(None, (error.hint, saved, command)))
+    return told
 
 
-async def _all_back(context: Context, queue: str, saved: int) -> bool:
-    try:
-        (report,) = await context.queues.probe([queue])
-    except LazyCeleryError:
-        return False
-    return (report.messages or 0) >= saved
+def _restore(path: Path) -> str:
+    return f"lazycelery restore {shlex.quote(str(path))} --allow restore"
 
 
-def _outcome(queue: str, result: PurgeResult, backup: Path | None, note: str) -> Outcome:
+def _outcome(queue: str, result: PurgeResult, saved: int, backup: Path | None, note: str) -> Outcome:
     proof = f"purged {queue}: {result.removed:,} removed, {result.after:,} left"
     if result.after:
         proof += " (they came meanwhile)"
     proof += f", backup {backup}{note}" if backup else ", nothing to back up"
+    if result.removed < saved:
+        given = count(saved - result.removed, "message")
+        proof += f"; {given} of it were given back by somebody else meanwhile: restored, they run twice"
     return Outcome(
         action="purge",
         done=result.removed,
@@ -175,5 +187,5 @@ def _outcome(queue: str, result: PurgeResult, backup: Path | None, note: str) ->
         proof=proof,
         items=[OutcomeItem(target=queue, ok=True, text=f"{result.before:,} before, {result.after:,} after")],
         backup=str(backup) if backup else None,
-        undo=f"lazycelery restore {shlex.quote(str(backup))} --allow restore" if backup else None,
+        undo=_restore(backup) if backup else None,
     )

@@ -113,7 +113,7 @@ def _warnings(context: Context, file: BackupFile, earlier: float | None) -> list
 async def _run(context: Context, path: Path, sha256: str, queue: str | None) -> Outcome:
     file = await asyncio.to_thread(BackupFile, path)
     if file.sha256 != sha256:
-        raise Refused(f"{path} changed since it was looked at.", "Plan it again.")
+        raise Refused(f"{path} changed since it was looked at.", "Plan it again.", nothing_done=True)
     names = sorted({queue} if queue else {name for name, _ in file.counts})
     before = await _depths(context, names)
     done, problem = await _put_back(context, file, queue)

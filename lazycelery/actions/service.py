@@ -112,7 +112,7 @@ class Actions:
         try:
             self._check(planned, word)
         except Refused as error:
-            await self._log_failure(planned, REFUSED, error.title)
+            await self._log_failure(planned, REFUSED, error.title, 0)
             raise
         del self._planned[plan_id]
         # Once begun it is finished and logged, also when whoever asked has gone.
@@ -148,10 +148,10 @@ class Actions:
         try:
             outcome = await planned.draft.run()
         except LazyCeleryError as error:
-            await self._log_failure(planned, "failed", error.title)
+            await self._log_failure(planned, "failed", error.title, 0 if error.nothing_done else None)
             raise
         except BaseException as error:
-            await self._log_failure(planned, "failed", f"broke off: {type(error).__name__}")
+            await self._log_failure(planned, "failed", f"broke off: {type(error).__name__}", None)
             raise
         entry = self._entry(
             planned, "done" if not outcome.failed else "partly done" if outcome.done else "failed"
@@ -164,10 +164,12 @@ class Actions:
             outcome.proof += f" ({error.title} The line before the action is there.)"
         return outcome
 
-    async def _log_failure(self, planned: _Planned, outcome: str, why: str) -> None:
+    async def _log_failure(self, planned: _Planned, outcome: str, why: str, done: int | None) -> None:
+        """`done` is `None` when nobody knows; the backup is the file that is really there."""
         entry = self._entry(planned, outcome)
         entry.ok, entry.proof = False, why
-        entry.plan["done"] = 0
+        entry.plan["done"] = done
+        entry.backup = planned.draft.details.get("kept")
         with contextlib.suppress(Refused):  # What went wrong first is what the person must be told.
             await self._log(entry)
 

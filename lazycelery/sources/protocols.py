@@ -172,7 +172,9 @@ class QueueOps(Protocol):
 
     async def purge(self, queue: str, save: Callable[[Sequence[StoredMessage]], None]) -> PurgeResult:
         """Empty all priorities. `save` gets every message, in pages, and returns when it is safe on
-        disk; nothing is removed for good before that. When `save` raises, all is put back."""
+        disk; nothing is removed for good before that. When `save` raises, all is put back.
+
+        An error says `nothing_done` only when every message is proven to be where it was."""
 
 
 @runtime_checkable
@@ -180,7 +182,10 @@ class Recovery(Protocol):
     """What a `QueueOps` can do about purges that were cut off in the middle, by a crash of ours."""
 
     async def leftovers(self) -> list[str]:
-        """Where messages were left, found by a bounded search."""
+        """Where messages were left, found by a bounded search. Raises when that was cut short."""
+
+    def left_of(self, key: str, queue: str) -> bool:
+        """Whether a leftover holds messages of this queue."""
 
     async def recover(self, key: str) -> int:
         """Put the messages of one leftover back in front of their queue; returns how many."""

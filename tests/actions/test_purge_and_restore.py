@@ -176,7 +176,7 @@ async def test_a_failed_purge_that_put_all_back_leaves_no_file(
 ) -> None:
     async def purge(queue: str, save: Any) -> Any:
         save(room.queues.lists[queue])
-        raise ConnectionProblem("The broker went away.")
+        raise ConnectionProblem("The broker went away.", nothing_done=True)
 
     fill(room)
     monkeypatch.setattr(room.queues, "purge", purge)
@@ -242,6 +242,7 @@ async def test_what_a_purge_left_aside_is_put_back_instead_of_the_file(
     part.write_bytes(b"".join(purged.read_bytes().splitlines(keepends=True)[:3]))
     monkeypatch.setattr(room.queues, "leftovers", leftovers, raising=False)
     monkeypatch.setattr(room.queues, "recover", recover, raising=False)
+    monkeypatch.setattr(room.queues, "left_of", lambda key, queue: key == f"{queue}.aside", raising=False)
     room.queues.add("default", "new")
     assert any(".part" in warning for warning in (await plan(room, "purge", "default")).warnings)
     outcome = await do(room, "restore", str(part))

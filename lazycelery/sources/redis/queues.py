@@ -192,6 +192,10 @@ class RedisQueues:
         with self._server.explained():
             return await holding_keys(self._server.redis, self._layout)
 
+    def left_of(self, key: str, queue: str) -> bool:
+        """Whether a leftover holds messages of this queue, at any priority."""
+        return refilling.list_of(key) in self._layout.keys(queue).values()
+
     async def recover(self, key: str) -> int:
         """Put the messages of a leftover back in front of their queue; returns how many."""
         if refilling.HOLDING not in key:
