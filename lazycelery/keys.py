@@ -95,6 +95,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("size.alone", ("z",), "What is focused alone, and back"),
     Action("refresh", ("ctrl+r",), "Ask workers and broker again now"),
     Action("pause", ("p",), "Hold the screen still; the engine goes on", "pause"),
+    Action("brokers", ("b",), "Another broker: the profiles of the configuration", "brokers"),
     Action("theme", ("T",), "Next theme"),
     Action("utc", ("U",), "Times in UTC, or local"),
     Action(

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from lazycelery.errors import LazyCeleryError, UsageError
 
 if TYPE_CHECKING:
     from lazycelery.tui.link import EngineProcess, Spawn
-    from lazycelery.tui.settings import Settings
+    from lazycelery.tui.settings import Load, Settings
 
 INSTEAD = (
     "One-shot commands work anywhere: lazycelery status, workers, queues, tasks; add --json for scripts."
 )
 
 
-def run(settings: Settings, spawn: Spawn | None = None) -> int:
+def run(
+    settings: Settings,
+    spawn: Spawn | None = None,
+    *,
+    load: Load | None = None,
+    demo: Callable[[], int] | None = None,
+) -> int:
     """Show the screen until a person quits; returns the exit code.
+
+    `load` gives the settings of another profile, for switching. Where no broker is known, a start screen
+    offers the profiles, and `demo`.
 
     The engine's process is started first, so that it loads while Textual does. Raises
     `LazyCeleryError` where there is no terminal, and `UsageError` for a keymap that cannot be.
@@ -28,11 +38,13 @@ def run(settings: Settings, spawn: Spawn | None = None) -> int:
     _check_terminal()
     keys = keymap(settings.ui.keymap)
     start = spawn or _engine
-    process = start()
+    process = start() if settings.profile.broker else None
     from lazycelery.tui.app import ControlRoom
 
-    app = ControlRoom(settings, start, keys, process)
+    app = ControlRoom(settings, start, keys, process, load=load, demo=demo is not None)
     app.run(mouse=settings.ui.mouse)
+    if app.wants_demo and demo is not None:
+        return demo()
     return app.return_code or 0
 
 

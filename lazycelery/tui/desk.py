@@ -15,6 +15,7 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.task import TaskPage, TaskQuery, TaskRow
 from lazycelery.model.worker import Worker
 from lazycelery.tui import outside
+from lazycelery.tui.brokers import Broker, choice
 from lazycelery.tui.commands import Commands
 from lazycelery.tui.deeds import Deeds
 from lazycelery.tui.entry import Entry
@@ -39,12 +40,16 @@ from lazycelery.tui.talk import Talk
 from lazycelery.tui.views.audit import AuditView
 from lazycelery.tui.views.live import LiveView
 from lazycelery.tui.views.metrics import MetricsView
+from lazycelery.tui.views.start import StartView
 from lazycelery.tui.views.view import Views
 
 ORDER: tuple[Scope, ...] = ("workers", "queues", "tasks", "findings")
 WIDEST = 2
 IN_VIEW = ("back", "filter", "open", "pause", "move.down", "help", "quit")
 """Keys that a full view needs most."""
+AT_START = ("open", "move.down", "brokers", "help", "quit", "theme", "move.up", "back", "utc")
+"""Actions that mean something while no broker is known, the footer's first."""
+START_HINTS = 5
 ACTED_ON: dict[str, Scope] = {
     "retry": "tasks",
     "revoke": "tasks",
@@ -80,6 +85,12 @@ class Surface(Protocol):
     def outside(self, path: Path) -> None:
         """Leave the terminal to the person's pager until it ends."""
 
+    def brokers(self) -> Sequence[Broker]:
+        """Profiles that can be opened."""
+
+    def switch(self, name: str) -> None:
+        """Bring the desk of a profile to the front."""
+
     def quit(self) -> None:
         """End."""
 
@@ -105,11 +116,11 @@ class Desk:
         self.talk = Talk()
         self.errands = Errands(self._failed)
         self.main = MainSide()
-        self.inquiry = Inquiry(lambda: self.link.api, surface.paint)
-        self.detail = Inquiry(lambda: self.link.api, surface.paint)
+        self.inquiry = Inquiry(lambda: self.link.api, self.paint)
+        self.detail = Inquiry(lambda: self.link.api, self.paint)
         """What the open tab of a task asks for."""
-        self.views = Views(self._unpaused_api, self.errands, surface.paint)
-        self.deeds = Deeds(self.link, self.talk, self.errands, self.look, surface.paint, self._done)
+        self.views = Views(self._unpaused_api, self.errands, self.paint)
+        self.deeds = Deeds(self.link, self.talk, self.errands, self.look, self.paint, self._done)
         self.marks = Marks()
         self.filters = FilterLine(self.link, self.talk, self.errands, history or History(), self.show)
         self.commands = Commands(self, self.talk, self.errands, self.filters)
@@ -135,6 +146,10 @@ class Desk:
         self.keys = keys or Keymap()
         self._signs = signs or Signs()
         self.utc = utc
+        self.front = True
+        """Whether this desk has the screen; the others go on behind it."""
+        self.start: StartView | None = None
+        """What is shown while no broker is known."""
         self._origins: list[Scope] = []
         """Where each drill-down of the tasks began."""
         self._size_before = 0
@@ -189,6 +204,8 @@ class Desk:
     @property
     def hints(self) -> list[Action]:
         """The keys that the footer names."""
+        if self.start is not None:
+            return [self.keys[name] for name in AT_START[:START_HINTS]]
         if self.views.open is not None:
             return [self.keys[name] for name in IN_VIEW]
         return self.keys.footer(self.lead, self.allowed)
@@ -237,6 +254,16 @@ class Desk:
 
     _stamp: tuple[str, int] | None = None
 
+    def paint(self) -> None:
+        """Show what has changed, when this desk is in front."""
+        if self.front:
+            self.surface.paint()
+
+    def begin(self, start: StartView) -> None:
+        """There is no broker yet: show what can be opened."""
+        # It is opened without `show`: there is nothing to follow, and no event loop yet.
+        self.start = self.views.open = start
+
     def show(self) -> None:
         """Turn the main side to the selection, and paint."""
         subject = self.subject
@@ -247,17 +274,17 @@ class Desk:
         self.inquiry.about(wanted)
         more = self.main.detail_wanted(self.lead)
         self.detail.about(None if more is None or subject is None else Subject(more, subject.key))
-        self.surface.paint()
+        self.paint()
 
     def _failed(self, text: str) -> None:
         self.talk.say(text, "fail")
-        self.surface.paint()
+        self.paint()
 
     def grow_older(self, now: float) -> None:
         """Time has passed: ages move on."""
         if not self.paused:
             self.link.truth.now = now
-            self.surface.paint()
+            self.paint()
 
     # ---- keys
 
@@ -266,12 +293,19 @@ class Desk:
         if self.talk.listens:
             self.talk.press(chord, character)
         else:
-            action = self.keys.find(chord, self.lead)
+            action = self._meant(chord)
             self.talk.message = None
             self.deeds.forget()
             if action is not None:
                 self.perform(action)
         self.show()
+
+    def _meant(self, chord: str) -> Action | None:
+        action = self.keys.find(chord, self.lead)
+        if self.start is None:
+            return action
+        known = action is not None and action.id in AT_START
+        return None if self.start.press(chord) or not known else action
 
     def perform(self, action: Action) -> None:
         """Do what an action says, when it may be done."""
@@ -579,6 +613,13 @@ class Desk:
         self.paused = not self.paused
         if not self.paused:
             self.changed(tasks=True, workers=True, queues=True, status=True)
+
+    def do_brokers(self) -> None:  # noqa: D102
+        listed = self.surface.brokers()
+        if len(listed) > 1 or (self.start is not None and listed):
+            self.talk.typing = choice(listed, self.surface.switch)
+        else:
+            self.talk.say("There is no other profile. lazycelery config init writes a file for them.", "dim")
 
     def do_theme(self) -> None:  # noqa: D102
         self.talk.say(f"Theme {self.surface.next_theme()}", "dim")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from lazycelery.model.profile import Profile
@@ -44,5 +44,17 @@ class Settings(Protocol):
         """The cluster to look at."""
 
     @property
+    def profiles(self) -> Sequence[str]:
+        """Names of all profiles of the configuration."""
+
+    @property
+    def tried(self) -> Sequence[str]:
+        """Where a broker was looked for, for when there is none."""
+
+    @property
     def ui(self) -> Ui:
         """The screen's own settings."""
+
+
+Load = Callable[[str], Settings]
+"""The settings of a profile by its name. Raises `LazyCeleryError`."""

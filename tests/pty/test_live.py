@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -26,7 +27,8 @@ def program() -> Iterator[Callable[..., Terminal]]:
         state = {
             name: f"{home}/{name.lower()}" for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME")
         }
-        terminal = Terminal("-m", "lazycelery", "--broker", url, *words, HOME=home, **state)
+        broker = ("--broker", url) if url else ()
+        terminal = Terminal("-m", "lazycelery", *broker, *words, HOME=home, **state)
         opened.append(terminal)
         return terminal
 
@@ -98,6 +100,26 @@ def test_a_killed_engine_is_replaced_and_a_broker_that_returns_is_found(
     while psutil.pid_exists(pid) and time.monotonic() < end:
         time.sleep(0.05)
     assert not psutil.pid_exists(pid), "the engine outlived its screen"
+
+
+def test_without_a_broker_the_program_offers_the_profiles_of_its_file(
+    broker: RedisServer, program: Callable[..., Terminal]
+) -> None:
+    config = Path(os.environ["HOME"]) / "two.toml"
+    config.write_text(f'[profiles.one]\nbroker = "{broker.url}"\n[profiles.two]\nbroker = "{broker.url}"\n')
+    terminal = program("", "--config", str(config))
+    terminal.until("Looked for a broker here")
+    terminal.send("j\r")
+    terminal.until("No worker answers.")
+    assert "two" in terminal.text.splitlines()[0]
+    terminal.send("bone\r")
+    terminal.until(lambda: "one" in terminal.text.splitlines()[0])
+    terminal.until("No worker answers.")
+    engines = psutil.Process(terminal.process.pid).children()
+    assert len(engines) == 2
+    terminal.send("q")
+    assert terminal.ended() == 0
+    assert psutil.wait_procs(engines, 5)[1] == []
 
 
 def test_a_signal_ends_the_engine_too(broker: RedisServer, program: Callable[..., Terminal]) -> None:

@@ -663,7 +663,11 @@ class FakeUi:
 
 class FakeSettings:
     def __init__(self, **own: Any) -> None:
-        self.profile = Profile(name="shop-prod", broker="redis://db1:6379/0")
+        self.profile = Profile(
+            name=own.get("name", "shop-prod"), broker=own.get("broker", "redis://db1:6379/0")
+        )
+        self.profiles: list[str] = own.get("profiles", [])
+        self.tried = ["--broker: not given", "$LAZYCELERY_BROKER: not set"]
         self.ui = FakeUi(**own)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ import pytest
 from textual.pilot import Pilot
 
 from lazycelery.keys import keymap
+from lazycelery.model.profile import Profile
 from lazycelery.tui.app import ControlRoom
+from lazycelery.tui.desk import Desk
 from tests.support.fake_engine import NOW, FakeEngine, FakeProcess, FakeSettings
 
 SCREENS = Path(__file__).parent / "screens"
@@ -29,7 +31,11 @@ class Stage:
         self.app = app
         self.engine = engine
         self.pilot = pilot
-        self.desk = app.desk
+
+    @property
+    def desk(self) -> Desk:
+        """The desk in front."""
+        return self.app.desk
 
     @property
     def text(self) -> str:
@@ -61,8 +67,8 @@ class Stage:
             or inquiry.pending
             or detail._again
             or detail.pending
-            or self.desk.link.truth.overview is None
-            or not window.loaded
+            or (self.desk.start is None and self.desk.link.truth.overview is None)
+            or (self.desk.start is None and not window.loaded)
         )
 
     async def until(self, seen: str | Callable[[], bool], timeout: float = 5.0) -> None:
@@ -76,17 +82,41 @@ class Stage:
         raise AssertionError(f"{seen!r} did not appear:\n{self.text}")
 
 
+class ManyProcesses(FakeProcess):
+    """An engine for each profile."""
+
+    def __init__(self, first: FakeEngine, others: Mapping[str, FakeEngine]) -> None:
+        super().__init__(first)
+        self.others = others
+
+    async def connect(self, profile: Profile) -> FakeEngine:
+        if profile.name in self.others:
+            return await FakeProcess(self.others[profile.name]).connect(profile)
+        return await super().connect(profile)
+
+
 @asynccontextmanager
 async def staged(
-    engine: FakeEngine | None = None, size: tuple[int, int] = (120, 35), **ui: Any
+    engine: FakeEngine | None = None,
+    size: tuple[int, int] = (120, 35),
+    others: Mapping[str, FakeEngine] | None = None,
+    **ui: Any,
 ) -> AsyncIterator[Stage]:
-    """The screen on an engine, its clock held still."""
+    """The screen on an engine, its clock held still. `others` are the engines of other profiles."""
     engine = engine or FakeEngine()
-    app = ControlRoom(FakeSettings(**ui), lambda: FakeProcess(engine), keymap({}))
+    behind = ManyProcesses(engine, others or {})
+    settings = FakeSettings(profiles=list(others or {}), **ui)
+
+    def load(name: str) -> FakeSettings:
+        return FakeSettings(
+            **ui | {"name": name, "profiles": settings.profiles, "broker": f"redis://{name}/0"}
+        )
+
+    app = ControlRoom(settings, lambda: behind, keymap({}), load=load, demo=True)
     app.desk.link.clock = lambda: NOW
     async with app.run_test(size=size) as pilot:
         stage = Stage(app, engine, pilot)
-        if engine.fails is None:
+        if engine.fails is None and app.desk.start is None:
             await stage.until(lambda: app.desk.tasks.window.loaded)
         await stage.rest()
         yield stage

@@ -130,6 +130,8 @@ class Dashboard(Screen[None]):
     def _header(self, width: int, height: int) -> list[Line]:
         desk = self.desk
         truth = desk.link.truth
+        if desk.start is not None:
+            return [((" lazycelery ", "title"), ("no broker yet", "wait"))]
         alive = truth.engine_problem is None
         return [header(truth.overview, alive, desk.paused, desk.look(), width)]
 
@@ -202,6 +204,8 @@ class Dashboard(Screen[None]):
         return lines if desk.help else self._dimmed(lines)
 
     def _log(self, width: int, height: int) -> list[Line]:
+        if self.desk.start is not None:
+            return []
         return [log_line(self.desk.link.truth.last_line, self.desk.look())]
 
     def _footer(self, width: int, height: int) -> list[Line]:
