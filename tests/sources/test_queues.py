@@ -13,7 +13,7 @@ import pytest
 from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.protocols import Recovery
-from lazycelery.sources.redis import purging, queues
+from lazycelery.sources.redis import purging, queues, refilling
 from lazycelery.sources.redis.queues import RedisQueues
 from tests.sources.conftest import Open, task_message, until
 from tests.support.broker import RedisServer
@@ -429,3 +429,37 @@ class TestPurge:
         ran = {f"t{n}" for n in range(300)} - saved
         await until(lambda: all(client.exists(f"celery-task-meta-{id}") for id in ran), what="the others ran")
         assert not any(client.exists(f"celery-task-meta-{id}") for id in saved)
+
+    async def test_much_that_arrived_meanwhile_is_moved_in_short_transactions(
+        self, opened: Open, broker: RedisServer
+    ) -> None:
+        held = fill(broker, "q", 3)
+        link, client = await opened(broker.url), broker.client()
+        holding = f"q{purging.HOLDING}dead"
+        client.rename("q", holding)
+        late = [b"%d" % number for number in range(3500)]
+        client.lpush("q", *late)
+        client.config_resetstat()
+        assert await link.queues.recover(holding) == 3
+        calls = client.info("commandstats")
+        assert calls["cmdstat_exec"]["calls"] == 4
+        assert calls["cmdstat_rpoplpush"]["calls"] <= 3500 + 100
+        assert await served(broker, "q") == [*held, *late]
+
+    async def test_a_leftover_that_somebody_else_gives_back_takes_nothing_out_of_the_queue(
+        self, opened: Open, broker: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        held = fill(broker, "q", 3)
+        link, client = await opened(broker.url), broker.client()
+        holding = f"q{purging.HOLDING}dead"
+        client.rename("q", holding)
+        real = refilling._moved
+
+        async def moved(*args: Any) -> bool:
+            if client.exists(holding):
+                client.rename(holding, "q")
+            return await real(*args)
+
+        monkeypatch.setattr(refilling, "_moved", moved)
+        assert await link.queues.recover(holding) == 3
+        assert await served(broker, "q") == held
