@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from lazycelery.errors import LazyCeleryError, Refused
 from lazycelery.model.message import StoredMessage
+from lazycelery.sources.amqp import problems
 from lazycelery.sources.amqp.channel import Channel, Got
 from lazycelery.sources.amqp.connection import Server
 from lazycelery.sources.amqp.envelope import delivery_count, from_envelope, priority_of, to_envelope
@@ -15,6 +17,8 @@ from lazycelery.sources.protocols import PurgeResult
 
 PAGE, PAGE_BYTES = 200, 8 * 1024 * 1024
 """Messages saved at once."""
+LOOKS = 30
+"""Looks, a tenth of a second apart, for messages that come back."""
 Save = Callable[[Sequence[StoredMessage]], None]
 
 
@@ -83,20 +87,40 @@ class Purge:
 
     def __init__(self, server: Server, queue: str) -> None:
         self._server, self._queue = server, queue
+        self._removing = False
 
     async def run(self, save: Save) -> PurgeResult:
         """Take, save, remove. On any failure the channel closes, and everything is back."""
         channel = await self._server.channel("queues")
+        before = 0
         try:
             before = (await channel.depth(self._queue)).messages
             last, removed = await self._take(channel, before, save)
             if last is not None:
+                self._removing = True
                 channel.ack(last, upto=True)
                 await channel.settled()
             after = (await channel.depth(self._queue)).messages
+        except LazyCeleryError as told:
+            channel.close()
+            told.nothing_done = not self._removing and await self._all_back(before)
+            raise
         finally:
             channel.close()
         return PurgeResult(before=before, removed=removed, after=after)
+
+    async def _all_back(self, before: int) -> bool:
+        """Whether the queue is seen to hold what it held, soon after the channel closed."""
+        with suppress(LazyCeleryError, *problems.FAILURES):
+            channel = await self._server.channel("queues")
+            try:
+                for _ in range(LOOKS):
+                    if (await channel.depth(self._queue)).messages >= before:
+                        return True
+                    await asyncio.sleep(0.1)
+            finally:
+                channel.close()
+        return False
 
     async def _take(self, channel: Channel, before: int, save: Save) -> tuple[int | None, int]:
         """Everything that was there when it began; what arrives meanwhile is left."""
