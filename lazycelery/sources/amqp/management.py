@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 RETRY = 30.0
 """Seconds before an API that did not answer is asked again."""
+GUESS = 1.0
+"""Seconds for a port that nobody named."""
 PAGE, PAGES = 500, 20
 """Queues in one answer, and answers at most."""
 MAX_ANSWER = 16 * 1024 * 1024
@@ -141,11 +143,19 @@ class Management:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(1, thread_name_prefix="rabbitmq-management")
         try:
-            answer = await asyncio.get_running_loop().run_in_executor(self._threads, read)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, read)
+        except Silent:
+            return None
+
+    def _read(self, read: Callable[[], T]) -> T:
+        if time.monotonic() < self._again:  # The question before this one was not answered.
+            raise Silent
+        try:
+            answer = read()
         except Silent as silent:
             self.why = str(silent)
             self._again = time.monotonic() + RETRY
-            return None
+            raise
         self.why = None
         return answer
 
@@ -197,6 +207,8 @@ class Management:
     def _connect(self) -> http.client.HTTPConnection:
         parts = urlsplit(self._where)
         host, timeout = parts.hostname or "", self._server.timeout
+        if self._url is None:
+            timeout = min(timeout, GUESS)  # A firewall may swallow it, and the first picture waits.
         if parts.scheme == "http":
             return http.client.HTTPConnection(host, parts.port or 80, timeout=timeout)
         context = self._server.tls_context() or ssl.create_default_context()

@@ -80,7 +80,7 @@ def _read(data: bytes, at: int, depth: int) -> tuple[Any, int]:
     if kind == ord("t"):
         return data[at] != 0, at + 1
     if kind == ord("T"):
-        return datetime.fromtimestamp(struct.unpack_from(">Q", data, at)[0], timezone.utc), at + 8
+        return _moment(struct.unpack_from(">Q", data, at)[0]), at + 8
     if kind == ord("D"):
         places, number = struct.unpack_from(">Bi", data, at)
         return Decimal(number).scaleb(-places), at + 5
@@ -106,6 +106,13 @@ def _read_array(data: bytes, at: int, end: int, depth: int) -> list[Any]:
         value, at = _read(data, at, depth)
         found.append(value)
     return found
+
+
+def _moment(seconds: int) -> datetime | int:
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return seconds
 
 
 def _text(data: bytes) -> str | bytes:
