@@ -22,6 +22,8 @@ from lazycelery.sources.protocols import Codec, QueueOps, Remote, Results
 LIFETIME = 300.0
 """Seconds for which a plan may be carried out."""
 MOST_PLANS = 50
+SETTLE = 60.0
+"""Seconds given to what was begun, before connections are closed: a long queue takes its time."""
 
 DRAFTS: dict[ActionName, Callable[[Context, Order], Awaitable[Draft]]] = {
     "retry": retry.draft,
@@ -120,6 +122,12 @@ class Actions:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
+
+    async def settle(self, seconds: float = SETTLE) -> bool:
+        """Wait until what was begun is finished and logged, at most so long; returns whether it is."""
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=seconds)
+        return not self._running
 
     def _known(self, plan_id: str) -> _Planned:
         self._forget_old()

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from lazycelery.cli.output import Output
-from lazycelery.cli.session import Session
+from lazycelery.cli.session import Session, to_its_end
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import plural, sentence
 from lazycelery.errors import Refused
@@ -36,7 +36,7 @@ async def carry_out(session: Session, order: Order, *, dry_run: bool, yes: bool)
         raise Refused(sentence(plan.refused), _hint(session, plan))
     preview(plan)
     word = confirm(plan, yes)
-    outcome = await session.engine.act(plan.id, word)
+    outcome = await to_its_end(session.engine.act(plan.id, word), session.output)
     outcome.undo = _undo(session, outcome.undo)
     _show_outcome(session.output, outcome)
     return _exit_code(plan, outcome)

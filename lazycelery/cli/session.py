@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 import click
 
 from lazycelery.cli.options import Said, said
 from lazycelery.cli.output import Output
-from lazycelery.errors import UsageError
+from lazycelery.errors import LazyCeleryError, UsageError
 
 if TYPE_CHECKING:
     from lazycelery.config import Settings
@@ -46,6 +46,7 @@ async def open_engine(profile: Profile, start: bool = True) -> EngineApi:
     return engine
 
 
+T = TypeVar("T")
 TERMINATED = 143
 """Exit code after SIGTERM or SIGHUP, as shells know it."""
 _NOWHERE = "redis://localhost"
@@ -117,6 +118,52 @@ def _end_politely() -> None:
     for name in (signal.SIGTERM, signal.SIGHUP):
         with suppress(NotImplementedError, RuntimeError, ValueError):
             asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+
+
+class BrokenOff(LazyCeleryError):
+    """Ctrl-C a second time, while something was being finished."""
+
+    exit_code: ClassVar[int] = 130
+    code: ClassVar[str] = "interrupted"
+
+
+async def to_its_end(begun: Awaitable[T], output: Output) -> T:
+    """What was begun is finished: a first Ctrl-C or SIGTERM only says so, a second breaks off.
+
+    Raises `BrokenOff` then: how far it came is not known here.
+    """
+    work = asyncio.ensure_future(begun)
+    with _interrupts_cancel():
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            if work.cancelled():
+                raise
+        output.note("Finishing what was begun … Ctrl-C again breaks it off.")
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            raise BrokenOff(
+                "Broken off: how far it came is not known.",
+                "`lazycelery audit` tells what was begun; a purge is taken up by restoring its .part file.",
+            ) from None
+
+
+@contextmanager
+def _interrupts_cancel() -> Iterator[None]:
+    """Ctrl-C cancels, on every version of Python; only here, as it must end a question at once."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        loop.add_signal_handler(signal.SIGINT, task.cancel if task else lambda: None)
+    except (NotImplementedError, RuntimeError, ValueError):
+        yield  # Windows, or a thread: Ctrl-C ends the program as it always does.
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)
 
 
 @asynccontextmanager

@@ -107,10 +107,11 @@ class Engine:
         self._second = asyncio.create_task(self._measure())
 
     async def close(self) -> None:
-        """Stop. Events that this session switched on are switched off again."""
+        """Stop. What was begun is finished first; events that this session switched on are switched off."""
         if self._closed:
             return
         self._closed = True
+        await self._actions.settle()
         if self._second is not None:
             self._second.cancel()
         try:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import re
@@ -248,3 +249,31 @@ async def test_what_a_purge_left_aside_is_put_back_instead_of_the_file(
     outcome = await do(room, "restore", str(part))
     assert outcome.proof == "put back 5 messages of default that never left the broker"
     assert room.queues.ids("default") == ["new"]
+
+
+async def test_a_restore_that_was_broken_off_is_not_taken_for_undone(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(room)
+    purged = await do(room, "purge", "default")
+    begun = asyncio.Event()
+
+    async def put_back(messages: Any) -> int:
+        begun.set()
+        await asyncio.Event().wait()
+        return 0
+
+    with monkeypatch.context() as patched:
+        patched.setattr(room.queues, "put_back", put_back)
+        prepared = await plan(room, "restore", purged.backup or "")
+        asking = asyncio.ensure_future(room.actions.act(prepared.id, prepared.word))
+        await begun.wait()
+        asking.cancel()
+        assert not await room.actions.settle(0.05), "whoever asked has gone, the action goes on"
+        (running,) = room.actions._running
+        running.cancel()
+        assert await room.actions.settle()
+    last = next(room.audit.entries())
+    assert (last.outcome, last.plan["done"]) == ("failed", None)
+    again = await plan(room, "restore", purged.backup or "")
+    assert (again.level, "restored before" in again.warnings[0]) == ("typed", True)
