@@ -14,6 +14,8 @@ from lazycelery.tui.presentation.frame import framed, scroll_thumb
 from lazycelery.tui.presentation.line import Line, crop, fit, right
 from lazycelery.tui.presentation.look import Look
 
+TALLEST = 4
+"""Lines of a chart, at most."""
 LABEL, NUMBER = 12, 7
 """Cells of a name, and of a number beside a chart."""
 
@@ -68,8 +70,7 @@ class MetricsView:
                 self.problem or "Asking for the numbers …", inner, "warn" if self.problem else "dim"
             )
         else:
-            rows = max(1, min(4, (self._page - 3) // len(SHOWN)))
-            lines = metric_lines(self._metrics, look, inner, rows)
+            lines = metric_lines(self._metrics, look, inner, (self._page - 3) // len(SHOWN))
         self._top = max(0, min(self._top, len(lines) - self._page))
         seen = [((" ", ""), *crop(line, inner)) for line in lines[self._top :]]
         thumb = scroll_thumb(self._top, self._page, len(lines))
@@ -98,8 +99,10 @@ class MetricsView:
         return False
 
 
-def metric_lines(metrics: Metrics, look: Look, width: int, rows: int) -> list[Line]:
-    """A chart for the last minutes and one for the last hours, side by side."""
+def metric_lines(metrics: Metrics, look: Look, width: int, room: int) -> list[Line]:
+    """A chart for the last minutes and one for the last hours, side by side; `room` lines for each pair."""
+    gap = room > 2
+    rows = max(1, min(TALLEST, room - gap))
     each = (width - LABEL - NUMBER) // 2 - NUMBER - 3
     head = (
         (fit("", LABEL), ""),
@@ -109,8 +112,11 @@ def metric_lines(metrics: Metrics, look: Look, width: int, rows: int) -> list[Li
     )
     lines: list[Line] = [head]
     for shown in SHOWN:
-        lines += _charts(shown, metrics, look, each, rows)
-    lines += [(), ((f"{_since(metrics, look)} A mark is the highest of its time; blank is unknown.", "dim"),)]
+        lines += [*_charts(shown, metrics, look, each, rows), *([()] if gap else [])]
+    lines += [
+        *([] if gap else [()]),
+        ((f"{_since(metrics, look)} A mark is the highest of its time; blank is unknown.", "dim"),),
+    ]
     return lines
 
 
