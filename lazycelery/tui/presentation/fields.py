@@ -1,4 +1,4 @@
-"""Named values in one or two columns, each with the letter of the source that told it."""
+"""Named values in one to three columns, each with the letter of the source that told it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from lazycelery.tui.presentation.line import Line, Span, fit, width_of
 
 LETTERS = {"event": "e", "control": "c", "broker": "b", "result": "r", "inferred": "i", "agent": "a"}
 NAME = 10
-TWO = 64
-"""Cells from which on two columns fit."""
+TWO, THREE = 64, 126
+"""Cells from which on two or three columns fit."""
 
 
 def field_lines(
@@ -19,7 +19,7 @@ def field_lines(
     truncated: Sequence[str] = (),
 ) -> list[Line]:
     """(label, field, text) as lines. The field finds its source; one that was cut ends with `…`."""
-    columns = 2 if width >= TWO else 1
+    columns = 3 if width >= THREE else 2 if width >= TWO else 1
     cell = width // columns
     parts = [_field(*one, sources, cell, truncated) for one in fields]
     lines = []

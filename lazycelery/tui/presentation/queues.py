@@ -9,6 +9,7 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.text import clean, short_value
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.body import wrapped
+from lazycelery.tui.presentation.charts import chart
 from lazycelery.tui.presentation.fields import field_lines
 from lazycelery.tui.presentation.line import Column, Line, Span, choose, row
 from lazycelery.tui.presentation.look import Look
@@ -107,12 +108,26 @@ def _overview(queue: Queue, look: Look, width: int) -> list[Line]:
     text, token = verdict(queue, look)
     lines = [*wrapped(text, width, token), ()]
     lines += field_lines(_fields(queue), queue.sources, width)
-    lines += [(), (("Depth, one mark a probe", "head"),)]
-    room = min(width, 120)
-    lines.append(((sparkline(queue.history, min(room, max(1, len(queue.history))), look.signs), "accent"),))
+    lines += [(), (("Depth, newest on the right", "head"),), *_history(queue, look, width)]
     lines += [(), *_priorities(queue, look, width), (), *_workers(queue)]
     key = look.key("peek")
     return [*lines, (), ((f"{key} looks at the waiting messages without taking them.", "dim"),)]
+
+
+TALL = 3
+"""Lines of the chart of a queue's depth."""
+
+
+def _history(queue: Queue, look: Look, width: int) -> list[Line]:
+    """The depths of the last minutes over the whole width, with the numbers of the axis."""
+    if not queue.history:
+        return [(("No depth is known yet.", "dim"),)]
+    wide = max(1, min(len(queue.history) * 4, width - 10))
+    each = max(1, wide // len(queue.history))
+    spread = [float(depth) for depth in queue.history for _ in range(each)]
+    lines = chart(spread, min(wide, len(spread)), TALL, look.signs)
+    scale = [_depth(max(queue.history)), *[""] * (TALL - 2), "0"]
+    return [((line, "accent"), (f" {mark}", "dim")) for line, mark in zip(lines, scale, strict=True)]
 
 
 def _fields(queue: Queue) -> list[tuple[str, str, str]]:
@@ -136,7 +151,8 @@ def _priorities(queue: Queue, look: Look, width: int) -> list[Line]:
     most = max(queue.priorities.values(), default=0)
     lines: list[Line] = [(("Priorities", "head"),)]
     for name, number in queue.priorities.items():
-        bar = gauge(number, most, 20, look.signs) if most else look.signs.empty * 20
+        room = max(20, min(60, width - 16))
+        bar = gauge(number, most, room, look.signs) if most else look.signs.empty * room
         lines.append(((f"{clean(name, 8):>4} ", "dim"), (bar, "accent"), (f" {q.count(number)}", "")))
     return lines
 
