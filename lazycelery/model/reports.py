@@ -71,6 +71,9 @@ class WorkerReport(msgspec.Struct, kw_only=True):
     """Arrival, our clock."""
     ping: bool | None = None
     """True: answered. False: asked and silent."""
+    listening: bool | None = None
+    """Of a silent one: whether its mailbox has a listener, where the broker tells. Then it is held up,
+    and not gone."""
     stats: WorkerStats | None = None
     queues: list[ActiveQueue] | None = None
     registered: list[str] | None = None

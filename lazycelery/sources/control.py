@@ -55,9 +55,10 @@ class Control:
                     report = reports.setdefault(reply.worker, WorkerReport(worker=reply.worker, at=clock()))
                     note(report, method, reply.value)
         asked = names if destination is None else destination
-        for name in asked:
-            if is_worker(name) and name not in reports:
-                reports[name] = WorkerReport(worker=name, at=clock(), ping=False)
+        silent = [name for name in asked if is_worker(name) and name not in reports]
+        listening = _listening(answers, silent) if destination is None else None
+        for name in silent:
+            reports[name] = WorkerReport(worker=name, at=clock(), ping=False, listening=listening)
         return [_settled(reports[name], what) for name in sorted(reports)]
 
     async def reserved(
@@ -125,6 +126,18 @@ class Control:
         replies = await self.mailbox.call(method, arguments, destination=destination, timeout=timeout)
         replies.replies = [reply for reply in replies.replies if is_worker(reply.worker)]
         return replies
+
+
+def _listening(answers: Sequence[Replies], silent: Sequence[str]) -> bool | None:
+    """Whether silent workers have an open mailbox: the broker counts who receives, not who it is.
+
+    As many receivers left over as there are silent ones: all of them listen. None left over: nobody.
+    """
+    for replies in answers:
+        if replies.expected is not None and silent:
+            over = replies.expected - sum(is_worker(reply.worker) for reply in replies.replies)
+            return True if over >= len(silent) else False if over <= 0 else None
+    return None
 
 
 def _settled(report: WorkerReport, what: Sequence[str]) -> WorkerReport:

@@ -73,13 +73,21 @@ class Eviction:
         # Of the kinds that should stay only as many are chosen as must leave now.
         wanted = max(1, min(PLAN if self._rank == 0 else CHUNK, columns.max_tasks // 16))
         rows = columns.vector("row")
-        fitting = (RANK[columns.vector("state")] == self._rank) & (rows != 0)
+        fitting = _among(columns.vector("state"), [state for state in counted if RANK[state] == self._rank])
+        fitting &= rows != 0
         if total > 4 * wanted:
             fitting &= rows <= _youngest(rows, fitting, wanted / total)
         slots = np.flatnonzero(fitting)
         order = np.argsort(rows[slots])[: 2 * wanted]
         self._slots = slots[order]
         self._rows = rows[self._slots]
+
+
+def _among(numbers: npt.NDArray[np.uint8], wanted: list[State]) -> npt.NDArray[np.bool_]:
+    found = numbers == wanted[0]
+    for state in wanted[1:]:
+        found |= numbers == state
+    return found
 
 
 def _youngest(rows: Rows, fitting: npt.NDArray[np.bool_], share: float) -> int:

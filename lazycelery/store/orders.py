@@ -51,11 +51,11 @@ class Order:
             self._forget_when_names_came()
             # What changes meanwhile has a higher stamp and comes next time.
             base, until = self.keys, self.columns.changes
-            changed = np.flatnonzero(self.columns.vector("stamp") > self._seen)
-            if not len(changed):
-                return
-            if not self._seen or (len(changed) > REBUILD and not self.matcher.dear):
+            changed = self._changed()
+            if changed is None:
                 keys, slots, key_of = yield from self._built()
+            elif not len(changed):
+                return
             else:
                 fresh = yield from self._look(changed)
                 keys, slots = yield from self._replaced(changed, fresh)
@@ -63,7 +63,7 @@ class Order:
             if self.keys is base:
                 break
             # Another look at this order was faster: what is left is little.
-        if key_of is self._key_of:
+        if changed is not None:
             key_of[changed] = fresh
         self.keys, self.slots, self._key_of, self._seen = keys, slots, key_of, until
 
@@ -88,6 +88,13 @@ class Order:
             return None
         place = int(np.searchsorted(self.keys, key))
         return len(self.keys) - 1 - place if self._flipped else place
+
+    def _changed(self) -> Slots | None:
+        """Slots that changed since the last look; `None` when it is cheaper to begin anew."""
+        if not self._seen:
+            return None
+        changed = np.flatnonzero(self.columns.vector("stamp") > self._seen)
+        return None if len(changed) > REBUILD and not self.matcher.dear else changed
 
     @property
     def _flipped(self) -> bool:
@@ -182,7 +189,7 @@ class Order:
             self._words = len(words)
             self._places = _places(words)
             self.keys, self.slots = self.keys[:0], self.slots[:0]
-            self._key_of[:] = 0
+            self._key_of = np.zeros_like(self._key_of)
             self._seen = 0
 
 

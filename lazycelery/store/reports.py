@@ -117,10 +117,11 @@ class ReportMerge:
         code = columns.workers.codes.get(worker)
         if not code:
             return []
-        running = (columns.vector("worker") == code) & (columns.vector("state") == State.STARTED)
-        slots = np.flatnonzero(running & (columns.vector("seen") < at - YOUNG)).tolist()
+        running = np.flatnonzero(columns.vector("state") == State.STARTED)
+        running = running[columns.vector("worker")[running] == code]
+        running = running[columns.vector("seen")[running] < at - YOUNG]
         there = {report.id for report in listed}
-        gone = [slot for slot in slots if columns.id[slot] not in there]
+        gone = [slot for slot in running.tolist() if columns.id[slot] not in there]
         for slot in gone:
             columns.set_state(slot, State.UNKNOWN, at)
             columns.marks[slot] |= marks.ENDED_UNSEEN

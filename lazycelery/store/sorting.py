@@ -52,7 +52,7 @@ def _bounds(pieces: Sequence[Pair], total: int) -> Keys:
     sample = np.sort(np.concatenate([keys[::step] for keys, _ in pieces]))
     parts = total // PART + 1
     places = np.arange(1, parts) * len(sample) // parts
-    return np.unique(sample[places])
+    return sample[places]
 
 
 def _parted(piece: Pair, bounds: Keys) -> list[Pair]:

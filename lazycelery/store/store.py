@@ -37,6 +37,8 @@ class Store:
     """Tasks, workers and queues, as all sources together tell them.
 
     Sources write, faces read; times are epoch seconds and always passed in. Nothing here waits.
+    Who keeps a large one for long calls `gc.freeze()` once it is made, while it is empty: else the
+    garbage collector now and then walks through all its texts.
     """
 
     def __init__(self, max_tasks: int = 1_000_000) -> None:
@@ -106,6 +108,7 @@ class Store:
         self._lost.blind_until(end)
         for record in self._workers.known.values():
             record.loss.reset()
+            record.back = end
 
     # readers
 

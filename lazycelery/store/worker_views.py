@@ -13,6 +13,8 @@ from lazycelery.store.workers import WorkerRecord
 
 LOST_AFTER = 10.0
 """Seconds without a heartbeat, at least: three of them must have failed."""
+LISTENING_FRESH = 40.0
+"""Seconds for which a mailbox with a listener proves a silent worker's life: rounds come every ten."""
 CONTROL_FRESH = 60.0
 SOLO_PATIENCE = 3600.0
 """A solo worker neither beats nor answers while its task runs; after an hour we doubt it."""
@@ -91,18 +93,20 @@ def lost_since(record: WorkerRecord, now: float) -> float | None:
 
 def last_sign(record: WorkerRecord) -> float:
     """When it last beat, answered or told of a task, our clock."""
-    return max(record.heartbeat or 0.0, record.control or 0.0, record.last_seen or 0.0)
+    return max(record.heartbeat or 0.0, record.control or 0.0, record.last_seen or 0.0, record.back or 0.0)
 
 
 def _state(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
     if record.goodbye is not None:
         return "offline", f"stopped {span(now - record.goodbye)} ago"
+    if record.listening is not None and now - record.listening < LISTENING_FRESH:
+        return "busy", _held_up(record)
     if record.heartbeat is None:
         return _state_without_heartbeats(record, now)
     sign = last_sign(record)
     if now - sign > max(3 * (record.freq or 2.0), LOST_AFTER):
         if _blocked(record) and now - sign < SOLO_PATIENCE:
-            return "busy", f"busy: its only thread runs {_running(record)} and answers nobody until it ends"
+            return "busy", _held_up(record)
         return "offline", f"lost {span(now - sign)} ago: its heartbeats ended without goodbye"
     return _online(record, now)
 
@@ -110,9 +114,9 @@ def _state(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
 def _state_without_heartbeats(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
     if record.control is None:
         return "unknown", "seen only by what it sent; it has not answered yet"
-    if record.silent is not None:
+    if record.silent is not None and now - (record.back or 0.0) > LOST_AFTER:
         if _blocked(record):
-            return "busy", f"busy: its only thread runs {_running(record)} and answers nobody until it ends"
+            return "busy", _held_up(record)
         return (
             "offline",
             f"lost: it has not answered for {span(now - record.control)} and sends no heartbeats",
@@ -120,6 +124,12 @@ def _state_without_heartbeats(record: WorkerRecord, now: float) -> tuple[WorkerS
     if now - record.control > CONTROL_FRESH:
         return "unknown", f"last answered {span(now - record.control)} ago"
     return _online(record, now)
+
+
+def _held_up(record: WorkerRecord) -> str:
+    if _blocked(record):
+        return f"busy: its only thread runs {_running(record)} and answers nobody until it ends"
+    return "busy: it listens and answers nobody; a solo worker does so while its task runs"
 
 
 def _online(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:

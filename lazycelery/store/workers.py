@@ -42,6 +42,10 @@ class WorkerRecord:
         """Last answer, our clock."""
         self.silent: float | None = None
         """Asked at this moment and did not answer; `None` after an answer."""
+        self.listening: float | None = None
+        """When it was silent last although its mailbox had a listener."""
+        self.back: float | None = None
+        """When the connection came back after a gap: it may take a while to come back too."""
         self.stats: WorkerStats | None = None
         self.stats_at: float | None = None
         self.queues: list[ActiveQueue] | None = None
@@ -107,8 +111,10 @@ class Workers:
         record.errors.update(report.errors)
         if report.ping is False:
             record.silent = record.silent if record.silent is not None else at
+            record.listening = at if report.listening else None
         elif _answered(report):
             record.control, record.silent, record.goodbye = at, None, None
+            record.listening = None
             record.last_seen = max(record.last_seen or 0.0, at)
         self._keep(record, report)
         self.touch(record)

@@ -6,7 +6,9 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -170,6 +172,43 @@ async def test_a_killed_worker_is_said_to_be_lost(
         assert {"worker-lost", "no-workers"} <= codes
     finally:
         await engine.close()
+
+
+async def test_a_solo_worker_in_its_task_is_busy_however_long_it_is_silent(
+    broker: RedisServer, worker: Callable[..., CeleryWorker], tmp_path: Path
+) -> None:
+    release = tmp_path / "release"
+    worker("solo", pool="solo", concurrency=1)
+    worker("other", queues="other")
+    running = send(broker.url, "shop.wait_for", str(release))
+    await until(lambda: unacked(broker))
+    engine = Engine(Profile(broker=broker.url, control_refresh=1, timeout=0.5))
+    await engine.start()
+    try:
+        await engine.ready(10)
+
+        async def states() -> dict[str, str]:
+            return {one.name: one.state for one in await engine.workers()}
+
+        ends = time.monotonic() + 13  # Longer than the silence after which another one is lost.
+        while time.monotonic() < ends:
+            assert await states() == {"solo@test": "busy", "other@test": "online"}
+            await asyncio.sleep(0.5)
+        release.touch()
+
+        async def free() -> bool:
+            return await states() == {"solo@test": "online", "other@test": "online"}
+
+        assert await until(free, 20)
+        assert await state_of(engine, running) == "success"
+    finally:
+        release.touch()
+        await engine.close()
+
+
+async def unacked(broker: RedisServer) -> bool:
+    """Whether a worker has taken a message."""
+    return bool(broker.client().keys("unacked*")) or not broker.client().llen("celery")
 
 
 async def test_a_worker_that_says_goodbye_is_offline_without_alarm(

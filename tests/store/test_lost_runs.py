@@ -214,6 +214,8 @@ def test_a_late_task_of_a_killed_worker_is_lost_and_runs_again_elsewhere(
     first = worker("w1", env={"TEST_VISIBILITY": "1"})
     late, early = send(broker.url, "shop.late", 3), send(broker.url, "shop.nap", 60)
     listener.until(lambda: {listener.state(late), listener.state(early)} == {"started"})
+    # the early one is acknowledged just after it has said that it started
+    listener.until(lambda: broker.client().hlen("unacked") == 1)
     first.kill()
     died = time.time()
     for seconds in (1, 20, 45):
