@@ -7,16 +7,19 @@ import itertools
 import shlex
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from lazycelery.actions import remains
 from lazycelery.actions.audit import AuditLog
-from lazycelery.actions.backup import BackupFile, BackupWriter, Line, free_path
+from lazycelery.actions.backup import BackupFile
 from lazycelery.actions.context import Context
 from lazycelery.actions.leftovers import give_back, left_aside
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.purge import by_priority
+from lazycelery.actions.remains import Way
 from lazycelery.actions.wording import count
 from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
@@ -37,17 +40,18 @@ async def draft(context: Context, order: Order) -> Draft:
     queue = str(order.params.get("queue") or "") or None
     earlier = await asyncio.to_thread(restored_before, context.audit, file.sha256)
     contents = _contents(file, queue)
+    facts: dict[str, Any] = {"sha256": file.sha256, "messages": file.total, "queue": queue}
     return Draft(
         title=f"Restore {count(file.total, 'message')}: {contents}",
         question=f"restore {count(file.total, 'message')}: {contents}, from {path}?",
-        run=partial(_run, context, path, file.sha256, queue),
+        run=partial(_run, context, path, file.sha256, queue, facts),
         count=file.total,
         items=[PlanItem(target=str(path), text=contents)],
         name=str(file.total),
         typed=earlier is not None or not file.complete,
         warnings=_warnings(context, file, earlier),
         refused=None if file.total else f"{path} holds no message",
-        details={"sha256": file.sha256, "messages": file.total, "queue": queue},
+        details=facts,
     )
 
 
@@ -79,7 +83,7 @@ def restored_before(audit: AuditLog, sha256: str) -> float | None:
         if entry.action != "restore" or entry.plan.get("sha256") != sha256:
             continue
         plan_id = str(entry.plan.get("id"))
-        if entry.plan.get("done") == 0:
+        if entry.plan.get("done") == 0 and not entry.plan.get("unknown"):
             fruitless.add(plan_id)
         elif plan_id not in fruitless:
             return entry.time
@@ -110,47 +114,50 @@ def _warnings(context: Context, file: BackupFile, earlier: float | None) -> list
     return found
 
 
-async def _run(context: Context, path: Path, sha256: str, queue: str | None) -> Outcome:
+async def _run(
+    context: Context, path: Path, sha256: str, queue: str | None, facts: dict[str, Any]
+) -> Outcome:
+    """`facts` are told how many are certainly back, should it be broken off."""
     file = await asyncio.to_thread(BackupFile, path)
     if file.sha256 != sha256:
         raise Refused(f"{path} changed since it was looked at.", "Plan it again.", nothing_done=True)
     names = sorted({queue} if queue else {name for name, _ in file.counts})
     before = await _depths(context, names)
-    done, problem = await _put_back(context, file, queue)
+    way = await _put_back(context, file, queue, facts)
     after = await _depths(context, names)
     items = [
-        OutcomeItem(target=name, ok=not problem, text=f"{before[name]} before, {after[name]} after")
+        OutcomeItem(target=name, ok=not way.problem, text=f"{before[name]} before, {after[name]} after")
         for name in names
     ]
     where = "; ".join(f"{item.target}: {item.text}" for item in items)
-    rest = await asyncio.to_thread(_save_rest, context, file, done) if problem and done else None
-    proof = f"restored {done:,} of {count(file.total, 'message')} from {path.name}; {where}"
-    if problem:
-        proof += f"; stopped: {problem}" + (f" The rest is in {rest}." if rest else "")
+    proof = f"restored {way.done:,} of {count(file.total, 'message')} from {path.name}; {where}"
+    rest = await asyncio.to_thread(remains.save, context, file, way)
     return Outcome(
         action="restore",
-        done=done,
-        failed=file.total - done,
-        proof=proof,
+        done=way.done,
+        failed=file.total - way.done - way.doubt,
+        unknown=way.doubt,
+        proof=proof + remains.told(way, rest),
         items=items,
-        backup=str(rest or path),
-        undo=f"lazycelery restore {shlex.quote(str(rest))} --allow restore" if rest else None,
+        backup=str(rest.rest or rest.doubt or path),
+        undo=f"lazycelery restore {shlex.quote(str(rest.rest))} --allow restore" if rest.rest else None,
     )
 
 
-async def _put_back(context: Context, file: BackupFile, queue: str | None) -> tuple[int, str]:
+async def _put_back(context: Context, file: BackupFile, queue: str | None, facts: dict[str, Any]) -> Way:
     """Where pages go to the end that runs next, the page that runs last goes first."""
-    done = 0
-    pages = file.pages(last_first=context.queues.fills_front)
-    while (page := await asyncio.to_thread(next, pages, None)) is not None:
-        try:
-            taken = await context.queues.put_back(_to(queue, page))
-        except LazyCeleryError as error:
-            return done, error.title
-        done += taken
-        if taken < len(page):
-            return done, "The broker takes no more."
-    return done, ""
+    way, sending = Way(), 0
+    try:
+        pages = file.pages(last_first=context.queues.fills_front)
+        while (page := await asyncio.to_thread(next, pages, None)) is not None:
+            sending = len(page)
+            way.done += await context.queues.put_back(_to(queue, page))
+            sending, facts["at_least"] = 0, way.done
+    except LazyCeleryError as error:
+        way.problem, way.doubt = error.title, 0 if error.nothing_done else sending
+    except OSError as error:
+        way.problem = f"{file.path} cannot be read: {error.strerror or error}."
+    return way
 
 
 def _to(queue: str | None, page: Sequence[StoredMessage]) -> list[StoredMessage]:
@@ -168,34 +175,3 @@ async def _depths(context: Context, queues: Sequence[str]) -> dict[str, str]:
         reports = []
     known = {report.name: report.messages for report in reports}
     return {name: "unknown" if known.get(name) is None else f"{known[name]:,}" for name in queues}
-
-
-def _save_rest(context: Context, file: BackupFile, done: int) -> Path:
-    """What is still to be restored, as a backup of its own, so that nothing is put back twice."""
-    pages = _first(file.pages(), file.total - done)
-    if not context.queues.fills_front:
-        pages = _after(file.pages(), done)
-    writer = BackupWriter(free_path(file.path.parent, "rest", context.clock()), file.header)
-    for page in pages:
-        writer.add(
-            [
-                Line(queue=each.queue, priority=each.priority, position=each.position, raw=each.raw)
-                for each in page
-            ]
-        )
-    return writer.finish()
-
-
-def _first(pages: Iterable[list[StoredMessage]], number: int) -> Iterable[list[StoredMessage]]:
-    for page in pages:
-        if number <= 0:
-            return
-        yield page[:number]
-        number -= len(page)
-
-
-def _after(pages: Iterable[list[StoredMessage]], number: int) -> Iterable[list[StoredMessage]]:
-    for page in pages:
-        if number < len(page):
-            yield page[max(number, 0) :]
-        number -= len(page)

@@ -161,11 +161,9 @@ class Actions:
         except BaseException as error:
             await self._log_failure(planned, "failed", f"broke off: {type(error).__name__}", None)
             raise
-        entry = self._entry(
-            planned, "done" if not outcome.failed else "partly done" if outcome.done else "failed"
-        )
-        entry.ok, entry.proof, entry.backup = not outcome.failed, outcome.proof, outcome.backup
-        entry.plan |= {"done": outcome.done, "failed": outcome.failed, **_new_ids(outcome)}
+        entry = self._entry(planned, _ending(outcome))
+        entry.ok, entry.proof, entry.backup = _ending(outcome) == "done", outcome.proof, outcome.backup
+        entry.plan |= {**_counts(outcome), **_new_ids(outcome)}
         try:
             await self._log(entry)
         except Refused as error:
@@ -209,6 +207,18 @@ class Actions:
 
 def _work(plan: Plan) -> list[PlanItem]:
     return [item for item in plan.items if item.refused is None]
+
+
+def _ending(outcome: Outcome) -> str:
+    if not outcome.failed and not outcome.unknown:
+        return "done"
+    return "partly done" if outcome.done else "unknown" if outcome.unknown else "failed"
+
+
+def _counts(outcome: Outcome) -> dict[str, int | None]:
+    if not outcome.unknown:
+        return {"done": outcome.done, "failed": outcome.failed}
+    return {"done": outcome.done or None, "failed": outcome.failed, "unknown": outcome.unknown}
 
 
 def _new_ids(outcome: Outcome) -> dict[str, dict[str, str]]:

@@ -173,4 +173,4 @@ def _replies(replies: dict[str, object]) -> str:
 
 def _exit_code(plan: Plan, outcome: Outcome) -> int:
     left_out = any(item.refused for item in plan.items)
-    return PARTLY if outcome.failed or left_out else 0
+    return PARTLY if outcome.failed or outcome.unknown or left_out else 0

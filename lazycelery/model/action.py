@@ -90,6 +90,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     proof: str
     """One line: "purged default: 1,204 removed, 0 left, backup …"."""
     items: list[OutcomeItem] = []
+    unknown: int = 0
+    """Of how many nobody knows whether it was done: their answer was lost. Neither done nor failed."""
     backup: str | None = None
     undo: str | None = None
     """The command that undoes it, where one exists."""

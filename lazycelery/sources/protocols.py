@@ -165,10 +165,14 @@ class QueueOps(Protocol):
         """True messages of these tasks, waiting or in flight, searched in bounded pages."""
 
     async def publish(self, messages: Sequence[StoredMessage]) -> int:
-        """Append messages at the end that runs last, in order; returns how many were sent."""
+        """Append messages at the end that runs last, in order; returns how many were sent.
+
+        An error says `nothing_done` only when certainly none of them was."""
 
     async def put_back(self, messages: Sequence[StoredMessage]) -> int:
-        """Put messages back where they were taken: next to run first, order and priority kept."""
+        """Put messages back where they were taken: next to run first, order and priority kept.
+
+        An error says `nothing_done` only when certainly none of them was."""
 
     async def purge(self, queue: str, save: Callable[[Sequence[StoredMessage]], None]) -> PurgeResult:
         """Empty all priorities. `save` gets every message, in pages, and returns when it is safe on

@@ -124,7 +124,7 @@ class FakeQueues:
         if self.fail_put_back_after is not None:
             self.fail_put_back_after -= 1
             if self.fail_put_back_after < 0:
-                raise Refused("The connection is lost.", "")
+                raise Refused("The connection is lost.", nothing_done=True)
         if not self.fills_front:
             return await self.publish(messages)
         for message in reversed(messages):

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from lazycelery.actions import backup
 from lazycelery.actions.backup import BackupFile
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.action import Order
+from lazycelery.model.message import StoredMessage
 from tests.actions.cut_line import cut_line
 from tests.actions.live import live
 from tests.sources.conftest import task_message
@@ -106,8 +108,6 @@ async def test_only_the_leftovers_of_its_own_queue_are_put_back(broker: RedisSer
 async def test_messages_that_somebody_else_gave_back_are_not_counted_as_removed(
     broker: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lazycelery.actions import backup
-
     raws = fill(broker, 3)
     client, real = broker.client(), backup.BackupWriter.add
 
@@ -127,8 +127,6 @@ async def test_messages_that_somebody_else_gave_back_are_not_counted_as_removed(
 async def test_what_is_added_to_the_held_messages_is_saved_before_they_are_removed(
     broker: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lazycelery.actions import backup
-
     raws = [*fill(broker, 3), task_message("late")]
     client, late = broker.client(), [raws[-1]]
     add_lines = backup.BackupWriter.add
@@ -145,3 +143,79 @@ async def test_what_is_added_to_the_held_messages_is_saved_before_they_are_remov
         assert (outcome.done, list(client.scan_iter("q*"))) == (4, [])
         await here.do("restore", outcome.backup or "")
     assert waiting(broker) == raws
+
+
+async def purged(broker: RedisServer, tmp_path: Path, number: int) -> tuple[list[bytes], str]:
+    raws = fill(broker, number)
+    async with live(broker.url, tmp_path, results=False) as here:
+        return raws, (await here.do("purge", "q")).backup or ""
+
+
+async def test_a_page_whose_answer_was_lost_is_unknown_and_no_message_is_lost(
+    broker: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "PAGE", 2)
+    raws, path = await purged(broker, tmp_path, 6)
+    async with cut_line(broker.port) as (line, url), live(url, tmp_path, results=False) as here:
+        line.cut_at, line.deliver = (b"RPUSH", b"q-2"), True
+        outcome = await here.do("restore", path)
+        assert (outcome.done, outcome.unknown, outcome.failed) == (2, 2, 2)
+        assert "Whether 2 messages more are back is not known" in outcome.proof
+        entry = next(here.audit.entries())
+        assert (entry.outcome, entry.plan["done"], entry.plan["unknown"]) == ("partly done", 2, 2)
+    assert waiting(broker) == raws[2:], "the answer was lost, the messages were not"
+    files = {name: next((tmp_path / "backups").glob(f"*-{name}.ndjson")) for name in ("rest", "unsure")}
+    assert str(files["unsure"]) in outcome.proof
+    assert [message.raw for message in next(BackupFile(files["unsure"]).pages())] == raws[2:4]
+    async with live(broker.url, tmp_path, results=False) as here:
+        await here.do("restore", str(files["rest"]))
+    assert waiting(broker) == raws
+
+
+async def test_the_first_page_of_a_restore_is_not_called_undone_when_its_answer_is_lost(
+    broker: RedisServer, tmp_path: Path
+) -> None:
+    raws, path = await purged(broker, tmp_path, 3)
+    async with cut_line(broker.port) as (line, url), live(url, tmp_path, results=False) as here:
+        line.cut_at, line.deliver = (b"RPUSH",), True
+        assert (await here.do("restore", path)).unknown == 3
+        entry = next(here.audit.entries())
+        assert (entry.outcome, entry.plan["done"]) == ("unknown", None)
+        again = await here.actions.plan(Order(action="restore", targets=[path]))
+        assert "restored before" in again.warnings[0]
+    assert waiting(broker) == raws
+
+
+async def test_a_restore_into_what_is_no_queue_puts_nothing_back_at_all(
+    broker: RedisServer, tmp_path: Path
+) -> None:
+    client = broker.client()
+    client.lpush("q\x06\x163", task_message("p", priority=3))
+    _, path = await purged(broker, tmp_path, 3)
+    client.set("q\x06\x163", "x")
+    async with live(broker.url, tmp_path, results=False) as here:
+        outcome = await here.do("restore", path)
+        assert (outcome.done, outcome.unknown, outcome.failed) == (0, 0, 4)
+        assert (await here.actions.plan(Order(action="restore", targets=[path]))).level == "letter"
+    assert waiting(broker) == []
+
+
+async def test_a_backup_that_cannot_be_read_on_leaves_a_told_end(
+    broker: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "PAGE", 2)
+    raws, path = await purged(broker, tmp_path, 4)
+    real, read = BackupFile._message, [0]
+
+    def message(file: BackupFile, raw: bytes) -> StoredMessage:
+        read[0] += 1
+        if read[0] == 3:
+            raise OSError(5, "Input/output error")
+        return real(file, raw)
+
+    monkeypatch.setattr(BackupFile, "_message", message)
+    async with live(broker.url, tmp_path, results=False) as here:
+        outcome = await here.do("restore", path)
+    assert (outcome.done, outcome.failed, outcome.unknown) == (2, 2, 0)
+    assert "Input/output error" in outcome.proof
+    assert [each.raw for each in next(BackupFile(Path(outcome.backup or "")).pages())] == raws[:2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -12,12 +11,11 @@ from redis.exceptions import ResponseError, WatchError
 
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.message import StoredMessage
+from lazycelery.sources.redis import problems
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.layout import Layout
 
 HOLDING = ".lazycelery-purge-"
-CHUNK = 4 * 1024 * 1024
-"""Bytes sent in one round trip."""
 STEP = 1000
 """Messages moved in one transaction: a longer one would hold up the server."""
 MARGIN = 100
@@ -28,40 +26,46 @@ CHANGED = "Watched variable changed."
 
 
 async def append(server: Server, layout: Layout, messages: Sequence[StoredMessage]) -> int:
-    """LPUSH in order: the first of them runs before the others."""
-    sent = 0
-    for chunk in _chunks(messages):
-        pipe = server.redis.pipeline(transaction=True)
-        for message in chunk:
-            pipe.lpush(layout.key(message.queue, message.priority), message.raw)
-        sent += len(await pipe.execute())
-    return sent
+    """LPUSH in order: the first of them runs before the others. All or nothing."""
+    pushes = [(layout.key(message.queue, message.priority), message.raw) for message in messages]
+    await _pushed(server, "LPUSH", pushes)
+    return len(messages)
 
 
 async def put_in_front(server: Server, layout: Layout, messages: Sequence[StoredMessage]) -> int:
-    """RPUSH, so that position 0 of each list runs next again."""
-    lists: dict[str, list[StoredMessage]] = defaultdict(list)
-    for message in messages:
-        lists[layout.key(message.queue, message.priority)].append(message)
-    sent = 0
-    for key, stored in lists.items():
-        stored.sort(key=lambda message: message.position, reverse=True)
-        for chunk in _chunks(stored):
-            sent += len(chunk)
-            await server.redis.rpush(key, *(message.raw for message in chunk))
-    return sent
+    """RPUSH, so that position 0 of each list runs next again. All or nothing."""
+    ordered = sorted(messages, key=lambda message: message.position, reverse=True)
+    pushes = [(layout.key(message.queue, message.priority), message.raw) for message in ordered]
+    await _pushed(server, "RPUSH", pushes)
+    return len(messages)
 
 
-def _chunks(messages: Sequence[StoredMessage]) -> list[list[StoredMessage]]:
-    chunks: list[list[StoredMessage]] = []
-    size = CHUNK
-    for message in messages:
-        size += len(message.raw)
-        if size > CHUNK or len(chunks[-1]) >= 1000:
-            chunks.append([])
-            size = len(message.raw)
-        chunks[-1].append(message)
-    return chunks
+async def _pushed(server: Server, command: str, pushes: Sequence[tuple[str, bytes]]) -> None:
+    """One transaction. Errors before its end was sent, and refusals, say `nothing_done`."""
+    lists: dict[str, list[bytes]] = {}
+    for key, raw in pushes:
+        lists.setdefault(key, []).append(raw)
+    try:
+        for key in lists:
+            await server.redis.llen(key)  # A transaction is not undone when one of them is no list.
+    except problems.FAILURES as error:
+        raise _nothing_done(server, error) from None
+    pipe = server.redis.pipeline(transaction=True)
+    for key, raws in lists.items():
+        pipe.execute_command(command, key, *raws)
+    try:
+        answers = await pipe.execute(raise_on_error=False)
+    except ResponseError as error:
+        raise _nothing_done(server, error) from None
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+
+
+def _nothing_done(server: Server, error: Exception) -> LazyCeleryError:
+    told = problems.explain(error, server.address)
+    told.nothing_done = True
+    return told
 
 
 def list_of(holding: str) -> str:
