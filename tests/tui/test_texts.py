@@ -79,6 +79,8 @@ def test_values_have_colours_by_what_they_are() -> None:
 def test_a_text_of_json_is_shown_as_a_tree_and_any_other_as_it_is() -> None:
     whole = "\n".join(whole_texts(value_body('{"order": {"id": 7, "lines": ["%s", "b"]}}' % ("a" * 70))))
     assert "holds JSON" in whole and "    'lines': [" in whole
+    written = "\n".join(whole_texts(value_body(f"({{'order': {{'id': 7, 'name': '{'a' * 70}'}}}}, None)")))
+    assert "holds a Python value" in written and "    'order': {" in written
     assert list(whole_texts(value_body("{'cut': [1, 2, "))) == ["{'cut': [1, 2, "]
     assert list(whole_texts(value_body("[" * 9000))) == ["[" * 9000]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ LINES = 5000
 DEPTH = 12
 PARSED = 1_000_000
 """Characters of a text up to which it is tried as JSON."""
+LITERAL = 2000
+"""The same for Python."""
+OPENING = ("(", "[", "{")
 SHORT = 60
 """Characters up to which a container stays on one line."""
 
@@ -23,10 +27,10 @@ SHORT = 60
 def value_body(value: Any, indent: str = "") -> Sequence[Line]:
     """A value as lines. A text is shown as it is; what exceeds the bounds is said."""
     if isinstance(value, str):
-        parsed = _parsed(value)
+        parsed, kind = _parsed(value)
         if parsed is None:
-            return Text(value, indent=indent, tint=value[:1] in "([{" and bool(value))
-        return Joined([((f"{indent}a text that holds JSON:", "dim"),)], value_body(parsed, indent))
+            return Text(value, indent=indent, tint=value[:1] in OPENING)
+        return Joined([((f"{indent}a text that holds {kind}:", "dim"),)], value_body(parsed, indent))
     lines: list[Line] = []
     for line in _lines(value, indent, "", "", 0):
         if len(lines) == LINES:
@@ -35,15 +39,26 @@ def value_body(value: Any, indent: str = "") -> Sequence[Line]:
     return lines
 
 
-def _parsed(text: str) -> dict[str, Any] | list[Any] | None:
-    """What a text of JSON holds, when that is more than one value."""
-    if len(text) > PARSED or text.lstrip()[:1] not in ("{", "["):
-        return None
+def _parsed(text: str) -> tuple[Any, str]:
+    """The container that a text of JSON or Python writes down, and which it is; `None` for all others.
+
+    Python's are parsed as literals, never evaluated, and only where they are short: longer reprs are cut
+    by Celery anyway.
+    """
+    if len(text) <= SHORT or len(text) > PARSED or text.lstrip()[:1] not in OPENING:
+        return None, ""
     try:
-        value = msgspec.json.decode(text)
+        value, kind = msgspec.json.decode(text), "JSON"
     except (msgspec.DecodeError, RecursionError):
+        value, kind = _literal(text) if len(text) <= LITERAL else None, "a Python value"
+    return (value, kind) if isinstance(value, (dict, list, tuple)) and value else (None, "")
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
-    return value if isinstance(value, (dict, list)) and value else None
 
 
 def _lines(value: Any, indent: str, lead: str, tail: str, depth: int) -> Iterator[Line]:
