@@ -84,8 +84,8 @@ class Eviction:
 
 
 def _among(numbers: npt.NDArray[np.uint8], wanted: list[State]) -> npt.NDArray[np.bool_]:
-    found = numbers == wanted[0]
-    for state in wanted[1:]:
+    found = np.zeros(len(numbers), dtype=np.bool_)
+    for state in wanted:
         found |= numbers == state
     return found
 

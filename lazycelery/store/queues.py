@@ -79,18 +79,31 @@ class Queues:
         self.changes += 1
         record.stamp = self.changes
 
-    def views(self, consumers: Mapping[str, list[str]] | None, now: float) -> list[Queue]:
-        """All queues by name. `consumers`: workers by queue, `None` while no worker has told its queues."""
+    def views(
+        self, consumers: Mapping[str, list[str]] | None, unheard: set[str] | None, now: float
+    ) -> list[Queue]:
+        """All queues by name. `consumers`: workers by queue, `None` while no worker has told its queues.
+        `unheard`: queues of which events do not tell all, `None` for every one."""
         names = sorted({*self.known, *(consumers or {})})
-        return [self._view(name, names, consumers, now) for name in names]
+        return [
+            self._view(name, names, consumers, unheard is not None and name not in unheard, now)
+            for name in names
+        ]
 
     def _view(
-        self, name: str, names: list[str], consumers: Mapping[str, list[str]] | None, now: float
+        self,
+        name: str,
+        names: list[str],
+        consumers: Mapping[str, list[str]] | None,
+        heard: bool,
+        now: float,
     ) -> Queue:
         record = self.known.get(name) or QueueRecord(name)
         report = record.report or QueueReport(name=name, at=now)
         workers = list((consumers or {}).get(name, []))
         entering, leaving, growth = record.rates()
+        if not heard:
+            entering = leaving = None
         depth = report.messages
         return Queue(
             name=name,

@@ -121,12 +121,25 @@ class ReportMerge:
         running = running[columns.vector("worker")[running] == code]
         running = running[columns.vector("seen")[running] < at - YOUNG]
         there = {report.id for report in listed}
-        gone = [slot for slot in running.tolist() if columns.id[slot] not in there]
-        for slot in gone:
+        return self._unseen([slot for slot in running.tolist() if columns.id[slot] not in there], at)
+
+    def left(self, queue: str, at: float) -> list[int]:
+        """Tasks that waited in a queue that is empty now: they were taken, and nobody told by whom."""
+        columns = self.columns
+        code = columns.queues.codes.get(queue)
+        if not code or not columns.by_state[State.WAITING]:
+            return []
+        waiting = np.flatnonzero(columns.vector("state") == State.WAITING)
+        waiting = waiting[columns.vector("queue")[waiting] == code]
+        return self._unseen(waiting[columns.vector("seen")[waiting] < at - YOUNG].tolist(), at)
+
+    def _unseen(self, slots: list[int], at: float) -> list[int]:
+        columns = self.columns
+        for slot in slots:
             columns.set_state(slot, State.UNKNOWN, at)
             columns.marks[slot] |= marks.ENDED_UNSEEN
             columns.touch(slot)
-        return gone
+        return slots
 
     # the parts of a report
 

@@ -22,7 +22,7 @@ from lazycelery.store.intake import Intake
 from lazycelery.store.lost import LostRuns
 from lazycelery.store.merge import EventMerge
 from lazycelery.store.query import Queries
-from lazycelery.store.queues import Queues
+from lazycelery.store.queues import RATE_WINDOW, Queues
 from lazycelery.store.raw import RawMessages
 from lazycelery.store.reports import ReportMerge
 from lazycelery.store.views import task
@@ -89,6 +89,8 @@ class Store:
         """Take in a look at the queues."""
         for report in reports:
             self._queues.report(report)
+            if report.messages == 0:
+                self._reports.left(report.name, report.at)
             self._lost.look(report.at)
 
     def apply_messages(
@@ -178,7 +180,8 @@ class Store:
 
     def queues(self, now: float) -> list[Queue]:
         """All known queues, by name."""
-        return self._queues.views(self._consumers(now), now)
+        consumers = self._consumers(now)
+        return self._queues.views(consumers, self._unheard(consumers, now), now)
 
     def counts(self) -> dict[str, int]:
         """Tasks by state; states without a task are left out."""
@@ -229,6 +232,18 @@ class Store:
         else:
             self._merge.fields.only_queue.pop(worker, None)
         self._queues.changes += 1
+
+    def _unheard(self, consumers: dict[str, list[str]] | None, now: float) -> set[str] | None:
+        """Queues of which events tell too little, as a consumer sends none; `None` for all, while no
+        event of any kind comes."""
+        if now - self._intake.latest > RATE_WINDOW:
+            return None
+        known = self._workers.known
+        return {
+            queue
+            for queue, names in (consumers or {}).items()
+            if any(known[n].loss.events is False for n in names)
+        }
 
     def _consumers(self, now: float) -> dict[str, list[str]] | None:
         told = [record for record in self._workers.known.values() if record.queues is not None]

@@ -232,7 +232,7 @@ def test_rates_come_from_depths_and_events():
     for second in range(11):
         store.apply_queues([probe(second, 100 - 5 * second)])
         store.apply_events([each for n in range(8) for each in life(second, f"{second}-{n}")])
-    one = queue(store)
+    one = queue(store, at=11)
     assert one.out_rate == pytest.approx(8)
     assert one.in_rate == pytest.approx(3)
     assert one.drain_time == pytest.approx(10)
