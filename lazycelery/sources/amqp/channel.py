@@ -23,8 +23,6 @@ class Got(NamedTuple):
     method: Any
     properties: Properties
     body: bytes
-    waiting: int
-    """Ready messages behind it."""
 
 
 class Depth(NamedTuple):
@@ -181,7 +179,7 @@ class Channel:
 
     def _on_got(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
         if self._get is not None:
-            self._settle(self._get, Got(method.delivery_tag, method, properties, body, method.message_count))
+            self._settle(self._get, Got(method.delivery_tag, method, properties, body))
 
     def _on_cancel(self, frame: Any) -> None:
         self.close()
