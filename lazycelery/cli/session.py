@@ -85,7 +85,9 @@ def require_broker(settings: Settings) -> None:
     if not settings.profile.broker:
         tried = "".join(f"\n  {line}" for line in settings.tried)
         example = (
-            "Try: lazycelery --broker redis://localhost:6379/0   or, with nothing at hand: lazycelery demo"
+            f"Choose a profile: --profile {' | '.join(settings.profiles)}"
+            if settings.profiles
+            else "Try: lazycelery --broker redis://localhost:6379/0   or, with nothing at hand: lazycelery demo"
         )
         raise UsageError("No broker is known.", f"Looked for it here:{tried}\n{example}")
 

@@ -74,3 +74,10 @@ def test_export_is_toml_without_the_password(run, file):
 def test_audit_needs_no_broker(engine, run):
     assert run("audit", broker=False).code == 1
     assert not engine.started
+
+
+def test_with_several_profiles_and_no_choice_the_hint_names_them(run, tmp_path):
+    path = tmp_path / "two.toml"
+    path.write_text('[profiles.dev]\nbroker = "redis://d/0"\n[profiles.prod]\nbroker = "redis://p/0"\n')
+    done = run("--config", str(path), "status", broker=False)
+    assert done.code == 2 and "--profile dev | prod" in done.err
