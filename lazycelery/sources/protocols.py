@@ -139,6 +139,13 @@ class PurgeResult(msgspec.Struct):
     after: int
 
 
+class Found(dict[str, StoredMessage]):
+    """Messages by task id, and how far they were looked for."""
+
+    cut: int | None = None
+    """Waiting messages that were searched, when the search ended before all of them were; else `None`."""
+
+
 class QueueOps(Protocol):
     """Queues of the broker. Nothing here consumes a message, except where its name says so."""
 
@@ -162,7 +169,9 @@ class QueueOps(Protocol):
         """Delivered and not acknowledged messages, a bounded page, oldest first."""
 
     async def find(self, ids: Sequence[str], limit: int = 10_000) -> dict[str, StoredMessage]:
-        """True messages of these tasks, waiting or in flight, searched in bounded pages."""
+        """True messages of these tasks, waiting or in flight, searched in bounded pages.
+
+        A `Found` tells whether the search was cut short."""
 
     async def publish(self, messages: Sequence[StoredMessage]) -> int:
         """Append messages at the end that runs last, in order; returns how many were sent.

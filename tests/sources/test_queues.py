@@ -265,6 +265,39 @@ class TestFind:
         assert await link.queues.find(["q-0-99"], limit=50) == {}
         assert set(await link.queues.find(["q-0-99"], limit=100)) == {"q-0-99"}
 
+    async def test_a_search_that_was_cut_says_so(self, opened: Open, broker: RedisServer) -> None:
+        broker.client().sadd("_kombu.binding.celery", f"q{SEP}{SEP}q")
+        fill(broker, "q", 20)
+        link = await opened(broker.url)
+        assert (await link.queues.find(["none"], limit=15)).cut == 15
+        assert (await link.queues.find(["none"], limit=20)).cut is None
+        assert (await link.queues.find(["q-0-3"], limit=15)).cut is None
+
+    async def test_what_was_sent_to_a_queue_that_nothing_binds_is_found(
+        self, opened: Open, broker: RedisServer
+    ) -> None:
+        link = await opened(broker.url)
+        raw = task_message("sent")
+        await link.queues.publish([StoredMessage(queue="loose", priority=0, raw=raw)])
+        assert (await link.queues.find(["sent"]))["sent"].queue == "loose"
+
+    @pytest.mark.parametrize(("number", "size"), [(3000, 900), (40, 500_000)])
+    async def test_a_search_for_many_ids_holds_nobody_up(
+        self, opened: Open, broker: RedisServer, number: int, size: int
+    ) -> None:
+        broker.client().sadd("_kombu.binding.celery", f"q{SEP}{SEP}q")
+        fill(broker, "q", number, size=size)
+        link = await opened(broker.url)
+        began = time.process_time()
+        search = asyncio.ensure_future(link.queues.find([f"id-{n:036}" for n in range(1000)]))
+        turns = 0
+        while not search.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert await search == {}
+        assert time.process_time() - began < 2.0, "the ids are looked up, not tried one by one"
+        assert turns > 20
+
 
 class TestPutting:
     async def test_published_messages_run_last_and_in_order(self, opened: Open, broker: RedisServer) -> None:

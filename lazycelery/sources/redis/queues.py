@@ -6,14 +6,12 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from redis import exceptions as redis_errors
-
 from lazycelery.errors import UsageError
 from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import InFlight, QueueReport
 from lazycelery.sources.jsontext import size_text
-from lazycelery.sources.protocols import PurgeResult
+from lazycelery.sources.protocols import Found, PurgeResult
 from lazycelery.sources.redis import refilling
 from lazycelery.sources.redis.bindings import Bindings
 from lazycelery.sources.redis.connection import Server
@@ -21,13 +19,13 @@ from lazycelery.sources.redis.depths import Depths
 from lazycelery.sources.redis.layout import Layout
 from lazycelery.sources.redis.pages import Pages
 from lazycelery.sources.redis.purging import Purge, holding_keys
+from lazycelery.sources.redis.searching import Search
 from lazycelery.sources.redis.unacked import Unacked
-from lazycelery.sources.wire import read_message, task_id_of
+from lazycelery.sources.wire import read_message
 
 MAX_PEEK = 16 * 1024 * 1024
 """Bytes of messages that one peek fetches."""
-MAX_FIND = 256 * 1024 * 1024
-"""Bytes of messages that one search looks through."""
+MAX_SENT_TO = 100
 PROBED_IN_FLIGHT = 200
 """Up to so many messages in flight are told by queue."""
 
@@ -43,6 +41,8 @@ class RedisQueues:
         self._unacked = Unacked(server, layout, bindings)
         self._depths = Depths(server, layout)
         self._shown = profile.queues
+        self._sent_to: dict[str, None] = {}
+        """Queues we sent to, perhaps bound to nothing: what was sent is looked for there first."""
 
     async def names(self) -> list[str]:
         """Queues that bindings or the profile name, sorted."""
@@ -118,55 +118,18 @@ class RedisQueues:
         with self._server.explained():
             return await self._unacked.read(limit)
 
-    async def find(self, ids: Sequence[str], limit: int = 10_000) -> dict[str, StoredMessage]:
+    async def find(self, ids: Sequence[str], limit: int = 10_000) -> Found:
         """True messages of these tasks: first those in flight, then at most `limit` waiting ones."""
-        found: dict[str, StoredMessage] = {}
-        wanted = set(ids)
+        search = Search(ids, limit)
         with self._server.explained():
             for entry in await self._unacked.read(min(limit, 1000)):
-                if entry.id in wanted:
-                    found[str(entry.id)] = self._stored(entry.queue, entry.raw)
-            if wanted - found.keys():
-                await self._search(wanted, found, limit)
-        return found
-
-    async def _search(self, wanted: set[str], found: dict[str, StoredMessage], limit: int) -> None:
-        left, bytes_left = limit, MAX_FIND
-        for queue in sorted({*await self._bindings.refresh(self._shown), *self._shown}):
-            for step, key in self._layout.keys(queue).items():
-                pages = Pages(self._server.redis, key)
-                while left > 0 and bytes_left > 0:
-                    start = pages.position
-                    try:
-                        page = await pages.next(left, bytes_left)
-                    except redis_errors.ResponseError:
-                        break
-                    if not page:
-                        break
-                    left -= len(page)
-                    bytes_left -= sum(map(len, page))
-                    self._match(page, wanted, found, queue, step, start)
-                    if len(found) == len(wanted):
-                        return
-                    await asyncio.sleep(0)
-
-    def _match(
-        self,
-        page: list[bytes],
-        wanted: set[str],
-        found: dict[str, StoredMessage],
-        queue: str,
-        step: int,
-        start: int,
-    ) -> None:
-        needles = [wanted_id.encode() for wanted_id in wanted - found.keys()]
-        for position, raw in enumerate(page, start):
-            # Bytes first: decoding every message of a long queue would take seconds.
-            if any(needle in raw for needle in needles):
-                task_id = task_id_of(raw)
-                if task_id in wanted:
-                    stored = StoredMessage(queue=queue, priority=step, raw=raw, position=position)
-                    found.setdefault(str(task_id), stored)
+                if entry.id in search.wanted:
+                    search.found[str(entry.id)] = self._stored(entry.queue, entry.raw)
+            if search.wanted - search.found.keys():
+                bound = await self._bindings.refresh(self._shown)
+                names = [*self._sent_to, *sorted({*bound, *self._shown})]
+                await search.run(self._server.redis, self._layout, list(dict.fromkeys(names)))
+        return search.found
 
     def _stored(self, queue: str, raw: bytes) -> StoredMessage:
         priority = read_message(raw).priority
@@ -174,6 +137,11 @@ class RedisQueues:
 
     async def publish(self, messages: Sequence[StoredMessage]) -> int:
         """Append messages at the end that runs last, in order."""
+        for queue in {message.queue for message in messages}:
+            self._sent_to.pop(queue, None)
+            self._sent_to[queue] = None
+        while len(self._sent_to) > MAX_SENT_TO:
+            del self._sent_to[next(iter(self._sent_to))]
         with self._server.explained():
             return await refilling.append(self._server, self._layout, messages)
 

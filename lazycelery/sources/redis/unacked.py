@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -21,6 +22,11 @@ UNKNOWN = ""
 MAX_BYTES = 16 * 1024 * 1024
 """Bytes of all entries of one page."""
 
+BREATH = 256 * 1024
+"""Bytes of entries that are fetched and taken apart before others have their turn."""
+FEW = 100
+"""Entries, likewise."""
+
 _ENTRY = msgspec.json.Decoder(tuple[msgspec.Raw, str, str])
 
 
@@ -35,7 +41,13 @@ class Unacked:
         """At most `limit` entries, oldest first."""
         times = await self._tags(limit)
         entries = await self._entries(list(times))
-        return [self._in_flight(tag, entries.get(tag), times[tag]) for tag in times if tag in self._queues]
+        found = []
+        for tag in times:
+            if tag in self._queues:
+                found.append(self._in_flight(tag, entries.get(tag), times[tag]))
+                if len(entries.get(tag, b"")) > BREATH or len(found) % FEW == 0:
+                    await asyncio.sleep(0)  # Decoding many, or large ones, must not hold up the loop.
+        return found
 
     async def by_queue(self, total: int, limit: int) -> dict[str, tuple[int, float | None]] | None:
         """Number of entries and oldest delivery by queue; `None` when there are too many, or too large
@@ -70,14 +82,24 @@ class Unacked:
         for tag in tags:
             pipe.hstrlen(self._layout.unacked, tag)
         sizes: list[int] = await pipe.execute() if tags else []
-        wanted, left = [], MAX_BYTES
+        left = MAX_BYTES
+        portions: list[list[str]] = []
+        room = 0
         for tag, size in zip(tags, sizes, strict=True):
             if 0 < size <= min(MAX_ENTRY, left):
-                wanted.append(tag)
+                if size > room or len(portions[-1]) >= FEW:
+                    portions.append([])
+                    room = BREATH
+                portions[-1].append(tag)
+                room -= size
                 left -= size
             elif size:
                 self._queues[tag] = UNKNOWN
-        return await self._fetch(wanted)
+        found: dict[str, bytes] = {}
+        for portion in portions:
+            found |= await self._fetch(portion)
+            await asyncio.sleep(0)
+        return found
 
     async def _fetch(self, tags: list[str]) -> dict[str, bytes]:
         if not tags:
