@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 
 from lazycelery.actions.context import Context
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.states import LABELS
+from lazycelery.sources.protocols import Found
 
 SETTLE = 0.5
 """Seconds given to a task that has begun, to see its end as well."""
@@ -57,6 +59,23 @@ async def until(condition: Callable[[], bool], seconds: float, pause: float = 0.
     return True
 
 
+async def arrived(context: Context, ids: Sequence[str]) -> dict[str, str]:
+    """Which of these tasks are seen at all, and where: asked when the answer to sending them was lost."""
+    found: dict[str, str] = {}
+    if not ids:
+        return found
+    with contextlib.suppress(LazyCeleryError):
+        for each, message in (await context.queues.find(ids)).items():
+            found[each] = f"in {message.queue}, although the answer was lost"
+    _look(context, dict.fromkeys(ids, ""), found)
+    unseen = [each for each in ids if each not in found]
+    if unseen:
+        with contextlib.suppress(LazyCeleryError):
+            for report in await context.remote.query_tasks(unseen, timeout=context.profile.timeout):
+                found[report.id] = f"{PHASES[report.phase]} on {report.worker}"
+    return found
+
+
 def _look(context: Context, sent: Mapping[str, str], found: dict[str, str]) -> None:
     for task_id in sent:
         task = context.task(task_id)
@@ -76,7 +95,10 @@ async def _ask(context: Context, unseen: Mapping[str, str]) -> dict[str, str]:
     told = {each: _unseen(context, queue) for each, queue in unseen.items()}
     ids = list(unseen)
     try:
-        for each in await context.queues.find(ids):
+        waiting = await context.queues.find(ids)
+        if cut := cut_off(waiting):
+            told = {each: f"not seen within {context.patience:g} s; {cut}" for each in unseen}
+        for each in waiting:
             told[each] = f"not seen yet: no worker took it within {context.patience:g} s"
         for report in await context.remote.query_tasks(ids, timeout=context.profile.timeout):
             told[report.id] = f"{PHASES[report.phase]} on {report.worker}"
@@ -85,6 +107,13 @@ async def _ask(context: Context, unseen: Mapping[str, str]) -> dict[str, str]:
     except LazyCeleryError as error:
         return {**told, **{each: f"sent, and then not seen: {error.title}" for each in ids}}
     return told
+
+
+def cut_off(found: Mapping[str, object]) -> str:
+    """How far a search went that ended early, in words, else empty."""
+    if not isinstance(found, Found) or found.cut is None:
+        return ""
+    return f"searched the first {found.cut:,} waiting messages"
 
 
 def _unseen(context: Context, queue: str) -> str:

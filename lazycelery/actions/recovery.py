@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lazycelery.actions import literal
+from lazycelery.actions.arrival import cut_off
 from lazycelery.actions.context import Context
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.action import Grade
@@ -84,7 +85,9 @@ async def gather(context: Context, ids: Sequence[str]) -> tuple[list[Evidence], 
     held, (reports, silent) = await asyncio.gather(context.queues.find(ids), _reports(context, open_ids))
     for each in every:
         each.held, each.report = held.get(each.id), reports.get(each.id)
-    return every, [text for text in (problem, silent) if text]
+    cut = cut_off(held) if len(held) < len(every) else ""
+    short = f"Their messages may still wait: {cut}." if cut else ""
+    return every, [text for text in (problem, silent, short) if text]
 
 
 async def _results(context: Context, ids: Sequence[str]) -> tuple[dict[str, ResultReport], str]:

@@ -257,30 +257,64 @@ def _queues(work: Iterable[Resend]) -> list[str]:
     return sorted({resend.queue for resend in work})
 
 
+@dataclass(kw_only=True)
+class _Sending:
+    """What became of the pages that were published."""
+
+    sent: list[Resend] = field(default_factory=list)
+    doubtful: list[Resend] = field(default_factory=list)
+    """Published, and the answer was lost."""
+    items: list[OutcomeItem] = field(default_factory=list)
+    """Those that were not sent."""
+    why: str = ""
+
+
 async def _run(context: Context, work: Sequence[Resend]) -> Outcome:
-    """Publish in pages; what was sent stays sent when a later page fails, and is told."""
-    sent: list[Resend] = []
-    items: list[OutcomeItem] = []
+    """Publish, and tell what was seen of it. What may have been sent is looked for by its new id."""
+    sending = await _published(context, work)
+    for resend in sending.sent:
+        _note(context, resend)
+    seen = await arrival.watch(context, {resend.new_id: resend.queue for resend in sending.sent})
+    arrived = await arrival.arrived(context, [resend.new_id for resend in sending.doubtful])
+    unsure = [resend for resend in sending.doubtful if resend.new_id not in arrived]
+    found = [resend for resend in sending.doubtful if resend.new_id in arrived]
+    for resend in found:
+        _note(context, resend)
+    seen |= arrived
+    items = [_sent(resend, seen[resend.new_id]) for resend in (*sending.sent, *found)]
+    items += [*(_unsure(resend, sending.why) for resend in unsure), *sending.items]
+    return Outcome(
+        action="retry",
+        done=len(sending.sent) + len(found),
+        failed=len(sending.items),
+        unknown=len(unsure),
+        proof=_proof(items, seen, len(unsure)),
+        items=items,
+    )
+
+
+async def _published(context: Context, work: Sequence[Resend]) -> _Sending:
+    """Publish in pages; what was sent stays sent when a later page fails."""
+    sending = _Sending()
     for at in range(0, len(work), PAGE):
         page = work[at : at + PAGE]
         try:
             number = await context.queues.publish([_stored(context, resend) for resend in page])
         except LazyCeleryError as error:
-            if not sent:
+            if not sending.sent and error.nothing_done:
                 raise
-            items += [_not_sent(resend, error.title) for resend in work[at:]]
+            sending.why = error.title
+            sending.doubtful = [] if error.nothing_done else list(page)
+            rest = work[at + len(sending.doubtful) :]
+            sending.items += [_not_sent(resend, error.title) for resend in rest]
             break
-        sent += page[:number]
-        items += [_not_sent(resend, "the broker did not take it") for resend in page[number:]]
-    for resend in sent:
-        context.store.note_sent(
-            resend.new_id, resend.name, resend.queue, context.clock(), retry_of=resend.old_id
-        )
-    seen = await arrival.watch(context, {resend.new_id: resend.queue for resend in sent})
-    items = [_sent(resend, seen[resend.new_id]) for resend in sent] + items
-    return Outcome(
-        action="retry", done=len(sent), failed=len(items) - len(sent), proof=_proof(items, seen), items=items
-    )
+        sending.sent += page[:number]
+        sending.items += [_not_sent(resend, "the broker did not take it") for resend in page[number:]]
+    return sending
+
+
+def _note(context: Context, resend: Resend) -> None:
+    context.store.note_sent(resend.new_id, resend.name, resend.queue, context.clock(), retry_of=resend.old_id)
 
 
 def _sent(resend: Resend, seen: str) -> OutcomeItem:
@@ -292,10 +326,16 @@ def _not_sent(resend: Resend, why: str) -> OutcomeItem:
     return OutcomeItem(target=resend.old_id, ok=False, text=f"not sent: {why}")
 
 
-def _proof(items: Sequence[OutcomeItem], seen: dict[str, str]) -> str:
-    failed = [item for item in items if not item.ok]
+def _unsure(resend: Resend, why: str) -> OutcomeItem:
+    text = f"may have been sent as {short(resend.new_id)}…: {why} Look for it before you retry again."
+    return OutcomeItem(target=resend.old_id, ok=False, text=text, new_id=resend.new_id)
+
+
+def _proof(items: Sequence[OutcomeItem], seen: dict[str, str], unsure: int) -> str:
+    failed = [item for item in items if not item.ok and item.new_id is None]
     if len(items) == 1:
         return items[0].text
     said = Counter(text.partition(" on ")[0] for text in seen.values())
     proof = f"{count(len(seen), 'new task')}: " + ", ".join(f"{n:,} {text}" for text, n in said.most_common())
+    proof += f"; {unsure:,} may have been sent: the answer was lost" if unsure else ""
     return proof + (f"; {len(failed):,} not sent: {failed[0].text}" if failed else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from lazycelery.actions import backup
 from lazycelery.actions.backup import BackupFile
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.action import Order
+from lazycelery.model.event import Event
 from lazycelery.model.message import StoredMessage
 from tests.actions.cut_line import cut_line
-from tests.actions.live import live
+from tests.actions.live import Live, live
 from tests.sources.conftest import task_message
 from tests.support.broker import RedisServer
 
@@ -219,3 +221,47 @@ async def test_a_backup_that_cannot_be_read_on_leaves_a_told_end(
     assert (outcome.done, outcome.failed, outcome.unknown) == (2, 2, 0)
     assert "Input/output error" in outcome.proof
     assert [each.raw for each in next(BackupFile(Path(outcome.backup or "")).pages())] == raws[:2]
+
+
+async def failed(here: Live, raw: bytes, queue: str) -> None:
+    here.store.raw.keep("old", StoredMessage(queue=queue, priority=0, raw=raw))
+    now = time.time()
+    event = Event(type="task-failed", hostname="w@a", timestamp=now, received=now, uuid="old")
+    here.store.apply_events([event])
+
+
+async def test_a_retry_whose_answer_was_lost_is_looked_for_and_found(
+    broker: RedisServer, tmp_path: Path
+) -> None:
+    async with cut_line(broker.port) as (line, url), live(url, tmp_path, results=False) as here:
+        await failed(here, task_message("old"), "bound-to-nothing")
+        line.cut_at, line.deliver = (b"LPUSH",), True
+        outcome = await here.do("retry", "old", queue="bound-to-nothing")
+        assert (outcome.done, outcome.unknown, outcome.failed) == (1, 0, 0)
+        assert "in bound-to-nothing, although the answer was lost" in outcome.proof
+    assert broker.client().llen("bound-to-nothing") == 1
+
+
+async def test_a_retry_that_nobody_can_find_may_have_been_sent_and_its_new_id_is_logged(
+    broker: RedisServer, tmp_path: Path
+) -> None:
+    client = broker.client()
+    async with cut_line(broker.port) as (line, url), live(url, tmp_path, results=False) as here:
+        await failed(here, task_message("old"), "q")
+        line.cut_at, line.deliver = (b"LPUSH",), True
+        line.meanwhile = lambda: client.delete("q") and None
+        outcome = await here.do("retry", "old", queue="q")
+        assert (outcome.done, outcome.unknown, outcome.failed) == (0, 1, 0)
+        assert "may have been sent as" in outcome.proof
+        entry = next(here.audit.entries())
+        assert (entry.outcome, entry.plan["done"]) == ("unknown", None)
+        assert entry.plan["new_ids"] == {"old": outcome.items[0].new_id}
+
+
+async def test_a_refused_retry_is_a_failure(broker: RedisServer, tmp_path: Path) -> None:
+    broker.client().set("q", "x")
+    async with live(broker.url, tmp_path, results=False) as here:
+        await failed(here, task_message("old"), "q")
+        with pytest.raises(LazyCeleryError):
+            await here.do("retry", "old", queue="q")
+        assert next(here.audit.entries()).plan["done"] == 0
