@@ -13,7 +13,7 @@ from textual.screen import Screen
 from lazycelery.keys import Scope
 from lazycelery.tui import wire
 from lazycelery.tui.arrangement import LEAST, Arrangement, arrange
-from lazycelery.tui.desk import ORDER, WIDEST, Desk, notice_key
+from lazycelery.tui.desk import Desk
 from lazycelery.tui.panes.pane import HEADED, draw, marked
 from lazycelery.tui.presentation import sayings
 from lazycelery.tui.presentation.body import wrapped
@@ -21,6 +21,8 @@ from lazycelery.tui.presentation.header import header, log_line
 from lazycelery.tui.presentation.help import help_page
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.page import Page
+from lazycelery.tui.sight import ORDER, notice_key
+from lazycelery.tui.walk import WIDEST
 from lazycelery.tui.widgets.painted import PAINTS, Painted, Picture
 
 if TYPE_CHECKING:

@@ -1,0 +1,249 @@
+"""What a person looks at, and how it follows what the engine says. Knows no widget."""
+
+from __future__ import annotations
+
+from lazycelery.engine.api import EngineApi
+from lazycelery.keys import Action, Keymap, Scope
+from lazycelery.model.action import Outcome
+from lazycelery.model.profile import Profile
+from lazycelery.model.queue import Queue
+from lazycelery.model.task import TaskPage, TaskQuery, TaskRow
+from lazycelery.model.worker import Worker
+from lazycelery.tui.deeds import Deeds
+from lazycelery.tui.errands import Errands
+from lazycelery.tui.filtering import FilterLine
+from lazycelery.tui.history import History
+from lazycelery.tui.inquiry import Inquiry, Subject
+from lazycelery.tui.link import BEAT, EngineProcess, Link, Spawn
+from lazycelery.tui.mainside import Item, Known, MainSide
+from lazycelery.tui.marks import Marks
+from lazycelery.tui.panes.local import FINDINGS, QUEUES, WORKERS, LocalPane
+from lazycelery.tui.panes.pane import Pane
+from lazycelery.tui.panes.tasks import TaskPane
+from lazycelery.tui.presentation.findings import Finding
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.sayings import gone
+from lazycelery.tui.presentation.signs import Signs
+from lazycelery.tui.surface import Surface
+from lazycelery.tui.talk import Talk
+from lazycelery.tui.views.start import StartView
+from lazycelery.tui.views.view import Views
+
+ORDER: tuple[Scope, ...] = ("workers", "queues", "tasks", "findings")
+IN_VIEW = ("back", "filter", "open", "pause", "move.down", "help", "quit")
+"""Keys that a full view needs most."""
+AT_START = ("open", "move.down", "brokers", "help", "quit", "theme", "move.up", "back", "utc")
+"""Actions that mean something while no broker is known, the footer's first."""
+START_HINTS = 5
+ACTED_ON: dict[str, Scope] = {
+    "retry": "tasks",
+    "revoke": "tasks",
+    "terminate": "tasks",
+    "purge": "queues",
+    "events": "workers",
+}
+"""Where the marks are of what an action is done to."""
+
+
+class Sight:
+    """State of the face: which pane leads, filters, sizes, what is asked."""
+
+    def __init__(
+        self,
+        surface: Surface,
+        spawn: Spawn,
+        profile: Profile,
+        *,
+        first: EngineProcess | None = None,
+        keys: Keymap | None = None,
+        signs: Signs | None = None,
+        utc: bool = False,
+        beat: float = BEAT,
+        history: History | None = None,
+    ) -> None:
+        self.surface = surface
+        self.link = Link(spawn, profile, self.changed, first, beat)
+        self.talk = Talk()
+        self.errands = Errands(self._failed)
+        self.main = MainSide()
+        self.inquiry = Inquiry(lambda: self.link.api, self.paint)
+        self.detail = Inquiry(lambda: self.link.api, self.paint)
+        """What the open tab of a task asks for."""
+        self.views = Views(self._unpaused_api, self.errands, self.paint)
+        self.deeds = Deeds(self.link, self.talk, self.errands, self.look, self.paint, self._done)
+        self.marks = Marks()
+        self.filters = FilterLine(self.link, self.talk, self.errands, history or History(), self.show)
+        self.workers: LocalPane[Worker] = LocalPane(WORKERS)
+        self.queues: LocalPane[Queue] = LocalPane(QUEUES)
+        self.tasks = TaskPane(self._ask_tasks, self._tasks_arrived)
+        self.findings: LocalPane[Finding] = LocalPane(FINDINGS)
+        self.panes: dict[Scope, Pane] = {
+            "workers": self.workers,
+            "queues": self.queues,
+            "tasks": self.tasks,
+            "findings": self.findings,
+        }
+        self.lead: Scope = "workers"
+        """The pane whose selection the main side shows."""
+        self.scrolls = False
+        """Whether the main side has the keys that move."""
+        self.size = 0
+        self.paused = False
+        self.help = False
+        self.dismissed = ""
+        """The notice that was waved away."""
+        self.keys = keys or Keymap()
+        self._signs = signs or Signs()
+        self.utc = utc
+        self.front = True
+        """Whether this desk has the screen; the others go on behind it."""
+        self.start: StartView | None = None
+        """What is shown while no broker is known."""
+        self._origins: list[Scope] = []
+        """Where each drill-down of the tasks began."""
+        self._size_before = 0
+
+    # ---- what is seen
+
+    def look(self) -> Look:
+        """How things are written now."""
+        return Look(self.link.truth.now, self._signs, self.utc, self.keys)
+
+    @property
+    def pane(self) -> Pane:
+        """The leading pane."""
+        return self.panes[self.lead]
+
+    @property
+    def on_main(self) -> bool:
+        """Whether the main side has the keys that move."""
+        return self.scrolls or self.help or self.views.open is not None
+
+    @property
+    def item(self) -> Item | None:
+        """What is selected."""
+        if self.lead == "workers":
+            return self.workers.item
+        if self.lead == "findings":
+            return self.findings.item
+        return self.queues.item if self.lead == "queues" else self.tasks.item
+
+    @property
+    def subject(self) -> Subject | None:
+        """Kind and identity of what is selected."""
+        key = self.pane.listing.key
+        return None if key is None else Subject(self.lead, key)
+
+    @property
+    def known(self) -> Known:
+        """What has been asked about the selection, and what surrounds it."""
+        truth, item = self.link.truth, self.item
+        finding = item.notice.subject if isinstance(item, Finding) else None
+        names = {finding} if finding else {item.queue, item.worker} if isinstance(item, TaskRow) else set()
+        queue = next((one for one in truth.queues or () if one.name in names), None)
+        worker = next((one for one in truth.workers or () if one.name in names), None)
+        return Known(self.inquiry, self.detail, queue, worker)
+
+    @property
+    def allowed(self) -> list[str]:
+        """Permissions open now."""
+        overview = self.link.truth.overview
+        return [] if overview is None or overview.read_only else overview.allowed
+
+    @property
+    def hints(self) -> list[Action]:
+        """The keys that the footer names."""
+        if self.start is not None:
+            return [self.keys[name] for name in AT_START[:START_HINTS]]
+        if self.views.open is not None:
+            return [self.keys[name] for name in IN_VIEW]
+        return self.keys.footer(self.lead, self.allowed)
+
+    # ---- what the engine says
+
+    def _unpaused_api(self) -> EngineApi | None:
+        return None if self.paused else self.link.api
+
+    async def _ask_tasks(self, query: TaskQuery) -> TaskPage:
+        api = self.link.api
+        if api is None:
+            raise gone()
+        return await api.tasks(query)
+
+    def changed(self, *, tasks: bool, workers: bool, queues: bool, status: bool) -> None:
+        """The truth is newer; take up what is shown."""
+        if self.paused:
+            return
+        truth = self.link.truth
+        if workers and truth.workers is not None:
+            self.workers.take(truth.workers)
+        if queues and truth.queues is not None:
+            self.queues.take(truth.queues)
+        if truth.overview is not None:
+            self.findings.take([Finding(notice) for notice in truth.overview.notices])
+        if tasks:
+            self.tasks.window.ask()
+        if (workers and self.lead == "workers") or (queues and self._peeking):
+            self.inquiry.again()
+        self.show()
+
+    @property
+    def _peeking(self) -> bool:
+        return self.lead == "queues" and self.main.tabs["queues"] == 1
+
+    def _tasks_arrived(self) -> None:
+        if self.paused:
+            return
+        row, seen = self.tasks.item, self._stamp
+        self._stamp = None if row is None else (row.id, row.stamp)
+        if self.lead == "tasks" and seen is not None and self._stamp != seen:
+            self.inquiry.again()
+            self.detail.again()
+        self.show()
+
+    _stamp: tuple[str, int] | None = None
+
+    def paint(self) -> None:
+        """Show what has changed, when this desk is in front."""
+        if self.front:
+            self.surface.paint()
+
+    def begin(self, start: StartView) -> None:
+        """There is no broker yet: show what can be opened."""
+        # It is opened without `show`: there is nothing to follow, and no event loop yet.
+        self.start = self.views.open = start
+
+    def show(self) -> None:
+        """Turn the main side to the selection, and paint."""
+        subject = self.subject
+        asked = (
+            subject is not None and subject.kind != "findings" and (subject.kind != "queues" or self._peeking)
+        )
+        wanted = subject if asked else None
+        self.inquiry.about(wanted)
+        more = self.main.detail_wanted(self.lead)
+        self.detail.about(None if more is None or subject is None else Subject(more, subject.key))
+        self.paint()
+
+    def _failed(self, text: str) -> None:
+        self.talk.say(text, "fail")
+        self.paint()
+
+    def grow_older(self, now: float) -> None:
+        """Time has passed: ages move on."""
+        if not self.paused:
+            self.link.truth.now = now
+            self.paint()
+
+    def _done(self, outcome: Outcome) -> None:
+        """What succeeded loses its mark."""
+        failed = {item.target for item in outcome.items if not item.ok}
+        scope = ACTED_ON.get(outcome.action)
+        if scope is not None and (failed or not outcome.failed):
+            self.marks.keep(scope, failed)
+
+
+def notice_key(sight: Sight) -> str:
+    """What the present notices are, to know when there are others."""
+    overview = sight.link.truth.overview
+    return "" if overview is None else "|".join(f"{n.code}:{n.subject}" for n in overview.notices)

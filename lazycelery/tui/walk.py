@@ -1,0 +1,179 @@
+"""How keys move a person through what there is: panes, lines, pages, sizes, and back."""
+
+from __future__ import annotations
+
+from lazycelery.keys import Scope
+from lazycelery.model.queue import Queue
+from lazycelery.model.worker import Worker
+from lazycelery.tui.panes.tasks import quoted
+from lazycelery.tui.presentation.findings import Finding
+from lazycelery.tui.sight import ORDER, Sight, notice_key
+
+WIDEST = 2
+
+
+class Walk(Sight):
+    """What the keys that move do."""
+
+    # ---- panes
+
+    def _lead(self, scope: Scope) -> None:
+        self.lead, self.scrolls, self.help = scope, False, False
+        self.views.close()
+
+    def do_pane_workers(self) -> None:  # noqa: D102 - the table of actions says what each does
+        self._lead("workers")
+
+    def do_pane_queues(self) -> None:  # noqa: D102
+        self._lead("queues")
+
+    def do_pane_tasks(self) -> None:  # noqa: D102
+        self._lead("tasks")
+
+    def do_pane_findings(self) -> None:  # noqa: D102
+        self._lead("findings")
+
+    def do_pane_next(self) -> None:  # noqa: D102
+        self._step_pane(1)
+
+    def do_pane_previous(self) -> None:  # noqa: D102
+        self._step_pane(-1)
+
+    def _step_pane(self, step: int) -> None:
+        here = len(ORDER) if self.on_main else ORDER.index(self.lead)
+        there = (here + step) % (len(ORDER) + 1)
+        if there == len(ORDER):
+            self.scrolls = True
+        else:
+            self._lead(ORDER[there])
+
+    # ---- moving
+
+    def _move(self, lines: int) -> None:
+        if self.views.open is not None and not self.help:
+            self.views.open.move(lines)
+        elif self.on_main:
+            self.main.scroll(lines)
+        else:
+            self.pane.listing.move(lines)
+
+    def _page(self, pages: float) -> None:
+        if self.views.open is not None and not self.help:
+            self.views.open.turn(pages)
+        elif self.on_main:
+            self.main.scroll(round(pages * self.main.page))
+        else:
+            self.pane.listing.pages(pages)
+
+    def do_move_down(self) -> None:  # noqa: D102
+        self._move(1)
+
+    def do_move_up(self) -> None:  # noqa: D102
+        self._move(-1)
+
+    def do_move_half_down(self) -> None:  # noqa: D102
+        self._page(0.5)
+
+    def do_move_half_up(self) -> None:  # noqa: D102
+        self._page(-0.5)
+
+    def do_move_page_down(self) -> None:  # noqa: D102
+        self._page(1)
+
+    def do_move_page_up(self) -> None:  # noqa: D102
+        self._page(-1)
+
+    def do_move_top(self) -> None:  # noqa: D102
+        self._move(-(1 << 40))
+
+    def do_move_bottom(self) -> None:  # noqa: D102
+        self._move(1 << 40)
+
+    def do_main_down(self) -> None:  # noqa: D102
+        self._move(1) if self.views.open is not None else self.main.scroll(1)
+
+    def do_main_up(self) -> None:  # noqa: D102
+        self._move(-1) if self.views.open is not None else self.main.scroll(-1)
+
+    def do_tab_next(self) -> None:  # noqa: D102
+        self.main.turn(self.lead, 1)
+
+    def do_tab_previous(self) -> None:  # noqa: D102
+        self.main.turn(self.lead, -1)
+
+    # ---- opening, stepping back
+
+    def do_open(self) -> None:  # noqa: D102
+        item = self.item
+        if self.views.open is not None:
+            self.views.open.enter()
+            return
+        if item is None or self.on_main:
+            return
+        if isinstance(item, Worker):
+            self._drill(quoted("worker", item.name))
+        elif isinstance(item, Queue):
+            self._drill(quoted("queue", item.name))
+        elif isinstance(item, Finding):
+            self._go_to_subject()
+        else:
+            self._size_before, self.size, self.scrolls = self.size, WIDEST, True
+
+    def _drill(self, filter: str) -> None:
+        self._origins.append(self.lead)
+        self._lead("tasks")
+        self.tasks.push(filter)
+
+    def _go_to_subject(self) -> None:
+        known = self.known
+        found = known.worker or known.queue
+        if found is None:
+            self.talk.say("It is about no single worker or queue.", "dim")
+            return
+        self._lead("workers" if isinstance(found, Worker) else "queues")
+        self.visit(self.lead, found.name)
+
+    def do_back(self) -> None:  # noqa: D102
+        if self.help:
+            self.help = False
+        elif self.views.back():
+            pass
+        elif self.scrolls and self.main.needle:
+            self.main.needle = ""
+        elif self.scrolls:
+            self.scrolls, self.size = False, self._size_before
+            self._size_before = 0
+        elif self.marks.clear(self.lead) or self._step_out() or self.pane.step_back():
+            pass
+        elif self.size:
+            self.size = 0
+        elif self.link.truth.overview is not None:
+            self.dismissed = notice_key(self)
+
+    def _step_out(self) -> bool:
+        """Leave a drill-down for where it began, once nothing typed is left to take away."""
+        tasks = self.tasks
+        if self.lead != "tasks" or not self._origins or tasks.filter or tasks.faults or not tasks.pushed:
+            return False
+        tasks.step_back()
+        self._lead(self._origins.pop())
+        return True
+
+    def visit(self, scope: Scope, name: str) -> None:
+        """Put the cursor on a thing, whatever filter hides it."""
+        self._lead(scope)
+        rows = self.pane.listing.rows
+        while rows.index_of(name) is None and self.pane.step_back():
+            pass
+        self.pane.listing.go(rows.index_of(name) or 0)
+
+    # ---- sizes
+
+    def do_size_grow(self) -> None:  # noqa: D102
+        self.size = min(WIDEST, self.size + 1)
+
+    def do_size_shrink(self) -> None:  # noqa: D102
+        self.size = max(0, self.size - 1)
+
+    def do_size_alone(self) -> None:  # noqa: D102
+        self.size = 0 if self.size == WIDEST else WIDEST
