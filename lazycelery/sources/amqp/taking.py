@@ -18,7 +18,7 @@ from lazycelery.sources.protocols import PurgeResult
 PAGE, PAGE_BYTES = 200, 8 * 1024 * 1024
 """Messages saved at once."""
 LOOKS = 30
-"""Looks, a tenth of a second apart, for messages that come back."""
+"""Looks, a moment apart, for messages that come back."""
 Save = Callable[[Sequence[StoredMessage]], None]
 
 
@@ -63,6 +63,14 @@ class Look:
             else:
                 channel.requeue(got.tag)
         await channel.settled()
+        await self._seen_back(channel, len(taken))
+
+    async def _seen_back(self, channel: Channel, number: int) -> None:
+        """A quorum queue takes messages back in its own time: a worker, or the next look, finds it empty."""
+        for _ in range(LOOKS):
+            if (await channel.depth(self._queue)).messages >= number:
+                return
+            await asyncio.sleep(0.05)
 
     def _at_its_end(self, got: Got) -> bool:
         """One more delivery, and RabbitMQ would drop it."""
