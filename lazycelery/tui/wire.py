@@ -106,8 +106,8 @@ class Shown:
         """Remember new lines (column, line, segments); returns the cells that differ."""
         runs: list[Run] = []
         for x, y, segments in lines:
-            if not 0 <= y < len(self._cells):
-                continue
+            if not (0 <= y < len(self._cells) and 0 <= x < self._size[0]):
+                continue  # A frame of the size before.
             old = self._cells[y]
             new = list(cells_of(segments))[: len(old) - x]
             runs += [(x + at, y, cells) for at, cells in differing(old[x : x + len(new)], new)]

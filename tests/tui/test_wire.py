@@ -85,3 +85,10 @@ def test_a_pen_changes_only_what_differs() -> None:
     assert pen.to(Style(color="#090909", bgcolor="#040506")) == ""
     assert pen.to(Style.null()) == "\x1b[39;49m"
     assert pen.to(Style(bold=True)) == "\x1b[0;1m"
+
+
+def test_a_frame_for_a_wider_terminal_than_there_is_now_is_left_out() -> None:
+    shown = Shown()
+    shown.resize(10, 2)
+    assert shown.take([(12, 0, [Segment("beyond the edge")]), (0, 5, [Segment("below")])]) == []
+    assert [run[:2] for run in shown.take([(8, 1, [Segment("at the edge")])])] == [(8, 1)]
