@@ -39,6 +39,7 @@ async def carry_out(session: Session, order: Order, *, dry_run: bool, yes: bool)
     outcome = await to_its_end(session.engine.act(plan.id, word), session.output)
     outcome.undo = _undo(session, outcome.undo)
     _show_outcome(session.output, outcome)
+    _remark_on_undo(session, outcome)
     return _exit_code(plan, outcome)
 
 
@@ -130,9 +131,19 @@ def _undo(session: Session, command: str | None) -> str | None:
     origins, again = session.settings.origins, [command]
     if origins.get("profile") == "--profile":
         again += ["--profile", shlex.quote(session.settings.profile.name)]
-    if origins.get("broker") == "--broker":
+    if origins.get("broker") == "--broker" and not _hides(session):
         again += ["--broker", shlex.quote(session.overview.broker)]
     return " ".join(again)
+
+
+def _hides(session: Session) -> bool:
+    """Whether the broker's URL, as it is shown, lacks its password: as a command it would not work."""
+    return "***" in session.overview.broker
+
+
+def _remark_on_undo(session: Session, outcome: Outcome) -> None:
+    if outcome.undo and session.settings.origins.get("broker") == "--broker" and _hides(session):
+        session.output.note("The undo needs the same --broker: it holds a password and is left out here.")
 
 
 def _show_outcome(output: Output, outcome: Outcome) -> None:

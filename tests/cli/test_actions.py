@@ -102,6 +102,25 @@ def test_the_undo_names_the_same_cluster_and_no_password(engine, run):
     assert "Undo" not in run("retry", "id-0", "--yes", *ALLOWED).out
 
 
+def test_an_undo_without_the_brokers_password_leaves_the_broker_out_and_says_so(engine, run, monkeypatch):
+    overview = engine.overview
+
+    async def redacted():
+        shown = await overview()
+        shown.broker = "redis://:***@db/0"
+        return shown
+
+    monkeypatch.setattr(engine, "overview", redacted)
+    engine.outcome.undo = "lazycelery restore /b --allow restore"
+    ran = run("retry", "id-0", "--yes", *ALLOWED)
+    assert "Undo: lazycelery restore /b --allow restore\n" in ran.out
+    assert "needs the same --broker" in ran.err
+    told = run("retry", "id-0", "--yes", "--json", *ALLOWED)
+    assert "***" not in told.out
+    engine.outcome.undo = None
+    assert "--broker" not in run("retry", "id-0", "--yes", *ALLOWED).err
+
+
 def test_no_word_at_all_is_no_attempt(engine, run, answer):
     engine.next_plan.level, engine.next_plan.word = "typed", "default"
     answer("\n")
