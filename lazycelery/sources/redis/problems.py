@@ -67,9 +67,7 @@ def explain_network(error: BaseException, address: Address) -> ConnectionProblem
             f"{place} did not answer in time.",
             "Check the address, firewall and VPN, or give it longer with --timeout.",
         )
-    return ConnectionProblem(
-        f"The connection to {place} broke.", "It is tried again; see the broker's log if it persists."
-    )
+    return ConnectionProblem(f"The connection to {place} broke.", "See the broker's log if it happens again.")
 
 
 def not_redis(what: str, address: Address) -> ConnectionProblem:
