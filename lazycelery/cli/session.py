@@ -87,7 +87,7 @@ def require_broker(settings: Settings) -> None:
         example = (
             f"Choose a profile: --profile {' | '.join(settings.profiles)}"
             if settings.profiles
-            else "Try: lazycelery --broker redis://localhost:6379/0   or, with nothing at hand: lazycelery demo"
+            else "Try: lazycelery --broker redis://localhost:6379/0   or: lazycelery demo"
         )
         raise UsageError("No broker is known.", f"Looked for it here:{tried}\n{example}")
 
