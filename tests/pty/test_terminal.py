@@ -83,7 +83,7 @@ def test_a_storm_of_resizes_ends_in_a_whole_screen(show: Show) -> None:
     terminal.settle(0.1, timeout=1)
     lines = terminal.text.splitlines()
     assert lines[1].startswith("╭─ 1 Workers") and lines[1].endswith("╮")
-    assert lines[-3].startswith("╰") and lines[-3].endswith("╯")
+    assert lines[-3].startswith("╭─ 4 Findings") and lines[-3].endswith("╯")
 
 
 def test_hostile_names_reach_no_terminal(show: Show) -> None:
