@@ -6,7 +6,7 @@ A slot is a place and is used again after its task has left; a row number is an 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -20,6 +20,7 @@ from lazycelery.store.marks import TELLERS, TOLD
 from lazycelery.store.shards import Shards
 
 NAN = float("nan")
+BLOCK = 32_768
 SLACK = 4096
 """Slots beyond the bound: tasks leave in chunks of this size at most."""
 
@@ -224,8 +225,11 @@ class Columns:
         """Ids that begin with `prefix`, at most `limit`."""
         least, most = _head(prefix, b"\x00"), _head(prefix, b"\xff")
         # one comparison for two: what lies below `least` wraps around
-        near = (self.vector("head") - np.uint64(least)) <= np.uint64(most - least)
-        found = (self.id[slot] for slot in np.flatnonzero(near).tolist() if self.row[slot])
+        near = (
+            start + np.flatnonzero((heads - np.uint64(least)) <= np.uint64(most - least))
+            for start, heads in self._blocks("head")
+        )
+        found = (self.id[slot] for slots in near for slot in slots.tolist() if self.row[slot])
         return list(islice((one for one in found if one.startswith(prefix)), limit))
 
     def oldest(self) -> float | None:
@@ -234,10 +238,21 @@ class Columns:
         if not row or self.row[slot] != row:
             if not len(self):
                 return None
-            rows = self.vector("row")
-            slot = int(np.where(rows == 0, self.rows + 1, rows).argmin())
-            self._oldest = slot, self.row[slot]
+            least = [
+                (int(numbers[place]), start + int(place))
+                for start, numbers in self._blocks("row")
+                for place in [np.where(numbers == 0, self.rows + 1, numbers).argmin()]
+                if numbers[place]
+            ]
+            row, slot = min(least)
+            self._oldest = slot, row
         return self.first[slot]
+
+    def _blocks(self, name: str) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+        """A column in blocks: fresh memory for one as large as the whole costs more than the search."""
+        whole = self.vector(name)
+        for start in range(0, len(whole), BLOCK):
+            yield start, whole[start : start + BLOCK]
 
     def extras(self, slot: int) -> Extra:
         """The slot's rare things, made when there are none yet."""

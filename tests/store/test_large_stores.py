@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lazycelery.model.event import Event
 from lazycelery.model.task import TaskQuery
-from lazycelery.store import orders, sorting
+from lazycelery.store import columns, orders, sorting
 from lazycelery.store.orders import Order
 from lazycelery.store.shards import PARTS, Shards
 from lazycelery.store.store import Store
@@ -39,6 +39,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sorting, "PART", 8)
     monkeypatch.setattr(sorting, "SAMPLED", 32)
     monkeypatch.setattr(orders, "SLICE", 8)
+    monkeypatch.setattr(columns, "BLOCK", 8)
     monkeypatch.setattr(orders, "REBUILD", 32)
     yield
 
@@ -128,7 +129,7 @@ def test_a_held_tasks_line_is_where_it_is_shown(sort):
         assert store.query(TaskQuery(sort=sort, hold=row.id), NOW).held == line
 
 
-def test_the_oldest_is_told_also_after_it_has_left():
+def test_the_oldest_is_told_also_after_it_has_left(small_steps):
     store = store_of(*[succeeded(n, f"t{n}") for n in range(64)], max_tasks=64)
     assert store.query(TaskQuery(), NOW).oldest == pytest.approx(T0 + 0.01)
     store.apply_events([received(100, "new")])
@@ -149,7 +150,7 @@ def test_ids_of_any_sign_and_length_are_found_by_their_beginning():
     assert store.resolve("\ud800") == []
 
 
-def test_an_id_that_left_is_found_no_more():
+def test_an_id_that_left_is_found_no_more(small_steps):
     store = store_of(*[succeeded(n, f"gone-{n}") for n in range(32)], max_tasks=32)
     store.apply_events([received(n, f"new-{n}") for n in range(64)])
     assert store.resolve("gone-") == []
