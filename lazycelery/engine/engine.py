@@ -111,13 +111,13 @@ class Engine:
         if self._closed:
             return
         self._closed = True
-        await self._actions.settle()
         if self._second is not None:
             self._second.cancel()
         try:
             await asyncio.wait_for(self._switch.restore(), self._profile.timeout + 0.5)
         except (LazyCeleryError, asyncio.TimeoutError):
             logger.warning("task events could not be put back as they were")
+        await self._actions.settle()
         await self._watch.stop()
         await self._watch.backend.close()
         await self._broker.close()
