@@ -182,6 +182,12 @@ class Engine:
         self._status += 1
         self._changes.set()
 
+    def _place(self) -> str:
+        """The profile's name; where none was chosen, the broker's place says more than "default"."""
+        if self._profile.name != Profile().name:
+            return self._profile.name
+        return self._redactor.url(self._profile.broker).partition("://")[2].rpartition("@")[2] or "default"
+
     def _may(self, permission: str) -> bool:
         try:
             self._guard.check(permission)
@@ -221,7 +227,7 @@ class Engine:
         return Overview(
             stamp=self._tick_now().stamp,
             now=now,
-            profile=self._profile.name,
+            profile=self._place(),
             broker=self._redactor.url(self._profile.broker),
             transport=self._broker.transport,
             production=self._profile.production,

@@ -39,6 +39,8 @@ class Deeds:
         self.backup: str | None = None
         """Where the last purge of this session put its messages."""
         self._planning = 0
+        self.planning = False
+        """Whether a plan is on its way to its question."""
 
     def permitted(self, action: Action) -> bool:
         """Whether the action may be done now; says why not."""
@@ -72,16 +74,21 @@ class Deeds:
     def order(self, name: ActionName, targets: list[str], **params: Any) -> None:
         """Plan it, and ask."""
         self._planning += 1
+        self.planning = True
         self._talk.say("Looking at what it would do …", "dim")
         self._errands.run(self._plan(Order(action=name, targets=targets, params=params), self._planning))
 
     def forget(self) -> None:
         """A key was pressed meanwhile: a plan still on its way asks nothing any more."""
         self._planning += 1
+        self.planning = False
 
     async def _plan(self, order: Order, number: int) -> None:
-        api = self._api()
-        plan = await api.plan(order)
+        try:
+            plan = await self._api().plan(order)
+        finally:
+            if number == self._planning:
+                self.planning = False
         if number != self._planning:
             return
         if plan.refused:

@@ -35,6 +35,8 @@ class Entry:
         """Called with the text after each key."""
         self.end = end
         """Called with the text, and whether it was entered."""
+        self.stays = False
+        """Whether the line stays when it is entered: whoever reads it closes it, once it is right."""
         self.note = ""
         """What is wrong with it."""
         self.offers: Sequence[Completion] = ()

@@ -45,9 +45,10 @@ class FilterLine:
                 if pane.filter != before:
                     pane.set_filter(before)
                 return
-            self.remember(pane.scope, text.strip())
-            if isinstance(pane, TaskPane) and text.strip() != pane.filter:
-                self._errands.run(self.apply(pane, text.strip()))
+            if isinstance(pane, TaskPane):
+                self._errands.run(self._enter(pane, text.strip(), entry))
+            else:
+                self.remember(pane.scope, text.strip())
 
         def change(text: str) -> None:
             if isinstance(pane, TaskPane):
@@ -57,8 +58,22 @@ class FilterLine:
 
         wish = self._wish if asks else lambda entry: self._offer_names(pane, entry)
         entry = Entry(f" {pane.title}/", before, end, change=change, wish=wish, past=self.past(pane.scope))
+        entry.stays = asks
         self._talk.typing = entry
         entry.wish()
+
+    async def _enter(self, pane: TaskPane, text: str, entry: Entry) -> None:
+        """Apply what was entered and close the line; a wrong filter stays in it, to be mended."""
+        try:
+            await self.apply(pane, text)
+        except LazyCeleryError as problem:
+            entry.note = problem.title if self._talk.typing is entry else ""
+            self._shown()
+            return
+        self.remember(pane.scope, text)
+        if self._talk.typing is entry:
+            self._talk.typing = None
+        self._shown()
 
     def past(self, kind: str) -> Sequence[str]:
         """What was entered before, oldest first."""

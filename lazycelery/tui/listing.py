@@ -33,6 +33,8 @@ class Listing:
     def __init__(self, rows: Rows, follows: bool = False) -> None:
         self.rows = rows
         self.follows = follows
+        self.pinned = False
+        """Whether the row stays even on the first line: something is asked about it."""
         self.cursor = 0
         self.key: str | None = None
         self.top = 0
@@ -55,7 +57,7 @@ class Listing:
         last = self.rows.total - 1
         if self.key is None:
             return min(self.cursor, last)
-        if self.follows and self.cursor == 0:
+        if self._follows_now:
             return 0
         found = self.rows.index_of(self.key)
         return min(self.cursor, last) if found is None else found
@@ -70,9 +72,11 @@ class Listing:
     @property
     def held(self) -> tuple[str, int] | None:
         """The row that must not run away, with its line; `None` while the list follows."""
-        if self.key is None or (self.follows and self.cursor == 0):
-            return None
-        return self.key, self.cursor
+        return None if self.key is None or self._follows_now else (self.key, self.cursor)
+
+    @property
+    def _follows_now(self) -> bool:
+        return self.follows and self.cursor == 0 and not self.pinned
 
     def resize(self, page: int) -> None:
         """Another number of lines in view."""

@@ -175,6 +175,10 @@ class Sight:
         if self.paused:
             return
         truth = self.link.truth
+        if truth.connected and not self._was_connected:
+            self.talk.forget_failure()
+        self._was_connected = truth.connected
+        self._pin()
         if workers and truth.workers is not None:
             self.workers.take(truth.workers)
         if queues and truth.queues is not None:
@@ -202,6 +206,7 @@ class Sight:
         self.show()
 
     _stamp: tuple[str, int] | None = None
+    _was_connected = False
 
     def paint(self) -> None:
         """Show what has changed, when this desk is in front."""
@@ -213,8 +218,13 @@ class Sight:
         # It is opened without `show`: there is nothing to follow, and no event loop yet.
         self.start = self.views.open = start
 
+    def _pin(self) -> None:
+        """What is asked about stays under the cursor and on the main side."""
+        self.tasks.listing.pinned = self.talk.asked is not None or self.deeds.planning
+
     def show(self) -> None:
         """Turn the main side to the selection, and paint."""
+        self._pin()
         subject = self.subject
         asked = (
             subject is not None and subject.kind != "findings" and (subject.kind != "queues" or self._peeking)

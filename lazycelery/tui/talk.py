@@ -49,6 +49,11 @@ class Talk:
         """Tell something; it stays until the next key."""
         self.message = (text, token)
 
+    def forget_failure(self) -> None:
+        """What failed because nobody was there is old news once somebody is."""
+        if self.message is not None and self.message[1] == "fail":
+            self.message = None
+
     def ask(self, question: Question, yes: Callable[[str | None], None]) -> None:
         """Ask; `yes` is called with the typed word, and nothing is called for No."""
         self.message = None
@@ -90,9 +95,11 @@ class Talk:
 
     def _type(self, typing: Entry, chord: str, character: str | None) -> None:
         verdict = typing.press(chord, character)
-        if verdict != "open":
+        if verdict == "open":
+            return
+        if verdict == "no" or not typing.stays:
             self.typing = None
-            typing.end(typing.prompt.text, verdict == "yes")
+        typing.end(typing.prompt.text, verdict == "yes")
 
     def lines(self, actions: Sequence[Action], trouble: Line, look: Look, width: int) -> list[Line]:
         """The last lines of the screen; what is broken stands above the keys."""

@@ -57,6 +57,8 @@ class Question:
     def of(cls, plan: Plan) -> Question:
         """The question of a plan."""
         about = plan.items[0].text if len(plan.items) == 1 else ""
+        if about and plan.action in ("retry", "revoke", "terminate"):
+            about = f"{plan.items[0].target[:8]} {about}"
         return cls(plan.title, plan.question, plan.level, plan.word or "", tuple(plan.warnings), about)
 
     @property
