@@ -69,6 +69,42 @@ async def test_a_wrong_task_filter_says_where_while_it_is_typed() -> None:
         assert stage.desk.tasks.window.total == 1000
 
 
+async def test_a_wrong_filter_that_is_entered_stays_to_be_mended() -> None:
+    async with staged() as stage:
+        await stage.press("3", "slash", *"stat:failure", "enter")
+        await stage.until('there is no field "stat"')
+        assert stage.desk.talk.typing is not None and stage.desk.talk.typing.prompt.text == "stat:failure"
+        await stage.press("home", "right", "right", "right", "right", "e", "enter")
+        await stage.until(lambda: stage.desk.talk.typing is None)
+        assert stage.desk.tasks.whole_filter == "state:failure"
+
+
+async def test_what_is_asked_about_stays_where_it_is_while_newer_tasks_come() -> None:
+    engine = await unlocked()
+    async with staged(engine) as stage:
+        await stage.press("3")
+        asked = stage.desk.tasks.listing.key
+        await stage.press("r")
+        await stage.until("y/N")
+        engine.arrive(5)
+        await stage.rest()
+        assert stage.desk.tasks.listing.key == asked
+        assert str(asked)[:8] in stage.text
+        await stage.press("n", "g")
+        engine.arrive(1)
+        await stage.until(lambda: stage.desk.tasks.listing.key != asked)  # The newest leads again.
+
+
+async def test_a_failure_for_want_of_a_connection_is_forgotten_with_its_return() -> None:
+    engine = FakeEngine()
+    async with staged(engine) as stage:
+        stage.desk._failed("The connection broke.")
+        stage.desk._was_connected = False
+        await stage.until("The connection broke.")
+        engine.arrive(1)
+        await stage.until(lambda: stage.desk.talk.message is None)
+
+
 async def test_a_task_filter_is_applied_when_typing_rests() -> None:
     async with staged() as stage:
         await stage.press("3", "slash", *"state:failure")
