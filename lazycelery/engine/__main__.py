@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import logging.handlers
 import os
@@ -58,8 +57,6 @@ async def serve() -> None:
     server = Server(reader, writer, _redact_as_profiled)
     if sys.platform != "win32":
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.done.set)
-    gc.collect()
-    gc.freeze()
     await server.run()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -93,5 +94,8 @@ class Server:
         profile = msgspec.convert(arguments["profile"], Profile)
         self._begun(profile)
         self._engine = Engine(profile)
+        # The libraries and the empty columns stay for good: collecting them again and again costs pauses.
+        gc.collect()
+        gc.freeze()
         await self._engine.start()
         return protocol.VERSION
