@@ -6,12 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
 from typing import TypeVar
 
 from lazycelery.actions.audit import AuditLog, whoami
 from lazycelery.actions.guard import Guard
 from lazycelery.actions.service import Actions
 from lazycelery.engine.events_switch import EventsSwitch
+from lazycelery.engine.journal import Journal
 from lazycelery.engine.links import Links
 from lazycelery.engine.load import LoadMeter
 from lazycelery.engine.log import EventLog
@@ -97,14 +99,29 @@ class Engine:
         self._states: dict[str, str] = {}
         self._aged = 0
         self._began = clock()
+        self._journal = Journal(Path(profile.journal), self._redactor) if profile.journal else None
         self._closed = False
 
     # ---- life
 
     async def start(self) -> None:
         """Begin to watch; returns at once."""
+        if self._journal is not None:
+            await self._take_over(self._journal)
         self._watch.start()
         self._second = asyncio.create_task(self._measure())
+
+    async def _take_over(self, journal: Journal) -> None:
+        """Know what the engine before knew, and go on writing where it stopped."""
+        last = 0.0
+        for batch in journal.read():
+            self._store.apply_events(batch)
+            self._log.add(batch)
+            last = batch[-1].received if batch else last
+            await asyncio.sleep(0)
+        if last:
+            self._store.gap(last, self._clock())
+        journal.open()
 
     async def close(self) -> None:
         """Stop. What was begun is finished first; events that this session switched on are switched off."""
@@ -121,6 +138,8 @@ class Engine:
         await self._watch.stop()
         await self._watch.backend.close()
         await self._broker.close()
+        if self._journal is not None:
+            self._journal.close()
 
     async def _measure(self) -> None:
         while True:
@@ -157,6 +176,8 @@ class Engine:
         """Events that the store has taken in."""
         self._log.add(events)
         self._meter.count(events)
+        if self._journal is not None:
+            self._journal.write(events)
 
     async def _log_switch(self, title: str, workers: list[str]) -> None:
         """What the engine switches by itself is in the audit log too."""

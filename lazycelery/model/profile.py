@@ -57,5 +57,7 @@ class Profile(msgspec.Struct, kw_only=True):
     audit_file: str | None = None
     """`None`: in the state directory of the platform."""
     backup_dir: str | None = None
+    journal: str | None = None
+    """Where this engine keeps what it heard, for the one that takes its place when it is killed."""
     enable_events: bool = False
     """Switch task events on at start (needs the permission `events`), and back at the end."""

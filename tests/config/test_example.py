@@ -70,7 +70,7 @@ def test_a_value_that_is_called_the_default_is_the_default():
 
 
 def test_the_table_of_settings_has_every_field_of_the_profile():
-    assert {"name", *CLUSTER} == set(Profile.__struct_fields__)
+    assert {"name", "journal", *CLUSTER} == set(Profile.__struct_fields__)  # The screen sets the journal.
     assert {*UI} - {"refresh"} | {"keymap"} == set(UiSettings.__struct_fields__)
     assert "dark" in THEMES
 
