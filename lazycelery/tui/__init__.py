@@ -36,6 +36,9 @@ def run(
     from lazycelery.keys import keymap
 
     _check_terminal()
+    # Textual would believe them, and not the terminal, for ever.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
     keys = keymap(settings.ui.keymap)
     start = spawn or _engine
     process = start() if settings.profile.broker else None
