@@ -12,7 +12,7 @@ import pytest
 from lazycelery.model.profile import Profile
 from lazycelery.sources.amqp.broker import AmqpBroker
 from tests.support.fleet import CeleryWorker
-from tests.support.rabbit import RabbitServer, find_server
+from tests.support.rabbit import RabbitServer, need_server
 
 Open = Callable[..., Awaitable[AmqpBroker]]
 
@@ -41,8 +41,7 @@ class Vhost:
 @pytest.fixture(scope="session")
 def rabbit() -> Iterator[RabbitServer]:
     """A node for all tests; those that kill one start their own."""
-    if find_server() is None:
-        pytest.skip("RabbitMQ is not installed")
+    need_server()
     server = RabbitServer().start()
     yield server
     server.remove()

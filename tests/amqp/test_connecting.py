@@ -18,7 +18,7 @@ from tests.amqp.conftest import Open, Vhost
 from tests.sources.conftest import Watched, until
 from tests.sources.servers import Wire, certificate, serving
 from tests.support.broker import RedisServer, free_port
-from tests.support.rabbit import RabbitServer, find_server
+from tests.support.rabbit import RabbitServer, need_server
 
 pytestmark = pytest.mark.broker
 SECRET = "s3cret"
@@ -150,8 +150,7 @@ async def test_what_needs_the_management_is_told_when_it_is_missing(vhost: Vhost
 
 
 async def test_a_killed_broker_is_told_and_everything_comes_back(opened: Open) -> None:
-    if find_server() is None:
-        pytest.skip("RabbitMQ is not installed")
+    need_server()
     server = RabbitServer().start()
     try:
         broker = await opened(server.url(), management=server.management)
@@ -179,8 +178,7 @@ async def test_a_killed_broker_is_told_and_everything_comes_back(opened: Open) -
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """A node that also speaks TLS, the port of it, and its authority."""
-    if find_server() is None:
-        pytest.skip("RabbitMQ is not installed")
+    need_server()
     cert, key = certificate(tmp_path_factory.mktemp("tls"))
     port = free_port()
     server = RabbitServer(

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+
 from tests.support.broker import free_port
 
 SERVER_DIRECTORIES = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin")
@@ -31,6 +33,15 @@ def find_server() -> str | None:
         if os.access(script, os.X_OK):
             return script
     return None
+
+
+def need_server() -> None:
+    """A test that needs a node is skipped on a machine without one, but never where all must run."""
+    if find_server() is not None:
+        return
+    if os.environ.get("CI"):
+        pytest.fail("RabbitMQ is not installed, and tests/run could not install it")
+    pytest.skip("RabbitMQ is not installed")
 
 
 class RabbitServer:
