@@ -209,7 +209,7 @@ async def test_forced_looks_never_cost_a_message_of_a_quorum_queue(
     ]
 
 
-@pytest.mark.parametrize("kind", ["classic", "quorum"])
+@pytest.mark.parametrize("kind", ["classic", pytest.param("quorum", marks=pytest.mark.soak)])
 async def test_a_purge_saves_every_message_and_restoring_brings_back_each_property(
     vhost: Vhost, opened: Open, kind: str
 ) -> None:
