@@ -15,6 +15,7 @@ from lazycelery.model.completion import Completion
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import Metrics
 from lazycelery.model.queue import Queue
+from lazycelery.model.statistics import Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker, WorkerDetail
 
@@ -70,6 +71,9 @@ class EngineApi(Protocol):
 
     async def metrics(self) -> Metrics:
         """Rates, times and levels of the last minutes and hours."""
+
+    async def statistics(self, kind: Kind = "task", window: float = 3600.0) -> Statistics:
+        """Counts, shares and quantiles by task name, worker or queue over the last `window` seconds."""
 
     async def plan(self, order: Order) -> Plan:
         """What would be done, to what, at which grade. Touches nothing."""

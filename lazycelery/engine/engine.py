@@ -32,6 +32,7 @@ from lazycelery.model.metrics import Metrics
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
+from lazycelery.model.statistics import Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker, WorkerDetail
 from lazycelery.sources import open_broker
@@ -145,6 +146,7 @@ class Engine:
         while True:
             self._load.sample()
             self._note_aging()
+            self._store.second(self._clock())
             self._meter.tick(self._clock(), self._levels())
             await asyncio.sleep(1)
 
@@ -398,6 +400,12 @@ class Engine:
     async def metrics(self) -> Metrics:
         """Rates, times and levels of the last minutes and hours."""
         return self._meter.read()
+
+    async def statistics(self, kind: Kind = "task", window: float = 3600.0) -> Statistics:
+        """Counts, shares and quantiles by task name, worker or queue."""
+        if window <= 0:
+            raise UsageError("A window of time is longer than nothing.")
+        return self._store.statistics(kind, window, self._clock())
 
     # ---- actions
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from lazycelery.model.event import Event
 from lazycelery.model.metrics import LEVELS, RATES, TIMES, Metrics, Series
+from lazycelery.store.sketch import Buckets, bucket, merge, quantiles
 
 FINE, COARSE = 300, 240
 """Values kept: five minutes of seconds, four hours of minutes."""
@@ -22,9 +22,6 @@ RATE_OF = {
     "task-retried": "retried",
     "task-revoked": "revoked",
 }
-GROWTH = math.log(1.05)
-"""Buckets five percent wide: a quantile is off by no more than half of that."""
-LEAST = 1e-4
 
 
 class Levels(NamedTuple):
@@ -37,49 +34,25 @@ class Levels(NamedTuple):
     lag: float | None
 
 
-class Sketch:
-    """Durations in logarithmic buckets."""
-
-    def __init__(self) -> None:
-        self.buckets: Counter[int] = Counter()
-
-    def add(self, seconds: float) -> None:
-        """Count one duration."""
-        self.buckets[max(0, round(math.log(max(seconds, LEAST) / LEAST) / GROWTH))] += 1
-
-    def merge(self, other: Sketch) -> None:
-        """Take in another sketch."""
-        self.buckets.update(other.buckets)
-
-    def quantile(self, share: float) -> float | None:
-        """The duration below which this share lies, or `None` when nothing was counted."""
-        total = sum(self.buckets.values())
-        rank = share * (total - 1)
-        for bucket in sorted(self.buckets):
-            if rank < self.buckets[bucket]:
-                return LEAST * math.exp(bucket * GROWTH)
-            rank -= self.buckets[bucket]
-        return None
-
-
 class Step:
     """What happened within one second, or one minute."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.runtime, self.wait = Sketch(), Sketch()
+        self.runtime: Buckets = {}
+        self.wait: Buckets = {}
 
     def merge(self, other: Step) -> None:
         """Take in a shorter step."""
         self.counts.update(other.counts)
-        self.runtime.merge(other.runtime)
-        self.wait.merge(other.wait)
+        merge(self.runtime, other.runtime)
+        merge(self.wait, other.wait)
 
     def values(self, seconds: float, levels: Levels) -> dict[str, float | None]:
         """One value for every series."""
         found: dict[str, float | None] = {name: self.counts[name] / seconds for name in RATES}
-        for name, sketch in (("runtime", self.runtime), ("wait", self.wait)):
-            found[f"{name}_p50"], found[f"{name}_p95"] = sketch.quantile(0.5), sketch.quantile(0.95)
+        for name, buckets in (("runtime", self.runtime), ("wait", self.wait)):
+            found[f"{name}_p50"], found[f"{name}_p95"] = quantiles(buckets, (0.5, 0.95))
         return {**found, **levels._asdict()}
 
 
@@ -124,11 +97,11 @@ class Meter:
                 continue
             step.counts[name] += 1
             if event.type == "task-succeeded" and isinstance(event.runtime, float):
-                step.runtime.add(event.runtime)
+                _add(step.runtime, event.runtime)
             elif event.type == "task-started" and event.uuid:
                 wait = self._wait_of(event.uuid)
                 if wait is not None:
-                    step.wait.add(wait)
+                    _add(step.wait, wait)
 
     def tick(self, now: float, levels: Levels) -> None:
         """A second is over."""
@@ -143,3 +116,8 @@ class Meter:
     def read(self) -> Metrics:
         """Both rings."""
         return Metrics(fine=self._fine.read(), coarse=self._coarse.read())
+
+
+def _add(buckets: Buckets, seconds: float) -> None:
+    place = bucket(seconds)
+    buckets[place] = buckets.get(place, 0) + 1

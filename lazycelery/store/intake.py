@@ -13,6 +13,7 @@ from lazycelery.store.loss import Lag, Rate
 from lazycelery.store.marks import SOURCES
 from lazycelery.store.merge import EventMerge
 from lazycelery.store.queues import Queues
+from lazycelery.store.statistics import Figures
 from lazycelery.store.values import bounded
 from lazycelery.store.workers import Workers
 
@@ -34,6 +35,7 @@ class Intake:
         self.merge = merge
         self.workers = workers
         self.queues = queues
+        self.figures = Figures(columns)
         self.seen = 0
         self.malformed = 0
         self.rate = Rate()
@@ -94,6 +96,7 @@ class Intake:
         columns.stamp[slot] = columns.changes
         kind = event.type
         if kind == "task-sent":
+            self.figures.count(kind, slot, 0, event.timestamp)
             queue = columns.queue[slot]
             if queue:
                 self.queues.record(columns.queues.texts[queue] or "").sent += 1
@@ -102,6 +105,7 @@ class Intake:
         record = known if known is not None else self.workers.seen(event)
         if record is None:
             return
+        self.figures.count(kind, slot, columns.workers.code(event.hostname), event.timestamp)
         record.last_seen = event.received or event.timestamp
         record.loss.task_event()
         if kind == "task-started":

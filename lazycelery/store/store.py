@@ -13,6 +13,7 @@ from lazycelery.model.message import Message
 from lazycelery.model.queue import Queue
 from lazycelery.model.reports import QueueReport, ResultReport, TaskReport, WorkerReport
 from lazycelery.model.states import State
+from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker, WorkerDetail
 from lazycelery.store.columns import Columns
@@ -25,6 +26,7 @@ from lazycelery.store.query import Queries
 from lazycelery.store.queues import RATE_WINDOW, Queues
 from lazycelery.store.raw import RawMessages
 from lazycelery.store.reports import ReportMerge
+from lazycelery.store.statistics import USUAL
 from lazycelery.store.views import task
 from lazycelery.store.worker_views import alive, worker_detail, worker_view
 from lazycelery.store.workers import Workers
@@ -111,6 +113,10 @@ class Store:
         for record in self._workers.known.values():
             record.loss.reset()
             record.back = end
+
+    def second(self, now: float) -> None:
+        """A second is over, for the statistics."""
+        self._intake.figures.tick(now)
 
     # readers
 
@@ -200,6 +206,14 @@ class Store:
         if not any(each is not None for each in told):
             return None
         return sum(each[0] for each in told if each is not None) / counted if counted else 0.0
+
+    def statistics(self, kind: Kind, window: float, now: float) -> Statistics:
+        """Counts, shares and quantiles of one kind over the last `window` seconds."""
+        return self._intake.figures.read(kind, window, now)
+
+    def usual(self, kind: Kind, key: str, now: float, window: float = USUAL) -> StatisticsRow | None:
+        """How one task name, worker or queue usually does; `None` when nothing was seen of it."""
+        return self._intake.figures.one(kind, key, window, now)
 
     def events_seen(self) -> int:
         """Events taken in."""

@@ -23,6 +23,7 @@ from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import LEVELS, RATES, TIMES, Metrics, Series
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
+from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
 from lazycelery.model.task import Attempt, Task, TaskPage, TaskQuery, TaskRow
 from lazycelery.model.worker import Worker, WorkerDetail
 
@@ -492,6 +493,11 @@ class FakeEngine:
     async def metrics(self) -> Metrics:
         await self._answer("metrics")
         return Metrics(fine=self._series(1.0, 300, 180), coarse=self._series(60.0, 240, 97))
+
+    async def statistics(self, kind: Kind = "task", window: float = 3600.0) -> Statistics:
+        await self._answer("statistics")
+        row = StatisticsRow(kind=kind, key="shop.charge", started=40, succeeded=38, failed=2, rate=0.1)
+        return Statistics(kind=kind, window=window, since=NOW - window, until=NOW, rows=[row])
 
     @staticmethod
     def _series(step: float, length: int, known: int) -> Series:

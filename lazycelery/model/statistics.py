@@ -1,0 +1,57 @@
+"""What task names, workers and queues usually do: counts, shares and quantiles over a window of time."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["task", "worker", "queue"]
+
+
+class StatisticsRow(msgspec.Struct, kw_only=True):
+    """One task name, worker or queue within a window. Quantiles are off by at most 2.5 percent."""
+
+    kind: Kind
+    key: str
+    """The name of the task, worker or queue."""
+    sent: int = 0
+    received: int = 0
+    started: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    retried: int = 0
+    revoked: int = 0
+    rejected: int = 0
+    rate: float | None = None
+    """Runs that ended, a second."""
+    failure_share: float | None = None
+    """Failed of those that failed or succeeded, 0 to 1; `None` when none did."""
+    retry_share: float | None = None
+    """Retried of all runs that ended, 0 to 1."""
+    runtime_p50: float | None = None
+    runtime_p95: float | None = None
+    runtime_p99: float | None = None
+    wait_p50: float | None = None
+    wait_p95: float | None = None
+    wait_p99: float | None = None
+
+    @property
+    def ended(self) -> int:
+        """Runs that ended, whichever way a worker ends one."""
+        return self.succeeded + self.failed + self.retried
+
+
+class Statistics(msgspec.Struct, kw_only=True):
+    """The rows of one kind, the busiest first."""
+
+    kind: Kind
+    window: float
+    """Seconds that were asked for."""
+    since: float
+    """From when on events are counted here, epoch seconds: steps are whole, so that it may be a little
+    before the window; and never before this monitor began, unless a recorded history tells."""
+    until: float
+    rows: list[StatisticsRow] = []
+    left_out: int = 0
+    """Events of names beyond the bound, counted for nobody."""

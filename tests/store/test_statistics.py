@@ -1,0 +1,134 @@
+"""Counts and quantiles by task name, worker and queue."""
+
+from __future__ import annotations
+
+import pytest
+
+from lazycelery.store import statistics as module
+from lazycelery.store.sketch import bucket, merge, quantiles
+from lazycelery.store.statistics import Figures
+from lazycelery.store.store import Store
+from tests.store.build import T0, failed, received, retried, sent, started, succeeded
+
+
+def ran(store: Store, at: float, uuid: str, runtime: float, worker: str = "w1@h", wait: float = 0.5) -> None:
+    store.apply_events(
+        [
+            sent(at, uuid),
+            received(at + 0.1, uuid, worker=worker),
+            started(at + wait, uuid, worker),
+            succeeded(at + wait + runtime, uuid, worker, runtime=runtime),
+        ]
+    )
+
+
+def seconds(store: Store, first: int, last: int) -> None:
+    for second in range(first, last):
+        store.second(T0 + second)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.95, 1.0])
+def test_quantiles_are_within_two_and_a_half_percent(share: float) -> None:
+    values = [0.001 * 1.01**number for number in range(1000)]
+    buckets: dict[int, int] = {}
+    for value in values:
+        merge(buckets, {bucket(value): 1})
+    [found] = quantiles(buckets, (share,))
+    assert found == pytest.approx(values[round(share * 999)], rel=0.026)
+
+
+def test_nothing_counted_has_no_quantile() -> None:
+    assert quantiles({}, (0.5, 0.99)) == [None, None]
+
+
+def test_a_duration_of_nothing_and_one_of_years_are_counted() -> None:
+    assert bucket(0.0) == bucket(-1.0) == 0
+    [most] = quantiles({bucket(3e8): 1}, (0.5,))
+    assert most == pytest.approx(3e8, rel=0.026)
+
+
+def test_a_task_name_its_worker_and_its_queue_are_told_apart() -> None:
+    store = Store()
+    store.second(T0)
+    for number in range(20):
+        ran(store, 0, f"t{number}", runtime=2.0, worker=f"w{number % 2}@h")
+    store.apply_events([received(1, "f"), started(1.5, "f"), failed(2, "f")])
+    store.apply_events([received(1, "r"), started(1.5, "r"), retried(2, "r")])
+    seconds(store, 1, 11)
+    [task] = store.statistics("task", 60, T0 + 10).rows
+    assert (task.key, task.sent, task.started, task.succeeded, task.failed, task.retried) == (
+        *("shop.add", 20, 22),
+        *(20, 1, 1),
+    )
+    assert task.failure_share == pytest.approx(1 / 21) and task.retry_share == pytest.approx(1 / 22)
+    assert task.runtime_p50 == pytest.approx(2.0, rel=0.03) and task.wait_p50 == pytest.approx(0.5, rel=0.03)
+    assert task.rate == pytest.approx(22 / 11, rel=0.1)
+    workers = {row.key: row.succeeded for row in store.statistics("worker", 60, T0 + 10).rows}
+    assert workers == {"w0@h": 10, "w1@h": 10}
+    [queue] = store.statistics("queue", 60, T0 + 10).rows
+    assert (queue.key, queue.succeeded, queue.failed) == ("celery", 20, 0)
+
+
+@pytest.mark.parametrize(("window", "wanted"), [(30, 0), (600, 1), (7200, 2), (86_400, 3)])
+def test_a_window_counts_what_lies_within_it(window: float, wanted: int) -> None:
+    store = Store()
+    store.second(T0)
+    second = 1
+    for number, at in enumerate((10, 10_500, 17_150)):
+        seconds(store, second, at)
+        second = at
+        ran(store, at, f"t{number}", 1.0)
+    seconds(store, second, 17_200)
+    found = store.statistics("task", window, T0 + 17_200)
+    assert sum(row.succeeded for row in found.rows) == wanted
+    assert found.since >= T0 - 1
+
+
+def test_what_is_usual_comes_from_days() -> None:
+    store = Store()
+    store.second(T0)
+    ran(store, 0, "a", 4.0)
+    seconds(store, 1, 20_000)
+    usual = store.usual("task", "shop.add", T0 + 20_000)
+    assert usual is not None and usual.succeeded == 1
+    assert usual.runtime_p95 == pytest.approx(4.0, rel=0.03)
+    assert store.usual("task", "never.seen", T0) is None
+
+
+def test_it_stays_bounded_whatever_names_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_STEP", 30)
+    monkeypatch.setattr(module, "MAX_CELLS", 400)
+    store = Store()
+    figures: Figures = store._intake.figures
+    for second in range(300):
+        for number in range(40):
+            uuid = f"{second}-{number}"
+            store.apply_events([received(second, uuid, name=f"n{second}.{number}")])
+        store.second(T0 + second)
+    cells = sum(ring.cells() for ring in (figures._seconds, figures._minutes, figures._hours))
+    assert cells <= 400
+    assert store.statistics("task", 60, T0 + 300).left_out > 0
+
+
+def test_a_clock_that_jumps_back_does_no_harm() -> None:
+    store = Store()
+    seconds(store, 0, 100)
+    ran(store, 100, "a", 1.0)
+    seconds(store, -5000, -4900)
+    ran(store, -4900, "b", 1.0)
+    store.second(T0 - 4899)
+    rows = store.statistics("task", 86_400, T0 - 4899).rows
+    assert sum(row.succeeded for row in rows) == 2
+
+
+def test_hours_are_kept_for_another_and_put_before_its_own() -> None:
+    store = Store()
+    store.second(T0)
+    ran(store, 0, "a", 4.0)
+    store.second(T0 + 1)
+    again = Store()
+    again._intake.figures.columns = store._intake.figures.columns
+    again._intake.figures.put_before(store._intake.figures.hours())
+    again.second(T0 + 4000)
+    usual = again._intake.figures.one("task", "shop.add", 86_400, T0 + 4000)
+    assert usual is not None and usual.succeeded == 1
