@@ -12,6 +12,8 @@ import pytest
 
 from lazycelery.errors import LazyCeleryError, NothingFound, Refused
 from lazycelery.model.message import StoredMessage
+from lazycelery.sources.amqp.holding import SELECTIVE, Holding
+from lazycelery.sources.amqp.properties import Properties, read_properties, write_properties
 from lazycelery.sources.protocols import QueueOps
 from tests.amqp.conftest import Open, Vhost
 from tests.sources.conftest import until
@@ -61,6 +63,18 @@ def odd_properties(**changes: Any) -> dict[str, Any]:
 
 def ids(vhost: Vhost, queue: str) -> list[str]:
     return [message["properties"]["headers"]["id"] for message in vhost.waiting(queue)]
+
+
+def taken_out(vhost: Vhost, queue: str) -> list[str]:
+    """Takes all that waits, and tells what it was: no count that may lag behind."""
+    found = []
+    with pika.BlockingConnection(pika.URLParameters(vhost.url)) as connection:
+        channel = connection.channel()
+        while True:
+            method, properties, _ = channel.basic_get(queue, auto_ack=True)
+            if method is None:
+                return found
+            found.append(str(read_properties(properties.raw)["headers"]["id"]))
 
 
 async def gathered(queues: QueueOps, queue: str) -> list[StoredMessage]:
@@ -209,7 +223,7 @@ async def test_forced_looks_never_cost_a_message_of_a_quorum_queue(
     ]
 
 
-@pytest.mark.parametrize("kind", ["classic", pytest.param("quorum", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
 async def test_a_purge_saves_every_message_and_restoring_brings_back_each_property(
     vhost: Vhost, opened: Open, kind: str
 ) -> None:
@@ -217,8 +231,6 @@ async def test_a_purge_saves_every_message_and_restoring_brings_back_each_proper
     with pika.BlockingConnection(pika.URLParameters(vhost.url)) as connection:
         channel = connection.channel()
         # Encoded by our own writer: pika cannot write a float.
-        from lazycelery.sources.amqp.properties import Properties, write_properties
-
         raw = write_properties(odd_properties())
         channel.basic_publish("", "box", b"\x80\xff not JSON", Properties.of(raw))
     fill(vhost, "box", 450)
@@ -230,9 +242,9 @@ async def test_a_purge_saves_every_message_and_restoring_brings_back_each_proper
     assert saved[0].priority == 5
     first = broker.codec.describe(saved[0].raw)
     assert first.id == "odd" and first.headers["half"] == 0.5 and first.priority == 5
+    await asyncio.sleep(0.5)  # What was acknowledged and forgotten would come back now.
+    assert taken_out(vhost, "box") == []
     assert await broker.queues.put_back(saved) == 451
-    [report] = await broker.queues.probe(["box"])
-    assert report.messages == 451
     again = await gathered(broker.queues, "box")
     assert [broker.codec.describe(each.raw).id for each in again] == [
         broker.codec.describe(each.raw).id for each in saved
@@ -240,6 +252,60 @@ async def test_a_purge_saves_every_message_and_restoring_brings_back_each_proper
     one, other = json.loads(saved[0].raw), json.loads(again[0].raw)
     assert one["body"] == other["body"] and one["headers"] == other["headers"]
     assert one["properties"]["amqp"] == other["properties"]["amqp"]
+
+
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+async def test_what_arrives_during_a_purge_is_neither_removed_nor_lost(
+    vhost: Vhost, opened: Open, kind: str
+) -> None:
+    vhost.declare("box", x_queue_type=kind)
+    fill(vhost, "box", 120)
+    broker = await opened(vhost.url, management=vhost.server.management)
+    saved: list[StoredMessage] = []
+
+    def save(messages: Sequence[StoredMessage]) -> None:
+        if not saved:
+            fill(vhost, "box", 60)
+        saved.extend(messages)
+
+    result = await broker.queues.purge("box", save)
+    assert (result.before, result.removed, len(saved)) == (120, 120, 120)
+    await asyncio.sleep(0.5)
+    assert sorted(taken_out(vhost, "box")) == sorted(f"m{number}" for number in range(60))
+
+
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+async def test_some_of_the_held_messages_are_removed_and_the_others_stay(
+    vhost: Vhost, opened: Open, kind: str
+) -> None:
+    vhost.declare("box", x_queue_type=kind)
+    fill(vhost, "box", 200)
+    broker = await opened(vhost.url, management=vhost.server.management)
+    channel = await broker._server.channel("queues")
+    holding = Holding(channel, "box", SELECTIVE)
+    taken = []
+    while more := await holding.take(200 - len(taken)):
+        taken += more
+    assert len(taken) == 200
+    assert await holding.remove({got.tag for got in taken[::2]}) == 100
+    await holding.let_go()
+    channel.close()
+    await asyncio.sleep(0.5)
+    assert sorted(taken_out(vhost, "box")) == sorted(f"m{number}" for number in range(1, 200, 2))
+
+
+async def test_a_queue_that_serves_one_consumer_only_is_left_alone(vhost: Vhost, opened: Open) -> None:
+    vhost.declare("box", x_single_active_consumer=True)
+    with pika.BlockingConnection(pika.URLParameters(vhost.url)) as connection:
+        channel = connection.channel()
+        channel.basic_qos(prefetch_count=1)
+        channel.basic_consume("box", lambda *delivered: None)
+        fill(vhost, "box", 3)
+        broker = await opened(vhost.url, management=vhost.server.management)
+        with pytest.raises(Refused, match="gives us none") as told:
+            await broker.queues.purge("box", lambda messages: None)
+        assert told.value.nothing_done
+    assert len(taken_out(vhost, "box")) == 3
 
 
 async def test_priorities_survive_a_purge_and_its_restore(vhost: Vhost, opened: Open) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -109,6 +109,33 @@ class Channel:
             take(body, properties)
 
         await self._ask(self._raw.basic_consume, queue, deliver, auto_ack=True, exclusive=True)
+
+    async def consume_held(self, queue: str, most: int, take: Callable[[Got], None]) -> str:
+        """Have at most so many messages delivered, to be acknowledged; returns the consumer's name."""
+
+        def deliver(channel: Any, method: Any, properties: Any, body: bytes) -> None:
+            take(Got(method.delivery_tag, method, properties, body))
+
+        await self._ask(self._raw.basic_qos, prefetch_count=most)
+        answer = await self._ask(self._raw.basic_consume, queue, deliver)
+        return str(answer.method.consumer_tag)
+
+    async def cancel(self, consumer: str) -> None:
+        """End a consumer; what it was given stays unacknowledged."""
+        await self._ask(self._raw.basic_cancel, consumer)
+
+    async def unless_closed(self, waited_for: Awaitable[Any], timeout: float) -> None:
+        """Wait for something that deliveries bring. Raises when the channel closes meanwhile."""
+        waiting = asyncio.ensure_future(waited_for)
+        try:
+            either: list[asyncio.Future[Any]] = [waiting, self.closed]
+            await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        if self.closed.done():
+            raise self.closed.result()
+        if not waiting.done():
+            raise asyncio.TimeoutError
 
     async def get(self, queue: str) -> Got | None:
         """Take the next message; it waits for its acknowledgement. `None` when there is none."""

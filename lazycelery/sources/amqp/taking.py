@@ -13,10 +13,11 @@ from lazycelery.sources.amqp import problems
 from lazycelery.sources.amqp.channel import Channel, Got
 from lazycelery.sources.amqp.connection import Server
 from lazycelery.sources.amqp.envelope import delivery_count, from_envelope, priority_of, to_envelope
+from lazycelery.sources.amqp.holding import SELECTIVE, Holding
 from lazycelery.sources.protocols import PurgeResult
 
-PAGE, PAGE_BYTES = 200, 8 * 1024 * 1024
-"""Messages saved at once."""
+SLICE = 50
+"""Messages encoded before something else may run."""
 LOOKS = 30
 """Looks, a moment apart, for messages that come back."""
 Save = Callable[[Sequence[StoredMessage]], None]
@@ -37,33 +38,27 @@ class Look:
         channel = await self._server.channel("queues")
         try:
             self.total = (await channel.depth(self._queue)).messages
+            holding = Holding(channel, self._queue, SELECTIVE)
             taken, size = list[Got](), 0
-            while len(taken) < limit and size < max_bytes:
-                got = await channel.get(self._queue)
-                if got is None:
-                    break
-                taken.append(got)
-                size += len(got.body)
+            while size < max_bytes and (more := await holding.take(min(limit, self.total) - len(taken))):
+                taken += more
+                size += sum(len(got.body) for got in more)
             # A quorum queue counts late what has just been put back.
             self.total = max(self.total, len(taken))
-            await self._put_back(channel, taken)
+            await self._put_back(channel, holding, taken)
         finally:
             channel.close()
         return [to_envelope(got.body, got.properties.raw, got.method) for got in taken]
 
-    async def _put_back(self, channel: Channel, taken: list[Got]) -> None:
-        if not self._quorum:
-            if taken:
-                channel.requeue(taken[-1].tag, upto=True)
-                await channel.settled()
-            return
+    async def _put_back(self, channel: Channel, holding: Holding, taken: list[Got]) -> None:
+        await holding.stop()
         for got in taken:
-            if self._at_its_end(got):
-                await self._replace(channel, got)
-            else:
-                channel.requeue(got.tag)
-        await channel.settled()
-        await self._seen_back(channel, len(taken))
+            if self._quorum and self._at_its_end(got) and await self._copied(got):
+                holding.drop(got.tag)
+                self.saved += 1
+        await holding.let_go()
+        if self._quorum:
+            await self._seen_back(channel, len(taken))
 
     async def _seen_back(self, channel: Channel, number: int) -> None:
         """A quorum queue takes messages back in its own time: a worker, or the next look, finds it empty."""
@@ -76,16 +71,14 @@ class Look:
         """One more delivery, and RabbitMQ would drop it."""
         return self._limit is not None and delivery_count(got.properties.raw) + 1 >= self._limit
 
-    async def _replace(self, channel: Channel, got: Got) -> None:
+    async def _copied(self, got: Got) -> bool:
         """A copy with a fresh count goes to the end of the queue, where a requeue would put it too."""
         envelope = to_envelope(got.body, got.properties.raw, got.method)
         body, properties = from_envelope(envelope, self._server.address.username)
         sending = await self._server.channel("control")
         try:
             await sending.confirm()
-            if await asyncio.wait_for(sending.publish("", self._queue, body, properties), 10):
-                channel.ack(got.tag)
-                self.saved += 1
+            return await asyncio.wait_for(sending.publish("", self._queue, body, properties), 10)
         finally:
             sending.close()
 
@@ -103,11 +96,11 @@ class Purge:
         before = 0
         try:
             before = (await channel.depth(self._queue)).messages
-            last, removed = await self._take(channel, before, save)
-            if last is not None:
-                self._removing = True
-                channel.ack(last, upto=True)
-                await channel.settled()
+            holding = Holding(channel, self._queue)
+            await self._take(holding, before, save)
+            self._removing = True
+            removed = await holding.remove()
+            await holding.let_go()
             after = (await channel.depth(self._queue)).messages
         except LazyCeleryError as told:
             channel.close()
@@ -130,21 +123,22 @@ class Purge:
                 channel.close()
         return False
 
-    async def _take(self, channel: Channel, before: int, save: Save) -> tuple[int | None, int]:
-        """Everything that was there when it began; what arrives meanwhile is left."""
-        last, position, size = None, 0, 0
-        page: list[StoredMessage] = []
-        while position < before and (got := await channel.get(self._queue)) is not None:
-            raw = to_envelope(got.body, got.properties.raw, got.method)
-            priority = priority_of(got.properties.raw)
-            page.append(StoredMessage(queue=self._queue, priority=priority, raw=raw, position=position))
-            last, position, size = got.tag, position + 1, size + len(raw)
-            if len(page) >= PAGE or size >= PAGE_BYTES:
-                await self._written(save, page)
-                page, size = [], 0
-        if page:
+    async def _take(self, holding: Holding, before: int, save: Save) -> None:
+        """Save everything that was there when it began; what arrives meanwhile is left."""
+        position = 0
+        while taken := await holding.take(before - position):
+            page = list[StoredMessage]()
+            for got in taken:
+                page.append(self._stored(got, position))
+                position += 1
+                if position % SLICE == 0:
+                    await asyncio.sleep(0)
             await self._written(save, page)
-        return last, position
+
+    def _stored(self, got: Got, position: int) -> StoredMessage:
+        raw = to_envelope(got.body, got.properties.raw, got.method)
+        priority = priority_of(got.properties.raw)
+        return StoredMessage(queue=self._queue, priority=priority, raw=raw, position=position)
 
     async def _written(self, save: Save, page: list[StoredMessage]) -> None:
         try:
