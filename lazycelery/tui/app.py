@@ -154,9 +154,13 @@ class ControlRoom(LeanApp[int]):
         if changed or self.wardrobe.problems:
             self.paint()
 
-    def outside(self, path: Path) -> None:
+    async def outside(self, path: Path) -> None:
         """Leave the terminal to the person's pager until it ends."""
         words = [*outside.command(), str(path)]
+        await self.hush()
+        self._lend(words)
+
+    def _lend(self, words: Sequence[str]) -> None:
         try:
             with self.suspend():
                 # LESSSECURE: what is shown came from others, so less runs no commands for it.
@@ -170,6 +174,7 @@ class ControlRoom(LeanApp[int]):
                 f"{words[0]} cannot be started: {problem.strerror}.", "Set $PAGER."
             ) from None
         finally:
+            self.hushed = False
             self.repaint()
 
     def brokers(self) -> Sequence[Broker]:
@@ -217,7 +222,11 @@ class ControlRoom(LeanApp[int]):
         self.exit(0)
 
     def quit(self) -> None:
-        """End."""
+        """End, once the terminal has taken what is on its way."""
+        self.desk.errands.run(self._part())
+
+    async def _part(self) -> None:
+        await self.hush()
         self.exit(0)
 
     def _end(self, code: int) -> None:

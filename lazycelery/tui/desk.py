@@ -163,7 +163,7 @@ class Desk(Walk):
     async def _show_outside(self, body: Sequence[Line]) -> None:
         path = await asyncio.to_thread(lambda: outside.write(whole_texts(body)))
         try:
-            self.surface.outside(path)
+            await self.surface.outside(path)
         finally:
             outside.remove(path)
 

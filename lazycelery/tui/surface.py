@@ -30,7 +30,7 @@ class Surface(Protocol):
     def use_theme(self, name: str) -> None:
         """Turn to a theme."""
 
-    def outside(self, path: Path) -> None:
+    async def outside(self, path: Path) -> None:
         """Leave the terminal to the person's pager until it ends."""
 
     def brokers(self) -> Sequence[Broker]:

@@ -1,78 +1,159 @@
-"""The line to the terminal: when we may paint, and only what differs from what is already there.
+"""The line to the terminal: only what differs from what is there, and no more than it can take.
 
-Textual sends whole lines of a widget, repaints widgets that only moved, and closes each run of a
-style with a reset. Over SSH that is most of the bytes. Here the last frame is remembered cell by cell,
-and an update shrinks to the cells that differ and the parts of a style that change.
+Textual sends whole lines of a widget, repaints widgets that only moved, closes each run of a style with
+a reset, and blocks its event loop once a slow terminal is thirty frames behind. Here a frame is what
+the terminal should show; how it gets there is decided cell by cell, in pieces that the terminal's own
+answers allow.
 
 The private names of Textual that this takes live here and nowhere else.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
-from itertools import repeat
-from typing import Any, TypeVar
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rich.cells import cell_len
 from rich.color import ColorSystem
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.segment import Segment
-from rich.style import Style
-from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual._time import get_time
 from textual.app import App
 from textual.screen import Screen
-from textual.strip import Strip
 from textual.widget import Widget
 
-Cell = tuple[str, Style]
-"""A character and its style. The right half of a wide character is empty."""
-Run = tuple[int, int, list[Cell]]
-"""Column, line, and the cells from there on."""
+from lazycelery.tui.cells import Shown
+from lazycelery.tui.pacing import Pacer
 
-UNKNOWN: Cell = ("\0", Style.null())
-"""Equal to nothing that is ever painted."""
-SINGLE: set[str] = set()
-"""Characters known to take one cell."""
-MOST_SINGLE = 10_000
-BRIDGE = 6
-"""Equal cells between two runs that cost less to send than a jump over them."""
+if TYPE_CHECKING:
+    from textual import events
+    from textual.timer import Timer
+
+WHERE = "\x1b[6n"
+"""Asks the terminal where its cursor is. It answers once it has taken all before."""
+AGAIN = 0.005
+"""Seconds between two looks whether more may be sent, where no answer will tell."""
+LONG = 1000
+"""Bytes from which on a piece is shown at once, where the terminal can."""
+PIECE = 8192
+"""Bytes that Windows takes at a time."""
+PARTING = 0.4
+"""Seconds that the end waits for answers that are on their way: a shell would take them for keys."""
 
 Return = TypeVar("Return")
 
 
 class LeanApp(App[Return]):
-    """An app that sends only cells that differ."""
+    """An app that sends only cells that differ, at the terminal's own speed."""
 
     def __init__(self, ansi: bool) -> None:
         # Textual chooses its filter for NO_COLOR before a theme can be set.
         super().__init__(ansi_color=ansi)
         self.ansi_color = None
-        self.shown = Shown()
+        self.shown = Shown(self.console._color_system or ColorSystem.TRUECOLOR)
+        self.pacer = Pacer()
+        self.urgent = False
+        """Whether a key is being answered: that goes before all else, and is painted at once."""
+        self.hushed = False
+        """Whether nothing more is sent: the end is near, or the terminal is lent."""
+        self._settled = asyncio.Event()
+        self._later: Timer | None = None
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """What is painted meanwhile answers a key."""
+        self.urgent = True
+        try:
+            yield
+        finally:
+            self.urgent = False
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        if isinstance(renderable, (ChopsUpdate, LayoutUpdate)) and not self._batch_count:
-            self.shown.resize(*self.size)
-            runs = self.shown.take(lines_of(renderable))
-            if not runs:
-                return
-            renderable = Runs(runs)
-        super()._display(screen, renderable)
+        if self._batch_count or not isinstance(renderable, (ChopsUpdate, LayoutUpdate)):
+            super()._display(screen, renderable)
+            return
+        self.shown.resize(*self.size)
+        self.shown.want(lines_of(renderable), self.urgent)
+        self._send()
+        self.post_display_hook()
+
+    @property
+    def behind(self) -> bool:
+        """Whether the terminal has still to take an earlier frame."""
+        return not self.shown.done and not self.hushed and self._writes
+
+    @property
+    def _writes(self) -> bool:
+        return self._running and not self._closed and not self.is_headless and self._driver is not None
+
+    def _send(self) -> None:
+        """Send what may be sent now; the rest goes when the terminal has answered."""
+        if self.hushed or self.shown.done:
+            return
+        if not self._writes:  # A test's terminal takes everything.
+            self.shown.send(1 << 30)
+            return
+        queue = getattr(getattr(self._driver, "_writer_thread", None), "_queue", None)
+        if queue is None:  # A browser: nobody answers, and nothing is ever in the way.
+            self._write(self.shown.send(1 << 30))
+            return
+        now = get_time()
+        if self.pacer.settled and not self.pacer.answers and not self.pacer.mute:
+            # Nothing stands before this one: it tells what an answer takes on an idle line.
+            self.pacer.sent(0, now)
+            self._write(WHERE)
+        room = self.pacer.room(now)
+        # Textual queues thirty writes and then blocks its event loop until the terminal has read one.
+        if room and queue.qsize() == 0:
+            piece = self.shown.send(room)
+            asks = bool(piece) and self.pacer.sent(len(piece.encode()), now)
+            self._write(piece + WHERE if asks else piece)
+        if not self.shown.done and self._later is None:
+            self._later = self.set_timer(AGAIN, self._look_again)
+
+    def _look_again(self) -> None:
+        self._later = None
+        self._send()
+
+    def _write(self, text: str) -> None:
+        driver = self._driver
+        if driver is None or not text:
+            return
+        whole = len(text) > LONG
+        if whole:
+            self._begin_update()
+        for start in range(0, len(text), PIECE):
+            driver.write(text[start : start + PIECE])
+        if whole:
+            self._end_update()
+        driver.flush()
+
+    def on_cursor_position(self, event: events.CursorPosition) -> None:
+        """The terminal has answered."""
+        self.pacer.answered(event.time)
+        if self.pacer.settled:
+            self._settled.set()
+        self._send()
 
     def repaint(self) -> None:
         """Send everything again, for a terminal that somebody else has written on."""
         self.shown.forget()
         self.screen.refresh(repaint=True, layout=True)
 
+    async def hush(self) -> None:
+        """Send nothing more, and wait for the answers on their way: nobody else should read them."""
+        self.hushed = True
+        if not self.pacer.settled and not self.pacer.mute:
+            self._settled.clear()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), PARTING)
+
 
 def behind(app: App[Any]) -> bool:
-    """Whether the terminal has still to take an earlier frame.
-
-    Textual queues 30 frames and then blocks its event loop until the terminal has read one. Painting
-    only when the queue is empty keeps the keys alive on a slow line.
-    """
-    writer = getattr(getattr(app, "_driver", None), "_writer_thread", None)
-    queue = getattr(writer, "_queue", None)
-    return queue is not None and queue.qsize() > 0
+    """Whether a picture would come too early: the terminal has not taken the last one, and no key waits."""
+    return isinstance(app, LeanApp) and app.behind and not app.urgent
 
 
 def paint_now(screen: Screen[Any], parts: Iterable[Widget]) -> None:
@@ -82,37 +163,6 @@ def paint_now(screen: Screen[Any], parts: Iterable[Widget]) -> None:
     if not screen._layout_required:
         screen._dirty_widgets.update(parts)
         screen._on_timer_update()
-
-
-class Shown:
-    """What the terminal shows, as far as we know."""
-
-    def __init__(self) -> None:
-        self._size = (0, 0)
-        self._cells: list[list[Cell]] = []
-
-    def resize(self, width: int, height: int) -> None:
-        """After a change of size nothing is known."""
-        if (width, height) != self._size:
-            self._size = (width, height)
-            self.forget()
-
-    def forget(self) -> None:
-        """Nothing is known: the next frame is sent whole."""
-        width, height = self._size
-        self._cells = [[UNKNOWN] * width for _ in range(height)]
-
-    def take(self, lines: Iterable[tuple[int, int, Iterable[Segment]]]) -> list[Run]:
-        """Remember new lines (column, line, segments); returns the cells that differ."""
-        runs: list[Run] = []
-        for x, y, segments in lines:
-            if not (0 <= y < len(self._cells) and 0 <= x < self._size[0]):
-                continue  # A frame of the size before.
-            old = self._cells[y]
-            new = list(cells_of(segments))[: len(old) - x]
-            runs += [(x + at, y, cells) for at, cells in differing(old[x : x + len(new)], new)]
-            old[x : x + len(new)] = new
-        return runs
 
 
 def lines_of(update: ChopsUpdate | LayoutUpdate) -> Iterator[tuple[int, int, Iterable[Segment]]]:
@@ -126,124 +176,3 @@ def lines_of(update: ChopsUpdate | LayoutUpdate) -> Iterator[tuple[int, int, Ite
             # Beyond its span a line holds what lies below the widgets, which is not on the screen.
             if strip is not None and x < last and end > first:
                 yield x, y, strip if end <= last else strip.crop(0, last - x)
-
-
-def cells_of(segments: Iterable[Segment]) -> Iterator[Cell]:
-    """Segments, cell by cell."""
-    nothing = Style.null()
-    for text, style, _ in segments:
-        style = style or nothing
-        if text.isascii() or _single(text):
-            yield from zip(text, repeat(style))
-        else:
-            yield from _wide_cells(text, style)
-
-
-def _single(text: str) -> bool:
-    """Whether each character takes one cell. Lines and signs are the same few, so they are remembered."""
-    if SINGLE.issuperset(text):
-        return True
-    if len(SINGLE) < MOST_SINGLE:
-        SINGLE.update(char for char in text if cell_len(char) == 1)
-    return SINGLE.issuperset(text)
-
-
-def _wide_cells(text: str, style: Style) -> Iterator[Cell]:
-    held = ""
-    for char in text:
-        width = cell_len(char)
-        if width == 0:  # A combining mark belongs to the character before it.
-            held += char
-            continue
-        if held:
-            yield from _cell(held, style)
-        held = char
-    if held:
-        yield from _cell(held, style)
-
-
-def _cell(text: str, style: Style) -> Iterator[Cell]:
-    yield text, style
-    if cell_len(text) > 1:
-        yield "", style
-
-
-def differing(old: list[Cell], new: list[Cell]) -> Iterator[tuple[int, list[Cell]]]:
-    """The stretches of `new` that are not as in `old`; short gaps are bridged, wide characters kept whole."""
-    start = end = -1
-    for at, (before, after) in enumerate(zip(old, new, strict=True)):
-        if before == after:
-            continue
-        if start >= 0 and at - end > BRIDGE:
-            yield _whole(new, start, end)
-            start = -1
-        start, end = (at if start < 0 else start), at + 1
-    if start >= 0:
-        yield _whole(new, start, end)
-
-
-def _whole(cells: list[Cell], start: int, end: int) -> tuple[int, list[Cell]]:
-    while start > 0 and cells[start][0] == "":
-        start -= 1
-    while end < len(cells) and cells[end][0] == "":
-        end += 1
-    return start, cells[start:end]
-
-
-class Runs(CompositorUpdate):
-    """An update that writes runs of cells."""
-
-    def __init__(self, runs: list[Run]) -> None:
-        self.runs = runs
-
-    def __rich_console__(self, console: Console, options: Any) -> Iterator[Segment]:
-        for _, _, cells in self.runs:
-            yield from (Segment(text, style) for text, style in cells)
-
-    def render_segments(self, console: Console) -> str:
-        """The bytes for the terminal."""
-        pen = Pen(console._color_system or ColorSystem.TRUECOLOR)
-        parts: list[str] = []
-        for x, y, cells in self.runs:
-            parts.append(f"\x1b[{y + 1};{x + 1}H")
-            last: Style | None = None
-            for text, style in cells:
-                if style is not last:
-                    parts.append(pen.to(style))
-                    last = style
-                parts.append(text)
-        parts.append(pen.to(Style.null()))
-        return "".join(parts)
-
-
-class Pen:
-    """The style the terminal writes with; `to` gives the least that changes it."""
-
-    def __init__(self, system: ColorSystem) -> None:
-        self._system = system
-        self._now = ("", "39", "49")
-        self._known: dict[Style, tuple[str, str, str]] = {}
-
-    def to(self, style: Style) -> str:
-        """The escape sequence that turns to a style; empty when nothing changes."""
-        wanted = self._known.get(style)
-        if wanted is None:
-            wanted = self._known[style] = self._parts(style)
-        now, self._now = self._now, wanted
-        if wanted == now:
-            return ""
-        if wanted[0] != now[0]:
-            codes = ["0", *(code for code in wanted if code not in ("", "39", "49"))]
-        else:
-            codes = [new for new, old in zip(wanted, now, strict=True) if new != old]
-        return f"\x1b[{';'.join(codes)}m"
-
-    def _parts(self, style: Style) -> tuple[str, str, str]:
-        """Attributes, text colour, ground colour, as codes."""
-        bare = Strip.render_ansi(style.without_color, self._system) if style else ""
-        ink, ground = style.color, style.bgcolor
-        return (
-            bare,
-            ";".join(ink.downgrade(self._system).get_ansi_codes()) if ink else "39",
-            ";".join(ground.downgrade(self._system).get_ansi_codes(False)) if ground else "49",
-        )

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import psutil
 
+from tests.support.answers import Answers
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -30,6 +32,7 @@ class Terminal:
 
     def __init__(self, *arguments: str, home: Path, columns: int = 120, lines: int = 40) -> None:
         self.chunks: list[Chunk] = []
+        self._answers = Answers()
         self._fd, program = pty.openpty()
         fcntl.ioctl(program, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.began = time.perf_counter()
@@ -59,6 +62,7 @@ class Terminal:
             if not select.select([self._fd], [], [], left)[0]:
                 break
             chunk = Chunk(time.perf_counter(), os.read(self._fd, 1 << 16))
+            os.write(self._fd, self._answers.to(chunk.data))
             self.chunks.append(chunk)
             came += chunk.data
             if until is not None and until(came):

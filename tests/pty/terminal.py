@@ -16,14 +16,29 @@ from pathlib import Path
 
 import pyte
 
+from tests.support.answers import Answers
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Terminal:
     """One program on one terminal of `width` by `height` cells."""
 
-    def __init__(self, *command: str, width: int = 120, height: int = 35, **env: str) -> None:
+    def __init__(
+        self,
+        *command: str,
+        width: int = 120,
+        height: int = 35,
+        answers: bool = True,
+        lag: float = 0.0,
+        **env: str,
+    ) -> None:
         self.bytes = 0
+        self._answers = Answers() if answers else None
+        """Tells where the cursor is, as all but a few terminals do."""
+        self._lag = lag
+        self.owed: list[tuple[float, bytes]] = []
+        """Answers on their way, and when they arrive."""
         self.raw = b""
         self.screen = pyte.Screen(width, height)
         self._stream = pyte.ByteStream(self.screen)
@@ -39,6 +54,15 @@ class Terminal:
         )  # fmt: skip
         os.close(slave)
 
+    def pay(self) -> None:
+        """Hand over the answers that have arrived."""
+        while self.owed and self.owed[0][0] <= time.monotonic():
+            os.write(self.master, self.owed.pop(0)[1])
+
+    def stop_answering(self) -> None:
+        """From now on it does not tell where its cursor is."""
+        self._answers = None
+
     def resize(self, width: int, height: int, tell: bool = True) -> None:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         if tell:
@@ -53,6 +77,7 @@ class Terminal:
         before = self.bytes
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
+            self.pay()
             if not select.select([self.master], [], [], left)[0] or not self._take(limit):
                 break
         return self.bytes - before
@@ -64,6 +89,9 @@ class Terminal:
             return False
         self.bytes += len(data)
         self.raw += data
+        if self._answers is not None:
+            self.owed.append((time.monotonic() + self._lag, self._answers.to(data)))
+            self.pay()
         self._stream.feed(data)
         return bool(data)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -49,8 +49,6 @@ class Dashboard(Screen[None]):
         self._arranged: Arrangement | None = None
         self._parts: list[Painted] = []
         self._debt: Timer | None = None
-        self._answering = False
-        """Whether a key is being answered: that is painted at once."""
 
     def compose(self) -> ComposeResult:
         """Header, body, newest event, footer."""
@@ -69,6 +67,10 @@ class Dashboard(Screen[None]):
         self._parts = list(self.query(Painted))
         self.set_interval(AGEING, lambda: self.desk.grow_older(self.desk.link.clock()))
 
+    @property
+    def _lean(self) -> wire.LeanApp[Any]:
+        return cast("wire.LeanApp[Any]", self.app)
+
     # ---- painting
 
     def sync(self) -> None:
@@ -77,7 +79,7 @@ class Dashboard(Screen[None]):
             return
         self._arrange()
         changed = [part for part in self._parts if part.display and part.sync()]
-        if changed and self._answering:
+        if changed and self._lean.urgent:
             wire.paint_now(self, changed)
         if any(part.owes for part in self._parts) and self._debt is None:
             self._debt = self.set_timer(OWED, self._repay)
@@ -240,17 +242,15 @@ class Dashboard(Screen[None]):
         event.stop()
         event.prevent_default()
         character = event.character if event.is_printable else None
-        self._answering = True
-        try:
+        with self._lean.answering():
             self.desk.press(chord_of(event.key, character), character)
-        finally:
-            self._answering = False
 
     def on_paste(self, event: events.Paste) -> None:
         """A pasted text belongs to the line being typed."""
         event.stop()
-        self.desk.talk.paste(event.text)
-        self.sync()
+        with self._lean.answering():
+            self.desk.talk.paste(event.text)
+            self.sync()
 
     def on_click(self, event: events.Click) -> None:
         """A click selects; a second one opens; the right button opens the menu."""

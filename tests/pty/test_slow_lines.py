@@ -1,0 +1,95 @@
+"""A terminal at 5 kB/s, and one that never answers: keys are alive, frames are skipped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.pty.terminal import Terminal
+
+pytestmark = pytest.mark.pty
+Show = Callable[..., Terminal]
+SPEED = 5_000
+BEAT = 0.01
+
+
+class SlowLine:
+    """Reads a terminal's bytes at `SPEED`, as a line would carry them."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self._due = time.monotonic()
+
+    def beat(self) -> None:
+        """Let the line carry what it can by now."""
+        time.sleep(BEAT)
+        now = time.monotonic()
+        allowed = int((now - self._due) * SPEED)
+        if allowed:
+            self._due = now
+            self.terminal.read(0.0001, limit=allowed)
+
+    def carry(self, seconds: float, until: Callable[[], bool] = lambda: False) -> float:
+        """Seconds until something was so, or all of them."""
+        began = time.monotonic()
+        while time.monotonic() - began < seconds and not until():
+            self.beat()
+        return time.monotonic() - began
+
+
+def cursor_line(terminal: Terminal) -> int:
+    lines = terminal.text.splitlines()
+    return next((at for at, line in enumerate(lines) if line.startswith("│▸")), -1)
+
+
+def test_at_five_kilobytes_a_second_keys_are_answered_and_quitting_is_quick(show: Show) -> None:
+    terminal = show("flood", "tasks=100000", wait="", width=160, height=50)
+    line = SlowLine(terminal)
+    assert line.carry(20, lambda: "web-3" in terminal.text) < 20
+    line.carry(1)
+    took = []
+    for number in range(9):
+        before = cursor_line(terminal)
+        terminal.send("j" if number % 2 == 0 else "k")
+        took.append(line.carry(2, lambda at=before: cursor_line(terminal) not in (-1, at)))
+        line.carry(0.25)
+    took.sort()
+    # The answer itself is some three hundred bytes, which this line carries in 60 ms.
+    assert took[len(took) // 2] < 0.1 + 0.02, took
+    terminal.send("q")
+    assert line.carry(5, lambda: terminal.process.poll() is not None) < 1.0
+    assert terminal.process.poll() == 0
+
+
+def test_a_terminal_that_never_answers_freezes_nothing(show: Show) -> None:
+    terminal = show("flood", wait="", answers=False, width=160, height=50)
+    terminal.until("web-1")
+    assert terminal.raw.count(b"\x1b[6n") <= 2, "it is not asked again and again"
+    terminal.send("3")
+    terminal.until(lambda: "╭─ 3 Tasks" in terminal.text)
+    terminal.send("?")
+    terminal.until("Everywhere")
+    terminal.send("q")
+    asked = time.monotonic()
+    assert terminal.ended() == 0 and time.monotonic() - asked < 1.0
+
+
+def test_a_terminal_that_stops_answering_goes_on_being_painted(show: Show) -> None:
+    terminal = show("flood", wait="")
+    terminal.until("web-1")
+    terminal.stop_answering()
+    terminal.send("2")
+    time.sleep(0.2)
+    terminal.send("v")
+    terminal.until("Messages", timeout=6)
+    terminal.until(lambda: "shop.charge" in terminal.text, timeout=6)
+
+
+def test_no_answer_is_left_for_the_shell(show: Show) -> None:
+    terminal = show("flood", wait="", lag=0.15)
+    terminal.until("web-1")
+    terminal.send("q")
+    assert terminal.ended() == 0
+    assert not any(answers for _, answers in terminal.owed), "the shell would take them for keys"
