@@ -92,11 +92,13 @@ def _workers(sources: Sequence[SourceHealth], workers: Sequence[Worker], first_t
 def _queues(queues: Sequence[Queue]) -> list[Notice]:
     return [
         Notice(
-            code="queue-without-consumer",
+            code="dead-letters" if queue.dead_letter_from else "queue-without-consumer",
             severity="warning",
             title=queue.why,
             subject=queue.name,
-            hint="Start a worker with -Q, or move the messages.",
+            hint="Their header x-death tells why they are there."
+            if queue.dead_letter_from
+            else "Start a worker with -Q, or move the messages.",
         )
         for queue in queues
         if queue.why

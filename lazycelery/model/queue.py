@@ -30,5 +30,18 @@ class Queue(msgspec.Struct, kw_only=True):
     why: str | None = None
     """The verdict in one sentence: "nobody consumes it. Did you mean default?"."""
     bound: bool = True
+    memory: int | None = None
+    """Bytes of the broker's memory."""
+    policy: str | None = None
+    first_priority: int | None = None
+    """The priority that runs first, where the queue has priorities of RabbitMQ; on Redis it is 0."""
+    dead_letter_to: str | None = None
+    """The queue that gets what is rejected, expires or does not fit here."""
+    dead_letter_from: list[str] = []
+    """Queues whose dead letters come here."""
+    dead_letter_exchange: str | None = None
+    """Where they are sent to; with `dead_letter_to` unknown they may go nowhere. `""` is the default one."""
+    delayed: int | None = None
+    """Tasks that the broker holds until their ETA, beside `messages`; `None` where that is not known."""
     sources: dict[str, str] = {}
     stamp: int = 0

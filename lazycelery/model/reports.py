@@ -125,6 +125,23 @@ class QueueReport(msgspec.Struct, kw_only=True):
     error: str | None = None
     bound: bool = True
     """False: a list of that name exists, but no binding names it."""
+    in_rate: float | None = None
+    out_rate: float | None = None
+    """Messages a second, as the broker counts them; `None` where it does not."""
+    memory: int | None = None
+    """Bytes of the broker's memory."""
+    policy: str | None = None
+    history: list[int] = []
+    """Depths of the last minutes that the broker remembers, oldest first; told once, at the start."""
+    first_priority: int | None = None
+    """The priority that runs first, where the queue has priorities of RabbitMQ."""
+    dead_letter_exchange: str | None = None
+    dead_letter_to: str | None = None
+    dead_letter_from: list[str] = []
+    delayed: int | None = None
+    """Tasks for this queue that the broker holds until their ETA, beside `messages`."""
+    workers: list[str] = []
+    """Its consumers that are workers, as the broker tells."""
 
 
 class InFlight(msgspec.Struct, kw_only=True):

@@ -31,6 +31,8 @@ class QueueRecord:
     def probed(self, report: QueueReport) -> None:
         """Note a look at the queue."""
         self.report = report
+        if not self.depths:
+            self.depths.extend(report.history)
         if report.messages is None:
             return
         self.depths.append(report.messages)
@@ -100,10 +102,13 @@ class Queues:
     ) -> Queue:
         record = self.known.get(name) or QueueRecord(name)
         report = record.report or QueueReport(name=name, at=now)
-        workers = list((consumers or {}).get(name, []))
+        workers = sorted({*(consumers or {}).get(name, []), *report.workers})
         entering, leaving, growth = record.rates()
         if not heard:
             entering = leaving = None
+        if report.in_rate is not None and report.out_rate is not None:
+            entering, leaving = report.in_rate, report.out_rate
+            growth = entering - leaving if growth is None else growth
         depth = report.messages
         return Queue(
             name=name,
@@ -121,8 +126,15 @@ class Queues:
             history=list(record.depths),
             age=max(0.0, now - report.at) if record.report is not None else None,
             error=report.error,
-            why=_why(name, depth, workers, names, consumers),
+            why=_dead(report, workers) or _why(name, depth, workers, names, consumers),
             bound=report.bound,
+            memory=report.memory,
+            policy=report.policy,
+            first_priority=report.first_priority,
+            dead_letter_to=report.dead_letter_to,
+            dead_letter_from=list(report.dead_letter_from),
+            dead_letter_exchange=report.dead_letter_exchange,
+            delayed=report.delayed,
             sources=_sources(record, report, workers),
             stamp=record.stamp,
         )
@@ -140,6 +152,13 @@ def _divided(depth: int | None, rate: float | None) -> float | None:
     if depth == 0:
         return 0.0
     return depth / rate if depth is not None and rate is not None and rate > 0 else None
+
+
+def _dead(report: QueueReport, workers: list[str]) -> str | None:
+    if not report.messages or workers or not report.dead_letter_from:
+        return None
+    noun = "dead letter" if report.messages == 1 else "dead letters"
+    return f"{report.messages:,} {noun} from {', '.join(report.dead_letter_from)} in {report.name}."
 
 
 def _why(
@@ -164,7 +183,9 @@ def _sources(record: QueueRecord, report: QueueReport, workers: list[str]) -> di
         sources |= dict.fromkeys(("messages", "unacked", "type", "oldest_age"), "broker")
         sources["consumers"] = "broker" if report.consumers is not None else "control"
     if workers:
-        sources["workers"] = "control"
-    if record.sent or record.taken:
+        sources["workers"] = "broker" if report.workers else "control"
+    if report.in_rate is not None:
+        sources |= {"in_rate": "broker", "out_rate": "broker"}
+    elif record.sent or record.taken:
         sources |= {"in_rate": "event", "out_rate": "event"}
     return sources

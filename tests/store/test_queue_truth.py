@@ -55,3 +55,26 @@ def test_rates_are_unknown_once_no_event_comes() -> None:
         depth(store, 5, NOW + second)
     [queue] = store.queues(NOW + 60)
     assert (queue.in_rate, queue.out_rate, queue.wait_estimate) == (None, None, None)
+
+
+def test_what_the_broker_counts_comes_before_what_events_tell() -> None:
+    store = Store()
+    report = QueueReport(
+        name="q", at=NOW, messages=60, in_rate=2.0, out_rate=5.0, history=[90, 80, 70], workers=["w@h"]
+    )
+    store.apply_queues([report])
+    [queue] = store.queues(NOW + 1)
+    assert (queue.in_rate, queue.out_rate, queue.wait_estimate, queue.drain_time) == (2.0, 5.0, 12.0, 20.0)
+    assert queue.history == [90, 80, 70, 60] and queue.workers == ["w@h"]
+    assert queue.sources["in_rate"] == "broker" and queue.sources["workers"] == "broker"
+    store.apply_queues([QueueReport(name="q", at=NOW + 2, messages=50, history=[1, 2, 3])])
+    [queue] = store.queues(NOW + 2)
+    assert queue.history == [90, 80, 70, 60, 50]
+
+
+def test_dead_letters_are_called_so_and_not_a_queue_without_consumer() -> None:
+    store = Store()
+    store.apply_worker(WorkerReport(worker="w@h", at=NOW, ping=True, queues=[ActiveQueue(name="mail")]))
+    store.apply_queues([QueueReport(name="dead", at=NOW, messages=2, dead_letter_from=["mail"])])
+    found = {queue.name: queue for queue in store.queues(NOW)}
+    assert found["dead"].why == "2 dead letters from mail in dead."

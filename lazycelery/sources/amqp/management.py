@@ -9,19 +9,18 @@ from __future__ import annotations
 import asyncio
 import base64
 import http.client
-import json
 import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote, unquote, urlsplit
-
-import msgspec
 
 from lazycelery.errors import UsageError
 from lazycelery.sources.amqp.address import Node
 from lazycelery.sources.amqp.connection import Server
+from lazycelery.sources.amqp.deadletters import Binding
+from lazycelery.sources.amqp.facts import COLUMNS, SAMPLES, Page, QueueFacts, Unreadable, decoded
 
 T = TypeVar("T")
 
@@ -31,55 +30,9 @@ GUESS = 1.0
 """Seconds for a port that nobody named."""
 PAGE, PAGES = 500, 20
 """Queues in one answer, and answers at most."""
+PAST, STEP = 300, 10
+"""Seconds of depths that the first answer tells, and between two of them."""
 MAX_ANSWER = 16 * 1024 * 1024
-COLUMNS = (
-    "name,type,auto_delete,exclusive,arguments,effective_policy_definition,messages_ready,"
-    "messages_unacknowledged,consumers,head_message_timestamp,backing_queue_status.priority_lengths"
-)
-
-
-class _Priorities(msgspec.Struct):
-    priority_lengths: dict[str, int] = {}
-
-
-class QueueFacts(msgspec.Struct, kw_only=True):
-    """What the API tells of a queue; its statistics are missing for the first seconds of its life."""
-
-    name: str
-    type: str | None = None
-    auto_delete: bool = False
-    exclusive: bool = False
-    arguments: dict[str, Any] = {}
-    policy: Any = msgspec.field(default=None, name="effective_policy_definition")
-    messages_ready: int | None = None
-    messages_unacknowledged: int | None = None
-    consumers: int | None = None
-    head_message_timestamp: float | None = None
-    backing_queue_status: _Priorities | None = None
-
-    @property
-    def priorities(self) -> dict[str, int]:
-        """Ready messages by priority, where the queue has priorities and RabbitMQ tells."""
-        lengths = self.backing_queue_status.priority_lengths if self.backing_queue_status else {}
-        return {name: count for name, count in lengths.items() if count}
-
-    @property
-    def delivery_limit(self) -> int | None:
-        """How often a message of a quorum queue may be delivered, where an argument or policy says so."""
-        policy = self.policy if isinstance(self.policy, dict) else {}
-        said = [self.arguments.get("x-delivery-limit"), policy.get("delivery-limit")]
-        numbers = [each for each in said if isinstance(each, int)]
-        return min(numbers, default=None)
-
-
-class _Page(msgspec.Struct):
-    items: list[QueueFacts] = []
-    page_count: int = 1
-
-
-class _Binding(msgspec.Struct):
-    destination: str = ""
-    destination_type: str = ""
 
 
 class Silent(Exception):
@@ -96,6 +49,7 @@ class Management:
         self._lock = asyncio.Lock()
         self._queues: tuple[float, dict[str, QueueFacts]] | None = None
         self._again = 0.0
+        self._past_told = False
         self.why: str | None = None
         """Why it does not answer, or `None`."""
         if url is not None:
@@ -114,8 +68,20 @@ class Management:
 
         def read() -> list[str]:
             path = f"/exchanges/{self._vhost}/{quote(exchange, safe='')}/bindings/source"
-            bindings = _decoded(self._get(path), list[_Binding])
+            bindings = self._decoded(self._get(path), list[Binding])
             return sorted({each.destination for each in bindings if each.destination_type == "queue"})
+
+        return await self._try(read)
+
+    async def extra(self, path: str, kind: type[T]) -> T | None:
+        """What is good to know and may fail: `path` follows the virtual host's name."""
+        head, _, tail = path.partition("?")
+
+        def read() -> T | None:
+            try:
+                return self._decoded(self._get(f"/{head}/{self._vhost}?{tail}"), kind)
+            except Silent:
+                return None
 
         return await self._try(read)
 
@@ -161,13 +127,23 @@ class Management:
 
     def _read_queues(self) -> dict[str, QueueFacts]:
         found: dict[str, QueueFacts] = {}
+        columns = COLUMNS
+        if not self._past_told:
+            columns += f",{SAMPLES}&lengths_age={PAST}&lengths_incr={STEP}"
         for number in range(1, PAGES + 1):
-            path = f"/queues/{self._vhost}?page={number}&page_size={PAGE}&columns={COLUMNS}"
-            page = _decoded(self._get(path), _Page)
+            path = f"/queues/{self._vhost}?page={number}&page_size={PAGE}&columns={columns}"
+            page = self._decoded(self._get(path), Page)
             found.update((facts.name, facts) for facts in page.items)
             if number >= page.page_count:
                 break
+        self._past_told = True
         return found
+
+    def _decoded(self, data: bytes, kind: type[T]) -> T:
+        try:
+            return decoded(data, kind)
+        except Unreadable:
+            raise Silent("the management API answers what cannot be read") from None
 
     @property
     def _vhost(self) -> str:
@@ -244,35 +220,6 @@ def check_url(url: str) -> None:
         good = False
     if not good:
         raise UsageError("`management` is not a URL of http.", "For example http://rabbit.example.org:15672")
-
-
-def _decoded(data: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError:
-        pass
-    try:
-        # Statistics of a queue that just came or goes may be of odd types: one by one, then.
-        return msgspec.convert(_tamed(json.loads(data)), kind)
-    except (ValueError, RecursionError):
-        raise Silent("the management API answers what cannot be read") from None
-
-
-def _tamed(value: Any) -> Any:
-    items = value.get("items") if isinstance(value, dict) else None
-    if not isinstance(items, list):
-        return value
-    return {**value, "items": [item for item in map(_fitting, items) if item is not None]}
-
-
-def _fitting(item: Any) -> Any:
-    for kept in (item, {key: item.get(key) for key in ("name", "type")} if isinstance(item, dict) else None):
-        try:
-            msgspec.convert(kept, QueueFacts)
-            return kept
-        except msgspec.MsgspecError:
-            continue
-    return None
 
 
 def _short(error: BaseException) -> str:

@@ -11,12 +11,14 @@ from lazycelery.errors import Refused
 from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import InFlight, QueueReport
-from lazycelery.sources.amqp import publishing
+from lazycelery.sources.amqp import deadletters, publishing
 from lazycelery.sources.amqp.channel import Depth
 from lazycelery.sources.amqp.connection import Server
 from lazycelery.sources.amqp.depths import Depths
-from lazycelery.sources.amqp.management import Management, QueueFacts
+from lazycelery.sources.amqp.facts import QueueFacts
+from lazycelery.sources.amqp.management import Management
 from lazycelery.sources.amqp.taking import Look, Purge, refuse_stream
+from lazycelery.sources.amqp.wiring import Wiring
 from lazycelery.sources.jsontext import size_text
 from lazycelery.sources.protocols import PurgeResult
 from lazycelery.sources.wire import read_message
@@ -45,6 +47,7 @@ class AmqpQueues:
     def __init__(self, server: Server, management: Management, profile: Profile) -> None:
         self._server, self._management = server, management
         self._depths = Depths(server)
+        self._wiring = Wiring(management, f"{profile.control_exchange}.pidbox")
         self._shown = profile.queues
         namespace, events = re.escape(profile.control_exchange), re.escape(profile.event_exchange)
         self._internal = re.compile(
@@ -70,17 +73,35 @@ class AmqpQueues:
         told = self._management.last.items()
         return sum(facts.messages_ready or 0 for name, facts in told if DELAYED.fullmatch(name))
 
+    @property
+    def delayed_for(self) -> list[str]:
+        """Queues that those tasks can be for; without a look at each of them it is not known for which."""
+        return self._wiring.delayed_for([*self._management.last])
+
+    def _delayed_by_queue(self) -> dict[str, int | None]:
+        """Tasks held for each queue: all of them, where they can be for one only; else unknown."""
+        queues = self.delayed_for
+        if len(queues) == 1:
+            return {queues[0]: self.delayed}
+        return dict.fromkeys(queues, None if self.delayed else 0)
+
     async def probe(self, names: Sequence[str]) -> list[QueueReport]:
         """Depths, consumers, types. Exact for few queues; of many, as the management API tells."""
         names = list(dict.fromkeys(names))
         with self._server.explained():
             facts = await self._management.queues()
             told = facts or {}
+            if facts is not None:
+                await self._wiring.refresh(facts)
+            delayed = self._delayed_by_queue()
             many = facts is not None and len(names) > EXACT
             asked = [name for name in names if not many or name not in told][:ONE_BY_ONE]
             at = time.time()
             depths = await self._depths.read(asked)
-        return [self._report(name, at, told.get(name), depths.get(name)) for name in names]
+        reports = [self._report(name, at, told.get(name), depths.get(name)) for name in names]
+        for report in reports:
+            report.delayed = delayed.get(report.name)
+        return reports
 
     def _report(
         self, name: str, at: float, facts: QueueFacts | None, depth: Depth | str | None
@@ -90,6 +111,13 @@ class AmqpQueues:
             report.type = facts.type
             report.messages, report.unacked = facts.messages_ready, facts.messages_unacknowledged
             report.consumers, report.priorities = facts.consumers, facts.priorities
+            report.in_rate, report.out_rate = facts.rates
+            report.memory, report.policy, report.history = facts.memory, facts.policy, facts.depths
+            report.first_priority = facts.highest_priority
+            report.dead_letter_exchange = deadletters.exchange_of(facts)
+            report.dead_letter_to = next(iter(self._wiring.dead_letter_to.get(name, [])), None)
+            report.dead_letter_from = self._wiring.dead_letter_from.get(name, [])
+            report.workers = self._wiring.workers.get(name, [])
             if facts.head_message_timestamp:
                 report.oldest_age = max(0.0, at - facts.head_message_timestamp)
         if isinstance(depth, Depth):

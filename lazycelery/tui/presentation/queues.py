@@ -33,12 +33,19 @@ TABS = ("Depth", "Messages")
 
 def unattended(queue: Queue) -> bool:
     """Messages wait, and nobody is known to take them."""
+    if queue.dead_letter_from:
+        return False  # Dead letters lie there for somebody to look at.
     return bool(queue.messages) and (queue.consumers == 0 or (queue.consumers is None and not queue.workers))
+
+
+def dead(queue: Queue) -> bool:
+    """It holds dead letters of other queues."""
+    return bool(queue.messages and queue.dead_letter_from)
 
 
 def faulty(queue: Queue) -> bool:
     """What `f` shows."""
-    return bool(queue.error) or unattended(queue)
+    return bool(queue.error) or unattended(queue) or dead(queue)
 
 
 def trend(queue: Queue) -> float | None:
@@ -60,11 +67,13 @@ def cells(queue: Queue, look: Look) -> list[Span]:
         if faulty(queue)
         else (look.signs.online, "ok" if queue.workers else "dim")
     )
-    flow = ("nobody", "warn") if alone else (q.rate(trend(queue), signed=True), "dim")
+    flow: Span = ("nobody", "warn") if alone else (q.rate(trend(queue), signed=True), "dim")
+    if dead(queue):
+        flow = "dead", "warn"
     return [
         sign,
         (clean(queue.name, 120), ""),
-        (_depth(queue.messages), "warn" if alone else "" if queue.messages else "dim"),
+        (_depth(queue.messages), "warn" if alone or dead(queue) else "" if queue.messages else "dim"),
         (sparkline(queue.history, 4, look.signs), "accent"),
         flow,
         (q.count(queue.unacked), ""),
@@ -109,9 +118,11 @@ def _overview(queue: Queue, look: Look, width: int) -> list[Line]:
     lines = [*wrapped(text, width, token), ()]
     lines += field_lines(_fields(queue), queue.sources, width)
     lines += [(), (("Depth, newest on the right", "head"),), *_history(queue, look, width)]
-    lines += [(), *_priorities(queue, look, width), (), *_workers(queue)]
-    key = look.key("peek")
-    return [*lines, (), ((f"{key} looks at the waiting messages without taking them.", "dim"),)]
+    lines += [(), *_priorities(queue, look, width), (), *_workers(queue), *_letters(queue, width)]
+    does = "looks at the waiting messages without taking them"
+    if queue.type not in (None, "list"):
+        does = "tells what a look at the waiting messages would do to them"
+    return [*lines, (), ((f"{look.key('peek')} {does}.", "dim"),)]
 
 
 TALL = 3
@@ -142,19 +153,60 @@ def _fields(queue: Queue) -> list[tuple[str, str, str]]:
         ("empty in", "drain_time", q.rough_age(queue.drain_time)),
         ("type", "type", clean(queue.type or q.UNKNOWN)),
         ("binding", "bound", "yes" if queue.bound else "none names it"),
+        *_broker_fields(queue),
     ]
+
+
+def _broker_fields(queue: Queue) -> list[tuple[str, str, str]]:
+    """What only some brokers tell."""
+    fields = []
+    if queue.delayed is not None:
+        fields.append(("for later", "delayed", f"{q.count(queue.delayed)} until their ETA"))
+    if queue.memory is not None:
+        fields.append(("memory", "memory", q.size(queue.memory)))
+    if queue.policy is not None:
+        fields.append(("policy", "policy", clean(queue.policy, 120)))
+    return fields
+
+
+def _letters(queue: Queue, width: int) -> list[Line]:
+    """Where dead letters come from, and where they go."""
+    lines: list[Line] = []
+    if queue.dead_letter_from:
+        sources = clean(", ".join(queue.dead_letter_from), 1000)
+        lines += wrapped(f"Dead letters come here from {sources}.", width, "warn")
+    if queue.dead_letter_exchange is not None:
+        name = clean(queue.dead_letter_exchange, 120)
+        exchange = f"the exchange {name}" if name else "the default exchange"
+        if queue.dead_letter_to is not None:
+            lines += wrapped(
+                f"Dead letters go to {clean(queue.dead_letter_to, 200)}, by {exchange}.", width, ""
+            )
+        else:
+            text = (
+                f"Dead letters go to {exchange}, and no other queue is known to get them: they may be lost."
+            )
+            lines += wrapped(text, width, "warn")
+    return lines
 
 
 def _priorities(queue: Queue, look: Look, width: int) -> list[Line]:
     if not queue.priorities:
         return []
     most = max(queue.priorities.values(), default=0)
-    lines: list[Line] = [(("Priorities", "head"),)]
+    lines: list[Line] = [((_order(queue), "head"),)]
     for name, number in queue.priorities.items():
         room = max(20, min(60, width - 16))
         bar = gauge(number, most, room, look.signs) if most else look.signs.empty * room
         lines.append(((f"{clean(name, 8):>4} ", "dim"), (bar, "accent"), (f" {q.count(number)}", "")))
     return lines
+
+
+def _order(queue: Queue) -> str:
+    """Which runs first: RabbitMQ and Redis count in opposite directions."""
+    if queue.first_priority is not None:
+        return f"Priorities, the highest runs first: up to {queue.first_priority}"
+    return "Priorities, 0 runs first" if queue.type == "list" else "Priorities"
 
 
 def _workers(queue: Queue) -> list[Line]:

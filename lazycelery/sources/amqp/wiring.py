@@ -1,0 +1,137 @@
+"""How queues hang together: where dead letters go, whose consumers are whose, whom delayed tasks are for.
+
+Asked of the management API now and then: it changes rarely, and costs a request for each kind.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from lazycelery.sources.amqp import deadletters
+from lazycelery.sources.amqp.deadletters import Binding, Exchange
+from lazycelery.sources.amqp.facts import QueueFacts
+from lazycelery.sources.amqp.management import Management
+
+BINDINGS_EVERY, CONSUMERS_EVERY = 60.0, 15.0
+DELAYED_EXCHANGE = "celery_delayed_delivery"
+"""Through which Celery has RabbitMQ deliver tasks whose ETA has come."""
+
+
+class _Bound(Binding):
+    source: str = ""
+
+
+class _Kind(msgspec.Struct):
+    name: str = ""
+    type: str = ""
+
+
+class _Queue(msgspec.Struct):
+    name: str = ""
+
+
+class _ChannelDetails(msgspec.Struct):
+    connection_name: str = ""
+
+
+class _Consumer(msgspec.Struct):
+    queue: _Queue
+    # RabbitMQ writes an empty list where it does not know.
+    channel_details: _ChannelDetails | list[object] = []
+
+
+class Wiring:
+    """What was told last; empty where nothing is known."""
+
+    def __init__(self, management: Management, pidbox: str) -> None:
+        self._management, self._tail = management, f".{pidbox}"
+        self._exchanges: dict[str, Exchange] = {}
+        self._keys: dict[str, list[str]] = {}
+        self._due = {"bindings": 0.0, "consumers": 0.0}
+        self._asked_for: set[str] = set()
+        self.dead_letter_to: dict[str, list[str]] = {}
+        self.dead_letter_from: dict[str, list[str]] = {}
+        self.workers: dict[str, list[str]] = {}
+        """Workers by queue, as their connections tell."""
+
+    async def refresh(self, facts: Mapping[str, QueueFacts]) -> None:
+        """Ask for what is too old, and join it with the queues that there are now."""
+        wanted = {each for each in map(deadletters.exchange_of, facts.values()) if each}
+        if any(name.startswith("celery_delayed_") for name in facts):
+            wanted.add(DELAYED_EXCHANGE)
+        if wanted - self._asked_for:
+            self._due["bindings"] = 0.0  # Somebody new dead-letters: that is shown at once.
+        if wanted and self._is_due("bindings", BINDINGS_EVERY):
+            self._asked_for = wanted
+            await self._read_bindings()
+        if self._is_due("consumers", CONSUMERS_EVERY):
+            await self._read_consumers()
+        self._join(facts)
+
+    def delayed_for(self, queues: Sequence[str]) -> list[str]:
+        """The queues that tasks of delayed delivery can go to."""
+        return sorted(self._behind(DELAYED_EXCHANGE, set()) & set(queues))
+
+    def _is_due(self, what: str, every: float) -> bool:
+        if time.monotonic() < self._due[what]:
+            return False
+        self._due[what] = time.monotonic() + every
+        return True
+
+    async def _read_bindings(self) -> None:
+        columns = "source,destination,destination_type,routing_key"
+        bound = await self._management.extra(f"bindings?columns={columns}", list[_Bound])
+        kinds = await self._management.extra("exchanges?columns=name,type", list[_Kind])
+        if bound is None or kinds is None:
+            return
+        self._exchanges = {each.name: Exchange(each.type, []) for each in kinds}
+        keys = defaultdict[str, list[str]](list)
+        for each in bound:
+            if each.source and each.source in self._exchanges:  # The default one binds every queue.
+                self._exchanges[each.source].bindings.append(each)
+                if each.destination_type == "queue":
+                    keys[each.destination].append(each.routing_key)
+        self._keys = dict(keys)
+
+    async def _read_consumers(self) -> None:
+        columns = "queue.name,channel_details.connection_name"
+        consumers = await self._management.extra(f"consumers?columns={columns}", list[_Consumer])
+        if consumers is None:
+            return
+        connections = defaultdict[str, set[str]](set)
+        for each in consumers:
+            if isinstance(each.channel_details, _ChannelDetails):
+                connections[each.channel_details.connection_name].add(each.queue.name)
+        found = defaultdict[str, set[str]](set)
+        for queues in connections.values():
+            workers = [name.removesuffix(self._tail) for name in queues if name.endswith(self._tail)]
+            for queue in queues if len(workers) == 1 else ():
+                found[queue].add(workers[0])
+        self.workers = {queue: sorted(workers) for queue, workers in found.items()}
+
+    def _join(self, facts: Mapping[str, QueueFacts]) -> None:
+        sources = defaultdict[str, list[str]](list)
+        self.dead_letter_to = {}
+        for name, each in facts.items():
+            to = deadletters.targets(each, facts.keys(), self._exchanges, self._keys.get(name, ()))
+            if to:
+                self.dead_letter_to[name] = to
+            for target in to:
+                if target != name:
+                    sources[target].append(name)
+        self.dead_letter_from = {target: sorted(names) for target, names in sources.items()}
+
+    def _behind(self, name: str, seen: set[str]) -> set[str]:
+        """Every queue behind an exchange, whatever the routing key."""
+        seen.add(name)
+        found = set[str]()
+        for each in self._exchanges[name].bindings if name in self._exchanges else ():
+            if each.destination_type == "queue":
+                found.add(each.destination)
+            elif each.destination not in seen:
+                found |= self._behind(each.destination, seen)
+        return found

@@ -1,0 +1,47 @@
+"""What a queue's page and row say of dead letters, of what is held for later, of priorities and memory."""
+
+from __future__ import annotations
+
+from lazycelery.keys import keymap
+from lazycelery.model.queue import Queue
+from lazycelery.tui.presentation import queues
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.signs import UNICODE
+from tests.support.fake_engine import NOW
+
+LOOK = Look(NOW, UNICODE, True, keymap())
+
+
+def said(queue: Queue) -> str:
+    body = queues.page(queue, None, 0, LOOK, 100).body
+    return "\n".join("".join(text for text, _ in line) for line in body)
+
+
+def test_dead_letters_know_their_source_and_sources_their_dead_letters() -> None:
+    page = said(Queue(name="dead", messages=3, consumers=0, dead_letter_from=["mail", "reports"]))
+    assert "Dead letters come here from mail, reports." in page
+    source = Queue(name="mail", dead_letter_to="dead", dead_letter_exchange="dlx")
+    assert "Dead letters go to dead, by the exchange dlx." in said(source)
+    source = Queue(name="mail", dead_letter_to="dead", dead_letter_exchange="")
+    assert "Dead letters go to dead, by the default exchange." in said(source)
+    assert "may be lost" in said(Queue(name="mail", dead_letter_exchange="dlx"))
+    assert "ead letter" not in said(Queue(name="plain", messages=3))
+
+
+def test_a_dead_letter_queue_is_marked_in_the_list_and_is_no_forgotten_queue() -> None:
+    dead = Queue(name="dead", messages=3, consumers=0, dead_letter_from=["mail"])
+    assert ("dead", "warn") in queues.cells(dead, LOOK) and queues.faulty(dead)
+    assert not queues.unattended(dead)
+    assert not queues.faulty(Queue(name="dead", messages=0, dead_letter_from=["mail"]))
+
+
+def test_what_only_some_brokers_tell_is_shown_where_it_is_told() -> None:
+    page = said(Queue(name="q", memory=3 << 20, policy="ha", delayed=1204))
+    assert "3 MB" in page and "ha" in page and "1,204 until their ETA" in page
+    page = said(Queue(name="q"))
+    assert "memory" not in page and "policy" not in page and "ETA" not in page
+
+
+def test_the_order_of_priorities_is_said() -> None:
+    assert "the highest runs first: up to 9" in said(Queue(name="q", first_priority=9, priorities={"2": 1}))
+    assert "0 runs first" in said(Queue(name="q", type="list", priorities={"0": 1}))
