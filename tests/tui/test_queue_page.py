@@ -9,7 +9,7 @@ from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.signs import UNICODE
 from tests.support.fake_engine import NOW
 
-LOOK = Look(NOW, UNICODE, True, keymap())
+LOOK = Look(NOW, UNICODE, True, keymap({}))
 
 
 def said(queue: Queue) -> str:
@@ -36,8 +36,8 @@ def test_a_dead_letter_queue_is_marked_in_the_list_and_is_no_forgotten_queue() -
 
 
 def test_what_only_some_brokers_tell_is_shown_where_it_is_told() -> None:
-    page = said(Queue(name="q", memory=3 << 20, policy="ha", delayed=1204))
-    assert "3 MB" in page and "ha" in page and "1,204 until their ETA" in page
+    page = said(Queue(name="q", memory=3 << 20, policy="mirrored", delayed=1204))
+    assert "3.0 MB" in page and "mirrored" in page and "1,204 until their ETA" in page
     page = said(Queue(name="q"))
     assert "memory" not in page and "policy" not in page and "ETA" not in page
 
