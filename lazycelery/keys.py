@@ -16,8 +16,8 @@ from typing import Literal
 from lazycelery.errors import UsageError
 from lazycelery.model.action import Level
 
-Scope = Literal["everywhere", "workers", "queues", "tasks", "findings"]
-"""Where an action exists: always, or while the pane of that name leads."""
+Scope = Literal["everywhere", "workers", "queues", "tasks", "findings", "clusters"]
+"""Where an action exists: always, while the pane of that name leads, or in the list of clusters."""
 
 SCOPES: dict[Scope, str] = {
     "everywhere": "Everywhere",
@@ -25,6 +25,7 @@ SCOPES: dict[Scope, str] = {
     "queues": "On a queue",
     "tasks": "On a task",
     "findings": "On a finding",
+    "clusters": "In the list of clusters",
 }
 
 
@@ -95,7 +96,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("size.alone", ("z",), "What is focused alone, and back"),
     Action("refresh", ("ctrl+r",), "Ask workers and broker again now"),
     Action("pause", ("p",), "Hold the screen still; the engine goes on", "pause"),
-    Action("brokers", ("b",), "Another broker: the profiles of the configuration", "brokers"),
+    Action("brokers", ("b",), "All clusters, a line each: the profiles of the configuration", "clusters"),
+    Action("cluster.next", ("}",), "Next open cluster", "next"),
+    Action("cluster.previous", ("{",), "Previous open cluster"),
+    Action("cluster.close", ("x",), "Close it: its engine ends", "close", scope="clusters"),
     Action("theme", ("T",), "Next theme"),
     Action("utc", ("U",), "Times in UTC, or local"),
     Action(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lazycelery.errors import UsageError
+
 if TYPE_CHECKING:
     from lazycelery.config import Options
 
@@ -30,9 +32,14 @@ class Said:
         return self.values.get(name)
 
     def config_options(self, **more: Any) -> Options:
-        """The same for `lazycelery.config.load`."""
+        """The same for `lazycelery.config.load`. Raises `UsageError` where several profiles were named."""
         from lazycelery.config import Options
 
+        if len(self.profiles or ()) > 1:
+            raise UsageError(
+                "One profile at a time: this command looks at one cluster.",
+                "Several are for the screen (lazycelery -p A -p B) and for lazycelery status.",
+            )
         names = ("broker", "backend", "profile", "config", "allow", "read_only", "timeout", "enable_events")
         return Options(**{name: self.values[name] for name in names if name in self.values}, **more)
 
@@ -53,6 +60,12 @@ def _names(context: click.Context, parameter: click.Parameter, value: tuple[str,
     said(context).take(str(parameter.name), names or None)
 
 
+def _profiles(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> None:
+    if value:
+        told = said(context).values
+        told["profile"], told["profiles"] = value[0], list(dict.fromkeys(value))
+
+
 def _option(*names: str, callback: Any = _remember, **settings: Any) -> Callable[[_F], _F]:
     return click.option(*names, callback=callback, expose_value=False, **settings)
 
@@ -60,7 +73,14 @@ def _option(*names: str, callback: Any = _remember, **settings: Any) -> Callable
 COMMON: tuple[Callable[[Any], Any], ...] = (
     _option("-b", "--broker", metavar="URL", help="Broker, for example redis://localhost:6379/0."),
     _option("--backend", metavar="URL", help="Result backend; by default the workers are asked."),
-    _option("-p", "--profile", metavar="NAME", help="A profile of the configuration file."),
+    _option(
+        "-p",
+        "--profile",
+        metavar="NAME",
+        multiple=True,
+        callback=_profiles,
+        help="A profile of the configuration file; again for more of them, side by side.",
+    ),
     _option("--config", metavar="FILE", help="Configuration file."),
     _option(
         "--allow",

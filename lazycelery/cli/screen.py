@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
+from lazycelery.cli import several
 from lazycelery.cli.options import Said, said
 from lazycelery.errors import UsageError
-
-if TYPE_CHECKING:
-    from lazycelery.config import Settings
 
 _INSTEAD = (
     "For scripts and pipes there are commands: lazycelery status, tasks, events … See lazycelery --help."
 )
-
-_OF_ONE = ("LAZYCELERY_BROKER", "LAZYCELERY_BACKEND", "LAZYCELERY_PROFILE", "LAZYCELERY_ALLOW")
-"""What the environment says of one broker, not of others."""
 
 
 def open_screen(context: click.Context) -> int:
@@ -30,22 +24,21 @@ def open_screen(context: click.Context) -> int:
     words = said(context)
     if words.json:
         raise UsageError("--json needs a command: the screen is for people.", _INSTEAD)
-    settings = load(words.config_options())
+    names = several.named(words)
+    settings = several.settings_of(names[0], words) if names else load(words.config_options())
+    several.check(names, settings)
     if words.no_color:
         os.environ["NO_COLOR"] = "1"
     from lazycelery.tui import run
 
-    return int(run(settings, load=lambda name: _settings_of(name, words), demo=lambda: _demo(words)))
-
-
-def _settings_of(profile: str, words: Said) -> Settings:
-    """Another profile's settings: what was said for the first broker alone does not go along."""
-    from lazycelery.config import load
-
-    options = words.config_options()
-    options.profile, options.broker, options.backend, options.allow = profile, None, None, None
-    environ = {name: value for name, value in os.environ.items() if name not in _OF_ONE}
-    return load(options, environ)
+    return int(
+        run(
+            settings,
+            load=lambda name: several.settings_of(name, words),
+            more=names[1:],
+            demo=lambda: _demo(words),
+        )
+    )
 
 
 def _demo(words: Said) -> int:

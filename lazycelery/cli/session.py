@@ -13,7 +13,7 @@ import click
 
 from lazycelery.cli.options import Said, said
 from lazycelery.cli.output import Output
-from lazycelery.errors import LazyCeleryError, UsageError
+from lazycelery.errors import ConnectionProblem, LazyCeleryError, UsageError
 
 if TYPE_CHECKING:
     from lazycelery.config import Settings
@@ -73,6 +73,38 @@ def one_shot(context: click.Context, body: Body, observe: float = 0.0, connect: 
         return asyncio.run(work)
     except asyncio.CancelledError:
         return TERMINATED
+
+
+def each_of(context: click.Context, names: list[str], body: Callable[[list[Overview], Output], int]) -> int:
+    """An engine for each of several profiles, all at once; `body` gets what each of them knew first.
+
+    One that cannot be reached holds up nothing: its overview says why.
+    """
+    from lazycelery.cli import several
+
+    words = said(context)
+    output = make_output(words)
+    settings = [several.settings_of(name, words) for name in names]
+    for one in settings:
+        output.notes(f"Warning: {warning}" for warning in one.warnings)
+        require_broker(one)
+
+    async def look() -> int:
+        _end_politely()
+        return body(list(await asyncio.gather(*(_glance(one.profile) for one in settings))), output)
+
+    try:
+        return asyncio.run(look())
+    except asyncio.CancelledError:
+        return TERMINATED
+
+
+async def _glance(profile: Profile) -> Overview:
+    async with _engine(profile) as engine:
+        try:
+            return await engine.ready(_first_truth(profile))
+        except ConnectionProblem:
+            return await engine.overview()
 
 
 def make_output(words: Said) -> Output:

@@ -211,6 +211,10 @@ class Engine:
             return self._profile.name
         return self._redactor.url(self._profile.broker).partition("://")[2].rpartition("@")[2] or "default"
 
+    def _failures(self, workers: Iterable[Worker]) -> int | None:
+        heard = self._meter.recent("failed")
+        return heard if heard or any(worker.events for worker in workers) else None
+
     def _may(self, permission: str) -> bool:
         try:
             self._guard.check(permission)
@@ -271,6 +275,8 @@ class Engine:
             queues_total=len(queues),
             tasks_total=sum(counts.values()),
             tasks_by_state=counts,
+            backlog=_total(queue.messages for queue in queues),
+            failures=self._failures(workers),
             events_enabled=self._switch.held,
             notices=notices(
                 sources,

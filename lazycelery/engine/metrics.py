@@ -113,6 +113,10 @@ class Meter:
             self._coarse.append(self._minute.values(MINUTE, levels), now)
             self._minute, self._seconds = Step(), 0
 
+    def recent(self, name: str) -> int:
+        """How many events of a rate's series the last minutes saw; the second under way is among them."""
+        return round(sum(filter(None, self._fine.values[name]))) + self._second.counts[name]
+
     def read(self) -> Metrics:
         """Both rings."""
         return Metrics(fine=self._fine.read(), coarse=self._coarse.read())

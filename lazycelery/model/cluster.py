@@ -77,6 +77,10 @@ class Overview(msgspec.Struct, kw_only=True):
     queues_total: int = 0
     tasks_total: int = 0
     tasks_by_state: dict[str, int] = {}
+    backlog: int | None = None
+    """Messages that wait in the queues whose depth is known; `None` when none is."""
+    failures: int | None = None
+    """Failures heard of in the last five minutes (or since `first_seen`); `None` when nobody tells of any."""
     events_enabled: bool = False
     """True while this session holds task events switched on."""
     notices: list[Notice] = []

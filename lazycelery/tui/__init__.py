@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 from lazycelery.errors import LazyCeleryError, UsageError
@@ -23,12 +23,13 @@ def run(
     spawn: Spawn | None = None,
     *,
     load: Load | None = None,
+    more: Sequence[str] = (),
     demo: Callable[[], int] | None = None,
 ) -> int:
     """Show the screen until a person quits; returns the exit code.
 
-    `load` gives the settings of another profile, for switching. Where no broker is known, a start screen
-    offers the profiles, and `demo`.
+    `load` gives the settings of another profile, for switching; `more` are profiles to open behind the
+    first. Where no broker is known, a start screen offers the profiles, and `demo`.
 
     The engine's process is started first, so that it loads while Textual does. Raises
     `LazyCeleryError` where there is no terminal, and `UsageError` for a keymap that cannot be.
@@ -44,7 +45,7 @@ def run(
     process = start() if settings.profile.broker else None
     from lazycelery.tui.app import ControlRoom
 
-    app = ControlRoom(settings, start, keys, process, load=load, demo=demo is not None)
+    app = ControlRoom(settings, start, keys, process, load=load, more=more, demo=demo is not None)
     app.run(mouse=settings.ui.mouse)
     if app.wants_demo and demo is not None:
         return demo()

@@ -14,15 +14,15 @@ from textual.app import SuspendNotSupported
 from textual.binding import BindingType
 
 from lazycelery.config.places import themes_directory
-from lazycelery.errors import LazyCeleryError, UsageError
-from lazycelery.keys import Keymap
-from lazycelery.model.profile import Profile
+from lazycelery.errors import LazyCeleryError
+from lazycelery.keys import Keymap, keymap
 from lazycelery.tui import outside
-from lazycelery.tui.brokers import Broker
+from lazycelery.tui.clusters import Cluster, Clusters
 from lazycelery.tui.desk import Desk
 from lazycelery.tui.hangup import end_politely
 from lazycelery.tui.history import History, state_directory
 from lazycelery.tui.link import EngineProcess, Spawn
+from lazycelery.tui.presentation.clusters import ClusterLine
 from lazycelery.tui.presentation.signs import ASCII, UNICODE
 from lazycelery.tui.screens.dashboard import Dashboard
 from lazycelery.tui.settings import Load, Settings
@@ -51,6 +51,7 @@ class ControlRoom(LeanApp[int]):
         first: EngineProcess | None = None,
         *,
         load: Load | None = None,
+        more: Sequence[str] = (),
         demo: bool = False,
     ) -> None:
         self.wardrobe = Wardrobe(UserThemes(themes_directory(os.environ)), settings.ui.theme)
@@ -61,39 +62,47 @@ class ControlRoom(LeanApp[int]):
         self.theme = chosen.name
         Painted.ascii_only = settings.ui.ascii
         self.history = History(state_directory)
-        self._settings = settings
         self._spawn = spawn
-        self._keys = keys
-        self._load = load
+        self._more = more
+        """Profiles that are opened behind the first."""
         self.wants_demo = False
         """Whether the person asked for the demo instead."""
-        self.desk = self._desk_of(settings.profile, first)
-        self.desks = {settings.profile.name: self.desk}
-        """By profile. All but the one in front go on behind it."""
+
+        cluster = self._cluster(settings, keys, first)
+        self.board = Clusters(settings, cluster, self._cluster, self._fronted, self.paint, load)
+        """What is open, and what can be."""
         if not settings.profile.broker:
-            self.desks.clear()
             start = StartView(
                 settings.tried,
                 settings.profiles if load else [],
-                self.switch,
+                self.bring,
                 self._go_to_demo if demo else None,
             )
             self.desk.begin(start)
         self.dashboard = Dashboard(self.desk)
 
-    def _desk_of(self, profile: Profile, first: EngineProcess | None = None) -> Desk:
-        ui = self._settings.ui
-        return Desk(
+    @property
+    def desk(self) -> Desk:
+        """The desk in front."""
+        return self.board.front.desk
+
+    def _cluster(
+        self, settings: Settings, keys: Keymap | None = None, first: EngineProcess | None = None
+    ) -> Cluster:
+        """A desk with the keys and looks of its profile. Raises `UsageError` for keys that cannot be."""
+        ui = settings.ui
+        desk = Desk(
             self,
             self._spawn,
-            profile,
+            settings.profile,
             first=first,
-            keys=self._keys,
+            keys=keys or keymap(ui.keymap),
             signs=ASCII if ui.ascii else UNICODE,
             utc=ui.utc,
             beat=ui.paint,
             history=self.history,
         )
+        return Cluster(desk, self.wardrobe.chosen(ui.theme), ui.ascii)
 
     def get_default_screen(self) -> Dashboard:
         """The dashboard is the only screen."""
@@ -113,6 +122,8 @@ class ControlRoom(LeanApp[int]):
         gc.freeze()
         if self.desk.start is None:
             self.desk.errands.run(self.desk.link.run())
+        for name in self._more:
+            self.board.begin(name)
         self.desk.errands.run(asyncio.to_thread(self.history.load))
 
     # ---- the surface of the desk
@@ -138,6 +149,7 @@ class ControlRoom(LeanApp[int]):
     def use_theme(self, name: str) -> None:
         """Turn to a theme."""
         self.theme = self.wardrobe.wear(name).name
+        self.board.front.theme = self.wardrobe.worn
 
     async def _look_at_themes(self) -> None:
         """A theme's file may have changed: read beside the screen, and put on what is worn."""
@@ -177,45 +189,26 @@ class ControlRoom(LeanApp[int]):
             self.hushed = False
             self.repaint()
 
-    def brokers(self) -> Sequence[Broker]:
-        """Profiles that can be opened, those that are open first."""
-        others = self._settings.profiles if self._load else ()
-        return [(name, self._told(name)) for name in dict.fromkeys([*self.desks, *others])]
+    def clusters(self) -> Sequence[ClusterLine]:
+        """What is known of each cluster."""
+        return self.board.lines()
 
-    def _told(self, name: str) -> str:
-        desk = self.desks.get(name)
-        if desk is None:
-            return ""
-        overview = desk.link.truth.overview
-        state = "" if overview is None else "  connected" if desk.link.truth.connected else "  not connected"
-        return f"{'in front' if desk is self.desk else 'open'}{state}"
+    def bring(self, name: str) -> None:
+        """Bring a cluster to the front; the others go on."""
+        self.board.bring(name)
 
-    def switch(self, name: str) -> None:
-        """Bring the desk of a profile to the front; the others go on."""
-        if name in self.desks:
-            self._bring(self.desks[name])
-        elif self._load is None or name not in self._settings.profiles:
-            self.desk.talk.say(f"There is no profile {name!r}.", "warn")
-        else:
-            self.desk.talk.say(f"Opening {name} …", "dim")
-            self.desk.errands.run(self._open(name, self._load))
+    def step_cluster(self, by: int) -> None:
+        """Bring the next open cluster to the front."""
+        self.board.step(by)
 
-    async def _open(self, name: str, load: Load) -> None:
-        settings = await asyncio.to_thread(load, name)
-        if not settings.profile.broker:
-            raise UsageError(f"The profile {name!r} names no broker.", "lazycelery config check tells more.")
-        if name not in self.desks:
-            self.desks[name] = self._desk_of(settings.profile)
-            self.desks[name].link.clock = self.desk.link.clock
-            self.desks[name].errands.run(self.desks[name].link.run())
-        self._bring(self.desks[name])
+    def close_cluster(self, name: str) -> None:
+        """End the engine of a cluster."""
+        self.board.close(name)
 
-    def _bring(self, desk: Desk) -> None:
-        self.desk.talk.message = None
-        self.desk.front = False
-        self.desk = self.dashboard.desk = desk
-        desk.front = True
-        self.paint()
+    def _fronted(self, cluster: Cluster) -> None:
+        self.dashboard.desk = cluster.desk
+        Painted.ascii_only = cluster.ascii
+        self.theme = self.wardrobe.wear(cluster.theme).name
 
     def _go_to_demo(self) -> None:
         self.wants_demo = True
@@ -233,13 +226,5 @@ class ControlRoom(LeanApp[int]):
         self.exit(code, return_code=code)
 
     async def on_unmount(self) -> None:
-        """Let the engine go."""
-        await asyncio.gather(*(self._leave(desk) for desk in {self.desk, *self.desks.values()}))
-
-    @staticmethod
-    async def _leave(desk: Desk) -> None:
-        desk.inquiry.stop()
-        desk.detail.stop()
-        desk.tasks.window.stop()
-        desk.errands.stop()
-        await desk.link.close()
+        """Let the engines go."""
+        await self.board.leave()

@@ -40,6 +40,7 @@ OWN: tuple[Verb, ...] = (
     Verb("tasks", "Go to the tasks, those that match", "FILTER"),
     Verb("queue", "Go to a queue", "NAME", "queues"),
     Verb("worker", "Go to a worker", "NAME", "workers"),
+    Verb("cluster", "Go to a cluster, or open it", "NAME", "clusters"),
     Verb("theme", "Next theme, or this one", "NAME", "themes"),
     Verb("purge", "Purge a queue; its messages are saved first", "NAME", "queues"),
 )
@@ -57,7 +58,7 @@ class Room(Protocol):
         """The pane that leads."""
 
     def names(self, kind: str) -> Sequence[str]:
-        """Names of `workers`, `queues` or `themes`."""
+        """Names of `workers`, `queues`, `themes` or `clusters`."""
 
     def perform(self, action: Action) -> None:
         """Do an action."""
@@ -70,6 +71,9 @@ class Room(Protocol):
 
     def use_theme(self, name: str) -> None:
         """Turn to a theme."""
+
+    def go_to_cluster(self, name: str) -> None:
+        """Bring a cluster to the front."""
 
     def purge(self, name: str) -> None:
         """Purge a queue, after a question."""
@@ -126,17 +130,20 @@ class Commands:
             room.purge(found) if verb.name == "purge" else room.visit(scope, found)
         elif verb.name == "theme" and word:
             room.use_theme(self._named(verb, word))
+        elif verb.name == "cluster" and word:
+            room.go_to_cluster(self._named(verb, word))
         elif verb.name == "tasks":
             room.filter_tasks(word)
         else:
-            self._perform({"q": "quit"}.get(verb.name, verb.name))
+            self._perform({"q": "quit", "cluster": "brokers"}.get(verb.name, verb.name))
 
     def _perform(self, name: str) -> None:
         ids = {action.id for action in self._room.keys.actions}
         action = self._room.keys[name if name in ids else f"pane.{name}"]
         if action.scope not in ("everywhere", self._room.lead):
             where = SCOPES[action.scope].lower()
-            key = symbol(self._room.keys[f"pane.{action.scope}"].keys[0])
+            goes = "brokers" if action.scope == "clusters" else f"pane.{action.scope}"
+            key = symbol(self._room.keys[goes].keys[0])
             raise UsageError(f":{name} works {where}.", f"{key} goes to the {action.scope}.")
         self._room.perform(action)
 

@@ -10,7 +10,6 @@ from lazycelery.keys import Action, Scope
 from lazycelery.model.action import ActionName
 from lazycelery.model.task import TaskQuery
 from lazycelery.tui import outside
-from lazycelery.tui.brokers import choice
 from lazycelery.tui.commands import Commands
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.mainside import as_json
@@ -20,6 +19,7 @@ from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.search import whole_texts
 from lazycelery.tui.sight import AT_START
 from lazycelery.tui.views.audit import AuditView
+from lazycelery.tui.views.clusters import ClustersView
 from lazycelery.tui.views.live import LiveView
 from lazycelery.tui.views.metrics import MetricsView
 from lazycelery.tui.walk import Walk
@@ -30,6 +30,14 @@ KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "tas
 class Desk(Walk):
     """`do_…` is what a key does."""
 
+    keys_pressed = 0
+    """To know whether one came while something was awaited."""
+
+    def retire(self) -> None:
+        """Give up everything that runs for this desk."""
+        for asking in (self.inquiry, self.detail, self.tasks.window, self.errands):
+            asking.stop()
+
     @cached_property
     def commands(self) -> Commands:
         """The command line."""
@@ -39,6 +47,7 @@ class Desk(Walk):
 
     def press(self, chord: str, character: str | None) -> None:
         """A key. Questions and prompts take them all; else the table says what it does."""
+        self.keys_pressed += 1
         if self.talk.listens:
             self.talk.press(chord, character)
         else:
@@ -50,7 +59,7 @@ class Desk(Walk):
         self.show()
 
     def _meant(self, chord: str) -> Action | None:
-        action = self.keys.find(chord, self.lead)
+        action = self.keys.find(chord, self.scope)
         if self.start is None:
             return action
         known = action is not None and action.id in AT_START
@@ -64,7 +73,9 @@ class Desk(Walk):
     # ---- what commands ask for
 
     def names(self, kind: str) -> Sequence[str]:
-        """Names of `workers`, `queues` or `themes`."""
+        """Names of `workers`, `queues`, `themes` or `clusters`."""
+        if kind == "clusters":
+            return [line.name for line in self.surface.clusters()]
         if kind == "themes":
             return self.surface.themes()
         truth = self.link.truth
@@ -203,11 +214,29 @@ class Desk(Walk):
             self.changed(tasks=True, workers=True, queues=True, status=True)
 
     def do_brokers(self) -> None:  # noqa: D102
-        listed = self.surface.brokers()
-        if len(listed) > 1 or (self.start is not None and listed):
-            self.talk.typing = choice(listed, self.surface.switch)
-        else:
+        if self.scope == "clusters":
+            self.views.close()
+            return
+        surface = self.surface
+        if len(surface.clusters()) < 2:
             self.talk.say("There is no other profile. lazycelery config init writes a file for them.", "dim")
+            return
+        self.help = False
+        self.views.show(ClustersView(surface.clusters, surface.bring, surface.close_cluster))
+
+    def go_to_cluster(self, name: str) -> None:
+        """Bring a cluster to the front."""
+        self.surface.bring(name)
+
+    def do_cluster_next(self) -> None:  # noqa: D102
+        self.surface.step_cluster(1)
+
+    def do_cluster_previous(self) -> None:  # noqa: D102
+        self.surface.step_cluster(-1)
+
+    def do_cluster_close(self) -> None:  # noqa: D102
+        if isinstance(self.views.open, ClustersView):
+            self.views.open.end()
 
     def do_theme(self) -> None:  # noqa: D102
         self.talk.say(f"Theme {self.surface.next_theme()}", "dim")
@@ -243,6 +272,9 @@ class Desk(Walk):
         self.show()
 
     def do_menu(self) -> None:  # noqa: D102
+        if self.scope == "clusters":
+            self.do_open()
+            return
         key = self.pane.listing.key
         if key is None:
             self.talk.say("Nothing is selected.", "warn")

@@ -7,6 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -23,6 +24,8 @@ BEAT = 0.1
 """Least seconds between two rounds of questions."""
 HEADER = 1.0
 """Least seconds between two looks at the header's numbers while events flow."""
+BEHIND = 2.0
+"""Least seconds between two looks at a cluster that is not in front."""
 PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each new start of an engine that died."""
 
@@ -96,7 +99,20 @@ class Link:
         self.truth = Truth()
         self._beat = max(BEAT, beat)
         self._header_asked = 0.0
+        self._front = True
+        self._wake = asyncio.Event()
         self.clock: Callable[[], float] = time.time
+
+    @property
+    def front(self) -> bool:
+        """Whether the cluster has the screen. Else it is asked for its overview alone, and rarely."""
+        return self._front
+
+    @front.setter
+    def front(self, front: bool) -> None:
+        self._front = front
+        if front:
+            self._wake.set()
 
     async def run(self) -> None:
         """Connect, follow, and begin again when the engine dies. Ends when cancelled."""
@@ -129,9 +145,37 @@ class Link:
         self.truth.tick = Tick(stamp=-1, tasks=-1, workers=-1, queues=-1, log=-1, status=-1)
         while True:
             started = time.monotonic()
-            tick = await api.tick(self.truth.tick.stamp)
-            await self._round(api, tick)
-            await asyncio.sleep(max(0.0, self._beat - (time.monotonic() - started)))
+            tick = await self._tick(api)
+            if self._front:
+                await self._round(api, tick)
+                await asyncio.sleep(max(0.0, self._beat - (time.monotonic() - started)))
+            else:
+                await self._glance(api, tick)
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), BEHIND)
+
+    async def _tick(self, api: EngineApi) -> Tick:
+        """The next change; at once when the cluster has just come to the front."""
+        if self._front and not self._wake.is_set():
+            return await api.tick(self.truth.tick.stamp)
+        asking = asyncio.ensure_future(api.tick(self.truth.tick.stamp))
+        waking = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait((asking, waking), return_when=asyncio.FIRST_COMPLETED)
+            self._wake.clear()
+            return asking.result() if asking.done() else await api.tick(-1)
+        finally:
+            asking.cancel()
+            waking.cancel()
+
+    async def _glance(self, api: EngineApi, tick: Tick) -> None:
+        """What the list of clusters shows; the rest is fetched when the cluster comes to the front."""
+        truth = self.truth
+        status = tick.status != truth.tick.status or truth.engine_problem is not None
+        truth.overview = await api.overview()
+        truth.tick = msgspec.structs.replace(truth.tick, stamp=tick.stamp, status=tick.status)
+        truth.engine_problem, truth.engine_deaths = None, 0
+        self._changed(tasks=False, workers=False, queues=False, status=status)
 
     async def _round(self, api: EngineApi, tick: Tick) -> None:
         truth, before = self.truth, self.truth.tick

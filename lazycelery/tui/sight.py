@@ -26,15 +26,18 @@ from lazycelery.tui.presentation.sayings import gone
 from lazycelery.tui.presentation.signs import Signs
 from lazycelery.tui.surface import Surface
 from lazycelery.tui.talk import Talk
+from lazycelery.tui.views.clusters import ClustersView
 from lazycelery.tui.views.start import StartView
 from lazycelery.tui.views.view import Views
 
 ORDER: tuple[Scope, ...] = ("workers", "queues", "tasks", "findings")
 IN_VIEW = ("back", "filter", "open", "pause", "move.down", "help", "quit")
 """Keys that a full view needs most."""
-AT_START = ("open", "move.down", "brokers", "help", "quit", "theme", "move.up", "back", "utc")
+AT_START = ("open", "move.down", "theme", "help", "quit", "move.up", "back", "utc")
 """Actions that mean something while no broker is known, the footer's first."""
 START_HINTS = 5
+IN_CLUSTERS = ("open", "cluster.close", "cluster.next", "back", "filter", "move.down", "help", "quit")
+"""Keys that the list of clusters needs most."""
 ACTED_ON: dict[str, Scope] = {
     "retry": "tasks",
     "revoke": "tasks",
@@ -95,13 +98,39 @@ class Sight:
         self.keys = keys or Keymap()
         self._signs = signs or Signs()
         self.utc = utc
-        self.front = True
-        """Whether this desk has the screen; the others go on behind it."""
         self.start: StartView | None = None
         """What is shown while no broker is known."""
         self._origins: list[Scope] = []
         """Where each drill-down of the tasks began."""
         self._size_before = 0
+
+    # ---- which desk has the screen
+
+    @property
+    def front(self) -> bool:
+        """Whether this desk has the screen; the others go on behind it."""
+        return self.link.front
+
+    def come(self) -> None:
+        """Have the screen. What was seen before is shown until the engine has told what is new."""
+        self.link.front = True
+        self.link.truth.now = self.link.clock()
+        self.show()
+
+    def leave(self) -> None:
+        """Leave the screen to another desk. A question that waits is dropped: its answer would be meant
+        for what is seen then."""
+        self.link.front = False
+        self.deeds.forget()
+        if isinstance(self.views.open, ClustersView):
+            self.views.close()
+        if self.talk.drop():
+            self.talk.say("The question was dropped when you went to another cluster.", "warn")
+
+    @property
+    def scope(self) -> Scope:
+        """Where keys are looked up: the pane that leads, or the list of clusters."""
+        return "clusters" if isinstance(self.views.open, ClustersView) else self.lead
 
     # ---- what is seen
 
@@ -156,13 +185,13 @@ class Sight:
         if self.start is not None:
             return [self.keys[name] for name in AT_START[:START_HINTS]]
         if self.views.open is not None:
-            return [self.keys[name] for name in IN_VIEW]
+            return [self.keys[name] for name in (IN_CLUSTERS if self.scope == "clusters" else IN_VIEW)]
         return self.keys.footer(self.lead, self.allowed)
 
     # ---- what the engine says
 
     def _unpaused_api(self) -> EngineApi | None:
-        return None if self.paused else self.link.api
+        return None if self.paused or not self.front else self.link.api
 
     async def _ask_tasks(self, query: TaskQuery) -> TaskPage:
         api = self.link.api
@@ -209,9 +238,8 @@ class Sight:
     _was_connected = False
 
     def paint(self) -> None:
-        """Show what has changed, when this desk is in front."""
-        if self.front:
-            self.surface.paint()
+        """Show what has changed; behind another desk, no more than its tab and its line."""
+        self.surface.paint()
 
     def begin(self, start: StartView) -> None:
         """There is no broker yet: show what can be opened."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from lazycelery.tui.brokers import Broker
+from lazycelery.tui.presentation.clusters import ClusterLine
 
 
 class Surface(Protocol):
@@ -33,11 +33,17 @@ class Surface(Protocol):
     async def outside(self, path: Path) -> None:
         """Leave the terminal to the person's pager until it ends."""
 
-    def brokers(self) -> Sequence[Broker]:
-        """Profiles that can be opened."""
+    def clusters(self) -> Sequence[ClusterLine]:
+        """What is known of each cluster: those that are open, and profiles that can be opened."""
 
-    def switch(self, name: str) -> None:
-        """Bring the desk of a profile to the front."""
+    def bring(self, name: str) -> None:
+        """Bring the cluster of a profile to the front."""
+
+    def step_cluster(self, by: int) -> None:
+        """Bring the next open cluster to the front."""
+
+    def close_cluster(self, name: str) -> None:
+        """End the engine of a cluster."""
 
     def quit(self) -> None:
         """End."""

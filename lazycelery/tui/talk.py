@@ -59,6 +59,14 @@ class Talk:
         self.message = None
         self.asked = Asked(question, yes)
 
+    def drop(self) -> bool:
+        """Let go of whatever listens, as if it had been left; whether a question was among it."""
+        asked, typing = self.asked, self.typing
+        self.asked = self.typing = self.menu = None
+        if typing is not None:
+            typing.end(typing.prompt.text, False)
+        return asked is not None
+
     def press(self, chord: str, character: str | None) -> None:
         """Give a key to what listens."""
         if self.asked is not None:

@@ -14,7 +14,7 @@ class Wardrobe:
     def __init__(self, own: UserThemes, wanted: str | None) -> None:
         self._own = own
         _, self.problems = own.look()
-        self.worn = themes.chosen(wanted, known=self.names)
+        self.worn = self.chosen(wanted)
         """The name of the present theme."""
 
     @property
@@ -31,10 +31,14 @@ class Wardrobe:
         """All themes."""
         return [self.theme(name) for name in self.names]
 
+    def chosen(self, wanted: str | None) -> str:
+        """The name of the theme for who wants this one: the terminal and `NO_COLOR` have a say."""
+        return themes.chosen(wanted, known=self.names)
+
     def wear(self, name: str) -> Theme:
-        """Choose a theme."""
-        self.worn = name
-        return self.theme(name)
+        """Choose a theme; one that is gone by now is replaced."""
+        self.worn = name if name in self.names else "dark"
+        return self.theme(self.worn)
 
     def following(self) -> str:
         """The name after the present one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -100,19 +100,25 @@ async def staged(
     engine: FakeEngine | None = None,
     size: tuple[int, int] = (120, 35),
     others: Mapping[str, FakeEngine] | None = None,
+    each: Mapping[str, dict[str, Any]] | None = None,
+    more: Sequence[str] = (),
     **ui: Any,
 ) -> AsyncIterator[Stage]:
-    """The screen on an engine, its clock held still. `others` are the engines of other profiles."""
+    """The screen on an engine, its clock held still.
+
+    `others` are the engines of other profiles, `each` their own settings; those of `more` are opened behind.
+    """
     engine = engine or FakeEngine()
     behind = ManyProcesses(engine, others or {})
     settings = FakeSettings(profiles=list(others or {}), **ui)
 
     def load(name: str) -> FakeSettings:
+        own = (each or {}).get(name, {})
         return FakeSettings(
-            **ui | {"name": name, "profiles": settings.profiles, "broker": f"redis://{name}/0"}
+            **ui | {"name": name, "profiles": settings.profiles, "broker": f"redis://{name}/0"} | own
         )
 
-    app = ControlRoom(settings, lambda: behind, keymap({}), load=load, demo=True)
+    app = ControlRoom(settings, lambda: behind, keymap({}), load=load, more=more, demo=True)
     app.desk.link.clock = lambda: NOW
     async with app.run_test(size=size) as pilot:
         stage = Stage(app, engine, pilot)

@@ -108,7 +108,7 @@ def check(ctx: click.Context) -> int:
     found, _ = _path(ctx)
     document = read(found)
     check_file(document)
-    names = [words.profile] if words.profile else profiles(document)
+    names = words.profiles or profiles(document)
     problems, warnings = _check_profiles(str(found), names)
     if output.as_json:
         told = [{"error": problem.title, "hint": problem.hint} for problem in problems]

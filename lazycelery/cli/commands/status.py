@@ -6,17 +6,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lazycelery.cli import unseen
-from lazycelery.cli.options import common
-from lazycelery.cli.session import Session, one_shot
+from lazycelery.cli import several, unseen
+from lazycelery.cli.options import common, said
+from lazycelery.cli.session import Session, each_of, one_shot
 from lazycelery.cli.table import Cell, Column
-from lazycelery.cli.words import number, plural
+from lazycelery.cli.words import UNKNOWN, number, plural
+from lazycelery.errors import ConnectionProblem, PartlyDone
 
 if TYPE_CHECKING:
+    from lazycelery.cli.output import Output
     from lazycelery.model.cluster import Overview
     from lazycelery.model.queue import Queue
 
 
+_COLUMNS = [
+    Column("CLUSTER", flexible=True, least=10),
+    Column("", optional=True),
+    Column("LINK"),
+    Column("WORKERS", right=True),
+    Column("WAITING", right=True),
+    Column("FOUND", right=True),
+    Column("WORST", flexible=True, least=20),
+]
 _SEVERITY = {"critical": "bad", "warning": "warn", "info": ""}
 
 
@@ -24,8 +35,39 @@ _SEVERITY = {"critical": "bad", "warning": "warn", "info": ""}
 @common
 @click.pass_context
 def status(ctx: click.Context) -> int:
-    """The cluster at a glance. Ends with 1 when no worker is online."""
-    return one_shot(ctx, _status)
+    """The cluster at a glance. Ends with 1 when no worker is online.
+
+    With --profile several times, a line for each; ends with 5 when some of them cannot be reached.
+    """
+    names = several.named(said(ctx))
+    return each_of(ctx, names, _statuses) if names else one_shot(ctx, _status)
+
+
+def _statuses(overviews: list[Overview], output: Output) -> int:
+    if output.as_json:
+        output.json(overviews)
+    else:
+        output.table(_COLUMNS, [_row(overview) for overview in overviews])
+    reached = [overview for overview in overviews if overview.connected]
+    if not reached:
+        return ConnectionProblem.exit_code
+    if len(reached) < len(overviews):
+        return PartlyDone.exit_code
+    return 0 if all(overview.workers_online for overview in overviews) else 1
+
+
+def _row(overview: Overview) -> tuple[object, ...]:
+    found = [notice for notice in overview.notices if notice.severity != "info"]
+    worst = found[0] if found else None  # The most severe is first.
+    return (
+        overview.profile,
+        "production" if overview.production else "",
+        Cell("connected", "good") if overview.connected else Cell("not connected", "bad"),
+        f"{overview.workers_online}/{overview.workers_total}" if overview.connected else UNKNOWN,
+        number(overview.backlog),
+        number(len(found)),
+        Cell(worst.title, _SEVERITY[worst.severity]) if worst else "",
+    )
 
 
 async def _status(session: Session) -> int:

@@ -17,6 +17,7 @@ from lazycelery.tui.desk import Desk
 from lazycelery.tui.panes.pane import HEADED, draw, marked
 from lazycelery.tui.presentation import sayings
 from lazycelery.tui.presentation.body import wrapped
+from lazycelery.tui.presentation.clusters import tab_at, tab_line
 from lazycelery.tui.presentation.header import header, log_line
 from lazycelery.tui.presentation.help import help_page
 from lazycelery.tui.presentation.line import Line
@@ -53,6 +54,7 @@ class Dashboard(Screen[None]):
     def compose(self) -> ComposeResult:
         """Header, body, newest event, footer."""
         yield Painted(self._header, "header")
+        yield Painted(self._tabs, "tabs")
         yield Painted(self._names, "names")
         with Horizontal(id="body"):
             with Vertical(id="left"):
@@ -103,7 +105,9 @@ class Dashboard(Screen[None]):
         wants["findings"] = desk.findings.listing.rows.total
         whole = desk.views.open is not None or (desk.help and width < WIDE_HELP)
         size = WIDEST if whole else desk.size
-        new = arrange(width, height, wants, desk.lead, desk.on_main, size)
+        tabs = self._has_tabs
+        self._show("tabs", tabs)
+        new = arrange(width, height - tabs, wants, desk.lead, desk.on_main, size)
         before, self._arranged = self._arranged, new
         # Questions grow over the body instead of pushing it: a push would repaint everything.
         self._height("footer", len(self._foot(width)))
@@ -138,6 +142,13 @@ class Dashboard(Screen[None]):
             return [((" lazycelery ", "title"), ("no broker yet", "wait"))]
         alive = truth.engine_problem is None
         return [header(truth.overview, alive, desk.paused, desk.look(), width)]
+
+    @property
+    def _has_tabs(self) -> bool:
+        return sum(line.open for line in self.desk.surface.clusters()) > 1
+
+    def _tabs(self, width: int, height: int) -> list[Line]:
+        return [tab_line(self.desk.surface.clusters(), self.desk.look(), width)]
 
     def _names(self, width: int, height: int) -> list[Line]:
         desk = self.desk
@@ -255,6 +266,9 @@ class Dashboard(Screen[None]):
     def on_click(self, event: events.Click) -> None:
         """A click selects; a second one opens; the right button opens the menu."""
         widget = event.widget
+        if widget is not None and widget.id == "tabs":
+            self._turn_to(event.screen_x)
+            return
         if widget is None or widget.id not in ORDER or self.desk.talk.listens:
             return
         scope: Scope = next(scope for scope in ORDER if scope == widget.id)
@@ -270,6 +284,12 @@ class Dashboard(Screen[None]):
                 self.desk.point(scope, index)
             else:
                 self.desk.select(scope, index, again=event.chain == 2)
+
+    def _turn_to(self, x: int) -> None:
+        desk = self.desk
+        name = tab_at(desk.surface.clusters(), desk.look(), self.size.width, x)
+        if name is not None:
+            desk.surface.bring(name)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """The wheel moves what is under it."""
