@@ -38,6 +38,7 @@ async def remarks(session: Session, *, results: bool = True) -> list[str]:
 def _links(session: Session, results: bool) -> list[str]:
     overview = session.overview
     silent = not overview.workers_total or _state(overview, "control") == "off"
+    silent = silent and "control" not in overview.lacks
     told = [
         f"Not seen: {_LOOKED_AT.get(source.name, source.name)}. {_why(source)}"
         for source in overview.sources
@@ -45,7 +46,8 @@ def _links(session: Session, results: bool) -> list[str]:
         and not (silent and source.name == "control")
         and (results or source.name != "results")
     ]
-    told += [f"{notice.title} {EVENTS_ON}" for notice in overview.notices if notice.code == EVENTS_OFF]
+    silenced = [notice for notice in overview.notices if notice.code == EVENTS_OFF]
+    told += [f"{notice.title} {EVENTS_ON}" for notice in silenced if "events" not in overview.lacks]
     return [*told, nobody(session.patience)] if silent else told
 
 
@@ -67,6 +69,8 @@ def nobody(patience: float) -> str:
 async def past(session: Session, observe: float) -> str:
     """Why tasks that ended may be missing from a list."""
     ended = await _ended(session)
+    if "events" in session.overview.lacks:
+        return ended
     if not observe:
         return (
             f"{ended} --observe SECONDS watches task events, which workers send with -E "

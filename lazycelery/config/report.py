@@ -42,6 +42,8 @@ def _row(settings: Settings, key: str, value: Any) -> Row:
 
 
 def _shown(key: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return Redactor().value(value)
     if not value or not CLUSTER[key].secret:
         return value
     return _redacted(value) if key in _URLS else REDACTED
@@ -73,12 +75,14 @@ def _changed(now: Any, default: Any, keys: list[str]) -> dict[str, Any]:
 def _exported(key: str, value: Any) -> Any:
     if key in _URLS:
         return _redacted(str(_escaped(value))).replace("***", PLACEHOLDER)
-    return PLACEHOLDER if CLUSTER[key].secret else _escaped(value)
+    return PLACEHOLDER if CLUSTER[key].secret else _escaped(_shown(key, value))
 
 
 def _escaped(value: Any) -> Any:
     if isinstance(value, list):
         return [_escaped(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _escaped(one) for key, one in value.items()}
     return value.replace("${", "$${") if isinstance(value, str) else value
 
 
@@ -88,5 +92,9 @@ def _table(header: str, values: dict[str, Any]) -> str:
 
 
 def _toml(value: Any) -> str:
-    """Texts, numbers, booleans and lists of them: JSON writes these as TOML does, but for DEL."""
+    """Texts, numbers, booleans, lists and tables: JSON writes all but tables as TOML does, but for DEL."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{dotted((key,))} = {_toml(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(one) for one in value) + "]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

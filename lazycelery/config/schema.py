@@ -16,6 +16,8 @@ from lazycelery.config.document import did_you_mean
 from lazycelery.config.places import themes_directory
 from lazycelery.model.action import PERMISSIONS, ROLES
 
+BARE = ("memory", "filesystem", "sqs", "gcpubsub")
+"""Schemes of brokers that may stand alone: the rest is in the environment or in transport_options."""
 THEMES = ("dark", "light", "contrast", "colorblind", "terminal")
 
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400 * 365)]
@@ -98,9 +100,27 @@ def _quoted(name: str) -> str:
 def url(text: str) -> str:
     """A URL, by its look; whether the scheme is served is for the engine to say. The text is never shown."""
     scheme, separator, rest = text.partition("://")
-    if not separator or not scheme or not (rest or scheme == "memory"):
+    if not separator or not scheme or not (rest or scheme.lower() in BARE):
         raise Wrong("a URL", "For example redis://localhost:6379/0")
     return text
+
+
+def transport_options(table: dict[str, Any]) -> dict[str, Any]:
+    """Texts, numbers, booleans, and lists and tables of them: what Kombu takes, and JSON carries."""
+    for name, value in table.items():
+        _plain(name, value)
+    return table
+
+
+def _plain(name: str, value: Any) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _plain(f"{name}.{key}", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _plain(name, inner)
+    elif not isinstance(value, (str, bool, int, float)):
+        raise Wrong("texts, numbers, true and false", f"{_quoted(name)} is a {type(value).__name__}.")
 
 
 def path(text: str) -> str:
@@ -151,6 +171,9 @@ CLUSTER: dict[str, Setting] = {
     "queues": Setting(list[str], _NAMES),
     "master_name": Setting(_Text, _TEXT),
     "sentinel_password": Setting(_Text, _TEXT, secret=True),
+    "transport_options": Setting(
+        dict[str, Any], "a table of broker_transport_options", transport_options, environment=False
+    ),
     "management": Setting(str, "a URL like http://rabbit:15672", url, secret=True),
     "tls_verify": Setting(bool, _YES_NO),
     "tls_ca": Setting(_Text, "the path of a file", path),

@@ -118,7 +118,11 @@ def _table(document: Document, path: KeyPath) -> dict[str, Any]:
 
 
 def _texts(raw: Any) -> Iterator[str]:
-    yield from (text for text in (raw if isinstance(raw, list) else [raw]) if isinstance(text, str))
+    if isinstance(raw, (list, dict)):
+        for one in raw.values() if isinstance(raw, dict) else raw:
+            yield from _texts(one)
+    elif isinstance(raw, str):
+        yield raw
 
 
 def _filled(raw: Any, document: Document, path: KeyPath, environ: Mapping[str, str] | None) -> Any:
@@ -126,6 +130,8 @@ def _filled(raw: Any, document: Document, path: KeyPath, environ: Mapping[str, s
         return raw
     if isinstance(raw, list):
         return [_filled(one, document, path, environ) for one in raw]
+    if isinstance(raw, dict):
+        return {key: _filled(one, document, (*path, key), environ) for key, one in raw.items()}
     return interpolate(raw, environ, document, path) if isinstance(raw, str) else raw
 
 

@@ -37,6 +37,7 @@ from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker, WorkerDetail
 from lazycelery.sources import open_broker
 from lazycelery.sources.control import Control
+from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.filter import parse
 from lazycelery.store.store import Store
 
@@ -56,7 +57,7 @@ class Engine:
         self._profile, self._clock = profile, clock
         self._redactor = Redactor(profile.redact, defaults=profile.redact_default)
         self._veil = Veil(self._redactor)
-        self._broker = open_broker(profile)
+        self._broker = WholeBroker(open_broker(profile))
         self._control = Control(self._broker.mailbox)
         self._store = Store(profile.max_tasks)
         self._log = EventLog(self._redactor, self._store.name)
@@ -283,8 +284,10 @@ class Engine:
                 workers,
                 queues,
                 self._watch.first_truth.is_set(),
-                getattr(self._broker, "notes", []),
+                self._broker.notes,
+                seen=not self._broker.lacks.keys() >= {"events", "control"},
             ),
+            lacks=dict(self._broker.lacks),
             first_seen=self._began,
         )
 

@@ -11,7 +11,7 @@ from lazycelery.model.message import Message
 from lazycelery.model.profile import Profile
 from lazycelery.model.states import FINISHED
 from lazycelery.sources.control import Control
-from lazycelery.sources.protocols import Broker
+from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.store import Store
 
 FIND_LIMIT = 5000
@@ -25,7 +25,7 @@ class Lookup:
     def __init__(
         self,
         store: Store,
-        broker: Broker,
+        broker: WholeBroker,
         control: Control,
         watch: Watch,
         profile: Profile,

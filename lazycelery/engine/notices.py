@@ -15,9 +15,13 @@ def notices(
     queues: Sequence[Queue],
     first_truth: bool,
     notes: Sequence[str],
+    *,
+    seen: bool = True,
 ) -> list[Notice]:
-    """Everything worth saying, most severe first."""
-    found = [*_links(sources), *_workers(sources, workers, first_truth), *_queues(queues)]
+    """Everything worth saying, most severe first. `seen`: whether this broker shows workers at all."""
+    found = [*_links(sources), *_queues(queues)]
+    if seen:
+        found += _workers(sources, workers, first_truth)
     found += [Notice(code="note", severity="info", title=text) for text in notes]
     order = {"critical": 0, "warning": 1, "info": 2}
     return sorted(found, key=lambda notice: order[notice.severity])

@@ -15,7 +15,8 @@ from lazycelery.model.message import StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import InFlight, WorkerReport
 from lazycelery.sources.control import Control
-from lazycelery.sources.protocols import Broker, EventBatch, StatusChange
+from lazycelery.sources.protocols import EventBatch, StatusChange
+from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class Watch:
         store: Store,
         taken: Callable[[list[Event]], None],
         links: Links,
-        broker: Broker,
+        broker: WholeBroker,
         control: Control,
         clock: Callable[[], float],
         changed: Callable[[], None],
@@ -116,6 +117,9 @@ class Watch:
     # ---- events
 
     async def _events(self) -> None:
+        if self._broker.events is None:
+            self._links.tell("events", StatusChange("off", self._broker.lacks.get("events", "")))
+            return
         await self._broker.events.run(self._deliver, self._events_status)
 
     def _deliver(self, batch: EventBatch) -> None:
@@ -149,6 +153,9 @@ class Watch:
         self._survey_wanted.set()
 
     async def _control_loop(self) -> None:
+        if "control" in self._broker.lacks:
+            await self._without_control(self._broker.lacks["control"])
+            return
         await self._first_look()
         while True:
             self._survey_wanted.clear()
@@ -158,6 +165,15 @@ class Watch:
                 await asyncio.sleep(0.2)  # Workers come in groups: one round for all of them.
             except asyncio.TimeoutError:
                 pass
+
+    async def _without_control(self, why: str) -> None:
+        """Nobody can be asked: queues and results are all there is."""
+        self._links.tell("control", StatusChange("off", why))
+        await self.probe()
+        await self._learn_backend()
+        await self._sweep()
+        self.first_truth.set()
+        self._changed()
 
     def _is_due(self, what: str, every: float) -> bool:
         now = self._clock()

@@ -84,6 +84,8 @@ class Overview(msgspec.Struct, kw_only=True):
     events_enabled: bool = False
     """True while this session holds task events switched on."""
     notices: list[Notice] = []
+    lacks: dict[str, str] = {}
+    """What the broker's transport does not have, and why: events, control, peek, purge …"""
     first_seen: float | None = None
     """When this engine began to watch."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -38,6 +40,8 @@ class Profile(msgspec.Struct, kw_only=True):
     master_name: str | None = None
     """Sentinel."""
     sentinel_password: str | None = None
+    transport_options: dict[str, Any] = {}
+    """broker_transport_options, for the transports that Kombu serves."""
     management: str | None = None
     """URL of RabbitMQ's management API. `None`: asked at the broker's host, ports 15672 and 15671."""
     tls_verify: bool = True

@@ -6,12 +6,11 @@ import difflib
 
 from lazycelery.errors import UsageError
 from lazycelery.model.profile import Profile
+from lazycelery.sources.kombu.transports import BY_SCHEME, transport_of
 from lazycelery.sources.protocols import Broker
 
 REDIS = ("redis", "rediss", "redis+socket", "redis+unix", "unix", "sentinel")
 AMQP = ("amqp", "amqps", "pyamqp")
-OTHERS = ("sqs", "filesystem", "memory", "kafka", "mongodb", "zookeeper")
-"""Kombu's other transports, which are not served yet."""
 EXAMPLE = "For example redis://localhost:6379/0 or amqp://guest:guest@localhost:5672//."
 
 
@@ -35,16 +34,21 @@ def open_broker(profile: Profile) -> Broker:
         from lazycelery.sources.amqp.broker import AmqpBroker
 
         return AmqpBroker(profile)
+    if transport_of(scheme) is not None:
+        from lazycelery.sources.kombu.broker import KombuBroker
+
+        return KombuBroker(profile)
     raise _unknown(scheme)
 
 
 def _unknown(scheme: str) -> UsageError:
     if not scheme:
         return UsageError("The broker is not a URL.", EXAMPLE)
-    served = "Served are redis://, rediss://, redis+socket://, sentinel://, amqp:// and amqps://."
-    if scheme in OTHERS or scheme.partition("+")[0] in OTHERS:
-        return UsageError(f"{scheme}:// is a broker that is not served yet.", served)
-    near = difflib.get_close_matches(scheme, REDIS + AMQP, 1, cutoff=0.5)
+    served = (
+        "Served are redis://, rediss://, redis+socket://, sentinel://, amqp://, amqps://, and of Kombu's "
+    )
+    served += f"others {', '.join(f'{name}://' for name in BY_SCHEME if name.islower())}."
+    near = difflib.get_close_matches(scheme, [*REDIS, *AMQP, *BY_SCHEME], 1, cutoff=0.5)
     return UsageError(
         f"{scheme[:30]}:// is no known broker.", f"Did you mean {near[0]}://? {served}" if near else served
     )

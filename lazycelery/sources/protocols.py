@@ -72,10 +72,19 @@ class Broker(Protocol):
 
     transport: str
     """redis, amqp, filesystem …"""
-    events: EventStream
-    mailbox: Mailbox
-    queues: QueueOps
     codec: Codec
+
+    @property
+    def events(self) -> EventStream | None:
+        """Task events, or `None`."""
+
+    @property
+    def mailbox(self) -> Mailbox | None:
+        """Remote control, or `None`."""
+
+    @property
+    def queues(self) -> SomeQueueOps:
+        """What can be done with queues: all of `QueueOps`, or some of it."""
 
     async def connect(self) -> None:
         """Check that the broker is there and lets us in, and find the key prefix where one is used.
@@ -91,6 +100,13 @@ class Broker(Protocol):
 
     def commands_sent(self) -> int:
         """Broker commands sent since the start, all connections."""
+
+
+class SomeQueueOps(Protocol):
+    """Some operations of `QueueOps`, each as it says; `capabilities` has a Protocol for each of them."""
+
+    async def names(self) -> list[str]:
+        """Queues that are known, sorted; own and reply queues left out."""
 
 
 class EventStream(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
@@ -22,7 +23,8 @@ app.conf.update(
             "visibility_timeout": int(os.environ.get("TEST_VISIBILITY", "3600")),
         }.items()
         if value
-    },
+    }
+    | json.loads(os.environ.get("TEST_TRANSPORT_OPTIONS", "{}")),
 )
 
 

@@ -16,6 +16,7 @@ from lazycelery.cli.options import common, said
 from lazycelery.cli.output import Output, to_json
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.words import clock, plural
+from lazycelery.errors import NothingFound
 from lazycelery.model.text import clean
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def events(
 
     async def body(session: Session) -> int:
         output = session.output
+        if "events" in session.overview.lacks:
+            raise NothingFound(session.overview.lacks["events"])
         output.notes(await unseen.remarks(session, results=False))
         tail = _Tail(output, limit, heartbeats or output.as_json, session.settings.ui.utc)
         if session.overview.workers_total and not filter:

@@ -35,7 +35,7 @@ _SEVERITY = {"critical": "bad", "warning": "warn", "info": ""}
 @common
 @click.pass_context
 def status(ctx: click.Context) -> int:
-    """The cluster at a glance. Ends with 1 when no worker is online.
+    """The cluster at a glance. Ends with 1 when no worker is online, where the broker shows workers.
 
     With --profile several times, a line for each; ends with 5 when some of them cannot be reached.
     """
@@ -53,7 +53,17 @@ def _statuses(overviews: list[Overview], output: Output) -> int:
         return ConnectionProblem.exit_code
     if len(reached) < len(overviews):
         return PartlyDone.exit_code
-    return 0 if all(overview.workers_online for overview in overviews) else 1
+    return 0 if all(map(_alive, overviews)) else 1
+
+
+def _alive(overview: Overview) -> bool:
+    """A worker is online, or the broker shows none."""
+    return bool(overview.workers_online) or "control" in overview.lacks
+
+
+def _count(overview: Overview) -> str:
+    known = overview.connected and "control" not in overview.lacks
+    return f"{overview.workers_online}/{overview.workers_total}" if known else UNKNOWN
 
 
 def _row(overview: Overview) -> tuple[object, ...]:
@@ -63,7 +73,7 @@ def _row(overview: Overview) -> tuple[object, ...]:
         overview.profile,
         "production" if overview.production else "",
         Cell("connected", "good") if overview.connected else Cell("not connected", "bad"),
-        f"{overview.workers_online}/{overview.workers_total}" if overview.connected else UNKNOWN,
+        _count(overview),
         number(overview.backlog),
         number(len(found)),
         Cell(worst.title, _SEVERITY[worst.severity]) if worst else "",
@@ -77,7 +87,7 @@ async def _status(session: Session) -> int:
     else:
         _print(session, await session.engine.queues())
     output.notes(await unseen.remarks(session))
-    return 0 if overview.workers_online else 1
+    return 0 if _alive(overview) else 1
 
 
 def _print(session: Session, queues: list[Queue]) -> None:
@@ -112,7 +122,7 @@ def _mode(overview: Overview) -> str:
 
 def _workers(overview: Overview) -> str:
     if not overview.workers_total:
-        return "none seen"
+        return "not seen through this broker" if "control" in overview.lacks else "none seen"
     return f"{overview.workers_online} of {overview.workers_total} online"
 
 

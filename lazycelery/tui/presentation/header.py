@@ -58,7 +58,8 @@ def _badge(overview: Overview) -> Span:
 
 def _figures(overview: Overview, look: Look, width: int) -> list[Span]:
     """Most important first. Values are rounded so that they stand still while little happens."""
-    figures: list[Span] = [(f"ev {_steady(overview.events_per_second)}", "")]
+    events = "no events" if "events" in overview.lacks else f"ev {_steady(overview.events_per_second)}"
+    figures: list[Span] = [(events, "")]
     if overview.lag is not None:
         figures.append((f"lag {_lag(overview.lag)}", "warn" if overview.lag > 5 else "dim"))
     if overview.loss is not None:

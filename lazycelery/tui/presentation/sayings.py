@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.model.cluster import Overview, SourceHealth
@@ -70,10 +70,12 @@ def connecting(overview: Overview | None, look: Look) -> list[str] | None:
     return [f"Connecting to {clean(overview.broker, 120)} …"]
 
 
-def no_workers(filtered: str, look: Look) -> list[str]:
-    """The workers pane is empty."""
+def no_workers(filtered: str, look: Look, lacks: Mapping[str, str]) -> list[str]:
+    """The workers pane is empty; `lacks` is what the broker does not have."""
     if filtered:
         return [f"No worker matches {clean(filtered, 60)}.", f"{look.key('back')} clears the filter."]
+    if "control" in lacks:
+        return ["Workers are not seen.", clean(lacks["control"], 200)]
     return ["No worker answers.", "Start one with celery -A yourapp worker -E."]
 
 
@@ -91,13 +93,17 @@ def no_findings(filtered: str, look: Look) -> list[str]:
     return ["Nothing is wrong, as far as connections, workers and queues tell."]
 
 
-def no_tasks(filtered: str, known: int, workers: Sequence[Worker], look: Look) -> list[str]:
+def no_tasks(
+    filtered: str, known: int, workers: Sequence[Worker], look: Look, lacks: Mapping[str, str]
+) -> list[str]:
     """The tasks pane is empty."""
     if filtered:
         return [
             f"None of {q.count(known)} known tasks matches {clean(filtered, 60)}.",
             f"{look.key('back')} takes the filter away.",
         ]
+    if "events" in lacks:
+        return ["No task is seen.", clean(lacks["events"], 200)]
     if workers and all(worker.events is False for worker in workers):
         return [
             "No task events yet. Workers run without -E.",

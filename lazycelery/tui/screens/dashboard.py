@@ -188,9 +188,12 @@ class Dashboard(Screen[None]):
         waiting = sayings.connecting(truth.overview, look)
         if waiting is not None:
             return waiting
+        lacks = truth.overview.lacks if truth.overview else {}
         filtered = desk.panes[scope].filter or ("faults only" if desk.panes[scope].faults else "")
         if scope == "workers":
-            return ["Asking the workers …"] if truth.workers is None else sayings.no_workers(filtered, look)
+            if truth.workers is None and not lacks:
+                return ["Asking the workers …"]
+            return sayings.no_workers(filtered, look, lacks)
         if scope == "queues":
             return ["Counting …"] if truth.queues is None else sayings.no_queues(filtered, look)
         if scope == "findings":
@@ -200,7 +203,9 @@ class Dashboard(Screen[None]):
             return [str(window.problem)]
         if not window.loaded:
             return ["Asking for the tasks …"]
-        return sayings.no_tasks(desk.tasks.whole_filter, window.answer.known, truth.workers or [], look)
+        return sayings.no_tasks(
+            desk.tasks.whole_filter, window.answer.known, truth.workers or [], look, lacks
+        )
 
     def _main(self, width: int, height: int) -> Sequence[Line]:
         desk = self.desk

@@ -1,0 +1,198 @@
+"""Celery's remote control through Kombu: one reply queue for all calls; a ticket tells whose reply it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from lazycelery.sources import pickles
+from lazycelery.sources.jsontext import Unreadable, load
+from lazycelery.sources.kombu import ours
+from lazycelery.sources.kombu.lane import Channel, Lane
+from lazycelery.sources.protocols import Replies, Reply
+from lazycelery.sources.worker_replies import is_worker
+
+MAX_REPLY = 32 * 1024 * 1024
+"""Bytes of one reply that are decoded."""
+PATIENCE = 1.5
+"""Seconds after which a silent worker counts as silent; workers look for commands once a second."""
+
+
+class KombuMailbox:
+    """The `Mailbox` of transports with a fanout.
+
+    Bindings name the mailboxes, and those of killed workers stay: who was silent is not waited for again
+    before it answers.
+    """
+
+    def __init__(self, lane: Lane, namespace: str) -> None:
+        self._lane = lane
+        self._pidbox = f"{namespace}.pidbox"
+        self._replies = f"reply.{namespace}.pidbox"
+        self._oid = ""
+        self._queue = ""
+        self._calls: dict[str, _Call] = {}
+        self._mute: set[str] = set()
+        self._heard: asyncio.Future[None] | None = None
+        self._opening = asyncio.Lock()
+
+    async def call(
+        self,
+        method: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        destination: Sequence[str] | None = None,
+        expect: int | None = None,
+        timeout: float = 2.0,
+    ) -> Replies:
+        """Send a command and gather its replies."""
+        await self._ready()
+        names = {name for name in await self.workers() if is_worker(name)}
+        wanted = names - self._mute if destination is None else set(destination)
+        call = _Call(wanted, expect)
+        ticket = str(uuid.uuid4())
+        self._calls[ticket] = call
+        try:
+            await self._publish(method, arguments, destination, ticket, timeout)
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(call.done.wait(), timeout)
+        finally:
+            del self._calls[ticket]
+        if not call.complete() and timeout >= PATIENCE:
+            self._mute |= wanted - set(call.replies)
+        return Replies(expect, list(call.replies.values()), complete=call.complete())
+
+    async def cast(
+        self,
+        method: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        destination: Sequence[str] | None = None,
+    ) -> int | None:
+        """Send a command that is not answered; nobody tells how many received it."""
+        await self._publish(method, arguments, destination, None, 0)
+        return None
+
+    async def workers(self) -> list[str]:
+        """Names of the mailboxes that are bound; those of killed workers stay."""
+        queues = await self._lane.do(self._bound)
+        suffix = f".{self._pidbox}"
+        return sorted({queue.removesuffix(suffix) for queue in queues if queue.endswith(suffix)})
+
+    async def close(self) -> None:
+        """Remove our reply queue. Calls that still wait end as they are."""
+        for call in self._calls.values():
+            call.done.set()
+        if self._heard is not None:
+            self._heard.cancel()
+        await self._lane.close(lambda channel: ours.remove(channel, self._queue) if self._queue else None)
+
+    async def _ready(self) -> None:
+        """Read the reply queue, anew when the connection was lost."""
+        async with self._opening:
+            if self._heard is not None and not self._heard.done():
+                return
+            if self._heard is not None:
+                self._heard.exception()  # The next step says whether it is still so.
+            self._heard = await self._lane.listen(self._open, self._take)
+
+    async def _publish(
+        self,
+        method: str,
+        arguments: Mapping[str, Any] | None,
+        destination: Sequence[str] | None,
+        ticket: str | None,
+        timeout: float,
+    ) -> None:
+        body: dict[str, Any] = {
+            "method": method,
+            "arguments": dict(arguments or {}),
+            "destination": None if destination is None else list(destination),
+            "pattern": None,
+            "matcher": None,
+        }
+        if ticket is not None:
+            body |= {"ticket": ticket, "reply_to": {"exchange": self._replies, "routing_key": self._oid}}
+        headers = {"clock": 1, "expires": time.time() + timeout if timeout else 0}
+
+        def send(channel: Channel) -> None:
+            channel.exchange_declare(self._pidbox, type="fanout")
+            message = channel.prepare_message(
+                json.dumps(body),
+                content_type="application/json",
+                content_encoding="utf-8",
+                headers=headers,
+                properties={"delivery_mode": 1},
+            )
+            channel.basic_publish(message, exchange=self._pidbox, routing_key="")
+
+        await self._lane.do(send)
+
+    # ---- in the lane's thread
+
+    def _open(self, channel: Channel) -> str:
+        channel.exchange_declare(self._replies, type="direct")
+        if self._lane.address.transport.scheme == "filesystem":
+            ours.sweep_files(channel, self._replies)
+        self._oid = ours.own_name()
+        self._queue = f"{self._oid}.{self._replies}"
+        channel.queue_declare(self._queue, auto_delete=True)
+        channel.queue_bind(self._queue, self._replies, self._oid)
+        return self._queue
+
+    def _bound(self, channel: Channel) -> list[str]:
+        channel.exchange_declare(self._pidbox, type="fanout")
+        return [str(queue) for _, _, queue in channel.get_table(self._pidbox)]
+
+    def _take(self, message: Any) -> None:
+        with suppress(Unreadable):
+            value = _value(message.body, message.content_type)
+            if isinstance(value, dict):
+                ticket = str((message.headers or {}).get("ticket"))
+                self._lane.soon(lambda: self._heard_from(ticket, value))
+
+    def _heard_from(self, ticket: str, value: dict[str, Any]) -> None:
+        """In the loop again."""
+        self._mute -= {str(worker) for worker in value}
+        call = self._calls.get(ticket)
+        if call is not None:
+            call.take(value)
+
+
+def _value(body: Any, content_type: str | None) -> Any:
+    """The reply {worker: value}; a worker whose task_serializer is pickle answers in pickle."""
+    data = body if isinstance(body, bytes) else str(body).encode()
+    if len(data) > MAX_REPLY:
+        raise Unreadable("it is too large")
+    if content_type == "application/x-python-serialize":
+        return pickles.load_plain(data).value
+    return load(data)
+
+
+class _Call:
+    """One command, and who answered it."""
+
+    def __init__(self, wanted: set[str], expect: int | None) -> None:
+        self.wanted, self.expect = wanted, expect
+        self.replies: dict[str, Reply] = {}
+        self.sent = time.monotonic()
+        self.done = asyncio.Event()
+
+    def take(self, value: dict[str, Any]) -> None:
+        elapsed = time.monotonic() - self.sent
+        for worker, said in value.items():
+            self.replies[str(worker)] = Reply(str(worker), said, elapsed)
+        if self.complete():
+            self.done.set()
+
+    def complete(self) -> bool:
+        """Whether everybody who is waited for has answered."""
+        answered = {name for name in self.replies if is_worker(name)}
+        if self.expect is not None:
+            return len(answered) >= self.expect
+        return bool(self.wanted) and self.wanted <= answered
