@@ -44,6 +44,8 @@ from lazycelery.store.store import Store
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+NEEDS = {"revoke": "control", "terminate": "control", "events": "control", "purge": "purge"}
+"""What a broker must have for an action; the others say it when they come to it."""
 PEEK_LIMIT = 1000
 """Messages a peek may ask for at once."""
 FRESH = 3.0
@@ -421,7 +423,9 @@ class Engine:
     async def plan(self, order: Order) -> Plan:
         """What would be done, to what, at which grade. Touches nothing."""
         self._actions.results = self._watch.backend.results
-        return await self._actions.plan(order)
+        plan = await self._actions.plan(order)
+        plan.refused = plan.refused or self._broker.lacks.get(NEEDS.get(order.action, ""))
+        return plan
 
     async def act(self, plan_id: str, word: str | None = None) -> Outcome:
         """Carry out a plan that a person has confirmed."""

@@ -11,6 +11,13 @@ from lazycelery.sources.protocols import Broker
 
 REDIS = ("redis", "rediss", "redis+socket", "redis+unix", "unix", "sentinel")
 AMQP = ("amqp", "amqps", "pyamqp")
+GONE = {
+    "librabbitmq": "Write amqp:// for the same broker.",
+    "qpid": "Kombu's transport for it has no maintainer.",
+    "pyro": "Kombu's transport for it is an example.",
+    "slmq": "The service behind it has ended.",
+}
+"""Kombu's transports that are not served, and why."""
 EXAMPLE = "For example redis://localhost:6379/0 or amqp://guest:guest@localhost:5672//."
 
 
@@ -48,6 +55,8 @@ def _unknown(scheme: str) -> UsageError:
         "Served are redis://, rediss://, redis+socket://, sentinel://, amqp://, amqps://, and of Kombu's "
     )
     served += f"others {', '.join(f'{name}://' for name in BY_SCHEME if name.islower())}."
+    if scheme in GONE:
+        return UsageError(f"{scheme}:// is not served.", GONE[scheme])
     near = difflib.get_close_matches(scheme, [*REDIS, *AMQP, *BY_SCHEME], 1, cutoff=0.5)
     return UsageError(
         f"{scheme[:30]}:// is no known broker.", f"Did you mean {near[0]}://? {served}" if near else served

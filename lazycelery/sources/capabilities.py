@@ -123,10 +123,12 @@ def _brokers() -> list[tuple[tuple[str, str, str], Broker]]:
     ]
     for transport in TRANSPORTS:
         scheme = transport.others[0] if transport.scheme == "sqlalchemy" else transport.scheme
-        title = transport.title.removeprefix("The ").removesuffix(" transport")
+        title = transport.title
+        if title.startswith("The "):
+            title = title.removeprefix("The ").removesuffix(" transport").capitalize()
         needs = f"`{transport.needs}`" if transport.needs else ""
         url = f"{scheme}:///folder" if scheme == "filesystem" else f"{scheme}://"
-        names = (title[:1].upper() + title[1:], f"`{scheme}{'+…' if scheme == 'sqla' else ''}://`", needs)
+        names = (title, f"`{scheme}{'+…' if scheme == 'sqla' else ''}://`", needs)
         found.append((names, open_broker(Profile(broker=url))))
     return found
 

@@ -15,7 +15,7 @@ from lazycelery.sources.amqp.mailbox import AmqpMailbox
 from lazycelery.sources.amqp.management import Management
 from lazycelery.sources.amqp.queues import AmqpQueues
 from lazycelery.sources.amqp.roster import Roster
-from lazycelery.sources.protocols import Codec, EventStream, Mailbox, QueueOps
+from lazycelery.sources.protocols import Codec, EventStream, Mailbox, SomeQueueOps
 
 
 class AmqpBroker:
@@ -32,7 +32,7 @@ class AmqpBroker:
         self._mailbox = AmqpMailbox(self._server, roster, profile.control_exchange)
         self.mailbox: Mailbox = self._mailbox
         self._queues = AmqpQueues(self._server, self._management, profile)
-        self.queues: QueueOps = self._queues
+        self.queues: SomeQueueOps = self._queues
         self.codec: Codec = AmqpCodec()
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from lazycelery.errors import Refused
 from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
-from lazycelery.model.reports import InFlight, QueueReport
+from lazycelery.model.reports import QueueReport
 from lazycelery.sources.amqp import deadletters, publishing
 from lazycelery.sources.amqp.channel import Depth
 from lazycelery.sources.amqp.connection import Server
@@ -39,7 +39,8 @@ _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 class AmqpQueues:
-    """The `QueueOps` of RabbitMQ. It shows no message without delivering it, so nothing looks unasked."""
+    """The queues of RabbitMQ. It shows no message without delivering it, so nothing looks unasked; it
+    neither searches a queue, nor shows a message that a worker holds."""
 
     free_looks = False
     fills_front = False
@@ -158,14 +159,6 @@ class AmqpQueues:
             return UNKNOWN_LIMIT
         version = (await self._server.session("queues")).version
         return LIMIT_OF_4 if version >= (4,) else None
-
-    async def in_flight(self, limit: int = 200) -> list[InFlight]:
-        """Nothing: RabbitMQ counts unacknowledged messages and shows none of them."""
-        return []
-
-    async def find(self, ids: Sequence[str], limit: int = 10_000) -> dict[str, StoredMessage]:
-        """Nothing: RabbitMQ cannot search a queue, and taking it all would disturb its workers."""
-        return {}
 
     async def publish(self, messages: Sequence[StoredMessage]) -> int:
         """Append messages at the end that runs last, in order, confirmed by the broker."""

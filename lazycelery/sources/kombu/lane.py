@@ -123,8 +123,13 @@ class Lane:
 
     def _ready(self) -> Channel:
         if self._channel is None:
+            transport = self.address.transport
+            for driver in transport.modules:
+                importlib.import_module(driver)
             kombu = importlib.import_module("kombu")
-            options = {"polling_interval": self.address.transport.poll, **self.address.options}
+            options = dict(self.address.options)
+            if not transport.silent:
+                options.setdefault("polling_interval", transport.poll)
             self._connection = kombu.Connection(
                 self.address.url, transport_options=options, connect_timeout=self.address.timeout
             )

@@ -92,7 +92,7 @@ TRANSPORTS: tuple[Transport, ...] = (
     ),
     Transport(
         "sqlalchemy",
-        "SQL as a broker",
+        "SQL",
         needs="sqlalchemy",
         modules=("sqlalchemy",),
         others=("sqla",),
