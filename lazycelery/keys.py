@@ -82,8 +82,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("filter", ("/",), "Filter the list", "filter", rank=5),
     Action("command", (":",), "Command line: every action by its name, tasks FILTER, queue NAME"),
     Action("palette", ("ctrl+p",), "Find an action by a part of what it does"),
+    Action("views", ("V",), "Saved views: choose one; :save NAME keeps filter and order of the tasks"),
     Action("faults", ("f",), "Faults only", "faults", rank=8),
-    Action("sort", ("S",), "Sort by the next column", "sort", rank=12),
+    Action(
+        "sort", ("S",), "Sort by the next column; a click on a column's name does it too", "sort", rank=12
+    ),
+    Action("sort.reverse", ("I",), "Sort from the other end"),
     Action("menu", ("space",), "Menu of what is possible here; a line or its key does it", "menu", rank=6),
     Action("mark", ("m",), "Mark, or unmark; what is done next is done to all that are marked"),
     Action("mark.all", ("M",), "Mark all that are shown"),
@@ -234,14 +238,16 @@ class Keymap:
         return sorted(shown, key=lambda action: action.rank or 0)
 
 
-def keymap(changes: Mapping[str, str | Sequence[str]]) -> Keymap:
+def keymap(changes: Mapping[str, str | Sequence[str]], clashes: bool = True) -> Keymap:
     """The table with a person's own keys: action id -> chords (a list, or one text with commas).
 
-    Raises `UsageError` for an unknown id, a chord no terminal sends, and two actions on one key.
+    Raises `UsageError` for an unknown id, a chord no terminal sends, and two actions on one key (unless
+    `clashes` is false: only each key by itself is looked at).
     """
     own = {name: _chords(name, keys) for name, keys in changes.items() if _known(name)}
     actions = [replace(action, keys=own.get(action.id, action.keys)) for action in ACTIONS]
-    _check_clashes(actions, own)
+    if clashes:
+        _check_clashes(actions, own)
     return Keymap(actions)
 
 

@@ -66,10 +66,11 @@ def read(path: Path) -> Document:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}.", "Check the path and its mode."
         ) from None
-    return Document(path, text, _parse(path, text))
+    return Document(path, text, parse(path, text))
 
 
-def _parse(path: Path, text: str) -> dict[str, Any]:
+def parse(path: Path, text: str) -> dict[str, Any]:
+    """What a text means. Raises `UsageError` with the place where it is not TOML."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -13,6 +13,7 @@ from lazycelery.config.lines import KeyPath
 from lazycelery.config.places import config_path
 from lazycelery.config.schema import CLUSTER, PROFILE, UI, Setting, Wrong
 from lazycelery.config.settings import Options, Settings, UiSettings
+from lazycelery.config.views import Shelf
 from lazycelery.errors import UsageError
 from lazycelery.model.profile import Profile
 
@@ -74,7 +75,14 @@ def load(
         source=str(document.path) if document else None,
         profiles=tables.profiles(document) if document else [],
         tried=tried(options, environ, document, choice),
+        shelf=_shelf(document, choice),
     )
+
+
+def _shelf(document: Document | None, choice: Choice) -> Shelf:
+    if document is None or choice.name is None:
+        return Shelf()
+    return Shelf(choice.name, document.path, tables.views(document, choice.name))
 
 
 def _document(options: Options, environ: Mapping[str, str]) -> Document | None:
@@ -124,7 +132,7 @@ def _defaults() -> Iterator[Entry]:
 def _from_table(
     document: Document, path: KeyPath, known: Mapping[str, Setting], environ: Mapping[str, str]
 ) -> Iterator[Entry]:
-    for key, value in tables.values(document, path, known, environ, ignored=("keymap",)).items():
+    for key, value in tables.values(document, path, known, environ, ignored=tables.OWN).items():
         if key not in _INDIRECT:
             yield key, value, document.origin((*path, key))
 
@@ -151,7 +159,7 @@ def _option(key: str, value: Any) -> Any:
 def _insert_password(layers: _Layers, document: Document, name: str, environ: Mapping[str, str]) -> None:
     """The password of a command or the keyring, into the broker of the same profile."""
     path = ("profiles", name)
-    table = tables.values(document, path, PROFILE, environ, ignored=("keymap",))
+    table = tables.values(document, path, PROFILE, environ, ignored=tables.OWN)
     ways = [key for key in _INDIRECT if key in table]
     if not ways:
         return

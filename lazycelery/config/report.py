@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from lazycelery.config.document import dotted
 from lazycelery.config.schema import CLUSTER, UI
 from lazycelery.config.settings import Settings, UiSettings
 from lazycelery.config.urls import hosts
+from lazycelery.config.views import TABLE as VIEWS
+from lazycelery.config.views import written
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import REDACTED, Redactor
 
@@ -34,7 +37,8 @@ def rows(settings: Settings) -> list[Row]:
         if key in UiSettings.__struct_fields__:
             found.append(_row(settings, f"ui.{key}", getattr(settings.ui, key)))
     found += [_row(settings, f"keymap.{action}", keys) for action, keys in settings.ui.keymap.items()]
-    return found
+    where = f"profiles.{settings.profile.name}.{VIEWS} in {Path(settings.source or '').name}"
+    return found + [Row(f"{VIEWS}.{name}", view.text, where) for name, view in settings.shelf.views.items()]
 
 
 def _row(settings: Settings, key: str, value: Any) -> Row:
@@ -62,6 +66,10 @@ def export(settings: Settings) -> str:
         ("ui", ui),
         ("keymap", settings.ui.keymap),
         (dotted(("profiles", name)), {key: _exported(key, value) for key, value in cluster.items()}),
+        (
+            dotted(("profiles", name, VIEWS)),
+            {key: written(view) for key, view in settings.shelf.views.items()},
+        ),
     ]
     parts = [f"default_profile = {_toml(name)}\n"]
     parts += [_table(header, values) for header, values in tables if values]

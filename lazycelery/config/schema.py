@@ -197,4 +197,4 @@ PROFILE: dict[str, Setting] = {
     "password_command": Setting(_Command, "a command: text, or a list of words", environment=False),
     "keyring": Setting(_Text, 'a keyring entry, "service/user"', environment=False),
 }
-"""`[profiles.NAME]`, beside its table `keymap`."""
+"""`[profiles.NAME]`, beside its tables `keymap` and `views`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from lazycelery.config.views import Shelf
 from lazycelery.model.profile import Profile
 
 
@@ -51,3 +52,5 @@ class Settings(msgspec.Struct, kw_only=True):
     """Names of all profiles in the file, in its order."""
     tried: list[str] = []
     """Where a broker was looked for, in order: for the message when there is none."""
+    shelf: Shelf = msgspec.field(default_factory=Shelf)
+    """The saved views of the profile."""

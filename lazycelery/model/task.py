@@ -9,6 +9,9 @@ import msgspec
 Source = Literal["event", "control", "broker", "result", "inferred", "agent"]
 """Where a field came from. Trust, highest first: broker, result, control, event, inferred."""
 
+Sort = Literal["newest", "runtime", "wait", "name", "state", "worker", "queue", "retries"]
+"""Orders of tasks."""
+
 TRUST: dict[str, int] = {"broker": 5, "result": 4, "control": 3, "agent": 3, "event": 2, "inferred": 1}
 
 
@@ -112,7 +115,7 @@ class TaskQuery(msgspec.Struct, kw_only=True):
     """A window on an order of tasks."""
 
     filter: str = ""
-    sort: Literal["newest", "runtime", "wait", "name", "state", "worker", "queue", "retries"] = "newest"
+    sort: Sort = "newest"
     reverse: bool = False
     offset: int = 0
     """First line wanted; with `hold`, relative to the held task's line (may be negative)."""

@@ -101,6 +101,7 @@ class ControlRoom(LeanApp[int]):
             utc=ui.utc,
             beat=ui.paint,
             history=self.history,
+            shelf=settings.shelf,
         )
         return Cluster(desk, self.wardrobe.chosen(ui.theme), ui.ascii)
 
@@ -125,6 +126,7 @@ class ControlRoom(LeanApp[int]):
         for name in self._more:
             self.board.begin(name)
         self.desk.errands.run(asyncio.to_thread(self.history.load))
+        self.desk.errands.run(self.desk.saved.load())
 
     # ---- the surface of the desk
 

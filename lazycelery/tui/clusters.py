@@ -123,6 +123,7 @@ class Clusters:
         cluster.desk.link.clock = self.front.desk.link.clock
         cluster.desk.link.front = False
         cluster.desk.errands.run(cluster.desk.link.run())
+        cluster.desk.errands.run(cluster.desk.saved.load())
         if asked is self.front.desk and asked.keys_pressed == keys:
             self._to_front(cluster)
         elif asked is not None:

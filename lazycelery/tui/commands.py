@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,10 +13,13 @@ from lazycelery.tui.entry import Entry
 from lazycelery.tui.errands import Errands
 from lazycelery.tui.filtering import FilterLine
 from lazycelery.tui.matching import distance, nearest
+from lazycelery.tui.saved import SavedViews
 from lazycelery.tui.talk import Talk
 
 SILENT = ("command", "palette", "back", "open", "menu")
 """Actions that mean nothing as a command."""
+ALIASES = {"q": "quit", "cluster": "brokers", "view": "views"}
+"""Actions that are called by another word."""
 KIND = "commands"
 """Under which they are remembered."""
 
@@ -28,7 +31,7 @@ class Verb:
     name: str
     text: str
     wants: str = ""
-    """What its word is: FILTER, or NAME of a queue, worker, theme; empty where it takes none."""
+    """What its word is: FILTER, or NAME of a queue, worker, theme, view; empty where it takes none."""
     kind: str = ""
     """Whose names can be its word."""
 
@@ -42,6 +45,10 @@ OWN: tuple[Verb, ...] = (
     Verb("worker", "Go to a worker", "NAME", "workers"),
     Verb("cluster", "Go to a cluster, or open it", "NAME", "clusters"),
     Verb("theme", "Next theme, or this one", "NAME", "themes"),
+    Verb("sort", "Sort by the next column, or by this one; again from the other end", "NAME", "orders"),
+    Verb("save", "Save filter and order of the tasks under a name", "NAME", "views"),
+    Verb("view", "Show a saved view, or choose one", "NAME", "views"),
+    Verb("forget", "Forget a saved view", "NAME", "views"),
     Verb("purge", "Purge a queue; its messages are saved first", "NAME", "queues"),
 )
 
@@ -58,7 +65,7 @@ class Room(Protocol):
         """The pane that leads."""
 
     def names(self, kind: str) -> Sequence[str]:
-        """Names of `workers`, `queues`, `themes` or `clusters`."""
+        """Names of `workers`, `queues`, `themes`, `clusters`, `orders` or saved `views`."""
 
     def perform(self, action: Action) -> None:
         """Do an action."""
@@ -74,6 +81,16 @@ class Room(Protocol):
 
     def go_to_cluster(self, name: str) -> None:
         """Bring a cluster to the front."""
+
+    def sort_as(self, name: str) -> None:
+        """Sort the leading list by an order of this name."""
+
+    @property
+    def saved(self) -> SavedViews:
+        """The saved views."""
+
+    def show_view(self, name: str) -> None:
+        """Show a saved view."""
 
     def purge(self, name: str) -> None:
         """Purge a queue, after a question."""
@@ -110,6 +127,17 @@ class Commands:
         except UsageError as problem:
             self._talk.say(str(problem), "warn")
 
+    def saying(self, do: Callable[[str], None]) -> Callable[[str], None]:
+        """The same, where a problem is told instead of raised."""
+
+        def run(word: str) -> None:
+            try:
+                do(word)
+            except UsageError as problem:
+                self._talk.say(str(problem), "warn")
+
+        return run
+
     def _run(self, text: str) -> None:
         name, _, word = text.strip().removeprefix(":").partition(" ")
         if not name:
@@ -132,10 +160,16 @@ class Commands:
             room.use_theme(self._named(verb, word))
         elif verb.name == "cluster" and word:
             room.go_to_cluster(self._named(verb, word))
+        elif verb.name == "sort" and word:
+            room.sort_as(self._named(verb, word))
+        elif verb.name == "view" and word:
+            room.show_view(word)
+        elif verb.name in ("save", "forget"):
+            room.saved.save(word) if verb.name == "save" else room.saved.forget(word)
         elif verb.name == "tasks":
             room.filter_tasks(word)
         else:
-            self._perform({"q": "quit", "cluster": "brokers"}.get(verb.name, verb.name))
+            self._perform(ALIASES.get(verb.name, verb.name))
 
     def _perform(self, name: str) -> None:
         ids = {action.id for action in self._room.keys.actions}

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import cached_property
 
-from lazycelery.keys import Action, Scope
+from lazycelery.keys import Action, Scope, symbol
 from lazycelery.model.action import ActionName
 from lazycelery.model.task import TaskQuery
 from lazycelery.tui import outside
@@ -73,11 +73,15 @@ class Desk(Walk):
     # ---- what commands ask for
 
     def names(self, kind: str) -> Sequence[str]:
-        """Names of `workers`, `queues`, `themes` or `clusters`."""
+        """Names of `workers`, `queues`, `themes`, `clusters`, `orders` or saved `views`."""
         if kind == "clusters":
             return [line.name for line in self.surface.clusters()]
         if kind == "themes":
             return self.surface.themes()
+        if kind == "views":
+            return self.saved.names
+        if kind == "orders":
+            return self.pane.ordering.names
         truth = self.link.truth
         return [one.name for one in (truth.workers if kind == "workers" else truth.queues) or ()]
 
@@ -86,6 +90,20 @@ class Desk(Walk):
         self._lead("tasks")
         if text:
             self.errands.run(self.filters.apply(self.tasks, text))
+
+    def sort_as(self, name: str) -> None:
+        """Sort the leading list by an order of this name; again from the other end."""
+        self.pane.ordering.choose(name)
+        self._sorted()
+
+    def show_view(self, name: str) -> None:
+        """Show a saved view in place of all filters of the tasks."""
+        view = self.saved.get(name)
+        self._lead("tasks")
+        self.errands.run(self.filters.show(self.tasks, view))
+
+    def do_views(self) -> None:  # noqa: D102
+        self.talk.typing = self.saved.choose(self.commands.saying(self.show_view))
 
     def use_theme(self, name: str) -> None:
         """Turn to a theme."""
@@ -182,7 +200,29 @@ class Desk(Walk):
         self.pane.toggle_faults()
 
     def do_sort(self) -> None:  # noqa: D102
-        self.talk.say(f"Sorted by {self.pane.next_sort()}.", "dim")
+        self.pane.ordering.next()
+        self._sorted()
+
+    def do_sort_reverse(self) -> None:  # noqa: D102
+        self.pane.ordering.choose(self.pane.ordering.name)
+        self._sorted()
+
+    def sort_by(self, scope: Scope, title: str) -> None:
+        """The name of a column was clicked: sort by it; again from the other end."""
+        self._lead(scope)
+        ordering = self.pane.ordering
+        name = ordering.led_by(title)
+        if name is None:
+            self.talk.say(f"{title or 'That column'} cannot lead; {ordering.titles} can.", "dim")
+        else:
+            ordering.choose(name)
+            self._sorted()
+        self.show()
+
+    def _sorted(self) -> None:
+        self.pane.sort()
+        key = symbol(self.keys["sort.reverse"].keys[0])
+        self.talk.say(f"Sorted {self.pane.ordering.text}. {key} turns it round.", "dim")
 
     # ---- the rest
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.completion import Completion
+from lazycelery.model.view import SavedView
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.errands import Errands
 from lazycelery.tui.history import History
@@ -86,14 +87,23 @@ class FilterLine:
 
     async def apply(self, pane: TaskPane, text: str) -> None:
         """Show what matches. Raises `LazyCeleryError` with the place when the filter is wrong."""
+        await self._must_be_right(text)
+        pane.set_filter(text)
+        self._shown()
+
+    async def show(self, pane: TaskPane, view: SavedView) -> None:
+        """Show a saved view. Raises `LazyCeleryError` when its filter is wrong."""
+        await self._must_be_right(view.filter)
+        pane.show(view)
+        self._shown()
+
+    async def _must_be_right(self, text: str) -> None:
         api = self._link.api
         if api is None:
             raise gone()
         problem = await api.check_filter(text)
         if problem:
             raise LazyCeleryError(problem)
-        pane.set_filter(text)
-        self._shown()
 
     async def _check(self, pane: TaskPane, text: str) -> None:
         """Say what is wrong while it is typed; show what matches once typing rests."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from lazycelery.config.views import Shelf
 from lazycelery.model.profile import Profile
 
 
@@ -50,6 +51,10 @@ class Settings(Protocol):
     @property
     def tried(self) -> Sequence[str]:
         """Where a broker was looked for, for when there is none."""
+
+    @property
+    def shelf(self) -> Shelf:
+        """The saved views of the profile."""
 
     @property
     def ui(self) -> Ui:

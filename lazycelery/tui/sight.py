@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lazycelery.config.views import Shelf
 from lazycelery.engine.api import EngineApi
 from lazycelery.keys import Action, Keymap, Scope
 from lazycelery.model.action import Outcome
@@ -24,6 +25,7 @@ from lazycelery.tui.presentation.findings import Finding
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.sayings import gone
 from lazycelery.tui.presentation.signs import Signs
+from lazycelery.tui.saved import SavedViews
 from lazycelery.tui.surface import Surface
 from lazycelery.tui.talk import Talk
 from lazycelery.tui.views.clusters import ClustersView
@@ -63,6 +65,7 @@ class Sight:
         utc: bool = False,
         beat: float = BEAT,
         history: History | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self.surface = surface
         self.link = Link(spawn, profile, self.changed, first, beat)
@@ -80,6 +83,7 @@ class Sight:
         self.queues: LocalPane[Queue] = LocalPane(QUEUES)
         self.tasks = TaskPane(self._ask_tasks, self._tasks_arrived)
         self.findings: LocalPane[Finding] = LocalPane(FINDINGS)
+        self.saved = SavedViews(shelf or Shelf(), self.tasks, self.talk, self.errands, self.look, self.show)
         self.panes: dict[Scope, Pane] = {
             "workers": self.workers,
             "queues": self.queues,

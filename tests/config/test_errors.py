@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
+
+from lazycelery.config.document import read
+from lazycelery.config.tables import faults
+from lazycelery.errors import UsageError
 
 PROFILE = '[profiles.shop]\nbroker = "redis://a/0"\n'
 
@@ -115,3 +123,43 @@ def test_a_wrong_option_is_named(refused):
 def test_an_unknown_profile_has_a_nearest_one(refused):
     assert refused(PROFILE, profile="shpo").hint == "Did you mean shop?"
     assert refused(PROFILE, profile="zzz").hint == "It has: shop."
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "hint"),
+    [
+        (
+            'late = "sate:failure"',
+            ".late should be a filter of tasks",
+            "Did you mean state?",
+        ),
+        ("late = 3", ".late should be a filter in quotes", ""),
+        (
+            'late = { filter = "", sort = "wiat" }',
+            ".late should be a filter in quotes",
+            "",
+        ),
+        ('"late mail" = ""', '."late mail" should be named with', ""),
+    ],
+)
+def test_a_saved_view_that_cannot_be_is_an_error_with_its_place(
+    refused: Callable[..., UsageError], line: str, said: str, hint: str
+):
+    problem = refused(f'[profiles.shop]\nbroker = "redis://h/0"\n[profiles.shop.views]\n{line}\n')
+    assert f"line 4: profiles.shop.views{said}" in problem.title and hint in problem.hint
+
+
+def test_a_check_tells_all_mistakes(config: Callable[[str], Path]):
+    path = config(
+        'colour = 1\n[ui]\ntheme = "drak"\nascii = 3\n[keymap]\nsrot = "o"\nsort = "ctrl+i"\n'
+        '[profiles.shop]\nbroker = "redis://:${NOT_SET_HERE}@h/0"\nrefesh = 2\n'
+        '[profiles.shop.views]\nlate = "sate:x"\n[profiles.other]\ntimeout = "soon"\n'
+    )
+    told = [str(fault) for fault in faults(read(path), {})]
+    lines = [int(re.search(r"line (\d+)", one)[1]) for one in told]  # type: ignore[index]
+    assert lines == [1, 3, 4, 6, 7, 9, 10, 12, 14]
+
+
+def test_keys_that_are_right_by_themselves_may_clash(config: Callable[[str], Path]):
+    path = config('[keymap]\nsort = "f9"\nfaults = "f9"\n')
+    assert [str(fault) for fault in faults(read(path), {})] != []

@@ -46,7 +46,7 @@ def test_no_setting_is_missing_and_none_is_strange():
     assert set(data) == {"default_profile", "ui", "keymap", "profiles"}
     assert set(data["ui"]) == set(UI)
     inside = {key for profile in data["profiles"].values() for key in profile}
-    assert inside == {*PROFILE, "keymap"}
+    assert inside == {*PROFILE, "keymap", "views"}
 
 
 def test_a_value_that_is_called_the_default_is_the_default():

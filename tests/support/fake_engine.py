@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from lazycelery.config.views import Shelf
 from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused, UsageError
 from lazycelery.model.action import AuditEntry, Order, Outcome, OutcomeItem, Plan, PlanItem
 from lazycelery.model.cluster import Load, LogLine, LogPage, Notice, Overview, SourceHealth, Tick
@@ -367,6 +368,7 @@ class FakeEngine:
         if problem:
             raise UsageError(problem)
         order = self._matching(query.filter)
+        order = order[::-1] if query.reverse else order
         held = None
         first = query.offset
         if query.hold is not None:
@@ -673,6 +675,7 @@ class FakeSettings:
             name=own.get("name", "shop-prod"), broker=own.get("broker", "redis://db1:6379/0")
         )
         self.profiles: list[str] = own.get("profiles", [])
+        self.shelf: Shelf = own.get("shelf") or Shelf()
         self.tried = ["--broker: not given", "$LAZYCELERY_BROKER: not set"]
         self.ui = FakeUi(**own)
 

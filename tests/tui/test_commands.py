@@ -61,7 +61,11 @@ async def test_a_theme_by_name() -> None:
         ("queue", "Which queue?"),
         ("theme drak", "There is no theme 'drak'. Did you mean dark?"),
         ("retry", ":retry works on a task. 3 goes to the tasks."),
-        ("sort name", ":sort takes no word."),
+        ("wrap it", ":wrap takes no word."),
+        ("sort bsuy", "There is no order 'bsuy'. Did you mean busy?"),
+        ("view", "No view is saved yet."),
+        ("save", "Under which name?"),
+        ("forget x", "There is no view 'x'."),
     ],
 )
 async def test_what_cannot_be_is_told_with_the_nearest(typed: str, said: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
-from lazycelery.model.task import TaskPage
+from lazycelery.model.task import Sort, TaskPage
 from lazycelery.tui.presentation.line import choose
 from lazycelery.tui.presentation.look import Look
-from lazycelery.tui.presentation.tasks import COLUMNS, LEADS, NARROW, SORTS, counts
+from lazycelery.tui.presentation.tasks import COLUMNS, LEADS, NARROW, counts
 from tests.support.fake_engine import NOW
 from tests.tui.conftest import staged
 
@@ -45,7 +47,7 @@ def test_the_title_tells_the_counts_and_how_far_back_they_reach() -> None:
 
 
 def test_every_order_leads_a_column() -> None:
-    assert set(LEADS) == set(SORTS) and set(LEADS.values()) <= {column.title for column in COLUMNS}
+    assert set(LEADS) == set(get_args(Sort)) and set(LEADS.values()) <= {column.title for column in COLUMNS}
 
 
 async def test_the_column_that_leads_the_order_has_a_mark() -> None:
@@ -54,5 +56,8 @@ async def test_the_column_that_leads_the_order_has_a_mark() -> None:
         assert "WHEN▾" in stage.text
         await stage.press("S")
         assert "RUNTIME▾" in stage.text and "WHEN▾" not in stage.text
+        await stage.press("I")
+        assert "RUNTIME▴" in stage.text and "by runtime, reversed" in stage.text
+        assert stage.desk.tasks.window.query.reverse
         await stage.press("1", "S")
         assert "BUSY▾" in stage.text

@@ -15,7 +15,7 @@ from lazycelery.cli.words import plural
 from lazycelery.config import Options, load, report, starter
 from lazycelery.config.document import read
 from lazycelery.config.places import config_path
-from lazycelery.config.tables import check_file, profiles
+from lazycelery.config.tables import faults, profiles, stray_default
 from lazycelery.errors import LazyCeleryError, UsageError
 
 
@@ -102,17 +102,21 @@ def _shown(value: object) -> str:
 @common
 @click.pass_context
 def check(ctx: click.Context) -> int:
-    """Check the whole file, every profile in it. Ends with 2 when something is wrong."""
+    """Check the whole file, every profile in it, and tell all mistakes. Ends with 2 when there is one."""
     words = said(ctx)
     output = make_output(words)
     found, _ = _path(ctx)
     document = read(found)
-    check_file(document)
-    names = words.profiles or profiles(document)
-    problems, warnings = _check_profiles(str(found), names)
+    problems: list[LazyCeleryError] = list(faults(document, os.environ))
+    names: list[str] = []
+    warnings: list[str] = []
+    if not problems:
+        names = words.profiles or profiles(document)
+        problems, warnings = _check_profiles(str(found), names)
+        problems += stray_default(document)
     if output.as_json:
-        told = [{"error": problem.title, "hint": problem.hint} for problem in problems]
-        output.json({"path": str(found), "profiles": names, "errors": told, "warnings": warnings})
+        errors = [{"error": problem.title, "hint": problem.hint} for problem in problems]
+        output.json({"path": str(found), "profiles": names, "errors": errors, "warnings": warnings})
     output.notes(f"Warning: {warning}" for warning in warnings)
     output.notes(f"Error: {problem}" for problem in problems)
     if problems:

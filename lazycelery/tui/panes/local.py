@@ -11,6 +11,7 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.text import clean
 from lazycelery.model.worker import Worker
 from lazycelery.tui.listing import Listing
+from lazycelery.tui.panes.ordering import Ordering
 from lazycelery.tui.presentation import findings, queues, workers
 from lazycelery.tui.presentation.findings import Finding
 from lazycelery.tui.presentation.line import Column, Span
@@ -89,7 +90,7 @@ class LocalPane(Generic[Item]):
         self.filter = ""
         self.faults = False
         self._all: list[Item] = []
-        self._sort = next(iter(kind.sorts))
+        self.ordering = Ordering({name: kind.leads.get(name, "") for name in kind.sorts})
 
     def take(self, items: list[Item]) -> None:
         """The truth has changed."""
@@ -101,7 +102,8 @@ class LocalPane(Generic[Item]):
         shown = [item for item in self._all if not self.filter or kind.matches(item, self.filter)]
         if self.faults:
             shown = [item for item in shown if kind.faulty(item)]
-        self.rows.show(sorted(shown, key=kind.sorts[self._sort]))
+        shown.sort(key=kind.sorts[self.ordering.name])
+        self.rows.show(shown[::-1] if self.ordering.reversed else shown)
         self.listing.settle()
 
     @property
@@ -114,12 +116,7 @@ class LocalPane(Generic[Item]):
         """Filter, faults, unusual order."""
         parts = [clean(self.filter, 60)] if self.filter else []
         parts += ["faults"] if self.faults else []
-        return parts + ([f"by {self._sort}"] if self._sort != next(iter(self._kind.sorts)) else [])
-
-    @property
-    def sorted_by(self) -> str:
-        """The column that leads the order."""
-        return self._kind.leads.get(self._sort, "")
+        return parts + ([] if self.ordering.usual else [self.ordering.text])
 
     def columns_at(self, width: int) -> Sequence[Column]:
         """The same at every width."""
@@ -143,12 +140,9 @@ class LocalPane(Generic[Item]):
         self.faults = not self.faults
         self._apply()
 
-    def next_sort(self) -> str:
-        """Sort by the next order."""
-        names = list(self._kind.sorts)
-        self._sort = names[(names.index(self._sort) + 1) % len(names)]
+    def sort(self) -> None:
+        """Take up another order."""
         self._apply()
-        return self._sort
 
     def step_back(self) -> bool:
         """Take filter and faults away."""
@@ -175,10 +169,16 @@ WORKERS: Kind[Worker] = Kind(
         "name": lambda worker: worker.name,
         "busy": lambda worker: (-(worker.active or 0), worker.name),
         "load": lambda worker: (-(worker.loadavg or [0.0])[0], worker.name),
+        "reserved": lambda worker: (-(worker.reserved or 0), worker.name),
+        "done": lambda worker: (-(worker.processed or 0), worker.name),
+        "failed": lambda worker: (-(worker.failed or 0), worker.name),
         "state": lambda worker: (worker.state not in workers.FAULTY, worker.state, worker.name),
     },
     note=_online,
-    leads={"name": "WORKER", "busy": "BUSY", "load": "LOAD"},
+    leads={
+        **{"name": "WORKER", "busy": "BUSY", "load": "LOAD"},
+        **{"reserved": "RESERVED", "done": "DONE", "failed": "FAILED"},
+    },
 )
 QUEUES: Kind[Queue] = Kind(
     scope="queues",
@@ -192,9 +192,16 @@ QUEUES: Kind[Queue] = Kind(
         "name": lambda queue: queue.name,
         "messages": lambda queue: (-(queue.messages or 0), queue.name),
         "growth": lambda queue: (-(queues.trend(queue) or 0.0), queue.name),
+        "unacked": lambda queue: (-(queue.unacked or 0), queue.name),
+        "consumers": lambda queue: (-(queue.consumers or 0), queue.name),
+        "oldest": lambda queue: (-(queue.oldest_age or 0.0), queue.name),
+        "drain": lambda queue: (-(queue.drain_time or 0.0), queue.name),
     },
     note=lambda shown: str(len(shown)),
-    leads={"name": "QUEUE", "messages": "WAITING", "growth": "TREND"},
+    leads={
+        **{"name": "QUEUE", "messages": "WAITING", "growth": "TREND", "unacked": "UNACKED"},
+        **{"consumers": "CONSUMERS", "oldest": "OLDEST", "drain": "DRAIN"},
+    },
 )
 FINDINGS: Kind[Finding] = Kind(
     scope="findings",
@@ -207,7 +214,8 @@ FINDINGS: Kind[Finding] = Kind(
     sorts={
         "severity": lambda finding: tuple(findings.TOKENS).index(finding.notice.severity),
         "subject": lambda finding: (finding.notice.subject, finding.name),
+        "since": lambda finding: (-(finding.notice.since or 0.0), finding.name),
     },
     note=lambda shown: str(len(shown)),
-    leads={"severity": "FINDING", "subject": "SUBJECT"},
+    leads={"severity": "FINDING", "subject": "SUBJECT", "since": "SINCE"},
 )

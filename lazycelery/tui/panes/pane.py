@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from lazycelery.keys import Scope
 from lazycelery.tui.listing import Listing
+from lazycelery.tui.panes.ordering import Ordering
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
 from lazycelery.tui.presentation.line import Column, Line, Span, choose, crop, row
@@ -37,8 +38,8 @@ class Pane(Protocol):
         """What the title tells of filter and order."""
 
     @property
-    def sorted_by(self) -> str:
-        """The title of the column that leads the order; "" when none does."""
+    def ordering(self) -> Ordering[Any]:
+        """By which column it is sorted."""
 
     def columns_at(self, width: int) -> Sequence[Column]:
         """Its columns with the ranks that a pane of this width gives them."""
@@ -55,8 +56,8 @@ class Pane(Protocol):
     def toggle_faults(self) -> None:
         """Faults only, or all."""
 
-    def next_sort(self) -> str:
-        """Sort by the next column; returns its name."""
+    def sort(self) -> None:
+        """Take up another order."""
 
     def step_back(self) -> bool:
         """Take one filter away; false when there was none."""
@@ -65,6 +66,16 @@ class Pane(Protocol):
 def page_lines(width: int, height: int) -> int:
     """Rows that fit in a pane of this size."""
     return max(1, height - 2 - (1 if width >= HEADED and height > 4 else 0))
+
+
+def title_at(pane: Pane, width: int, x: int) -> str | None:
+    """The title of the column in a cell of the line of names; `None` between two."""
+    left = 2  # Frame and gutter.
+    for at, size in choose(pane.columns_at(width), width - 3):
+        if left <= x < left + size:
+            return pane.columns[at].title
+        left += size + 1
+    return None
 
 
 def draw(
@@ -102,9 +113,10 @@ def draw(
 def _headed(pane: Pane, at: int, width: int, look: Look) -> str:
     """A column's title; the one that leads the order has a mark."""
     title = pane.columns[at].title
-    if not title or title != pane.sorted_by:
+    if not title or title != pane.ordering.column:
         return title
-    return title[: max(0, width - 1)] + look.signs.sorted
+    sign = look.signs.upwards if pane.ordering.reversed else look.signs.sorted
+    return title[: max(0, width - 1)] + sign
 
 
 def _rows(

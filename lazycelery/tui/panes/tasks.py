@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from lazycelery.keys import Scope
 from lazycelery.model.task import TaskQuery, TaskRow
 from lazycelery.model.text import clean
+from lazycelery.model.view import SavedView
 from lazycelery.tui.listing import Listing
+from lazycelery.tui.panes.ordering import Ordering
 from lazycelery.tui.panes.pane import HEADED
 from lazycelery.tui.presentation import tasks
 from lazycelery.tui.presentation.line import Column, Span
@@ -37,7 +39,7 @@ class TaskPane:
         """Filters of drill-downs, oldest first."""
         self.filter = ""
         self.faults = False
-        self._sort = 0
+        self.ordering = Ordering(tasks.LEADS)
 
     def _arrived(self) -> None:
         self.listing.settle()
@@ -58,13 +60,8 @@ class TaskPane:
     def crumbs(self) -> list[str]:
         """Each filter, and an unusual order."""
         parts = [*self.pushed, "faults" if self.faults else "", self.filter]
-        order = f"by {tasks.SORTS[self._sort]}" if self._sort else ""
+        order = "" if self.ordering.usual else self.ordering.text
         return [clean(part, 60) for part in [*parts, order] if part]
-
-    @property
-    def sorted_by(self) -> str:
-        """The column that leads the order."""
-        return tasks.LEADS[tasks.SORTS[self._sort]]
 
     def columns_at(self, width: int) -> Sequence[Column]:
         """Beside the main side, what a task is and since when; alone, all by rank."""
@@ -90,17 +87,21 @@ class TaskPane:
         self.filter = text
         self._changed()
 
+    def show(self, view: SavedView) -> None:
+        """A saved view in place of all filters and the order; the engine has checked it."""
+        self.pushed, self.faults, self.filter = [], False, view.filter
+        self.ordering.set(view.sort, view.reverse)
+        self.sort()
+
     def toggle_faults(self) -> None:
         """Faults only, or all."""
         self.faults = not self.faults
         self._changed()
 
-    def next_sort(self) -> str:
-        """Sort by the next column."""
-        self._sort = (self._sort + 1) % len(tasks.SORTS)
-        self.listing.follows = self._sort == 0
+    def sort(self) -> None:
+        """Take up another order."""
+        self.listing.follows = self.ordering.usual
         self._changed()
-        return tasks.SORTS[self._sort]
 
     def step_back(self) -> bool:
         """Take the last filter away."""
@@ -118,7 +119,8 @@ class TaskPane:
     def _changed(self) -> None:
         self.listing.cursor = self.listing.top = 0
         self.listing.key = None
-        self.window.change(TaskQuery(filter=self.whole_filter, sort=tasks.SORTS[self._sort]))
+        order = self.ordering
+        self.window.change(TaskQuery(filter=self.whole_filter, sort=order.name, reverse=order.reversed))
 
 
 def quoted(field: str, value: str) -> str:

@@ -38,6 +38,7 @@ class Signs:
     joints: str = "┐┤┘"
     branch: str = "└"
     sorted: str = "▾"
+    upwards: str = "▴"
 
 
 UNICODE = Signs()
@@ -69,6 +70,7 @@ ASCII = Signs(
     joints="+++",
     branch="`",
     sorted="v",
+    upwards="^",
 )
 
 TWINS = str.maketrans(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from lazycelery.model.states import LABELS
-from lazycelery.model.task import TaskPage, TaskRow
+from lazycelery.model.task import Sort, TaskPage, TaskRow
 from lazycelery.model.text import clean
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.line import Column, Span
@@ -33,8 +32,6 @@ BESIDE = {"WHEN": 1, "ERROR, RESULT": 2, "RUNTIME": 3, "ID": 4}
 NARROW = tuple(column._replace(rank=column.rank and BESIDE.get(column.title, 9)) for column in COLUMNS)
 """The same for the left column, where the main side tells the rest."""
 BAD = ("failure", "rejected", "lost")
-Sort = Literal["newest", "runtime", "wait", "name", "state", "worker", "queue", "retries"]
-SORTS: tuple[Sort, ...] = ("newest", "runtime", "wait", "name", "state", "worker", "queue", "retries")
 
 
 def cells(row: TaskRow, look: Look) -> list[Span]:
@@ -72,7 +69,7 @@ LEADS: Mapping[Sort, str] = {
     "queue": "QUEUE",
     "retries": "TRIES",
 }
-"""Name of an order -> the title of its column."""
+"""Name of an order -> the title of its column; the first is the usual one."""
 
 
 def counts(page: TaskPage, filtered: bool, width: int, look: Look) -> str:

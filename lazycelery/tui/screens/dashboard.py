@@ -14,7 +14,7 @@ from lazycelery.keys import Scope
 from lazycelery.tui import wire
 from lazycelery.tui.arrangement import LEAST, Arrangement, arrange
 from lazycelery.tui.desk import Desk
-from lazycelery.tui.panes.pane import HEADED, draw, marked
+from lazycelery.tui.panes.pane import HEADED, draw, marked, title_at
 from lazycelery.tui.presentation import sayings
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.clusters import tab_at, tab_line
@@ -277,18 +277,21 @@ class Dashboard(Screen[None]):
         if widget is None or widget.id not in ORDER or self.desk.talk.listens:
             return
         scope: Scope = next(scope for scope in ORDER if scope == widget.id)
-        listing = self.desk.panes[scope].listing
-        y = (
-            event.screen_y
-            - widget.region.y
-            - (2 if widget.size.width >= HEADED and widget.size.height > 4 else 1)
-        )
+        pane = self.desk.panes[scope]
+        listing = pane.listing
+        headed = widget.size.width >= HEADED and widget.size.height > 4
+        y = event.screen_y - widget.region.y - (2 if headed else 1)
         index = listing.top + y
-        if 0 <= y < listing.page and index < listing.rows.total:
-            if event.button == RIGHT:
-                self.desk.point(scope, index)
-            else:
-                self.desk.select(scope, index, again=event.chain == 2)
+        with self._lean.answering():
+            if headed and y == -1:
+                title = title_at(pane, widget.size.width, event.screen_x - widget.region.x)
+                if title is not None:
+                    self.desk.sort_by(scope, title)
+            elif 0 <= y < listing.page and index < listing.rows.total:
+                if event.button == RIGHT:
+                    self.desk.point(scope, index)
+                else:
+                    self.desk.select(scope, index, again=event.chain == 2)
 
     def _turn_to(self, x: int) -> None:
         desk = self.desk
