@@ -12,6 +12,8 @@ from lazycelery.model.profile import Profile
 
 MANY = 20
 """More targets than this are confirmed by typing."""
+SHARE = 0.5
+"""So is what touches this share of all workers, or more."""
 
 
 @dataclass(kw_only=True)
@@ -24,8 +26,12 @@ class Draft:
     items: list[PlanItem] = field(default_factory=list)
     name: str = ""
     """What names the one target when it must be typed; empty: the number is typed."""
+    word: str = ""
+    """What must be typed however many targets there are; empty: see `name`."""
     typed: bool = False
     """Always confirmed by typing."""
+    whole: int | None = None
+    """How many workers there are of which the targets are some; `None` when it is not about workers."""
     question: str = ""
     warnings: list[str] = field(default_factory=list)
     refused: str | None = None
@@ -62,9 +68,10 @@ def make_plan(draft: Draft, order: Order, profile: Profile, now: float) -> Plan:
 def confirmation(draft: Draft, profile: Profile) -> tuple[Level, str | None]:
     """How it is confirmed: a letter, or a word typed: the target's name, or the number of targets."""
     targets = sum(item.refused is None for item in draft.items)
-    if not (draft.typed or profile.production or targets > MANY):
+    wide = draft.whole is not None and 1 < targets >= SHARE * draft.whole
+    if not (draft.typed or profile.production or targets > MANY or wide):
         return "letter", None
-    return "typed", draft.name if draft.name and targets <= 1 else str(targets)
+    return "typed", draft.word or (draft.name if draft.name and targets <= 1 else str(targets))
 
 
 def _all_refused(items: list[PlanItem]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,31 @@ def said(context: Context, value: Any) -> str:
         value = value.get("ok", value.get("error", value))
     text = value if isinstance(value, str) else short_value(value, LONGEST)
     return context.redactor.text(clean(text, LONGEST))
+
+
+PLAIN = (
+    ("Can't shrink pool", "all its processes are busy: it cannot be made smaller now"),
+    ("with autoscale", "it scales by itself (--autoscale): change that range instead"),
+    ("Autoscale not enabled", "it was not started with --autoscale"),
+    ("Pool restarts not enabled", "it was started without worker_pool_restarts = True"),
+    ("has no attribute 'grow'", "its kind of pool cannot grow"),
+    ("has no attribute 'shrink'", "its kind of pool cannot shrink"),
+    ("unknown task", "it does not know this task"),
+    ("event dispatcher unavailable", "it has no event dispatcher (--without-gossip and --without-heartbeat)"),
+)
+"""What Celery answers -> what it means."""
+UNKNOWN = re.compile(r"^KeyError\('(\w+)'\)$")
+"""The answer to a command that a worker does not have."""
+
+
+def plainly(context: Context, value: Any) -> str:
+    """The text of a reply for people: errors of Celery in words, without Python's."""
+    text = said(context, value)
+    if agreed(value):
+        return text
+    if missing := UNKNOWN.match(text):
+        return f"it has no command {missing[1]}: its Celery is too old for it, or it was taken away"
+    return next((words for part, words in PLAIN if part in text), text)
 
 
 def shown(context: Context, replies: Replies) -> dict[str, Any]:

@@ -8,7 +8,18 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from lazycelery.actions import events, purge, restore, retry, revoke, terminate
+from lazycelery.actions import (
+    consumers,
+    events,
+    limits,
+    pool,
+    purge,
+    restore,
+    retry,
+    revoke,
+    shutdown,
+    terminate,
+)
 from lazycelery.actions.audit import INTENT, REFUSED, AuditLog, whoami
 from lazycelery.actions.context import Context, StoreView
 from lazycelery.actions.guard import Guard
@@ -32,6 +43,10 @@ DRAFTS: dict[ActionName, Callable[[Context, Order], Awaitable[Draft]]] = {
     "purge": purge.draft,
     "restore": restore.draft,
     "events": events.draft,
+    "pool": pool.draft,
+    "consumers": consumers.draft,
+    "limits": limits.draft,
+    "shutdown": shutdown.draft,
 }
 """Every action there is. Its name is also the permission it needs."""
 

@@ -6,14 +6,37 @@ from typing import Any, Literal
 
 import msgspec
 
-ActionName = Literal["retry", "revoke", "terminate", "purge", "restore", "events"]
+ActionName = Literal[
+    "retry",
+    "revoke",
+    "terminate",
+    "purge",
+    "restore",
+    "events",
+    "pool",
+    "consumers",
+    "limits",
+    "shutdown",
+]
 Level = Literal["none", "letter", "typed"]
 Grade = Literal["exact", "arguments", "unsafe"]
 
-PERMISSIONS: tuple[str, ...] = ("retry", "revoke", "terminate", "purge", "restore", "events", "reveal")
+PERMISSIONS: tuple[str, ...] = (
+    "retry",
+    "revoke",
+    "terminate",
+    "purge",
+    "restore",
+    "events",
+    "pool",
+    "consumers",
+    "limits",
+    "shutdown",
+    "reveal",
+)
 ROLES: dict[str, tuple[str, ...]] = {
     "viewer": (),
-    "operator": ("retry", "revoke", "events"),
+    "operator": ("retry", "revoke", "events", "pool", "consumers", "limits"),
     "admin": PERMISSIONS,
     "all": PERMISSIONS,
 }
@@ -21,7 +44,7 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """What somebody wants done. Targets are task ids, a queue name, or a backup file's path."""
+    """What somebody wants done. Targets are task ids, a queue, workers, or a backup file's path."""
 
     action: ActionName
     targets: list[str] = []
@@ -31,7 +54,9 @@ class Order(msgspec.Struct, kw_only=True):
     params: dict[str, Any] = {}
     """retry: queue, keep_canvas, force (also what would run twice) · revoke: force (also what no source
     knows) · terminate: signal · purge: backup (path) · events: on (bool), stay (also after this session) ·
-    restore: queue"""
+    restore: queue · pool: do (grow, shrink, size, autoscale, restart), n, max, min · consumers: do (add,
+    cancel, hold, resume, turn), workers (all without), forget · limits: do (rate, time), task, rate, soft,
+    hard · shutdown: cold"""
 
 
 class PlanItem(msgspec.Struct, kw_only=True):
@@ -95,6 +120,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     backup: str | None = None
     undo: str | None = None
     """The command that undoes it, where one exists."""
+    back: Order | None = None
+    """The same as an order: what a face plans when it is told to undo. `None` for a backup, whose path is."""
 
 
 class AuditEntry(msgspec.Struct, kw_only=True):

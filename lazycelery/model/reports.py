@@ -39,7 +39,21 @@ class ActiveQueue(msgspec.Struct, kw_only=True):
     name: str
     type: str | None = None
     exchange: str | None = None
+    exchange_type: str | None = None
     routing_key: str | None = None
+    arguments: dict[str, Any] | None = None
+    """`queue_arguments`: RabbitMQ ends a worker that declares them otherwise."""
+
+
+class TaskLimits(msgspec.Struct, kw_only=True):
+    """How one worker limits one task; `None` is no limit of its own."""
+
+    rate: str | None = None
+    """As Celery writes it: `10/m`, `0` for none."""
+    soft: float | None = None
+    """Seconds."""
+    hard: float | None = None
+    """Seconds."""
 
 
 class WorkerStats(msgspec.Struct, kw_only=True):

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
-from lazycelery.model.reports import TaskReport, WorkerReport
-from lazycelery.sources.protocols import Mailbox, Replies
+from lazycelery.errors import UsageError
+from lazycelery.model.reports import TaskLimits, TaskReport, WorkerReport
+from lazycelery.sources.protocols import Mailbox, Replies, WorkerCommand
 from lazycelery.sources.worker_replies import (
+    LIMITS,
     is_worker,
     note,
+    read_limits,
     read_query,
     read_scheduled,
     read_tasks,
 )
 
 SURVEY = ("ping", "stats", "active", "active_queues", "registered", "conf")
+COMMANDS = frozenset(get_args(WorkerCommand))
 ARGUMENTS: dict[str, dict[str, Any]] = {"active": {"safe": True}}
 """`active` without `safe` is not answered at all when an argument is not JSON."""
 
@@ -115,6 +119,38 @@ class Control:
         method = "enable_events" if on else "disable_events"
         return await self._ask(method, {}, destination=destination, timeout=timeout)
 
+    async def tell(
+        self,
+        command: WorkerCommand,
+        arguments: Mapping[str, Any],
+        workers: Sequence[str],
+        *,
+        timeout: float = 2.0,
+    ) -> Replies:
+        """Tell these workers something. Raises `UsageError` without names, or for another command."""
+        if command not in COMMANDS:
+            raise UsageError(f"{command!r} is no command that workers are told.")
+        return await self._ask(command, arguments, destination=_named(workers), timeout=timeout)
+
+    async def shut_down(self, workers: Sequence[str]) -> None:
+        """Ask these workers to stop warmly; nobody answers. Raises `UsageError` without names."""
+        await self.mailbox.cast("shutdown", {}, destination=_named(workers))
+
+    async def look(
+        self, workers: Sequence[str], what: Sequence[str], *, timeout: float = 2.0
+    ) -> dict[str, WorkerReport]:
+        """What these workers say now, by name."""
+        reports = await self.survey(destination=list(workers), what=what, timeout=timeout)
+        return {report.worker: report for report in reports if "ping" in what or report.ping is not False}
+
+    async def limits(
+        self, workers: Sequence[str], *, timeout: float = 2.0
+    ) -> dict[str, dict[str, TaskLimits]]:
+        """Rate and time limits in force, by worker and task."""
+        arguments = {"taskinfoitems": list(LIMITS)}
+        replies = await self._ask("registered", arguments, destination=list(workers), timeout=timeout)
+        return {reply.worker: read_limits(reply.value) for reply in replies.replies}
+
     async def _ask(
         self,
         method: str,
@@ -126,6 +162,13 @@ class Control:
         replies = await self.mailbox.call(method, arguments, destination=destination, timeout=timeout)
         replies.replies = [reply for reply in replies.replies if is_worker(reply.worker)]
         return replies
+
+
+def _named(workers: Sequence[str]) -> list[str]:
+    """A destination is never left out by mistake: without one, a command goes to everybody."""
+    if not workers:
+        raise UsageError("No worker is named.", "This is never sent to all of them.")
+    return list(workers)
 
 
 def _listening(answers: Sequence[Replies], silent: Sequence[str]) -> bool | None:

@@ -7,14 +7,21 @@ is a coroutine, may be cancelled, and raises only `LazyCeleryError` for what the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from lazycelery.model.cluster import Link
 from lazycelery.model.event import Event
 from lazycelery.model.message import Message, PeekPage, StoredMessage
-from lazycelery.model.reports import InFlight, QueueReport, ResultReport, TaskReport
+from lazycelery.model.reports import (
+    InFlight,
+    QueueReport,
+    ResultReport,
+    TaskLimits,
+    TaskReport,
+    WorkerReport,
+)
 
 
 class StatusChange(msgspec.Struct):
@@ -267,6 +274,19 @@ class Codec(Protocol):
         """A fresh JSON message (protocol 2)."""
 
 
+WorkerCommand = Literal[
+    "pool_grow",
+    "pool_shrink",
+    "pool_restart",
+    "autoscale",
+    "add_consumer",
+    "cancel_consumer",
+    "rate_limit",
+    "time_limit",
+]
+"""What a worker may be told by name. Never `election`: it ends a lone worker."""
+
+
 class Remote(Protocol):
     """The remote control commands that actions use; `lazycelery.sources.control.Control` is one."""
 
@@ -288,3 +308,27 @@ class Remote(Protocol):
         self, on: bool, *, destination: Sequence[str] | None = None, timeout: float = 2.0
     ) -> Replies:
         """Switch task events on or off."""
+
+    async def tell(
+        self,
+        command: WorkerCommand,
+        arguments: Mapping[str, Any],
+        workers: Sequence[str],
+        *,
+        timeout: float = 2.0,
+    ) -> Replies:
+        """Tell these workers something. Without names it raises `UsageError`: nothing is ever broadcast."""
+
+    async def shut_down(self, workers: Sequence[str]) -> None:
+        """Ask these workers to stop warmly; nobody answers. Without names it raises `UsageError`."""
+
+    async def look(
+        self, workers: Sequence[str], what: Sequence[str], *, timeout: float = 2.0
+    ) -> dict[str, WorkerReport]:
+        """What these workers say now, by name; a silent one has `ping` False where that was asked, and is
+        left out else."""
+
+    async def limits(
+        self, workers: Sequence[str], *, timeout: float = 2.0
+    ) -> dict[str, dict[str, TaskLimits]]:
+        """Rate and time limits in force, by worker and task; a silent worker is left out."""

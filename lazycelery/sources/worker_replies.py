@@ -6,7 +6,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from lazycelery.model.reports import ActiveQueue, Phase, TaskReport, WorkerReport, WorkerStats
+from lazycelery.model.reports import (
+    ActiveQueue,
+    Phase,
+    TaskLimits,
+    TaskReport,
+    WorkerReport,
+    WorkerStats,
+)
 from lazycelery.sources.jsontext import Unreadable, float_or_none, int_or_none, plain, text_or_none
 
 POOLS = {
@@ -16,6 +23,8 @@ POOLS = {
     "celery.concurrency.eventlet": "eventlet",
     "celery.concurrency.gevent": "gevent",
 }
+LIMITS = ("rate_limit", "time_limit", "soft_time_limit")
+"""What `registered` is asked for beside the names."""
 BROKER_FACTS = ("transport", "hostname", "port", "virtual_host", "heartbeat", "connect_timeout", "ssl")
 
 
@@ -148,6 +157,8 @@ def read_queues(worker: str, value: Any) -> list[ActiveQueue] | None:
                     name=name,
                     type=text_or_none(arguments.get("x-queue-type")),
                     exchange=text_or_none(exchange.get("name")),
+                    exchange_type=text_or_none(exchange.get("type")),
+                    arguments=arguments or None,
                     routing_key=text_or_none(item.get("routing_key")),
                 )
             )
@@ -159,6 +170,28 @@ def read_registered(worker: str, value: Any) -> list[str] | None:
     if not isinstance(value, list):
         return None
     return [name.partition(" [")[0] for name in value if isinstance(name, str)]
+
+
+def read_limits(value: Any) -> dict[str, TaskLimits]:
+    """`registered` with `LIMITS`: ["shop.add [rate_limit=10/m time_limit=60]", …]."""
+    return {name: limits for name, limits in map(_limits, _list(value)) if name}
+
+
+def _limits(text: Any) -> tuple[str, TaskLimits]:
+    name, _, told = text.partition(" [") if isinstance(text, str) else ("", "", "")
+    facts = dict(part.partition("=")[::2] for part in told.rstrip("]").split())
+    return name, TaskLimits(
+        rate=facts.get("rate_limit"),
+        soft=_number(facts.get("soft_time_limit")),
+        hard=_number(facts.get("time_limit")),
+    )
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        return None
 
 
 def _conf(worker: str, value: Any) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     task_send_sent_event=os.environ.get("TEST_SENT_EVENTS", "1") == "1",
     task_track_started=os.environ.get("TEST_TRACK_STARTED") == "1",
+    worker_pool_restarts=os.environ.get("TEST_POOL_RESTARTS") == "1",
     result_extended=os.environ.get("TEST_EXTENDED") == "1",
     worker_prefetch_multiplier=int(os.environ.get("TEST_PREFETCH", "1")),
     broker_transport_options={

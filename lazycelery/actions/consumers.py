@@ -1,0 +1,185 @@
+"""Who consumes a queue: add, cancel. Holding and resuming it: hold.py."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from lazycelery.actions import crew, hold
+from lazycelery.actions.context import Context
+from lazycelery.actions.crew import Change
+from lazycelery.actions.holds import declaration
+from lazycelery.actions.plan import Draft
+from lazycelery.actions.wording import count, listed, nearest
+from lazycelery.errors import UsageError
+from lazycelery.model.action import Order, Outcome, PlanItem
+from lazycelery.model.reports import ActiveQueue, QueueReport, WorkerReport
+from lazycelery.model.worker import Worker
+
+LOST = "Lost when the worker restarts: then it consumes what its own -Q names."
+NEW = "The broker has no such queue: the workers create it."
+RESERVED = "What the workers have reserved already is run; the rest waits."
+LISTS = "list"
+"""The type of queues whose declaration cannot differ from what is there."""
+
+
+async def draft(context: Context, order: Order) -> Draft:
+    """One queue, and the workers that begin or end consuming it."""
+    what = order.params.get("do")
+    if len(order.targets) != 1 or not order.targets[0]:
+        raise UsageError("Which queue?", "Name one queue at a time.")
+    queue, names = order.targets[0], crew.strings(order, "workers")
+    if what in hold.DOES:
+        return await hold.draft(context, str(what), queue, names, bool(order.params.get("forget")))
+    if what not in ("add", "cancel"):
+        raise UsageError("What is to be done with the consumers?", "One of add, cancel, hold, resume.")
+    workers = crew.named(
+        context, names, f"lazycelery worker {'consume' if what == 'add' else what} {queue} w1@host"
+    )
+    return await (_add if what == "add" else _cancel)(context, queue, workers)
+
+
+# ---- add
+
+
+async def _add(context: Context, queue: str, workers: Sequence[Worker]) -> Draft:
+    everybody = [worker.name for worker in context.online()]
+    reports = await crew.look(context, everybody, "active_queues")
+    known, report = declared(queue, reports.values()), await _probe(context, queue)
+    arguments = how_declared(queue, known, report)
+    items, changes = [], []
+    for worker in workers:
+        refused = crew.away(worker) or _consumes(reports.get(worker.name), queue, False)
+        items.append(PlanItem(target=worker.name, text=f"begin to consume {queue}", refused=refused))
+        if refused is None:
+            changes.append(adding(worker.name, queue, arguments))
+    names = [change.worker for change in changes] or [worker.name for worker in workers]
+    new = report is not None and not exists(report) and known is None
+    like = [name.name for name in context.store.queues(context.clock())]
+    return Draft(
+        title=f"Let {crew.at(names)} consume {queue}",
+        run=partial(_run, context, queue, changes, "add"),
+        count=len(changes),
+        items=items,
+        name=crew.one_name(names),
+        warnings=[*([f"{NEW} {nearest(queue, like)}".strip()] if new else []), LOST],
+        whole=len(context.online()),
+        details={"do": "add", "queue": queue},
+    )
+
+
+def declared(queue: str, reports: Any) -> ActiveQueue | None:
+    """How a worker that consumes the queue declares it."""
+    every = (each for report in reports for each in report.queues or ())
+    return next((each for each in every if each.name == queue), None)
+
+
+def exists(report: QueueReport) -> bool:
+    """Whether the broker has the queue."""
+    return report.error is None and report.messages is not None and (report.type != LISTS or report.bound)
+
+
+async def _probe(context: Context, queue: str) -> QueueReport | None:
+    found = await context.queues.probe([queue])
+    return found[0] if found else None
+
+
+def how_declared(queue: str, known: ActiveQueue | None, report: QueueReport | None) -> dict[str, Any]:
+    """What `add_consumer` is told.
+
+    RabbitMQ ends a worker's connection when it declares a queue otherwise than it is, and the worker with
+    it. So a queue that is there is not declared again, wherever a declaration could differ.
+    """
+    arguments: dict[str, Any] = declaration(known) if known is not None else {"queue": queue}
+    if report is not None and report.type != LISTS and exists(report):
+        return {**arguments, "no_declare": True}
+    return arguments
+
+
+def adding(worker: str, queue: str, arguments: Mapping[str, Any], note: str = "") -> Change:
+    """Let a worker consume a queue."""
+
+    def reached(report: WorkerReport) -> str | None:
+        return f"consumes {queue}{note}" if consumes(report, queue) else None
+
+    return Change(worker, "add_consumer", arguments, reached, lambda _: f"it does not consume {queue}")
+
+
+def cancelling(worker: str, queue: str) -> Change:
+    """Let a worker consume a queue no more."""
+
+    def reached(report: WorkerReport) -> str | None:
+        return f"consumes {queue} no more" if consumes(report, queue) is False else None
+
+    return Change(
+        worker, "cancel_consumer", {"queue": queue}, reached, lambda _: f"it still consumes {queue}"
+    )
+
+
+def consumes(report: WorkerReport, queue: str) -> bool | None:
+    """Whether a worker says that it consumes a queue; `None` when it does not tell."""
+    return None if report.queues is None else any(each.name == queue for each in report.queues)
+
+
+def _consumes(report: WorkerReport | None, queue: str, wanted: bool) -> str | None:
+    """Why nothing is to be done at a worker that should consume the queue (`wanted`), or should not."""
+    if report is None:
+        return crew.MUTE
+    if consumes(report, queue) is None:
+        return "it does not tell its queues"
+    if consumes(report, queue) != wanted:
+        return f"it does not consume {queue}" if wanted else f"it consumes {queue} already"
+    return None
+
+
+# ---- cancel
+
+
+async def _cancel(context: Context, queue: str, workers: Sequence[Worker]) -> Draft:
+    reports = await crew.look(context, [worker.name for worker in context.online()], "active_queues")
+    items, changes = [], []
+    for worker in workers:
+        refused = crew.away(worker) or _consumes(reports.get(worker.name), queue, True)
+        items.append(PlanItem(target=worker.name, text=f"end consuming {queue}", refused=refused))
+        if refused is None:
+            changes.append(cancelling(worker.name, queue))
+    names = [change.worker for change in changes] or [worker.name for worker in workers]
+    return Draft(
+        title=f"Let {crew.at(names)} consume {queue} no more",
+        run=partial(_run, context, queue, changes, "cancel"),
+        count=len(changes),
+        items=items,
+        name=crew.one_name(names),
+        warnings=[*left_alone(reports, queue, names), RESERVED, LOST],
+        whole=len(context.online()),
+        details={"do": "cancel", "queue": queue},
+    )
+
+
+def left_alone(reports: Mapping[str, WorkerReport], queue: str, leaving: Sequence[str]) -> list[str]:
+    """What is left without a consumer, or without work."""
+    warnings = []
+    others = [name for name, report in reports.items() if name not in leaving and consumes(report, queue)]
+    if not others:
+        warnings.append(f"Nobody else consumes {queue}: its messages will wait.")
+    idle = [
+        name
+        for name in leaving
+        if name in reports and reports[name].queues and len(reports[name].queues or ()) == 1
+    ]
+    if idle:
+        does = "does" if len(idle) == 1 else "do"
+        warnings.append(f"{listed(idle)} {does} nothing else: {queue} is the only queue there.")
+    return warnings
+
+
+async def _run(context: Context, queue: str, changes: Sequence[Change], what: str) -> Outcome:
+    items, unknown = await crew.carry_out(context, changes, ("active_queues",), context.patience)
+    done = sorted(item.target for item in items if item.ok)
+    back, verb = ("cancel", "cancel") if what == "add" else ("add", "consume")
+    undo = Order(action="consumers", targets=[queue], params={"do": back, "workers": done}) if done else None
+    command = f"lazycelery worker {verb} {shlex.join([queue, *done])} --allow consumers" if done else None
+    did = f"{count(len(done), 'worker')} more" if what == "add" else f"{count(len(done), 'worker')} less"
+    return crew.outcome("consumers", f"{queue}: {did}", items, unknown, undo, command)

@@ -1,0 +1,188 @@
+"""Workers as targets: who is meant, what they say now, and the wait until a change shows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lazycelery.actions.context import Context
+from lazycelery.actions.replies import agreed, plainly
+from lazycelery.actions.wording import count, listed, nearest
+from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
+from lazycelery.model.action import Order, Outcome, OutcomeItem
+from lazycelery.model.reports import WorkerReport
+from lazycelery.model.worker import Worker
+from lazycelery.sources.protocols import WorkerCommand
+
+MAINTENANCE = 5.0
+"""Seconds between two looks of a prefork worker after its pool: a change of size shows after the next."""
+PACE = 0.4
+"""Seconds between two looks for a proof."""
+ONLINE = ("online", "busy", "deaf")
+MUTE = "it does not answer (its pool is busy, or remote control is off)"
+DEFAULT = "celery@"
+"""How most node names begin; it may be left out."""
+
+
+@dataclass
+class Change:
+    """One worker, what it is told, and how it is known that it did."""
+
+    worker: str
+    command: WorkerCommand
+    arguments: Mapping[str, Any]
+    reached: Callable[[WorkerReport], str | None]
+    """The proof in words, from what the worker says afterwards; `None` while it is not there."""
+    present: Callable[[WorkerReport], str]
+    """What is there instead."""
+
+
+def named(context: Context, names: Sequence[str], example: str) -> list[Worker]:
+    """The workers of these names, without doubles; `celery@` may be left out.
+
+    Raises `UsageError` for no name and `NothingFound`, with the nearest, for an unknown one.
+    """
+    if not names:
+        raise UsageError("Which workers?", f"Name them: {example}")
+    known = {worker.name: worker for worker in context.store.workers(context.clock())}
+    found: dict[str, Worker] = {}
+    for name in names:
+        worker = known.get(name) or known.get(DEFAULT + name)
+        if worker is None:
+            raise NothingFound(f"No worker is called {name}.", nearest(name, known))
+        found[worker.name] = worker
+    return list(found.values())
+
+
+def meant(context: Context, names: Sequence[str], example: str = "w1@host") -> list[Worker]:
+    """The workers of these names; without names, all that are online."""
+    return named(context, names, example) if names else context.online()
+
+
+def away(worker: Worker) -> str | None:
+    """Why a worker cannot be told anything now."""
+    return None if worker.state in ONLINE else f"it is {worker.state}"
+
+
+def one_name(workers: Sequence[str]) -> str:
+    """The name to type where there is one worker."""
+    return workers[0] if len(workers) == 1 else ""
+
+
+def at(workers: Sequence[str]) -> str:
+    """`w1@a`, `w1@a and w2@a`, `12 workers`."""
+    return listed(workers, 3) if len(workers) <= 3 else count(len(workers), "worker")
+
+
+def strings(order: Order, name: str) -> list[str]:
+    """A list of names in an order's parameters. Raises `UsageError` when it is something else."""
+    given = order.params.get(name) or []
+    if not isinstance(given, (list, tuple)) or not all(isinstance(each, str) for each in given):
+        raise UsageError(f"{name} must be a list of names.")
+    return list(given)
+
+
+async def look(context: Context, workers: Sequence[str], *what: str) -> dict[str, WorkerReport]:
+    """What these workers say now; who is silent is left out."""
+    if not workers:
+        return {}
+    return await context.remote.look(workers, what, timeout=context.profile.timeout)
+
+
+async def carry_out(
+    context: Context, changes: Sequence[Change], what: Sequence[str], patience: float
+) -> tuple[list[OutcomeItem], int]:
+    """Tell every worker its part, and look until each shows it or `patience` seconds are over.
+
+    Returns one item a worker, and of how many nobody knows whether it was done.
+    """
+    told = dict(await asyncio.gather(*(_tell(context, change) for change in changes)))
+    waiting = {change.worker: change for change in changes if agreed(told[change.worker])}
+    proofs, seen = await _prove(context, waiting, what, patience)
+    items = [_item(context, change, told[change.worker], proofs, seen) for change in changes]
+    unknown = sum(
+        told[change.worker] is None and change.worker not in proofs and change.worker not in seen
+        for change in changes
+    )
+    return items, unknown
+
+
+async def _tell(context: Context, change: Change) -> tuple[str, Any]:
+    """The worker's name and its answer, `None` for silence."""
+    try:
+        replies = await context.remote.tell(
+            change.command, change.arguments, [change.worker], timeout=context.profile.timeout
+        )
+    except LazyCeleryError as error:
+        return change.worker, {"error": f"it could not be sent: {error.title}"}
+    return change.worker, replies.by_worker().get(change.worker)
+
+
+async def _prove(
+    context: Context, waiting: Mapping[str, Change], what: Sequence[str], patience: float
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Proofs by worker, and what the others showed last."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    proofs: dict[str, str] = {}
+    seen: dict[str, str] = {}
+    while open_ := [name for name in waiting if name not in proofs]:
+        try:
+            reports = await look(context, open_, *what)
+        except LazyCeleryError:
+            reports = {}
+        for name, report in reports.items():
+            if name not in waiting:
+                continue
+            if (proof := waiting[name].reached(report)) is not None:
+                proofs[name] = proof
+            else:
+                seen[name] = waiting[name].present(report)
+        if len(proofs) == len(waiting) or loop.time() >= deadline:
+            break
+        await asyncio.sleep(min(PACE, max(0.02, patience / 5)))
+    return proofs, seen
+
+
+def _item(
+    context: Context, change: Change, answer: Any, proofs: Mapping[str, str], seen: Mapping[str, str]
+) -> OutcomeItem:
+    name = change.worker
+    replies = {} if answer is None else {name: answer}
+    shown = {
+        each: {"ok" if agreed(value) else "error": plainly(context, value)} for each, value in replies.items()
+    }
+    if name in proofs:
+        return OutcomeItem(target=name, ok=True, text=proofs[name], replies=shown)
+    if answer is None:
+        text = "it did not answer" + (f": {seen[name]}" if name in seen else "; it may still do it later")
+    elif not agreed(answer):
+        text = plainly(context, answer)
+    else:
+        text = f"it answered {plainly(context, answer)!r}, but {seen.get(name, 'cannot be asked any more')}"
+    return OutcomeItem(target=name, ok=False, text=text, replies=shown)
+
+
+def outcome(
+    action: Any, did: str, items: Sequence[OutcomeItem], unknown: int, undo: Order | None, command: str | None
+) -> Outcome:
+    """The outcome of a change at workers; `did` says it in a few words: `grew the pool`."""
+    done = sum(item.ok for item in items)
+    rest = [item for item in items if not item.ok]
+    if len(items) == 1:
+        proof = f"{did if done else f'not: {did}'}: {items[0].target}: {items[0].text}"
+    else:
+        proof = f"{did} at {done:,} of {count(len(items), 'worker')}"
+        proof += f"; {rest[0].target}: {rest[0].text}" if rest else f": {items[0].text}" if items else ""
+    return Outcome(
+        action=action,
+        done=done,
+        failed=len(rest) - unknown,
+        unknown=unknown,
+        proof=proof,
+        items=list(items),
+        undo=command if done else None,
+        back=undo if done else None,
+    )

@@ -1,0 +1,273 @@
+"""Rate and time limits of one task, at workers; the present values are read back."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from lazycelery.actions import crew
+from lazycelery.actions.context import Context
+from lazycelery.actions.plan import Draft
+from lazycelery.actions.replies import agreed, plainly
+from lazycelery.actions.wording import listed, nearest
+from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
+from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.model.reports import TaskLimits
+from lazycelery.model.worker import Worker
+from lazycelery.sources.protocols import WorkerCommand
+
+RATE = re.compile(r"^\d+(\.\d+)?(/[smh])?$")
+NONE = ("none", "off", "no", "0", "0/s", "0/m", "0/h")
+LONGEST = 30 * 86_400.0
+LOST = "Lost when a worker restarts: then the task's own setting counts again."
+WITHIN = "Tasks beyond the rate wait inside the worker that reserved them, before those of other names."
+NEXT = "It counts for tasks that start from now on; one that runs keeps its limit."
+LIMITLESS = {"threads": "threads", "solo": "solo"}
+"""Kinds of pool that know no time limits."""
+UNCHANGED = "unchanged"
+
+
+async def draft(context: Context, order: Order) -> Draft:
+    """What limits the task now at each worker, and what would."""
+    what, task = order.params.get("do"), order.params.get("task")
+    if what not in ("rate", "time"):
+        raise UsageError("Which limit?", "One of rate, time.")
+    if not isinstance(task, str) or not task:
+        raise UsageError("Which task?", "Give the full name, such as shop.charge.")
+    change = _rate(order) if what == "rate" else _time(order)
+    workers = crew.meant(context, order.targets)
+    names = [worker.name for worker in workers if crew.away(worker) is None]
+    present = await context.remote.limits(names, timeout=context.profile.timeout) if names else {}
+    _known(task, present, explicit=bool(order.targets))
+    items: list[PlanItem] = []
+    before: dict[str, TaskLimits] = {}
+    for worker in workers:
+        item, old = _item(worker, task, present.get(worker.name), change)
+        if item is None:
+            continue
+        items.append(item)
+        if item.refused is None and old is not None:
+            before[worker.name] = old
+    return Draft(
+        title=f"{_title(what, task, change)} at {crew.at(list(before) or [item.target for item in items])}",
+        run=partial(_run, context, what, task, change, before),
+        count=len(before),
+        items=items,
+        name=crew.one_name(list(before)),
+        warnings=_warnings(context, what, change, workers, before),
+        refused=None if items else "no worker is online",
+        whole=len(context.online()),
+        details={
+            "do": what,
+            "task": task,
+            "before": {name: words(what, old) for name, old in before.items()},
+        },
+    )
+
+
+class _Wanted:
+    """What is asked for; `UNCHANGED` keeps what a worker has."""
+
+    def __init__(self, rate: Any = UNCHANGED, soft: Any = UNCHANGED, hard: Any = UNCHANGED) -> None:
+        self.rate, self.soft, self.hard = rate, soft, hard
+
+    def over(self, old: TaskLimits) -> TaskLimits:
+        """A worker's limits, changed."""
+        kept = {name: getattr(self, name) for name in ("rate", "soft", "hard")}
+        return TaskLimits(
+            **{name: getattr(old, name) if value is UNCHANGED else value for name, value in kept.items()}
+        )
+
+
+def _rate(order: Order) -> _Wanted:
+    given = str(order.params.get("rate") or "").strip().lower().replace(" ", "")
+    if given in NONE:
+        return _Wanted(rate="0")
+    if not RATE.match(given):
+        raise UsageError(
+            f"{order.params.get('rate')!r} is no rate.", "For example 10/s, 5/m, 100/h, or none."
+        )
+    return _Wanted(rate=given)
+
+
+def _time(order: Order) -> _Wanted:
+    wanted = _Wanted(soft=_seconds(order, "soft"), hard=_seconds(order, "hard"))
+    if wanted.soft is UNCHANGED and wanted.hard is UNCHANGED:
+        raise UsageError(
+            "Which time limit?", "Give --soft SECONDS, --hard SECONDS, or both; none takes one away."
+        )
+    return wanted
+
+
+def _seconds(order: Order, name: str) -> Any:
+    given = order.params.get(name)
+    if given is None:
+        return UNCHANGED
+    if str(given).lower() in NONE:
+        return None
+    try:
+        seconds = float(given)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not 0 < seconds <= LONGEST:
+        raise UsageError(f"{given!r} are no seconds.", "A number above 0, or none.")
+    return seconds
+
+
+def _known(task: str, present: Mapping[str, Mapping[str, TaskLimits]], explicit: bool) -> None:
+    every = {name for tasks in present.values() for name in tasks}
+    if present and task not in every and not explicit:
+        raise NothingFound(f"No worker knows a task {task}.", nearest(task, every))
+
+
+def _item(
+    worker: Worker, task: str, tasks: Mapping[str, TaskLimits] | None, wanted: _Wanted
+) -> tuple[PlanItem | None, TaskLimits | None]:
+    item = PlanItem(target=worker.name, text=task)
+    if (reason := crew.away(worker)) or tasks is None:
+        item.refused = reason or crew.MUTE
+        return item, None
+    if task not in tasks:
+        item.refused = f"it does not know {task}. {nearest(task, tasks)}".strip()
+        return item, None
+    old = tasks[task]
+    new = wanted.over(old)
+    what = "rate" if wanted.rate is not UNCHANGED else "time"
+    item.text = f"{task}: {words(what, old)} → {words(what, new)}"
+    if _same(old, new):
+        item.refused = f"it is {words(what, old)} already"
+    elif what == "time" and new.soft and new.hard and new.soft >= new.hard:
+        item.refused = f"the soft limit ({new.soft:g} s) must be under the hard one ({new.hard:g} s)"
+    return item, old
+
+
+def _same(one: TaskLimits, other: TaskLimits) -> bool:
+    return (_plain(one.rate), one.soft, one.hard) == (_plain(other.rate), other.soft, other.hard)
+
+
+def _plain(rate: str | None) -> tuple[float, str]:
+    """A rate as number and unit: `5` is `5.0/s`, and `0` is none."""
+    number, _, unit = (rate or "0").partition("/")
+    try:
+        value = float(number)
+    except ValueError:
+        return -1.0, rate or ""
+    return value, (unit or "s") if value else ""
+
+
+def words(what: str, limits: TaskLimits) -> str:
+    """`10/m`, `no rate limit`, `soft 30 s, hard 60 s`."""
+    if what == "rate":
+        return limits.rate if limits.rate and _plain(limits.rate)[0] else "no rate limit"
+    parts = [f"{name} {value:g} s" for name, value in (("soft", limits.soft), ("hard", limits.hard)) if value]
+    return ", ".join(parts) or "no time limit"
+
+
+def _title(what: str, task: str, wanted: _Wanted) -> str:
+    if what == "rate":
+        return (
+            f"Limit {task} to {wanted.rate}" if wanted.rate != "0" else f"Take the rate limit of {task} away"
+        )
+    parts = [
+        f"{name} {f'{value:g} s' if value else 'none'}"
+        for name, value in (("soft", wanted.soft), ("hard", wanted.hard))
+        if value is not UNCHANGED
+    ]
+    return f"Set the time limits of {task} to {', '.join(parts)}"
+
+
+def _warnings(
+    context: Context, what: str, wanted: _Wanted, workers: Sequence[Worker], before: Mapping[str, TaskLimits]
+) -> list[str]:
+    if what == "rate":
+        each = []
+        if wanted.rate != "0" and len(before) > 1:
+            number, _, unit = wanted.rate.partition("/")
+            together = f"{float(number) * len(before):g}/{unit or 's'}"
+            each = [f"The rate is each worker's own: {len(before):,} of them do {together} together."]
+        return [*each, *([WITHIN] if wanted.rate != "0" else []), LOST]
+    blind = [worker.name for worker in workers if worker.name in before and worker.pool in LIMITLESS]
+    return [
+        *(
+            [f"{listed(blind)}: pools of threads and solo pools end no task at its time limit."]
+            if blind
+            else []
+        ),
+        NEXT,
+        LOST,
+    ]
+
+
+async def _run(
+    context: Context, what: str, task: str, wanted: _Wanted, before: Mapping[str, TaskLimits]
+) -> Outcome:
+    items = [await _at(context, what, task, name, wanted.over(old)) for name, old in before.items()]
+    done = [item.target for item in items if item.ok]
+    present = await _read_back(context, list(before))
+    unknown = 0
+    for item in items:
+        now = present.get(item.target, {}).get(task)
+        goal = wanted.over(before[item.target])
+        if now is not None and _same(now, goal):
+            item.ok, item.text = (
+                True,
+                f"{task}: {words(what, now)}, it was {words(what, before[item.target])}",
+            )
+        elif now is not None:
+            item.ok, item.text = False, f"{item.text}; it has {words(what, now)}"
+        else:
+            item.ok, item.text = False, f"{item.text}; it cannot be read back now"
+            unknown += item.target in done
+    undo, command = _undo(what, task, {name: before[name] for name in done})
+    return crew.outcome("limits", f"limited {task}", items, unknown, undo, command)
+
+
+async def _at(context: Context, what: str, task: str, worker: str, goal: TaskLimits) -> OutcomeItem:
+    command: WorkerCommand = "rate_limit" if what == "rate" else "time_limit"
+    arguments: dict[str, Any] = {"task_name": task}
+    arguments |= (
+        {"rate_limit": goal.rate or "0"} if what == "rate" else {"soft": goal.soft, "hard": goal.hard}
+    )
+    try:
+        replies = await context.remote.tell(command, arguments, [worker], timeout=context.profile.timeout)
+    except LazyCeleryError as error:
+        return OutcomeItem(target=worker, ok=False, text=f"it could not be sent: {error.title}")
+    answer = replies.by_worker().get(worker)
+    if answer is None:
+        return OutcomeItem(target=worker, ok=False, text="it did not answer")
+    return OutcomeItem(
+        target=worker,
+        ok=agreed(answer),
+        text=plainly(context, answer),
+        replies={worker: {"ok" if agreed(answer) else "error": plainly(context, answer)}},
+    )
+
+
+async def _read_back(context: Context, workers: Sequence[str]) -> dict[str, dict[str, TaskLimits]]:
+    try:
+        return await context.remote.limits(workers, timeout=context.profile.timeout)
+    except LazyCeleryError:
+        return {}
+
+
+def _undo(what: str, task: str, before: Mapping[str, TaskLimits]) -> tuple[Order | None, str | None]:
+    """How to put the old values back, where all had the same."""
+    old = list(before.values())
+    if not old or any(not _same(each, old[0]) for each in old):
+        return None, None
+    names, first = sorted(before), old[0]
+    show: Callable[[float | None], str] = lambda seconds: "none" if seconds is None else f"{seconds:g}"  # noqa: E731
+    if what == "rate":
+        rate = first.rate or "none"
+        params = {"do": "rate", "task": task, "rate": rate}
+        return Order(action="limits", targets=names, params=params), (
+            f"lazycelery worker rate-limit {shlex.join([task, rate, *names])} --allow limits"
+        )
+    params = {"do": "time", "task": task, "soft": show(first.soft), "hard": show(first.hard)}
+    return Order(action="limits", targets=names, params=params), (
+        f"lazycelery worker time-limit {shlex.join([task, *names])} --soft {show(first.soft)} "
+        f"--hard {show(first.hard)} --allow limits"
+    )
