@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.broker import RedisServer
 from tests.support.fleet import CeleryWorker
+from tests.support.rabbit import RabbitServer, need_server
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +53,12 @@ def worker(broker: RedisServer) -> Iterator[Callable[..., CeleryWorker]]:
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbit() -> Iterator[RabbitServer]:
+    """One RabbitMQ node for all tests; those that kill one start their own."""
+    need_server()
+    server = RabbitServer().start()
+    yield server
+    server.remove()

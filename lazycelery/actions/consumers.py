@@ -12,7 +12,7 @@ from lazycelery.actions.context import Context
 from lazycelery.actions.crew import Change
 from lazycelery.actions.holds import declaration
 from lazycelery.actions.plan import Draft
-from lazycelery.actions.wording import count, listed, nearest
+from lazycelery.actions.wording import listed, nearest
 from lazycelery.errors import UsageError
 from lazycelery.model.action import Order, Outcome, PlanItem
 from lazycelery.model.reports import ActiveQueue, QueueReport, WorkerReport
@@ -21,6 +21,10 @@ from lazycelery.model.worker import Worker
 LOST = "Lost when the worker restarts: then it consumes what its own -Q names."
 NEW = "The broker has no such queue: the workers create it."
 RESERVED = "What the workers have reserved already is run; the rest waits."
+EXAMPLES = {
+    "add": "lazycelery worker consume {queue} w1@host",
+    "cancel": "lazycelery worker cancel {queue} w1@host",
+}
 LISTS = "list"
 """The type of queues whose declaration cannot differ from what is there."""
 
@@ -35,9 +39,7 @@ async def draft(context: Context, order: Order) -> Draft:
         return await hold.draft(context, str(what), queue, names, bool(order.params.get("forget")))
     if what not in ("add", "cancel"):
         raise UsageError("What is to be done with the consumers?", "One of add, cancel, hold, resume.")
-    workers = crew.named(
-        context, names, f"lazycelery worker {'consume' if what == 'add' else what} {queue} w1@host"
-    )
+    workers = crew.named(context, names, EXAMPLES[what].format(queue=queue))
     return await (_add if what == "add" else _cancel)(context, queue, workers)
 
 
@@ -178,8 +180,13 @@ def left_alone(reports: Mapping[str, WorkerReport], queue: str, leaving: Sequenc
 async def _run(context: Context, queue: str, changes: Sequence[Change], what: str) -> Outcome:
     items, unknown = await crew.carry_out(context, changes, ("active_queues",), context.patience)
     done = sorted(item.target for item in items if item.ok)
-    back, verb = ("cancel", "cancel") if what == "add" else ("add", "consume")
+    back = "cancel" if what == "add" else "add"
     undo = Order(action="consumers", targets=[queue], params={"do": back, "workers": done}) if done else None
-    command = f"lazycelery worker {verb} {shlex.join([queue, *done])} --allow consumers" if done else None
-    did = f"{count(len(done), 'worker')} more" if what == "add" else f"{count(len(done), 'worker')} less"
-    return crew.outcome("consumers", f"{queue}: {did}", items, unknown, undo, command)
+    names = shlex.join([queue, *done])
+    command = (
+        f"lazycelery worker cancel {names} --allow consumers"
+        if what == "add"
+        else f"lazycelery worker consume {names} --allow consumers"
+    )
+    did = f"{queue} consumed" if what == "add" else f"{queue} consumed no more"
+    return crew.outcome("consumers", did, items, unknown, undo, command)

@@ -22,8 +22,6 @@ PACE = 0.4
 """Seconds between two looks for a proof."""
 ONLINE = ("online", "busy", "deaf")
 MUTE = "it does not answer (its pool is busy, or remote control is off)"
-DEFAULT = "celery@"
-"""How most node names begin; it may be left out."""
 
 
 @dataclass
@@ -40,19 +38,23 @@ class Change:
 
 
 def named(context: Context, names: Sequence[str], example: str) -> list[Worker]:
-    """The workers of these names, without doubles; `celery@` may be left out.
+    """The workers of these names, without doubles. Half of a name, before or after the @, will do when
+    it fits one worker.
 
-    Raises `UsageError` for no name and `NothingFound`, with the nearest, for an unknown one.
+    Raises `UsageError` for no name and for one that fits several; `NothingFound`, with the nearest, for an
+    unknown one.
     """
     if not names:
         raise UsageError("Which workers?", f"Name them: {example}")
     known = {worker.name: worker for worker in context.store.workers(context.clock())}
     found: dict[str, Worker] = {}
     for name in names:
-        worker = known.get(name) or known.get(DEFAULT + name)
-        if worker is None:
+        fits = [name] if name in known else [each for each in known if name in each.split("@", 1)]
+        if not fits:
             raise NothingFound(f"No worker is called {name}.", nearest(name, known))
-        found[worker.name] = worker
+        if len(fits) > 1:
+            raise UsageError(f"{name} fits {count(len(fits), 'worker')}.", f"For example {listed(fits, 3)}.")
+        found[fits[0]] = known[fits[0]]
     return list(found.values())
 
 
@@ -168,14 +170,14 @@ def _item(
 def outcome(
     action: Any, did: str, items: Sequence[OutcomeItem], unknown: int, undo: Order | None, command: str | None
 ) -> Outcome:
-    """The outcome of a change at workers; `did` says it in a few words: `grew the pool`."""
+    """The outcome of a change at workers; `did` says it in a few words: `mail resumed`."""
     done = sum(item.ok for item in items)
     rest = [item for item in items if not item.ok]
     if len(items) == 1:
-        proof = f"{did if done else f'not: {did}'}: {items[0].target}: {items[0].text}"
+        proof = f"{did if done else f'not {did}'}: {items[0].target}: {items[0].text}"
     else:
-        proof = f"{did} at {done:,} of {count(len(items), 'worker')}"
-        proof += f"; {rest[0].target}: {rest[0].text}" if rest else f": {items[0].text}" if items else ""
+        proof = f"{did} at {f'{done:,} of ' if rest else 'all '}{count(len(items), 'worker')}"
+        proof += f"; {rest[0].target}: {rest[0].text}" if rest else f": {items[0].text}"
     return Outcome(
         action=action,
         done=done,

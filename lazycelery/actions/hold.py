@@ -12,11 +12,12 @@ from lazycelery.actions import consumers, crew
 from lazycelery.actions.audit import whoami
 from lazycelery.actions.context import Context
 from lazycelery.actions.crew import Change
-from lazycelery.actions.holds import HeldAt, Hold, Holds, restarted, seen_at
+from lazycelery.actions.holds import Holds, restarted, seen_at
 from lazycelery.actions.plan import Draft
-from lazycelery.actions.wording import count, listed, nearest
+from lazycelery.actions.wording import listed, nearest
 from lazycelery.errors import NothingFound
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.model.hold import HeldAt, Hold
 from lazycelery.model.reports import WorkerReport
 
 DOES = ("hold", "resume", "turn")
@@ -100,11 +101,9 @@ async def _run_hold(
     still = [item.target for item in items if not item.ok and "still consumes" in item.text]
     if still:
         await asyncio.to_thread(_forget, store, queue, still)
-    done = sorted(item.target for item in items if item.ok)
     undo = Order(action="consumers", targets=[queue], params={"do": "resume"})
     command = f"lazycelery worker resume {shlex.quote(queue)} --allow consumers"
-    did = f"hold {queue} at {count(len(done), 'worker')}"
-    return crew.outcome("consumers", did, items, unknown, undo, command)
+    return crew.outcome("consumers", f"{queue} held", items, unknown, undo, command)
 
 
 def _note(store: Holds, now: float, queue: str, held: Mapping[str, HeldAt]) -> None:
@@ -185,6 +184,4 @@ async def _run_resume(
         Order(action="consumers", targets=[queue], params={"do": "hold", "workers": again}) if again else None
     )
     command = f"lazycelery worker hold {shlex.join([queue, *again])} --allow consumers" if again else None
-    return crew.outcome(
-        "consumers", f"{queue} resumed at {count(len(done), 'worker')}", items, unknown, undo, command
-    )
+    return crew.outcome("consumers", f"{queue} resumed", items, unknown, undo, command)

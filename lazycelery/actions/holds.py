@@ -20,30 +20,11 @@ from lazycelery.actions.files import (
     write_all,
 )
 from lazycelery.errors import Refused
+from lazycelery.model.hold import HeldAt, Hold
 from lazycelery.model.reports import ActiveQueue, WorkerReport
 
 SAME_START = 5.0
 """Seconds by which two reckonings of a worker's start may differ: it tells its uptime in whole seconds."""
-
-
-class HeldAt(msgspec.Struct, kw_only=True):
-    """One worker that consumed the queue when it was held."""
-
-    pid: int | None = None
-    started: float | None = None
-    """Epoch seconds."""
-    queue: ActiveQueue
-    """How it declared the queue."""
-
-
-class Hold(msgspec.Struct, kw_only=True):
-    """One held queue."""
-
-    queue: str
-    since: float
-    user: str
-    host: str
-    workers: dict[str, HeldAt] = {}
 
 
 class Holds:

@@ -23,7 +23,7 @@ RATE = re.compile(r"^\d+(\.\d+)?(/[smh])?$")
 NONE = ("none", "off", "no", "0", "0/s", "0/m", "0/h")
 LONGEST = 30 * 86_400.0
 LOST = "Lost when a worker restarts: then the task's own setting counts again."
-WITHIN = "Tasks beyond the rate wait inside the worker that reserved them, before those of other names."
+WITHIN = "Tasks beyond the rate wait inside the worker; they fill its prefetch, which can hold up others."
 NEXT = "It counts for tasks that start from now on; one that runs keeps its limit."
 LIMITLESS = {"threads": "threads", "solo": "solo"}
 """Kinds of pool that know no time limits."""
@@ -222,7 +222,7 @@ async def _run(
             item.ok, item.text = False, f"{item.text}; it cannot be read back now"
             unknown += item.target in done
     undo, command = _undo(what, task, {name: before[name] for name in done})
-    return crew.outcome("limits", f"limited {task}", items, unknown, undo, command)
+    return crew.outcome("limits", f"{task} limited", items, unknown, undo, command)
 
 
 async def _at(context: Context, what: str, task: str, worker: str, goal: TaskLimits) -> OutcomeItem:

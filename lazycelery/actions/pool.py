@@ -155,7 +155,7 @@ async def _run_resize(context: Context, changes: Sequence[Change], before: Mappi
         ((command, number),) = steps
         back = "shrink" if command == "pool_grow" else "grow"
         undo = Order(action="pool", targets=sorted(done), params={"do": back, "n": number})
-    return crew.outcome("pool", "changed the pool", items, unknown, undo, _command(undo))
+    return crew.outcome("pool", "pool changed", items, unknown, undo, _command(undo))
 
 
 def _command(undo: Order | None) -> str | None:
@@ -243,7 +243,7 @@ async def _run_autoscale(
     if len(bounds) == 1 and (old := next(iter(bounds))) is not None:
         undo = Order(action="pool", targets=done, params={"do": "autoscale", "max": old[0], "min": old[1]})
         command = f"lazycelery worker autoscale {old[0]} {old[1]} {shlex.join(done)} --allow pool"
-    return crew.outcome("pool", "changed the range", items, unknown, undo, command)
+    return crew.outcome("pool", "range changed", items, unknown, undo, command)
 
 
 # ---- restart
@@ -304,7 +304,7 @@ async def _run_restart(context: Context, changes: Sequence[Change]) -> Outcome:
             # That idle ones stay is how Celery does it, and was said before.
             item.ok = True
             item.text = f"begun: {item.text.rpartition('but ')[2]} so far, each other one after its next task"
-    return crew.outcome("pool", "restarted the pool", items, unknown, None, None)
+    return crew.outcome("pool", "pool restarted", items, unknown, None, None)
 
 
 DOES: dict[str, Callable[[Context, Order, Sequence[Worker]], Awaitable[Draft]]] = {

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from lazycelery.actions import (
     consumers,
+    crew,
     events,
     limits,
     pool,
@@ -23,15 +25,20 @@ from lazycelery.actions import (
 from lazycelery.actions.audit import INTENT, REFUSED, AuditLog, whoami
 from lazycelery.actions.context import Context, StoreView
 from lazycelery.actions.guard import Guard
+from lazycelery.actions.holds import Holds
+from lazycelery.actions.neighbours import Neighbours
 from lazycelery.actions.plan import Draft, make_plan
 from lazycelery.errors import LazyCeleryError, Refused
 from lazycelery.model.action import ActionName, AuditEntry, Order, Outcome, Plan, PlanItem
+from lazycelery.model.hold import Hold
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 from lazycelery.sources.protocols import Codec, QueueOps, Remote, Results
 
 LIFETIME = 300.0
 """Seconds for which a plan may be carried out."""
+HELD_FRESH = 1.0
+"""Seconds for which the list of held queues need not be read again."""
 MOST_PLANS = 50
 SETTLE = 60.0
 """Seconds given to what was begun, before connections are closed: a long queue takes its time."""
@@ -88,6 +95,10 @@ class Actions:
             redactor=Redactor(profile.redact, defaults=profile.redact_default),
             clock=clock,
         )
+        self._neighbours = Neighbours(audit, self._context.broker, uuid.uuid4().hex[:12])
+        self._holds = Holds(self._context)
+        self._held: dict[str, Hold] = {}
+        self._held_at = 0.0
         self._planned: dict[str, _Planned] = {}
         self._running: set[asyncio.Task[Outcome]] = set()
 
@@ -100,6 +111,18 @@ class Actions:
     def results(self, results: Results | None) -> None:
         self._context.results = results
 
+    def worker_names(self, names: list[str]) -> list[str]:
+        """Whole names of workers; without names, all that are online. Raises `NothingFound`."""
+        return [worker.name for worker in crew.meant(self._context, names)]
+
+    async def held(self) -> dict[str, Hold]:
+        """Held queues, as the list on the disk tells, at most a second old; empty when it cannot be read."""
+        if self._context.clock() - self._held_at > HELD_FRESH:
+            self._held_at = self._context.clock()
+            with contextlib.suppress(Refused):
+                self._held = await asyncio.to_thread(self._holds.read)
+        return self._held
+
     async def plan(self, order: Order) -> Plan:
         """What would be done. Touches nothing, so it is also made when it may not be carried out: then
         its `refused` says why.
@@ -108,6 +131,7 @@ class Actions:
         """
         context = self._context
         draft = await DRAFTS[order.action](context, order)
+        draft.warnings = [*draft.warnings, *await self._told(draft)]
         plan = make_plan(draft, order, context.profile, context.clock())
         try:
             self.guard.check(order.action)
@@ -128,10 +152,11 @@ class Actions:
         planned = self._known(plan_id)
         try:
             self._check(planned, word)
+            del self._planned[plan_id]
+            await self._check_still_so(planned)
         except Refused as error:
             await self._log_failure(planned, REFUSED, error.title, 0)
             raise
-        del self._planned[plan_id]
         # Once begun it is finished and logged, also when whoever asked has gone.
         task = asyncio.create_task(self._carry_out(planned))
         self._running.add(task)
@@ -160,6 +185,40 @@ class Actions:
         if plan.level == "typed" and (word or "").strip() != plan.word:
             raise Refused(f"Not confirmed: {plan.title}.", f"Type {plan.word} to confirm.")
 
+    async def _told(self, draft: Draft) -> list[str]:
+        """What other sessions do to the same objects. A log that cannot be read is told when acting."""
+        with contextlib.suppress(Refused):
+            return await asyncio.to_thread(self._neighbours.warnings, _objects(draft), self._context.clock())
+        return []
+
+    async def _check_still_so(self, planned: _Planned) -> None:
+        """Raise `Refused` when another session has acted on the same since the plan was made."""
+        other, now = None, self._context.clock()
+        with contextlib.suppress(Refused):  # A log that cannot be read cannot be written either: told there.
+            other = await asyncio.to_thread(
+                self._neighbours.changed_since, _objects(planned.draft), planned.plan.created, now
+            )
+        if other is not None:
+            raise Refused(
+                f"Since this plan was made, {other.user}@{other.host} did: {other.title}.",
+                "Plan it again: what it shows is no longer so.",
+                nothing_done=True,
+            )
+
+    async def _check_turn(self, planned: _Planned) -> None:
+        """Raise `Refused` when another session began to act on the same before us, and is not done."""
+        other, now = None, self._context.clock()
+        with contextlib.suppress(Refused):
+            other = await asyncio.to_thread(
+                self._neighbours.ahead, _objects(planned.draft), planned.plan.id, now
+            )
+        if other is not None:
+            raise Refused(
+                f"{other.user}@{other.host} is at it in another session: {other.title}.",
+                "Wait for its end, then plan again.",
+                nothing_done=True,
+            )
+
     def _forget_old(self) -> None:
         oldest = self._context.clock() - LIFETIME
         self._planned = {
@@ -169,6 +228,7 @@ class Actions:
     async def _carry_out(self, planned: _Planned) -> Outcome:
         await self._log(self._entry(planned, INTENT))
         try:
+            await self._check_turn(planned)
             outcome = await planned.draft.run()
         except LazyCeleryError as error:
             await self._log_failure(planned, "failed", error.title, 0 if error.nothing_done else None)
@@ -202,6 +262,7 @@ class Actions:
         user, host, origin = whoami()
         order = plan.order
         facts = {"id": plan.id, "count": plan.count, "level": plan.level, **planned.draft.details}
+        facts |= self._neighbours.mark
         if order is not None and order.filter is not None:
             facts["filter"] = context.redactor.text(order.filter)
         return AuditEntry(
@@ -218,6 +279,13 @@ class Actions:
             outcome=outcome,
             origin=origin,
         )
+
+
+def _objects(draft: Draft) -> set[str]:
+    """What an action is about: its targets, and the queue where that is not one of them."""
+    queue = draft.details.get("queue")
+    targets = {item.target for item in draft.items if item.refused is None}
+    return targets | ({queue} if isinstance(queue, str) else set())
 
 
 def _work(plan: Plan) -> list[PlanItem]:

@@ -164,7 +164,7 @@ def _show_outcome(output: Output, outcome: Outcome) -> None:
             Cell("yes", "good") if item.ok else Cell("no", "bad"),
             item.text,
             item.new_id or "",
-            _replies(item.replies),
+            _replies(item.target, item.replies),
         )
         for item in outcome.items[:SAMPLE]
     ]
@@ -176,10 +176,17 @@ def _show_outcome(output: Output, outcome: Outcome) -> None:
         output.line(f"Undo: {outcome.undo}")
 
 
-def _replies(replies: dict[str, object]) -> str:
+def _replies(target: str, replies: dict[str, object]) -> str:
+    """What each worker said; a target that is the worker itself is not named twice."""
     from lazycelery.cli.words import short
 
-    return "; ".join(f"{worker}: {short(value)}" for worker, value in replies.items())
+    said = {
+        worker: next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else value
+        for worker, value in replies.items()
+    }
+    return "; ".join(
+        short(value) if worker == target else f"{worker}: {short(value)}" for worker, value in said.items()
+    )
 
 
 def _exit_code(plan: Plan, outcome: Outcome) -> int:

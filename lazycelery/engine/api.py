@@ -17,7 +17,7 @@ from lazycelery.model.metrics import Metrics
 from lazycelery.model.queue import Queue
 from lazycelery.model.statistics import Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
-from lazycelery.model.worker import Worker, WorkerDetail
+from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 
 
 class EngineApi(Protocol):
@@ -40,6 +40,10 @@ class EngineApi(Protocol):
 
     async def worker(self, name: str) -> WorkerDetail:
         """A worker with its lists, asked afresh when they are older than three seconds."""
+
+    async def pulse(self, workers: list[str]) -> list[Pulse]:
+        """How quickly workers answer now, with clock and memory; without names, all that are online.
+        Raises `NothingFound` for an unknown name."""
 
     async def queues(self) -> list[Queue]:
         """All known queues, by name."""

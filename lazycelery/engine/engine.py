@@ -34,10 +34,11 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.statistics import Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
-from lazycelery.model.worker import Worker, WorkerDetail
+from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 from lazycelery.sources import open_broker
 from lazycelery.sources.control import Control
 from lazycelery.sources.whole import WholeBroker
+from lazycelery.sources.pulse import pulse
 from lazycelery.store.filter import parse
 from lazycelery.store.store import Store
 
@@ -344,9 +345,21 @@ class Engine:
         for report in reports:
             self._store.apply_worker(report)
 
+    async def pulse(self, workers: list[str]) -> list[Pulse]:
+        """How quickly workers answer now, with clock and memory."""
+        names = self._actions.worker_names(workers)
+        return await pulse(self._broker.mailbox, names, self._profile.timeout)
+
     async def queues(self) -> list[Queue]:
-        """All known queues, by name."""
-        return self._store.queues(self._clock())
+        """All known queues, by name; one that is held says so."""
+        queues = self._store.queues(self._clock())
+        for queue in queues:
+            queue.held = (await self._actions.held()).get(queue.name)
+            if queue.held is not None:
+                queue.why = (
+                    f"held by {queue.held.user} since {_moment(queue.held.since)}: nobody takes from it"
+                )
+        return queues
 
     async def tasks(self, query: TaskQuery) -> TaskPage:
         """A window on the tasks."""
@@ -457,6 +470,10 @@ class Engine:
         """Ask control and broker again now."""
         self._watch.survey_now()
         await self._watch.probe()
+
+
+def _moment(at: float) -> str:
+    return time.strftime("%H:%M" if time.time() - at < 43_200 else "%Y-%m-%d %H:%M", time.localtime(at))
 
 
 def _total(numbers: Iterable[int | None]) -> int | None:

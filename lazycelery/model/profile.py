@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from lazycelery.model.action import PERMISSIONS
+
 
 class Profile(msgspec.Struct, kw_only=True):
     """One cluster and how we may treat it. Only `broker` is needed.
@@ -20,7 +22,7 @@ class Profile(msgspec.Struct, kw_only=True):
     allow: list[str] = []
     """Permissions open from the start."""
     may_unlock: list[str] = msgspec.field(
-        default_factory=lambda: ["retry", "revoke", "terminate", "purge", "restore", "events"]
+        default_factory=lambda: [name for name in PERMISSIONS if name != "reveal"]
     )
     """Permissions that `W` opens; empty forbids unlocking."""
     production: bool = False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from lazycelery.model.hold import Hold
+
 
 class Queue(msgspec.Struct, kw_only=True):
     """Field names are the JSON contract of `lazycelery queues`. Rates are messages a second."""
@@ -29,6 +31,8 @@ class Queue(msgspec.Struct, kw_only=True):
     error: str | None = None
     why: str | None = None
     """The verdict in one sentence: "nobody consumes it. Did you mean default?"."""
+    held: Hold | None = None
+    """Since when, by whom and at which workers it is held; `None` when it is not."""
     bound: bool = True
     memory: int | None = None
     """Bytes of the broker's memory."""

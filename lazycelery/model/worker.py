@@ -69,3 +69,21 @@ class WorkerDetail(msgspec.Struct, kw_only=True):
     errors: dict[str, str] = {}
     at: float | None = None
     """When the lists were fetched, epoch seconds."""
+
+
+class Pulse(msgspec.Struct, kw_only=True):
+    """How a worker answers now. Times in seconds, memory in bytes; unknown is `None`."""
+
+    worker: str
+    ping: float | None = None
+    """From the question to its answer; `None`: it did not answer in time."""
+    clock: int | None = None
+    """Its logical (Lamport) clock."""
+    memory: int | None = None
+    """Resident memory of its main process now; it tells it only where psutil is installed."""
+    peak: int | None = None
+    """The most that its main process ever took."""
+    uptime: float | None = None
+    pid: int | None = None
+    why: str | None = None
+    """What is missing, in words."""

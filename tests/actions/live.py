@@ -15,22 +15,25 @@ from lazycelery.actions.service import Actions
 from lazycelery.model.action import Order, Outcome
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
+from lazycelery.sources import open_broker
 from lazycelery.sources.control import Control
 from lazycelery.sources.protocols import EventBatch, StatusChange
-from lazycelery.sources.redis.broker import RedisBroker
 from lazycelery.sources.results.redis import RedisResults
 from lazycelery.store.store import Store
 
 
 class Live:
-    def __init__(self, url: str, directory: Path, *, results: bool = True) -> None:
+    def __init__(self, url: str, directory: Path, *, results: bool = True, **profile: Any) -> None:
         self.profile = Profile(
-            broker=url,
-            allow=["all"],
-            audit_file=str(directory / "audit.ndjson"),
-            backup_dir=str(directory / "backups"),
+            **{
+                "broker": url,
+                "allow": ["all"],
+                "audit_file": str(directory / "audit.ndjson"),
+                "backup_dir": str(directory / "backups"),
+                **profile,
+            }
         )
-        self.broker, self.store = RedisBroker(self.profile), Store()
+        self.broker, self.store = open_broker(self.profile), Store()
         self.control = Control(self.broker.mailbox)
         self.results = RedisResults(url, self.profile) if results else None
         self.audit = AuditLog(self.profile)

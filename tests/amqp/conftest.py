@@ -12,7 +12,7 @@ import pytest
 from lazycelery.model.profile import Profile
 from lazycelery.sources.amqp.broker import AmqpBroker
 from tests.support.fleet import CeleryWorker
-from tests.support.rabbit import RabbitServer, need_server
+from tests.support.rabbit import RabbitServer
 
 Open = Callable[..., Awaitable[AmqpBroker]]
 
@@ -36,15 +36,6 @@ class Vhost:
 
     def waiting(self, queue: str) -> list[dict[str, Any]]:
         return self.server.waiting(self.name, queue)
-
-
-@pytest.fixture(scope="session")
-def rabbit() -> Iterator[RabbitServer]:
-    """A node for all tests; those that kill one start their own."""
-    need_server()
-    server = RabbitServer().start()
-    yield server
-    server.remove()
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ def test_worker_takes_events_on_or_off(engine, run, args):
 def test_a_group_without_a_command_names_its_commands(run):
     ran = run("worker")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err == ("Error: lazycelery worker needs a command: events.\nSee lazycelery worker --help.\n")
+    assert ran.err.startswith("Error: lazycelery worker needs a command: ") and "rate-limit" in ran.err
 
 
 @pytest.mark.parametrize("limit", ["0", "1001"])

@@ -31,6 +31,11 @@ OPTION_OF = {
     "backup": ("purge",),
     "restore": ("restore",),
     "events": ("worker events",),
+    "pool": ("worker pool", "worker autoscale", "worker restart"),
+    "consumers": ("worker consume", "worker cancel"),
+    "hold": ("worker hold", "worker resume"),
+    "limits": ("worker rate-limit", "worker time-limit"),
+    "shutdown": ("worker shutdown",),
 }
 """Modules of `actions` whose hints are given by certain commands: options are looked for there."""
 

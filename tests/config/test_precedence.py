@@ -85,7 +85,15 @@ def test_read_only_wins_over_everything_and_cannot_be_unlocked(loaded):
 
 
 def test_roles_and_permissions_mix(loaded):
-    assert loaded("", allow=["operator", "purge"]).profile.allow == ["retry", "revoke", "purge", "events"]
+    assert loaded("", allow=["operator", "purge"]).profile.allow == [
+        "retry",
+        "revoke",
+        "purge",
+        "events",
+        "pool",
+        "consumers",
+        "limits",
+    ]
     assert loaded("", {"LAZYCELERY_ALLOW": "retry, revoke"}).profile.allow == ["retry", "revoke"]
 
 
