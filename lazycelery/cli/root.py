@@ -35,7 +35,7 @@ COMMANDS: dict[str, Entry] = {
     "terminate": Entry("mutate", "terminate", "End running tasks with a signal."),
     "purge": Entry("messages", "purge", "Empty a queue, after a backup."),
     "restore": Entry("messages", "restore", "Put the messages of a backup back."),
-    "worker": Entry("worker", "worker", "Tell workers something: task events on or off."),
+    "worker": Entry("worker", "worker", "Workers: pool, queues, limits, events, ping, shutdown."),
     "audit": Entry("audit", "audit", "What was done, by whom, and the proof."),
     "config": Entry("config", "config", "The configuration: init, show, path, check, export."),
 }

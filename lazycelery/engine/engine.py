@@ -37,8 +37,8 @@ from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 from lazycelery.sources import open_broker
 from lazycelery.sources.control import Control
-from lazycelery.sources.whole import WholeBroker
 from lazycelery.sources.pulse import pulse
+from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.filter import parse
 from lazycelery.store.store import Store
 

@@ -134,7 +134,8 @@ class Control:
 
     async def shut_down(self, workers: Sequence[str]) -> None:
         """Ask these workers to stop warmly; nobody answers. Raises `UsageError` without names."""
-        await self.mailbox.cast("shutdown", {}, destination=_named(workers))
+        named = _named(workers)
+        await self.mailbox.cast("shutdown", {}, destination=named)
 
     async def look(
         self, workers: Sequence[str], what: Sequence[str], *, timeout: float = 2.0

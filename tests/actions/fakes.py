@@ -14,7 +14,14 @@ from lazycelery.errors import Refused
 from lazycelery.model.message import Message, PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
-from lazycelery.model.reports import InFlight, QueueReport, ResultReport, TaskReport
+from lazycelery.model.reports import (
+    InFlight,
+    QueueReport,
+    ResultReport,
+    TaskLimits,
+    TaskReport,
+    WorkerReport,
+)
 from lazycelery.model.task import Task
 from lazycelery.model.worker import Worker, WorkerDetail
 from lazycelery.sources.protocols import PurgeResult, Replies, Reply
@@ -102,7 +109,12 @@ class FakeQueues:
         for message in waiting:
             priorities[str(message.priority)] = priorities.get(str(message.priority), 0) + 1
         return QueueReport(
-            name=name, at=0, messages=len(waiting), unacked=self.unacked.get(name), priorities=priorities
+            name=name,
+            at=0,
+            type="list",
+            messages=len(waiting),
+            unacked=self.unacked.get(name),
+            priorities=priorities,
         )
 
     async def peek(self, queue: str, offset: int = 0, limit: int = 50) -> PeekPage:
@@ -144,7 +156,11 @@ class FakeRemote:
         self.calls: list[tuple[str, Any]] = []
         self.reports: list[TaskReport] = []
         self.answers: dict[str, Any] = {}
+        """What workers answer; `None` is silence."""
         self.complete = True
+        self.says: dict[str, WorkerReport] = {}
+        self.limited: dict[str, dict[str, TaskLimits]] = {}
+        self.effects: dict[str, Callable[[WorkerReport, Mapping[str, Any]], None]] = {}
 
     def _replies(self) -> Replies:
         replies = [Reply(worker=worker, value=value, elapsed=0.01) for worker, value in self.answers.items()]
@@ -162,6 +178,35 @@ class FakeRemote:
     ) -> Replies:
         self.calls.append(("events", (on, destination)))
         return self._replies()
+
+    # -- workers, by name
+
+    async def tell(
+        self, command: str, arguments: Mapping[str, Any], workers: Sequence[str], *, timeout: float = 2.0
+    ) -> Replies:
+        self.calls.append((command, (dict(arguments), list(workers))))
+        for name in workers:
+            if (change := self.effects.get(command)) is not None:
+                change(self.says[name], arguments)
+        told = {name: self.answers.get(name, {"ok": "as you say"}) for name in workers}
+        replies = [Reply(worker=name, value=value, elapsed=0.01) for name, value in told.items() if value]
+        return Replies(expected=len(workers), replies=replies, complete=len(replies) == len(workers))
+
+    async def shut_down(self, workers: Sequence[str]) -> None:
+        self.calls.append(("shutdown", list(workers)))
+        if (change := self.effects.get("shutdown")) is not None:
+            for name in workers:
+                change(self.says[name], {})
+
+    async def look(
+        self, workers: Sequence[str], what: Sequence[str], *, timeout: float = 2.0
+    ) -> dict[str, WorkerReport]:
+        return {name: self.says[name] for name in workers if name in self.says}
+
+    async def limits(
+        self, workers: Sequence[str], *, timeout: float = 2.0
+    ) -> dict[str, dict[str, TaskLimits]]:
+        return {name: self.limited[name] for name in workers if name in self.limited}
 
 
 class FakeResults:

@@ -1,0 +1,441 @@
+"""Changes at workers: what is refused, asked and said. Effects are tested on real workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lazycelery.errors import NothingFound, Refused, UsageError
+from lazycelery.model.action import Order, Outcome, Plan
+from lazycelery.model.reports import (
+    ActiveQueue,
+    QueueReport,
+    TaskLimits,
+    TaskReport,
+    WorkerReport,
+    WorkerStats,
+)
+from lazycelery.sources.control import COMMANDS, Control
+from tests.actions.fakes import Room
+
+W = ("w1@a", "w2@a", "w3@a", "w4@a")
+
+
+def report(room: Room, name: str, **stats: Any) -> WorkerReport:
+    """What a worker says of itself: prefork with four processes, idle, consuming `default`."""
+    given = {
+        "pool": "prefork",
+        "concurrency": 4,
+        "processes": [1, 2, 3, 4],
+        "pid": 10,
+        "uptime": 100.0,
+        **stats,
+    }
+    said = WorkerReport(
+        worker=name,
+        at=room.now,
+        ping=True,
+        stats=WorkerStats(worker=name, **given),
+        queues=[ActiveQueue(name="default")],
+        active=[],
+        reserved=[],
+        conf={},
+    )
+    room.remote.says[name] = said
+    return said
+
+
+def crew(room: Room, *names: str, **stats: Any) -> list[WorkerReport]:
+    for name in names:
+        room.store.add_worker(name, pool=stats.get("pool", "prefork"))
+    return [report(room, name, **stats) for name in names]
+
+
+def busy(said: WorkerReport, number: int) -> None:
+    said.active = [
+        TaskReport(id=f"t{n}", phase="active", worker=said.worker, name="shop.charge") for n in range(number)
+    ]
+
+
+async def plan(room: Room, action: Any, *targets: str, **params: Any) -> Plan:
+    return await room.actions.plan(Order(action=action, targets=list(targets), params=params))
+
+
+async def do(room: Room, action: Any, *targets: str, **params: Any) -> Outcome:
+    prepared = await plan(room, action, *targets, **params)
+    assert prepared.refused is None, prepared.items
+    return await room.actions.act(prepared.id, prepared.word)
+
+
+# ---- names
+
+
+async def test_half_a_name_will_do_when_it_fits_one(room: Room) -> None:
+    crew(room, "w1@a", "celery@web-1", "celery@web-2")
+    assert (await plan(room, "pool", "web-1", do="grow", n=1)).items[0].target == "celery@web-1"
+    with pytest.raises(UsageError, match="celery fits 2 workers"):
+        await plan(room, "pool", "celery", do="grow", n=1)
+    with pytest.raises(NothingFound, match=r"No worker is called w9@a\. Did you mean w1@a"):
+        await plan(room, "pool", "w9@a", do="grow", n=1)
+
+
+@pytest.mark.parametrize(
+    ("action", "params"),
+    [
+        ("pool", {"do": "grow", "n": 1}),
+        ("pool", {"do": "restart"}),
+        ("pool", {"do": "autoscale", "max": 2, "min": 1}),
+        ("shutdown", {}),
+    ],
+)
+async def test_what_ends_processes_is_never_for_all(room: Room, action: str, params: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="Which workers"):
+        await plan(room, action, **params)
+
+
+async def test_nothing_is_ever_broadcast_and_election_is_no_command() -> None:
+    control = Control(None)  # type: ignore[arg-type]
+    assert "election" not in COMMANDS and "shutdown" not in COMMANDS
+    for command in ("election", "shutdown"):
+        with pytest.raises(UsageError, match="no command that workers are told"):
+            await control.tell(command, {}, ["w1@a"])  # type: ignore[arg-type]
+    for work in (control.tell("pool_grow", {"n": 1}, []), control.shut_down([])):
+        with pytest.raises(UsageError, match="No worker is named"):
+            await work
+
+
+# ---- pool
+
+
+async def test_busy_processes_are_not_promised_away(room: Room) -> None:
+    (said,) = crew(room, "w1@a")
+    busy(said, 3)
+    refused = (await plan(room, "pool", "w1@a", do="shrink", n=2)).refused
+    assert refused == "3 of its 4 processes are busy: at most 1 can be taken away now"
+    assert (await plan(room, "pool", "w1@a", do="shrink", n=1)).refused is None
+
+
+@pytest.mark.parametrize(
+    ("stats", "why"),
+    [
+        ({"pool": "threads"}, "its pool of threads keeps the size it was started with (-c)"),
+        ({"pool": "solo"}, "a solo pool has one place, and that is the worker itself"),
+        ({"autoscaler": {"max": 4, "min": 1}}, "it scales by itself (1 to 4): change that range instead"),
+        ({"concurrency": None, "processes": []}, "it does not tell its size"),
+    ],
+)
+async def test_a_pool_that_cannot_grow_says_so_before(room: Room, stats: dict[str, Any], why: str) -> None:
+    crew(room, "w1@a", **stats)
+    assert (await plan(room, "pool", "w1@a", do="grow", n=1)).refused == why
+    assert room.remote.calls == []
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ('ValueError("Can\'t shrink pool. All processes busy!")', "all its processes are busy"),
+        ("KeyError('pool_grow')", "it has no command pool_grow"),
+        ("AttributeError(\"'TaskPool' object has no attribute 'grow'\")", "its kind of pool cannot grow"),
+    ],
+)
+async def test_an_error_of_celery_is_told_in_words(room: Room, error: str, words: str) -> None:
+    crew(room, "w1@a")
+    room.remote.answers = {"w1@a": {"error": error}}
+    outcome = await do(room, "pool", "w1@a", do="grow", n=1)
+    assert (outcome.done, outcome.failed) == (0, 1)
+    assert words in outcome.items[0].text and "Error" not in outcome.items[0].text
+
+
+async def test_an_ok_without_its_effect_is_no_success(room: Room) -> None:
+    crew(room, "w1@a")
+    outcome = await do(room, "pool", "w1@a", do="grow", n=1)
+    assert (outcome.done, outcome.failed, outcome.undo) == (0, 1, None)
+    assert outcome.items[0].text == "it answered 'as you say', but it has 4 processes"
+
+
+async def test_silence_with_the_effect_is_a_success_and_without_a_sign_unknown(room: Room) -> None:
+    first, second = crew(room, "w1@a", "w2@a")
+
+    def grow(said: WorkerReport, arguments: Mapping[str, Any]) -> None:
+        if said is first and said.stats is not None:
+            said.stats.concurrency = 5
+        else:
+            room.remote.says.pop(second.worker, None)
+
+    room.remote.effects["pool_grow"] = grow
+    room.remote.answers = {"w1@a": None, "w2@a": None}
+    outcome = await do(room, "pool", "w1@a", "w2@a", do="grow", n=1)
+    assert (outcome.done, outcome.failed, outcome.unknown) == (1, 0, 1)
+    assert outcome.items[1].text == "it did not answer; it may still do it later"
+
+
+async def test_a_range_is_put_back_by_its_undo(room: Room) -> None:
+    crew(room, "w1@a", autoscaler={"max": 4, "min": 1})
+
+    def scale(said: WorkerReport, arguments: Mapping[str, Any]) -> None:
+        assert said.stats is not None
+        said.stats.autoscaler = dict(arguments)
+
+    room.remote.effects["autoscale"] = scale
+    outcome = await do(room, "pool", "w1@a", do="autoscale", max=8, min=2)
+    assert outcome.undo == "lazycelery worker autoscale 4 1 w1@a --allow pool"
+    with pytest.raises(UsageError, match="Swap the two"):
+        await plan(room, "pool", "w1@a", do="autoscale", max=1, min=2)
+
+
+# ---- how it is confirmed
+
+
+async def test_half_of_all_workers_take_a_second_look(room: Room) -> None:
+    crew(room, *W)
+    one = await plan(room, "pool", *W[:1], do="grow", n=1)
+    two = await plan(room, "pool", *W[:2], do="grow", n=1)
+    assert (one.level, two.level, two.word) == ("letter", "typed", "2")
+    with pytest.raises(Refused, match="Not confirmed"):
+        await room.actions.act(two.id)
+    assert room.remote.calls == []
+
+
+async def test_production_asks_for_the_name_and_read_only_refuses(tmp_path: Path) -> None:
+    room = Room(tmp_path, production=True, allow=["pool"])
+    crew(room, "w1@a")
+    prepared = await plan(room, "pool", "w1@a", do="grow", n=1)
+    assert (prepared.level, prepared.word) == ("typed", "w1@a")
+    with pytest.raises(Refused, match="Type w1@a"):
+        await room.actions.act(prepared.id, "w2@a")
+    room.guard.lock()
+    with pytest.raises(Refused, match="Read-only"):
+        await room.actions.act(prepared.id, "w1@a")
+    assert [entry.outcome for entry in room.audit.entries()] == ["refused", "refused"]
+    assert room.remote.calls == []
+
+
+@pytest.mark.parametrize(
+    ("action", "targets", "params"),
+    [
+        ("pool", ["w1@a"], {"do": "grow", "n": 1}),
+        ("consumers", ["default"], {"do": "hold"}),
+        ("limits", [], {"do": "rate", "task": "shop.add", "rate": "1/s"}),
+        ("shutdown", ["w1@a"], {}),
+    ],
+)
+async def test_each_has_its_own_permission(
+    tmp_path: Path, action: str, targets: list[str], params: dict[str, Any]
+) -> None:
+    room = Room(tmp_path, allow=["retry"])
+    crew(room, "w1@a")
+    room.remote.limited = {"w1@a": {"shop.add": TaskLimits()}}
+    prepared = await plan(room, action, *targets, **params)
+    assert (prepared.refused or "").startswith(f"Not permitted: {action}.")
+    with pytest.raises(Refused, match=f"Not permitted: {action}"):
+        await room.actions.act(prepared.id, prepared.word)
+    assert room.remote.calls == []
+
+
+# ---- consumers
+
+
+def consumers_change(said: WorkerReport, arguments: Mapping[str, Any]) -> None:
+    said.queues = [*(said.queues or []), ActiveQueue(name=arguments["queue"])]
+
+
+def consumers_end(said: WorkerReport, arguments: Mapping[str, Any]) -> None:
+    said.queues = [queue for queue in said.queues or [] if queue.name != arguments["queue"]]
+
+
+@pytest.fixture
+def lively(room: Room) -> Room:
+    """Workers that do what they are told about queues."""
+    room.remote.effects = {"add_consumer": consumers_change, "cancel_consumer": consumers_end}
+    return room
+
+
+@pytest.mark.parametrize(
+    ("kind", "declared"), [("quorum", True), ("classic", True), (None, True), ("list", None)]
+)
+async def test_a_queue_that_is_there_is_not_declared_otherwise(
+    lively: Room, monkeypatch: pytest.MonkeyPatch, kind: str | None, declared: bool | None
+) -> None:
+    async def probe(names: list[str]) -> list[QueueReport]:
+        return [QueueReport(name=name, at=0, type=kind, messages=3) for name in names]
+
+    crew(lively, "w1@a")
+    monkeypatch.setattr(lively.queues, "probe", probe)
+    await do(lively, "consumers", "orders", do="add", workers=["w1@a"])
+    ((_, (arguments, _)),) = lively.remote.calls
+    assert arguments.get("no_declare") is declared
+
+
+async def test_the_declaration_of_another_worker_is_copied(lively: Room) -> None:
+    first, _ = crew(lively, "w1@a", "w2@a")
+    first.queues = [
+        ActiveQueue(
+            name="orders",
+            exchange="shop",
+            exchange_type="topic",
+            routing_key="o.#",
+            arguments={"x-max-priority": 9},
+        )
+    ]
+    await do(lively, "consumers", "orders", do="add", workers=["w2@a"])
+    ((_, (arguments, workers)),) = lively.remote.calls
+    assert workers == ["w2@a"]
+    assert arguments == {
+        "queue": "orders",
+        "exchange": "shop",
+        "exchange_type": "topic",
+        "routing_key": "o.#",
+        "queue_arguments": {"x-max-priority": 9},
+    }
+
+
+async def test_a_cancel_tells_who_is_left_without_work_or_consumer(lively: Room) -> None:
+    crew(lively, "w1@a", "w2@a")
+    one = await plan(lively, "consumers", "default", do="cancel", workers=["w1@a"])
+    assert "w1@a does nothing else: default is the only queue there." in one.warnings
+    assert not any("Nobody else" in warning for warning in one.warnings)
+    both = await plan(lively, "consumers", "default", do="cancel", workers=["w1@a", "w2@a"])
+    assert "Nobody else consumes default: its messages will wait." in both.warnings
+
+
+async def test_a_worker_that_restarted_since_the_hold_is_said_to(lively: Room) -> None:
+    first, second = crew(lively, "w1@a", "w2@a")
+    await do(lively, "consumers", "default", do="hold")
+    lively.now += 600
+    assert first.stats is not None and second.stats is not None
+    first.at = second.at = lively.now
+    second.stats.uptime = 700.0
+    first.stats.uptime, first.stats.pid = 30.0, 99
+    first.queues = [ActiveQueue(name="default")]
+    prepared = await plan(lively, "consumers", "default", do="resume")
+    assert "consumes it already (restarted since, at " in prepared.items[0].text
+    assert prepared.items[1].text == "consume default again"
+    outcome = await lively.actions.act(prepared.id, prepared.word)
+    assert (outcome.done, outcome.failed) == (2, 0)
+    assert "already (restarted since" in outcome.items[1].text
+    assert [call for call, _ in lively.remote.calls].count("add_consumer") == 1
+
+
+async def test_a_worker_that_is_gone_keeps_its_place_until_it_is_forgotten(lively: Room) -> None:
+    crew(lively, "w1@a", "w2@a")
+    await do(lively, "consumers", "default", do="hold")
+    lively.store.known_workers["w2@a"].worker.state = "offline"
+    prepared = await plan(lively, "consumers", "default", do="resume")
+    assert any("w2@a cannot be told: the hold is kept for it" in warning for warning in prepared.warnings)
+    await lively.actions.act(prepared.id, prepared.word)
+    lively.now += 10
+    lively.actions._held_at = 0
+    assert list((await lively.actions.held())["default"].workers) == ["w2@a"]
+    refused = await plan(lively, "consumers", "default", do="resume")
+    assert refused.refused == "it is gone" and "--forget" in refused.hint
+    await do(lively, "consumers", "default", do="resume", forget=True)
+    with pytest.raises(NothingFound, match="default is not held"):
+        await plan(lively, "consumers", "default", do="resume")
+
+
+async def test_nothing_is_held_when_it_cannot_be_noted(lively: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    crew(lively, "w1@a")
+    prepared = await plan(lively, "consumers", "default", do="hold")
+    lively.actions._holds.path.parent.mkdir(parents=True)
+    lively.actions._holds.path.mkdir()
+    with pytest.raises(Refused, match="list of held queues"):
+        await lively.actions.act(prepared.id, prepared.word)
+    assert lively.remote.calls == []
+
+
+async def test_a_worker_that_goes_on_consuming_is_not_noted_as_held(room: Room) -> None:
+    crew(room, "w1@a")
+    outcome = await do(room, "consumers", "default", do="hold")
+    assert (outcome.failed, await room.actions.held()) == (1, {})
+    assert "but it still consumes default" in outcome.proof
+
+
+# ---- limits
+
+
+async def test_a_rate_tells_what_all_of_them_do_together(room: Room) -> None:
+    crew(room, *W)
+    room.remote.limited = {name: {"shop.add": TaskLimits(rate="5/m")} for name in W}
+    prepared = await plan(room, "limits", do="rate", task="shop.add", rate="10/m")
+    assert prepared.title == "Limit shop.add to 10/m at 4 workers"
+    assert "The rate is each worker's own: 4 of them do 40/m together." in prepared.warnings
+    assert prepared.items[0].text == "shop.add: 5/m → 10/m"
+
+
+@pytest.mark.parametrize("rate", ["", "fast", "10/d", "-1", "1e9", "10 per m"])
+async def test_a_wrong_rate_is_told(room: Room, rate: str) -> None:
+    with pytest.raises(UsageError, match="is no rate"):
+        await plan(room, "limits", do="rate", task="shop.add", rate=rate)
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0.0", "soon", "nan", "1e12"])
+async def test_a_wrong_time_is_told(room: Room, seconds: str) -> None:
+    with pytest.raises(UsageError, match="are no seconds"):
+        await plan(room, "limits", do="time", task="shop.add", hard=seconds)
+
+
+async def test_a_pool_that_knows_no_time_limits_is_named(room: Room) -> None:
+    crew(room, "w1@a", pool="threads")
+    room.remote.limited = {"w1@a": {"shop.add": TaskLimits()}}
+    warnings = (await plan(room, "limits", do="time", task="shop.add", hard="9")).warnings
+    assert "w1@a: pools of threads and solo pools end no task at its time limit." in warnings
+
+
+# ---- shutdown
+
+
+def gone(room: Room, name: str, goodbye: bool = True) -> None:
+    room.remote.says.pop(name, None)
+    if goodbye:
+        worker = room.store.known_workers[name].worker
+        worker.state, worker.stopped = "offline", room.now
+
+
+async def test_a_shutdown_tells_what_runs_and_is_proven_by_the_goodbye(room: Room) -> None:
+    said, _ = crew(room, "w1@a", "w2@a")
+    busy(said, 2)
+    said.queues = [ActiveQueue(name="orders")]
+    prepared = await plan(room, "shutdown", "w1@a")
+    assert (prepared.level, prepared.word) == ("typed", "w1@a")
+    assert prepared.items[0].text == "runs 2 tasks (shop.charge)"
+    assert "Nobody else consumes orders." in prepared.warnings
+    assert any("supervisor" in warning for warning in prepared.warnings)
+    room.remote.effects["shutdown"] = lambda said, _: gone(room, said.worker)
+    outcome = await room.actions.act(prepared.id, "w1@a")
+    assert outcome.proof == (
+        "shut down: w1@a: said goodbye, and answers no more; the 2 tasks it ran end first"
+    )
+    assert room.remote.calls == [("shutdown", ["w1@a"])]
+
+
+async def test_a_worker_that_still_answers_has_not_shut_down(room: Room) -> None:
+    crew(room, "w1@a")
+    outcome = await do(room, "shutdown", "w1@a")
+    assert (outcome.done, outcome.proof) == (0, "not shut down: w1@a: it still answers")
+
+
+async def test_a_successor_is_told(room: Room) -> None:
+    crew(room, "w1@a")
+
+    def restarted(said: WorkerReport, _: Mapping[str, Any]) -> None:
+        gone(room, said.worker)
+        report(room, "w1@a", pid=77, uptime=1.0)
+
+    room.remote.effects["shutdown"] = restarted
+    outcome = await do(room, "shutdown", "w1@a")
+    assert outcome.proof == "shut down: w1@a: stopped; another one (pid 77) has come in its place"
+
+
+async def test_a_blocked_worker_has_not_heard_it_yet(room: Room) -> None:
+    (said,) = crew(room, "w1@a", pool="solo")
+
+    def blocked(said: WorkerReport, _: Mapping[str, Any]) -> None:
+        said.ping, said.listening = False, True
+
+    room.remote.effects["shutdown"] = blocked
+    outcome = await do(room, "shutdown", "w1@a")
+    assert (outcome.done, outcome.failed) == (0, 1) and "has not heard it yet" in outcome.proof
+    assert said.ping is False
