@@ -113,6 +113,7 @@ async def test_tasks_in_delayed_delivery_are_counted_in_a_note(vhost: Vhost, ope
             break
         await asyncio.sleep(0.2)
     assert found == ["RabbitMQ holds 3 tasks until their ETA (delayed delivery)."]
+    assert await broker.queues.names() == []
 
 
 async def test_depths_are_exact_with_and_without_the_management(

@@ -15,7 +15,7 @@ from lazycelery.model.reports import QueueReport
 from lazycelery.sources.amqp.broker import AmqpBroker
 from lazycelery.sources.amqp.deadletters import topic_matches
 from tests.amqp.conftest import Open, Vhost
-from tests.support.fleet import CeleryWorker
+from tests.support.fleet import CeleryWorker, send
 
 pytestmark = pytest.mark.broker
 Worker = Callable[..., CeleryWorker]
@@ -162,3 +162,46 @@ async def test_priorities_say_which_runs_first(vhost: Vhost, opened: Open) -> No
     broker = await opened(vhost.url, management=vhost.server.management)
     found = await told(broker, ["prio", "plain"], lambda each: True)
     assert (found["prio"].first_priority, found["plain"].first_priority) == (9, None)
+
+
+QUORUM = {"task_default_queue_type": "quorum", "task_default_exchange_type": "topic"}
+
+
+async def test_eta_tasks_in_delayed_delivery_are_counted_to_their_queue_without_a_look(
+    vhost: Vhost, worker: Worker, opened: Open
+) -> None:
+    worker("w1", env={"TEST_QUORUM": "1"})
+    for _ in range(3):
+        send(vhost.url, "shop.add", 1, 2, countdown=3000, conf=QUORUM)
+    broker = await opened(vhost.url, management=vhost.server.management)
+    found = await told(broker, ["celery"], lambda each: each["celery"].delayed == 3)
+    assert (found["celery"].delayed, found["celery"].messages) == (3, 0)
+    assert found["celery"].dead_letter_from == [] and found["celery"].type == "quorum"
+    assert broker.notes == ["RabbitMQ holds 3 tasks until their ETA (delayed delivery), for celery."]
+    held = [name for name, each in vhost.queues().items() if each.get("messages_ready")]
+    assert held == ["celery_delayed_11"]  # 3000 s are more than 2048 and less than 4096.
+    assert [name for name in await broker.queues.names() if "delayed" in name] == []
+
+
+async def test_with_two_queues_behind_it_nobody_guesses_for_which_an_eta_task_is(
+    vhost: Vhost, opened: Open
+) -> None:
+    exchange(vhost, "celery_delayed_delivery", "topic")
+    exchange(vhost, "work", "topic")
+    for name in ("celery", "mail", "other", "celery_delayed_4"):
+        vhost.declare(name)
+    bind(vhost, "celery_delayed_delivery", "work", "#.celery", to="e")
+    bind(vhost, "work", "celery", "#.celery")
+    bind(vhost, "celery_delayed_delivery", "mail", "#.mail")
+    path = f"/queues/{quote(vhost.name, safe='')}/celery_delayed_4"
+    vhost.server.api("DELETE", path)
+    vhost.declare("celery_delayed_4", x_dead_letter_exchange="celery_delayed_delivery")
+    broker = await opened(vhost.url, management=vhost.server.management)
+    names = ["celery", "mail", "other"]
+    found = await told(broker, names, lambda each: each["celery"].delayed == 0)
+    assert [found[name].delayed for name in names] == [0, 0, None]
+    publish(vhost, "celery_delayed_4", 1)
+    found = await told(broker, names, lambda each: each["celery"].delayed is None)
+    assert [found[name].delayed for name in names] == [None, None, None]
+    [note] = broker.notes
+    assert "holds 1 task until" in note and "which of celery, mail they are for" in note

@@ -95,8 +95,9 @@ def send(broker: str, name: str, *args: Any, backend: str | None = None, **optio
     from celery import Celery
 
     transport = options.pop("transport_options", {})
-    sent = options.pop("sent_event", True)
+    sent, conf = options.pop("sent_event", True), options.pop("conf", {})
     with Celery("client", broker=broker, backend=backend, set_as_current=False) as app:
         app.conf.task_send_sent_event = sent
         app.conf.broker_transport_options = transport
+        app.conf.update(conf)
         return str(app.send_task(name, args=args, **options).id)

@@ -27,6 +27,8 @@ app.conf.update(
     }
     | json.loads(os.environ.get("TEST_TRANSPORT_OPTIONS", "{}")),
 )
+if os.environ.get("TEST_QUORUM") == "1":  # As Celery's documentation says it for quorum queues.
+    app.conf.update(task_default_queue_type="quorum", task_default_exchange_type="topic")
 
 
 @app.task(name="shop.add")

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.profile import Profile
-from lazycelery.sources.amqp import problems
+from lazycelery.sources.amqp import delayed, problems
 from lazycelery.sources.amqp.address import parse_address
 from lazycelery.sources.amqp.codec import AmqpCodec
 from lazycelery.sources.amqp.connection import Server
@@ -49,8 +49,7 @@ class AmqpBroker:
                 f"The management API is missing: {self._management.why}. Without it only the queues of "
                 "workers are known, without type and unacknowledged messages."
             )
-        if self._queues.delayed:
-            notes.append(f"RabbitMQ holds {self._queues.delayed:,} tasks until their ETA (delayed delivery).")
+        notes += [delayed.sentence(each) for each in self._queues.delayed if each.count]
         if self._server.blocked:
             notes.append(f"RabbitMQ takes no messages now: {self._server.blocked}.")
         if self._address.tls and not self._address.tls.verify:

@@ -11,9 +11,10 @@ from lazycelery.errors import Refused
 from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import QueueReport
-from lazycelery.sources.amqp import deadletters, publishing
+from lazycelery.sources.amqp import deadletters, delayed, publishing
 from lazycelery.sources.amqp.channel import Depth
 from lazycelery.sources.amqp.connection import Server
+from lazycelery.sources.amqp.delayed import Held
 from lazycelery.sources.amqp.depths import Depths
 from lazycelery.sources.amqp.facts import QueueFacts
 from lazycelery.sources.amqp.management import Management
@@ -33,8 +34,6 @@ LIMIT_OF_4 = 20
 """Deliveries after which a quorum queue drops a message, from RabbitMQ 4 on."""
 UNKNOWN_LIMIT = 2
 """Supposed where nobody tells: a second look then puts fresh copies back."""
-DELAYED = re.compile(r"celery_delayed_(\d+|delivery)")
-"""Queues in which Celery lets RabbitMQ hold tasks until their ETA."""
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
@@ -53,7 +52,7 @@ class AmqpQueues:
         namespace, events = re.escape(profile.control_exchange), re.escape(profile.event_exchange)
         self._internal = re.compile(
             rf"(.+\.)?{namespace}\.pidbox|.+\.reply\.{namespace}\.pidbox|{events}\..+|amq\.gen-.+"
-            rf"|{DELAYED.pattern}"
+            rf"|(.+_)?celery_delayed_(\d+|delivery)"
         )
         self._results = re.compile(_UUID)
 
@@ -69,22 +68,9 @@ class AmqpQueues:
         return not (facts.auto_delete and self._results.fullmatch(facts.name))
 
     @property
-    def delayed(self) -> int:
-        """Tasks that RabbitMQ holds until their ETA (native delayed delivery), as last told."""
-        told = self._management.last.items()
-        return sum(facts.messages_ready or 0 for name, facts in told if DELAYED.fullmatch(name))
-
-    @property
-    def delayed_for(self) -> list[str]:
-        """Queues that those tasks can be for; without a look at each of them it is not known for which."""
-        return self._wiring.delayed_for([*self._management.last])
-
-    def _delayed_by_queue(self) -> dict[str, int | None]:
-        """Tasks held for each queue: all of them, where they can be for one only; else unknown."""
-        queues = self.delayed_for
-        if len(queues) == 1:
-            return {queues[0]: self.delayed}
-        return dict.fromkeys(queues, None if self.delayed else 0)
+    def delayed(self) -> list[Held]:
+        """Tasks that RabbitMQ holds until their ETA, as last told."""
+        return delayed.held(self._management.last, self._wiring.behind)
 
     async def probe(self, names: Sequence[str]) -> list[QueueReport]:
         """Depths, consumers, types. Exact for few queues; of many, as the management API tells."""
@@ -94,14 +80,14 @@ class AmqpQueues:
             told = facts or {}
             if facts is not None:
                 await self._wiring.refresh(facts)
-            delayed = self._delayed_by_queue()
             many = facts is not None and len(names) > EXACT
             asked = [name for name in names if not many or name not in told][:ONE_BY_ONE]
             at = time.time()
             depths = await self._depths.read(asked)
         reports = [self._report(name, at, told.get(name), depths.get(name)) for name in names]
+        held = delayed.by_queue(self.delayed)
         for report in reports:
-            report.delayed = delayed.get(report.name)
+            report.delayed = held.get(report.name)
         return reports
 
     def _report(

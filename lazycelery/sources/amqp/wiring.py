@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
 from lazycelery.sources.amqp import deadletters
 from lazycelery.sources.amqp.deadletters import Binding, Exchange
+from lazycelery.sources.amqp.delayed import is_delayed
 from lazycelery.sources.amqp.facts import QueueFacts
 from lazycelery.sources.amqp.management import Management
 
 BINDINGS_EVERY, CONSUMERS_EVERY = 60.0, 15.0
-DELAYED_EXCHANGE = "celery_delayed_delivery"
-"""Through which Celery has RabbitMQ deliver tasks whose ETA has come."""
 
 
 class _Bound(Binding):
@@ -60,9 +59,7 @@ class Wiring:
 
     async def refresh(self, facts: Mapping[str, QueueFacts]) -> None:
         """Ask for what is too old, and join it with the queues that there are now."""
-        wanted = {each for each in map(deadletters.exchange_of, facts.values()) if each}
-        if any(name.startswith("celery_delayed_") for name in facts):
-            wanted.add(DELAYED_EXCHANGE)
+        wanted = {each for each in map(deadletters.exchange_of, facts.values()) if each}  # Delayed ones too.
         if wanted - self._asked_for:
             self._due["bindings"] = 0.0  # Somebody new dead-letters: that is shown at once.
         if wanted and self._is_due("bindings", BINDINGS_EVERY):
@@ -72,9 +69,9 @@ class Wiring:
             await self._read_consumers()
         self._join(facts)
 
-    def delayed_for(self, queues: Sequence[str]) -> list[str]:
-        """The queues that tasks of delayed delivery can go to."""
-        return sorted(self._behind(DELAYED_EXCHANGE, set()) & set(queues))
+    def behind(self, exchange: str) -> set[str]:
+        """Every queue that an exchange leads to, whatever the routing key."""
+        return self._behind(exchange, set())
 
     def _is_due(self, what: str, every: float) -> bool:
         if time.monotonic() < self._due[what]:
@@ -117,6 +114,8 @@ class Wiring:
         sources = defaultdict[str, list[str]](list)
         self.dead_letter_to = {}
         for name, each in facts.items():
+            if is_delayed(name):
+                continue  # Celery's own stairs: what goes down there is no dead letter.
             to = deadletters.targets(each, facts.keys(), self._exchanges, self._keys.get(name, ()))
             if to:
                 self.dead_letter_to[name] = to
@@ -126,7 +125,6 @@ class Wiring:
         self.dead_letter_from = {target: sorted(names) for target, names in sources.items()}
 
     def _behind(self, name: str, seen: set[str]) -> set[str]:
-        """Every queue behind an exchange, whatever the routing key."""
         seen.add(name)
         found = set[str]()
         for each in self._exchanges[name].bindings if name in self._exchanges else ():
