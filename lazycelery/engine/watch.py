@@ -217,7 +217,7 @@ class Watch:
         answered = [report.worker for report in reports if report.ping]
         if answered:
             self._links.up("control")
-        elif self._links["control"].state == "connecting":
+        elif self._links["control"].state != "connected":  # Its last fault is over.
             self._links.tell("control", StatusChange("off", "", "No worker answers control calls."))
         fresh = [name for name in answered if name not in self._surveyed]
         if fresh and not set(what) >= {"registered", "conf"}:

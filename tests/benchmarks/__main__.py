@@ -7,13 +7,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import asking, painting, starting
+from tests.benchmarks import asking, listening, painting, rabbit, starting
 from tests.benchmarks.figure import Figure
 
 MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
     "commands": lambda home: starting.command_cpu(),
     "start": starting.first_frame_and_worker,
     "asking": lambda home: asking.answers_and_load(),
+    "listening": lambda home: listening.events_from_either(),
+    "rabbit": lambda home: rabbit.questions_and_queues(),
     "bytes": painting.bytes_sent,
     "keys": painting.keys_in_a_flood,
 }

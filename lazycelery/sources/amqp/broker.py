@@ -47,7 +47,8 @@ class AmqpBroker:
         if self._management.why:
             notes.append(
                 f"The management API is missing: {self._management.why}. Without it only the queues of "
-                "workers are known, without type and unacknowledged messages."
+                "workers are known, without type and unacknowledged messages. "
+                f"{self._management.cure}".rstrip()
             )
         notes += [delayed.sentence(each) for each in self._queues.delayed if each.count]
         if self._server.blocked:

@@ -74,7 +74,7 @@ class Session:
     def open_lane(self, channel: Channel, take: Callable[[bytes], None]) -> None:
         """Have the small deliveries of a channel read the fast way, for as long as it is open."""
         lane = Lane(channel.number, take)
-        self._raw.lane = lane
+        self._raw.open_lane(lane)
 
         def shut(closed: object) -> None:
             if self._raw.lane is lane:

@@ -24,6 +24,8 @@ MAX_LENGTH = 50_000
 MAX_BYTES = 64 * 1024 * 1024
 """Beyond these RabbitMQ drops the oldest: a monitor that hangs must not fill the broker."""
 EXPIRES = 120_000
+REBIND = 15.0
+"""Seconds between bindings anew: whoever deletes the exchange and declares it again unbinds us in silence."""
 FIRST_DELAY, LAST_DELAY = 0.2, 5.0
 
 
@@ -32,6 +34,7 @@ class AmqpEvents:
 
     def __init__(self, server: Server, exchange: str) -> None:
         self._server, self._exchange = server, exchange
+        self._queue = ""
 
     async def run(self, deliver: Deliver, status: TellStatus) -> None:
         """Read until cancelled; `status` tells each change of the link."""
@@ -39,11 +42,12 @@ class AmqpEvents:
         failures = 0
         while True:
             try:
+                self._queue = f"{self._exchange}.lazycelery-{uuid.uuid4()}"
                 channel = await self._subscribe(_Gathered(deliver))
                 try:
                     status(StatusChange("connected"))
                     failures = 0
-                    await channel.ended()
+                    await self._stay_bound(channel)
                 finally:
                     channel.close()
             except (LazyCeleryError, *problems.FAILURES) as error:  # type: ignore[misc]
@@ -57,13 +61,20 @@ class AmqpEvents:
         await ensure_exchange(self._server, "events", self._exchange, "topic", durable=True)
         session = await self._server.session("events")
         channel = await session.channel()
-        queue = f"{self._exchange}.lazycelery-{uuid.uuid4()}"
         limits = {"x-message-ttl": TTL, "x-max-length": MAX_LENGTH, "x-max-length-bytes": MAX_BYTES}
-        await channel.declare_queue(queue, {**limits, "x-expires": EXPIRES})
-        await channel.bind(queue, self._exchange, "#")
+        await channel.declare_queue(self._queue, {**limits, "x-expires": EXPIRES})
+        await channel.bind(self._queue, self._exchange, "#")
         session.open_lane(channel, gathered.read)
-        await channel.consume(queue, gathered.take)
+        await channel.consume(self._queue, gathered.take)
         return channel
+
+    async def _stay_bound(self, channel: Channel) -> None:
+        """Until the channel closes: raises why."""
+        while True:
+            await asyncio.wait([channel.closed], timeout=REBIND)
+            if channel.closed.done():
+                raise channel.closed.result()
+            await channel.bind(self._queue, self._exchange, "#")
 
     def _broken(self, error: BaseException, delay: float) -> StatusChange:
         problem = problems.explain(error, self._server.address)

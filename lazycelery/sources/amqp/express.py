@@ -2,17 +2,29 @@
 
 A small message costs 30 µs in pika and 4 µs here; events are small and many. Whatever is no whole, small
 delivery on the channel asked for goes to pika as ever, frame by frame.
+
+A wake-up for each message costs more than the message. So the socket rests a few milliseconds after a read
+that emptied it, and a read takes more than the 4 KB of pika.
 """
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Callable
 
 from pika.adapters.asyncio_connection import AsyncioConnection  # type: ignore[import-untyped]
+from pika.adapters.utils.io_services_utils import (  # type: ignore[import-untyped]
+    _AsyncPlaintextTransport as Plaintext,
+)
 
 LARGEST = 64 * 1024
 """Bytes of a body that is read here: it is then one frame, and waiting for its end costs little."""
+READ = 256 * 1024
+"""Bytes of one read while a lane is open."""
+NAP = 0.005
+"""Seconds of rest after a read that was not full."""
+FULL = 64 * 1024
 _FRAME = struct.Struct(">BHI")
 """Kind, channel, size of what follows; one byte ends it."""
 _SIZE = struct.Struct(">Q")
@@ -70,6 +82,13 @@ class ExpressConnection(AsyncioConnection):  # type: ignore[misc]
 
     lane: Lane | None = None
     _frame_buffer: bytes
+    _resting = False
+
+    def open_lane(self, lane: Lane) -> None:
+        """Deliveries go its way from here on."""
+        self.lane = lane
+        if self._transport is not None:
+            self._transport._MAX_RECV_BYTES = READ
 
     def _on_data_available(self, data_in: bytes) -> None:
         if self.lane is None:
@@ -87,6 +106,23 @@ class ExpressConnection(AsyncioConnection):  # type: ignore[misc]
             super()._on_data_available(b"")
             at = end
         self._frame_buffer = data[at:]
+        if len(data_in) < FULL:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Read nothing for a moment. Not under TLS: there pika and the socket agree on who reads when."""
+        transport = self._transport
+        if self.lane is None or self._resting or not isinstance(transport, Plaintext):
+            return
+        file = transport._sock.fileno()
+        if file >= 0 and transport._nbio.remove_reader(file):
+            self._resting = True
+            asyncio.get_running_loop().call_later(NAP, self._wake, transport)
+
+    def _wake(self, transport: Plaintext) -> None:
+        self._resting = False
+        if transport is self._transport and transport._state == transport._STATE_ACTIVE:
+            transport._nbio.set_reader(transport._sock.fileno(), transport._on_socket_readable)
 
 
 def _end_of_frame(data: bytes, at: int) -> int | None:

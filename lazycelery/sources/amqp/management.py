@@ -36,7 +36,14 @@ MAX_ANSWER = 16 * 1024 * 1024
 
 
 class Silent(Exception):
-    """The API cannot be had now; the text says why, in plain words."""
+    """The API cannot be had now; the text says why, in plain words, `cure` what mends it."""
+
+    def __init__(self, why: str = "", cure: str = "") -> None:
+        super().__init__(why)
+        self.cure = cure
+
+
+NAME_IT = 'name it with management = "http://USER:PASSWORD@HOST:15672" in the profile'
 
 
 class Management:
@@ -52,6 +59,8 @@ class Management:
         self._past_told = False
         self.why: str | None = None
         """Why it does not answer, or `None`."""
+        self.cure = ""
+        """What a person can do about that, in one sentence."""
         if url is not None:
             check_url(url)
 
@@ -119,7 +128,7 @@ class Management:
         try:
             answer = read()
         except Silent as silent:
-            self.why = str(silent)
+            self.why, self.cure = str(silent), silent.cure
             self._again = time.monotonic() + RETRY
             raise
         self.why = None
@@ -158,7 +167,10 @@ class Management:
                 # A kept connection may have been closed meanwhile: one more try on a new one.
                 kept, self._connection = self._connection is not None, None
                 if fresh or not kept or isinstance(error, TimeoutError):
-                    raise Silent(f"{self._where} does not answer ({_short(error)})") from None
+                    raise Silent(
+                        f"{self._where} does not answer ({_short(error)})",
+                        "Enable it with `rabbitmq-plugins enable rabbitmq_management`, or " + NAME_IT + ".",
+                    ) from None
         raise AssertionError
 
     def _request(self, path: str) -> bytes:
@@ -173,12 +185,25 @@ class Management:
             self._connection = None
             raise Silent(f"{self._where} answers with more than 16 MB")
         if answer.status in (401, 403):
-            raise Silent(f"{self._where} does not let this user in (it needs the tag `management`)")
+            raise self._refused(answer.status)
         if answer.status == 404 and path.startswith("/exchanges/"):
             return b"[]"
         if answer.status != 200:
             raise Silent(f"{self._where} answers with the error {answer.status}")
         return data
+
+    def _refused(self, status: int) -> Silent:
+        user = self._user()[0]
+        if status == 401 and urlsplit(self._url or "").username:
+            return Silent(
+                f"{self._where} does not take user name or password of {user}",
+                "Correct them in the profile's `management`, or leave them out: the broker's are taken then.",
+            )
+        return Silent(
+            f"{self._where} does not let this user in (it needs the tag `management`)",
+            f"`rabbitmqctl set_user_tags {user} management` lets it in; another user can be named with "
+            'management = "http://USER:PASSWORD@HOST:15672" in the profile.',
+        )
 
     def _connect(self) -> http.client.HTTPConnection:
         parts = urlsplit(self._where)
@@ -201,12 +226,15 @@ class Management:
         path = parts.path.rstrip("/").removesuffix("/api")
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
 
-    def _headers(self) -> dict[str, str]:
-        address = self._server.address
-        user, password = address.username, address.password
+    def _user(self) -> tuple[str, str]:
+        """Name and password."""
         parts = urlsplit(self._url or "")
         if parts.username:
-            user, password = unquote(parts.username), unquote(parts.password or "")
+            return unquote(parts.username), unquote(parts.password or "")
+        return self._server.address.username, self._server.address.password
+
+    def _headers(self) -> dict[str, str]:
+        user, password = self._user()
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
         return {"Authorization": f"Basic {token}"}
 

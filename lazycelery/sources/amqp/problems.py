@@ -161,4 +161,4 @@ def _refusal(code: int, text: str, address: Address) -> LazyCeleryError:
         )
     if code == 405:
         return Refused(f"The queue belongs to another connection: {said}.")
-    return Refused(f"{_it(address)} refused a command: {said}.")
+    return Refused(f"{_it(address)} refused a command: {said}.", "RabbitMQ's log tells what it objects to.")
