@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,6 +47,10 @@ class Header(msgspec.Struct, kw_only=True, tag_field="line", tag="header"):
     """Without credentials."""
     transport: str
     queue: str
+    action: str = "purge"
+    """What wrote it: purge, delete, move …: how it is restored depends on that."""
+    to: str | None = None
+    """Where a move put the messages."""
 
 
 class Line(msgspec.Struct, kw_only=True, tag_field="line", tag="message"):
@@ -62,6 +66,14 @@ class Line(msgspec.Struct, kw_only=True, tag_field="line", tag="message"):
     def message(self) -> StoredMessage:
         """The message as queues know it."""
         return StoredMessage(queue=self.queue, priority=self.priority, raw=self.raw, position=self.position)
+
+
+class Settled(msgspec.Struct, kw_only=True, tag_field="line", tag="settled"):
+    """All messages before this line are where they were to be; of those after the last one nobody knows."""
+
+    count: int
+    void: list[int] = []
+    """Which of them (0 is the first of the file) stayed in their queue, or went to a worker: not ours."""
 
 
 class Footer(msgspec.Struct, kw_only=True, tag_field="line", tag="footer"):
@@ -80,7 +92,7 @@ class BackupWriter:
     def __init__(self, path: Path, header: Header) -> None:
         self.path = path
         self.part = path.with_name(path.name + ".part")
-        self.count = 0
+        self.count = self.void = 0
         self._hash = hashlib.sha256()
         try:
             make_private_directory(path.parent)
@@ -96,6 +108,13 @@ class BackupWriter:
         """Append messages. Raises `Refused` when the disk does not take them."""
         self._write(lines)
         self.count += len(lines)
+
+    def settle(self, done: Sequence[bool]) -> None:
+        """What became of the last messages that were added; those that were not done no longer count."""
+        first = self.count - len(done)
+        void = [first + place for place, good in enumerate(done) if not good]
+        self._write([Settled(count=self.count, void=void)])
+        self.void += len(void)
 
     def finish(self) -> Path:
         """Write the footer and take the final name; returns it.
@@ -124,7 +143,7 @@ class BackupWriter:
         """Stop, and remove the part: every message is still in its queue."""
         self.keep().unlink(missing_ok=True)
 
-    def _write(self, lines: Sequence[Header | Line | Footer]) -> None:
+    def _write(self, lines: Sequence[Header | Line | Settled | Footer]) -> None:
         if self._file is None:
             raise ValueError("this backup is closed")
         data = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
@@ -148,7 +167,13 @@ class BackupFile:
         self.sha256 = ""
         self.complete = False
         self.dropped = False
-        self._pages: list[tuple[int, int]] = []
+        self._read = 0
+        """Lines after the header."""
+        self.settled = 0
+        """Messages of whom it is known that they were moved or removed; of later ones it is not."""
+        self._lines: list[tuple[str, int]] = []
+        self._void: set[int] = set()
+        self._pages: list[tuple[int, int, int]] = []
         with _opened(path) as file:
             self.header = _header(path, file.readline(LONGEST_LINE))
             file.seek(0)
@@ -159,15 +184,41 @@ class BackupFile:
         """Messages in it."""
         return sum(self.counts.values())
 
+    def __len__(self) -> int:
+        """Messages in it, those that do not count any more among them."""
+        return len(self._lines)
+
+    def leave_out(self, numbers: Collection[int]) -> None:
+        """These messages do not count: they are where they were."""
+        for number in numbers:
+            if 0 <= number < len(self._lines) and number not in self._void:
+                self._void.add(number)
+                self.counts.subtract((self._lines[number],))
+        self.counts = +self.counts
+
+    @property
+    def doubtful(self) -> int:
+        """Messages of which nobody knows whether they were moved or removed: the last ones of the file."""
+        return 0 if self.complete else len(self._lines) - self.settled
+
     def pages(self, *, last_first: bool = False) -> Iterator[list[StoredMessage]]:
         """The messages in pages bounded in number and bytes, each page in the file's order."""
-        with _opened(self.path) as file:
-            for at, number in reversed(self._pages) if last_first else self._pages:
-                file.seek(at)
-                yield [self._message(file.readline(LONGEST_LINE)) for _ in range(number)]
+        for page in self.numbered(last_first=last_first):
+            yield [message for _, message in page]
 
-    def _message(self, raw: bytes) -> StoredMessage:
-        line = _decode(raw)
+    def numbered(self, *, last_first: bool = False) -> Iterator[list[tuple[int, StoredMessage]]]:
+        """The same, each message with its number in the file."""
+        with _opened(self.path) as file:
+            for at, first, number in reversed(self._pages) if last_first else self._pages:
+                file.seek(at)
+                every = [(line, self._message(file)) for line in range(first, first + number)]
+                if page := [each for each in every if each[0] not in self._void]:
+                    yield page
+
+    def _message(self, file: BinaryIO) -> StoredMessage:
+        line = _decode(file.readline(LONGEST_LINE))
+        while isinstance(line, Settled):
+            line = _decode(file.readline(LONGEST_LINE))
         if not isinstance(line, Line):
             raise Refused(f"The backup {self.path} changed while it was read.", "Run it again.")
         return line.message()
@@ -180,27 +231,37 @@ class BackupFile:
             if isinstance(line, Footer):
                 self._check(line, digest.hexdigest(), file.read(1))
                 break
-            if not isinstance(line, Line):
+            if line is None or isinstance(line, Header):
                 self._broken(file, raw)
                 break
-            if number and (number == PAGE or at + len(raw) - start > PAGE_BYTES):
-                self._pages.append((start, number))
+            if isinstance(line, Line) and number and (number == PAGE or at + len(raw) - start > PAGE_BYTES):
+                self._pages.append((start, len(self._lines) - number, number))
                 start, number = at, 0
             digest.update(raw)
-            self.counts[line.queue, line.priority] += 1
-            at, number = at + len(raw), number + 1
+            at += len(raw)
+            self._read += 1
+            if isinstance(line, Settled):
+                self._settle(line)
+            else:
+                self.counts[line.queue, line.priority] += 1
+                self._lines.append((line.queue, line.priority))
+                number += 1
         if number:
-            self._pages.append((start, number))
+            self._pages.append((start, len(self._lines) - number, number))
         self.sha256 = digest.hexdigest()
 
+    def _settle(self, line: Settled) -> None:
+        self.settled = line.count
+        self.leave_out(line.void)
+
     def _check(self, footer: Footer, sha256: str, more: bytes) -> None:
-        if footer.count != self.total or footer.sha256 != sha256 or more:
+        if footer.count != len(self._lines) or footer.sha256 != sha256 or more:
             raise _damaged(self.path, "its content does not match its checksum")
         self.complete = True
 
     def _broken(self, file: BinaryIO, raw: bytes) -> None:
         if raw.endswith(b"\n") or file.read(1):
-            raise _damaged(self.path, f"line {self.total + 2} cannot be read")
+            raise _damaged(self.path, f"line {self._read + 2} cannot be read")
         self.dropped = True
 
 
@@ -225,7 +286,7 @@ def _sanitised(queue: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", queue)[:80].strip("_") or "queue"
 
 
-def _decode(raw: bytes) -> Header | Line | Footer | None:
+def _decode(raw: bytes) -> Header | Line | Settled | Footer | None:
     if not raw.endswith(b"\n"):
         return None
     try:
@@ -234,7 +295,9 @@ def _decode(raw: bytes) -> Header | Line | Footer | None:
         return None
 
 
-_DECODER: msgspec.json.Decoder[Header | Line | Footer] = msgspec.json.Decoder(Header | Line | Footer)
+_DECODER: msgspec.json.Decoder[Header | Line | Settled | Footer] = msgspec.json.Decoder(
+    Header | Line | Settled | Footer
+)
 
 
 def _header(path: Path, raw: bytes) -> Header:
@@ -242,7 +305,7 @@ def _header(path: Path, raw: bytes) -> Header:
     if not isinstance(header, Header):
         raise Refused(
             f"{path} is not a backup of LazyCelery.",
-            "Purge writes them; see `lazycelery audit action:purge`.",
+            "Purge, delete and move write them; `lazycelery audit` names them.",
         )
     if header.version != VERSION:
         raise Refused(

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from lazycelery.actions.backup import BackupWriter, Header, Line, default_path, free_path
+from lazycelery.actions import saving
+from lazycelery.actions.backup import BackupWriter
 from lazycelery.actions.context import Context
 from lazycelery.actions.leftovers import left_aside
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.wording import count, listed, nearest
-from lazycelery.errors import LazyCeleryError, NothingFound, Refused, UsageError
+from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
-from lazycelery.model.message import StoredMessage
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.protocols import PurgeResult
 
@@ -27,13 +25,13 @@ async def draft(context: Context, order: Order) -> Draft:
     if len(order.targets) != 1 or order.filter is not None:
         raise UsageError("Purge takes one queue.", "Say `lazycelery purge QUEUE`.")
     queue = order.targets[0]
-    report = await _report(context, queue)
-    path = _backup_path(context, order, queue)
+    report = await known_queue(context, queue)
+    path = saving.backup_path(context, order, queue)
     interrupted = await _interrupted(context, queue)
     if report.messages == 0:
         raise NothingFound(f"{queue} is empty.", " ".join(interrupted) or "There is nothing to do.")
     messages = report.messages or 0
-    refused = _refusal(report)
+    refused = unreadable(report)
     depths = by_priority(report.priorities)
     facts: dict[str, Any] = {"messages": messages, "priorities": report.priorities}
     return Draft(
@@ -51,7 +49,7 @@ async def draft(context: Context, order: Order) -> Draft:
     )
 
 
-async def _report(context: Context, queue: str) -> QueueReport:
+async def known_queue(context: Context, queue: str) -> QueueReport:
     """A fresh look at the queue. Raises `NothingFound` with the nearest name."""
     (report,) = await context.queues.probe([queue])
     known = {*await context.queues.names(), *(each.name for each in context.store.queues(context.clock()))}
@@ -60,7 +58,8 @@ async def _report(context: Context, queue: str) -> QueueReport:
     return report
 
 
-def _refusal(report: QueueReport) -> str | None:
+def unreadable(report: QueueReport) -> str | None:
+    """Why nothing can be done with a queue, or `None`."""
     if report.error:
         return f"{report.name} cannot be read: {report.error}"
     if report.messages is None:
@@ -95,29 +94,11 @@ def by_priority(depths: Mapping[str, int]) -> str:
     return " (priority " + " · ".join(f"{priority}: {depth:,}" for priority, depth in filled) + ")"
 
 
-def _backup_path(context: Context, order: Order, queue: str) -> Path:
-    wanted = order.params.get("backup")
-    if not wanted:
-        return default_path(context.profile, queue, context.clock())
-    path = Path(str(wanted)).expanduser().absolute()
-    if path.is_dir():
-        return free_path(path, queue, context.clock())
-    if path.exists():
-        raise Refused(f"The backup {path} exists already.", "Choose another file: none is ever overwritten.")
-    return path
-
-
 async def _run(context: Context, queue: str, path: Path, facts: dict[str, Any]) -> Outcome:
     """`facts` are told, under `kept`, which file a purge that failed left behind."""
-    header = Header(
-        time=context.clock(),
-        broker=context.broker,
-        transport=urlsplit(context.profile.broker).scheme,
-        queue=queue,
-    )
-    writer = await asyncio.to_thread(BackupWriter, path, header)
+    writer = await asyncio.to_thread(BackupWriter, path, saving.header(context, queue))
     try:
-        result = await context.queues.purge(queue, partial(_save, context, writer))
+        result = await context.queues.purge(queue, partial(saving.save, context, writer))
     except LazyCeleryError as error:
         raise _undone(queue, writer, facts, error) from error
     except BaseException:
@@ -131,22 +112,6 @@ async def _run(context: Context, queue: str, path: Path, facts: dict[str, Any]) 
     except LazyCeleryError as error:
         note = f" ({error.title} It can be restored as it is.)"
         return _outcome(queue, result, writer.count, writer.keep(), note)
-
-
-def _save(context: Context, writer: BackupWriter, messages: Sequence[StoredMessage]) -> None:
-    writer.add([_line(context, message) for message in messages])
-
-
-def _line(context: Context, message: StoredMessage) -> Line:
-    seen = context.codec.describe(message.raw, message.position)
-    return Line(
-        queue=message.queue,
-        priority=message.priority,
-        position=message.position,
-        id=seen.id,
-        task=seen.task,
-        raw=message.raw,
-    )
 
 
 def _undone(
@@ -163,13 +128,9 @@ def _undone(
         return told
     part = facts["kept"] = str(writer.keep())
     saved = f"{count(writer.count, 'message')} of {queue} are safe in {part}." if writer.count else ""
-    command = f"Look at {queue}; what is missing there `{_restore(Path(part))}` puts back."
+    command = f"Look at {queue}; what is missing there `{saving.restore_command(Path(part))}` puts back."
     told.hint = " ".join(filter(None, (error.hint, saved, command)))
     return told
-
-
-def _restore(path: Path) -> str:
-    return f"lazycelery restore {shlex.quote(str(path))} --allow restore"
 
 
 def _outcome(queue: str, result: PurgeResult, saved: int, backup: Path | None, note: str) -> Outcome:
@@ -187,5 +148,5 @@ def _outcome(queue: str, result: PurgeResult, saved: int, backup: Path | None, n
         proof=proof,
         items=[OutcomeItem(target=queue, ok=True, text=f"{result.before:,} before, {result.after:,} after")],
         backup=str(backup) if backup else None,
-        undo=_restore(backup) if backup else None,
+        undo=saving.restore_command(backup) if backup else None,
     )

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lazycelery.actions import remains
+from lazycelery.actions import doubt, remains, taking_back
 from lazycelery.actions.audit import AuditLog
 from lazycelery.actions.backup import BackupFile
 from lazycelery.actions.context import Context
@@ -24,6 +24,7 @@ from lazycelery.actions.wording import count
 from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
 from lazycelery.model.message import StoredMessage
+from lazycelery.sources.protocols import Sifting
 
 LOOK_BACK = 20_000
 """Lines of the audit log that are searched for an earlier restore."""
@@ -35,11 +36,17 @@ async def draft(context: Context, order: Order) -> Draft:
         raise UsageError("Restore takes one backup file.", "Say `lazycelery restore FILE`.")
     path = _path(order.targets[0])
     file = await asyncio.to_thread(BackupFile, path)
-    if not file.complete and (aside := await left_aside(context, file.header.queue)):
+    if file.header.action in taking_back.KINDS:
+        return await taking_back.draft(context, order, file)
+    if not file.complete and (aside := await _aside(context, file)):
         return _from_broker(context, file, aside)
     queue = str(order.params.get("queue") or "") or None
     earlier = await asyncio.to_thread(restored_before, context.audit, file.sha256)
+    waiting = 0
+    if not file.complete and context.queues.free_looks:
+        waiting = await doubt.leave_out_waiting(context, file)
     contents = _contents(file, queue)
+    again = bool(order.params.get("again"))
     facts: dict[str, Any] = {"sha256": file.sha256, "messages": file.total, "queue": queue}
     return Draft(
         title=f"Restore {count(file.total, 'message')}: {contents}",
@@ -49,10 +56,15 @@ async def draft(context: Context, order: Order) -> Draft:
         items=[PlanItem(target=str(path), text=contents)],
         name=str(file.total),
         typed=earlier is not None or not file.complete,
-        warnings=_warnings(context, file, earlier),
-        refused=None if file.total else f"{path} holds no message",
+        warnings=_warnings(context, file, earlier, waiting),
+        refused=_refusal(file, earlier if not again else None, waiting),
+        hint="--again puts them back once more." if earlier is not None and not again else "",
         details=facts,
     )
+
+
+async def _aside(context: Context, file: BackupFile) -> list[str]:
+    return await left_aside(context, file.header.queue) if file.header.action == "purge" else []
 
 
 def _from_broker(context: Context, file: BackupFile, aside: Sequence[str]) -> Draft:
@@ -98,20 +110,44 @@ def _contents(file: BackupFile, queue: str | None) -> str:
     return ", ".join(f"{name} {depths.total():,}{by_priority(depths)}" for name, depths in by_queue.items())
 
 
-def _warnings(context: Context, file: BackupFile, earlier: float | None) -> list[str]:
+def _refusal(file: BackupFile, earlier: float | None, waiting: int) -> str | None:
+    if earlier is not None:
+        return f"this backup was restored before ({_when(earlier)}): its tasks would run twice"
+    if file.total:
+        return None
+    if waiting:
+        return f"all {count(waiting, 'message')} of {file.path} still wait in {file.header.queue}"
+    return f"{file.path} holds no message"
+
+
+def _when(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment))
+
+
+def _warnings(context: Context, file: BackupFile, earlier: float | None, waiting: int) -> list[str]:
     found = []
     if earlier is not None:
-        when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(earlier))
-        found.append(f"This backup was restored before ({when}): its tasks would run again.")
+        found.append(f"This backup was restored before ({_when(earlier)}): its tasks would run again.")
     if not file.complete:
         found.append(
             "The backup is incomplete: it was interrupted"
             + (", and its last line is cut. " if file.dropped else ". ")
-            + "Its messages may also still be in the queue, and would then run twice: look there first."
+            + _doubt(context, file, waiting)
         )
     if file.header.broker != context.broker:
         found.append(f"It was taken from {file.header.broker}, this is {context.broker}.")
     return found
+
+
+def _doubt(context: Context, file: BackupFile, waiting: int) -> str:
+    queue = file.header.queue
+    if waiting:
+        return f"{count(waiting, 'message')} still wait in {queue}, and are left out."
+    if not isinstance(context.queues, Sifting):
+        return "Its messages may also still be in the queue, and would then run twice: look there first."
+    if not file.doubtful or context.queues.free_looks:
+        return f"None of its messages waits in {queue}."
+    return f"{queue} is looked through first: what still waits there is left out. That delivers its messages."
 
 
 async def _run(
@@ -121,6 +157,8 @@ async def _run(
     file = await asyncio.to_thread(BackupFile, path)
     if file.sha256 != sha256:
         raise Refused(f"{path} changed since it was looked at.", "Plan it again.", nothing_done=True)
+    if not file.complete:
+        await doubt.leave_out_waiting(context, file)
     names = sorted({queue} if queue else {name for name, _ in file.counts})
     before = await _depths(context, names)
     way = await _put_back(context, file, queue, facts)

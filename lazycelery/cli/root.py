@@ -34,6 +34,8 @@ COMMANDS: dict[str, Entry] = {
     "revoke": Entry("mutate", "revoke", "Tell the workers to discard tasks."),
     "terminate": Entry("mutate", "terminate", "End running tasks with a signal."),
     "purge": Entry("messages", "purge", "Empty a queue, after a backup."),
+    "move": Entry("messages", "move", "Move waiting messages to another queue."),
+    "delete": Entry("messages", "delete", "Remove waiting messages that match a filter."),
     "restore": Entry("messages", "restore", "Put the messages of a backup back."),
     "worker": Entry("worker", "worker", "Workers: pool, queues, limits, events, ping, shutdown."),
     "audit": Entry("audit", "audit", "What was done, by whom, and the proof."),

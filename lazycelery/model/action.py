@@ -11,6 +11,8 @@ ActionName = Literal[
     "revoke",
     "terminate",
     "purge",
+    "move",
+    "delete",
     "restore",
     "events",
     "pool",
@@ -26,6 +28,8 @@ PERMISSIONS: tuple[str, ...] = (
     "revoke",
     "terminate",
     "purge",
+    "move",
+    "delete",
     "restore",
     "events",
     "pool",
@@ -49,14 +53,15 @@ class Order(msgspec.Struct, kw_only=True):
     action: ActionName
     targets: list[str] = []
     filter: str | None = None
-    """Instead of targets: all tasks that match, newest first."""
+    """Instead of targets: all tasks that match, newest first. move, delete: which messages of the queue."""
     limit: int = 1000
     params: dict[str, Any] = {}
     """retry: queue, keep_canvas, force (also what would run twice) · revoke: force (also what no source
     knows) · terminate: signal · purge: backup (path) · events: on (bool), stay (also after this session) ·
     restore: queue · pool: do (grow, shrink, size, autoscale, restart), n, max, min · consumers: do (add,
     cancel, hold, resume, turn), workers (all without), forget · limits: do (rate, time), task, rate, soft,
-    hard · shutdown: cold"""
+    hard · shutdown: cold · move (targets: from, to) and delete: backup, look (also where looks are not
+    free), most (messages looked at)"""
 
 
 class PlanItem(msgspec.Struct, kw_only=True):

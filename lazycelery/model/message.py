@@ -7,6 +7,21 @@ from typing import Any
 import msgspec
 
 
+class Death(msgspec.Struct, kw_only=True):
+    """Why a message was dead-lettered the last time (`x-death`)."""
+
+    queue: str
+    """The queue in which it died."""
+    reason: str
+    """rejected, expired, maxlen, delivery_limit."""
+    count: int | None = None
+    """How often it died there so."""
+    exchange: str | None = None
+    """Where it had been published to before."""
+    at: float | None = None
+    """The first time, epoch seconds."""
+
+
 class Message(msgspec.Struct, kw_only=True):
     """One message in a queue. Field names are the JSON contract of `lazycelery peek`.
 
@@ -34,6 +49,8 @@ class Message(msgspec.Struct, kw_only=True):
     decoded: bool = True
     problem: str | None = None
     """Why it could not be decoded, in plain words."""
+    death: Death | None = None
+    """Its last death, where it was dead-lettered."""
     embed: dict[str, Any] | None = None
     """callbacks, errbacks, chain, chord of the body, where there are any."""
 

@@ -213,6 +213,67 @@ class QueueOps(Protocol):
         An error says `nothing_done` only when every message is proven to be where it was."""
 
 
+GONE = ""
+"""As the target of a message: it goes nowhere."""
+Pick = Callable[[StoredMessage], str | None]
+"""Where a message of a queue goes: another queue's name, `GONE`, or `None`: it stays. Must not wait."""
+Save = Callable[[Sequence[StoredMessage]], None]
+"""Returns when these messages are safe on disk."""
+
+
+Settled = Callable[[Sequence[bool]], None]
+"""Told of each message that was saved since the last call whether it is now where it was to be."""
+
+
+class Looked(msgspec.Struct, kw_only=True):
+    """How far a look through a queue came."""
+
+    total: int
+    """Waiting when it began."""
+    looked: int
+    renewed: int = 0
+    """Messages near the limit of their deliveries that went back as fresh copies (quorum queues)."""
+    cut: str = ""
+    """Why it ended before all were seen, as the end of a sentence; empty when it did not."""
+
+
+class Shifted(Looked, kw_only=True):
+    """What became of the messages that were picked."""
+
+    done: dict[str, int] = {}
+    """Messages by target; `GONE` counts those that were removed."""
+    missed: int = 0
+    """Picked, and no longer there a moment later: a worker has them."""
+    rejected: int = 0
+    """Picked, and not taken by their target: they are where they were."""
+    unknown: int = 0
+    """Sent, and the answer was lost: they are where they were, and perhaps at their target as well."""
+    problem: str = ""
+    """Why it stopped in the middle; empty when it did not."""
+
+
+@runtime_checkable
+class Sifting(Protocol):
+    """What a `QueueOps` can do with some messages of a queue, while workers go on with it."""
+
+    async def cost(self, queue: str) -> list[str]:
+        """What looking through a queue does to the messages that stay, in sentences; empty: nothing."""
+
+    async def look_through(self, queue: str, show: Callable[[StoredMessage], None], most: int) -> Looked:
+        """Show waiting messages, next to run first. Bounded in messages and bytes."""
+
+    async def shift(
+        self, queue: str, pick: Pick, save: Save, settled: Settled, most: int, front: bool = False
+    ) -> Shifted:
+        """Move or remove the messages that `pick` picks, at most `most` looked at: bytes, headers,
+        priority and order kept, to the end of their target that runs last (`front`: that runs next, where
+        the transport can).
+
+        `save` gets them before they are touched, and `settled` what became of them. Whatever happens to
+        us, each message is in one of the two queues, or (RabbitMQ) those that were saved and not settled
+        may be in both. An error says `nothing_done` only when certainly nothing was."""
+
+
 @runtime_checkable
 class Recovery(Protocol):
     """What a `QueueOps` can do about purges that were cut off in the middle, by a crash of ours."""
@@ -254,6 +315,9 @@ class Codec(Protocol):
 
     def describe(self, raw: bytes, position: int = 0) -> Message:
         """A readable view of a raw message."""
+
+    def identity(self, raw: bytes) -> bytes:
+        """A digest that a message keeps when it is moved or delivered again. Never raises."""
 
     def copy(self, raw: bytes, *, queue: str, new_id: str, headers: Mapping[str, Any]) -> bytes:
         """An opaque copy under a new id: body, content type and encoding verbatim; retries, ETA and

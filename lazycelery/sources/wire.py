@@ -16,6 +16,7 @@ import msgspec
 
 from lazycelery.model.message import Message
 from lazycelery.sources.bodies import MAX_BODY, Body, decode_body
+from lazycelery.sources.deaths import death_of
 from lazycelery.sources.jsontext import (
     Unreadable,
     int_or_none,
@@ -171,6 +172,7 @@ def _from_headers(envelope: Envelope, position: int) -> Message:
         content_type=envelope.content_type,
         size=envelope.size,
         redelivered=redelivered if isinstance(redelivered, bool) else None,
+        death=death_of(headers),
     )
 
 

@@ -70,14 +70,18 @@ async def test_restore_to_another_queue_keeps_priorities(room: Room) -> None:
     assert room.queues.ids("default") == []
 
 
-async def test_a_second_restore_warns_and_asks_for_the_number(room: Room) -> None:
+async def test_a_second_restore_is_refused_and_again_asks_for_the_number(room: Room) -> None:
     fill(room)
     purged = await do(room, "purge", "default")
     first = await plan(room, "restore", purged.backup or "")
     assert (first.level, first.warnings) == ("letter", [])
     await room.actions.act(first.id)
     moved = Path(purged.backup or "").rename(room.audit.path.parent / "moved.ndjson")
-    again = await plan(room, "restore", str(moved))
+    refused = await plan(room, "restore", str(moved))
+    assert "restored before (2027-01-15 08:00:00 UTC)" in (refused.refused or "")
+    with pytest.raises(Refused, match="restored before"):
+        await room.actions.act(refused.id, refused.word)
+    again = await plan(room, "restore", str(moved), again=True)
     assert (again.level, again.word) == ("typed", "5")
     assert "restored before (2027-01-15 08:00:00 UTC)" in again.warnings[0]
 

@@ -1,4 +1,4 @@
-"""One RabbitMQ for all tests of this room, and a virtual host of its own for each of them."""
+"""A virtual host of its own for each test of this room."""
 
 from __future__ import annotations
 

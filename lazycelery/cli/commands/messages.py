@@ -1,18 +1,39 @@
-"""`lazycelery purge` and `restore`: a queue's messages, out and back in."""
+"""`lazycelery purge`, `move`, `delete` and `restore`: a queue's messages, out and back in."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from lazycelery.cli.acting import carry_out
+from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 
 if TYPE_CHECKING:
     from lazycelery.model.action import ActionName
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _on_messages(command: _F) -> _F:
+    """Decorator: what the commands share that take messages out of a queue."""
+    for option in (
+        click.option("--dry-run", is_flag=True, help="Show the plan and do nothing."),
+        click.option("--yes", "-y", is_flag=True, help="Do not ask."),
+        click.option(
+            "--backup", metavar="FILE", help="Where the messages are saved; by default beside the audit log."
+        ),
+        click.option(
+            "--look", type=click.IntRange(1), metavar="N", help="Look at the first N messages only."
+        ),
+        click.option("--force", is_flag=True, help="Look where that disturbs the queue: RabbitMQ."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -35,21 +56,87 @@ def purge(ctx: click.Context, queue: str, dry_run: bool, yes: bool, backup: str 
     return _run(ctx, "purge", queue, params, dry_run, yes)
 
 
+@click.command(cls=FilterCommand)
+@common
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.argument("filter_", metavar="[FILTER…]", nargs=-1)
+@_on_messages
+@click.pass_context
+def move(ctx: click.Context, /, source: str, target: str, filter_: tuple[str, ...], **options: Any) -> int:
+    """Move waiting messages to the end of another queue: all of them, or those that match a filter.
+
+    The filter is the one of `tasks`, over what a message tells: name, id, root, group, args, kwargs,
+    retries, and paths such as kwargs.order.id:7. Bytes, headers, priority and order stay. Every message is
+    in the backup before it is touched; `restore` takes back what still waits there.
+
+    \b
+    lazycelery move default low name:shop.report --allow move --dry-run
+    lazycelery move default quarantine --allow move --yes
+    """
+    return _taken(ctx, "move", [source, target], filter_, **options)
+
+
+@click.command(cls=FilterCommand)
+@common
+@click.argument("queue")
+@click.argument("filter_", metavar="FILTER…", nargs=-1, required=True)
+@_on_messages
+@click.pass_context
+def delete(ctx: click.Context, /, queue: str, filter_: tuple[str, ...], **options: Any) -> int:
+    """Remove the waiting messages that match a filter. Each is in the backup before it is removed.
+
+    \b
+    lazycelery delete default name:shop.charge kwargs.customer:9 --allow delete --dry-run
+    """
+    return _taken(ctx, "delete", [queue], filter_, **options)
+
+
 @click.command()
 @common
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--queue", help="Into this queue instead of the one they came from.")
+@click.option("--again", is_flag=True, help="Also when the file was restored before: its tasks run twice.")
 @click.pass_context
-def restore(ctx: click.Context, file: Path, dry_run: bool, yes: bool, queue: str | None) -> int:
+def restore(ctx: click.Context, file: Path, dry_run: bool, yes: bool, queue: str | None, again: bool) -> int:
     """Put the messages of a backup back, priority and order kept.
+
+    Of a move it takes back what still waits at the target. A file that was restored before is refused.
 
     \b
     lazycelery restore low.backup --allow restore
+    lazycelery restore low.backup --queue quarantine --allow restore
     """
     params: dict[str, Any] = {"queue": queue} if queue else {}
+    params |= {"again": True} if again else {}
     return _run(ctx, "restore", str(file.absolute()), params, dry_run, yes)
+
+
+def _taken(
+    ctx: click.Context,
+    action: ActionName,
+    queues: list[str],
+    filter: tuple[str, ...],
+    *,
+    dry_run: bool,
+    yes: bool,
+    backup: str | None,
+    look: int | None,
+    force: bool,
+) -> int:
+    from lazycelery.model.action import Order
+
+    params: dict[str, Any] = {"look": True} if force else {}
+    params |= {"backup": str(Path(backup).expanduser().absolute())} if backup else {}
+    params |= {"most": look} if look else {}
+    order = Order(action=action, targets=queues, filter=" ".join(filter) or None, params=params)
+
+    async def body(session: Session) -> int:
+        return await carry_out(session, order, dry_run=dry_run, yes=yes)
+
+    return one_shot(ctx, body)
 
 
 def _run(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lazycelery.sources.amqp.envelope import EXACT
+from lazycelery.sources.amqp.envelope import COUNTED, EXACT, PLAIN
 from lazycelery.sources.redis.codec import RedisCodec
 
 HISTORY = ("x-death", "x-first-death-", "x-last-death-")
@@ -15,6 +15,19 @@ HISTORY = ("x-death", "x-first-death-", "x-last-death-")
 
 class AmqpCodec(RedisCodec):
     """The `Codec` of messages in `envelope`."""
+
+    def identity(self, raw: bytes) -> bytes:
+        """A digest of body and properties, without how it was delivered."""
+        try:
+            document = json.loads(raw)
+            properties = {name: document["properties"].get(name) for name in PLAIN}
+            headers = {key: value for key, value in document["headers"].items() if key != COUNTED}
+            apart = document.get("content-type"), document.get("content-encoding")
+            # Not the properties' bytes: a quorum queue that counts a delivery writes the table anew, sorted.
+            same = json.dumps([document["body"], apart, properties, headers], sort_keys=True)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return super().identity(raw)
+        return super().identity(same.encode())
 
     def copy(self, raw: bytes, *, queue: str, new_id: str, headers: Mapping[str, Any]) -> bytes:
         """An opaque copy under a new id. Raises `Refused` where the id is not in the headers."""

@@ -37,14 +37,18 @@ class _Window:
     given: list[Got] = field(default_factory=list)
     tags: list[int] = field(default_factory=list)
     """Of what `take` returned; what a window that was not filled gets later is only held."""
+    held: list[int] = field(default_factory=list)
+    """Tags of all that it was given."""
     consumer: str | None = None
 
 
 class Holding:
     """Held messages of one queue, on a channel that nobody else uses. Closing that lets go of all of them."""
 
-    def __init__(self, channel: Channel, queue: str, most: int = MOST) -> None:
-        self._channel, self._queue, self._most = channel, queue, most
+    def __init__(self, channel: Channel, queue: str, most: int = MOST, closing: bool = False) -> None:
+        """With `closing` each window's consumer ends as soon as it is full: what is acknowledged then
+        brings no further messages to it."""
+        self._channel, self._queue, self._most, self._closing = channel, queue, most, closing
         self._windows: list[_Window] = []
         self._held: set[int] = set()
         self._news = asyncio.Event()
@@ -62,11 +66,14 @@ class Holding:
 
         def given(got: Got) -> None:
             window.given.append(got)
+            window.held.append(got.tag)
             self._held.add(got.tag)
             self._news.set()
 
         window.consumer = await self._channel.consume_held(self._queue, window.wanted, given)
         await self._filled(window)
+        if self._closing:
+            await self._end(window)
         taken, window.given = window.given, []
         window.tags = [got.tag for got in taken]
         self._drained = len(taken) < window.wanted
@@ -103,16 +110,28 @@ class Holding:
         Of some only with windows of `SELECTIVE`. Nothing more can be taken afterwards."""
         self._drained, removed = True, 0
         for window in self._windows:
-            gone = [tag for tag in window.tags if tag in self._held and (tags is None or tag in tags)]
-            if gone and sum(tag <= gone[-1] for tag in self._held) == len(gone):
-                self._channel.ack(gone[-1], upto=True)
-            else:
-                for tag in gone:
-                    self._channel.ack(tag)
-            await self._end(window)
-            self._held.difference_update(gone)
-            removed += len(gone)
+            removed += await self._remove(window, tags)
         return removed
+
+    async def remove_last(self, tags: Collection[int]) -> int:
+        """Remove these of the window that was taken last; what else it holds stays held, and more can be
+        taken. Only with `closing`, and windows of `SELECTIVE`: so few commands are never kept back, and the
+        question for the depth comes to the queue after them."""
+        removed = await self._remove(self._windows[-1], tags)
+        if removed:
+            await self._channel.depth(self._queue)
+        return removed
+
+    async def _remove(self, window: _Window, tags: Collection[int] | None) -> int:
+        gone = [tag for tag in window.tags if tag in self._held and (tags is None or tag in tags)]
+        if gone and sum(tag <= gone[-1] for tag in self._held) == len(gone):
+            self._channel.ack(gone[-1], upto=True)
+        else:
+            for tag in gone:
+                self._channel.ack(tag)
+        await self._end(window)
+        self._held.difference_update(gone)
+        return len(gone)
 
     async def stop(self) -> None:
         """Take nothing more."""
@@ -126,11 +145,13 @@ class Holding:
         self._held.discard(tag)
 
     async def let_go(self) -> None:
-        """Put back what is still held: on quorum queues that counts as a delivery."""
+        """Put back what is still held, in order: on quorum queues that counts as a delivery."""
         await self.stop()
-        if self._held:
-            self._channel.requeue(max(self._held), upto=True)
-            self._held.clear()
+        for window in self._windows:
+            # One command a window: a quorum queue sorts the commands of one by consumer.
+            if held := [tag for tag in window.held if tag in self._held]:
+                self._channel.requeue(held[-1], upto=True)
+                self._held.difference_update(held)
         await self._channel.settled()
 
     async def _end(self, window: _Window) -> None:

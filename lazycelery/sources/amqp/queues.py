@@ -18,10 +18,11 @@ from lazycelery.sources.amqp.delayed import Held
 from lazycelery.sources.amqp.depths import Depths
 from lazycelery.sources.amqp.facts import QueueFacts
 from lazycelery.sources.amqp.management import Management
+from lazycelery.sources.amqp.sifting import Sift
 from lazycelery.sources.amqp.taking import Look, Purge, refuse_stream
 from lazycelery.sources.amqp.wiring import Wiring
 from lazycelery.sources.jsontext import size_text
-from lazycelery.sources.protocols import PurgeResult
+from lazycelery.sources.protocols import Looked, Pick, PurgeResult, Save, Settled, Shifted
 from lazycelery.sources.wire import read_message
 
 EXACT = 16
@@ -165,6 +166,41 @@ class AmqpQueues:
         self._management.forget()
         return result
 
+    async def cost(self, queue: str) -> list[str]:
+        """What taking the messages of a queue does to those that stay."""
+        facts = await self._facts(queue)
+        kind = facts.type if facts else None
+        refuse_stream(queue, kind)
+        return [*_costs(queue, kind), "Workers cannot take the messages meanwhile."]
+
+    async def look_through(self, queue: str, show: Callable[[StoredMessage], None], most: int) -> Looked:
+        """Take waiting messages, show them, and put them back."""
+        with self._server.explained():
+            return await (await self._sift(queue, most)).look(show)
+
+    async def shift(
+        self, queue: str, pick: Pick, save: Save, settled: Settled, most: int, front: bool = False
+    ) -> Shifted:
+        """Take messages; those that are picked are saved, published to their targets, and acknowledged."""
+        with self._server.explained():
+            told = await (await self._sift(queue, most)).shift(pick, save, settled)
+        self._management.forget()
+        return told
+
+    async def _facts(self, queue: str) -> QueueFacts | None:
+        """What the management API tells of a queue, also of one that is new."""
+        told = await self._management.queues()
+        if told is not None and queue not in told:
+            self._management.forget()
+            told = await self._management.queues()
+        return (told or {}).get(queue)
+
+    async def _sift(self, queue: str, most: int) -> Sift:
+        facts = await self._facts(queue)
+        kind = facts.type if facts else None
+        refuse_stream(queue, kind)
+        return Sift(self._server, queue, await self._delivery_limit(facts), kind != "classic", most)
+
 
 FORCE = "`lazycelery peek QUEUE --force` looks all the same; workers cannot take the messages meanwhile."
 
@@ -175,6 +211,20 @@ def _cost(queue: str, kind: str | None) -> str:
     if kind == "quorum":
         return f"On {queue}, a quorum queue, each look counts as a delivery and moves them to the end."
     return f"What that does to {queue} depends on its type, which the management API would tell."
+
+
+def _costs(queue: str, kind: str | None) -> list[str]:
+    if kind == "classic":
+        return [
+            f"RabbitMQ shows messages only by delivering them: those that stay in {queue} are marked as "
+            "redelivered; their order stays."
+        ]
+    sure = f"{queue} is a quorum queue" if kind == "quorum" else f"If {queue} is a quorum queue"
+    return [
+        f"{sure}: for the messages that stay this counts as a delivery, and they go behind those that were "
+        "not looked at, in their order.",
+        "Those near the limit of their deliveries go back as fresh copies, behind the others.",
+    ]
 
 
 def _note(kind: str | None, look: Look, raws: Sequence[bytes], wanted: int) -> str | None:

@@ -11,7 +11,7 @@ from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import InFlight, QueueReport
 from lazycelery.sources.jsontext import size_text
-from lazycelery.sources.protocols import Found, PurgeResult
+from lazycelery.sources.protocols import Found, Looked, Pick, PurgeResult, Save, Settled, Shifted
 from lazycelery.sources.redis import refilling
 from lazycelery.sources.redis.bindings import Bindings
 from lazycelery.sources.redis.connection import Server
@@ -20,6 +20,7 @@ from lazycelery.sources.redis.layout import Layout
 from lazycelery.sources.redis.pages import Pages
 from lazycelery.sources.redis.purging import Purge, holding_keys
 from lazycelery.sources.redis.searching import Search
+from lazycelery.sources.redis.sifting import Sift
 from lazycelery.sources.redis.unacked import Unacked
 from lazycelery.sources.wire import read_message
 
@@ -154,6 +155,22 @@ class RedisQueues:
         """Empty all priorities. Messages are renamed away, saved, and only then removed."""
         with self._server.explained():
             return await Purge(self._server, self._layout, queue).run(save)
+
+    async def cost(self, queue: str) -> list[str]:
+        """Nothing: Redis shows messages without touching them."""
+        return []
+
+    async def look_through(self, queue: str, show: Callable[[StoredMessage], None], most: int) -> Looked:
+        """Show waiting messages, next to run first, in pages."""
+        with self._server.explained():
+            return await Sift(self._server, self._layout, queue, most).look(show)
+
+    async def shift(
+        self, queue: str, pick: Pick, save: Save, settled: Settled, most: int, front: bool = False
+    ) -> Shifted:
+        """Move or remove the messages that are picked, each in one atomic step."""
+        with self._server.explained():
+            return await Sift(self._server, self._layout, queue, most).shift(pick, save, settled, front)
 
     async def leftovers(self) -> list[str]:
         """Keys in which purges that were cut off left messages; found by a bounded scan."""

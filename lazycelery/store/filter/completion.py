@@ -11,8 +11,9 @@ from lazycelery.model.completion import Completion
 from lazycelery.model.states import LABELS
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
-from lazycelery.store.filter.matching import MISSING, value_at
+from lazycelery.store.filter.matching import value_at
 from lazycelery.store.filter.parser import FAULTS, FIELDS, PATHS
+from lazycelery.store.filter.paths import MISSING
 from lazycelery.store.marks import CUTS, SOURCES
 
 MOST = 20

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
-from lazycelery.store.filter.parser import Filter, PathTest, Term
+from lazycelery.store.filter.parser import Filter, Term
+from lazycelery.store.filter.paths import MISSING, leaf, step
 from lazycelery.store.filter.quantities import Moment, Span
 from lazycelery.store.filter.texts import TextMatch
 from lazycelery.store.marks import CUTS
@@ -23,7 +24,6 @@ Slots = npt.NDArray[np.intp]
 CODED = {"name": "names", "worker": "workers", "queue": "queues"}
 FREE_TEXTS = ("id", "args", "kwargs", "result", "error")
 CHEAP, CODES, DEAR = 0, 1, 2
-MISSING = object()
 _BYTES = re.compile(r"(?:^|[\s(\[{,:])b['\"]")
 
 
@@ -168,7 +168,7 @@ class Matcher:
             if text is None or any(part not in text for part in needed):
                 return False
             found = value_at(text, bool(cut[slot] & bit), term.path)
-            return found is not MISSING and any(_leaf(found, each) for each in term.tests)
+            return found is not MISSING and any(leaf(found, each) for each in term.tests)
 
         return test
 
@@ -188,37 +188,11 @@ def value_at(text: str, cut: bool, path: Sequence[str]) -> Any:
             value = ast.literal_eval(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             return MISSING
-    for step in path:
-        value = _step(value, step)
+    for name in path:
+        value = step(value, name)
         if value is MISSING:
             break
     return value
-
-
-def _step(value: Any, step: str) -> Any:
-    if isinstance(value, dict):
-        if step in value:
-            return value[step]
-        number = int(step) if step.isdecimal() and len(step) < 19 else None
-        return value.get(number, MISSING) if number is not None else MISSING
-    if isinstance(value, (list, tuple)) and step.isdecimal() and len(step) < 10:
-        return value[int(step)] if int(step) < len(value) else MISSING
-    return MISSING
-
-
-def _leaf(value: Any, test: Any) -> bool:
-    assert isinstance(test, PathTest)
-    if test.numbers is not None and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return test.numbers.holds(value)
-    return test.text is not None and any(test.text.matches(form) for form in _forms(value))
-
-
-def _forms(value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ("None", "null")
-    if isinstance(value, int) and value.bit_length() > 4000:
-        return ()
-    return (str(value),)
 
 
 def _needed(term: Term) -> list[str]:

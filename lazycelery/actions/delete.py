@@ -1,0 +1,63 @@
+"""Delete: remove the waiting messages of a queue that match a filter, after they are safe in a backup."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lazycelery.actions import saving, shifting
+from lazycelery.actions.context import Context
+from lazycelery.actions.move import described, held, none_matches
+from lazycelery.actions.plan import Draft
+from lazycelery.actions.purge import known_queue, unreadable
+from lazycelery.actions.shifting import Work
+from lazycelery.errors import NothingFound, Refused, UsageError
+from lazycelery.model.action import Order
+from lazycelery.sources.protocols import GONE
+
+
+async def draft(context: Context, order: Order) -> Draft:
+    """Look through the queue, count what matches, and choose the backup's file."""
+    if len(order.targets) != 1 or not order.filter:
+        raise UsageError(
+            "Delete takes one queue and a filter.",
+            "Say `lazycelery delete QUEUE name:shop.charge`; `lazycelery purge` empties a queue.",
+        )
+    (queue,) = order.targets
+    route = shifting.matching(order, queue, GONE)
+    report = await known_queue(context, queue)
+    if problem := unreadable(report):
+        raise Refused(problem[:1].upper() + problem[1:] + ".")
+    if not report.messages:
+        raise NothingFound(f"{queue} is empty.", "There is nothing to delete.")
+    cost = await shifting.refuse_costly(context, order, queue)
+    chosen = await shifting.choose(context, order, queue, route)
+    none_matches(chosen, queue, order.filter)
+    number = len(chosen.targets or ())
+    path = saving.backup_path(context, order, queue)
+    facts = {"messages": number}
+    what = described(context, queue, number, chosen, report, order)
+    return Draft(
+        title=f"Delete {what}",
+        question=f"delete {what}, backup {path}?",
+        run=partial(
+            shifting.carry_out,
+            context,
+            Work(
+                action="delete",
+                header=saving.header(context, queue, "delete"),
+                path=path,
+                most=shifting.most(order),
+                targets=chosen.targets,
+                planned=number,
+                facts=facts,
+            ),
+            "deleted",
+        ),
+        count=number,
+        items=chosen.items,
+        word=queue,
+        typed=True,
+        warnings=[*chosen.warnings(queue), *cost, *held(report)],
+        backup=str(path),
+        details=facts,
+    )

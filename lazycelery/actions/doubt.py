@@ -1,0 +1,58 @@
+"""The messages of a backup that was cut off: which of them are where they were, and must not be doubled."""
+
+from __future__ import annotations
+
+import asyncio
+
+from lazycelery.actions.backup import BackupFile
+from lazycelery.actions.context import Context
+from lazycelery.actions.shifting import MOST
+from lazycelery.actions.wording import count
+from lazycelery.errors import Refused
+from lazycelery.model.message import StoredMessage
+from lazycelery.sources.protocols import Sifting
+
+
+def doubtful(context: Context, file: BackupFile) -> dict[bytes, int]:
+    """Identity and number of the messages of which the file does not tell what became of them."""
+    first = len(file) - file.doubtful
+    return {
+        context.codec.identity(message.raw): number
+        for page in file.numbered()
+        for number, message in page
+        if number >= first
+    }
+
+
+async def still_waiting(context: Context, file: BackupFile) -> set[bytes]:
+    """Those that still wait in their queue, found by looking through it (where looks are not free, it costs).
+
+    Raises `Refused` when the look ended before all were seen: nobody knows then.
+    """
+    if not file.doubtful or not isinstance(context.queues, Sifting):
+        return set()
+    wanted = await asyncio.to_thread(doubtful, context, file)
+    found: set[bytes] = set()
+
+    def show(message: StoredMessage) -> None:
+        identity = context.codec.identity(message.raw)
+        if identity in wanted:
+            found.add(identity)
+
+    looked = await context.queues.look_through(file.header.queue, show, MOST)
+    if looked.cut and len(found) < len(wanted):
+        raise Refused(
+            f"Whether {count(len(wanted), 'message')} still wait in {file.header.queue} cannot be seen: "
+            f"only {looked.looked:,} of {looked.total:,} were looked at, {looked.cut}.",
+            "Let workers take some, or restore into another queue and look at it.",
+            nothing_done=True,
+        )
+    return found
+
+
+async def leave_out_waiting(context: Context, file: BackupFile) -> int:
+    """Leave what still waits in its queue out of the file; returns how many. Raises as `still_waiting`."""
+    waiting = await still_waiting(context, file)
+    wanted = await asyncio.to_thread(doubtful, context, file) if waiting else {}
+    file.leave_out({wanted[identity] for identity in waiting})
+    return len(waiting)

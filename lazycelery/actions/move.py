@@ -1,0 +1,115 @@
+"""Move: waiting messages of one queue to the end of another, after they are safe in a backup."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lazycelery.actions import saving, shifting
+from lazycelery.actions.context import Context
+from lazycelery.actions.plan import MANY, Draft
+from lazycelery.actions.purge import by_priority, known_queue, unreadable
+from lazycelery.actions.shifting import Chosen, Work
+from lazycelery.actions.wording import count, nearest
+from lazycelery.errors import NothingFound, UsageError
+from lazycelery.model.action import Order, PlanItem
+from lazycelery.model.reports import QueueReport
+
+
+async def draft(context: Context, order: Order) -> Draft:
+    """Count what would move, look at the target, and choose the backup's file."""
+    if len(order.targets) != 2 or order.targets[0] == order.targets[1]:
+        raise UsageError("Move takes two different queues.", "Say `lazycelery move FROM TO [FILTER]`.")
+    queue, to = order.targets
+    report = await known_queue(context, queue)
+    if report.messages == 0:
+        raise NothingFound(f"{queue} is empty.", "There is nothing to move.")
+    refused, warnings = await target(context, to)
+    refused = unreadable(report) or refused
+    cost = [] if refused else await shifting.sifting(context).cost(queue)
+    chosen = Chosen()
+    if order.filter is not None and not refused:
+        route = shifting.matching(order, queue, to)
+        await shifting.refuse_costly(context, order, queue)
+        chosen = await shifting.choose(context, order, queue, route)
+        none_matches(chosen, queue, order.filter)
+    number = report.messages or 0 if chosen.targets is None else len(chosen.targets)
+    path = saving.backup_path(context, order, queue)
+    facts = {"to": to, "messages": number}
+    what = described(context, queue, number, chosen, report, order)
+    return Draft(
+        title=f"Move {what} to {to}",
+        question=f"move {what} to {to}, backup {path}?",
+        run=partial(
+            shifting.carry_out,
+            context,
+            Work(
+                action="move",
+                header=saving.header(context, queue, "move", to),
+                path=path,
+                most=shifting.most(order),
+                targets=chosen.targets,
+                target=to,
+                planned=number,
+                facts=facts,
+            ),
+            "moved",
+        ),
+        count=number,
+        items=chosen.items or [PlanItem(target=queue, text=what, refused=refused)],
+        word=queue if chosen.targets is None else str(number),
+        typed=number > MANY,
+        warnings=[
+            *chosen.warnings(queue),
+            *(cost if chosen.targets is not None else cost[-1:]),
+            *warnings,
+            *held(report),
+        ],
+        refused=refused,
+        backup=str(path),
+        details=facts,
+    )
+
+
+def described(
+    context: Context, queue: str, number: int, chosen: Chosen, report: QueueReport, order: Order
+) -> str:
+    """`12 messages of default that match name:x`, or all of them by priority."""
+    if chosen.targets is None:
+        return f"all {count(number, 'message')} of {queue}{by_priority(report.priorities)}"
+    return f"{count(number, 'message')} of {queue} that match {context.redactor.text(order.filter or '')}"
+
+
+def none_matches(chosen: Chosen, queue: str, filter: str) -> None:
+    """Raise `NothingFound` when the look found nothing."""
+    if not chosen.targets:
+        far = " ".join(chosen.warnings(queue))
+        looked = chosen.looked.looked if chosen.looked else 0
+        raise NothingFound(
+            f"No waiting message of {queue} matches {filter}.",
+            far or f"All {looked:,} were looked at; `lazycelery peek {queue}` shows them.",
+        )
+
+
+def held(report: QueueReport) -> list[str]:
+    """What is said of messages that workers hold."""
+    if not report.unacked:
+        return []
+    return [f"{count(report.unacked, 'unacknowledged message')} are not touched: workers hold them."]
+
+
+async def target(context: Context, to: str) -> tuple[str | None, list[str]]:
+    """Why the target cannot take messages, or `None`; and what should be known of it."""
+    (report,) = await context.queues.probe([to])
+    if report.error:
+        return f"{to} cannot take them: {report.error}", []
+    if report.type == "stream":
+        return f"{to} is a stream: tasks are never taken out of it", []
+    known = {*await context.queues.names(), *(each.name for each in context.store.queues(context.clock()))}
+    if to not in known and not report.messages:
+        near = nearest(to, known)
+        return None, [
+            f"No queue {to} is known: the messages wait there until somebody consumes it. {near}".strip()
+        ]
+    if not context.consumers(to) and not report.consumers:
+        return None, [f"No known worker consumes {to}: the messages wait there."]
+    return None, []

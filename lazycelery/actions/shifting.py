@@ -1,0 +1,227 @@
+"""What move, delete and requeue have in common: choosing messages of a queue, and taking them out of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lazycelery.actions import saving
+from lazycelery.actions.backup import BackupWriter, Header
+from lazycelery.actions.context import Context
+from lazycelery.actions.wording import call, count
+from lazycelery.errors import LazyCeleryError, Refused
+from lazycelery.model.action import ActionName, Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.model.message import Message, StoredMessage
+from lazycelery.sources.protocols import GONE, Looked, Shifted, Sifting
+from lazycelery.store.filter.messages import MessageFilter
+
+MOST = 100_000
+"""Messages that one pass looks at, unless the order says otherwise."""
+SHOWN = 1000
+"""Items of a plan."""
+Route = Callable[[Message], str | None]
+"""The target of a message that is to be taken, or `None` when it stays."""
+
+
+@dataclass(kw_only=True)
+class Chosen:
+    """What a look through a queue found, or (`targets` is `None`) all that waits in it, not looked at."""
+
+    looked: Looked | None = None
+    targets: dict[bytes, str] | None = None
+    """Target by identity."""
+    items: list[PlanItem] = field(default_factory=list)
+    unread: int = 0
+    """Messages that could not be decoded, and do not match."""
+
+    def warnings(self, queue: str) -> list[str]:
+        """How far it looked, and what it could not read."""
+        found = []
+        if self.looked is not None and self.looked.cut:
+            found.append(
+                f"Only the first {self.looked.looked:,} of {self.looked.total:,} waiting messages of {queue} "
+                f"were looked at: {self.looked.cut}. Others may match too."
+            )
+        if self.unread:
+            found.append(f"{count(self.unread, 'message')} could not be read, and stay.")
+        return found
+
+
+def sifting(context: Context) -> Sifting:
+    """The queues, when single messages can be taken out of them. Raises `Refused` when not."""
+    queues = context.queues
+    if not isinstance(queues, Sifting):
+        raise Refused("This broker cannot move or remove single messages.", nothing_done=True)
+    return queues
+
+
+def most(order: Order) -> int:
+    """Messages that the order lets one pass look at."""
+    return max(1, int(order.params.get("most") or MOST))
+
+
+async def refuse_costly(context: Context, order: Order, queue: str) -> list[str]:
+    """Raise `Refused` where a look costs something and the order does not say that it may; else the cost."""
+    cost = await sifting(context).cost(queue)
+    if not context.queues.free_looks and not order.params.get("look"):
+        raise Refused(
+            f"To see which messages match, {queue} must be looked through. {' '.join(cost)}",
+            "--force looks all the same.",
+        )
+    return cost
+
+
+def matching(order: Order, queue: str, target: str) -> Route:
+    """The route of all that match the order's filter. Raises `UsageError` for a wrong one."""
+    wanted = MessageFilter(order.filter or "", queue)
+    return lambda message: target if wanted.matches(message) else None
+
+
+async def choose(context: Context, order: Order, queue: str, route: Route) -> Chosen:
+    """Look through a queue for the messages that are meant."""
+    chosen = Chosen(targets={})
+    targets = chosen.targets = {}
+
+    def show(stored: StoredMessage) -> None:
+        message = context.codec.describe(stored.raw, stored.position)
+        target = route(message)
+        identity = context.codec.identity(stored.raw)
+        if target is None:
+            chosen.unread += not message.decoded
+        elif identity not in targets:
+            targets[identity] = target
+            if len(chosen.items) < SHOWN:
+                chosen.items.append(item(context, message))
+
+    chosen.looked = await sifting(context).look_through(queue, show, most(order))
+    return chosen
+
+
+def item(context: Context, message: Message) -> PlanItem:
+    """A message as a line of a plan."""
+    text = call(message.task, message.args, message.kwargs, context.redactor)
+    return PlanItem(target=message.id or f"position {message.position:,}", text=text)
+
+
+@dataclass(kw_only=True)
+class Work:
+    """One pass that takes messages out of a queue."""
+
+    action: ActionName
+    header: Header
+    path: Path
+    most: int
+    targets: Mapping[bytes, str] | None
+    """Target by identity; `None`: all go to `target`."""
+    target: str = GONE
+    planned: int
+    front: bool = False
+    """Where they go: to the end that runs next, where the transport can."""
+    facts: dict[str, Any]
+    """Told, under `kept`, which file a failure left behind."""
+
+    @property
+    def queue(self) -> str:
+        """Where they are taken from."""
+        return self.header.queue
+
+    def pick(self, context: Context, message: StoredMessage) -> str | None:
+        """The target of a message."""
+        return self.target if self.targets is None else self.targets.get(context.codec.identity(message.raw))
+
+
+async def carry_out(context: Context, work: Work, verb: str) -> Outcome:
+    """Save, take, count. `verb` is what the proof says: moved, deleted."""
+    writer = await asyncio.to_thread(BackupWriter, work.path, work.header)
+    try:
+        told = await sifting(context).shift(
+            work.queue,
+            partial(work.pick, context),
+            partial(saving.save, context, writer),
+            writer.settle,
+            work.most,
+            work.front,
+        )
+    except LazyCeleryError as error:
+        if error.nothing_done:
+            writer.discard()
+        else:
+            work.facts["kept"] = str(writer.keep())
+        raise
+    except BaseException:
+        work.facts["kept"] = str(writer.keep())
+        raise
+    backup, note = await _finished(writer, told)
+    return await _outcome(context, work, told, backup, verb, note)
+
+
+async def _finished(writer: BackupWriter, told: Shifted) -> tuple[Path | None, str]:
+    if writer.count == writer.void and not told.unknown:
+        writer.discard()
+        return None, ""
+    if told.unknown:  # Its end tells which messages are in doubt.
+        return writer.keep(), ""
+    try:
+        return await asyncio.to_thread(writer.finish), ""
+    except LazyCeleryError as error:
+        return writer.keep(), f" ({error.title} It can be restored as it is.)"
+
+
+async def _outcome(
+    context: Context, work: Work, told: Shifted, backup: Path | None, verb: str, note: str
+) -> Outcome:
+    done = sum(told.done.values())
+    planned = work.planned if work.targets is not None else done + told.missed + told.rejected + told.unknown
+    left = max(0, planned - done - told.unknown)
+    depths = await _depths(context, {work.queue, *(target for target in told.done if target)})
+    items = [
+        OutcomeItem(target=target or work.queue, ok=True, text=f"{count(number, 'message')} {verb}")
+        for target, number in sorted(told.done.items())
+    ]
+    items += [OutcomeItem(target=work.queue, ok=False, text=text) for text in _rest(work, told, left)]
+    where = "; ".join(f"{name} holds {depth}" for name, depth in sorted(depths.items()))
+    proof = f"{verb} {done:,} of {count(planned, 'message')} of {work.queue}; {where}"
+    if told.renewed:
+        proof += f"; {told.renewed:,} near the limit of deliveries went back as fresh copies"
+    if told.unknown:
+        proof += f"; of {told.unknown:,} it is not known whether they are at their target as well"
+    if told.problem:
+        proof += f"; stopped: {told.problem}"
+    elif told.cut and work.targets is None:
+        proof += f"; only {told.looked:,} of {told.total:,} were taken: {told.cut}"
+        left += max(0, told.total - told.looked)
+    return Outcome(
+        action=work.action,
+        done=done,
+        failed=left,
+        unknown=told.unknown,
+        proof=proof + (f"; backup {backup}{note}" if backup else ""),
+        items=items,
+        backup=str(backup) if backup else None,
+        undo=saving.restore_command(backup) if backup else None,
+    )
+
+
+def _rest(work: Work, told: Shifted, left: int) -> list[str]:
+    missed = max(told.missed, left - told.rejected) if not told.problem else told.missed
+    texts = {
+        "no longer there: workers took them": missed,
+        "not taken by their target: they are where they were": told.rejected,
+        "in doubt: in their queue, perhaps at their target too": told.unknown,
+        "not reached": left - told.rejected - missed,
+    }
+    return [f"{count(number, 'message')} {text}" for text, number in texts.items() if number > 0]
+
+
+async def _depths(context: Context, names: set[str]) -> dict[str, str]:
+    """Messages by queue, in words: unknown is unknown."""
+    try:
+        reports = await context.queues.probe(sorted(names))
+    except LazyCeleryError:
+        reports = []
+    known = {report.name: report.messages for report in reports}
+    return {name: "unknown" if known.get(name) is None else f"{known[name]:,}" for name in sorted(names)}

@@ -1,0 +1,216 @@
+"""Looking through a queue, and moving or removing some of its messages.
+
+All are taken and stay unacknowledged: should we die, RabbitMQ puts them back. A message that is moved is
+saved, published with a confirmation, and only then acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lazycelery.errors import LazyCeleryError
+from lazycelery.model.message import StoredMessage
+from lazycelery.sources.amqp import problems
+from lazycelery.sources.amqp.channel import Channel, Got
+from lazycelery.sources.amqp.connection import Server, Session
+from lazycelery.sources.amqp.envelope import delivery_count, from_envelope, priority_of, to_envelope
+from lazycelery.sources.amqp.holding import SELECTIVE, Holding
+from lazycelery.sources.jsontext import size_text
+from lazycelery.sources.protocols import GONE, Looked, Save, Settled, Shifted
+
+MOST = 10_000
+"""Messages that one pass takes: workers cannot have them meanwhile."""
+MOST_BYTES = 256 * 1024 * 1024
+PATIENCE = 10.0
+"""Seconds for confirmations."""
+SLICE = 8
+"""Messages after which others have their turn."""
+Choose = Callable[[StoredMessage], str | None]
+
+
+@dataclass
+class _Picked:
+    """A message that was taken and picked."""
+
+    got: Got
+    message: StoredMessage
+    target: str
+
+
+class Sift:
+    """One pass over one queue. At most a window of messages (`SELECTIVE`) is on its way at once."""
+
+    def __init__(
+        self, server: Server, queue: str, limit_of_deliveries: int | None, quorum: bool, most: int
+    ) -> None:
+        self._server, self._queue = server, queue
+        self._limit, self._quorum, self._most = limit_of_deliveries, quorum, min(most, MOST)
+        self._bytes = self._stay = 0
+        self.told = Shifted(total=0, looked=0)
+
+    async def look(self, show: Callable[[StoredMessage], None]) -> Looked:
+        """Show all, up to the bounds, and put them back."""
+
+        def leave(message: StoredMessage) -> None:
+            show(message)
+
+        told = await self.shift(leave, lambda messages: None, lambda done: None)
+        if told.problem:
+            raise LazyCeleryError(told.problem, "The messages go back by themselves.")
+        return Looked(total=told.total, looked=told.looked, renewed=told.renewed, cut=told.cut)
+
+    async def shift(self, pick: Choose, save: Save, settled: Settled) -> Shifted:
+        """Move or remove what is picked. Raises only when nothing was done."""
+        session = await self._server.session("control")
+        if session.blocked is not None:
+            raise problems.blocked(session.blocked, self._server.address)
+        taking = await self._server.channel("queues")
+        sending = await session.channel()
+        try:
+            await sending.confirm()
+            self.told.total = (await taking.depth(self._queue)).messages
+            await self._pass(_Ways(taking, sending, session), pick, save, settled)
+        except (LazyCeleryError, *problems.FAILURES) as error:  # type: ignore[misc]
+            told = problems.explain(error, self._server.address)
+            told.nothing_done = not sum(self.told.done.values()) and not self.told.unknown
+            if told.nothing_done:
+                raise told from None
+            self.told.problem = told.title
+        finally:
+            sending.close()
+            taking.close()
+        return self.told
+
+    async def _pass(self, ways: _Ways, pick: Choose, save: Save, settled: Settled) -> None:
+        holding = Holding(ways.taking, self._queue, SELECTIVE, closing=True)
+        while room := self._room():
+            taken = await holding.take(room)
+            if not taken:
+                break
+            picked, gone = list[_Picked](), set[int]()
+            for number, got in enumerate(taken):
+                await self._sort(ways, got, pick, picked, gone)
+                if number % SLICE == SLICE - 1:
+                    await asyncio.sleep(0)
+            await self._through(ways, holding, picked, gone, save, settled)
+        await holding.let_go()
+        if self._quorum and self._stay:
+            await self._seen_back(ways.taking)
+
+    def _room(self) -> int:
+        """How many more may be taken."""
+        left = self.told.total - self.told.looked
+        if left > 0 and self.told.looked >= self._most:
+            self.told.cut = "that is as many as one pass takes"
+        elif left > 0 and self._bytes >= MOST_BYTES:
+            self.told.cut = f"that is {size_text(MOST_BYTES)}, as much as one pass takes"
+        return 0 if self.told.cut else min(left, self._most - self.told.looked)
+
+    async def _sort(self, ways: _Ways, got: Got, pick: Choose, picked: list[_Picked], gone: set[int]) -> None:
+        """Is it picked? `gone` are those that are to be acknowledged without it."""
+        raw = to_envelope(got.body, got.properties.raw, got.method)
+        priority = priority_of(got.properties.raw)
+        message = StoredMessage(queue=self._queue, priority=priority, raw=raw, position=self.told.looked)
+        self.told.looked += 1
+        self._bytes += len(raw)
+        target = pick(message)
+        if target is not None:
+            picked.append(_Picked(got, message, target))
+        elif self._at_its_end(got) and await self._renewed(ways, raw):
+            gone.add(got.tag)
+            self.told.renewed += 1
+        else:
+            self._stay += 1
+
+    def _at_its_end(self, got: Got) -> bool:
+        """One more delivery, and RabbitMQ would drop it: it must not go back as it is."""
+        if not self._quorum or self._limit is None:
+            return False
+        return delivery_count(got.properties.raw) + 1 >= self._limit
+
+    async def _renewed(self, ways: _Ways, raw: bytes) -> bool:
+        """Whether a copy with a fresh count went to the end of the queue, where it would go anyway."""
+        body, properties = from_envelope(raw, self._server.address.username)
+        return await ways.confirmed([ways.sending.publish("", self._queue, body, properties)]) == [True]
+
+    async def _through(
+        self,
+        ways: _Ways,
+        holding: Holding,
+        picked: Sequence[_Picked],
+        gone: set[int],
+        save: Save,
+        settled: Settled,
+    ) -> None:
+        """Save, send and acknowledge what was picked of one window."""
+        if picked:
+            await _written(save, [each.message for each in picked])
+        there = await self._sent(ways, picked)
+        gone |= {each.got.tag for each, good in zip(picked, there, strict=True) if good}
+        try:
+            await holding.remove_last(gone)
+        except (LazyCeleryError, *problems.FAILURES):  # type: ignore[misc]
+            self.told.unknown += sum(there)
+            raise
+        for each, good in zip(picked, there, strict=True):
+            if good:
+                self.told.done[each.target] = self.told.done.get(each.target, 0) + 1
+            else:
+                self._stay += 1
+                self.told.rejected += 1
+        if picked:
+            await asyncio.to_thread(settled, there)
+
+    async def _sent(self, ways: _Ways, picked: Sequence[_Picked]) -> list[bool]:
+        """Whether each is where it is to be."""
+        moving = [each for each in picked if each.target != GONE]
+        ready = [from_envelope(each.message.raw, self._server.address.username) for each in moving]
+        sent = [
+            ways.sending.publish("", each.target, body, properties)
+            for each, (body, properties) in zip(moving, ready, strict=True)
+        ]
+        try:
+            answers = iter(await ways.confirmed(sent))
+        except (LazyCeleryError, *problems.FAILURES):  # type: ignore[misc]
+            self.told.unknown += len(moving)
+            raise
+        return [each.target == GONE or next(answers) for each in picked]
+
+    async def _seen_back(self, taking: Channel) -> None:
+        """A quorum queue takes messages back in its own time: the next look would find it empty."""
+        for _ in range(30):
+            if (await taking.depth(self._queue)).messages >= self._stay:
+                return
+            await asyncio.sleep(0.05)
+
+
+@dataclass
+class _Ways:
+    """The channels of one pass: one takes, the other sends."""
+
+    taking: Channel
+    sending: Channel
+    session: Session
+
+    async def confirmed(self, sent: list[asyncio.Future[bool]]) -> list[bool]:
+        """Whether a queue took each."""
+        if not sent:
+            return []
+        try:
+            return await asyncio.wait_for(asyncio.gather(*sent), PATIENCE)
+        except asyncio.TimeoutError:
+            if self.session.blocked is not None:
+                raise LazyCeleryError(f"RabbitMQ takes no messages now: {self.session.blocked}.") from None
+            raise
+
+
+async def _written(save: Save, messages: list[StoredMessage]) -> None:
+    try:
+        await asyncio.to_thread(save, messages)  # It waits for the disk.
+    except OSError as error:
+        raise LazyCeleryError(
+            f"The messages could not be saved: {error.strerror or 'disk error'}.",
+            "Nothing of them was touched; they go back.",
+        ) from None
