@@ -47,6 +47,12 @@ class ConnectionProblem(LazyCeleryError):
     code = "connection"
 
 
+class AuthFailed(ConnectionProblem):
+    """The broker is there, and does not let us in or not do what must be done."""
+
+    code = "auth-failed"
+
+
 class Refused(LazyCeleryError):
     """Read-only, no permission, not confirmed, or too unsafe to do."""
 
@@ -63,6 +69,14 @@ class PartlyDone(LazyCeleryError):
 
 KINDS: dict[str, type[LazyCeleryError]] = {
     kind.code: kind
-    for kind in (LazyCeleryError, NothingFound, UsageError, ConnectionProblem, Refused, PartlyDone)
+    for kind in (
+        LazyCeleryError,
+        NothingFound,
+        UsageError,
+        ConnectionProblem,
+        AuthFailed,
+        Refused,
+        PartlyDone,
+    )
 }
 """Error classes by their `code`, to rebuild one on the other side of a pipe."""

@@ -28,6 +28,7 @@ COMMANDS: dict[str, Entry] = {
     "queues": Entry("queues", "queues", "Queues: depth, age, rates, consumers."),
     "tasks": Entry("tasks", "tasks", "Tasks that match a FILTER, newest first."),
     "task": Entry("task", "task", "Everything that is known of one task."),
+    "doctor": Entry("doctor", "doctor", "What is wrong, how it is known, what helps."),
     "events": Entry("events", "events", "Follow events as they happen."),
     "peek": Entry("peek", "peek", "Waiting messages of a queue, without consuming them."),
     "retry": Entry("mutate", "retry", "Send tasks again."),

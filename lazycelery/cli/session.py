@@ -53,12 +53,21 @@ _NOWHERE = "redis://localhost"
 """Stands for a broker where none is contacted."""
 Body = Callable[[Session], Awaitable[int]]
 """What a command does with its session; returns the exit code."""
+CutOff = Callable[[Session, ConnectionProblem], Awaitable[int]]
+"""The same when the broker cannot be reached."""
 
 
-def one_shot(context: click.Context, body: Body, observe: float = 0.0, connect: bool = True) -> int:
+def one_shot(
+    context: click.Context,
+    body: Body,
+    observe: float = 0.0,
+    connect: bool = True,
+    cut_off: CutOff | None = None,
+) -> int:
     """Load the settings, open an engine, wait for first truth (and `observe` seconds), run `body`.
 
     Without `connect` nothing touches the network: `body` asks only what is known without it.
+    `cut_off` has something to say when the broker cannot be reached.
     """
     from lazycelery.config import load
 
@@ -68,7 +77,7 @@ def one_shot(context: click.Context, body: Body, observe: float = 0.0, connect: 
     output.notes(f"Warning: {warning}" for warning in settings.warnings)
     if connect:
         require_broker(settings)
-    work = _connected(settings, output, body, observe) if connect else _alone(settings, output, body)
+    work = _connected(settings, output, body, observe, cut_off) if connect else _alone(settings, output, body)
     try:
         return asyncio.run(work)
     except asyncio.CancelledError:
@@ -124,10 +133,17 @@ def require_broker(settings: Settings) -> None:
         raise UsageError("No broker is known.", f"Looked for it here:{tried}\n{example}")
 
 
-async def _connected(settings: Settings, output: Output, body: Body, observe: float) -> int:
+async def _connected(
+    settings: Settings, output: Output, body: Body, observe: float, cut_off: CutOff | None
+) -> int:
     _end_politely()
     async with _engine(settings.profile) as engine:
-        overview = await engine.ready(_first_truth(settings.profile), observe)
+        try:
+            overview = await engine.ready(_first_truth(settings.profile), observe)
+        except ConnectionProblem as problem:
+            if cut_off is None:
+                raise
+            return await cut_off(Session(engine, await engine.overview(), settings, output), problem)
         return await body(Session(engine, overview, settings, output))
 
 

@@ -53,8 +53,9 @@ def _links(session: Session, results: bool) -> list[str]:
 
 def is_told(notice: Notice, overview: Overview) -> bool:
     """Whether `remarks` says the same."""
-    links = {f"{source.name}-{source.state}" for source in overview.sources}
-    return notice.code == EVENTS_OFF or notice.code in links
+    results = _state(overview, "results")
+    told = {"backend-unreachable": ("lost", "refused"), "results-off": ("off",)}
+    return notice.code == EVENTS_OFF or results in told.get(notice.code, ())
 
 
 def nobody(patience: float) -> str:

@@ -12,6 +12,7 @@ from typing import Protocol
 from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
+from lazycelery.model.finding import Examination
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import Metrics
 from lazycelery.model.queue import Queue
@@ -34,6 +35,9 @@ class EngineApi(Protocol):
         `observe` seconds of events. For one-shot faces.
 
         Raises `ConnectionProblem` when the broker refuses or cannot be reached in time."""
+
+    async def doctor(self) -> Examination:
+        """An examination now: findings with evidence and cure, what was looked for, what could not be."""
 
     async def workers(self) -> list[Worker]:
         """All known workers, by name."""

@@ -13,13 +13,13 @@ from lazycelery.actions.audit import AuditLog, whoami
 from lazycelery.actions.guard import Guard
 from lazycelery.actions.service import Actions
 from lazycelery.engine.events_switch import EventsSwitch
+from lazycelery.engine.examiner import Examiner
 from lazycelery.engine.journal import Journal
 from lazycelery.engine.links import Links
 from lazycelery.engine.load import LoadMeter
 from lazycelery.engine.log import EventLog
 from lazycelery.engine.lookup import Lookup
 from lazycelery.engine.metrics import Levels, Meter
-from lazycelery.engine.notices import notices
 from lazycelery.engine.veil import Veil
 from lazycelery.engine.watch import Watch
 from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused, UsageError
@@ -27,6 +27,7 @@ from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
 from lazycelery.model.event import Event
+from lazycelery.model.finding import Examination
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import Metrics
 from lazycelery.model.profile import Profile
@@ -100,7 +101,17 @@ class Engine:
         self._watch.new_workers = self._switch.on_new_workers
         self._lookup = Lookup(self._store, self._broker, self._control, self._watch, profile, clock)
         self._load = LoadMeter(self._commands_sent)
+        self._examiner = Examiner(
+            profile,
+            self._store,
+            self._links,
+            self._watch,
+            clock,
+            self._status_changed,
+            lambda: list(self._broker.notes),
+        )
         self._second: asyncio.Task[None] | None = None
+        self._examining: asyncio.Task[None] | None = None
         self._states: dict[str, str] = {}
         self._aged = 0
         self._began = clock()
@@ -115,6 +126,7 @@ class Engine:
             await self._take_over(self._journal)
         self._watch.start()
         self._second = asyncio.create_task(self._measure())
+        self._examining = asyncio.create_task(self._examiner.run())
 
     async def _take_over(self, journal: Journal) -> None:
         """Know what the engine before knew, and go on writing where it stopped."""
@@ -133,8 +145,9 @@ class Engine:
         if self._closed:
             return
         self._closed = True
-        if self._second is not None:
-            self._second.cancel()
+        for own in (self._second, self._examining):
+            if own is not None:
+                own.cancel()
         try:
             await asyncio.wait_for(self._switch.restore(), self._profile.timeout + 0.5)
         except (LazyCeleryError, asyncio.TimeoutError):
@@ -251,6 +264,7 @@ class Engine:
 
     async def overview(self) -> Overview:
         """Header, badges, counts, health of the sources."""
+        await self._examiner.fresh()
         now = self._clock()
         workers, queues = self._store.workers(now), self._store.queues(now)
         sources = self._links.all()
@@ -282,17 +296,15 @@ class Engine:
             backlog=_total(queue.messages for queue in queues),
             failures=self._failures(workers),
             events_enabled=self._switch.held,
-            notices=notices(
-                sources,
-                workers,
-                queues,
-                self._watch.first_truth.is_set(),
-                self._broker.notes,
-                seen=not self._broker.lacks.keys() >= {"events", "control"},
-            ),
+            notices=self._examiner.notices(),
+            findings=self._examiner.last.findings,
             lacks=dict(self._broker.lacks),
             first_seen=self._began,
         )
+
+    async def doctor(self) -> Examination:
+        """What is wrong, where, since when, how it is known, and what helps."""
+        return await self._examiner.examine()
 
     async def ready(self, timeout: float = 5.0, observe: float = 0.0) -> Overview:
         """Wait until first truth is there, and then for `observe` seconds of events."""

@@ -56,6 +56,7 @@ class Links:
             health.since = self._clock()
         health.state, health.reason = change.state, change.reason
         health.hint, health.next_try = change.hint, change.next_try
+        health.code = change.code
         if said != (change.state, change.reason, change.hint, change.next_try):
             self._changed()
 
@@ -68,4 +69,4 @@ class Links:
         """A source does not answer; `lost` if it ever did, else `refused`."""
         known = self._by_name[name]
         state = "lost" if known.last is not None else "refused"
-        self.tell(name, StatusChange(state, problem.title, problem.hint, next_try))  # type: ignore[arg-type]
+        self.tell(name, StatusChange(state, problem.title, problem.hint, next_try, problem.code))  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from lazycelery.engine.backend import Backend
 from lazycelery.engine.links import Links, backoff
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.event import Event
+from lazycelery.model.facts import Flight, Flights
 from lazycelery.model.message import StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import InFlight, WorkerReport
@@ -34,6 +35,8 @@ FIRST = ("ping", "stats", "active", "active_queues")
 FIRST_LOOK = 0.4
 """Seconds that the very first round waits."""
 SWEEP_MESSAGES = 100
+SENT_TO = 100
+"""Queues that are looked at because events name them: a misspelt one is bound long before it is found."""
 RESTART = 5.0
 
 
@@ -60,6 +63,9 @@ class Watch:
         """Control and queues have answered once, and the first sweep is done."""
         self.new_workers: Callable[[list[str]], Awaitable[None]] | None = None
         """Called with the names of workers that were surveyed for the first time."""
+        self.transport = broker.transport
+        self.flights: Flights | None = None
+        """Unacknowledged messages, as last seen."""
         self.malformed = 0
         """Messages on the event channel that could not be read."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -70,6 +76,18 @@ class Watch:
         self._due: dict[str, float] = {}
         self._commands_per_probe = 0
         self._probed: set[str] = set()
+        self._absent: set[str] = set()
+        """Queues that events name and that the broker does not have."""
+
+    @property
+    def lacks(self) -> dict[str, str]:
+        """What the transport does not have, and why."""
+        return dict(self._broker.lacks)
+
+    @property
+    def tls_unverified(self) -> bool:
+        """Whether our own connection does not check the broker's certificate."""
+        return self._broker.tls_unverified
 
     def start(self) -> None:
         """Start the loops; nothing is waited for."""
@@ -261,8 +279,10 @@ class Watch:
         before = self._broker.commands_sent()
         try:
             names = await self._broker.queues.names()
-            wanted = [*names, *sorted(self._consumed() - set(names))]
+            sent_to = self._store.queues_told(SENT_TO) - self._absent
+            wanted = [*names, *sorted((self._consumed() | sent_to) - set(names))]
             reports = await self._broker.queues.probe(wanted)
+            self._absent |= {report.name for report in reports if report.error}
             self._probed = set(wanted)
             self._store.apply_queues(reports)
             if self._is_due("in-flight", IN_FLIGHT_EVERY):
@@ -280,6 +300,12 @@ class Watch:
     def _keep(self, flights: Iterable[InFlight]) -> None:
         """Unacknowledged messages are tasks that somebody holds, and an exact retry later."""
         now = self._clock()
+        flights = list(flights)
+        self.flights = Flights(
+            at=now,
+            messages=[Flight(id=f.id, task=f.task, queue=f.queue, delivered=f.delivered) for f in flights],
+            cut=len(flights) >= IN_FLIGHT,
+        )
         by_queue = sorted(flights, key=lambda flight: flight.queue)
         for queue, group in groupby(by_queue, key=lambda flight: flight.queue):
             messages = []

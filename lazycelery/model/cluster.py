@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from lazycelery.model.finding import Finding
+
 Link = Literal["connecting", "connected", "lost", "refused", "off"]
 
 
@@ -18,6 +20,8 @@ class SourceHealth(msgspec.Struct, kw_only=True):
     since: float = 0.0
     reason: str = ""
     hint: str = ""
+    code: str = ""
+    """The kind of the problem, as `LazyCeleryError.code` has it."""
     next_try: float | None = None
     """When it tries again, epoch seconds."""
     gaps: int = 0
@@ -27,7 +31,7 @@ class SourceHealth(msgspec.Struct, kw_only=True):
 
 
 class Notice(msgspec.Struct, kw_only=True):
-    """Something a person should know now, with the cure. Thin findings; the doctor grows from it."""
+    """Something a person should know now, with the cure: a finding in few fields, or a remark."""
 
     code: str
     severity: Literal["info", "warning", "critical"]
@@ -84,6 +88,9 @@ class Overview(msgspec.Struct, kw_only=True):
     events_enabled: bool = False
     """True while this session holds task events switched on."""
     notices: list[Notice] = []
+    """The findings in short, and remarks of the connection."""
+    findings: list[Finding] = []
+    """What the doctor finds, most severe first."""
     lacks: dict[str, str] = {}
     """What the broker's transport does not have, and why: events, control, peek, purge …"""
     first_seen: float | None = None

@@ -33,6 +33,8 @@ class StatusChange(msgspec.Struct):
     hint: str = ""
     next_try: float | None = None
     """Epoch seconds."""
+    code: str = ""
+    """Of the problem, where there is one."""
 
 
 class EventBatch(msgspec.Struct):

@@ -41,6 +41,16 @@ class WholeBroker:
         """What a person should know about how we are connected."""
         return list(getattr(self._broker, "notes", []))
 
+    @property
+    def tls_unverified(self) -> bool:
+        """Whether the connection is encrypted and the certificate is not checked."""
+        return bool(getattr(self._broker, "tls_unverified", False))
+
+    @property
+    def redelivers(self) -> bool:
+        """Whether what was not acknowledged within the visibility timeout is delivered again."""
+        return bool(getattr(self._broker, "redelivers", False))
+
     async def connect(self) -> None:
         """As the broker does."""
         await self._broker.connect()

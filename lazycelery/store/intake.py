@@ -38,6 +38,10 @@ class Intake:
         self.figures = Figures(columns)
         self.seen = 0
         self.malformed = 0
+        self.received = 0
+        """Starts that events told."""
+        self.sent_and_received = 0
+        """Of these, those whose sending was told before."""
         self.rate = Rate()
         self.lag = Lag()
         self.latest = 0.0
@@ -111,6 +115,8 @@ class Intake:
         if kind == "task-started":
             record.loss.started += 1
             record.last_start = event.timestamp
+            self.received += 1
+            self.sent_and_received += columns.sent[slot] == columns.sent[slot]
             queue = columns.queue[slot]
             if queue:
                 self.queues.record(columns.queues.texts[queue] or "").taken += 1

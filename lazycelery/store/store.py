@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterable, Sequence
+from itertools import islice
 from typing import Literal, TypeVar
 
 from lazycelery.model.cluster import Tick
 from lazycelery.model.completion import Completion
 from lazycelery.model.event import Event
+from lazycelery.model.facts import TaskFacts, WorkerFacts
 from lazycelery.model.message import Message
 from lazycelery.model.queue import Queue
 from lazycelery.model.reports import QueueReport, ResultReport, TaskReport, WorkerReport
@@ -16,8 +18,10 @@ from lazycelery.model.states import State
 from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker, WorkerDetail
+from lazycelery.store.census import Census
 from lazycelery.store.columns import Columns
 from lazycelery.store.eviction import Eviction
+from lazycelery.store.facts import worker_facts
 from lazycelery.store.filter.completion import complete
 from lazycelery.store.intake import Intake
 from lazycelery.store.lost import LostRuns
@@ -32,6 +36,7 @@ from lazycelery.store.worker_views import alive, worker_detail, worker_view
 from lazycelery.store.workers import Workers
 
 MAX_GAPS = 100
+MAX_SENT_AGAIN = 10_000
 T = TypeVar("T")
 
 
@@ -55,6 +60,9 @@ class Store:
         self._intake = Intake(self._columns, self._merge, self._workers, self._queues)
         self._lost = LostRuns(self._columns, self._workers)
         self._queries = Queries(self._columns)
+        self._census = Census(self._columns)
+        self._sent_again: dict[str, None] = {}
+        """Ids of tasks that were sent again, in order."""
         self._gaps: list[tuple[float, float]] = []
 
     # writers
@@ -103,6 +111,9 @@ class Store:
 
     def note_sent(self, id: str, name: str, queue: str, at: float, retry_of: str) -> None:
         """A task that we published ourselves."""
+        self._sent_again[retry_of] = None
+        while len(self._sent_again) > MAX_SENT_AGAIN:
+            del self._sent_again[next(iter(self._sent_again))]
         self._note([self._reports.sent(id, name, queue, at, retry_of)], at)
 
     def gap(self, start: float, end: float) -> None:
@@ -188,6 +199,20 @@ class Store:
         """All known queues, by name."""
         consumers = self._consumers(now)
         return self._queues.views(consumers, self._unheard(consumers, now), now)
+
+    def queues_told(self, limit: int) -> set[str]:
+        """Queues that any source has named, at most `limit`."""
+        return set(islice(self._queues.known, limit))
+
+    def worker_facts(self, now: float) -> list[WorkerFacts]:
+        """All workers with what they told of themselves, by name. Nothing is copied."""
+        return [worker_facts(record, now) for _, record in sorted(self._workers.known.items())]
+
+    def task_facts_steps(self, now: float, window: float) -> Generator[None, None, TaskFacts]:
+        """The tasks counted, in slices of a few milliseconds; writers may run in between."""
+        facts = yield from self._census.take(now, window, set(self._sent_again))
+        facts.received, facts.sent = self._intake.received, self._intake.sent_and_received
+        return facts
 
     def counts(self) -> dict[str, int]:
         """Tasks by state; states without a task are left out."""

@@ -51,6 +51,7 @@ class WorkerRecord:
         self.queues: list[ActiveQueue] | None = None
         self.registered: list[str] | None = None
         self.conf: dict[str, object] = {}
+        self.conf_at: float | None = None
         self.lists: dict[str, list[TaskReport]] = {}
         self.lists_at: dict[str, float] = {}
         self.errors: dict[str, str] = {}
@@ -126,7 +127,8 @@ class Workers:
             record.pid = report.stats.pid if report.stats.pid is not None else record.pid
         record.queues = report.queues if report.queues is not None else record.queues
         record.registered = report.registered if report.registered is not None else record.registered
-        record.conf = report.conf if report.conf is not None else record.conf
+        if report.conf is not None:
+            record.conf, record.conf_at = report.conf, report.at
         for phase in ("active", "reserved", "scheduled"):
             listed: list[TaskReport] | None = getattr(report, phase)
             if listed is not None:

@@ -21,7 +21,7 @@ from lazycelery.tui.marks import Marks
 from lazycelery.tui.panes.local import FINDINGS, QUEUES, WORKERS, LocalPane
 from lazycelery.tui.panes.pane import Pane
 from lazycelery.tui.panes.tasks import TaskPane
-from lazycelery.tui.presentation.findings import Finding
+from lazycelery.tui.presentation.findings import Finding, items
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.sayings import gone
 from lazycelery.tui.presentation.signs import Signs
@@ -217,7 +217,7 @@ class Sight:
         if queues and truth.queues is not None:
             self.queues.take(truth.queues)
         if truth.overview is not None:
-            self.findings.take([Finding(notice) for notice in truth.overview.notices])
+            self.findings.take(items(truth.overview))
         if tasks:
             self.tasks.window.ask()
         if (workers and self.lead == "workers") or (queues and self._peeking):

@@ -71,7 +71,7 @@ class TestNames:
         assert await link.queues.names() == []
         broker.client().sadd("_kombu.binding.late", f"late{SEP}{SEP}late")
         assert await link.queues.names() == []
-        monkeypatch.setattr("lazycelery.sources.redis.bindings.RESCAN", 0)
+        monkeypatch.setattr("lazycelery.sources.redis.bindings.RESCAN_SMALL", 0)
         assert await link.queues.names() == ["late"]
 
 

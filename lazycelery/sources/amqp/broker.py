@@ -53,9 +53,12 @@ class AmqpBroker:
         notes += [delayed.sentence(each) for each in self._queues.delayed if each.count]
         if self._server.blocked:
             notes.append(f"RabbitMQ takes no messages now: {self._server.blocked}.")
-        if self._address.tls and not self._address.tls.verify:
-            notes.append("The TLS certificate is not checked.")
         return notes
+
+    @property
+    def tls_unverified(self) -> bool:
+        """Whether the connection is encrypted and the certificate is not checked."""
+        return bool(self._address.tls and not self._address.tls.verify)
 
     async def connect(self) -> None:
         """Check that RabbitMQ is there and lets us in."""

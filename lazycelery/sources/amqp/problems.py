@@ -10,7 +10,7 @@ import ssl
 from pika import exceptions as amqp  # type: ignore[import-untyped]
 from pika.adapters.utils import connection_workflow  # type: ignore[import-untyped]
 
-from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused
+from lazycelery.errors import AuthFailed, ConnectionProblem, LazyCeleryError, NothingFound, Refused
 from lazycelery.sources.amqp.address import Address
 
 FAILURES: tuple[type[BaseException], ...] = (
@@ -125,14 +125,14 @@ def _it(address: Address) -> str:
 
 
 def _login(address: Address) -> ConnectionProblem:
-    return ConnectionProblem(
+    return AuthFailed(
         f"{_it(address)} refuses user name or password.",
         "Check them in the URL, percent-encoded; RabbitMQ lets guest in only from its own machine.",
     )
 
 
 def _no_vhost(address: Address) -> ConnectionProblem:
-    return ConnectionProblem(
+    return AuthFailed(
         f"{_it(address)} has no virtual host {address.vhost!r} for this user.",
         'It is the URL\'s path: `//` is "/", `/shop` is "shop", `/team%2Fa` is "team/a". '
         "`rabbitmqctl list_permissions -p NAME` tells who may enter.",

@@ -16,6 +16,9 @@ FIRST_CALLS, LATER_CALLS = 200, 40
 """SCANs of a first look and of each later one: a walk through a large database goes on where it was."""
 RESCAN = 30.0
 """Seconds between looks for new bindings."""
+RESCAN_SMALL = 3.0
+"""The same in a database that one or two SCANs walk through."""
+SMALL = 2
 MAX_SETS = 2000
 """Binding sets that are read."""
 
@@ -47,7 +50,8 @@ class Bindings:
 
     async def _look_for_sets(self) -> None:
         now = time.monotonic()
-        if self._scanned_at is not None and now - self._scanned_at < RESCAN:
+        small = self._scan.complete and self._scan.calls <= SMALL
+        if self._scanned_at is not None and now - self._scanned_at < (RESCAN_SMALL if small else RESCAN):
             return
         calls = FIRST_CALLS if self._scanned_at is None else LATER_CALLS
         self._scanned_at = now

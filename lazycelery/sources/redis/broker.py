@@ -53,13 +53,16 @@ class RedisBroker:
         notes = list(self._found or ())
         if ";" in self._profile.broker and not self._address.sentinel:
             notes.append("The URL names several brokers; only the first one is watched.")
-        if self._address.tls and not self._address.tls.verify:
-            notes.append("The TLS certificate is not checked.")
         others = sorted(self._bindings.other_prefixes)
         if others and not self._found:
             told = ", ".join(map(repr, others))
             notes.append(f"Other applications share this database: {told}. Give `prefix` to see one of them.")
         return notes
+
+    @property
+    def tls_unverified(self) -> bool:
+        """Whether the connection is encrypted and the certificate is not checked."""
+        return bool(self._address.tls and not self._address.tls.verify)
 
     async def connect(self) -> None:
         """Check that the broker is there and lets us in, and find the key prefix."""

@@ -8,7 +8,7 @@ import ssl
 
 from redis import exceptions as redis_errors
 
-from lazycelery.errors import ConnectionProblem, LazyCeleryError
+from lazycelery.errors import AuthFailed, ConnectionProblem, LazyCeleryError
 from lazycelery.sources.redis.address import Address
 
 FAILURES = (redis_errors.RedisError, OSError, asyncio.TimeoutError, EOFError)
@@ -22,13 +22,13 @@ def explain(error: BaseException, address: Address) -> LazyCeleryError:
     text = str(error)
     for word, problem in _REPLIES.items():
         if word in text:
-            return _problem(problem, address)
+            return _problem(problem, address, AuthFailed if word in _LOGIN else ConnectionProblem)
     if isinstance(error, redis_errors.AuthenticationError):
-        return _problem(_REPLIES["WRONGPASS"], address)
+        return _problem(_REPLIES["WRONGPASS"], address, AuthFailed)
     if isinstance(error, redis_errors.ReadOnlyError):
         return _problem(_REPLIES["READONLY"], address)
     if isinstance(error, redis_errors.NoPermissionError):
-        return _problem(_REPLIES["NOPERM"], address)
+        return _problem(_REPLIES["NOPERM"], address, AuthFailed)
     if isinstance(error, redis_errors.ResponseError):
         # Redis repeats the arguments of a command it does not know: AUTH has the password there.
         said = text.partition(", with args")[0][:200].rstrip(".")
@@ -150,5 +150,11 @@ _REPLIES: dict[str, tuple[str, str]] = {
 }
 
 
-def _problem(words: tuple[str, str], address: Address) -> ConnectionProblem:
-    return ConnectionProblem(words[0].format(f"Redis at {address.place}"), words[1])
+_LOGIN = frozenset(list(_REPLIES)[: list(_REPLIES).index("MISCONF")])
+"""Those that a person mends with other credentials or permissions."""
+
+
+def _problem(
+    words: tuple[str, str], address: Address, kind: type[ConnectionProblem] = ConnectionProblem
+) -> ConnectionProblem:
+    return kind(words[0].format(f"Redis at {address.place}"), words[1])

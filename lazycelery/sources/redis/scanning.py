@@ -16,12 +16,14 @@ class Scan:
         self.count = count
         self.complete = False
         """Whether the walk has been through all keys at least once."""
+        self.calls = 0
+        """SCANs of the last portion."""
         self._cursor = 0
 
     async def more(self, redis: Redis, calls: int) -> set[bytes]:
         """Keys found in at most `calls` SCANs, of about a thousand keys each."""
         found: set[bytes] = set()
-        for _ in range(calls):
+        for self.calls in range(1, calls + 1):
             self._cursor, keys = await redis.scan(self._cursor, match=self.pattern, count=self.count)
             found.update(map(as_bytes, keys))
             if self._cursor == 0:

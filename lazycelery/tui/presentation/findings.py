@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lazycelery.model.cluster import Notice
+from lazycelery.model.cluster import Notice, Overview
+from lazycelery.model.finding import Finding as Found
 from lazycelery.model.queue import Queue
 from lazycelery.model.text import clean
 from lazycelery.model.worker import Worker
@@ -26,14 +27,21 @@ TOKENS = {"critical": "fail", "warning": "warn", "info": "dim"}
 
 @dataclass(frozen=True)
 class Finding:
-    """A notice as an item of a list."""
+    """A notice as an item of a list, with the finding behind it where there is one."""
 
     notice: Notice
+    found: Found | None = None
 
     @property
     def name(self) -> str:
         """Its identity: what, about whom."""
         return f"{self.notice.code}:{self.notice.subject}"
+
+
+def items(overview: Overview) -> list[Finding]:
+    """All findings and remarks, most severe first."""
+    found = {(one.code, one.subject): one for one in overview.findings}
+    return [Finding(notice, found.get((notice.code, notice.subject))) for notice in overview.notices]
 
 
 def sign(notice: Notice, look: Look) -> Span:
@@ -74,10 +82,18 @@ def page(finding: Finding, subject: Worker | Queue | None, look: Look, width: in
     ]
     if notice.hint:
         body += [(), (("What helps", "head"),), *wrapped(notice.hint, width)]
+    if finding.found is not None:
+        body += [(), (("How it is known", "head"),)]
+        for fact in finding.found.evidence:
+            source = f" ({fact.source})" if fact.source else ""
+            body += wrapped(f"{look.signs.dot} {fact.text}{source}", width)
     if subject is not None:
-        body += [(), (("How it is known", "head"),), *_evidence(subject, look, width), ()]
+        head = "How it is known" if finding.found is None else "How it is now"
+        body += [(), ((head, "head"),), *_evidence(subject, look, width), ()]
         kind = "worker" if isinstance(subject, Worker) else "queue"
         body.append(((f"{look.key('open')} goes to the {kind} {clean(subject.name, 80)}.", "dim"),))
+    if finding.found is not None and finding.found.page:
+        body += [(), ((f"More about it: {finding.found.page}", "dim"),)]
     return Page(((clean(notice.code, 60), "title"), (f" {clean(notice.subject, 80)}", "dim")), (), 0, body)
 
 

@@ -1,0 +1,209 @@
+"""The doctor at work: gathers a snapshot, runs every check on it in slices, keeps what was found."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from lazycelery.engine.links import Links
+from lazycelery.engine.watch import Watch
+from lazycelery.insight.doctor import MODES, NEED_NO_BROKER, NEED_NO_WORKER, page
+from lazycelery.insight.doctor.grouping import grouped
+from lazycelery.insight.doctor.memory import Memory
+from lazycelery.insight.doctor.mode import Mode
+from lazycelery.insight.doctor.snapshot import History, Snapshot
+from lazycelery.insight.steps import steps
+from lazycelery.model.cluster import Notice
+from lazycelery.model.finding import RANK, Examination, Finding, Unchecked
+from lazycelery.model.profile import Profile
+from lazycelery.store.store import Store
+
+logger = logging.getLogger(__name__)
+
+EVERY = 1.0
+"""Seconds between two examinations, at least."""
+SHARE = 0.03
+"""Of a core that examinations may take: dear ones come less often."""
+SLICE = 0.004
+"""Seconds of work after which others have their turn."""
+MOST = 200
+"""Findings that are told."""
+WINDOW = 120.0
+
+
+class Examiner:
+    """Examines now and then; `last` is what faces are told."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        store: Store,
+        links: Links,
+        watch: Watch,
+        clock: Callable[[], float],
+        changed: Callable[[], None],
+        notes: Callable[[], list[str]],
+    ) -> None:
+        self._profile, self._store, self._links, self._watch = profile, store, links, watch
+        self._clock, self._changed, self._notes = clock, changed, notes
+        self._transport = watch.transport
+        self._memory, self._history = Memory(), History()
+        self._began: float | None = None
+        """When the cluster was first seen as a whole."""
+        self._lock = asyncio.Lock()
+        self._told: list[tuple[str, ...]] = []
+        self._looked: tuple[object, ...] = ()
+        """The state of the links at the last examination."""
+        self.last = Examination()
+
+    async def run(self) -> None:
+        """Examine until cancelled. A bug in a check ends neither the others nor the examiner."""
+        while True:
+            try:
+                examination = await self.examine()
+            except Exception:
+                logger.exception("the examination failed")
+                await asyncio.sleep(5 * EVERY)
+                continue
+            await asyncio.sleep(max(EVERY, (examination.cost or 0.0) / SHARE))
+
+    async def fresh(self) -> Examination:
+        """The last examination, or another one when a link has changed since."""
+        return self.last if self._state() == self._looked else await self.examine()
+
+    def _state(self) -> tuple[object, ...]:
+        links = tuple((link.name, link.state, link.reason) for link in self._links.all())
+        workers = tuple((one.name, one.state) for one in self._store.workers(self._clock()))
+        return (*links, *workers, self._watch.first_truth.is_set())
+
+    async def examine(self) -> Examination:
+        """Look at everything now."""
+        async with self._lock:
+            began = time.process_time()
+            breath = Breath()
+            self._looked = self._state()
+            seen = await self._snapshot(breath)
+            examination = Examination(at=seen.now, watched=round(seen.watched, 1))
+            found: list[Finding] = []
+            for mode in MODES.values():
+                await breath.take()
+                self._run(mode, seen, found, examination)
+            said = grouped(self._memory.note(found, MODES, seen.now, seen.settled and seen.connected))
+            examination.findings = sorted(
+                said, key=lambda finding: (RANK[finding.severity], finding.since or 0.0, finding.code)
+            )[:MOST]
+            examination.healthy = not said
+            if seen.connected and seen.settled and not seen.alive:
+                examination.steps = steps(seen)
+            examination.cost = round(time.process_time() - began, 4)
+            self._keep(examination)
+            return examination
+
+    def _run(self, mode: Mode, seen: Snapshot, found: list[Finding], examination: Examination) -> None:
+        why = _hindered(mode, seen)
+        findings: list[Finding] = []
+        try:
+            if why is None:
+                why, findings = mode.blind(seen), mode.check(seen)
+        except Exception:
+            logger.exception("check %s failed", mode.code)
+            examination.unchecked.append(
+                Unchecked(code=mode.code, why="The check failed: a defect of this program; see its log.")
+            )
+            return
+        for finding in findings:
+            finding.page = page(finding.code)
+        found += findings
+        if why is None or findings:
+            examination.checked.append(mode.code)
+        else:
+            examination.unchecked.append(Unchecked(code=mode.code, why=why))
+
+    async def _snapshot(self, breath: Breath) -> Snapshot:
+        now = self._clock()
+        settled = self._watch.first_truth.is_set()
+        if settled and self._began is None:
+            self._began = now
+        workers = self._store.worker_facts(now)
+        await breath.take()
+        queues = self._store.queues(now)
+        await breath.take()
+        counting = self._store.task_facts_steps(now, WINDOW)
+        while True:
+            try:
+                next(counting)
+            except StopIteration as end:
+                tasks = end.value
+                break
+            await breath.take()
+        self._history.note(now, queues, workers)
+        return Snapshot(
+            now=now,
+            watched=now - self._began if self._began is not None else 0.0,
+            settled=settled,
+            transport=self._transport,
+            lacks=self._watch.lacks,
+            sources=self._links.all(),
+            workers=workers,
+            queues=queues,
+            tasks=tasks,
+            flights=self._watch.flights,
+            visibility_timeout=self._profile.visibility_timeout,
+            lag=self._store.lag(),
+            loss=self._store.loss(),
+            malformed=self._watch.malformed,
+            notes=self._notes(),
+            tls_unverified=self._watch.tls_unverified,
+            history=self._history,
+        )
+
+    def _keep(self, examination: Examination) -> None:
+        """Faces are told when something that they show is different."""
+        told: list[tuple[str, ...]] = [
+            (one.code, one.subject, one.severity, one.title) for one in examination.findings
+        ]
+        changed, self._told = told != self._told, told
+        self.last = examination
+        if changed:
+            self._changed()
+
+    def notices(self) -> list[Notice]:
+        """Findings and notes in the few fields of a notice."""
+        notices = [
+            Notice(
+                code=one.code,
+                severity=one.severity,
+                title=one.title,
+                subject=one.subject,
+                hint=one.fix,
+                since=one.since,
+            )
+            for one in self.last.findings
+        ]
+        return notices + [Notice(code="note", severity="info", title=text) for text in self._notes()]
+
+
+class Breath:
+    """Gives others their turn after a few milliseconds of work."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+
+    async def take(self) -> None:
+        """Let others work, when it is time."""
+        if time.perf_counter() - self._began > SLICE:
+            await asyncio.sleep(0)
+            self._began = time.perf_counter()
+
+
+def _hindered(mode: Mode, seen: Snapshot) -> str | None:
+    """Why nothing but the connection itself can be judged yet."""
+    if mode.code in NEED_NO_BROKER:
+        return None
+    if not seen.connected:
+        return seen.source("broker").reason or "The broker does not answer yet."
+    if mode.code not in NEED_NO_WORKER and seen.lacks.keys() >= {"events", "control"}:
+        return seen.lacks["control"]
+    return None if seen.settled else "Workers and queues have not answered yet. --timeout 10 waits longer."

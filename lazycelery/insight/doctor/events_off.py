@@ -1,0 +1,46 @@
+"""Workers run tasks and send no task events."""
+
+from __future__ import annotations
+
+from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short
+from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.finding import Finding
+
+
+def check(seen: Snapshot) -> list[Finding]:
+    """One finding for all silent workers: they are nearly always the same app."""
+    online = seen.alive
+    silent = [facts for facts in online if facts.worker.events is False]
+    if not silent or not seen.connected:
+        return []
+    done = sum(facts.worker.processed or 0 for facts in silent)
+    return [
+        Finding(
+            code="events-off",
+            severity="warning",
+            title=f"{len(silent)} of {len(online)} workers send no task events.",
+            subject=silent[0].name,
+            kind="worker",
+            related=[facts.name for facts in silent[1:]],
+            evidence=[
+                fact(f"heartbeats count {count(done, 'task')}, and no event told of the last", "event", done),
+                fact(f"silent: {listed([short(facts.name) for facts in silent])}", "event", len(silent)),
+            ],
+            fix="E turns events on for this session; start workers with -E, or set "
+            "worker_send_task_events = True, to keep them on.",
+            actions=["events"],
+        )
+    ]
+
+
+def blind(seen: Snapshot) -> str | None:
+    """A worker that runs nothing has nothing to tell."""
+    if seen.alive and all(facts.worker.events is None for facts in seen.alive):
+        return (
+            f"No task ran in {seen.watched:.0f} s, and only running ones show whether events are sent. "
+            "--observe 30 waits longer."
+        )
+    return None
+
+
+MODE = Mode("events-off", check, blind)

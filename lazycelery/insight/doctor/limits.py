@@ -1,0 +1,55 @@
+"""From where on something counts as wrong. Seconds, shares and numbers; each with its reason."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Limits(msgspec.Struct, kw_only=True, frozen=True):
+    """Defaults that keep a healthy fleet silent."""
+
+    saturated: float = 60.0
+    """All slots run tasks for so long while work waits: shorter rushes pass by themselves."""
+    stalled: float = 3600.0
+    """A task whose usual time is unknown runs for so long."""
+    stalled_least: float = 60.0
+    stalled_times: float = 10.0
+    """A task runs so many times longer than 95 % of its kind."""
+    stalled_runs: int = 20
+    """Ended runs without which nothing is usual."""
+    growth: float = 90.0
+    """A backlog grows for so long: waves of work come and go within a minute."""
+    growth_least: int = 20
+    """Messages by which it must have grown."""
+    starved: float = 300.0
+    """Messages of a low priority do not move for so long while others are taken."""
+    deaf: float = 15.0
+    """A worker with free slots takes nothing for so long from a queue that is not empty."""
+    silent: float = 4.0
+    """A worker with a heartbeat does not answer for so long."""
+    hoarded: float = 30.0
+    """Tasks lie reserved for so long behind running ones while another worker idles."""
+    unused: float = 1800.0
+    """A consumed queue sees no message for so long while others do."""
+    failures: int = 8
+    """Failures of one name within the window of the task facts."""
+    failure_share: float = 0.3
+    failure_times: float = 3.0
+    """Its share of failures is so many times the usual one."""
+    retries: int = 20
+    retry_share: float = 0.5
+    skew: float = 2.0
+    """Seconds between a worker's clock and ours; orders and waits are wrong by as much."""
+    lag: float = 5.0
+    """Seconds from an event to us."""
+    loss: float = 0.05
+    """Share of events that never came."""
+    memory: float = 0.85
+    """Share of the broker's memory."""
+    reply_queues: int = 50
+    event_backlog: int = 10_000
+    sent_events: int = 10
+    """Starts without one sending, before senders count as silent."""
+    unregistered: int = 1
+    orphan_doubt: float = 2.0
+    """Seconds between two sources that may tell of the same moment."""

@@ -1,0 +1,69 @@
+"""What was seen before: patience, lingering, and since when. So that findings stand still."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from lazycelery.insight.doctor.mode import Mode
+from lazycelery.model.finding import RANK, Finding
+
+MOST = 2000
+"""Findings that are remembered."""
+AT_FIRST = 1.0
+
+
+class Remembered(msgspec.Struct):
+    """One finding over time."""
+
+    finding: Finding
+    first: float
+    last: float
+
+
+class Memory:
+    """Findings by code and subject."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], Remembered] = {}
+        self._settled = False
+
+    def note(
+        self, found: Sequence[Finding], modes: dict[str, Mode], now: float, settled: bool = True
+    ) -> list[Finding]:
+        """Take in what an examination found; returns what is worth saying, most severe first.
+
+        What the first settled look sees was there before us: a patience of a second is not asked of it.
+        """
+        head_start = AT_FIRST if settled and not self._settled else 0.0
+        self._settled = self._settled or settled
+        fresh = set()
+        for finding in found[:MOST]:
+            key = (finding.code, finding.subject)
+            fresh.add(key)
+            known = self._kept.get(key)
+            if known is None:
+                self._kept[key] = Remembered(finding, now - head_start, now)
+            else:
+                known.finding, known.last = finding, now
+        self._kept = {
+            key: one
+            for key, one in self._kept.items()
+            if key in fresh or now - one.last <= self._lingers(key, one, modes)
+        }
+        said = [self._dated(one) for key, one in self._kept.items() if self._said(key, one, modes)]
+        return sorted(said, key=lambda finding: (RANK[finding.severity], finding.since or 0.0, finding.code))
+
+    def _lingers(self, key: tuple[str, str], one: Remembered, modes: dict[str, Mode]) -> float:
+        # What was not said yet has nothing to linger for.
+        mode = modes[key[0]]
+        return mode.lingers if one.last - one.first >= mode.patience else 0.0
+
+    def _said(self, key: tuple[str, str], one: Remembered, modes: dict[str, Mode]) -> bool:
+        return one.last - one.first >= modes[key[0]].patience
+
+    def _dated(self, one: Remembered) -> Finding:
+        if one.finding.since is None:
+            one.finding.since = max(one.first, 0.0)
+        return one.finding

@@ -1,0 +1,54 @@
+"""A failure mode: its code, how it is looked for, and when it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.finding import Evidence, Finding
+from lazycelery.store.ages import span as span
+
+Check = Callable[[Snapshot], list[Finding]]
+Blind = Callable[[Snapshot], str | None]
+
+
+def sees(snapshot: Snapshot) -> str | None:
+    """Nothing hinders this check."""
+    return None
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One failure mode."""
+
+    code: str
+    check: Check
+    """Pure: a snapshot in, findings out."""
+    blind: Blind = sees
+    """Why it cannot be looked for, and the setting that would show it; `None` when it can."""
+    patience: float = 0.0
+    """Seconds for which it must be seen without a break, before it is said."""
+    lingers: float = 2.0
+    """Seconds for which it is still said after it was seen last: what flickers does not."""
+
+
+def fact(text: str, source: str, value: float | int | str | None = None) -> Evidence:
+    """Evidence in one line."""
+    return Evidence(text=text, source=source, value=value)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 task`, `1,204 tasks`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """`a, b, c and 4 more`."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+
+
+def short(worker: str | None) -> str:
+    """A worker's name without what nearly all begin with."""
+    return (worker or "a worker").removeprefix("celery@")

@@ -1,0 +1,71 @@
+"""Messages wait in a queue that nobody consumes, often because of a misspelt name."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from lazycelery.insight.doctor.mode import Mode, count, fact, listed, span
+from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.finding import Finding
+from lazycelery.model.queue import Queue
+
+
+def check(seen: Snapshot) -> list[Finding]:
+    """One finding a queue."""
+    if not seen.settled or not seen.connected or not seen.alive or not seen.told:
+        return []
+    consumed = sorted({name for facts in seen.alive for name in facts.queues or ()})
+    return [
+        _finding(seen, queue, consumed)
+        for queue in seen.queues
+        if queue.messages
+        and not queue.consumers
+        and queue.name not in consumed
+        and not queue.dead_letter_from  # Those are to be looked at by a person.
+    ]
+
+
+def near(name: str, names: list[str]) -> str | None:
+    """The nearest of some names, when it looks like the one that was meant."""
+    return next(iter(get_close_matches(name, names, n=1, cutoff=0.7)), None)
+
+
+def _finding(seen: Snapshot, queue: Queue, consumed: list[str]) -> Finding:
+    meant = near(queue.name, consumed)
+    waiting = queue.messages or 0
+    evidence = [
+        fact(f"{count(waiting, 'message')} in {queue.name}", "broker", waiting),
+        fact(f"none of {count(len(seen.alive), 'worker')} consumes it", "control", 0),
+        fact(f"consumed are {listed(consumed, 6)}" if consumed else "workers consume nothing", "control"),
+    ]
+    if queue.oldest_age is not None:
+        evidence.append(fact(f"the oldest waits for {span(queue.oldest_age)}", "broker", queue.oldest_age))
+    if meant:
+        fix = (
+            f"Correct the queue's name where it is sent (task_routes, queue=) to {meant}, and move the "
+            f"messages there; or consume it: `celery -A yourapp worker -Q {queue.name}`."
+        )
+    else:
+        fix = f"Start a worker with `-Q {queue.name}`, or move or purge the messages."
+    asked = f" Did you mean {meant}?" if meant else ""
+    return Finding(
+        code="queue-without-consumer",
+        severity="warning",
+        title=f"{count(waiting, 'message')} in {queue.name}, nobody consumes it.{asked}",
+        subject=queue.name,
+        kind="queue",
+        evidence=evidence,
+        fix=fix,
+        actions=["peek", "purge"],
+    )
+
+
+def blind(seen: Snapshot) -> str | None:
+    """Queues of workers that do not answer are unknown."""
+    silent = [facts.name for facts in seen.alive if facts.queues is None]
+    if silent:
+        return f"{listed(silent)} did not tell what they consume. --timeout 10 waits longer."
+    return None
+
+
+MODE = Mode("queue-without-consumer", check, blind, patience=1.0)

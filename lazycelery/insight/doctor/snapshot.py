@@ -1,0 +1,142 @@
+"""What checks look at: one moment of the cluster, and the little history that some of them need."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from lazycelery.insight.doctor.limits import Limits
+from lazycelery.model.cluster import SourceHealth
+from lazycelery.model.facts import BrokerFacts, Flights, TaskFacts, WorkerFacts
+from lazycelery.model.queue import Queue
+
+SAMPLE_EVERY = 5.0
+"""Seconds between two samples of the history."""
+SAMPLES = 120
+MOST = 5000
+"""Queues, or workers, of which history is kept."""
+
+
+class QueueSample(msgspec.Struct, gc=False):
+    """A queue at a moment."""
+
+    at: float
+    messages: int
+    taken: float | None
+    """Messages taken a second, where known."""
+    priorities: tuple[tuple[str, int], ...] = ()
+
+
+class WorkerSample(msgspec.Struct, gc=False):
+    """A worker at a moment."""
+
+    at: float
+    processed: int | None
+    active: int | None
+
+
+class History:
+    """The last ten minutes of queues and workers, bounded."""
+
+    def __init__(self) -> None:
+        self.queues: dict[str, deque[QueueSample]] = {}
+        self.workers: dict[str, deque[WorkerSample]] = {}
+        self._last = 0.0
+
+    def note(self, now: float, queues: list[Queue], workers: list[WorkerFacts]) -> None:
+        """Take a sample, when it is time for one."""
+        if 0 <= now - self._last < SAMPLE_EVERY:
+            return
+        self._last = now
+        for queue in queues[:MOST]:
+            if queue.messages is None or (queue.age or 0.0) > 2 * SAMPLE_EVERY:
+                continue
+            sample = QueueSample(now, queue.messages, queue.out_rate, tuple(queue.priorities.items()))
+            self.queues.setdefault(queue.name, deque(maxlen=SAMPLES)).append(sample)
+        for facts in workers[:MOST]:
+            one = WorkerSample(now, facts.worker.processed, facts.worker.active)
+            self.workers.setdefault(facts.name, deque(maxlen=SAMPLES)).append(one)
+        self._forget(self.queues, {queue.name for queue in queues})
+        self._forget(self.workers, {facts.name for facts in workers})
+
+    def _forget(
+        self, kept: dict[str, deque[QueueSample]] | dict[str, deque[WorkerSample]], known: set[str]
+    ) -> None:
+        for name in [name for name in kept if name not in known]:
+            del kept[name]
+
+    def queue(self, name: str, since: float) -> list[QueueSample]:
+        """Samples of a queue from a moment on."""
+        return [sample for sample in self.queues.get(name, ()) if sample.at >= since]
+
+    def worker(self, name: str, since: float) -> list[WorkerSample]:
+        """Samples of a worker from a moment on."""
+        return [sample for sample in self.workers.get(name, ()) if sample.at >= since]
+
+
+class Snapshot(msgspec.Struct, kw_only=True):
+    """One moment. Nothing in it is written by a check."""
+
+    now: float
+    watched: float = 0.0
+    """Seconds since control and queues had answered once."""
+    settled: bool = True
+    """They have."""
+    transport: str = "redis"
+    lacks: dict[str, str] = {}
+    """What the transport does not have, and why."""
+    sources: list[SourceHealth] = []
+    workers: list[WorkerFacts] = []
+    queues: list[Queue] = []
+    tasks: TaskFacts = msgspec.field(default_factory=TaskFacts)
+    flights: Flights | None = None
+    broker: BrokerFacts | None = None
+    visibility_timeout: float = 3600.0
+    """Seconds after which Redis transports deliver again what was not acknowledged: the profile's."""
+    lag: float | None = None
+    loss: float | None = None
+    malformed: int = 0
+    mailboxes: list[str] = []
+    """Names of open mailboxes, beats among them."""
+    periodic: dict[str, list[tuple[float, str]]] = {}
+    """Sendings of periodic tasks: when, and by which process; by task name."""
+    notes: list[str] = []
+    """What the source says of its connection."""
+    tls_unverified: bool = False
+    """The connection is encrypted, and the certificate is not checked."""
+    history: History = msgspec.field(default_factory=History)
+    limits: Limits = msgspec.field(default_factory=Limits)
+
+    def source(self, name: str) -> SourceHealth:
+        """The health of one source."""
+        return next((one for one in self.sources if one.name == name), SourceHealth(name=name))
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker answers."""
+        return self.source("broker").state == "connected"
+
+    @property
+    def alive(self) -> list[WorkerFacts]:
+        """Workers that can still take messages."""
+        return [facts for facts in self.workers if facts.alive]
+
+    def consumers(self, queue: str) -> list[WorkerFacts]:
+        """Living workers that said they consume a queue."""
+        return [facts for facts in self.alive if queue in (facts.queues or ())]
+
+    @property
+    def told(self) -> bool:
+        """Whether every living worker has told its queues: only then nobody else consumes one."""
+        return all(facts.queues is not None for facts in self.alive)
+
+    def visibility(self) -> float:
+        """The shortest visibility timeout that a living worker has, else the profile's."""
+        found = []
+        for facts in self.alive:
+            options = (facts.conf or {}).get("broker_transport_options")
+            value = options.get("visibility_timeout") if isinstance(options, dict) else None
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+                found.append(float(value))
+        return min(found, default=self.visibility_timeout)

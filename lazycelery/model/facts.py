@@ -1,0 +1,143 @@
+"""What checks look at, beside workers and queues. References into the store: never written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lazycelery.model.reports import TaskReport
+from lazycelery.model.worker import Worker
+
+
+class WorkerFacts(msgspec.Struct, kw_only=True):
+    """A worker, and what it told of itself. `None`: it was not asked, or did not answer."""
+
+    worker: Worker
+    conf: dict[str, Any] | None = None
+    """Its settings that differ from Celery's own."""
+    active: list[TaskReport] | None = None
+    reserved: list[TaskReport] | None = None
+    scheduled: list[TaskReport] | None = None
+    at: dict[str, float] = {}
+    """When each list was told, our clock."""
+    queues: list[str] | None = None
+    registered: list[str] | None = None
+    silent: float | None = None
+    """Asked at this moment and has not answered since, our clock."""
+    answered: float | None = None
+    """Last answer, our clock."""
+    listening: bool = False
+    """Silent, although the broker counts a listener at its mailbox."""
+    errors: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        """The worker's name."""
+        return self.worker.name
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still take messages, as far as seen."""
+        return self.worker.state in ("online", "busy")
+
+
+class TaskSeen(msgspec.Struct, kw_only=True):
+    """A task in a few fields."""
+
+    id: str
+    name: str | None = None
+    worker: str | None = None
+    queue: str | None = None
+    since: float | None = None
+    """When it came into its state; for a running one its start. Epoch seconds."""
+    attempts: int = 0
+    retries: int = 0
+    usual: float | None = None
+    """95 % of the ended runs of its name took less, seconds."""
+    runs: int = 0
+    """Runs from which `usual` is known."""
+    error: str | None = None
+
+
+class NameFacts(msgspec.Struct, kw_only=True):
+    """How tasks of one name went lately, and before."""
+
+    name: str
+    ended: int = 0
+    """Ended within the last minutes."""
+    failed: int = 0
+    retried: int = 0
+    """Runs of the last minutes that are a second try, or wait for one."""
+    first_failed: float | None = None
+    usual_ended: int = 0
+    """Ended before."""
+    usual_failed: int = 0
+    error: str | None = None
+    """The newest error."""
+    worker: str | None = None
+    """Where it was raised."""
+
+
+class TaskFacts(msgspec.Struct, kw_only=True):
+    """The tasks, counted by columns."""
+
+    window: float = 120.0
+    """Seconds that count as lately."""
+    running: list[TaskSeen] = []
+    """The longest running, oldest first."""
+    lost: list[TaskSeen] = []
+    again: list[TaskSeen] = []
+    """Delivered again and again, lately."""
+    names: dict[str, NameFacts] = {}
+    """Names with failures or retries lately."""
+    unknown: list[TaskSeen] = []
+    """Failed lately because their worker does not know the name."""
+    waiting: dict[tuple[str, str], int] = {}
+    """Waiting tasks by name and queue, as far as we have seen their messages."""
+    received: int = 0
+    """Starts that events told."""
+    sent: int = 0
+    """Of these, those whose sending was told before."""
+
+
+class Flight(msgspec.Struct, kw_only=True):
+    """A message that was delivered and not acknowledged."""
+
+    id: str | None
+    task: str | None
+    queue: str
+    delivered: float | None
+    """Epoch seconds."""
+
+
+class Flights(msgspec.Struct, kw_only=True):
+    """A bounded page of them, oldest first."""
+
+    at: float
+    messages: list[Flight] = []
+    cut: bool = False
+
+
+class BrokerFacts(msgspec.Struct, kw_only=True):
+    """What the broker tells of itself. `None`: it does not tell, or may not."""
+
+    at: float
+    memory: int | None = None
+    """Bytes in use."""
+    memory_limit: int | None = None
+    """Bytes; 0 means none."""
+    policy: str | None = None
+    """What Redis does when memory is full."""
+    evicted: int | None = None
+    """Keys it has thrown away since its start."""
+    machine: int | None = None
+    """Bytes of memory of its machine."""
+    reply_queues: int | None = None
+    """Reply queues that bindings name."""
+    blocked: str | None = None
+    """Why it takes no messages, where it says so."""
+    event_backlog: dict[str, int] = {}
+    """Messages in queues of other monitors, by queue."""
+    refused: str | None = None
+    """Why it did not tell."""

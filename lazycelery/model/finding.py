@@ -1,0 +1,82 @@
+"""What the doctor finds: what is wrong, where, since when, how it is known, what helps."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Severity = Literal["info", "warning", "critical"]
+Kind = Literal["cluster", "worker", "queue", "task"]
+RANK: dict[str, int] = {"critical": 0, "warning": 1, "info": 2}
+"""Most severe first."""
+
+
+class Evidence(msgspec.Struct, kw_only=True):
+    """One fact that a finding rests on."""
+
+    text: str
+    """The fact in a few words, its number included: "7 messages wait"."""
+    value: float | int | str | None = None
+    """The number alone. Durations are seconds, sizes bytes, times epoch seconds."""
+    source: str = ""
+    """broker, control, event, result, inferred, or `monitor` for what we know of ourselves."""
+
+
+class Finding(msgspec.Struct, kw_only=True):
+    """Field names are the JSON contract of `lazycelery doctor`."""
+
+    code: str
+    severity: Severity
+    title: str
+    """One sentence."""
+    subject: str = ""
+    """Name of the worker or queue, id of the task; "" for the cluster as a whole."""
+    since: float | None = None
+    """When it began, or when it was first seen; epoch seconds."""
+    evidence: list[Evidence] = []
+    fix: str = ""
+    """What helps, in one sentence, with the exact setting or command."""
+    actions: list[str] = []
+    """Ids of `lazycelery.keys` that can be run from here."""
+    kind: Kind = "cluster"
+    """What the subject is."""
+    related: list[str] = []
+    """Other subjects of the same cause."""
+    page: str = ""
+    """Its page in the documentation."""
+
+
+class Unchecked(msgspec.Struct, kw_only=True):
+    """A failure mode that could not be looked for."""
+
+    code: str
+    why: str
+    """What cannot be seen, and the setting that would show it."""
+
+
+class Step(msgspec.Struct, kw_only=True):
+    """One step from the broker to a busy pool, and how it does."""
+
+    name: str
+    ok: bool | None
+    """`None`: not known."""
+    text: str
+
+
+class Examination(msgspec.Struct, kw_only=True):
+    """All that one examination tells."""
+
+    healthy: bool = True
+    checked: list[str] = []
+    """Codes that were looked for."""
+    unchecked: list[Unchecked] = []
+    findings: list[Finding] = []
+    """Most severe first."""
+    steps: list[Step] = []
+    """From broker to busy pool, when no worker answers."""
+    at: float | None = None
+    watched: float = 0.0
+    """Seconds for which the cluster was watched before."""
+    cost: float | None = None
+    """CPU seconds of the examination."""

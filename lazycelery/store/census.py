@@ -1,0 +1,175 @@
+"""The tasks counted by columns, for the doctor: a million of them in a few milliseconds, in slices."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lazycelery.model.facts import NameFacts, TaskFacts, TaskSeen
+from lazycelery.model.states import State
+from lazycelery.store import marks
+from lazycelery.store.columns import Columns
+
+RUNNING = 200
+"""Running tasks that are looked at, the oldest."""
+FEW = 100
+"""Lost, or repeated, tasks that are told."""
+NAMES = 50
+SAMPLED = 2000
+"""Ended runs from which the usual time of a name is taken, the last slots."""
+WAITING = 20_000
+AGAIN = 3
+"""Deliveries beyond the first, and beyond retries, that make a message suspect."""
+LOST_FOR = 3600.0
+USUAL_FOR = 30.0
+"""Seconds for which a name's usual time is good enough."""
+UNREGISTERED = "NotRegistered"
+SLICE = 131_072
+
+Slots = npt.NDArray[np.intp]
+Steps = Generator[None, None, Any]
+
+
+class Census:
+    """Counts; remembers the usual run times for a while."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self._usual: dict[int, tuple[float, float | None, int]] = {}
+
+    def take(self, now: float, window: float, retried: set[str]) -> Generator[None, None, TaskFacts]:
+        """Count all. `retried`: ids of tasks that were sent again since."""
+        facts = TaskFacts(window=window)
+        columns, by_state = self.columns, self.columns.by_state
+        if by_state[State.STARTED]:
+            yield from self._running(facts, now)
+        if by_state[State.LOST]:
+            slots = yield from self._in_state(State.LOST)
+            recent = slots[columns.vector("since")[slots] > now - LOST_FOR]
+            facts.lost = [one for one in map(self._seen, recent[:FEW].tolist()) if one.id not in retried]
+        yield from self._names(facts, now, window)
+        yield from self._again(facts, now, window)
+        yield
+        yield from self._waiting(facts)
+        return facts
+
+    def _in_state(self, state: State) -> Generator[None, None, Slots]:
+        return (yield from _where(self.columns.vector("state"), lambda part: part == state))
+
+    def _running(self, facts: TaskFacts, now: float) -> Steps:
+        columns = self.columns
+        slots = yield from self._in_state(State.STARTED)
+        starts = columns.vector("since")[slots]
+        for slot in slots[np.argsort(starts)[:RUNNING]].tolist():
+            one = self._seen(slot)
+            if one.since is not None and now - one.since > 10 and columns.name[slot]:
+                one.usual, one.runs = yield from self._usual_time(columns.name[slot], now)
+            facts.running.append(one)
+
+    def _usual_time(self, name: int, now: float) -> Generator[None, None, tuple[float | None, int]]:
+        known = self._usual.get(name)
+        if known is None or not 0 <= now - known[0] < USUAL_FOR:
+            columns = self.columns
+            slots = yield from _where(columns.vector("name"), lambda part: part == name)
+            times = columns.vector("runtime")[slots[-SAMPLED:]]
+            times = times[np.isfinite(times)]
+            usual = float(np.percentile(times, 95)) if len(times) else None
+            if len(self._usual) > 1000:
+                self._usual.clear()
+            known = self._usual[name] = (now, usual, len(times))
+        return known[1], known[2]
+
+    def _names(self, facts: TaskFacts, now: float, window: float) -> Steps:
+        """Names that failed or were retried lately; their usual is counted only when they did."""
+        columns = self.columns
+        start = now - window
+        lately = yield from _where(columns.vector("since"), lambda part: part > start)
+        states, names = columns.vector("state")[lately], columns.vector("name")[lately]
+        retries = columns.vector("retries")[lately]
+        failed = states == State.FAILURE
+        again = (states == State.RETRY) | ((retries > 0) & (states != State.WAITING))
+        bad = Counter(names[failed | again].tolist())
+        ended = np.isin(states, (State.SUCCESS, State.FAILURE))
+        yield
+        for code, _ in bad.most_common(NAMES):
+            name = columns.names.texts[code] if code else None
+            if name is None:
+                continue
+            mine = names == code
+            fact = NameFacts(name=name, ended=int((mine & ended).sum()), retried=int((mine & again).sum()))
+            failures = lately[mine & failed]
+            fact.failed = len(failures)
+            if len(failures):
+                since = columns.vector("since")[failures]
+                fact.first_failed = float(since.min())
+                newest = int(failures[since.argmax()])
+                fact.error = columns.error[newest]
+                fact.worker = columns.workers.texts[columns.worker[newest]]
+                self._not_registered(facts, failures)
+                yield
+                yield from self._before(fact, code, start)
+            facts.names[name] = fact
+            yield
+
+    def _before(self, fact: NameFacts, code: int, start: float) -> Steps:
+        columns = self.columns
+        slots = yield from _where(columns.vector("name"), lambda part: part == code)
+        slots = slots[columns.vector("since")[slots] <= start]
+        states = columns.vector("state")[slots]
+        fact.usual_failed = int((states == State.FAILURE).sum())
+        fact.usual_ended = int((states == State.SUCCESS).sum()) + fact.usual_failed
+
+    def _not_registered(self, facts: TaskFacts, failures: Slots) -> None:
+        for slot in failures[-FEW:].tolist():
+            error = self.columns.error[slot]
+            if error is not None and error.startswith(UNREGISTERED):
+                facts.unknown.append(self._seen(slot))
+
+    def _again(self, facts: TaskFacts, now: float, window: float) -> Steps:
+        columns = self.columns
+        often = yield from _where(columns.vector("attempt"), lambda part: part >= AGAIN)
+        if not len(often):
+            return
+        beyond = columns.vector("attempt")[often].astype(np.int64) - np.maximum(
+            columns.vector("retries")[often], 0
+        )
+        fits = (beyond >= AGAIN) & (columns.vector("seen")[often] > now - window)
+        fits &= (columns.vector("marks")[often] & marks.DELIVERED_AGAIN) != 0
+        facts.again = [self._seen(slot) for slot in often[fits][:FEW].tolist()]
+
+    def _waiting(self, facts: TaskFacts) -> Steps:
+        columns = self.columns
+        if columns.by_state[State.WAITING]:
+            slots = (yield from self._in_state(State.WAITING))[:WAITING]
+            pairs = columns.vector("name")[slots].astype(np.int64) << 32 | columns.vector("queue")[slots]
+            found, counts = np.unique(pairs, return_counts=True)
+            for pair, count in zip(found.tolist()[:1000], counts.tolist()[:1000], strict=True):
+                name, queue = columns.names.texts[pair >> 32], columns.queues.texts[pair & 0xFFFFFFFF]
+                if name and queue:
+                    facts.waiting[(name, queue)] = count
+
+    def _seen(self, slot: int) -> TaskSeen:
+        columns = self.columns
+        return TaskSeen(
+            id=columns.id[slot],
+            name=columns.names.texts[columns.name[slot]],
+            worker=columns.workers.texts[columns.worker[slot]],
+            queue=columns.queues.texts[columns.queue[slot]],
+            since=columns.since[slot],
+            attempts=columns.attempt[slot] + 1,
+            retries=max(0, columns.retries[slot]),
+            error=columns.error[slot],
+        )
+
+
+def _where(numbers: npt.NDArray[Any], wanted: Any) -> Generator[None, None, Slots]:
+    """Slots where a condition on one column holds, in slices."""
+    found: list[Slots] = []
+    for start in range(0, len(numbers), SLICE):
+        found.append(start + np.flatnonzero(wanted(numbers[start : start + SLICE])))
+        yield
+    return np.concatenate(found) if found else np.empty(0, dtype=np.intp)

@@ -1,0 +1,25 @@
+"""Workers for the doctor: references to what they told, nothing copied."""
+
+from __future__ import annotations
+
+from lazycelery.model.facts import WorkerFacts
+from lazycelery.store.worker_views import LISTENING_FRESH, worker_view
+from lazycelery.store.workers import WorkerRecord
+
+
+def worker_facts(record: WorkerRecord, now: float) -> WorkerFacts:
+    """A worker, and what it told of itself."""
+    return WorkerFacts(
+        worker=worker_view(record, now),
+        conf=record.conf if record.conf_at is not None else None,
+        active=record.lists.get("active"),
+        reserved=record.lists.get("reserved"),
+        scheduled=record.lists.get("scheduled"),
+        at=record.lists_at,
+        queues=None if record.queues is None else [queue.name for queue in record.queues],
+        registered=record.registered,
+        silent=record.silent,
+        answered=record.control,
+        listening=record.listening is not None and now - record.listening < LISTENING_FRESH,
+        errors=record.errors,
+    )

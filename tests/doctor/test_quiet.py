@@ -1,0 +1,78 @@
+"""Findings stand still: patience, lingering, since; one cause is one finding."""
+
+from __future__ import annotations
+
+from lazycelery.insight.doctor.grouping import grouped
+from lazycelery.insight.doctor.memory import Memory
+from lazycelery.insight.doctor.mode import Mode, fact
+from lazycelery.model.finding import Finding
+
+MODES = {
+    "slow": Mode("slow", lambda seen: [], patience=5.0, lingers=3.0),
+    "quick": Mode("quick", lambda seen: []),
+}
+
+
+def finding(code: str, subject: str = "w1", severity: str = "warning") -> Finding:
+    evidence = [fact("it is so", "control", 1)]
+    return Finding(
+        code=code, severity=severity, title=f"{subject} is ill.", subject=subject, evidence=evidence
+    )  # type: ignore[arg-type]
+
+
+def codes(found: list[Finding]) -> list[str]:
+    return [one.code for one in found]
+
+
+def test_what_passes_is_not_said_and_what_stays_is_said_with_its_beginning() -> None:
+    memory = Memory()
+    memory.note([], MODES, 90)
+    assert memory.note([finding("slow")], MODES, 100) == []
+    assert memory.note([], MODES, 101) == []
+    assert memory.note([finding("slow")], MODES, 104) == []
+    assert memory.note([finding("slow")], MODES, 106) == []
+    [said] = memory.note([finding("slow")], MODES, 109)
+    assert said.since == 104
+
+
+def test_what_flickers_stays_said_and_what_is_cured_goes() -> None:
+    memory = Memory()
+    memory.note([], MODES, 90)
+    for at in range(100, 107):
+        memory.note([finding("slow")], MODES, at)
+    assert codes(memory.note([], MODES, 108)) == ["slow"]
+    [said] = memory.note([finding("slow")], MODES, 109)
+    assert said.since == 100
+    assert memory.note([], MODES, 113) == []
+
+
+def test_the_worst_is_first() -> None:
+    found = [finding("quick", "a"), finding("quick", "b", "critical"), finding("quick", "c", "info")]
+    assert [one.subject for one in Memory().note(found, MODES, 100)] == ["b", "a", "c"]
+
+
+def test_a_dead_broker_is_one_finding_and_not_forty() -> None:
+    many = [finding("worker-lost", f"w{n}") for n in range(40)]
+    assert codes(grouped([*many, finding("broker-unreachable", "")])) == ["broker-unreachable"]
+
+
+def test_many_of_a_kind_are_one_and_few_are_told_apart() -> None:
+    many = [finding("worker-lost", f"w{n}", "critical" if n == 3 else "warning") for n in range(40)]
+    [one] = grouped(many)
+    assert (one.severity, one.subject, len(one.related)) == ("critical", "w3", 39)
+    assert "39 more" in one.title and one.evidence[0].value == 40
+    assert len(grouped(many[:3])) == 3
+
+
+def test_what_follows_is_not_said_beside_its_cause() -> None:
+    found = [
+        finding("no-workers", ""),
+        finding("queue-without-consumer", "mail"),
+        finding("worker-lost", "w1"),
+    ]
+    assert codes(grouped(found)) == ["no-workers", "worker-lost"]
+    found = [finding("worker-lost", "w1"), finding("worker-deaf", "w1"), finding("worker-deaf", "w2")]
+    assert [(one.code, one.subject) for one in grouped(found)] == [
+        ("worker-lost", "w1"),
+        ("worker-deaf", "w2"),
+    ]
