@@ -69,6 +69,7 @@ class WorkerStats(msgspec.Struct, kw_only=True):
     uptime: float | None = None
     prefetch: int | None = None
     rss: int | None = None
+    """Its peak, taken for kB as Linux tells it; macOS tells bytes."""
     clock: int | None = None
     totals: dict[str, int] = {}
     """Tasks accepted since start, by name."""

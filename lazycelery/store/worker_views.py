@@ -19,6 +19,8 @@ CONTROL_FRESH = 60.0
 SOLO_PATIENCE = 3600.0
 """A solo worker neither beats nor answers while its task runs; after an hour we doubt it."""
 LINE = 200
+UNLIKELY = 64 << 30
+"""Bytes of memory that no worker of an unknown system is believed to take."""
 
 
 def worker_view(record: WorkerRecord, now: float) -> Worker:
@@ -44,7 +46,7 @@ def worker_view(record: WorkerRecord, now: float) -> Worker:
         pid=record.pid,
         uptime=_uptime(record, now),
         loadavg=record.loadavg,
-        rss=stats.rss if stats else None,
+        rss=_rss(record),
         software=record.software,
         heartbeat_age=max(0.0, now - record.heartbeat) if record.heartbeat is not None else None,
         clock_skew=skew,
@@ -59,6 +61,16 @@ def worker_view(record: WorkerRecord, now: float) -> Worker:
         registered=len(record.registered) if record.registered is not None else None,
         stamp=record.stamp,
     )
+
+
+def _rss(record: WorkerRecord) -> int | None:
+    """Bytes at its peak. `stats` tells kB on Linux and bytes on macOS, and not which of them."""
+    told = record.stats.rss if record.stats else None
+    if told is None:
+        return None
+    if record.system == "Darwin":
+        return told // 1024
+    return told if record.system or told < UNLIKELY else None
 
 
 def worker_detail(record: WorkerRecord, now: float) -> WorkerDetail:

@@ -27,6 +27,8 @@ class WorkerRecord:
         self.active_at = 0.0
         self.loadavg: list[float] | None = None
         self.software: str | None = None
+        self.system: str | None = None
+        """Its operating system, as Python's `platform.system` names it."""
         self.pid: int | None = None
         self.goodbye: float | None = None
         self.online = 0.0
@@ -97,6 +99,7 @@ class Workers:
             record.loadavg = [float(load) for load in event.loadavg[:3]]
         if event.sw_ident is not None:
             record.software = f"{event.sw_ident} {event.sw_ver or ''}".strip()
+        record.system = event.sw_sys or record.system
         if event.type == "worker-online":
             record.loss.reset()
             record.online = at

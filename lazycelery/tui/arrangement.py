@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 PORTRAIT = 70
 """Below this width one pane is shown at a time."""
+LEFT = 24
+"""Cells of the left column, at least."""
 LOG_FROM = 30
 """From this height on the newest event has a line."""
 LEAST = (40, 10)
@@ -55,10 +57,10 @@ def arrange(
 
 
 def _left(width: int, on_main: bool, size: int) -> int:
-    normal = min(36, max(24, width // 4))
+    normal = min(36, max(LEFT, width // 4))
     if size == 0:
         return normal
-    return max(24, normal * 2 // 3) if on_main else width * 3 // 5
+    return max(LEFT, normal * 2 // 3) if on_main else width * 3 // 5
 
 
 def _only(wants: Mapping[str, int], lead: str, body: int) -> dict[str, int]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import cached_property
 
+from lazycelery.coming_from import instead
 from lazycelery.keys import Action, Scope, symbol
 from lazycelery.model.action import ActionName
 from lazycelery.model.task import TaskQuery
@@ -56,6 +57,8 @@ class Desk(Walk):
             self.deeds.forget()
             if action is not None:
                 self.perform(action)
+            elif self.start is None and (said := instead(chord, self.keys, self.scope)):
+                self.talk.say(said, "dim")
         self.show()
 
     def _meant(self, chord: str) -> Action | None:
@@ -174,10 +177,31 @@ class Desk(Walk):
         return entry
 
     def do_hit_next(self) -> None:  # noqa: D102
-        self.talk.say(self.main.hit(1), "dim")
+        self._go_to_hit(1)
 
     def do_hit_previous(self) -> None:  # noqa: D102
-        self.talk.say(self.main.hit(-1), "dim")
+        self._go_to_hit(-1)
+
+    def _go_to_hit(self, step: int) -> None:
+        """On the main side what is searched for; in a list each line that its filter leaves is a hit."""
+        view = self.views.open
+        if view is not None:
+            if view.filter:
+                view.move(step)
+            else:
+                self.talk.say(self._nothing_searched, "dim")
+        elif self.scrolls or self.main.needle:
+            self.talk.say(self.main.hit(step), "dim")
+        elif self.pane.crumbs and (total := self.pane.listing.rows.total):
+            self.pane.listing.go((self.pane.listing.cursor + step) % total)
+            self.talk.say(f"Hit {self.pane.listing.cursor + 1:,} of {total:,}", "dim")
+        else:
+            self.talk.say(self._nothing_searched, "dim")
+
+    @property
+    def _nothing_searched(self) -> str:
+        look = self.look()
+        return f"Nothing is searched for. {look.key('filter')} filters a list, and searches an opened page."
 
     def do_wrap(self) -> None:  # noqa: D102
         self.main.wrap = not self.main.wrap

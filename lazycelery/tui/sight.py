@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lazycelery.config.views import Shelf
 from lazycelery.engine.api import EngineApi
 from lazycelery.keys import Action, Keymap, Scope
@@ -30,11 +32,13 @@ from lazycelery.tui.surface import Surface
 from lazycelery.tui.talk import Talk
 from lazycelery.tui.views.clusters import ClustersView
 from lazycelery.tui.views.start import StartView
-from lazycelery.tui.views.view import Views
+from lazycelery.tui.views.view import Tabbed, Views
 
 ORDER: tuple[Scope, ...] = ("workers", "queues", "tasks", "findings")
 IN_VIEW = ("back", "filter", "open", "pause", "move.down", "help", "quit")
 """Keys that a full view needs most."""
+IN_SPANS = ("back", "tab.next", "move.down", "pause", "help", "quit")
+"""Keys that a view of several spans needs most: there is nothing to open or filter."""
 AT_START = ("open", "move.down", "theme", "help", "quit", "move.up", "back", "utc")
 """Actions that mean something while no broker is known, the footer's first."""
 START_HINTS = 5
@@ -189,8 +193,14 @@ class Sight:
         if self.start is not None:
             return [self.keys[name] for name in AT_START[:START_HINTS]]
         if self.views.open is not None:
-            return [self.keys[name] for name in (IN_CLUSTERS if self.scope == "clusters" else IN_VIEW)]
+            return [self.keys[name] for name in self._hints_in_view]
         return self.keys.footer(self.lead, self.allowed)
+
+    @property
+    def _hints_in_view(self) -> Sequence[str]:
+        if isinstance(self.views.open, Tabbed):
+            return IN_SPANS
+        return IN_CLUSTERS if self.scope == "clusters" else IN_VIEW
 
     # ---- what the engine says
 

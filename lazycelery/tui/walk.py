@@ -8,6 +8,7 @@ from lazycelery.model.worker import Worker
 from lazycelery.tui.panes.tasks import quoted
 from lazycelery.tui.presentation.findings import Finding
 from lazycelery.tui.sight import ORDER, Sight, notice_key
+from lazycelery.tui.views.view import Tabbed
 
 WIDEST = 2
 
@@ -96,10 +97,18 @@ class Walk(Sight):
         self._move(-1) if self.views.open is not None else self.main.scroll(-1)
 
     def do_tab_next(self) -> None:  # noqa: D102
-        self.main.turn(self.lead, 1)
+        self._turn_tab(1)
 
     def do_tab_previous(self) -> None:  # noqa: D102
-        self.main.turn(self.lead, -1)
+        self._turn_tab(-1)
+
+    def _turn_tab(self, step: int) -> None:
+        if self.views.open is None:
+            self.main.turn(self.lead, step)
+        elif isinstance(self.views.open, Tabbed):
+            self.views.open.tab(step)
+        else:
+            self.talk.say("This view has no tabs.", "dim")
 
     # ---- opening, stepping back
 

@@ -30,6 +30,21 @@ def test_a_worker_that_beats_is_online():
     assert worker.reserved is None
 
 
+@pytest.mark.parametrize(
+    ("system", "told", "shown"),
+    [
+        ("Linux", 88 << 20, 88 << 20),
+        ("Darwin", 88 << 30, 88 << 20),
+        (None, 88 << 20, 88 << 20),
+        (None, 88 << 30, None),
+    ],
+)
+def test_memory_is_told_in_the_unit_of_the_workers_system(system: str | None, told: int, shown: int | None):
+    store = store_of(beat(0, sw_ident="py-celery", sw_sys=system))
+    store.apply_worker(control(0, stats=WorkerStats(worker="w1@h", rss=told)))
+    assert only(store, 1).rss == shown
+
+
 def test_a_worker_whose_heartbeats_end_is_lost():
     store = store_of(beat(0))
     assert only(store, 9).state == "online"

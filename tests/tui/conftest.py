@@ -17,6 +17,7 @@ from lazycelery.tui.app import ControlRoom
 from lazycelery.tui.desk import Desk
 from tests.support.fake_engine import NOW, FakeEngine, FakeProcess, FakeSettings
 
+SIZES = [(80, 24), (120, 35), (200, 60)]
 SCREENS = Path(__file__).parent / "screens"
 
 
@@ -71,6 +72,15 @@ class Stage:
             or (self.desk.start is None and not window.loaded)
         )
 
+    async def sizes(self) -> AsyncIterator[str]:
+        """The same screen at each of the three sizes, by its name."""
+        for width, height in SIZES:
+            if (width, height) != self.app.size:
+                await self.pilot.resize_terminal(width, height)
+            for _ in range(3):
+                await self.pilot.pause()
+            yield f"{width}x{height}"
+
     async def until(self, seen: str | Callable[[], bool], timeout: float = 5.0) -> None:
         """Wait until a text is on the screen, or a condition holds."""
         end = asyncio.get_running_loop().time() + timeout
@@ -102,6 +112,7 @@ async def staged(
     others: Mapping[str, FakeEngine] | None = None,
     each: Mapping[str, dict[str, Any]] | None = None,
     more: Sequence[str] = (),
+    waits: bool = True,
     **ui: Any,
 ) -> AsyncIterator[Stage]:
     """The screen on an engine, its clock held still.
@@ -122,9 +133,10 @@ async def staged(
     app.desk.link.clock = lambda: NOW
     async with app.run_test(size=size) as pilot:
         stage = Stage(app, engine, pilot)
-        if engine.fails is None and app.desk.start is None:
+        if waits and engine.fails is None and app.desk.start is None:
             await stage.until(lambda: app.desk.tasks.window.loaded)
-        await stage.rest()
+        if waits:
+            await stage.rest()
         yield stage
 
 

@@ -61,3 +61,9 @@ async def test_the_column_that_leads_the_order_has_a_mark() -> None:
         assert stage.desk.tasks.window.query.reverse
         await stage.press("1", "S")
         assert "BUSY▾" in stage.text
+
+
+def test_a_name_is_not_cut_for_an_error_beside_it() -> None:
+    for width in range(22, 48):
+        shown = {COLUMNS[at].title: size for at, size in choose(NARROW, width)}
+        assert shown["TASK"] >= 15 or "ERROR, RESULT" not in shown, width

@@ -10,7 +10,7 @@ from lazycelery.tui.listing import Listing
 from lazycelery.tui.panes.ordering import Ordering
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
-from lazycelery.tui.presentation.line import Column, Line, Span, choose, crop, row
+from lazycelery.tui.presentation.line import Column, Line, Span, choose, crop, fit, row
 from lazycelery.tui.presentation.look import Look
 
 HEADED = 50
@@ -98,7 +98,12 @@ def draw(
         titles = [(_headed(pane, at, widths.get(at, 0), look), "head") for at in range(len(pane.columns))]
         lines.append(crop(((" ", "head"), *row(titles, pane.columns, shown)), inner))
     if listing.rows.total == 0:
-        lines += [line for text in empty() for line in wrapped(text, inner - 1, "dim", lead=" ")]
+        words = [line for text in empty() for line in wrapped(text, inner - 1, "dim", lead=" ")]
+        room = height - 2 - len(lines)
+        lines += words[:room]
+        if 0 < room < len(words):
+            text = "".join(part for part, _ in words[room - 1])
+            lines[-1] = ((fit(f"{text} {look.signs.more}", inner, look.signs.more), "dim"),)
     else:
         lines += _rows(pane, look, shown, inner, focused, marks)
     thumb = scroll_thumb(listing.top, listing.page, listing.rows.total)

@@ -38,8 +38,8 @@ def trouble(
     worst = max(notices, key=lambda notice: notice.severity == "critical")
     more = f"  (+{len(notices) - 1} more)" if len(notices) > 1 else ""
     token = "fail" if worst.severity == "critical" else "warn"
-    title, hint = clean(worst.title, 300), clean(worst.hint, 300)
-    return merge([(f" {look.signs.warning} {title} ", token), (hint, ""), (more, "dim")])
+    title, hint = clean(worst.title, 300).rstrip("."), clean(worst.hint, 300)
+    return merge([(f" {look.signs.warning} {title}. ", token), (hint, ""), (more, "dim")])
 
 
 def _alarm(text: str, look: Look) -> Line:
@@ -58,8 +58,10 @@ def _source(source: SourceHealth, look: Look) -> str:
     return f"{names.get(source.name, source.name)}: {reason}.{again} {source.hint}".strip()
 
 
-def connecting(overview: Overview | None, look: Look) -> list[str] | None:
+def connecting(overview: Overview | None, problem: LazyCeleryError | None, look: Look) -> list[str] | None:
     """Why there is no data at all yet, or `None` once there was a connection."""
+    if overview is None and problem is not None:
+        return [problem.title, problem.hint] if problem.hint else [problem.title]
     if overview is None:
         return ["The engine is starting …"]
     if overview.connected or overview.ever_connected:

@@ -8,7 +8,7 @@ from lazycelery.model.states import LABELS
 from lazycelery.model.task import Sort, TaskPage, TaskRow
 from lazycelery.model.text import clean
 from lazycelery.tui.presentation import quantities as q
-from lazycelery.tui.presentation.line import Column, Span
+from lazycelery.tui.presentation.line import MINOR, Column, Span
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.signs import of_task
 from lazycelery.tui.presentation.workers import short_name
@@ -28,9 +28,14 @@ COLUMNS = (
     Column("ERROR, RESULT", 11, grow=2, rank=10),
 )
 """By rank: when it gets narrow they are dropped from the right."""
-BESIDE = {"WHEN": 1, "ERROR, RESULT": 2, "RUNTIME": 3, "ID": 4}
-NARROW = tuple(column._replace(rank=column.rank and BESIDE.get(column.title, 9)) for column in COLUMNS)
-"""The same for the left column, where the main side tells the rest."""
+BESIDE = {"WHEN": 1, "ERROR, RESULT": MINOR, "RUNTIME": MINOR + 1, "ID": MINOR + 2}
+NARROW = tuple(
+    column._replace(
+        rank=column.rank and BESIDE.get(column.title, 9), grow=4 if column.title == "TASK" else column.grow
+    )
+    for column in COLUMNS
+)
+"""The same for the left column, where the main side tells the rest, and the name needs the room."""
 BAD = ("failure", "rejected", "lost")
 
 

@@ -106,7 +106,7 @@ def _fields(worker: Worker, look: Look) -> list[tuple[str, str, str]]:
         ("queues", "queues", clean(", ".join(worker.queues), 300) or q.UNKNOWN),
         ("uptime", "uptime", q.rough_age(worker.uptime)),
         ("done", "processed", q.count(worker.processed)),
-        ("failed", "failed", f"{q.count(worker.failed)} seen"),
+        ("failed", "failed", "–" if worker.failed is None else f"{q.count(worker.failed)} since we watch"),
         ("active", "active", q.count(worker.active)),
         ("reserved", "reserved", q.count(worker.reserved)),
         ("scheduled", "scheduled", q.count(worker.scheduled)),

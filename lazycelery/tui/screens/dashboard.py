@@ -12,7 +12,7 @@ from textual.screen import Screen
 
 from lazycelery.keys import Scope
 from lazycelery.tui import wire
-from lazycelery.tui.arrangement import LEAST, Arrangement, arrange
+from lazycelery.tui.arrangement import LEAST, LEFT, Arrangement, arrange
 from lazycelery.tui.desk import Desk
 from lazycelery.tui.panes.pane import HEADED, draw, marked, title_at
 from lazycelery.tui.presentation import sayings
@@ -101,7 +101,7 @@ class Dashboard(Screen[None]):
         """Give each part its room; only what differs costs a layout."""
         width, height = self.size
         desk = self.desk
-        wants: dict[str, int] = {scope: max(1, desk.panes[scope].listing.rows.total) for scope in ORDER}
+        wants: dict[str, int] = {scope: self._wanted(scope) for scope in ORDER}
         wants["findings"] = desk.findings.listing.rows.total
         whole = desk.views.open is not None or (desk.help and width < WIDE_HELP)
         size = WIDEST if whole else desk.size
@@ -182,10 +182,17 @@ class Dashboard(Screen[None]):
             return lines
         return [marked(line, "stale") for line in lines]
 
+    def _wanted(self, scope: Scope) -> int:
+        """Lines that a pane has something for: its rows, or the words why there are none."""
+        total = self.desk.panes[scope].listing.rows.total
+        if total or scope == "tasks":
+            return max(1, total)
+        return sum(len(wrapped(text, LEFT - 4)) for text in self._empty(scope))
+
     def _empty(self, scope: Scope) -> Sequence[str]:
         desk = self.desk
         truth, look = desk.link.truth, desk.look()
-        waiting = sayings.connecting(truth.overview, look)
+        waiting = sayings.connecting(truth.overview, truth.engine_problem, look)
         if waiting is not None:
             return waiting
         lacks = truth.overview.lacks if truth.overview else {}
@@ -202,7 +209,7 @@ class Dashboard(Screen[None]):
         if window.problem is not None:
             return [str(window.problem)]
         if not window.loaded:
-            return ["Asking for the tasks …"]
+            return ["Asking for tasks …"]
         return sayings.no_tasks(
             desk.tasks.whole_filter, window.answer.known, truth.workers or [], look, lacks
         )

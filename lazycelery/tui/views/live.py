@@ -75,7 +75,11 @@ class LiveView:
         return framed(lines, width, height, look.signs, title=title, note=note, focused=True, thumb=thumb)
 
     def _nothing(self) -> str:
-        return f"No event matches {clean(self.filter, 60)} yet." if self.filter else "No event yet."
+        return (
+            f"No event matches {clean(self.filter, 60)} yet."
+            if self.filter
+            else "No event yet. What workers and tasks tell appears here as it comes."
+        )
 
     def _state(self, look: Look) -> str:
         if self.held:

@@ -1,4 +1,4 @@
-"""Metrics: rates, times and levels over five minutes and four hours."""
+"""Metrics: rates, times and levels over a minute and an hour, or five minutes and four hours."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ TALLEST = 4
 """Lines of a chart, at most."""
 LABEL, NUMBER = 12, 7
 """Cells of a name, and of a number beside a chart."""
+
+
+SPANS = (("1 min and 1 h", 60, 3600), ("5 min and 4 h", 300, 14_400))
+"""What the two charts beside each other show, in words and seconds; `]` turns to the next."""
 
 
 class Shown(NamedTuple):
@@ -57,6 +61,7 @@ class MetricsView:
         self._metrics: Metrics | None = None
         self._top = 0
         self._page = 1
+        self._spans = 0
 
     async def fetch(self, api: EngineApi) -> None:
         """The newest numbers."""
@@ -70,12 +75,21 @@ class MetricsView:
                 self.problem or "Asking for the numbers …", inner, "warn" if self.problem else "dim"
             )
         else:
-            lines = metric_lines(self._metrics, look, inner, (self._page - 3) // len(SHOWN))
+            _, fine, coarse = SPANS[self._spans]
+            lines = metric_lines(
+                last(self._metrics, fine, coarse), look, inner, (self._page - 3) // len(SHOWN)
+            )
         self._top = max(0, min(self._top, len(lines) - self._page))
         seen = [((" ", ""), *crop(line, inner)) for line in lines[self._top :]]
         thumb = scroll_thumb(self._top, self._page, len(lines))
-        title: Line = ((self.title, "accent title"),)
+        name = SPANS[self._spans][0]
+        keys = f"  {look.key('tab.previous')} {look.key('tab.next')} other spans"
+        title: Line = ((self.title, "accent title"), (f" {look.signs.into} {name}", "accent"), (keys, "dim"))
         return framed(seen, width, height, look.signs, title=title, focused=True, thumb=thumb)
+
+    def tab(self, step: int) -> None:
+        """Other spans of time."""
+        self._spans = (self._spans + step) % len(SPANS)
 
     def move(self, lines: int) -> None:
         """Scroll."""
@@ -97,6 +111,17 @@ class MetricsView:
     def leave(self) -> bool:
         """Nothing is inside."""
         return False
+
+
+def last(metrics: Metrics, fine: float, coarse: float) -> Metrics:
+    """The last seconds of each series."""
+    return Metrics(fine=_cut(metrics.fine, fine), coarse=_cut(metrics.coarse, coarse))
+
+
+def _cut(series: Series, seconds: float) -> Series:
+    kept = max(1, round(seconds / series.step))
+    values = {name: values[-kept:] for name, values in series.values.items()}
+    return Series(step=series.step, end=series.end, values=values)
 
 
 def metric_lines(metrics: Metrics, look: Look, width: int, room: int) -> list[Line]:

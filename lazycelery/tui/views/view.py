@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from lazycelery.engine.api import EngineApi
 from lazycelery.errors import LazyCeleryError
@@ -48,6 +48,14 @@ class View(Protocol):
 
     def leave(self) -> bool:
         """One step back inside; false when there is none."""
+
+
+@runtime_checkable
+class Tabbed(Protocol):
+    """A view of several pages, or spans."""
+
+    def tab(self, step: int) -> None:
+        """To the next one, or the previous."""
 
 
 class Views:

@@ -1,0 +1,155 @@
+"""The dashboard and the views in every state: empty, loading, broken, locked, open, production.
+
+Goldens as in `test_screens`; one running screen gives all three sizes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from lazycelery.errors import ConnectionProblem
+from lazycelery.model.cluster import Notice, SourceHealth
+from lazycelery.model.metrics import Metrics, Series
+from lazycelery.model.task import TaskPage, TaskQuery
+from lazycelery.model.worker import Worker
+from tests.support.fake_engine import NOW, FakeEngine
+from tests.tui.conftest import staged
+
+Golden = Callable[[str, str], None]
+
+
+class Silent(FakeEngine):
+    """Tells that it is there, and nothing else yet."""
+
+    async def workers(self) -> list[Worker]:
+        return await asyncio.sleep(60, [])
+
+    async def tasks(self, query: TaskQuery) -> TaskPage:
+        return await asyncio.sleep(60, TaskPage())
+
+
+class Blank(FakeEngine):
+    """A cluster in which nothing is, and nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.fleet, self.lines, self.audited = [], [], []
+
+    async def metrics(self) -> Metrics:
+        nothing = Series(step=1.0, end=NOW, values={})
+        return Metrics(fine=nothing, coarse=nothing)
+
+
+def refused() -> FakeEngine:
+    engine = Blank()
+    engine.seen.connected = engine.seen.ever_connected = False
+    hint = "Give another one in the URL."
+    engine.seen.sources = [SourceHealth(name="broker", state="refused", reason="wrong password", hint=hint)]
+    return engine
+
+
+def production() -> FakeEngine:
+    engine = FakeEngine(read_only=False)
+    engine.seen.production = True
+    return engine
+
+
+def found() -> FakeEngine:
+    engine = FakeEngine()
+    engine.seen.notices = [
+        Notice(
+            code="queue-without-consumer",
+            severity="critical",
+            title="7 messages wait in defualt and nobody consumes it",
+            subject="defualt",
+            hint="Did you mean default?",
+            since=NOW - 300,
+        ),
+        Notice(
+            code="worker-lost",
+            severity="warning",
+            title="celery@old-7 is gone without goodbye",
+            subject="celery@old-7",
+            since=NOW - 130,
+        ),
+    ]
+    return engine
+
+
+STATES: dict[str, tuple[Callable[[], FakeEngine], str]] = {
+    "empty": (Blank, "No worker answers."),
+    "loading": (Silent, "Asking the workers"),
+    "refused": (refused, "wrong password"),
+    "unlocked": (lambda: FakeEngine(read_only=False), "UNLOCKED"),
+    "production": (production, "PRODUCTION"),
+    "found": (found, "defualt"),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_the_dashboard_in_a_state(state: str, golden: Golden) -> None:
+    make, said = STATES[state]
+    async with staged(make(), (80, 24), waits=state != "loading") as stage:
+        await stage.until(said, timeout=20)
+        async for size in stage.sizes():
+            golden(f"state-{state}-{size}", stage.text)
+
+
+async def test_the_dashboard_when_the_connection_is_lost(golden: Golden) -> None:
+    async with staged(size=(80, 24)) as stage:
+        stage.engine.lose()
+        await stage.until("Not connected")
+        async for size in stage.sizes():
+            golden(f"state-lost-{size}", stage.text)
+
+
+async def test_the_dashboard_when_the_engine_cannot_start(golden: Golden) -> None:
+    engine = FakeEngine()
+    engine.fails = ConnectionProblem("The engine cannot be started.", "Is the disk full?")
+    async with staged(engine, (80, 24)) as stage:
+        stage.desk.link.clock = lambda: NOW
+        await stage.until("The engine cannot be started.")
+        async for size in stage.sizes():
+            golden(f"state-engine-gone-{size}", stage.text)
+
+
+@pytest.mark.parametrize(
+    ("key", "view", "said"),
+    [
+        ("L", "live", "No event yet."),
+        ("A", "audit", "Nobody has changed anything"),
+        ("i", "metrics", "No numbers yet."),
+    ],
+)
+async def test_a_view_of_an_empty_cluster(key: str, view: str, said: str, golden: Golden) -> None:
+    async with staged(Blank(), (80, 24)) as stage:
+        await stage.press(key)
+        await stage.until(said)
+        async for size in stage.sizes():
+            golden(f"{view}-empty-{size}", stage.text)
+
+
+async def test_a_menu_a_question_and_a_wrong_filter(golden: Golden) -> None:
+    async with staged(FakeEngine(read_only=False), (80, 24)) as stage:
+        await stage.press("3", "space")
+        async for size in stage.sizes():
+            golden(f"state-menu-{size}", stage.text)
+        await stage.press("escape", "2", "P")
+        await stage.until("Type default")
+        async for size in stage.sizes():
+            golden(f"state-question-{size}", stage.text)
+        await stage.press("escape", "3", "slash", *"stat:x")
+        await stage.until("there is no field")
+        async for size in stage.sizes():
+            golden(f"state-filter-wrong-{size}", stage.text)
+
+
+async def test_faults_only_in_another_order(golden: Golden) -> None:
+    async with staged(size=(80, 24)) as stage:
+        await stage.press("3", "f", "S")
+        await stage.until(lambda: stage.desk.tasks.window.total == 250)
+        async for size in stage.sizes():
+            golden(f"state-faults-{size}", stage.text)
