@@ -15,6 +15,7 @@ from lazycelery.model.cluster import Notice, SourceHealth
 from lazycelery.model.metrics import Metrics, Series
 from lazycelery.model.task import TaskPage, TaskQuery
 from lazycelery.model.worker import Worker
+from lazycelery.tui import link
 from tests.support.fake_engine import NOW, FakeEngine
 from tests.tui.conftest import staged
 
@@ -106,11 +107,13 @@ async def test_the_dashboard_when_the_connection_is_lost(golden: Golden) -> None
             golden(f"state-lost-{size}", stage.text)
 
 
-async def test_the_dashboard_when_the_engine_cannot_start(golden: Golden) -> None:
+async def test_the_dashboard_when_the_engine_cannot_start(
+    golden: Golden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "PATIENCE", (8.0,))
     engine = FakeEngine()
     engine.fails = ConnectionProblem("The engine cannot be started.", "Is the disk full?")
     async with staged(engine, (80, 24)) as stage:
-        stage.desk.link.clock = lambda: NOW
         await stage.until("The engine cannot be started.")
         async for size in stage.sizes():
             golden(f"state-engine-gone-{size}", stage.text)
