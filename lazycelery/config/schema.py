@@ -22,6 +22,8 @@ THEMES = ("dark", "light", "contrast", "colorblind", "terminal")
 
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400 * 365)]
 _Paint = Annotated[float, msgspec.Meta(ge=0.02, le=10)]
+_Days = Annotated[float, msgspec.Meta(gt=0, le=36_500)]
+_Room = Annotated[int, msgspec.Meta(ge=1_000_000)]
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Steps = Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=255)]], msgspec.Meta(min_length=1)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -187,6 +189,10 @@ CLUSTER: dict[str, Setting] = {
     "redact_default": Setting(bool, _YES_NO),
     "audit_file": Setting(_Text, "the path of a file", path),
     "backup_dir": Setting(_Text, "the path of a directory", path),
+    "history": Setting(bool, _YES_NO),
+    "history_dir": Setting(_Text, "the path of a directory", path),
+    "history_days": Setting(_Days, "a number of days above 0"),
+    "history_max_bytes": Setting(_Room, "a whole number of bytes from 1000000"),
     "enable_events": Setting(bool, _YES_NO),
 }
 """The settings of a profile that become fields of `Profile`, in the order they are shown."""

@@ -9,6 +9,7 @@ import contextlib
 import difflib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from lazycelery.demo.embedded import start_broker
@@ -56,7 +57,7 @@ def run(
     with _group(broker) as group:
         url = broker or start_broker(group)
         Fleet(group, fleet, url, seed)
-        return _show(settings, url)
+        return _show(settings, url, group.directory)
 
 
 @contextlib.contextmanager
@@ -76,11 +77,12 @@ def _check_fleet(name: str) -> None:
     raise UsageError(f"There is no fleet called {name!r}.", hint)
 
 
-def _show(settings: Any, url: str) -> int:
+def _show(settings: Any, url: str, directory: Path) -> int:
     from lazycelery.tui import run as run_tui
 
     profile: Profile = settings.profile
     profile.name, profile.broker, profile.backend = "demo", url, url
+    profile.history_dir = str(directory)  # It goes with the demo.
     # A toy cluster: what any profile may unlock, once W was pressed as anywhere else.
     profile.may_unlock = Profile().may_unlock
     return run_tui(settings)

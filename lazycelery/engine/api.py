@@ -13,6 +13,7 @@ from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
 from lazycelery.model.finding import Examination
+from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import Metrics
 from lazycelery.model.queue import Queue
@@ -82,6 +83,11 @@ class EngineApi(Protocol):
 
     async def statistics(self, kind: Kind = "task", window: float = 3600.0) -> Statistics:
         """Counts, shares and quantiles by task name, worker or queue over the last `window` seconds."""
+
+    async def history(self, query: HistoryQuery) -> HistoryPage:
+        """Tasks out of the recorded history, newest first, without asking the cluster.
+
+        Raises `UsageError` for a wrong filter, `NothingFound` when no history is kept."""
 
     async def plan(self, order: Order) -> Plan:
         """What would be done, to what, at which grade. Touches nothing."""

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable
-from pathlib import Path
 from typing import TypeVar
 
 from lazycelery.actions.audit import AuditLog, whoami
@@ -14,11 +13,11 @@ from lazycelery.actions.guard import Guard
 from lazycelery.actions.service import Actions
 from lazycelery.engine.events_switch import EventsSwitch
 from lazycelery.engine.examiner import Examiner
-from lazycelery.engine.journal import Journal
 from lazycelery.engine.links import Links
 from lazycelery.engine.load import LoadMeter
 from lazycelery.engine.log import EventLog
 from lazycelery.engine.lookup import Lookup
+from lazycelery.engine.memory import Memory
 from lazycelery.engine.metrics import Levels, Meter
 from lazycelery.engine.veil import Veil
 from lazycelery.engine.watch import Watch
@@ -28,6 +27,7 @@ from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
 from lazycelery.model.event import Event
 from lazycelery.model.finding import Examination
+from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import Metrics
 from lazycelery.model.profile import Profile
@@ -115,30 +115,17 @@ class Engine:
         self._states: dict[str, str] = {}
         self._aged = 0
         self._began = clock()
-        self._journal = Journal(Path(profile.journal), self._redactor) if profile.journal else None
+        self._memory = Memory(profile, self._store, self._redactor, clock, self._status_changed)
         self._closed = False
 
     # ---- life
 
     async def start(self) -> None:
         """Begin to watch; returns at once."""
-        if self._journal is not None:
-            await self._take_over(self._journal)
+        await self._memory.begin()
         self._watch.start()
         self._second = asyncio.create_task(self._measure())
         self._examining = asyncio.create_task(self._examiner.run())
-
-    async def _take_over(self, journal: Journal) -> None:
-        """Know what the engine before knew, and go on writing where it stopped."""
-        last = 0.0
-        for batch in journal.read():
-            self._store.apply_events(batch)
-            self._log.add(batch)
-            last = batch[-1].received if batch else last
-            await asyncio.sleep(0)
-        if last:
-            self._store.gap(last, self._clock())
-        journal.open()
 
     async def close(self) -> None:
         """Stop. What was begun is finished first; events that this session switched on are switched off."""
@@ -156,20 +143,19 @@ class Engine:
         await self._watch.stop()
         await self._watch.backend.close()
         await self._broker.close()
-        if self._journal is not None:
-            self._journal.close()
+        await self._memory.close()
 
     async def _measure(self) -> None:
         while True:
             self._load.sample()
             self._note_aging()
             self._store.second(self._clock())
-            self._meter.tick(self._clock(), self._levels())
+            workers, queues = self._store.workers(self._clock()), self._store.queues(self._clock())
+            self._meter.tick(self._clock(), self._levels(workers, queues))
+            self._memory.second(workers, queues, self._examiner.notices())
             await asyncio.sleep(1)
 
-    def _levels(self) -> Levels:
-        now = self._clock()
-        workers, queues = self._store.workers(now), self._store.queues(now)
+    def _levels(self, workers: list[Worker], queues: list[Queue]) -> Levels:
         online = [worker for worker in workers if worker.state in ("online", "busy")]
         return Levels(
             backlog=_total(queue.messages for queue in queues),
@@ -195,8 +181,7 @@ class Engine:
         """Events that the store has taken in."""
         self._log.add(events)
         self._meter.count(events)
-        if self._journal is not None:
-            self._journal.write(events)
+        self._memory.heard(events)
 
     async def _log_switch(self, title: str, workers: list[str]) -> None:
         """What the engine switches by itself is in the audit log too."""
@@ -296,9 +281,10 @@ class Engine:
             backlog=_total(queue.messages for queue in queues),
             failures=self._failures(workers),
             events_enabled=self._switch.held,
-            notices=self._examiner.notices(),
+            notices=[*self._examiner.notices(), *self._memory.notices()],
             findings=self._examiner.last.findings,
             lacks=dict(self._broker.lacks),
+            history=self._memory.status,
             first_seen=self._began,
         )
 
@@ -375,15 +361,17 @@ class Engine:
 
     async def tasks(self, query: TaskQuery) -> TaskPage:
         """A window on the tasks."""
+        await self._memory.needed()
         page = await _in_slices(self._store.query_steps(query, self._clock()))
         return page if self._may("reveal") else self._veil.page(page)
 
     async def task(self, id: str, fetch: bool = True) -> Task:
         """One task by id or unique prefix; with `fetch`, backend, workers and broker are asked too."""
+        await self._memory.needed()
         full = self._lookup.resolve(id)
         if fetch:
             await self._lookup.fetch(full)
-        task = self._store.task(full, self._clock())
+        task = self._store.task(full, self._clock()) or await self._memory.task(full)
         if task is None:
             raise NothingFound(
                 f"No task {id} is known.",
@@ -442,6 +430,14 @@ class Engine:
         if window <= 0:
             raise UsageError("A window of time is longer than nothing.")
         return self._store.statistics(kind, window, self._clock())
+
+    async def history(self, query: HistoryQuery) -> HistoryPage:
+        """Tasks out of the recorded history, newest first."""
+        page = await self._memory.ask(query)
+        if not self._may("reveal"):
+            for task in page.tasks:
+                self._veil.task(task)
+        return page
 
     # ---- actions
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from lazycelery.model.finding import Finding
+from lazycelery.model.history import HistoryStatus
 
 Link = Literal["connecting", "connected", "lost", "refused", "off"]
 
@@ -93,6 +94,7 @@ class Overview(msgspec.Struct, kw_only=True):
     """What the doctor finds, most severe first."""
     lacks: dict[str, str] = {}
     """What the broker's transport does not have, and why: events, control, peek, purge …"""
+    history: HistoryStatus = msgspec.field(default_factory=HistoryStatus)
     first_seen: float | None = None
     """When this engine began to watch."""
 

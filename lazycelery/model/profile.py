@@ -63,7 +63,14 @@ class Profile(msgspec.Struct, kw_only=True):
     audit_file: str | None = None
     """`None`: in the state directory of the platform."""
     backup_dir: str | None = None
-    journal: str | None = None
-    """Where this engine keeps what it heard, for the one that takes its place when it is killed."""
+    history: bool = True
+    """Whether what is seen is kept on disk, and what was seen before is shown."""
+    history_dir: str | None = None
+    """Where; below it each cluster has a directory. `None`: in the state directory of the platform."""
+    history_days: float = 7.0
+    history_max_bytes: int = 2_000_000_000
+    """Beyond either, the oldest files are deleted."""
+    recorder: bool = False
+    """This engine records the history (unless another one does already); all others only read it."""
     enable_events: bool = False
     """Switch task events on at start (needs the permission `events`), and back at the end."""

@@ -95,6 +95,15 @@ class Redactor:
             return text
         return "".join(self._spans(text))
 
+    def may_hold(self, text: str) -> bool:
+        """Whether `text` could change this, or any text it is made of. Cheap, and never wrongly `False`."""
+        if not self._only_defaults:
+            return True  # Somebody's own pattern may look at where a text begins.
+        lowered = text.lower()
+        if "://" in text or any(hint in lowered for hint in _STRONG_HINTS):
+            return True
+        return self._suspicious(text, lowered)
+
     def url(self, url: str) -> str:
         """A URL without its password, and without the secrets of its query. Never raises."""
         scheme, mark, rest = url.partition("://")

@@ -109,6 +109,8 @@ class TaskRow(msgspec.Struct, kw_only=True):
     error: str | None = None
     """Error or result as one short line, at most 200 characters."""
     truncated: bool = False
+    past: bool = False
+    """Known from the recorded history alone: no source has spoken of it since this monitor began."""
 
 
 class TaskQuery(msgspec.Struct, kw_only=True):

@@ -191,6 +191,7 @@ class Columns:
 
     def remove(self, slot: int) -> None:
         """Forget a task; its slot is free for another."""
+        self.row[slot] = 0  # First: who reads from another thread must see that it is going.
         self.slots.pop(self.id[slot])
         self.id[slot] = ""
         for texts in (self.args, self.kwargs, self.result, self.error, self.root_id, self.parent_id):
@@ -198,7 +199,7 @@ class Columns:
         for rare in (self.traceback, self.eta, self.expires, self.extra):
             rare.pop(slot)
         self.by_state[self.state[slot]] -= 1
-        for numbers in (self.row, self.clock, self.told, self.parent, self.name, self.worker, self.queue):
+        for numbers in (self.clock, self.told, self.parent, self.name, self.worker, self.queue):
             numbers[slot] = 0
         for numbers in (self.attempt, self.marks, self.state, self.sources, self.cut):
             numbers[slot] = 0

@@ -10,7 +10,7 @@ from typing import Any
 from lazycelery.model.event import Event
 from lazycelery.store.columns import Columns
 from lazycelery.store.loss import Lag, Rate
-from lazycelery.store.marks import SOURCES
+from lazycelery.store.marks import PAST, SOURCES
 from lazycelery.store.merge import EventMerge
 from lazycelery.store.queues import Queues
 from lazycelery.store.statistics import Figures
@@ -96,6 +96,8 @@ class Intake:
         columns = self.columns
         columns.seen[slot] = event.received or event.timestamp
         columns.sources[slot] |= EVENT
+        if columns.marks[slot] & PAST:
+            columns.marks[slot] &= ~PAST
         columns.changes += 1
         columns.stamp[slot] = columns.changes
         kind = event.type

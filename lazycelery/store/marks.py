@@ -12,6 +12,8 @@ CANCELLED = 64
 REVOKE_FLAGGED = 128
 STATE_INFERRED = 256
 RUN_LOST = 512
+PAST = 1024
+"""Known from the recorded history alone: no source has spoken of it since."""
 UNSEEN = ENDED_UNSEEN | RUN_LOST
 """Taken back by whatever tells how it really went."""
 
@@ -26,6 +28,7 @@ MARKS: dict[str, int] = {
     "revoke-flagged": REVOKE_FLAGGED,
     "state-inferred": STATE_INFERRED,
     "run-lost": RUN_LOST,
+    "history": PAST,
 }
 
 SOURCES: dict[str, int] = {"event": 1, "control": 2, "broker": 4, "result": 8, "inferred": 16, "agent": 32}

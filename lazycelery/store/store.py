@@ -23,14 +23,16 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.eviction import Eviction
 from lazycelery.store.facts import worker_facts
 from lazycelery.store.filter.completion import complete
+from lazycelery.store.history import figures
 from lazycelery.store.intake import Intake
 from lazycelery.store.lost import LostRuns
+from lazycelery.store.marks import PAST
 from lazycelery.store.merge import EventMerge
 from lazycelery.store.query import Queries
 from lazycelery.store.queues import RATE_WINDOW, Queues
 from lazycelery.store.raw import RawMessages
 from lazycelery.store.reports import ReportMerge
-from lazycelery.store.statistics import USUAL
+from lazycelery.store.statistics import USUAL, Step
 from lazycelery.store.views import task
 from lazycelery.store.worker_views import alive, worker_detail, worker_view
 from lazycelery.store.workers import Workers
@@ -64,6 +66,11 @@ class Store:
         self._sent_again: dict[str, None] = {}
         """Ids of tasks that were sent again, in order."""
         self._gaps: list[tuple[float, float]] = []
+
+    @property
+    def columns(self) -> Columns:
+        """The tasks themselves, for who records and loads the history."""
+        return self._columns
 
     # writers
 
@@ -124,6 +131,10 @@ class Store:
         for record in self._workers.known.values():
             record.loss.reset()
             record.back = end
+
+    def put_figures(self, rows: Sequence[figures.Row]) -> None:
+        """Statistics by the hour that an earlier monitor counted."""
+        self._intake.figures.put_before(figures.hours_of(self._columns, rows))
 
     def second(self, now: float) -> None:
         """A second is over, for the statistics."""
@@ -240,6 +251,10 @@ class Store:
         """How one task name, worker or queue usually does; `None` when nothing was seen of it."""
         return self._intake.figures.one(kind, key, window, now)
 
+    def hours(self, newest: int) -> list[tuple[float, Step]]:
+        """The last finished hours of the statistics, and the one under way."""
+        return self._intake.figures.hours(newest)
+
     def events_seen(self) -> int:
         """Events taken in."""
         return self._intake.seen
@@ -257,6 +272,7 @@ class Store:
         for slot in slots:
             if slot is not None:
                 columns.seen[slot] = at
+                columns.marks[slot] &= ~PAST
                 columns.touch(slot)
 
     def _skew(self, worker: int) -> float:

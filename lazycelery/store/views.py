@@ -41,6 +41,7 @@ def task_row(columns: Columns, slot: int) -> TaskRow:
         args=_arguments_line(columns.args[slot], columns.kwargs[slot]),
         error=_line(said) if said is not None else None,
         truncated=columns.cut[slot] != 0,
+        past=columns.marks[slot] & marks.PAST != 0,
     )
 
 

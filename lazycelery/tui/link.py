@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
 import msgspec
-import platformdirs
 
 from lazycelery.engine.api import EngineApi
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
@@ -28,12 +25,6 @@ BEHIND = 2.0
 """Least seconds between two looks at a cluster that is not in front."""
 PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each new start of an engine that died."""
-
-
-def journal_path() -> str:
-    """A file that engines of this line pass on to one another."""
-    directory = platformdirs.user_state_path("lazycelery") / "journal"
-    return str(directory / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.mp")
 
 
 Answer = TypeVar("Answer")
@@ -91,8 +82,8 @@ class Link:
         beat: float = BEAT,
     ) -> None:
         self._spawn = spawn
-        # Each engine of this line reads what the one before had heard.
-        self._profile = msgspec.structs.replace(profile, journal=profile.journal or journal_path())
+        # The screen's engines record: what one had heard, the next one reads.
+        self._profile = msgspec.structs.replace(profile, recorder=True)
         self._changed = changed
         self._process = first
         self.api: EngineApi | None = None

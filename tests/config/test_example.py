@@ -61,6 +61,7 @@ def test_a_value_that_is_called_the_default_is_the_default():
         "result_prefix",
         "audit_file",
         "backup_dir",
+        "history_dir",
     }
     local = data["profiles"]["local"]
     for key in set(local) & set(CLUSTER) - examples:
@@ -70,7 +71,7 @@ def test_a_value_that_is_called_the_default_is_the_default():
 
 
 def test_the_table_of_settings_has_every_field_of_the_profile():
-    assert {"name", "journal", *CLUSTER} == set(Profile.__struct_fields__)  # The screen sets the journal.
+    assert {"name", "recorder", *CLUSTER} == set(Profile.__struct_fields__)  # The screen records.
     assert {*UI} - {"refresh"} | {"keymap"} == set(UiSettings.__struct_fields__)
     assert "dark" in THEMES
 

@@ -20,6 +20,7 @@ from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, 
 from lazycelery.model.action import AuditEntry, Order, Outcome, OutcomeItem, Plan, PlanItem
 from lazycelery.model.cluster import Load, LogLine, LogPage, Notice, Overview, SourceHealth, Tick
 from lazycelery.model.completion import Completion
+from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import LEVELS, RATES, TIMES, Metrics, Series
 from lazycelery.model.profile import Profile
@@ -495,6 +496,10 @@ class FakeEngine:
     async def metrics(self) -> Metrics:
         await self._answer("metrics")
         return Metrics(fine=self._series(1.0, 300, 180), coarse=self._series(60.0, 240, 97))
+
+    async def history(self, query: HistoryQuery) -> HistoryPage:
+        await self._answer("history")
+        return HistoryPage()
 
     async def statistics(self, kind: Kind = "task", window: float = 3600.0) -> Statistics:
         await self._answer("statistics")

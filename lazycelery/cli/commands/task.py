@@ -35,6 +35,7 @@ _DOUBTS = {
     "received-before-sent": "It seems to have been received before it was sent: two clocks differ",
     "gap": "The link was broken for a while: what happened to it meanwhile may be missing",
     "state-inferred": "Not all of its states were told: some follow from the others",
+    "history": "Known from the recorded history: nothing has spoken of it since this command began",
     "run-lost": "A run of it was lost with its worker",
 }
 _MOMENTS = frozenset({"sent", "received", "started", "finished"})

@@ -103,6 +103,10 @@ def _summary(task: Task, look: Look, width: int, around: Surroundings | None) ->
         lines.append(())
         lines += _last_frames(task.traceback, width)
     for mark in task.marks:
+        if mark == "history":
+            told = f"from the recorded history, last seen {q.moment(task.seen, look.now, look.utc)}"
+            lines += wrapped(told, width, "dim")
+            continue
         lines.append(((f"{look.signs.warning} {clean(mark, 80)}", "warn"),))
     return [*lines, (), ((LEGEND if width >= len(LEGEND) else "letters: the source of a value", "dim"),)]
 

@@ -45,7 +45,7 @@ def cells(row: TaskRow, look: Look) -> list[Span]:
     ended = state is not None and state.finished
     token = of_task(row.state, look.signs)[1]
     age = None if row.since is None else look.now - row.since
-    return [
+    found = [
         of_task(row.state, look.signs),
         (clean(row.name or "name not seen", 120), "" if row.name else "dim"),
         (q.short_id(row.id), "dim"),
@@ -62,6 +62,8 @@ def cells(row: TaskRow, look: Look) -> list[Span]:
             "fail" if row.state in BAD else "warn" if row.state == "retry" else "dim",
         ),
     ]
+    # What the recorded history alone tells is not for anybody to take for what happens now.
+    return [(text, "dim") for text, _ in found] if row.past else found
 
 
 LEADS: Mapping[Sort, str] = {

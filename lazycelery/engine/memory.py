@@ -1,0 +1,240 @@
+"""The history as one engine uses it: what it shows of the time before, and what it records."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lazycelery.actions.files import state_directory
+from lazycelery.engine.past import Past
+from lazycelery.engine.recorder import Recorder
+from lazycelery.errors import NothingFound
+from lazycelery.model.cluster import Notice
+from lazycelery.model.event import Event
+from lazycelery.model.history import HistoryPage, HistoryQuery, HistoryStatus
+from lazycelery.model.profile import Profile
+from lazycelery.model.queue import Queue
+from lazycelery.model.redaction import Redactor
+from lazycelery.model.task import Task
+from lazycelery.model.worker import Worker
+from lazycelery.store.history import figures
+from lazycelery.store.history.files import Files, directory_of
+from lazycelery.store.history.search import search, task_of
+from lazycelery.store.store import Store
+
+logger = logging.getLogger(__name__)
+
+SAMPLE_EVERY = 10
+FIGURES_EVERY = 60
+"""Seconds."""
+AT_FIRST = 2.0
+"""Seconds after which recording begins also when the newest tasks have not been read yet."""
+FEW = 100_000
+"""Tasks that an engine reads which only looks: about a second."""
+MOST_A_PAGE = 10_000
+
+
+def files_of(profile: Profile) -> Files:
+    """Where the profile's history is."""
+    root = Path(profile.history_dir).expanduser() if profile.history_dir else state_directory() / "history"
+    directory = directory_of(root, profile.name, profile.broker)
+    return Files(directory, profile.history_days, profile.history_max_bytes)
+
+
+class Memory:
+    """Off, reading, or recording too: as the profile says."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        store: Store,
+        redactor: Redactor,
+        clock: Callable[[], float],
+        changed: Callable[[], None],
+    ) -> None:
+        self._profile, self._store, self._redactor, self._clock = profile, store, redactor, clock
+        self._changed = changed
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._files = files_of(profile)
+        self._recorder: Recorder | None = None
+        if profile.history and profile.recorder:
+            self._recorder = Recorder(store.columns, self._files, redactor, clock, self._changed_in_thread)
+        self.status = (
+            self._recorder.status
+            if self._recorder
+            else HistoryStatus(
+                state="reading" if profile.history else "off", directory=str(self._files.directory)
+            )
+        )
+        self._past = Past(
+            store,
+            self._files,
+            self.status,
+            clock,
+            changed,
+            self._recorder.numbers if self._recorder else None,
+        )
+        self._loading: asyncio.Task[None] | None = None
+        self._started: asyncio.Task[None] | None = None
+        self._seconds = 0
+        self._open: dict[tuple[str, str], Notice] = {}
+
+    # ---- life
+
+    async def begin(self) -> None:
+        """See what there is; who records loads it as well. Returns in a few milliseconds."""
+        self._loop = asyncio.get_running_loop()
+        if not self._profile.history:
+            return
+        await self._past.survey()
+        rows = await asyncio.to_thread(figures.read, self._files.all(), self._clock())
+        self._store.put_figures(rows)
+        if self._recorder is not None:
+            self._load(self._profile.max_tasks)
+            self._started = asyncio.create_task(self._record(), name="history")
+
+    async def _record(self) -> None:
+        """First the newest tasks, so that they go on in their old rows; then record."""
+        assert self._recorder is not None
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._past.first.wait(), AT_FIRST)
+        self._recorder.start()
+
+    def _load(self, limit: int) -> None:
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._past.load(limit), name="history-load")
+
+    async def needed(self) -> None:
+        """Before tasks are shown: who only looks reads the newest now."""
+        if self._profile.history and self._recorder is None and self._loop is not None:
+            self._load(min(FEW, self._profile.max_tasks))
+            await self._past.done.wait()
+
+    async def close(self) -> None:
+        """Write what is left."""
+        for task in (self._started, self._loading):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        if self._recorder is not None:
+            self._keep_figures()
+            await asyncio.to_thread(self._recorder.stop)
+
+    def _changed_in_thread(self) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # The loop has ended.
+                self._loop.call_soon_threadsafe(self._changed)
+
+    # ---- what comes in
+
+    def heard(self, events: list[Event]) -> None:
+        """Events that the store has taken in."""
+        if self._recorder is not None:
+            self._recorder.hand_over(events)
+
+    def second(self, workers: Sequence[Worker], queues: Sequence[Queue], notices: Sequence[Notice]) -> None:
+        """A second is over: samples, findings and figures that are due."""
+        if self._recorder is None:
+            return
+        self._seconds += 1
+        if self._seconds % SAMPLE_EVERY == 0:
+            self._sample(workers, queues)
+        if self._seconds % FIGURES_EVERY == 0:
+            self._keep_figures()
+        self._findings(notices)
+
+    def _sample(self, workers: Sequence[Worker], queues: Sequence[Queue]) -> None:
+        assert self._recorder is not None
+        depths = {one.name: [one.messages, one.unacked, one.consumers] for one in queues}
+        loads = {
+            one.name: [one.state, one.active, one.processed, one.loadavg[0] if one.loadavg else None]
+            for one in workers
+        }
+        texts = [json.dumps(each, separators=(",", ":")) if each else None for each in (depths, loads)]
+        if any(texts):
+            self._recorder.note(
+                "INSERT INTO samples (at, queues, workers) VALUES (?, ?, ?)", (self._clock(), *texts)
+            )
+
+    def _findings(self, notices: Sequence[Notice]) -> None:
+        assert self._recorder is not None
+        now = self._clock()
+        present = {(one.code, one.subject): one for one in notices if not one.code.startswith("history-")}
+        for key in [key for key in self._open if key not in present]:
+            del self._open[key]
+            self._recorder.note(
+                "UPDATE findings SET ended = ? WHERE code = ? AND subject = ? AND ended IS NULL", (now, *key)
+            )
+        for key, one in present.items():
+            if key not in self._open:
+                self._open[key] = one
+                title, hint = (self._redactor.text(text) for text in (one.title, one.hint))
+                self._recorder.note(
+                    "INSERT INTO findings (code, subject, severity, title, hint, began) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    (*key, one.severity, title, hint, one.since or now),
+                )
+
+    def _keep_figures(self) -> None:
+        assert self._recorder is not None
+        for statement, values in figures.statements(self._store.columns, self._store.hours(2)):
+            self._recorder.note(statement, values)
+
+    # ---- what is asked
+
+    async def ask(self, query: HistoryQuery) -> HistoryPage:
+        """Tasks out of the files. Raises `UsageError` for a wrong filter, `NothingFound` when history is
+        off. Cancelled, it stops at the next slice."""
+        if not self._profile.history:
+            raise NothingFound("No history is kept: history = false in the profile.")
+        query.limit = max(1, min(query.limit, MOST_A_PAGE))
+        stop = threading.Event()
+        try:
+            return await asyncio.to_thread(
+                search, self._files.all(), query, self._clock(), lambda: not stop.is_set()
+            )
+        finally:
+            stop.set()
+
+    async def task(self, id: str) -> Task | None:
+        """One task out of the files, or `None`."""
+        if not self._profile.history:
+            return None
+        found: Task | None = await asyncio.to_thread(task_of, self._files.all(), id)
+        return found
+
+    def notices(self) -> list[Notice]:
+        """What a person should know of it."""
+        status = self.status
+        found = []
+        if status.state == "broken":
+            found.append(
+                Notice(code="history-broken", severity="warning", title=status.reason, hint=status.hint)
+            )
+        elif status.reason:
+            found.append(
+                Notice(code="history-along", severity="info", title=f"{status.reason}.", hint=status.hint)
+            )
+        if status.dropped:
+            found.append(
+                Notice(
+                    code="history-dropped",
+                    severity="warning",
+                    title=f"{status.dropped:,} events are missing in the history: they could not be written.",
+                )
+            )
+        if status.interrupted and self._recorder is not None:
+            found.append(
+                Notice(
+                    code="history-interrupted",
+                    severity="info",
+                    title="The monitor before was killed: of what it saw the last second may be missing.",
+                )
+            )
+        return found

@@ -1,0 +1,58 @@
+"""The recorded history of a cluster: how it does, and what is asked of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from lazycelery.model.task import Task
+
+
+class HistoryStatus(msgspec.Struct, kw_only=True):
+    """What becomes of what is seen, and what is known from before."""
+
+    state: Literal["off", "reading", "writing", "broken"] = "off"
+    """off: the profile says so. reading: another monitor writes, or this face only looks. broken: `reason`
+    tells why."""
+    reason: str = ""
+    hint: str = ""
+    directory: str = ""
+    written: float | None = None
+    """When the last batch reached the file, epoch seconds; what came later may be lost by a crash."""
+    behind: int = 0
+    """Events that wait to be written."""
+    dropped: int = 0
+    """Events that could not be kept for writing: the disk refused them for too long."""
+    loaded: int = 0
+    """Tasks shown that come from the history."""
+    recorded: int = 0
+    """Tasks in its files, one that lasted over two days counted twice."""
+    loading: bool = False
+    since: float | None = None
+    """From when on tasks were loaded, epoch seconds; what is older is in the files alone."""
+    interrupted: bool = False
+    """The monitor before was killed: of what it saw the last second may be missing."""
+
+
+class HistoryQuery(msgspec.Struct, kw_only=True):
+    """A question to the files."""
+
+    filter: str = ""
+    limit: int = 100
+    after: str = ""
+    """`HistoryPage.next` of the page before; "" begins with the newest."""
+
+
+class HistoryPage(msgspec.Struct, kw_only=True):
+    """Tasks out of the files, newest first."""
+
+    tasks: list[Task] = []
+    next: str | None = None
+    """What `after` must be for the page that follows; `None` when there is none."""
+    searched: int = 0
+    """Tasks that were looked at for this page."""
+    since: float | None = None
+    """How far the files reach back, epoch seconds; `None` when nothing was recorded."""
+    unread: list[str] = []
+    """Files that could not be read, and why."""

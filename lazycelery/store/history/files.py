@@ -1,0 +1,157 @@
+"""Where a cluster's history is, and which of its files go when it gets old or large.
+
+Files are named by their day in UTC and a part: `2026-11-25-000.sqlite3`. What is old is deleted with its
+file, which costs nothing. No file older than the newest is ever begun, whatever the clock says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import stat
+import time
+from pathlib import Path
+
+SUFFIX = ".sqlite3"
+COMPANIONS = ("", "-wal", "-shm", "-journal")
+DAY = 86_400.0
+PARTS = 8
+"""A file that holds this share of all permitted bytes is followed by another part."""
+LEAST_PART = 1 << 20
+_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(\d{3,})\.sqlite3")
+_UNSAFE = re.compile(r"[^A-Za-z0-9.]+")
+PRIVATE = 0o700
+
+
+def directory_of(root: Path, profile: str, broker: str) -> Path:
+    """The directory of a cluster: by profile and broker, without the broker's credentials."""
+    place = ";".join(_without_credentials(url) for url in broker.split(";"))
+    digest = hashlib.sha256(f"{profile}\n{place}".encode()).hexdigest()[:8]
+    host = place.partition("://")[2] or place
+    words = [_UNSAFE.sub("-", word).strip("-.")[:40] for word in (profile, host)]
+    return root / "-".join([*filter(None, words), digest])
+
+
+def _without_credentials(url: str) -> str:
+    scheme, mark, rest = url.strip().partition("://")
+    if not mark:
+        scheme, rest = "", url
+    return f"{scheme}{mark}{rest.partition('?')[0].rpartition('@')[2]}"
+
+
+class Files:
+    """The files of one cluster's history, and how long they are kept."""
+
+    def __init__(self, directory: Path, days: float = 7.0, max_bytes: int = 2_000_000_000) -> None:
+        self.directory, self.days, self.max_bytes = directory, days, max_bytes
+
+    def all(self) -> list[Path]:
+        """Oldest first; none where nothing was ever written, or nothing may be read."""
+        try:
+            names = [entry.name for entry in os.scandir(self.directory) if _NAME.fullmatch(entry.name)]
+        except OSError:
+            return []
+        return [self.directory / name for name in sorted(names, key=_order)]
+
+    def make_directory(self) -> None:
+        """For the owner alone. Raises `OSError`."""
+        missing = [each for each in (self.directory, *self.directory.parents) if not each.exists()]
+        for each in reversed(missing):
+            each.mkdir(mode=PRIVATE, exist_ok=True)
+
+    def current(self, now: float, present: Path | None = None) -> Path:
+        """The file to write to: the one of today, or the newest if the clock went back behind it; another
+        part once one has grown large. `present` is the one written to so far."""
+        files = self.all()
+        newest = files[-1] if files else present
+        day = time.strftime("%Y-%m-%d", time.gmtime(max(0.0, now)))
+        if newest is None:
+            return self.directory / f"{day}-000{SUFFIX}"
+        match = _NAME.fullmatch(newest.name)
+        assert match
+        if day > match[1]:
+            return self.directory / f"{day}-000{SUFFIX}"
+        if size_of(newest) > max(LEAST_PART, self.max_bytes / PARTS):
+            return self.directory / f"{match[1]}-{int(match[2]) + 1:03d}{SUFFIX}"
+        return newest
+
+    def bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(map(size_of, self.all()))
+
+    def sweep(self, now: float, by_age: bool = True) -> list[Path]:
+        """Delete what is too old, then the oldest while all are too large; the newest always stays."""
+        removed: list[Path] = []
+        kept = self.all()
+        oldest = time.strftime("%Y-%m-%d", time.gmtime(max(0.0, now - self.days * DAY)))
+        sizes = {path: size_of(path) for path in kept}
+        while len(kept) > 1:
+            old = by_age and kept[0].name[:10] < oldest
+            if not old and sum(sizes[path] for path in kept) <= self.max_bytes:
+                break
+            removed.append(kept.pop(0))
+            remove(removed[-1])
+        return removed
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file with its companions."""
+    total = 0
+    for companion in COMPANIONS[:2]:
+        with contextlib.suppress(OSError):
+            total += os.stat(f"{path}{companion}").st_size
+    return total
+
+
+def remove(path: Path) -> None:
+    """Delete a file and its companions."""
+    for companion in COMPANIONS:
+        with contextlib.suppress(OSError):
+            os.unlink(f"{path}{companion}")
+
+
+def put_aside(path: Path, now: float) -> None:
+    """Keep a damaged file, with its companions, under a name that is read by nobody. Raises `OSError`."""
+    for companion in COMPANIONS:
+        if os.path.exists(f"{path}{companion}"):
+            os.rename(f"{path}{companion}", f"{path}.damaged-{int(now)}{companion}")
+
+
+def make_private(path: Path) -> None:
+    """Create a file for the owner alone, before SQLite does with the common mode. Its companions take
+    the same mode. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    try:
+        if os.name == "posix" and stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def forget_strangers(root: Path, days: float, now: float) -> None:
+    """Remove the histories of clusters that nobody watched for longer than is kept: they hold our files
+    and our lock, and nothing else."""
+    with contextlib.suppress(OSError):
+        for directory in [Path(entry.path) for entry in os.scandir(root) if entry.is_dir()]:
+            with contextlib.suppress(OSError):
+                names = os.listdir(directory)
+                ours = [name for name in names if _NAME.match(name)]
+                others = [name for name in names if name not in ours and name != LOCK]
+                if not ours or others:
+                    continue
+                newest = max(os.stat(directory / name).st_mtime for name in ours)
+                if now - newest > days * DAY:
+                    for name in names:
+                        os.unlink(directory / name)
+                    directory.rmdir()
+
+
+LOCK = "lock"
+
+
+def _order(name: str) -> tuple[str, int]:
+    match = _NAME.fullmatch(name)
+    assert match
+    return match[1], int(match[2])

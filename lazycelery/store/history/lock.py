@@ -1,0 +1,75 @@
+"""One writer a cluster: a lock that the system gives back however its holder ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from pathlib import Path
+
+from lazycelery.store.history.files import LOCK
+
+
+class Lock:
+    """The right to write a cluster's history."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / LOCK
+        self._descriptor: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether it is ours."""
+        return self._descriptor is not None
+
+    def take(self) -> bool:
+        """Try to get it; `False` while another process has it. Raises `OSError` where none can be made."""
+        if self._descriptor is not None:
+            return True
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        if not _locked(descriptor):
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
+        return True
+
+    def holder(self) -> str:
+        """Who has it, as far as it was written: `process 812 on ops1`."""
+        try:
+            pid, _, host = self._path.read_text(encoding="utf-8").strip().partition(" ")
+        except (OSError, UnicodeDecodeError):
+            return "another process"
+        return f"process {pid} on {host}" if pid.isdecimal() and host else "another process"
+
+    def give_back(self) -> None:
+        """Let another one write."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _locked(descriptor: int) -> bool:
+        try:
+            # Far behind what is written there: who looks must be able to read it.
+            os.lseek(descriptor, 1 << 20, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _locked(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

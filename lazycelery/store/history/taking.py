@@ -1,0 +1,162 @@
+"""Tasks out of the columns as rows of a history file. Runs in the writer's thread, beside the store's own.
+
+The store changes meanwhile. A slot whose stamp or row number moved while it was read is left for the
+next round, when it stands among the changed ones again; a slot is stamped after it was changed, so that
+what was read half-way is read once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from lazycelery.model.states import State
+from lazycelery.store.columns import Columns, Extra
+from lazycelery.store.history.schema import OWN_ROOT
+from lazycelery.store.history.veiling import Veiling
+from lazycelery.store.marks import CUTS, PAST
+
+TIMES = ("first", "since", "seen", "sent", "received", "started", "finished", "runtime", "wait")
+COUNTS = ("attempt", "marks", "sources", "cut", "told", "clock")
+VEILED = ("args", "kwargs", "result", "error")
+PUT_OFF = 0.5
+"""Seconds for which a task that has not ended is put off: most end within, and cost one row then."""
+AT_ONCE = 2_000
+"""Tasks read and written together."""
+
+Slots = npt.NDArray[np.intp]
+Row = tuple[Any, ...]
+_encode = msgspec.msgpack.Encoder().encode
+
+ENDED = np.zeros(len(State), dtype=np.bool_)
+for _state in (State.SUCCESS, State.FAILURE, State.REVOKED, State.REJECTED, State.LOST):
+    ENDED[_state] = True
+
+
+class Taken(NamedTuple):
+    """Rows without their number, the slots they are of, and the identity of each task."""
+
+    slots: Slots
+    rows: list[Row]
+    identities: npt.NDArray[np.int64]
+
+
+class Changes:
+    """Which tasks are to be written now."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self._seen = 0
+        """Changes up to this stamp have been looked at."""
+        self._off: npt.NDArray[np.bool_] = np.zeros(columns.capacity, dtype=np.bool_)
+        """Slots that were put off, or could not be written."""
+        self._flushed = 0.0
+
+    def skip(self) -> None:
+        """What has changed so far is not for us to write."""
+        self._seen = self.columns.changes
+        self._off[:] = False
+
+    def due(self, now: float, all: bool = False) -> Slots:
+        """Slots whose tasks ended, and of the others those that were put off long enough. `now` is
+        monotonic."""
+        columns = self.columns
+        until = columns.changes
+        if until != self._seen:
+            stamps = columns.vector("stamp")
+            fresh = np.flatnonzero(stamps > self._seen)
+            self._seen = until
+            marks = columns.vector("marks")[: len(stamps)]
+            fresh = fresh[(marks[fresh] & PAST) == 0]
+            self._off[fresh] = True
+        used = columns.used
+        if all or now - self._flushed >= PUT_OFF:
+            self._flushed = now
+            slots = np.flatnonzero(self._off[:used])
+        else:
+            slots = np.flatnonzero(self._off[:used])
+            slots = slots[ENDED[columns.vector("state")[:used][slots]]]
+        self._off[slots] = False
+        return slots
+
+    def put_back(self, slots: Slots) -> None:
+        """These could not be written."""
+        self._off[slots] = True
+
+
+def take(columns: Columns, slots: Slots, veiling: Veiling, code_of: dict[tuple[str, int], int]) -> Taken:
+    """Rows of these slots as far as they are whole; `code_of` is the file's number of a word."""
+    before = columns.vector("stamp")[slots], columns.vector("row")[slots]
+    times = [columns.vector(name)[slots].tolist() for name in TIMES]
+    counts = [columns.vector(name)[slots] for name in COUNTS]
+    states = columns.vector("state")[slots].tolist()
+    retries = [None if number < 0 else number for number in columns.vector("retries")[slots].tolist()]
+    numbers = slots.tolist()
+    words = [
+        [code_of[kind, code] for code in columns.vector(kind)[slots].tolist()]
+        for kind in ("name", "worker", "queue")
+    ]
+    ids = [columns.id[slot] for slot in numbers]
+    texts = _texts(columns, numbers, counts[COUNTS.index("cut")], veiling)
+    roots = [
+        OWN_ROOT if root == own else root
+        for root, own in zip([columns.root_id[slot] for slot in numbers], ids, strict=True)
+    ]
+    parents = [columns.parent_id[slot] for slot in numbers]
+    etas = [columns.eta.get(slot) for slot in numbers]
+    expiries = [columns.expires.get(slot) for slot in numbers]
+    extras = [_extra(columns.extra.get(slot), veiling, code_of) for slot in numbers]
+    whole = (before[0] == columns.vector("stamp")[slots]) & (before[1] == columns.vector("row")[slots])
+    whole &= before[1] != 0
+    rows = list(
+        zip(
+            *(ids, words[0], states, words[1], words[2]),
+            *times,
+            *(retries, *[numbers.tolist() for numbers in counts]),
+            *texts,
+            *(roots, parents, etas, expiries, extras),
+            strict=True,
+        )
+    )
+    if whole.all():
+        return Taken(slots, rows, before[1])
+    kept = np.flatnonzero(whole)
+    return Taken(slots[kept], [rows[place] for place in kept.tolist()], before[1][kept])
+
+
+def _texts(
+    columns: Columns, slots: Sequence[int], cut: npt.NDArray[Any], veiling: Veiling
+) -> list[list[str | None]]:
+    """Arguments, result, error and traceback without secrets; what was taken out counts as cut, so that
+    nobody takes it for the true arguments."""
+    found: list[list[str | None]] = [[column[slot] for slot in slots] for column in _columns(columns)]
+    found.append([columns.traceback.get(slot) for slot in slots])
+    for name, texts in zip((*VEILED, "traceback"), found, strict=True):
+        for place, shown in veiling.changed(texts).items():
+            texts[place] = shown
+            cut[place] |= CUTS[name]
+    return found
+
+
+def _columns(columns: Columns) -> list[list[str | None]]:
+    return [getattr(columns, name) for name in VEILED]
+
+
+def _extra(extra: Extra | None, veiling: Veiling, code_of: dict[tuple[str, int], int]) -> bytes | None:
+    if extra is None:
+        return None
+    past = tuple(
+        msgspec.structs.replace(
+            one,
+            worker=code_of["worker", one.worker],
+            error=None if one.error is None else veiling.one(one.error),
+            traceback=None if one.traceback is None else veiling.one(one.traceback),
+        )
+        for one in extra.past
+    )
+    progress = None if extra.progress is None else veiling.one(extra.progress)
+    return _encode(msgspec.structs.replace(extra, past=past, progress=progress))

@@ -1,0 +1,219 @@
+"""Writes one history file. Used by one thread; whatever the disk refuses is raised as `OSError` or
+`sqlite3.Error`, and nothing of that batch is in the file then."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lazycelery.model.event import Event
+from lazycelery.model.redaction import Redactor
+from lazycelery.store.columns import Columns
+from lazycelery.store.history import events as packing
+from lazycelery.store.history.files import make_private
+from lazycelery.store.history.schema import COLUMNS, IDS, VERSION, migrate, version_of
+from lazycelery.store.history.taking import AT_ONCE, Slots, take
+from lazycelery.store.history.veiling import Veiling
+
+PAGE_BYTES = 8192
+CACHE_KIB = 8192
+_PUT = (
+    f"INSERT INTO tasks VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (n) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("n", "id"))
+)
+
+
+class Newer(Exception):
+    """The file was written by a later version of the program."""
+
+
+class Numbers:
+    """The number of the row that each slot's task has in a file; a slot's next task has another one."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self.file = ""
+        """The name of the file that the numbers are of."""
+        self._numbers: npt.NDArray[np.int64] = np.zeros(columns.capacity, dtype=np.int64)
+        self._owners: npt.NDArray[np.int64] = np.zeros(columns.capacity, dtype=np.int64)
+
+    def begin(self, file: str) -> None:
+        """Numbers are those of this file from now on."""
+        if file != self.file:
+            self.file = file
+            self._owners[:] = 0
+
+    def begin_with(self, file: str, slots: Any, numbers: Any, rows: Any) -> None:
+        """Rows that are in the file already, unless another file is being written by now."""
+        if self.file not in ("", file):
+            return
+        self.file = file
+        self._numbers[slots] = numbers
+        self._owners[slots] = rows
+
+    def forget(self, first: int) -> None:
+        """What was numbered from `first` on is in no file after all."""
+        self._owners[self._numbers >= first] = 0
+
+    def of(self, slots: Slots, rows: npt.NDArray[np.int64], free: int) -> tuple[npt.NDArray[np.int64], int]:
+        """The number of each task (`rows` are their identities), and the next one that is free."""
+        fresh = slots[self._owners[slots] != rows]
+        if len(fresh):
+            fresh, places = np.unique(slots, return_index=True)
+            new = self._owners[fresh] != rows[places]
+            fresh, owners = fresh[new], rows[places][new]
+            # In the order of first sight, so that the newest are last.
+            order = np.argsort(owners)
+            self._numbers[fresh[order]] = np.arange(free, free + len(fresh))
+            self._owners[fresh] = owners
+            free += len(fresh)
+        return self._numbers[slots], free
+
+
+class _Words(dict[tuple[str, int], int]):
+    """The file's number of a word, by the columns' number; a new word is written."""
+
+    def __init__(self, columns: Columns, code: Callable[[str], int]) -> None:
+        self._tables = {"name": columns.names, "worker": columns.workers, "queue": columns.queues}
+        self._code = code
+
+    def __missing__(self, key: tuple[str, int]) -> int:
+        word = self._tables[key[0]].texts[key[1]]
+        code = self[key] = 0 if word is None else self._code(word)
+        return code
+
+
+class Writer:
+    """An open file."""
+
+    def __init__(self, path: Path, columns: Columns, numbers: Numbers, redactor: Redactor) -> None:
+        """Raises `Newer`, `OSError`, `sqlite3.Error`."""
+        self.path, self._columns, self._numbers = path, columns, numbers
+        self._veiling = Veiling(redactor)
+        make_private(path)
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2.0)
+        try:
+            self._prepare()
+        except BaseException:
+            self._database.close()
+            raise
+        numbers.begin(path.name)
+        self._run: int | None = None
+
+    def _prepare(self) -> None:
+        run = self._database.execute
+        if version_of(self._database) > VERSION:
+            raise Newer(self.path.name)
+        run(f"PRAGMA page_size = {PAGE_BYTES}")
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = NORMAL")
+        run(f"PRAGMA cache_size = -{CACHE_KIB}")
+        migrate(self._database)
+        self._load()
+
+    def _load(self) -> None:
+        """What the file holds already, as far as writing needs it; again after a batch was refused."""
+        run = self._database.execute
+        self._next: int = (run("SELECT max(n) FROM tasks").fetchone()[0] or 0) + 1
+        self._codes: dict[str, int] = {word: code for code, word in run("SELECT code, word FROM words")}
+        self._words = _Words(self._columns, self._code)
+
+    def _code(self, word: str) -> int:
+        code = self._codes.get(word)
+        if code is None:
+            code = self._codes[word] = len(self._codes) + 1
+            self._database.execute("INSERT INTO words VALUES (?, ?)", (code, word))
+        return code
+
+    def begin_run(self, now: float) -> None:
+        """Note that an engine began to write."""
+        cursor = self._database.execute(
+            "INSERT INTO runs (began, host, pid) VALUES (?, ?, ?)", (now, socket.gethostname(), os.getpid())
+        )
+        self._run = cursor.lastrowid
+
+    def write(self, slots: Slots, batch: Sequence[Event], rest: Iterable[tuple[str, Any]] = ()) -> None:
+        """Write tasks as they are now, events, and other statements, all or nothing."""
+        run, first = self._database.execute, self._next
+        run("BEGIN IMMEDIATE")
+        try:
+            for start in range(0, len(slots), AT_ONCE):
+                taken = take(self._columns, slots[start : start + AT_ONCE], self._veiling, self._words)
+                numbers, self._next = self._numbers.of(taken.slots, taken.identities, self._next)
+                rows = [(n, *row) for n, row in zip(numbers.tolist(), taken.rows, strict=True)]
+                self._database.executemany(_PUT, rows)
+            for start in range(0, len(batch), AT_ONCE):
+                self._events(batch[start : start + AT_ONCE])
+            for statement, values in rest:
+                run(statement, values)
+            run("COMMIT")
+        except BaseException:
+            if self._database.in_transaction:
+                run("ROLLBACK")
+            self._numbers.forget(first)
+            self._load()
+            raise
+
+    def _events(self, batch: Sequence[Event]) -> None:
+        codes, slots_of, workers = packing.CODES, self._columns.slots, self._columns.workers
+        types: list[int] = []
+        at: list[float] = []
+        received: list[float] = []
+        senders: list[int] = []
+        slots: list[int] = []
+        others: dict[int, tuple[str, dict[str, Any]]] = {}
+        for event in batch:
+            code = codes.get(event.type)
+            if code is None:
+                if event.type.startswith("worker-"):
+                    continue  # Heartbeats are kept as samples.
+                code = packing.OTHER
+                shown = self._veiling.redactor.value(event.extra or {})
+                others[len(types)] = (event.type[:200], shown)
+            slot = slots_of.get(event.uuid) if event.uuid is not None else None
+            types.append(code)
+            at.append(event.timestamp)
+            received.append(event.received)
+            senders.append(self._words["worker", workers.codes.get(event.hostname, 0)])
+            slots.append(-1 if slot is None else slot)
+        if not types:
+            return
+        places = np.array(slots)
+        tasks = np.zeros(len(slots), dtype=np.int64)
+        known = places >= 0
+        if known.any():
+            own = places[known]
+            rows = self._columns.vector("row")[own]
+            tasks[known], self._next = self._numbers.of(own, rows, self._next)
+        body = packing.pack(types, at, received, senders, tasks, others)
+        self._database.execute(
+            "INSERT INTO events (first, last, count, body) VALUES (?, ?, ?, ?)",
+            (received[0], received[-1], len(types), body),
+        )
+
+    def close(self, now: float | None = None) -> None:
+        """Close the file; `now` says that the engine ends in good order. What the disk refuses now is
+        not written."""
+        try:
+            if now is not None and self._run is not None:
+                self._database.execute("UPDATE runs SET ended = ? WHERE n = ?", (now, self._run))
+        finally:
+            self._database.close()
+
+
+def seal(path: Path) -> None:
+    """Give a file that is not written any more its index on ids. Raises `OSError`, `sqlite3.Error`."""
+    database = sqlite3.connect(path, isolation_level=None, timeout=2.0)
+    try:
+        if 0 < version_of(database) <= VERSION:
+            migrate(database)
+            database.execute(IDS)
+    finally:
+        database.close()

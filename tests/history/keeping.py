@@ -1,0 +1,89 @@
+"""A store with a recorder, and what its files hold, without a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lazycelery.engine.past import Past
+from lazycelery.engine.recorder import Recorder
+from lazycelery.model.event import Event
+from lazycelery.model.history import HistoryPage, HistoryQuery, HistoryStatus
+from lazycelery.model.redaction import Redactor
+from lazycelery.store.history.files import Files
+from lazycelery.store.history.search import search
+from lazycelery.store.store import Store
+from tests.store.build import T0
+
+
+def files_in(path: Path, **bounds: float) -> Files:
+    return Files(path / "cluster", **bounds)  # type: ignore[arg-type]
+
+
+class Monitor:
+    """What an engine has of the history: a store that is fed by hand."""
+
+    def __init__(
+        self, files: Files, clock: Callable[[], float] = lambda: T0, max_tasks: int = 10_000
+    ) -> None:
+        self.files, self.clock = files, clock
+        self.store = Store(max_tasks)
+        self.recorder = Recorder(self.store.columns, files, Redactor(), clock)
+        self.past: Past | None = None
+
+    def load(self, numbers: bool = True) -> HistoryStatus:
+        status = self.recorder.status
+        self.past = Past(
+            self.store,
+            self.files,
+            status,
+            self.clock,
+            lambda: None,
+            self.recorder.numbers if numbers else None,
+        )
+
+        async def all_of_it() -> None:
+            assert self.past is not None
+            await self.past.survey()
+            await self.past.load(self.store.columns.max_tasks)
+
+        asyncio.run(all_of_it())
+        return status
+
+    def hear(self, *events: Event) -> None:
+        self.store.apply_events(events)
+        self.recorder.hand_over(list(events))
+
+    def start(self) -> Monitor:
+        self.recorder.start()
+        return self
+
+    def wait(self, done: Callable[[], bool], seconds: float = 5.0) -> bool:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if done():
+                return True
+            time.sleep(0.02)
+        return done()
+
+    def stop(self) -> None:
+        self.recorder.stop()
+
+
+def recorded(files: Files, *events: Sequence[Event]) -> Monitor:
+    """A monitor that heard these batches and ended in good order."""
+    monitor = Monitor(files).start()
+    for batch in events:
+        monitor.hear(*batch)
+    monitor.stop()
+    return monitor
+
+
+def found(files: Files, filter: str = "", limit: int = 100, after: str = "", now: float = T0) -> HistoryPage:
+    return search(files.all(), HistoryQuery(filter=filter, limit=limit, after=after), now)
+
+
+def ids(page: HistoryPage) -> list[str]:
+    return [task.id for task in page.tasks]

@@ -1,0 +1,145 @@
+"""The history of a real engine on a real broker."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lazycelery.engine.client import spawn
+from lazycelery.engine.engine import Engine
+from lazycelery.engine.memory import files_of
+from lazycelery.errors import NothingFound, UsageError
+from lazycelery.model.history import HistoryQuery
+from lazycelery.model.profile import Profile
+from lazycelery.model.task import TaskQuery
+from tests.engine.test_contract import state_of, until
+from tests.support.broker import RedisServer
+from tests.support.fleet import CeleryWorker, send
+
+pytestmark = pytest.mark.broker
+
+
+def profile_of(broker: RedisServer, tmp_path: Path, **own: object) -> Profile:
+    return Profile(broker=broker.url, history_dir=str(tmp_path / "history"), **{"recorder": True, **own})  # type: ignore[arg-type]
+
+
+async def test_a_killed_engine_is_followed_by_one_that_knows_what_it_knew(
+    broker: RedisServer, worker: Callable[..., CeleryWorker], tmp_path: Path
+) -> None:
+    worker("w1")
+    profile = profile_of(broker, tmp_path)
+    process = spawn()
+    client = await process.connect(profile)
+    await client.api.ready(10)
+    failed = send(broker.url, "shop.charge", 5)
+
+    async def seen() -> bool:
+        return await state_of(client.api, failed) == "failure"
+
+    async def written() -> bool:
+        return [task.id for task in (await client.api.history(HistoryQuery())).tasks] == [failed]
+
+    assert await until(seen) and await until(written)
+    os.kill(process.pid, signal.SIGKILL)
+    await client.close()
+    broker.client().delete(f"celery-task-meta-{failed}")  # Nobody else remembers it.
+    again = await spawn().connect(profile)
+    overview = await again.api.ready(10)
+    task = await again.api.task(failed, fetch=False)
+    assert (task.state, task.name) == ("failure", "shop.charge") and "history" in task.marks
+    assert "card declined" in (task.traceback or "")
+    assert overview.history.interrupted and overview.history.loaded == 1
+    assert [notice.code for notice in overview.notices if notice.code.startswith("history")] == [
+        "history-interrupted"
+    ]
+    await again.close()
+
+
+async def test_one_engine_records_and_the_other_reads_along_and_takes_over(
+    broker: RedisServer, worker: Callable[..., CeleryWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lazycelery.engine import recorder
+
+    monkeypatch.setattr(recorder, "TAKE_OVER", 0.3)
+    worker("w1")
+    profile = profile_of(broker, tmp_path)
+    first, second = Engine(profile), Engine(profile)
+
+    async def writing() -> bool:
+        return (await first.overview()).history.state == "writing"
+
+    await first.start()
+    assert await until(writing)
+    await second.start()
+    await first.ready(10)
+    await second.ready(10)
+
+    async def said() -> bool:
+        codes = {notice.code: notice for notice in (await second.overview()).notices}
+        return "history-along" in codes and str(os.getpid()) in codes["history-along"].title
+
+    assert await until(said)
+    one = send(broker.url, "shop.add", 1, 2)
+
+    async def both_find(id: str) -> bool:
+        pages = [await engine.history(HistoryQuery()) for engine in (first, second)]
+        return all(id in [task.id for task in page.tasks] for page in pages)
+
+    assert await until(lambda: both_find(one))
+    await first.close()
+
+    async def took_over() -> bool:
+        return (await second.overview()).history.state == "writing"
+
+    assert await until(took_over)
+    other = send(broker.url, "shop.add", 3, 4)
+
+    async def found() -> bool:
+        tasks = (await second.history(HistoryQuery(filter="state:success"))).tasks
+        return sorted(task.id for task in tasks) == sorted([one, other])
+
+    assert await until(found)
+    await second.close()
+
+
+async def test_an_engine_that_only_looks_reads_it_and_writes_nothing(
+    broker: RedisServer, worker: Callable[..., CeleryWorker], tmp_path: Path
+) -> None:
+    worker("w1")
+    recording = Engine(profile_of(broker, tmp_path))
+    await recording.start()
+    await recording.ready(10)
+    one = send(broker.url, "shop.add", 1, 2)
+
+    async def seen() -> bool:
+        return await state_of(recording, one) == "success"
+
+    assert await until(seen)
+    await recording.close()
+    broker.client().flushdb()
+    profile = profile_of(broker, tmp_path, recorder=False)
+    before = {path: path.stat().st_mtime for path in files_of(profile).all()}
+    looking = Engine(profile)
+    await looking.start()
+    await looking.ready(10)
+    [row] = (await looking.tasks(TaskQuery())).rows
+    assert (row.id, row.state, row.past) == (one, "success", True)
+    with pytest.raises(UsageError):
+        await looking.history(HistoryQuery(filter="nonsense:1"))
+    await looking.close()
+    assert {path: path.stat().st_mtime for path in files_of(profile).all()} == before
+
+
+async def test_history_can_be_done_without(broker: RedisServer, tmp_path: Path) -> None:
+    engine = Engine(profile_of(broker, tmp_path, history=False))
+    await engine.start()
+    await engine.ready(10)
+    assert (await engine.overview()).history.state == "off"
+    with pytest.raises(NothingFound):
+        await engine.history(HistoryQuery())
+    await engine.close()
+    assert not (tmp_path / "history").exists()

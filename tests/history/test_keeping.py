@@ -1,0 +1,199 @@
+"""What was seen is on disk, and back in the store of the next monitor."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from lazycelery.model.task import TaskQuery
+from lazycelery.store.history.files import Files
+from tests.history.keeping import Monitor, files_in, found, ids, recorded
+from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded, task
+
+LIFE = [sent(0), received(0.1), started(0.2), succeeded(1.2)]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return files_in(tmp_path)
+
+
+def again(files: Files, now: float = T0 + 1000) -> Monitor:
+    monitor = Monitor(files, lambda: now)
+    monitor.load()
+    return monitor
+
+
+def test_a_task_comes_back_with_every_field(files: Files) -> None:
+    before = recorded(files, LIFE).store
+    one = task(again(files).store)
+    assert one.marks == ["history"]
+    known = task(before)
+    for name in (*("id", "name", "state", "worker", "queue", "sent", "received", "started", "finished"),):
+        assert getattr(one, name) == getattr(known, name), name
+    for name in ("runtime", "wait", "retries", "args", "kwargs", "result", "root_id", "parent_id", "seen"):
+        assert getattr(one, name) == getattr(known, name), name
+    assert one.sources == known.sources
+
+
+def test_a_failure_its_traceback_and_its_attempts_come_back(files: Files) -> None:
+    recorded(files, [sent(0), received(0.1), started(0.2), retried(1)], [sent(2, retries=1)])
+    recorded(files, [received(2.1, retries=1), started(2.2), failed(3)])
+    one = task(again(files).store)
+    assert (one.state, one.error, one.traceback) == (
+        "failure",
+        "ValueError('x')",
+        "Traceback\nValueError: x\n",
+    )
+    recorded(files, [sent(10, "p"), received(10, "p"), started(11, "p"), retried(12, "p")])
+    assert ids(found(files)) == ["p", "t1"]
+
+
+def test_attempts_keep_their_workers(files: Files) -> None:
+    life = [sent(0), received(0.1), started(0.2), retried(1)]
+    life += [sent(2, retries=1), received(2.1, retries=1, worker="w2@h"), started(2.2, worker="w2@h")]
+    recorded(files, [*life, failed(3, worker="w2@h")])
+    one = task(again(files).store)
+    assert [attempt.worker for attempt in one.attempts] == ["w1@h", "w2@h"]
+    assert [attempt.state for attempt in one.attempts] == ["retry", "failure"]
+    assert one.attempts[0].traceback == "Traceback\nTimeout\n"
+
+
+def test_what_had_not_ended_is_unknown_after_a_while_and_believed_at_once(files: Files) -> None:
+    recorded(files, [sent(0), received(0.1), started(0.2)])
+    assert task(again(files, T0 + 3).store).state == "started"
+    late = task(again(files, T0 + 3000).store)
+    assert (late.state, late.sources["state"]) == ("unknown", "inferred")
+    assert {"history", "gap"} <= set(late.marks)
+
+
+def test_the_newest_come_first_and_below_what_is_live(files: Files) -> None:
+    recorded(files, [received(second, f"t{second}") for second in range(50)])
+    monitor = Monitor(files, lambda: T0 + 100)
+    monitor.load()
+    monitor.hear(received(90, "live"))
+    page = monitor.store.query(TaskQuery(), T0 + 100)
+    assert [row.id for row in page.rows][:3] == ["live", "t49", "t48"]
+    assert [row.past for row in page.rows][:2] == [False, True]
+    assert len(page.rows) == 51
+
+
+def test_a_task_that_goes_on_keeps_its_row_and_is_live_again(files: Files) -> None:
+    recorded(files, [sent(0), received(0.1)])
+    monitor = again(files, T0 + 3)
+    monitor.start().hear(started(3), succeeded(4))
+    monitor.stop()
+    assert "history" not in task(monitor.store).marks
+    [one] = found(files).tasks
+    assert (one.state, one.args, one.queue) == ("success", "(1, 2)", "celery")
+    [path] = files.all()
+    assert sqlite3.connect(path).execute("SELECT count(*) FROM tasks").fetchone() == (1,)
+
+
+def test_a_task_seen_before_its_row_was_read_gets_what_nobody_told_since(files: Files) -> None:
+    recorded(files, [sent(0), received(0.1)])
+    monitor = Monitor(files, lambda: T0 + 3)
+    monitor.hear(started(3), succeeded(4))
+    monitor.load()
+    one = task(monitor.store)
+    assert (one.state, one.name, one.args, one.sent, one.queue) == (
+        *("success", "shop.add", "(1, 2)"),
+        *(T0, "celery"),
+    )
+
+
+def test_a_task_that_ends_on_another_day_is_found_once_as_it_ended(files: Files) -> None:
+    recorded(files, [sent(0), received(0.1), started(0.2)])
+    next_day = Monitor(files, lambda: T0 + 90_000)
+    next_day.load()
+    next_day.start().hear(succeeded(90_000))
+    next_day.stop()
+    assert len(files.all()) == 2
+    assert [one.state for one in found(files).tasks] == ["success"]
+    third = again(files, T0 + 90_001)
+    assert task(third.store).state == "success"
+
+
+def test_files_and_directory_are_for_their_owner_alone(files: Files) -> None:
+    monitor = Monitor(files).start()
+    monitor.hear(*LIFE)
+    assert monitor.wait(lambda: monitor.recorder.status.written is not None)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in files.directory.iterdir()}
+    monitor.stop()
+    assert len(modes) >= 3 and set(modes.values()) == {0o600}, modes
+    assert stat.S_IMODE(files.directory.stat().st_mode) == 0o700
+
+
+def test_no_secret_reaches_the_disk_and_what_stands_for_it_counts_as_cut(files: Files) -> None:
+    secret = "hunter2-0815"
+    recorded(
+        files,
+        [received(0, "a", kwargs=f"{{'password': '{secret}', 'n': 1}}"), received(0, "b", args="(1,)")],
+        [event("failed", 1, "a", exception=f"Error('token={secret}')", traceback=f"api_key = '{secret}'\n")],
+        [event("retried", 1, "c", exception=f"E('password={secret}')", traceback=f"password='{secret}'\n")],
+        [received(2, "c", retries=1)],
+    )
+    for path in files.directory.iterdir():
+        assert secret.encode() not in path.read_bytes(), path.name
+    store = again(files).store
+    assert set(task(store, "a").truncated) >= {"kwargs", "error", "traceback"}
+    assert task(store, "b").truncated == []
+
+
+def test_every_event_is_kept_with_its_times_and_its_worker(files: Files) -> None:
+    from lazycelery.store.history.events import unpack
+
+    recorded(files, LIFE, [event("progress", 2, extra={"percent": 40})])
+    database = sqlite3.connect(files.all()[0])
+    words = dict(database.execute("SELECT code, word FROM words"))
+    kept = [one for (body,) in database.execute("SELECT body FROM events ORDER BY n") for one in unpack(body)]
+    assert [one.type for one in kept] == [
+        *("task-sent", "task-received", "task-started", "task-succeeded", "task-progress")
+    ]
+    assert kept[3].at == T0 + 1.2 and words[kept[3].worker] == "w1@h"
+    assert kept[4].fields == {"percent": 40}
+    assert len({one.task for one in kept}) == 1
+    assert database.execute("SELECT id FROM tasks WHERE n = ?", (kept[0].task,)).fetchone() == ("t1",)
+
+
+def test_anybody_can_read_it_with_plain_sql(files: Files) -> None:
+    recorded(files, LIFE)
+    database = sqlite3.connect(files.all()[0])
+    row = database.execute("SELECT id, name, state, worker, queue, result, root_id FROM task").fetchone()
+    assert row == ("t1", "shop.add", "success", "w1@h", "celery", "3", "t1")
+
+
+def test_ten_thousand_tasks_come_back_in_their_order(files: Files) -> None:
+    batches = [[received(n / 100, f"t{n}"), started(n / 100, f"t{n}")] for n in range(10_000)]
+    recorded(files, *batches)
+    monitor = Monitor(files, lambda: T0 + 101, max_tasks=20_000)
+    status = monitor.load()
+    assert (status.loaded, status.recorded) == (10_000, 10_000)
+    assert monitor.store.counts() == {"started": 10_000}
+    page = monitor.store.query(TaskQuery(limit=3), T0)
+    assert [row.id for row in page.rows] == ["t9999", "t9998", "t9997"]
+    assert monitor.store.resolve("t123", 2)
+
+
+def test_no_more_is_loaded_than_there_is_room_for(files: Files) -> None:
+    recorded(files, [received(second, f"t{second}") for second in range(200)])
+    monitor = Monitor(files, lambda: T0 + 1, max_tasks=50)
+    assert monitor.load().loaded == 50
+    monitor.hear(received(300, "live"))
+    page = monitor.store.query(TaskQuery(limit=2), T0)
+    assert [row.id for row in page.rows] == ["live", "t199"]
+
+
+def test_a_monitor_that_ends_well_and_one_that_does_not_are_told_apart(files: Files) -> None:
+    recorded(files, LIFE)
+    assert not again(files).recorder.status.interrupted
+    killed = Monitor(files).start()
+    killed.hear(received(5, "x"))
+    assert killed.wait(lambda: killed.recorder.status.written is not None)
+    assert again(files).recorder.status.interrupted
+    killed.stop()
+    os.stat(files.all()[0])
