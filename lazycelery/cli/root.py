@@ -29,6 +29,8 @@ COMMANDS: dict[str, Entry] = {
     "tasks": Entry("tasks", "tasks", "Tasks that match a FILTER, newest first."),
     "task": Entry("task", "task", "Everything that is known of one task."),
     "doctor": Entry("doctor", "doctor", "What is wrong, how it is known, what helps."),
+    "history": Entry("history", "history", "Tasks of the recorded history; export."),
+    "stats": Entry("stats", "stats", "What is usual: rates, failures, run and wait times."),
     "events": Entry("events", "events", "Follow events as they happen."),
     "peek": Entry("peek", "peek", "Waiting messages of a queue, without consuming them."),
     "retry": Entry("mutate", "retry", "Send tasks again."),

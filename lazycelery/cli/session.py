@@ -63,11 +63,13 @@ def one_shot(
     observe: float = 0.0,
     connect: bool = True,
     cut_off: CutOff | None = None,
+    broker: bool = False,
 ) -> int:
     """Load the settings, open an engine, wait for first truth (and `observe` seconds), run `body`.
 
-    Without `connect` nothing touches the network: `body` asks only what is known without it.
-    `cut_off` has something to say when the broker cannot be reached.
+    Without `connect` nothing touches the network: `body` asks only what is known without it; `broker`
+    where it must be known all the same whose that is. `cut_off` has something to say when the broker
+    cannot be reached.
     """
     from lazycelery.config import load
 
@@ -75,7 +77,7 @@ def one_shot(
     output = make_output(words)
     settings = load(words.config_options())
     output.notes(f"Warning: {warning}" for warning in settings.warnings)
-    if connect:
+    if connect or broker:
         require_broker(settings)
     work = _connected(settings, output, body, observe, cut_off) if connect else _alone(settings, output, body)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lazycelery.cli.words import sentence
+from lazycelery.cli.words import date, sentence
 
 if TYPE_CHECKING:
     from lazycelery.cli.session import Session
@@ -69,7 +69,7 @@ def nobody(patience: float) -> str:
 
 async def past(session: Session, observe: float) -> str:
     """Why tasks that ended may be missing from a list."""
-    ended = await _ended(session)
+    ended = await history(session) or await _ended(session)
     if "events" in session.overview.lacks:
         return ended
     if not observe:
@@ -80,6 +80,17 @@ async def past(session: Session, observe: float) -> str:
     if not session.overview.workers_total or await _task_event_came(session):
         return f"Events were watched for {observe:g} s. {ended}"
     return f"{no_event(observe)} {ended}"
+
+
+async def history(session: Session) -> str:
+    """How far the recorded history reaches; "" where there is none."""
+    known = (await session.engine.overview()).history
+    if not known.recorded or known.since is None:
+        return ""
+    told = f"The recorded history was read back to {date(known.since, session.settings.ui.utc)}"
+    if known.loaded < known.recorded:
+        return f"{told}: {known.loaded:,} of its {known.recorded:,} tasks; lazycelery history searches all."
+    return f"{told}, all of it."
 
 
 def no_event(seconds: float) -> str:

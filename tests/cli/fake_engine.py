@@ -10,6 +10,7 @@ from lazycelery.model.cluster import LogLine, LogPage, Overview, SourceHealth, T
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
+from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
 from lazycelery.model.task import Task, TaskPage, TaskQuery, TaskRow
 from lazycelery.model.worker import Worker, WorkerDetail
 
@@ -51,6 +52,7 @@ class FakeEngine:
         )
         self.conf: dict[str, object] = {}
         self.first_seen: float | None = None
+        self.figures: list[StatisticsRow] = []
         self.sources = [SourceHealth(name="broker", state="connected")]
 
     async def ready(self, timeout: float = 5.0, observe: float = 0.0) -> Overview:
@@ -58,6 +60,10 @@ class FakeEngine:
         if self.problem:
             raise self.problem
         return await self.overview()
+
+    async def statistics(self, kind: Kind, window: float) -> Statistics:
+        self.asked["statistics"] = (kind, window)
+        return Statistics(kind=kind, window=window, since=NOW - window, until=NOW, rows=self.figures)
 
     async def overview(self) -> Overview:
         online = sum(worker.state == "online" for worker in self.all_workers)

@@ -1,0 +1,174 @@
+"""`lazycelery history [FILTER…]`: what was recorded, also when nobody watched just now."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lazycelery.cli import exporting
+from lazycelery.cli.filters import FilterCommand
+from lazycelery.cli.options import common
+from lazycelery.cli.session import Session, one_shot
+from lazycelery.cli.table import Cell, Column
+from lazycelery.cli.words import date, duration, plural, short
+
+if TYPE_CHECKING:
+    from lazycelery.model.history import HistoryPage
+    from lazycelery.model.task import Task
+
+PAGE = 1_000
+SHOWN = 100
+FORMATS = ("table", "json", "ndjson", "csv", "parquet")
+_COLUMNS = [
+    Column("TIME"),
+    Column("ID"),
+    Column("STATE"),
+    Column("TASK", flexible=True, least=16),
+    Column("RUNTIME", right=True),
+    Column("WAIT", right=True),
+    Column("TRIES", right=True),
+    Column("QUEUE", flexible=True),
+    Column("WORKER", flexible=True),
+    Column("ARGS", flexible=True, least=12),
+    Column("ERROR OR RESULT", flexible=True, least=12),
+]
+_BAD = ("failure", "lost", "rejected")
+
+
+@click.command(cls=FilterCommand)
+@common
+@click.argument("filter", nargs=-1)
+@click.option("--since", metavar="TIME", help="Not before: 2h, 3d, or 2026-11-25T10:00.")
+@click.option("--until", metavar="TIME", help="Not after.")
+@click.option("--limit", type=click.IntRange(1), help=f"Tasks at most; {SHOWN} unless they go to a file.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="How it is printed; --json is json.")
+@click.option(
+    "--export",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Into a new file; its ending tells the format.",
+)
+@click.pass_context
+def history(
+    ctx: click.Context,
+    filter: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    limit: int | None,
+    form: str | None,
+    target: Path | None,
+) -> int:
+    """Tasks of the recorded history that match a FILTER, newest first. Ends with 1 when none does.
+
+    Needs no connection, only to know which broker's history it is. The FILTER is that of `tasks`; free
+    words are looked for in arguments, results and errors too.
+
+    \b
+    lazycelery history state:failure --since 2d
+    lazycelery history order-4711 --format ndjson
+    lazycelery history name:shop.* --since 7d --export shop.csv
+    """
+    words = [
+        *filter,
+        *(f"{name}:{_quoted(text)}" for name, text in (("since", since), ("until", until)) if text),
+    ]
+    most = limit or (None if target else SHOWN)
+
+    async def body(session: Session) -> int:
+        chosen = exporting.format_of(form, target, session.output.as_json)
+        reading = _Reading(session, " ".join(words), most)
+        count = await _deliver(session, reading, chosen, target)
+        session.output.notes(reading.remarks(count, session.settings.ui.utc))
+        return 0 if count else 1
+
+    return one_shot(ctx, body, connect=False, broker=True)
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if " " in text else text
+
+
+async def _deliver(session: Session, reading: _Reading, form: str, target: Path | None) -> int:
+    output, utc = session.output, session.settings.ui.utc
+    if form == "table":
+        rows = [_row(task, utc) async for task in reading]
+        if rows:
+            output.table(_COLUMNS, rows)
+        return len(rows)
+    with exporting.sink(form, target) as sink:
+        async for task in reading:
+            sink.add(task)
+    if target is not None:
+        output.note(f"{plural(sink.count, 'task')} in {target}.")
+    return sink.count
+
+
+class _Reading:
+    """All that matches, page by page."""
+
+    def __init__(self, session: Session, filter: str, most: int | None) -> None:
+        self._session, self._filter, self._most = session, filter, most
+        self._last: HistoryPage | None = None
+        self._more = False
+
+    async def __aiter__(self) -> AsyncIterator[Task]:
+        from lazycelery.model.history import HistoryQuery
+
+        after, count = "", 0
+        while True:
+            limit = PAGE if self._most is None else min(PAGE, self._most - count)
+            query = HistoryQuery(filter=self._filter, limit=limit, after=after)
+            page = self._last = await self._session.engine.history(query)
+            for task in page.tasks:
+                count += 1
+                yield task
+            if page.next is None:
+                return
+            if self._most is not None and count >= self._most:
+                self._more = True
+                return
+            after = page.next
+
+    def remarks(self, count: int, utc: bool) -> list[str]:
+        """How far it reaches, what was cut, what could not be read."""
+        page = self._last
+        if page is None or (page.since is None and not page.unread):
+            return [
+                "Nothing has been recorded for this broker and profile. The screen records while it runs: "
+                "lazycelery --broker URL."
+            ]
+        told = [f"Not read: {problem}." for problem in page.unread]
+        if page.since is not None:
+            told.append(f"The history reaches back to {date(page.since, utc)}.")
+        if not count:
+            told.append(f"No task matches {self._filter!r}." if self._filter else "No task is in it.")
+        if self._more:
+            told.append(f"Showing the newest {count:,}. --limit shows more, --export FILE writes all.")
+        return told
+
+
+def _row(task: Task, utc: bool) -> tuple[object, ...]:
+    moments = (task.finished, task.started, task.received, task.sent, task.seen)
+    at = next((moment for moment in moments if moment is not None), None)
+    said = task.error if task.state != "success" else _text(task.result)
+    style = "bad" if task.state in _BAD else "good" if task.state == "success" else ""
+    return (
+        date(at, utc),
+        task.id[:8] if len(task.id) == 36 else task.id,
+        Cell(task.state, style),
+        task.name,
+        duration(task.runtime),
+        duration(task.wait),
+        task.retries,
+        task.queue,
+        task.worker,
+        " ".join(text for text in (_text(task.args), _text(task.kwargs)) if text not in (None, "{}")) or None,
+        said,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else short(value)

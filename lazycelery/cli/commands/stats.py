@@ -1,0 +1,99 @@
+"""`lazycelery stats`: what is usual, by task name, worker or queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from lazycelery.cli import unseen
+from lazycelery.cli.options import common, said
+from lazycelery.cli.session import Session, one_shot
+from lazycelery.cli.table import Cell, Column
+from lazycelery.cli.words import date, duration, number, plural, rate, share
+from lazycelery.errors import UsageError
+
+if TYPE_CHECKING:
+    from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
+
+DAY = 86_400.0
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
+_TITLES = {"task": "TASK", "worker": "WORKER", "queue": "QUEUE"}
+
+
+@click.command()
+@common
+@click.option("--by", type=click.Choice(tuple(_TITLES)), default="task", show_default=True)
+@click.option("--window", default="24h", show_default=True, metavar="SPAN", help="30s, 15m, 6h, 2d at most.")
+@click.option(
+    "--observe",
+    type=click.FloatRange(0, 3600),
+    default=0.0,
+    metavar="SECONDS",
+    help="Watch events for so long before answering.",
+)
+@click.option("--enable-events", is_flag=True, help="Switch task events on meanwhile (--allow events).")
+@click.pass_context
+def stats(ctx: click.Context, by: str, window: str, observe: float, enable_events: bool) -> int:
+    """Runs, rates, shares of failures and retries, run and wait times, the busiest first.
+
+    Counted from the recorded history and from the events of --observe SECONDS. Ends with 1 when there
+    are none.
+    """
+    said(ctx).take("enable_events", enable_events)
+    seconds = _span(window)
+
+    async def body(session: Session) -> int:
+        found = await session.engine.statistics(cast("Kind", by), seconds)
+        if session.output.as_json:
+            session.output.json(found)
+        elif found.rows:
+            session.output.table(_columns(by), [_row(row) for row in found.rows])
+        session.output.notes(
+            [*_remarks(session, found, observe), *await unseen.remarks(session, results=False)]
+        )
+        return 0 if found.rows else 1
+
+    return one_shot(ctx, body, observe)
+
+
+def _span(text: str) -> float:
+    unit = _UNITS.get(text[-1:].lower())
+    try:
+        seconds = float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 2 * DAY:
+        raise UsageError(f"--window {text} is no span up to two days.", "For example 30s, 15m, 6h, 2d.")
+    return seconds
+
+
+def _columns(by: str) -> list[Column]:
+    numbers = ("RUNS", "RATE", "FAILED", "RETRIED", "RUN P50", "P95", "P99", "WAIT P50", "P95", "P99")
+    return [Column(_TITLES[by], flexible=True, least=16), *(Column(title, right=True) for title in numbers)]
+
+
+def _row(row: StatisticsRow) -> tuple[object, ...]:
+    failed = share(row.failure_share)
+    return (
+        row.key,
+        number(row.ended),
+        rate(row.rate),
+        Cell(failed, "bad") if row.failed else failed,
+        share(row.retry_share),
+        *(duration(value) for value in (row.runtime_p50, row.runtime_p95, row.runtime_p99)),
+        *(duration(value) for value in (row.wait_p50, row.wait_p95, row.wait_p99)),
+    )
+
+
+def _remarks(session: Session, found: Statistics, observe: float) -> list[str]:
+    told = []
+    if found.rows:
+        told.append(f"Counted since {date(found.since, session.settings.ui.utc)}.")
+    elif not observe:
+        told.append("Nothing is recorded in that time. --observe 10 watches events for ten seconds.")
+    if found.left_out:
+        told.append(
+            f"{plural(found.left_out, 'event')} of more names than are counted one by one are missing."
+        )
+    return told

@@ -1,0 +1,190 @@
+"""Many tasks into a file or a pipe: JSON, NDJSON, CSV, Parquet."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from lazycelery.cli.output import to_json
+from lazycelery.errors import LazyCeleryError, UsageError
+
+if TYPE_CHECKING:
+    from lazycelery.model.task import Task
+
+ENDINGS = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".parquet": "parquet"}
+FIELDS = (
+    *("id", "name", "state", "worker", "queue", "sent", "received", "started", "finished"),
+    *("runtime", "wait", "retries", "eta", "expires", "args", "kwargs", "result", "error", "traceback"),
+    *("root_id", "parent_id", "group_id", "priority"),
+)
+"""Columns of CSV and Parquet."""
+_TEXTS = frozenset({"args", "kwargs", "result"})
+BATCH = 5_000
+
+
+class Sink(Protocol):
+    """Where tasks go."""
+
+    count: int
+
+    def add(self, task: Task) -> None:
+        """One more."""
+
+    def end(self) -> None:
+        """All of them were added."""
+
+
+def format_of(form: str | None, target: Path | None, as_json: bool) -> str:
+    """The format that was asked for. Raises `UsageError` where nothing tells it."""
+    if form is None and target is not None:
+        form = ENDINGS.get(target.suffix.lower())
+        if form is None:
+            raise UsageError(
+                f"Nothing tells the format of {target.name}.",
+                f"End its name with {', '.join(ENDINGS)}, or give --format.",
+            )
+    form = form or ("json" if as_json else "table")
+    if form == "table" and target is not None:
+        raise UsageError("A table is for people; a file takes json, ndjson, csv or parquet.")
+    if form == "parquet":
+        if target is None:
+            raise UsageError("Parquet goes to a file.", "Give --export FILE.")
+        _pyarrow()
+    return form
+
+
+@contextlib.contextmanager
+def sink(form: str, target: Path | None) -> Iterator[Sink]:
+    """A place for tasks. A file appears whole or not at all, and never over another. Raises `UsageError`
+    and `LazyCeleryError`."""
+    if target is None:
+        sys.stdout.flush()
+        one = _SINKS[form](sys.stdout)
+        yield one
+        one.end()
+        sys.stdout.flush()
+        return
+    if target.exists():
+        raise UsageError(f"{target} is already there.", "Choose another name, or move it away.")
+    part = target.with_name(f"{target.name}.part")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8", newline="") as file:
+            one = _SINKS[form](file)
+            yield one
+            one.end()
+        part.replace(target)
+    except OSError as problem:
+        raise LazyCeleryError(f"{target} cannot be written: {problem.strerror or problem}.") from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+class _Ndjson:
+    def __init__(self, file: IO[str]) -> None:
+        self.count, self._file = 0, file
+
+    def add(self, task: Task) -> None:
+        self._file.write(to_json(task) + "\n")
+        self.count += 1
+
+    def end(self) -> None:
+        pass
+
+
+class _Json:
+    def __init__(self, file: IO[str]) -> None:
+        self.count, self._file = 0, file
+
+    def add(self, task: Task) -> None:
+        self._file.write(("," if self.count else "[") + to_json(task) + "\n")
+        self.count += 1
+
+    def end(self) -> None:
+        self._file.write("]\n" if self.count else "[]\n")
+
+
+class _Csv:
+    def __init__(self, file: IO[str]) -> None:
+        self.count, self._csv = 0, csv.writer(file)
+        self._csv.writerow(FIELDS)
+
+    def add(self, task: Task) -> None:
+        self._csv.writerow(_flat(task))
+        self.count += 1
+
+    def end(self) -> None:
+        pass
+
+
+class _Parquet:
+    """By pyarrow, in row groups."""
+
+    def __init__(self, file: IO[str]) -> None:
+        arrow, parquet = _pyarrow()
+        numbers = {"sent", "received", "started", "finished", "runtime", "wait"}
+        kinds = [
+            (
+                name,
+                arrow.float64()
+                if name in numbers
+                else arrow.int64()
+                if name in ("retries", "priority")
+                else arrow.string(),
+            )
+            for name in FIELDS
+        ]
+        self.count, self._arrow, self._schema = 0, arrow, arrow.schema(kinds)
+        self._writer = parquet.ParquetWriter(file.buffer, self._schema)  # type: ignore[attr-defined]
+        self._rows: list[list[Any]] = []
+
+    def add(self, task: Task) -> None:
+        self._rows.append(_flat(task))
+        self.count += 1
+        if len(self._rows) >= BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        columns = list(zip(*self._rows, strict=True)) or [()] * len(FIELDS)
+        arrays = [
+            self._arrow.array(column, type=field.type)
+            for column, field in zip(columns, self._schema, strict=True)
+        ]
+        self._writer.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
+        self._rows.clear()
+
+    def end(self) -> None:
+        self._flush()
+        self._writer.close()
+
+
+_SINKS: dict[str, Any] = {"json": _Json, "ndjson": _Ndjson, "csv": _Csv, "parquet": _Parquet}
+
+
+def _flat(task: Task) -> list[Any]:
+    return [_cell(name, getattr(task, name)) for name in FIELDS]
+
+
+def _cell(name: str, value: Any) -> Any:
+    """Arguments and results as text: what was only seen as text as it is, real values as JSON."""
+    if name in _TEXTS and value is not None and not isinstance(value, str):
+        return json.dumps(json.loads(to_json(value)), ensure_ascii=False)
+    return value
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise UsageError(
+            "Parquet needs pyarrow, which is not installed.", "pip install pyarrow; or export .csv, .ndjson."
+        ) from None
+    return pyarrow, pyarrow.parquet

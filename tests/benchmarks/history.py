@@ -1,0 +1,175 @@
+"""What the history costs while it is written, and how soon a million tasks are there again."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from lazycelery.engine.past import Past
+from lazycelery.engine.recorder import Recorder
+from lazycelery.model.event import Event
+from lazycelery.model.history import HistoryQuery, HistoryStatus
+from lazycelery.model.redaction import Redactor
+from lazycelery.model.task import TaskQuery
+from lazycelery.store.history.files import Files
+from lazycelery.store.history.search import search
+from lazycelery.store.store import Store
+from tests.benchmarks.figure import Figure
+
+RATE = 20_000
+"""Events a second while the cost is measured."""
+PACED = 200_000
+"""Events for that."""
+MANY = 1_000_000
+"""Tasks in the history that is loaded."""
+ROUNDS = 3
+TRACE = 'Traceback (most recent call last):\n  File "shop.py", line 7, in send\nValueError: no {}\n'
+
+
+def lives(tasks: int, start: float) -> Iterator[list[Event]]:
+    """Four events a task, one in twenty fails, sixty names, sixteen workers."""
+    for number in range(tasks):
+        id, at = str(uuid.uuid4()), start + number / 5000
+        told = {
+            "name": f"shop.part{number % 60}.run",
+            "args": f"({number}, 'order-{number}')",
+            "kwargs": f"{{'region': 'eu', 'amount': {number}}}",
+            "root_id": id,
+            "retries": 0,
+        }
+
+        def event(type: str, after: float, worker: str, id: str = id, at: float = at, **own: object) -> Event:
+            return Event(
+                type=type,
+                uuid=id,
+                hostname=worker,
+                timestamp=at + after,
+                received=at + after + 0.001,
+                **own,  # type: ignore[arg-type]
+            )
+
+        worker = f"celery@web-{number % 16}"
+        if number % 20:
+            end = event("task-succeeded", 0.03, worker, result=str(number) * 3, runtime=0.01)
+        else:
+            text = f"ValueError('no {number}')"
+            end = event("task-failed", 0.03, worker, exception=text, traceback=TRACE.format(number))
+        yield [
+            event("task-sent", 0.0, "gen1@client", queue="celery", **told),
+            event("task-received", 0.01, worker, **told),
+            event("task-started", 0.02, worker),
+            end,
+        ]
+
+
+def history_figures(home: Path) -> list[Figure]:
+    made = list(lives(PACED // 4, time.time()))
+    extra = min(_cost(made, home / str(n)) for n in range(ROUNDS)) - min(
+        _cost(made, None) for n in range(ROUNDS)
+    )
+    files = Files(home / "many")
+    size = _fill(files)
+    return [
+        Figure("history: CPU an event more, at 20,000 events a second", extra * 1e6, "us", 3.0),
+        Figure("history: bytes a task on disk, events with it", size / MANY, "B", 450.0),
+        *_restart(files),
+        *_searches(files),
+    ]
+
+
+def _cost(made: list[list[Event]], directory: Path | None) -> float:
+    """CPU seconds an event, all threads, paced."""
+    store = Store()
+    gc.collect()
+    gc.freeze()
+    recorder = None
+    if directory is not None:
+        recorder = Recorder(store.columns, Files(directory), Redactor())
+        recorder.start()
+    cpu, began, done = time.process_time(), time.perf_counter(), 0
+    while done < len(made):
+        due = min(len(made), int((time.perf_counter() - began) * RATE / 4) + 1)
+        for start in range(done, due, 25):
+            batch = [event for life in made[start : min(due, start + 25)] for event in life]
+            store.apply_events(batch)
+            if recorder is not None:
+                recorder.hand_over(batch)
+        done = due
+        time.sleep(0.003)
+    if recorder is not None:
+        recorder.stop()
+    return (time.process_time() - cpu) / (4 * len(made))
+
+
+def _fill(files: Files) -> int:
+    """Record a million tasks; returns the bytes of the files."""
+    store = Store(200_000)
+    recorder = Recorder(store.columns, files, Redactor())
+    recorder.start()
+    for number, life in enumerate(lives(MANY, time.time() - MANY / 5000)):
+        store.apply_events(life)
+        recorder.hand_over(life)
+        if number % 500 == 0:
+            time.sleep(0.001)
+            while recorder.status.behind > 100_000:
+                time.sleep(0.01)
+    recorder.stop()
+    return files.bytes()
+
+
+def _restart(files: Files) -> list[Figure]:
+    store, status = Store(), HistoryStatus()
+    gc.collect()
+    gc.freeze()
+    past = Past(store, files, status, time.time, lambda: None)
+    late = [0.0]
+    moments: dict[str, float] = {}
+
+    async def watch() -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            late.append(time.perf_counter() - before - 0.001)
+
+    async def run() -> None:
+        began = time.perf_counter()
+        await past.survey()
+        watching = asyncio.create_task(watch())
+        loading = asyncio.create_task(past.load(MANY))
+        while not (page := store.query(TaskQuery(limit=50), time.time())).rows:
+            await asyncio.sleep(0)
+        moments["shown"] = time.perf_counter() - began
+        assert len(page.rows) == 50
+        await past.first.wait()
+        moments["first"] = time.perf_counter() - began
+        await loading
+        moments["all"] = time.perf_counter() - began
+        watching.cancel()
+
+    asyncio.run(run())
+    assert status.loaded == MANY
+    late.sort()
+    return [
+        Figure("restart: the newest of 1,000,000 tasks on screen", moments["shown"] * 1000, "ms", 1000.0),
+        Figure("restart: the newest 20,000 in every order", moments["first"] * 1000, "ms", 1000.0),
+        Figure("restart: all 1,000,000, while it is used", moments["all"], "s", 30.0),
+        Figure("restart: engine's loop late by, p99", late[len(late) * 99 // 100] * 1000, "ms", 16.0),
+    ]
+
+
+def _searches(files: Files) -> list[Figure]:
+    found = []
+    for name, filter in (
+        ("a failed order by name", "state:failure name:shop.part40.run"),
+        ("a rare word in all texts", f"order-{MANY // 2}"),
+    ):
+        began = time.perf_counter()
+        page = search(files.all(), HistoryQuery(filter=filter, limit=50), time.time())
+        assert page.tasks
+        took = (time.perf_counter() - began) * 1000
+        found.append(Figure(f"history: {name}, 1,000,000 tasks", took, "ms", 2000.0))
+    return found

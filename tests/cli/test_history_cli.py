@@ -1,0 +1,165 @@
+"""`lazycelery history` and `lazycelery stats`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lazycelery.engine.memory import files_of
+from lazycelery.model.profile import Profile
+from lazycelery.model.statistics import StatisticsRow
+from tests.cli.conftest import Ran
+from tests.cli.fake_engine import FakeEngine
+from tests.history.keeping import Monitor
+from tests.store.build import T0, event, failed, received, sent, started, succeeded
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def past() -> None:
+    """Three tasks in the history of redis://db/0, of which no server is asked."""
+    monitor = Monitor(files_of(Profile(broker="redis://ada:pw@db/0"))).start()
+    monitor.hear(sent(0, "a"), received(0.1, "a"), started(0.2, "a"), succeeded(1.2, "a"))
+    told = {"kwargs": "{'password': 'hunter2'}", "args": "('order-4711', '=1+1')"}
+    monitor.hear(received(1, "b", name="mail.send", **told), started(2, "b"), failed(3, "b"))
+    monitor.hear(received(4, "c"), started(4, "c"))
+    monitor.hear(event("progress", 5, "c", extra={"step": 1}))
+    monitor.stop()
+
+
+def test_it_shows_the_newest_first_and_how_far_it_reaches(past: None, run: Run) -> None:
+    ran = run("history")
+    lines = ran.out.splitlines()
+    assert ran.code == 0 and lines[0].split()[:4] == ["TIME", "ID", "STATE", "TASK"]
+    assert [line.split()[2] for line in lines[1:]] == ["c", "b", "a"]
+    assert "order-4711" in ran.out and "hunter2" not in ran.out
+    assert "The history reaches back to 20" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["state:failure"], ["b"]),
+        (["order-4711"], ["b"]),
+        (["-state:failure"], ["c", "a"]),
+        (["--limit", "2"], ["c", "b"]),
+        (["--since", "2000-01-01"], ["c", "b", "a"]),
+        (["--until", "2000-01-01 10:00"], []),
+        (["name:mail.*", "--since", "2000-01-01T10:00"], ["b"]),
+    ],
+)
+def test_filters_and_times_narrow_it_down(past: None, run: Run, words: list[str], wanted: list[str]) -> None:
+    ran = run("history", "--json", *words)
+    assert [task["id"] for task in ran.json] == wanted
+    assert ran.code == (0 if wanted else 1)
+
+
+def test_what_is_cut_is_said(past: None, run: Run) -> None:
+    assert "Showing the newest 1." in run("history", "--limit", "1").err
+    assert "Showing" not in run("history", "--limit", "3").err
+
+
+def test_ndjson_is_a_task_a_line(past: None, run: Run) -> None:
+    ran = run("history", "--format", "ndjson")
+    tasks = [json.loads(line) for line in ran.out.splitlines()]
+    assert [task["id"] for task in tasks] == ["c", "b", "a"]
+    assert tasks[1]["error"] == "ValueError('x')" and tasks[1]["truncated"] == ["kwargs"]
+    assert tasks[2]["marks"] == ["history"] and tasks[2]["wait"] == pytest.approx(0.2)
+
+
+def test_an_export_is_a_new_private_file(past: None, run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "all.csv"
+    ran = run("history", "--export", str(target))
+    assert (ran.code, ran.out) == (0, "") and "3 tasks in" in ran.err
+    with target.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == ["c", "b", "a"]
+    assert rows[1]["args"] == "('order-4711', '=1+1')" and rows[0]["finished"] == ""
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600 or sys.platform == "win32"
+    again = run("history", "--export", str(target))
+    assert again.code == 2 and "already there" in again.err
+    assert [path.name for path in tmp_path.iterdir()] == ["all.csv"]
+
+
+def test_json_and_ndjson_exports_hold_the_same(past: None, run: Run, tmp_path: Path) -> None:
+    whole, lines = tmp_path / "a.json", tmp_path / "a.ndjson"
+    run("history", "--export", str(whole))
+    run("history", "--export", str(lines))
+    assert json.loads(whole.read_text()) == [json.loads(line) for line in lines.read_text().splitlines()]
+    empty = tmp_path / "none.json"
+    assert run("history", "nothing-like-it", "--export", str(empty)).code == 1
+    assert json.loads(empty.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--export", "tasks.xls"], "Nothing tells the format"),
+        (["--export", "tasks.csv", "--format", "table"], "A table is for people"),
+        (["--format", "parquet"], "Parquet goes to a file"),
+        (["stat:failure"], "Did you mean state"),
+        (["--export", "no/such/place.csv"], "cannot be written"),
+    ],
+)
+def test_what_cannot_be_is_said(past: None, run: Run, words: list[str], told: str) -> None:
+    ran = run("history", *words)
+    assert ran.code != 0 and told in ran.err and ran.out == ""
+
+
+def test_parquet_without_its_library_says_what_to_install(
+    past: None, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    ran = run("history", "--export", str(tmp_path / "a.parquet"))
+    assert ran.code == 2 and "pip install pyarrow" in ran.err and not list(tmp_path.iterdir())
+
+
+def test_without_a_history_it_says_who_records(run: Run) -> None:
+    ran = run("history")
+    assert ran.code == 1 and "Nothing has been recorded" in ran.err
+
+
+def test_it_needs_to_know_whose_history(run: Run) -> None:
+    ran = run("history", broker=False)
+    assert ran.code == 2 and "No broker is known" in ran.err
+
+
+def test_another_profile_has_another_history(past: None, run: Run) -> None:
+    assert run("--broker", "redis://db/1", "history", broker=False).code == 1
+
+
+def rows(**own: Any) -> list[StatisticsRow]:
+    told = {"succeeded": 38, "failed": 2, "retried": 10, "rate": 0.5, "failure_share": 0.05}
+    return [StatisticsRow(kind="task", key="shop.charge", runtime_p99=12.0, **{**told, **own})]
+
+
+def test_stats_shows_a_line_a_name(engine: FakeEngine, run: Run) -> None:
+    engine.figures = rows()
+    ran = run("stats", "--window", "6h")
+    assert ran.code == 0 and engine.asked["statistics"] == ("task", 21_600.0)
+    assert ran.out.splitlines()[1].split()[:5] == ["shop.charge", "50", "0.5/s", "5%", "-"]
+    assert "Counted since" in ran.err
+    assert run("stats", "--json").json["rows"][0]["runtime_p99"] == 12.0
+
+
+def test_stats_of_nothing_says_what_would_show_some(engine: FakeEngine, run: Run) -> None:
+    ran = run("stats", "--by", "queue")
+    assert ran.code == 1 and "--observe 10" in ran.err and engine.asked["statistics"][0] == "queue"
+
+
+@pytest.mark.parametrize("window", ["0s", "3w", "x", "-5m", "49h", "nan", "1e9"])
+def test_stats_takes_a_window_up_to_two_days(engine: FakeEngine, run: Run, window: str) -> None:
+    assert run("stats", f"--window={window}").code == 2
+
+
+def test_times_are_those_of_the_task(past: None, run: Run) -> None:
+    newest = run("--json", "history", "--limit", "1").json[0]
+    assert newest["started"] == T0 + 4

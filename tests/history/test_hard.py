@@ -1,0 +1,330 @@
+"""Crashes, full disks, directories that cannot be written, clocks that jump: the monitor goes on, and at
+most the last second is lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lazycelery.engine import recorder as module
+from lazycelery.store.history.files import Files
+from lazycelery.store.history.schema import MIGRATIONS, VERSION, migrate
+from tests.history.keeping import Monitor, files_in, found, ids, recorded
+from tests.store.build import T0, received, started, succeeded
+from tests.support.fleet import ROOT
+
+DAY = 86_400.0
+
+
+class Feeder:
+    """The process of `tests.history.feeder`, and what it said last."""
+
+    def __init__(self, directory: Path, rate: int = 3_000, limit: int | None = None) -> None:
+        command = [sys.executable, "-m", "tests.history.feeder", str(directory), str(rate)]
+        self.process = subprocess.Popen(
+            [*command, *([str(limit)] if limit else [])], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        self.said: list[tuple[int, float, str]] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            number, at, state = line.split()
+            self.said.append((int(number), float(at), state))
+
+    def wait(self, state: str, seconds: float = 20.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not (self.said and self.said[-1][2] == state):
+            assert time.monotonic() < deadline and self.process.poll() is None, self.said[-1:]
+            time.sleep(0.01)
+
+    def kill(self) -> float:
+        """Kill it; returns when."""
+        self.process.kill()
+        at = time.monotonic()
+        self.process.wait()
+        self._reader.join(5)
+        return at
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return files_in(tmp_path)
+
+
+def numbers_in(files: Files) -> list[int]:
+    """The tasks in all files; each file must be whole."""
+    numbers: list[int] = []
+    for path in files.all():
+        database = sqlite3.connect(path)
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        rows = database.execute("SELECT id, state, result FROM task").fetchall()
+        database.close()
+        for id, state, result in rows:
+            number = int(id.removeprefix("task-"))
+            assert (state, result) == ("success", str(number))
+            numbers.append(number)
+    return numbers
+
+
+def kill_and_look(tmp_path: Path, rounds: int) -> None:
+    """Each round goes on in the files of the one before."""
+    files, chance = files_in(tmp_path), random.Random(4711)
+    for _ in range(rounds):
+        feeder = Feeder(tmp_path)
+        feeder.wait("writing")
+        time.sleep(chance.uniform(0.0, 1.2))
+        killed = feeder.kill()
+        safe = max((number for number, at, _ in feeder.said if at <= killed - 1.0), default=0)
+        numbers = numbers_in(files)
+        assert len(numbers) == len(set(numbers))
+        assert set(range(1, safe + 1)) <= set(numbers)
+
+
+def test_a_killed_monitor_loses_no_more_than_its_last_second(tmp_path: Path) -> None:
+    kill_and_look(tmp_path, 3)
+
+
+@pytest.mark.soak
+def test_a_hundred_kills_lose_no_more_than_a_second_each(tmp_path: Path) -> None:
+    kill_and_look(tmp_path, 100)
+
+
+def test_a_full_disk_is_said_and_what_was_written_before_is_whole(tmp_path: Path) -> None:
+    feeder = Feeder(tmp_path, limit=600_000)
+    feeder.wait("writing")
+    feeder.wait("broken")
+    before = feeder.said[-1][0]
+    time.sleep(0.5)
+    assert feeder.said[-1][0] > before  # It goes on hearing.
+    feeder.kill()
+    numbers = numbers_in(files_in(tmp_path))
+    assert numbers and sorted(numbers) == list(range(1, len(numbers) + 1))
+
+
+def limit_pages(monitor: Monitor, pages: int) -> None:
+    writer = monitor.recorder._writer
+    assert writer is not None
+    writer._database.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def test_once_there_is_room_again_nothing_is_missing(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", (0.3,))
+    monitor = Monitor(files).start()
+    monitor.hear(received(0, "t0"), started(0, "t0"), succeeded(1, "t0"))
+    assert monitor.wait(lambda: monitor.recorder.status.state == "writing" and bool(ids(found(files))))
+    limit_pages(monitor, 1)  # As many as there are.
+    for number in range(1, 500):
+        uuid = f"t{number}"
+        monitor.hear(received(2, uuid), started(2, uuid), succeeded(3, uuid))
+    assert monitor.wait(lambda: monitor.recorder.status.state == "broken")
+    assert monitor.recorder.status.reason == "History is not written: the disk is full."
+    # The next file is opened without the limit.
+    assert monitor.wait(lambda: len(ids(found(files, limit=1000))) == 500)
+    assert monitor.recorder.status.state == "writing" and not monitor.recorder.status.dropped
+    monitor.stop()
+    database = sqlite3.connect(files.all()[0])
+    assert database.execute("SELECT sum(count) FROM events").fetchone() == (1500,)
+    assert database.execute("SELECT count(*) FROM tasks").fetchone() == (500,)
+
+
+def test_events_that_wait_for_a_disk_are_bounded_and_counted(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_WAITING", 100)
+    monitor = Monitor(files)
+    for number in range(200):
+        monitor.hear(received(2, f"t{number}"))
+    assert monitor.recorder.status.dropped == 100
+    monitor.start().stop()
+    assert len(ids(found(files, limit=1000))) == 200  # The tasks are all there.
+
+
+@contextmanager
+def unwritable(directory: Path) -> Iterator[None]:
+    """For anybody; root gives up what lets it write everywhere."""
+    directory.mkdir(exist_ok=True)
+    directory.chmod(0o500)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        directory.chmod(0o700)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_a_directory_that_cannot_be_written_is_said_and_taken_once_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", (0.2,))
+    root = tmp_path / "root"
+    monitor = Monitor(files_in(root))
+    with unwritable(root):
+        monitor.start().hear(received(0, "t0"))
+        assert monitor.wait(lambda: monitor.recorder.status.state == "broken")
+        assert "permission denied" in monitor.recorder.status.reason.lower()
+    assert monitor.wait(lambda: monitor.recorder.status.state == "writing")
+    monitor.stop()
+    assert ids(found(monitor.files)) == ["t0"]
+
+
+def test_a_place_that_is_no_directory_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "cluster").touch()
+    monitor = Monitor(files_in(tmp_path))
+    assert monitor.load().loaded == 0
+    monitor.start().hear(received(0, "t0"))
+    assert monitor.wait(lambda: monitor.recorder.status.state == "broken")
+    monitor.stop()
+
+
+def test_a_directory_that_is_removed_is_made_again(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    monkeypatch.setattr(module, "PATIENCE", (0.1,))
+    monitor = Monitor(files).start()
+    monitor.hear(received(0, "t0"), started(0, "t0"), succeeded(1, "t0"))
+    assert monitor.wait(lambda: bool(ids(found(files))))
+    shutil.rmtree(files.directory)
+    monitor.hear(received(2, "t1"), started(2, "t1"), succeeded(3, "t1"))
+    assert monitor.wait(lambda: ids(found(files)) == ["t1"])
+    monitor.stop()
+
+
+def test_a_damaged_file_is_put_aside_and_another_one_begun(files: Files) -> None:
+    recorded(files, [received(0, "t0")])
+    [path] = files.all()
+    path.write_bytes(b"no database at all" * 1000)
+    monitor = Monitor(files)
+    assert monitor.load().loaded == 0 and monitor.past and monitor.past.unread
+    monitor.start().hear(received(1, "t1"))
+    monitor.stop()
+    assert ids(found(files)) == ["t1"]
+    assert len(list(files.directory.glob("*.damaged-*"))) == 1
+
+
+def test_a_file_of_a_later_version_is_left_alone_and_said(files: Files) -> None:
+    recorded(files, [received(0, "t0")])
+    [path] = files.all()
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA user_version = {VERSION + 1}")
+    database.close()
+    monitor = Monitor(files)
+    monitor.load()
+    assert monitor.past and "later version" in monitor.past.unread[0]
+    monitor.start().hear(received(1, "t1"))
+    assert monitor.wait(lambda: monitor.recorder.status.state == "broken")
+    assert "later version" in monitor.recorder.status.reason
+    monitor.stop()
+    assert "later version" in found(files).unread[0]
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date(files: Files) -> None:
+    recorded(files, [received(0, "t0"), started(0, "t0"), succeeded(1, "t0")])
+    [path] = files.all()
+    database = sqlite3.connect(path, isolation_level=None)
+    for table in ("findings", "samples", "statistics"):
+        database.execute(f"DROP TABLE {table}")
+    database.execute("PRAGMA user_version = 1")
+    database.close()
+    assert ids(found(files)) == ["t0"]  # It is read as it is.
+    recorded(files, [received(2, "t1")])
+    database = sqlite3.connect(path, isolation_level=None)
+    assert database.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    assert database.execute("SELECT count(*) FROM samples").fetchone() == (0,)
+    assert len(MIGRATIONS) == VERSION
+    migrate(database)  # Again does nothing.
+    assert sorted(ids(found(files))) == ["t0", "t1"]
+
+
+def test_a_clock_that_jumps_back_goes_on_in_the_newest_file(files: Files) -> None:
+    now = [T0]
+    monitor = Monitor(files, lambda: now[0]).start()
+    monitor.hear(received(0, "t0"))
+    assert monitor.wait(lambda: ids(found(files)) == ["t0"])
+    now[0] = T0 - 30 * DAY
+    monitor.hear(received(-30 * DAY, "t1"))
+    assert monitor.wait(lambda: len(ids(found(files))) == 2)
+    now[0] = T0 + DAY
+    monitor.hear(received(DAY, "t2"))
+    assert monitor.wait(lambda: len(ids(found(files))) == 3)
+    monitor.stop()
+    assert len(files.all()) == 2
+    assert ids(found(files)) == ["t2", "t1", "t0"]
+
+
+def test_a_clock_that_jumps_forward_deletes_nothing(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SWEEP_EVERY", 0.0)
+    now = [T0]
+    monitor = Monitor(files, lambda: now[0]).start()
+    monitor.hear(received(0, "t0"))
+    assert monitor.wait(lambda: ids(found(files)) == ["t0"])
+    now[0] = T0 + 4000 * DAY
+    monitor.hear(received(4000 * DAY, "t1"))
+    assert monitor.wait(lambda: len(ids(found(files))) == 2)
+    time.sleep(0.4)
+    monitor.stop()
+    assert ids(found(files)) == ["t1", "t0"]
+
+
+def test_what_is_too_old_goes_and_its_companions_with_it(tmp_path: Path) -> None:
+    files = files_in(tmp_path, days=2)
+    for day in range(5):
+        monitor = Monitor(files, lambda day=day: T0 + day * DAY).start()  # type: ignore[misc]
+        monitor.hear(received(day * DAY, f"t{day}"))
+        monitor.stop()
+    assert ids(found(files)) == ["t4", "t3", "t2"]
+    assert {path.suffix for path in files.directory.iterdir()} <= {".sqlite3", ""}
+
+
+def test_a_file_that_grows_large_is_followed_by_another_and_the_oldest_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lazycelery.store.history import files as places
+
+    monkeypatch.setattr(places, "LEAST_PART", 50_000)
+    monkeypatch.setattr(module, "SWEEP_EVERY", 0.0)
+    monkeypatch.setattr(module, "EVERY", 0.02)
+    files = files_in(tmp_path, max_bytes=400_000)
+    monitor = Monitor(files).start()
+    for number in range(6_000):
+        uuid = f"t{number}"
+        monitor.hear(received(number, uuid, args=f"({number}, '{'x' * 50}')"), succeeded(number, uuid))
+        if number % 200 == 0:
+            time.sleep(0.05)
+    monitor.stop()
+    files.sweep(T0)
+    assert files.bytes() <= 400_000 + 100_000
+    kept = ids(found(files, limit=10_000))
+    assert kept[0] == "t5999" and 100 < len(kept) < 6_000
+
+
+def test_histories_of_clusters_that_nobody_watches_go_and_nothing_else(tmp_path: Path) -> None:
+    from lazycelery.store.history.files import forget_strangers
+
+    old, foreign = Files(tmp_path / "old"), tmp_path / "foreign"
+    recorded(old, [received(0, "t0")])
+    foreign.mkdir()
+    (foreign / "letters.txt").touch()
+    mixed = Files(tmp_path / "mixed")
+    recorded(mixed, [received(0, "t0")])
+    (mixed.directory / "notes.txt").touch()
+    forget_strangers(tmp_path, 7, time.time() + 3 * DAY)
+    assert old.all()
+    forget_strangers(tmp_path, 7, time.time() + 8 * DAY)
+    assert not old.directory.exists() and (foreign / "letters.txt").exists() and mixed.all()

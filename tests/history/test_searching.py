@@ -1,0 +1,125 @@
+"""Questions to the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lazycelery.errors import UsageError
+from lazycelery.model.task import TaskQuery
+from lazycelery.store.history.files import Files, directory_of
+from lazycelery.store.store import Store
+from tests.history.keeping import Monitor, files_in, found, ids, recorded
+from tests.store.build import T0, failed, received, retried, sent, started, succeeded
+
+FILTERS = (
+    *("", "state:failure", "state:success,retry", "-state:success", "name:shop.*", "name:mail.send"),
+    *("worker:w1@h", "queue:celery", "id:t3", "id:t*", "retries:>0", "runtime:>1s", "runtime:..1"),
+    *("order-7", "ORDER-7", "7", "-order-7", "args:order-3", "kwargs:region", "error:ValueError"),
+    *("error:~value(e)rror", "result:*11*", "since:1970-01-01", "until:1970-01-01", "source:event"),
+    *("kwargs.region:eu", "args.1:order-5", "state:failure order", "wait:>=0.05", "state:unknown", "Größe"),
+    *("größe", "root:t5", "age:>1h"),
+)
+
+
+def batches() -> list[list[object]]:
+    made: list[list[object]] = []
+    for number in range(60):
+        uuid, worker = f"t{number}", f"w{number % 3}@h"
+        told = {
+            "name": ("shop.charge", "mail.send")[number % 2],
+            "args": f"({number}, 'order-{number}', 'Größe')",
+            "kwargs": "{'region': 'eu'}",
+        }
+        life: list[object] = [
+            sent(number, uuid, **told),
+            received(number + 0.01, uuid, worker=worker, **told),
+        ]
+        if number % 7:
+            life.append(started(number + 0.1, uuid, worker))
+            life.append(
+                failed(number + 1, uuid, worker)
+                if number % 5 == 0
+                else retried(number + 1, uuid, worker)
+                if number % 11 == 0
+                else succeeded(number + 1, uuid, worker, result=f"'{number * 11}'", runtime=number / 30)
+            )
+        made.append(life)
+    return made
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Files]:
+    """A store, and the files of what it held: over two days, so over two files."""
+    files = files_in(tmp_path_factory.mktemp("history"))
+    monitor = Monitor(files).start()
+    made = batches()
+    for batch in made[:40]:
+        monitor.hear(*batch)  # type: ignore[arg-type]
+    assert monitor.wait(lambda: len(ids(found(files, limit=1000))) == 40)
+    monitor.clock = lambda: T0 + 90_000
+    monitor.recorder._clock = monitor.clock
+    for batch in made[40:]:
+        monitor.hear(*batch)  # type: ignore[arg-type]
+    monitor.stop()
+    assert len(files.all()) == 2
+    return monitor.store, files
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+def test_the_files_answer_as_the_store_does(both: tuple[Store, Files], filter: str) -> None:
+    store, files = both
+    now = T0 + 10_000
+    wanted = [row.id for row in store.query(TaskQuery(filter=filter, limit=1000), now).rows]
+    page = found(files, filter, 1000, now=now)
+    assert ids(page) == wanted
+    assert page.next is None and page.unread == []
+
+
+@pytest.mark.parametrize("size", [1, 7, 20, 59, 60])
+def test_pages_give_everything_once_in_order(both: tuple[Store, Files], size: int) -> None:
+    _, files = both
+    every, after = [], ""
+    for _ in range(100):
+        page = found(files, "", size, after)
+        assert len(page.tasks) <= size
+        every += ids(page)
+        if page.next is None:
+            break
+        after = page.next
+    assert every == [f"t{number}" for number in range(59, -1, -1)]
+
+
+def test_a_page_tells_how_far_the_files_reach(both: tuple[Store, Files]) -> None:
+    _, files = both
+    assert found(files, "", 1).since == pytest.approx(T0, abs=1)
+    assert found(Files(files.directory / "none")).since is None
+
+
+def test_a_wrong_filter_says_where(both: tuple[Store, Files]) -> None:
+    with pytest.raises(UsageError, match="stat"):
+        found(both[1], "stat:failure")
+
+
+def test_a_directory_belongs_to_a_profile_and_a_broker_without_its_credentials(tmp_path: Path) -> None:
+    one = directory_of(tmp_path, "prod", "redis://ada:hunter2@db1:6379/0?x=secret")
+    assert one == directory_of(tmp_path, "prod", "redis://db1:6379/0")
+    assert "hunter2" not in str(one) and "ada" not in str(one)
+    others = {
+        directory_of(tmp_path, "prod", "redis://db1:6379/1"),
+        directory_of(tmp_path, "dev", "redis://db1:6379/0"),
+        directory_of(tmp_path, "prod", "rediss://db1:6379/0"),
+        directory_of(tmp_path, "prod", "sentinel://a:1;sentinel://:pw@b:2"),
+    }
+    assert len(others | {one}) == 5
+    assert all(path.parent == tmp_path for path in others)
+    weird = directory_of(tmp_path, "../../etc", "redis+socket:///run/redis.sock")
+    assert weird.parent == tmp_path
+
+
+def test_many_tasks_are_searched_over_slices(tmp_path: Path) -> None:
+    files = files_in(tmp_path)
+    recorded(files, *[[received(n / 100, f"t{n}", args=f"('needle-{n}',)")] for n in range(5_000)])
+    page = found(files, "needle-17", 1000)
+    assert ids(page)[:2] == ["t1799", "t1798"] and len(ids(page)) == 111
