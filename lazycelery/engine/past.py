@@ -16,7 +16,7 @@ from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 1_000
+AT_ONCE = 400
 """Tasks placed in one go: a few milliseconds."""
 FIRST = 20_000
 STILL = 60.0

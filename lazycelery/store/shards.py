@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", str, int)
@@ -35,6 +36,11 @@ class Shards(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """The value, or `None`."""
         return self._parts[hash(key) & _MASK].get(key)
+
+    def many(self, keys: Iterable[K]) -> list[V | None]:
+        """The value of each key, or `None`."""
+        parts = self._parts
+        return [parts[hash(key) & _MASK].get(key) for key in keys]
 
     def pop(self, key: K) -> V | None:
         """Take a value out, or `None` when there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,8 @@ def _contains(field: str, test: TextMatch) -> Condition | None:
     """Case is only known to SQLite where it is ASCII's."""
     if test.kind not in ("part", "whole") or not test.text.isascii():
         return None
-    return f"instr(lower({field}), ?) > 0", [test.text]
+    escaped = re.sub(r"([\\%_])", r"\\\1", test.text)
+    return f"{field} LIKE ? ESCAPE '\\'", [f"%{escaped}%"]
 
 
 def _free(term: Term, file: File) -> Condition | None:

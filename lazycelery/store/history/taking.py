@@ -107,9 +107,10 @@ def take(columns: Columns, slots: Slots, veiling: Veiling, code_of: dict[tuple[s
         for root, own in zip([columns.root_id[slot] for slot in numbers], ids, strict=True)
     ]
     parents = [columns.parent_id[slot] for slot in numbers]
-    etas = [columns.eta.get(slot) for slot in numbers]
-    expiries = [columns.expires.get(slot) for slot in numbers]
-    extras = [_extra(columns.extra.get(slot), veiling, code_of) for slot in numbers]
+    etas, expiries = columns.eta.many(numbers), columns.expires.many(numbers)
+    extras = [
+        None if extra is None else _extra(extra, veiling, code_of) for extra in columns.extra.many(numbers)
+    ]
     whole = (before[0] == columns.vector("stamp")[slots]) & (before[1] == columns.vector("row")[slots])
     whole &= before[1] != 0
     rows = list(
@@ -134,7 +135,7 @@ def _texts(
     """Arguments, result, error and traceback without secrets; what was taken out counts as cut, so that
     nobody takes it for the true arguments."""
     found: list[list[str | None]] = [[column[slot] for slot in slots] for column in _columns(columns)]
-    found.append([columns.traceback.get(slot) for slot in slots])
+    found.append(columns.traceback.many(slots))
     for name, texts in zip((*VEILED, "traceback"), found, strict=True):
         for place, shown in veiling.changed(texts).items():
             texts[place] = shown
@@ -146,9 +147,7 @@ def _columns(columns: Columns) -> list[list[str | None]]:
     return [getattr(columns, name) for name in VEILED]
 
 
-def _extra(extra: Extra | None, veiling: Veiling, code_of: dict[tuple[str, int], int]) -> bytes | None:
-    if extra is None:
-        return None
+def _extra(extra: Extra, veiling: Veiling, code_of: dict[tuple[str, int], int]) -> bytes:
     past = tuple(
         msgspec.structs.replace(
             one,

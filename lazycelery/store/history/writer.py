@@ -7,6 +7,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from lazycelery.store.history.veiling import Veiling
 
 PAGE_BYTES = 8192
 CACHE_KIB = 8192
+_FIELDS = attrgetter("timestamp", "received", "hostname", "uuid")
 _PUT = (
     f"INSERT INTO tasks VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (n) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("n", "id"))
@@ -162,29 +164,22 @@ class Writer:
             raise
 
     def _events(self, batch: Sequence[Event]) -> None:
-        codes, slots_of, workers = packing.CODES, self._columns.slots, self._columns.workers
-        types: list[int] = []
-        at: list[float] = []
-        received: list[float] = []
-        senders: list[int] = []
-        slots: list[int] = []
+        """All but heartbeats, which are kept as samples."""
+        types = [packing.CODES.get(event.type, packing.OTHER) for event in batch]
         others: dict[int, tuple[str, dict[str, Any]]] = {}
-        for event in batch:
-            code = codes.get(event.type)
-            if code is None:
-                if event.type.startswith("worker-"):
-                    continue  # Heartbeats are kept as samples.
-                code = packing.OTHER
-                shown = self._veiling.redactor.value(event.extra or {})
-                others[len(types)] = (event.type[:200], shown)
-            slot = slots_of.get(event.uuid) if event.uuid is not None else None
-            types.append(code)
-            at.append(event.timestamp)
-            received.append(event.received)
-            senders.append(self._words["worker", workers.codes.get(event.hostname, 0)])
-            slots.append(-1 if slot is None else slot)
+        if packing.OTHER in types:
+            batch = [event for event in batch if not _is_beat(event)]
+            types = [packing.CODES.get(event.type, packing.OTHER) for event in batch]
+            for place, code in enumerate(types):
+                if code == packing.OTHER:
+                    shown = self._veiling.redactor.value(batch[place].extra or {})
+                    others[place] = (batch[place].type[:200], shown)
         if not types:
             return
+        at, received, hosts, ids = zip(*map(_FIELDS, batch), strict=True)
+        workers = self._columns.workers.codes
+        sender = {host: self._words["worker", workers.get(host, 0)] for host in set(hosts)}
+        slots = [-1 if slot is None else slot for slot in self._columns.slots.many(ids)]
         places = np.array(slots)
         tasks = np.zeros(len(slots), dtype=np.int64)
         known = places >= 0
@@ -192,7 +187,7 @@ class Writer:
             own = places[known]
             rows = self._columns.vector("row")[own]
             tasks[known], self._next = self._numbers.of(own, rows, self._next)
-        body = packing.pack(types, at, received, senders, tasks, others)
+        body = packing.pack(types, at, received, [sender[host] for host in hosts], tasks, others)
         self._database.execute(
             "INSERT INTO events (first, last, count, body) VALUES (?, ?, ?, ?)",
             (received[0], received[-1], len(types), body),
@@ -206,6 +201,10 @@ class Writer:
                 self._database.execute("UPDATE runs SET ended = ? WHERE n = ?", (now, self._run))
         finally:
             self._database.close()
+
+
+def _is_beat(event: Event) -> bool:
+    return event.type.startswith("worker-") and event.type not in packing.CODES
 
 
 def seal(path: Path) -> None:
