@@ -98,6 +98,7 @@ COMMON: tuple[Callable[[Any], Any], ...] = (
         type=click.FloatRange(min=0, min_open=True),
         help="How long to wait for connections and for workers' answers.",
     ),
+    _option("--record", metavar="FILE", help="Record what is seen meanwhile, for lazycelery replay."),
     _option("--no-color", is_flag=True, help="No colours; so does NO_COLOR."),
     _option("--debug", is_flag=True, help="Where an unexpected error came from."),
 )

@@ -9,6 +9,7 @@ import click
 
 from lazycelery.cli import several
 from lazycelery.cli.options import Said, said
+from lazycelery.cli.session import set_recording
 from lazycelery.errors import UsageError
 
 _INSTEAD = (
@@ -27,6 +28,9 @@ def open_screen(context: click.Context) -> int:
     names = several.named(words)
     settings = several.settings_of(names[0], words) if names else load(words.config_options())
     several.check(names, settings)
+    if names and words.record:
+        raise UsageError("--record records one cluster.", "Name one profile.")
+    set_recording(words, settings)
     if words.no_color:
         os.environ["NO_COLOR"] = "1"
     from lazycelery.tui import run

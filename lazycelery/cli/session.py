@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -79,6 +80,8 @@ def one_shot(
     output.notes(f"Warning: {warning}" for warning in settings.warnings)
     if connect or broker:
         require_broker(settings)
+    if connect:
+        set_recording(words, settings)
     work = _connected(settings, output, body, observe, cut_off) if connect else _alone(settings, output, body)
     try:
         return asyncio.run(work)
@@ -116,6 +119,16 @@ async def _glance(profile: Profile) -> Overview:
             return await engine.ready(_first_truth(profile))
         except ConnectionProblem:
             return await engine.overview()
+
+
+def set_recording(words: Said, settings: Settings) -> None:
+    """Have the engine record, where `--record` says so. Raises `UsageError` for a file that is there."""
+    if not words.record:
+        return
+    target = os.path.abspath(os.path.expanduser(words.record))
+    if os.path.exists(target):
+        raise UsageError(f"{words.record} is already there.", "A recording is always a new file.")
+    settings.profile.record = target
 
 
 def make_output(words: Said) -> Output:

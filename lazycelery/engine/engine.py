@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
 from typing import TypeVar
 
 from lazycelery.actions.audit import AuditLog, whoami
@@ -19,6 +20,7 @@ from lazycelery.engine.log import EventLog
 from lazycelery.engine.lookup import Lookup
 from lazycelery.engine.memory import Memory
 from lazycelery.engine.metrics import Levels, Meter
+from lazycelery.engine.replaying import as_replayed
 from lazycelery.engine.veil import Veil
 from lazycelery.engine.watch import Watch
 from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused, UsageError
@@ -38,7 +40,9 @@ from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 from lazycelery.sources import open_broker
 from lazycelery.sources.control import Control
+from lazycelery.sources.protocols import Player
 from lazycelery.sources.pulse import pulse
+from lazycelery.sources.replay.recording import RecordingBroker
 from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.filter import parse
 from lazycelery.store.store import Store
@@ -58,10 +62,17 @@ class Engine:
     """One cluster, watched. `start` returns at once; what is not known yet is said to be unknown."""
 
     def __init__(self, profile: Profile, clock: Callable[[], float] = time.time) -> None:
+        raw = open_broker(profile)
+        if isinstance(raw, Player):
+            # A recording has its own time, and nothing in it can be changed or remembered.
+            clock, profile = raw.clock, as_replayed(profile, raw.speed)
+        self._pace = raw.pace if isinstance(raw, Player) else lambda: 1.0
         self._profile, self._clock = profile, clock
         self._redactor = Redactor(profile.redact, defaults=profile.redact_default)
         self._veil = Veil(self._redactor)
-        self._broker = WholeBroker(open_broker(profile))
+        self._broker = WholeBroker(raw)
+        if profile.record:
+            self._broker = RecordingBroker(self._broker, Path(profile.record), self._redactor, clock)
         self._control = Control(self._broker.mailbox)
         self._store = Store(profile.max_tasks)
         self._log = EventLog(self._redactor, self._store.name)
@@ -285,6 +296,7 @@ class Engine:
             findings=self._examiner.last.findings,
             lacks=dict(self._broker.lacks),
             history=self._memory.status,
+            speed=self._pace(),
             first_seen=self._began,
         )
 

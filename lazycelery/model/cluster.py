@@ -95,6 +95,8 @@ class Overview(msgspec.Struct, kw_only=True):
     lacks: dict[str, str] = {}
     """What the broker's transport does not have, and why: events, control, peek, purge …"""
     history: HistoryStatus = msgspec.field(default_factory=HistoryStatus)
+    speed: float = 1.0
+    """How fast `now` goes: another number in a replay, 0 where it has ended."""
     first_seen: float | None = None
     """When this engine began to watch."""
 

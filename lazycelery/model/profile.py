@@ -70,6 +70,8 @@ class Profile(msgspec.Struct, kw_only=True):
     history_days: float = 7.0
     history_max_bytes: int = 2_000_000_000
     """Beyond either, the oldest files are deleted."""
+    record: str | None = None
+    """A new file into which everything that the sources say is recorded, for a replay."""
     recorder: bool = False
     """This engine records the history (unless another one does already); all others only read it."""
     enable_events: bool = False

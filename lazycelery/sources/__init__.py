@@ -11,6 +11,7 @@ from lazycelery.sources.protocols import Broker
 
 REDIS = ("redis", "rediss", "redis+socket", "redis+unix", "unix", "sentinel")
 AMQP = ("amqp", "amqps", "pyamqp")
+REPLAY = "replay"
 GONE = {
     "librabbitmq": "Write amqp:// for the same broker.",
     "qpid": "Kombu's transport for it has no maintainer.",
@@ -41,6 +42,10 @@ def open_broker(profile: Profile) -> Broker:
         from lazycelery.sources.amqp.broker import AmqpBroker
 
         return AmqpBroker(profile)
+    if scheme == REPLAY:
+        from lazycelery.sources.replay.broker import ReplayBroker
+
+        return ReplayBroker(profile)
     if transport_of(scheme) is not None:
         from lazycelery.sources.kombu.broker import KombuBroker
 

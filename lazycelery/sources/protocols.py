@@ -111,6 +111,20 @@ class Broker(Protocol):
         """Broker commands sent since the start, all connections."""
 
 
+@runtime_checkable
+class Player(Protocol):
+    """A `Broker` that plays a recording, in a time of its own."""
+
+    speed: float
+    """How fast it plays; 0 is all at once."""
+
+    def clock(self) -> float:
+        """Where it is, epoch seconds of when it was recorded."""
+
+    def pace(self) -> float:
+        """How fast its clock goes now; 0 once it has ended."""
+
+
 class SomeQueueOps(Protocol):
     """Some operations of `QueueOps`, each as it says; `capabilities` has a Protocol for each of them."""
 

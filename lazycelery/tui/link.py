@@ -93,6 +93,8 @@ class Link:
         self._front = True
         self._wake = asyncio.Event()
         self.clock: Callable[[], float] = time.time
+        self._anchor = 0.0
+        """The clock when the overview was fetched."""
 
     @property
     def front(self) -> bool:
@@ -168,13 +170,20 @@ class Link:
         truth.engine_problem, truth.engine_deaths = None, 0
         self._changed(tasks=False, workers=False, queues=False, status=status)
 
+    def now(self) -> float:
+        """The time on the screen: the clock's, but in a replay that of the recording."""
+        overview, since = self.truth.overview, self.clock() - self._anchor
+        if overview is None or overview.speed == 1.0:
+            return self.clock()
+        return overview.now + since * overview.speed
+
     async def _round(self, api: EngineApi, tick: Tick) -> None:
         truth, before = self.truth, self.truth.tick
         recovered = truth.engine_problem is not None
         status = tick.status != before.status or recovered
         if status or self._header_due():
             truth.overview = await api.overview()
-            self._header_asked = time.monotonic()
+            self._header_asked, self._anchor = time.monotonic(), self.clock()
         if workers := tick.workers != before.workers:
             truth.workers = await api.workers()
         if queues := tick.queues != before.queues:
@@ -182,7 +191,7 @@ class Link:
         if tick.log != before.log:
             page = await api.log(limit=1)
             truth.last_line = page.lines[-1] if page.lines else truth.last_line
-        truth.tick, truth.now = tick, self.clock()
+        truth.tick, truth.now = tick, self.now()
         truth.engine_problem, truth.engine_deaths = None, 0
         self._changed(tasks=tick.tasks != before.tasks, workers=workers, queues=queues, status=status)
 

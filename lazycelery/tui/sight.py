@@ -122,7 +122,7 @@ class Sight:
     def come(self) -> None:
         """Have the screen. What was seen before is shown until the engine has told what is new."""
         self.link.front = True
-        self.link.truth.now = self.link.clock()
+        self.link.truth.now = self.link.now()
         self.show()
 
     def leave(self) -> None:

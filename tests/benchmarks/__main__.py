@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import asking, history, listening, painting, rabbit, starting
+from tests.benchmarks import asking, history, listening, painting, peers, rabbit, starting
 from tests.benchmarks.figure import Figure
 
 MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
@@ -16,6 +16,7 @@ MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
     "asking": lambda home: asking.answers_and_load(),
     "listening": lambda home: listening.events_from_either(),
     "rabbit": lambda home: rabbit.questions_and_queues(),
+    "peers": peers.peers_figures,
     "history": history.history_figures,
     "bytes": painting.bytes_sent,
     "keys": painting.keys_in_a_flood,

@@ -71,7 +71,7 @@ def test_a_value_that_is_called_the_default_is_the_default():
 
 
 def test_the_table_of_settings_has_every_field_of_the_profile():
-    assert {"name", "recorder", *CLUSTER} == set(Profile.__struct_fields__)  # The screen records.
+    assert {"name", "recorder", "record", *CLUSTER} == set(Profile.__struct_fields__)  # The screen records.
     assert {*UI} - {"refresh"} | {"keymap"} == set(UiSettings.__struct_fields__)
     assert "dark" in THEMES
 

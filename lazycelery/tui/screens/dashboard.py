@@ -67,7 +67,7 @@ class Dashboard(Screen[None]):
     def on_mount(self) -> None:
         """Arrange for the size that is known by now."""
         self._parts = list(self.query(Painted))
-        self.set_interval(AGEING, lambda: self.desk.grow_older(self.desk.link.clock()))
+        self.set_interval(AGEING, lambda: self.desk.grow_older(self.desk.link.now()))
 
     @property
     def _lean(self) -> wire.LeanApp[Any]:

@@ -1,0 +1,153 @@
+"""Feeds recorded event messages to one consumer and prints what it cost, as JSON.
+
+    python peer_feed.py state|flower|ours|ours-history FILE
+
+A program of its own, as each consumer is measured in a process of its own; the first two run in an
+environment with Celery and Flower, and load nothing of ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import gc
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+WANTED = {"name": "shop.order.send", "state": "FAILURE"}
+WORD = "1760"
+Feed = Callable[[bytes], None]
+Queries = dict[str, Callable[[], int]]
+
+
+def messages(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while head := file.read(4):
+            yield file.read(int.from_bytes(head, "big"))
+
+
+def resident() -> int:
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize()
+
+
+def celery_consumer(kind: str) -> tuple[Feed, Queries]:
+    """What `celery.events.Receiver` does with a message, without the network."""
+    from celery import Celery
+
+    app = Celery("peer", broker="memory://")
+    if kind == "flower":
+        from flower.events import EventsState
+
+        state = EventsState(max_tasks_in_memory=10_000_000, max_workers_in_memory=5000)
+    else:
+        state = app.events.State(max_tasks_in_memory=10_000_000)
+    receiver = app.events.Receiver(app.connection(), handlers={"*": state.event})
+
+    def feed(payload: bytes) -> None:
+        envelope = json.loads(payload)
+        receiver._receive(json.loads(base64.b64decode(envelope["body"])), None)
+
+    class Events:
+        pass
+
+    events = Events()
+    events.state = state  # type: ignore[attr-defined]
+
+    def by_name_and_state() -> int:
+        if kind == "flower":
+            from flower.utils.tasks import iter_tasks
+
+            found = iter_tasks(events, type=WANTED["name"], state=WANTED["state"], limit=200)
+        else:
+            found = (
+                task
+                for task in state.tasks_by_time()
+                if task[1].name == WANTED["name"] and task[1].state == WANTED["state"]
+            )
+        return len([task for task, _ in zip(found, range(200), strict=False)])
+
+    def by_word() -> int:
+        if kind == "flower":
+            from flower.utils.tasks import iter_tasks
+
+            return len(list(iter_tasks(events, search=WORD)))
+        texts = ("args", "kwargs", "result", "exception")
+        return sum(
+            any(WORD in str(getattr(task, name) or "") for name in texts) for _, task in state.tasks_by_time()
+        )
+
+    def by_runtime() -> int:
+        tasks = sorted((task for _, task in state.tasks_by_time()), key=lambda task: task.runtime or 0.0)
+        return len(tasks[-200:])
+
+    return feed, {"filter": by_name_and_state, "search": by_word, "sort": by_runtime}
+
+
+def our_consumer(history: bool) -> tuple[Feed, Queries, Callable[[], None]]:
+    """What our engine does with a message: store, statistics, log, and the history."""
+    from pathlib import Path
+
+    from lazycelery.engine.log import EventLog
+    from lazycelery.engine.metrics import Meter
+    from lazycelery.engine.recorder import Recorder
+    from lazycelery.model.redaction import Redactor
+    from lazycelery.model.task import TaskQuery
+    from lazycelery.sources.event_wire import decode_events
+    from lazycelery.store.history.files import Files
+    from lazycelery.store.store import Store
+
+    store = Store()
+    log, meter = EventLog(Redactor(), store.name), Meter(store.wait)
+    recorder: Recorder | None = None
+    if history:
+        recorder = Recorder(store.columns, Files(Path(tempfile.mkdtemp()) / "history"), Redactor())
+        recorder.start()
+
+    def feed(payload: bytes) -> None:
+        events: list = []  # type: ignore[type-arg]
+        decode_events(payload, time.time(), events)
+        store.apply_events(events)
+        log.add(events)
+        meter.count(events)
+        if recorder is not None:
+            recorder.hand_over(events)
+
+    def ask(**query: object) -> Callable[[], int]:
+        asked = TaskQuery(limit=200, **query)  # type: ignore[arg-type]
+        return lambda: len(store.query(asked, time.time()).rows)
+
+    wanted = f"name:{WANTED['name']} state:failure"
+    queries = {"filter": ask(filter=wanted), "search": ask(filter=f'"{WORD}"'), "sort": ask(sort="runtime")}
+    return feed, queries, recorder.stop if recorder else lambda: None
+
+
+def main() -> None:
+    kind, path = sys.argv[1:]
+    end: Callable[[], None] = lambda: None  # noqa: E731
+    if kind.startswith("ours"):
+        feed, queries, end = our_consumer(kind == "ours-history")
+        gc.collect()
+        gc.freeze()
+    else:
+        feed, queries = celery_consumer(kind)
+    before, cpu = resident(), time.process_time()
+    for count, payload in enumerate(messages(path)):
+        feed(payload)
+        if kind == "ours-history" and count % 200 == 0:
+            time.sleep(0.002)  # As the network would leave it time: unpaced, one batch would be all.
+    end()
+    took = time.process_time() - cpu
+    told = {"cpu": took, "bytes": resident() - before}
+    for name, query in queries.items():
+        began = time.perf_counter()
+        assert query() > 0, (kind, name)
+        told[name] = time.perf_counter() - began
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""What is recorded plays again as if it were live, for every face."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lazycelery.cli.commands.replay import MAGIC as CLI_MAGIC
+from lazycelery.engine.client import spawn
+from lazycelery.engine.engine import Engine
+from lazycelery.errors import LazyCeleryError, Refused, UsageError
+from lazycelery.model.action import Order
+from lazycelery.model.event import Event
+from lazycelery.model.profile import Profile
+from lazycelery.model.task import TaskQuery
+from lazycelery.sources.protocols import Replies, Reply
+from lazycelery.sources.replay.tape import MAGIC, Answer, Tape, TapeWriter
+from tests.cli.conftest import Ran
+from tests.engine.test_contract import state_of, until
+from tests.store.build import T0, received, started, succeeded
+from tests.support.broker import RedisServer
+from tests.support.fleet import CeleryWorker, send
+
+
+def beat(at: float) -> Event:
+    return Event(
+        type="worker-heartbeat",
+        hostname="w1@h",
+        timestamp=T0 + at,
+        received=T0 + at,
+        freq=2.0,
+        active=1,
+        processed=3,
+    )
+
+
+@pytest.fixture
+def tape(tmp_path: Path) -> Path:
+    """Twenty seconds: a task that ends early, one that ends late, one that does not end."""
+    path = tmp_path / "one.tape"
+    writer = TapeWriter(path)
+    stats = {"pool": {"max-concurrency": 2, "processes": [11, 12]}, "total": {}, "pid": 10}
+    for method, value in (
+        ("ping", {"ok": "pong"}),
+        ("stats", stats),
+        ("active", []),
+        ("active_queues", [{"name": "celery"}]),
+        ("conf", {"result_backend": "redis://elsewhere/0"}),
+    ):
+        answer = Answer(method, Replies(expected=1, replies=[Reply("w1@h", value, 0.1)], complete=True))
+        writer.write(T0, "answer", answer)
+    writer.write(T0, "workers", ["w1@h"])
+    writer.write(T0, "names", ["celery"])
+    writer.write(T0 + 1, "events", [beat(1), received(1, "a"), started(1, "a"), succeeded(2, "a")])
+    writer.write(T0 + 10, "events", [beat(10), received(10, "b"), started(10, "b")])
+    writer.write(T0 + 20, "events", [beat(20), succeeded(20, "b"), received(20, "c"), started(20, "c")])
+    writer.close()
+    return path
+
+
+async def opened(path: Path, query: str = "", **own: object) -> Engine:
+    engine = Engine(Profile(broker=f"replay://{path}{query}", **own))  # type: ignore[arg-type]
+    await engine.start()
+    await engine.ready(5)
+    return engine
+
+
+async def states(engine: Engine) -> dict[str, str]:
+    return {row.id: row.state for row in (await engine.tasks(TaskQuery())).rows}
+
+
+async def test_all_at_once_it_stands_as_at_the_end(tape: Path) -> None:
+    engine = await opened(tape)
+    overview = await engine.overview()
+    assert await states(engine) == {"a": "success", "b": "success", "c": "started"}
+    assert (overview.now, overview.speed, overview.read_only) == (T0 + 20, 0.0, True)
+    assert any("recording of 20 s" in notice.title for notice in overview.notices)
+    [worker] = await engine.workers()
+    assert (worker.name, worker.state, worker.concurrency, worker.queues) == ("w1@h", "online", 2, ["celery"])
+    assert [queue.name for queue in await engine.queues()] == ["celery"]
+    assert (await engine.task("a")).runtime == 1.0
+    await engine.close()
+
+
+async def test_it_plays_at_its_pace_from_where_it_is_told(tape: Path) -> None:
+    engine = await opened(tape, "?speed=10&from=5")
+    assert await states(engine) == {"a": "success"}
+    began = time.monotonic()
+
+    async def running() -> bool:
+        return (await states(engine)).get("b") == "started"
+
+    assert await until(running)
+    assert 0.2 < time.monotonic() - began < 1.5
+    overview = await engine.overview()
+    assert overview.speed == 10 and T0 + 10 <= overview.now < T0 + 20
+
+    async def ended() -> bool:
+        return (await states(engine)).get("c") == "started"
+
+    assert await until(ended)
+    await asyncio.sleep(0.3)
+    assert (await engine.overview()).now == T0 + 20  # Its time stands still after its end.
+    await engine.close()
+
+
+async def test_nothing_in_it_can_be_changed(tape: Path) -> None:
+    engine = await opened(tape, allow=["revoke", "purge"])
+    assert (await engine.overview()).allowed == []
+    with pytest.raises(Refused):
+        await engine.unlock(["revoke"])
+    for order in (Order(action="revoke", targets=["c"]), Order(action="purge", targets=["celery"])):
+        try:
+            plan = await engine.plan(order)
+        except LazyCeleryError:
+            continue
+        with pytest.raises(LazyCeleryError):
+            await engine.act(plan.id)
+    with pytest.raises(LazyCeleryError):
+        await engine.peek("celery")
+    assert engine._watch.backend.results is None  # Nobody connects to where the workers' results were.
+    await engine.close()
+
+
+async def test_it_plays_in_another_process_too(tape: Path) -> None:
+    client = await spawn().connect(Profile(broker=f"replay://{tape}", recorder=True))
+    await client.api.ready(5)
+    assert len((await client.api.tasks(TaskQuery())).rows) == 3
+    await client.close()
+
+
+def test_a_recording_that_was_cut_off_plays_up_to_there(tape: Path) -> None:
+    os.truncate(tape, tape.stat().st_size - 7)
+    again = Tape(tape)
+    assert again.end == T0 + 10
+    assert [frame.kind for frame in again.frames()][-1] == "events"
+
+
+@pytest.mark.parametrize("content", [b"", b"something else", MAGIC, MAGIC + b"\xff" * 40])
+def test_what_is_no_recording_is_said(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(content)
+    with pytest.raises(UsageError):
+        Tape(path)
+
+
+@pytest.mark.parametrize("query", ["?speed=x", "?speed=-1", "?from=-1", "?speed=nan"])
+def test_a_wrong_pace_is_said(tape: Path, query: str) -> None:
+    with pytest.raises(UsageError):
+        Engine(Profile(broker=f"replay://{tape}{query}"))
+
+
+def test_commands_read_a_recording(tape: Path, run: Callable[..., Ran]) -> None:
+    ran = run("--broker", f"replay://{tape}", "tasks", "state:success", "--json", broker=False)
+    assert [task["id"] for task in ran.json] == ["b", "a"]
+    assert run("--broker", f"replay://{tape}", "status", broker=False).code == 0
+
+
+def test_the_command_looks_before_it_opens_the_screen(
+    tape: Path, tmp_path: Path, run: Callable[..., Ran]
+) -> None:
+    assert MAGIC.startswith(CLI_MAGIC)
+    other = tmp_path / "other"
+    other.write_text("no")
+    assert "is no recording" in run("replay", str(other), broker=False).err
+    assert "cannot be read" in run("replay", str(tmp_path / "none"), broker=False).err
+    assert "no span" in run("replay", str(tape), "--from", "soon", broker=False).err
+    assert "needs a terminal" in run("replay", str(tape), broker=False).err
+
+
+def test_a_recording_is_never_written_over(tape: Path, run: Callable[..., Ran]) -> None:
+    before = tape.read_bytes()
+    ran = run("status", "--record", str(tape))
+    assert ran.code == 2 and "already there" in ran.err and tape.read_bytes() == before
+
+
+@pytest.mark.broker
+async def test_what_an_engine_saw_is_there_again_without_its_secrets(
+    broker: RedisServer, worker: Callable[..., CeleryWorker], tmp_path: Path
+) -> None:
+    worker("w1")
+    path = tmp_path / "live.tape"
+    engine = Engine(Profile(broker=broker.url, record=str(path)))
+    await engine.start()
+    await engine.ready(10)
+    good = send(broker.url, "shop.add", 1, 2)
+    failed = send(broker.url, "shop.charge", 5, password="hunter2-0815")
+
+    async def seen() -> bool:
+        return (await state_of(engine, good), await state_of(engine, failed)) == ("success", "failure")
+
+    assert await until(seen)
+    assert any(str(path) in notice.title for notice in (await engine.overview()).notices)
+    workers = [(one.name, one.pool, one.queues) for one in await engine.workers()]
+    await engine.close()
+    assert b"hunter2" not in path.read_bytes()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    again = await opened(path)
+    assert await states(again) == {good: "success", failed: "failure"}
+    assert [(one.name, one.pool, one.queues) for one in await again.workers()] == workers
+    assert [one.state for one in await again.workers()] == ["online"]
+    await again.close()
+    # An engine that takes another one's place goes on in a file of its own.
+    second = Engine(Profile(broker=broker.url, record=str(path)))
+    await second.start()
+    await second.ready(10)
+    await second.close()
+    assert Tape(path.with_name("live.tape.2")).end > Tape(path).end
