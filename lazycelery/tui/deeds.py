@@ -38,6 +38,8 @@ class Deeds:
         self._done = done
         self.backup: str | None = None
         """Where the last purge of this session put its messages."""
+        self.back: Order | None = None
+        """What undoes the last action of this session, where it was no purge."""
         self._planning = 0
         self.planning = False
         """Whether a plan is on its way to its question."""
@@ -52,15 +54,20 @@ class Deeds:
     def refusal(self, action: Action) -> str:
         """Why the action may not be done now; empty when it may."""
         overview = self._link.truth.overview
-        if action.permission is None:
+        permission = self._needed(action)
+        if permission is None:
             return ""
         if overview is None or self._link.api is None:
             return "The engine is not there yet. Nothing was done."
         if overview.read_only:
             return sayings.read_only(overview.may_unlock, self._look())
-        if action.permission not in overview.allowed:
-            return sayings.forbidden(action.permission, overview.may_unlock, self._look())
+        if permission not in overview.allowed:
+            return sayings.forbidden(permission, overview.may_unlock, self._look())
         return ""
+
+    def _needed(self, action: Action) -> str | None:
+        """To undo something takes what it took to do it; a purge is undone by a restore."""
+        return self.back.action if action.id == "undo" and self.back is not None else action.permission
 
     def offer(self, action: Action) -> Choice:
         """The action as a line of a menu."""
@@ -73,10 +80,14 @@ class Deeds:
 
     def order(self, name: ActionName, targets: list[str], **params: Any) -> None:
         """Plan it, and ask."""
+        self.again(Order(action=name, targets=targets, params=params))
+
+    def again(self, order: Order) -> None:
+        """Plan an order that is there already, and ask."""
         self._planning += 1
         self.planning = True
         self._talk.say("Looking at what it would do …", "dim")
-        self._errands.run(self._plan(Order(action=name, targets=targets, params=params), self._planning))
+        self._errands.run(self._plan(order, self._planning))
 
     def forget(self) -> None:
         """A key was pressed meanwhile: a plan still on its way asks nothing any more."""
@@ -108,10 +119,13 @@ class Deeds:
         outcome = await self._api().act(plan.id, word)
         self._done(outcome)
         if outcome.action == "purge" and outcome.backup:
-            self.backup = outcome.backup
+            self.backup, self.back = outcome.backup, None
+        if outcome.back is not None:
+            self.back = outcome.back
         if outcome.action == "restore" and not outcome.failed:
             self.backup = None
-        undo = f" {self._look().key('undo')} undoes." if outcome.action == "purge" and self.backup else ""
+        undoes = outcome.back is not None or (outcome.action == "purge" and self.backup)
+        undo = f" {self._look().key('undo')} undoes." if undoes else ""
         self._talk.say(f"{outcome.proof}{undo}", "warn" if outcome.failed else "ok")
         self._paint()
 

@@ -12,6 +12,7 @@ from lazycelery.model.action import ActionName
 from lazycelery.model.task import TaskQuery
 from lazycelery.tui import outside
 from lazycelery.tui.commands import Commands
+from lazycelery.tui.crew import Crew
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.mainside import as_json
 from lazycelery.tui.marks import MOST
@@ -23,12 +24,11 @@ from lazycelery.tui.views.audit import AuditView
 from lazycelery.tui.views.clusters import ClustersView
 from lazycelery.tui.views.live import LiveView
 from lazycelery.tui.views.metrics import MetricsView
-from lazycelery.tui.walk import Walk
 
 KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "task", "findings": "finding"}
 
 
-class Desk(Walk):
+class Desk(Crew):
     """`do_…` is what a key does."""
 
     keys_pressed = 0
@@ -371,8 +371,10 @@ class Desk(Walk):
         self.deeds.order("events", marked, on=not on)
 
     def do_undo(self) -> None:  # noqa: D102
-        if self.deeds.backup is None:
-            self.talk.say("Nothing was purged in this session.", "warn")
+        if self.deeds.back is not None:
+            self.deeds.again(self.deeds.back)
+        elif self.deeds.backup is None:
+            self.talk.say("Nothing was done in this session that can be undone.", "warn")
         else:
             self.deeds.order("restore", [self.deeds.backup])
 

@@ -14,7 +14,7 @@ from lazycelery.keys import Scope
 from lazycelery.model.cluster import LogPage
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.task import Task, TaskQuery, TaskRow
-from lazycelery.model.worker import WorkerDetail
+from lazycelery.model.worker import Pulse, WorkerDetail
 from lazycelery.tui.panes.tasks import quoted
 from lazycelery.tui.presentation.family import Family
 from lazycelery.tui.presentation.task_page import DetailKind
@@ -30,7 +30,7 @@ RELATIVES = 60
 EVENTS = 200
 """Events of a task that are shown, the newest."""
 
-Answer = WorkerDetail | PeekPage | Task | Family | LogPage | Message
+Answer = WorkerDetail | Pulse | PeekPage | Task | Family | LogPage | Message
 
 
 class Subject(NamedTuple):
@@ -127,6 +127,10 @@ async def _worker(api: EngineApi, name: str) -> Answer:
     return await api.worker(name)
 
 
+async def _pulse(api: EngineApi, name: str) -> Answer:
+    return (await api.pulse([name]))[0]
+
+
 async def _peek(api: EngineApi, queue: str) -> Answer:
     return await api.peek(queue)
 
@@ -153,6 +157,7 @@ async def _family(api: EngineApi, id: str) -> Answer:
 
 ASKERS: Mapping[str, Callable[[EngineApi, str], Awaitable[Answer]]] = {
     "workers": _worker,
+    "pulse": _pulse,
     "queues": _peek,
     "family": _family,
     "events": _events,

@@ -11,7 +11,7 @@ from lazycelery.keys import Scope
 from lazycelery.model.message import PeekPage
 from lazycelery.model.queue import Queue
 from lazycelery.model.task import Task, TaskRow
-from lazycelery.model.worker import Worker, WorkerDetail
+from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 from lazycelery.tui.inquiry import Inquiry
 from lazycelery.tui.presentation import findings, queues, task_page, workers
 from lazycelery.tui.presentation.body import folded
@@ -124,8 +124,9 @@ class MainSide:
         return framed(padded, width, height, look.signs, title=page.title, focused=focused, thumb=thumb)
 
     def detail_wanted(self, kind: Scope) -> DetailKind | None:
-        """What the open tab of a task has to ask for."""
-        return task_page.ASKED.get(TABS[kind][self.tabs[kind]]) if kind == "tasks" else None
+        """What the open tab of a task or worker has to ask for."""
+        asked = {"tasks": task_page.ASKED, "workers": workers.ASKED}.get(kind)
+        return asked.get(TABS[kind][self.tabs[kind]]) if asked is not None else None
 
     def build(self, kind: Scope, item: Item, known: Known, look: Look, width: int) -> Page:
         """The page of an item, made anew only when something it shows has changed."""
@@ -163,7 +164,9 @@ def page_of(item: Item, known: Known, tab: int, look: Look, width: int) -> Page:
     inquiry = known.inquiry
     answer = inquiry.answer
     if isinstance(item, Worker):
-        return workers.page(item, answer if isinstance(answer, WorkerDetail) else None, tab, look, width)
+        lists = answer if isinstance(answer, WorkerDetail) else None
+        told = known.detail.answer if isinstance(known.detail.answer, Pulse) else known.detail.problem
+        return workers.page(item, lists, tab, look, width, told)
     if isinstance(item, Finding):
         return findings.page(item, known.worker or known.queue, look, width)
     if isinstance(item, Queue):

@@ -50,6 +50,9 @@ ACTED_ON: dict[str, Scope] = {
     "terminate": "tasks",
     "purge": "queues",
     "events": "workers",
+    "pool": "workers",
+    "consumers": "workers",
+    "shutdown": "workers",
 }
 """Where the marks are of what an action is done to."""
 

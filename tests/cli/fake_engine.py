@@ -12,7 +12,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
 from lazycelery.model.task import Task, TaskPage, TaskQuery, TaskRow
-from lazycelery.model.worker import Worker, WorkerDetail
+from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 
 NOW = 1_800_000_000.0
 EVIL = "\x1b[31m[/red]\u202eevil"
@@ -33,6 +33,7 @@ class FakeEngine:
         self.all_queues = [Queue(name="celery", messages=3, priorities={"0": 3}, workers=["w1@a"])]
         self.all_tasks = [Task(id=f"id-{n}", name="shop.charge", state="failure") for n in range(3)]
         self.messages = [Message(position=0, id="m-0", task="shop.add", args=[1, 2], kwargs={})]
+        self.pulses = [Pulse(worker="w1@a", ping=0.004, clock=7, memory=64 << 20, uptime=3.0, pid=811)]
         self.lines: list[LogLine] = []
         self.entries: list[AuditEntry] = []
         self.next_plan = Plan(
@@ -84,6 +85,10 @@ class FakeEngine:
 
     async def worker(self, name: str) -> WorkerDetail:
         return WorkerDetail(worker=self.all_workers[0], conf=self.conf)
+
+    async def pulse(self, workers: list[str]) -> list[Pulse]:
+        self.asked["pulse"] = workers
+        return self.pulses
 
     async def queues(self) -> list[Queue]:
         return self.all_queues

@@ -27,7 +27,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
 from lazycelery.model.task import Attempt, Task, TaskPage, TaskQuery, TaskRow
-from lazycelery.model.worker import Worker, WorkerDetail
+from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 
 NOW = 1_763_690_602.0
 """2025-11-21 02:03:22 UTC."""
@@ -192,8 +192,8 @@ class FakeEngine:
             broker="redis://db1:6379/0",
             transport="redis",
             read_only=read_only,
-            allowed=[] if read_only else ["retry", "revoke", "terminate", "purge", "restore", "events"],
-            may_unlock=["retry", "revoke", "terminate", "purge", "restore", "events"],
+            allowed=[] if read_only else Profile().may_unlock,
+            may_unlock=Profile().may_unlock,
             sources=[
                 SourceHealth(name=name, state="connected")
                 for name in ("broker", "events", "control", "results")
@@ -276,6 +276,11 @@ class FakeEngine:
     async def workers(self) -> list[Worker]:
         await self._answer("workers")
         return list(self.fleet)
+
+    async def pulse(self, workers: list[str]) -> list[Pulse]:
+        await self._answer("pulse")
+        told = {"clock": 4711, "memory": 71 << 20, "peak": 88 << 20, "uptime": 3 * 86400.0, "pid": 800}
+        return [Pulse(worker=name, ping=0.0042, **told) for name in workers]  # type: ignore[arg-type]
 
     async def worker(self, name: str) -> WorkerDetail:
         await self._answer("worker")
@@ -599,6 +604,9 @@ class FakeEngine:
             plan.warnings = ["9 messages are being worked on and are not touched."]
         elif order.action == "terminate":
             plan.level, plan.word = "typed", "terminate"
+        elif order.action == "shutdown":
+            plan.level, plan.word = "typed", target
+            plan.warnings = ["A supervisor may start it again at once."]
         elif order.action == "revoke":
             plan.warnings = ["web-2 keeps no state file: a restart forgets the revoke."]
             plan.question = "Tell all workers to drop it?"
@@ -620,6 +628,8 @@ class FakeEngine:
         self.acted.append((plan.order, word))
         target = plan.order.targets[0] if plan.order.targets else ""
         outcome = Outcome(action=plan.action, done=1, failed=0, proof=f"{plan.action} {target}: done")
+        if plan.action == "pool":
+            outcome.back = Order(action="pool", targets=plan.order.targets, params={"do": "shrink", "n": 1})
         if plan.action == "purge":
             queue = next(one for one in self.lines if one.name == target)
             outcome.proof = f"purged {target}: {queue.messages:,} removed, 0 left"

@@ -25,7 +25,7 @@ from lazycelery.tui.presentation.traceback import traceback_body
 from lazycelery.tui.presentation.values import value_body
 from lazycelery.tui.presentation.verdict import Surroundings, verdict
 
-DetailKind = Literal["family", "events", "message"]
+DetailKind = Literal["family", "events", "message", "pulse"]
 TABS = ("Summary", "Args", "Result", "Timeline", "Family", "Events", "Message", "Sources")
 ASKED: Mapping[str, DetailKind] = {"Family": "family", "Events": "events", "Message": "message"}
 """Tabs that need an answer of their own."""

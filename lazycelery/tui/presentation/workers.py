@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from lazycelery.model.text import clean, short_value
-from lazycelery.model.worker import Worker, WorkerDetail
+from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.fields import field_lines
@@ -14,6 +14,7 @@ from lazycelery.tui.presentation.line import Column, Line, Span, choose, row
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.page import Page
 from lazycelery.tui.presentation.signs import gauge, of_worker
+from lazycelery.tui.presentation.statistics import statistics
 
 COLUMNS = (
     Column("", 1),
@@ -27,7 +28,9 @@ COLUMNS = (
     Column("FAILED", 7, rank=8, right=True),
     Column("QUEUES", 16, grow=4, rank=4),
 )
-TABS = ("Overview", "Reserved", "Scheduled", "Registered", "Config")
+TABS = ("Overview", "Reserved", "Scheduled", "Registered", "Config", "Statistics")
+ASKED: Mapping[str, Literal["pulse"]] = {"Statistics": "pulse"}
+"""Tabs that ask a question of their own."""
 FAULTY = ("offline", "deaf", "unknown")
 
 
@@ -64,10 +67,20 @@ def matches(worker: Worker, text: str) -> bool:
     return text.lower() in " ".join([worker.name, worker.state, worker.pool or "", *worker.queues]).lower()
 
 
-def page(worker: Worker, detail: WorkerDetail | None, tab: int, look: Look, width: int) -> Page:
-    """All about one worker."""
+def page(
+    worker: Worker,
+    detail: WorkerDetail | None,
+    tab: int,
+    look: Look,
+    width: int,
+    pulse: Pulse | str | None = None,
+) -> Page:
+    """All about one worker. `pulse` is what the tab Statistics has asked for, or why it is not there."""
+    title: Line = ((clean(worker.name, 200), "title"),)
+    if TABS[tab] == "Statistics":
+        return Page(title, TABS, tab, statistics(pulse, detail, look, width))
     body = (_overview, _reserved, _scheduled, _registered, _config)[tab](worker, detail, look, width)
-    return Page(((clean(worker.name, 200), "title"),), TABS, tab, body)
+    return Page(title, TABS, tab, body)
 
 
 def verdict(worker: Worker, look: Look) -> Span:

@@ -1,0 +1,194 @@
+"""What keys do to workers, to a queue's consumers, and to a task's limits: a choice, then a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lazycelery.errors import UsageError
+from lazycelery.model.completion import Completion
+from lazycelery.model.task import TaskRow
+from lazycelery.model.worker import Worker
+from lazycelery.tui.entry import Entry
+from lazycelery.tui.presentation.workers import short_name
+from lazycelery.tui.walk import Walk
+
+Offer = tuple[str, str]
+"""What may be typed, and what it does."""
+LIVING = ("online", "busy", "deaf")
+
+
+class Crew(Walk):
+    """The keys that operate workers."""
+
+    # ---- workers
+
+    def do_pool(self) -> None:  # noqa: D102 - the table of actions says what each does
+        names = self._those("workers")
+        size = self._size(names)
+        more, less = (f"{size} → {size + 1}", f"{size} → {size - 1}") if size else ("one more", "one less")
+        self._ask(
+            f" Pool of {_called(names)}: ",
+            [
+                ("grow 1", f"one process more ({more})"),
+                ("shrink 1", f"one process less ({less})"),
+                ("size 8", "so many processes in all"),
+                ("autoscale 8 2", "at most, at least; where it runs with --autoscale"),
+                ("restart", "new processes, each after its next task"),
+            ],
+            lambda text: self.deeds.order("pool", names, **_pool(text)),
+            names,
+        )
+
+    def do_consume(self) -> None:  # noqa: D102
+        names = self._those("workers")
+        held = [set(worker.queues) for worker in self._workers() if worker.name in names]
+        every = sorted({queue.name for queue in self.link.truth.queues or ()} | set().union(*held))
+        offers = [
+            *((f"consume {queue}", "") for queue in every if not all(queue in one for one in held)),
+            *((f"cancel {queue}", "") for queue in every if any(queue in one for one in held)),
+        ]
+        self._ask(f" Queues of {_called(names)}: ", offers, lambda text: self._consume(text, names), names)
+
+    def _consume(self, text: str, names: Sequence[str]) -> None:
+        verb, queue = _two(text, "consume QUEUE or cancel QUEUE")
+        if verb not in ("consume", "cancel"):
+            raise UsageError(f"{verb!r} is neither consume nor cancel.", "consume QUEUE, or cancel QUEUE.")
+        do = "add" if verb == "consume" else "cancel"
+        self.deeds.order("consumers", [queue], do=do, workers=list(names))
+
+    def do_statistics(self) -> None:  # noqa: D102
+        self.main.open("workers", "Statistics")
+        self.detail.again()
+
+    def do_shutdown(self) -> None:  # noqa: D102
+        if names := self._those("workers"):
+            self.deeds.order("shutdown", names)
+        else:
+            self.talk.say("Nothing is selected.", "warn")
+
+    # ---- queues
+
+    def do_consumers(self) -> None:  # noqa: D102
+        queue = self.pane.listing.key
+        known = self._workers()
+        offers = [
+            *((f"add {worker.name}", "") for worker in known if queue not in worker.queues),
+            *((f"cancel {worker.name}", "") for worker in known if queue in worker.queues),
+        ]
+        names = [queue] if queue is not None else []
+        self._ask(f" Consumers of {queue}: ", offers, lambda text: self._change(text, str(queue)), names)
+
+    def _change(self, text: str, queue: str) -> None:
+        verb, name = _two(text, "add WORKER or cancel WORKER")
+        if verb not in ("add", "cancel"):
+            raise UsageError(f"{verb!r} is neither add nor cancel.", "add WORKER, or cancel WORKER.")
+        self.deeds.order("consumers", [queue], do=verb, workers=[name])
+
+    def do_hold(self) -> None:  # noqa: D102
+        queue = self.pane.listing.key
+        if len(self.marks.of("queues")) > 1:
+            self.talk.say("One queue is held at a time. Nothing was done.", "warn")
+        elif queue is None:
+            self.talk.say("Nothing is selected.", "warn")
+        else:
+            self.deeds.order("consumers", [queue], do="turn")
+
+    # ---- tasks
+
+    def do_limit(self) -> None:  # noqa: D102
+        task = self.item.name if isinstance(self.item, TaskRow) else None
+        if not task:
+            self.talk.say("The name of this task is not known.", "warn")
+            return
+        self._ask(
+            f" Limit {task}: ",
+            [
+                ("rate 10/m", "so many a minute at each worker; /s and /h too"),
+                ("rate none", "no rate limit"),
+                ("time 60", "end its process after so many seconds"),
+                ("time 50 60", "warn it first (soft), then end it"),
+                ("time none none", "no time limits"),
+            ],
+            lambda text: self.deeds.order("limits", [], task=task, **_limit(text)),
+            [task],
+        )
+
+    # ---- asking
+
+    def _those(self, scope: str) -> list[str]:
+        """All that are marked, or what the cursor is on."""
+        key = self.pane.listing.key
+        return list(self.marks.of(self.lead)) or ([key] if key is not None and self.lead == scope else [])
+
+    def _workers(self) -> list[Worker]:
+        return [worker for worker in self.link.truth.workers or () if worker.state in LIVING]
+
+    def _size(self, names: Sequence[str]) -> int | None:
+        sizes = {worker.concurrency for worker in self._workers() if worker.name in names}
+        return sizes.pop() if len(sizes) == 1 else None
+
+    def _ask(
+        self, lead: str, offers: Sequence[Offer], do: Callable[[str], None], about: Sequence[str]
+    ) -> None:
+        """Let a person choose, or type; what is wrong with it is said."""
+        if not about:
+            self.talk.say("Nothing is selected.", "warn")
+            return
+
+        def wish(entry: Entry) -> None:
+            typed = entry.prompt.text
+            fitting = [offer for offer in offers if typed.lower() in offer[0].lower()]
+            ranked = sorted(fitting, key=lambda offer: not offer[0].startswith(typed))
+            entry.offer([Completion(start=0, end=len(typed), text=t, note=n) for t, n in ranked], typed)
+
+        def end(text: str, entered: bool) -> None:
+            if not entered or not text.strip():
+                self.talk.say("Nothing was done.", "dim")
+                return
+            try:
+                do(" ".join(text.split()))
+            except UsageError as problem:
+                self.talk.say(str(problem), "warn")
+
+        entry = Entry(lead, "", end, wish=wish, palette=True)
+        self.talk.typing = entry
+        entry.wish()
+
+
+def _called(names: Sequence[str]) -> str:
+    return short_name(names[0]) if len(names) == 1 else f"{len(names):,} workers"
+
+
+def _two(text: str, wanted: str) -> tuple[str, str]:
+    verb, _, rest = text.partition(" ")
+    if not rest:
+        raise UsageError(f"{text!r} is not enough.", f"{wanted}.")
+    return verb, rest
+
+
+def _pool(text: str) -> dict[str, Any]:
+    """`grow 2`, `size 8`, `autoscale 8 2`, `restart`."""
+    do, *words = text.split()
+    numbers = [int(word) for word in words if word.isascii() and word.isdigit()]
+    wanted = {"grow": 1, "shrink": 1, "size": 1, "autoscale": 2, "restart": 0}.get(do)
+    if wanted is None:
+        raise UsageError(f"{do!r} is nothing that a pool does.", "grow, shrink, size, autoscale or restart.")
+    if len(words) != wanted or len(numbers) != wanted:
+        numbered = {0: "no number", 1: "one number", 2: "two numbers: at most, and at least"}[wanted]
+        raise UsageError(f"{do} takes {numbered}.", f"It was given {text!r}.")
+    if do == "autoscale":
+        return {"do": do, "max": numbers[0], "min": numbers[1]}
+    return {"do": do, "n": numbers[0]} if numbers else {"do": do}
+
+
+def _limit(text: str) -> dict[str, Any]:
+    """`rate 10/m`, `time 60`, `time 50 60`."""
+    do, *words = text.split()
+    if do == "rate" and len(words) == 1:
+        return {"do": "rate", "rate": words[0]}
+    if do == "time" and len(words) == 1:
+        return {"do": "time", "hard": words[0]}
+    if do == "time" and len(words) == 2:
+        return {"do": "time", "soft": words[0], "hard": words[1]}
+    raise UsageError(f"{text!r} is no limit.", "rate 10/m, time HARD, or time SOFT HARD.")

@@ -1,0 +1,185 @@
+"""Keys that operate workers: a choice, a plan, a question, a proof, an undo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lazycelery.errors import UsageError
+from lazycelery.model.action import Order
+from lazycelery.model.profile import Profile
+from lazycelery.tui.crew import _limit, _pool
+from tests.support.fake_engine import FakeEngine
+from tests.tui.conftest import Stage, staged
+
+Golden = Callable[[str, str], None]
+
+
+def engine() -> FakeEngine:
+    return FakeEngine(read_only=False)
+
+
+async def asked(stage: Stage, *keys: str) -> None:
+    await stage.press(*keys)
+    await stage.until(lambda: stage.desk.talk.asked is not None)
+
+
+async def done(stage: Stage, *keys: str) -> Order:
+    await stage.press(*keys)
+    await stage.until(lambda: len(stage.engine.acted) >= 1)
+    return stage.engine.acted[-1][0]
+
+
+async def test_the_pool_key_offers_what_a_pool_does(golden: Golden) -> None:
+    async with staged(engine(), (80, 24)) as stage:
+        await stage.press("1", "P")
+        assert "Pool of mail-1:" in stage.text and "one process more (2 → 3)" in stage.text
+        golden("pool-80x24", "\n".join(stage.text.splitlines()[-8:]))
+        await asked(stage, "enter")
+        order = await done(stage, "y")
+        assert (order.action, order.targets, order.params) == (
+            "pool",
+            ["celery@mail-1"],
+            {"do": "grow", "n": 1},
+        )
+
+
+async def test_what_is_typed_goes_to_all_that_are_marked() -> None:
+    async with staged(engine()) as stage:
+        await asked(stage, "1", "slash", *"web", "enter", "M", "P", *"size 12", "enter")
+        order = await done(stage, "y")
+        assert order.targets == [f"celery@web-{n}" for n in (1, 2, 3)] and order.params == {
+            "do": "size",
+            "n": 12,
+        }
+
+
+async def test_the_undo_key_undoes_what_was_done_last() -> None:
+    async with staged(engine()) as stage:
+        await asked(stage, "1", "P", "enter")
+        await stage.press("y")
+        await stage.until("u undoes.")
+        await asked(stage, "u")
+        await stage.press("y")
+        await stage.until(lambda: len(stage.engine.acted) == 2)
+        assert stage.engine.acted[1][0].params == {"do": "shrink", "n": 1}
+
+
+async def test_the_undo_of_a_pool_needs_the_permission_of_a_pool() -> None:
+    async with staged(engine()) as stage:
+        await asked(stage, "1", "P", "enter")
+        await stage.press("y")
+        await stage.until("u undoes.")
+        stage.engine.seen.allowed = ["restore", "retry"]
+        await stage.press("u")
+        assert "pool is locked. W unlocks it" in stage.text and len(stage.engine.acted) == 1
+
+
+async def test_escape_and_nonsense_do_nothing() -> None:
+    async with staged(engine()) as stage:
+        await stage.press("1", "P", "escape")
+        assert "Nothing was done." in stage.text
+        await stage.press("P", *"grow many", "enter")
+        assert "grow takes one number." in stage.text
+        assert "plan" not in stage.engine.calls
+
+
+async def test_a_worker_consumes_another_queue() -> None:
+    async with staged(engine()) as stage:
+        await stage.press("1", "c", *"reports")
+        assert "consume reports" in stage.text and "cancel mail" not in stage.text
+        await asked(stage, "enter")
+        order = await done(stage, "y")
+        assert (order.targets, order.params) == (["reports"], {"do": "add", "workers": ["celery@mail-1"]})
+
+
+async def test_a_queue_loses_a_consumer() -> None:
+    async with staged(engine()) as stage:
+        await asked(stage, "2", "c", *"cancel celery@web-1", "enter")
+        order = await done(stage, "y")
+        assert (order.targets, order.params) == (["default"], {"do": "cancel", "workers": ["celery@web-1"]})
+
+
+async def test_a_queue_is_held_and_the_same_key_resumes_it() -> None:
+    async with staged(engine()) as stage:
+        await asked(stage, "2", "H")
+        order = await done(stage, "y")
+        assert (order.action, order.targets, order.params) == ("consumers", ["default"], {"do": "turn"})
+        await stage.press("m", "m", "H")
+        assert "One queue is held at a time" in stage.text
+
+
+async def test_a_task_is_limited_by_its_name() -> None:
+    async with staged(engine()) as stage:
+        await stage.press("3", "a")
+        name = stage.desk.tasks.item.name if stage.desk.tasks.item else None
+        assert f"Limit {name}:" in stage.text
+        await asked(stage, *"rate 5/s", "enter")
+        order = await done(stage, "y")
+        assert (order.action, order.targets) == ("limits", [])
+        assert order.params == {"task": name, "do": "rate", "rate": "5/s"}
+
+
+async def test_a_shutdown_asks_for_the_name() -> None:
+    async with staged(engine()) as stage:
+        await asked(stage, "1", "X")
+        assert "Type celery@mail-1 to go on" in stage.text
+        await stage.press(*"yes", "enter")
+        assert "That is not celery@mail-1. Nothing was done." in stage.text and stage.engine.acted == []
+        await asked(stage, "X")
+        order = await done(stage, *"celery@mail-1", "enter")
+        assert (order.action, order.targets) == ("shutdown", ["celery@mail-1"])
+
+
+async def test_statistics_tell_how_a_worker_answers_now(golden: Golden) -> None:
+    async with staged(FakeEngine(), (80, 24)) as stage:
+        await stage.press("1", "s")
+        await stage.until("4.2 ms")
+        golden("statistics-80x24", stage.text)
+        assert stage.engine.calls.count("pulse") == 1
+        await stage.press("s")
+        await stage.until(lambda: stage.engine.calls.count("pulse") == 2)
+
+
+@pytest.mark.parametrize(
+    ("pane", "key"), [("1", "P"), ("1", "c"), ("1", "X"), ("2", "c"), ("2", "H"), ("3", "a")]
+)
+async def test_in_read_only_none_of_them_is_even_planned(pane: str, key: str) -> None:
+    async with staged(FakeEngine()) as stage:
+        await stage.press(pane, key)
+        assert "Read-only. W unlocks" in stage.text
+        assert stage.desk.talk.typing is None and "plan" not in stage.engine.calls
+
+
+@pytest.mark.parametrize(
+    ("pane", "key", "permission"),
+    [
+        ("1", "P", "pool"),
+        ("1", "c", "consumers"),
+        ("1", "X", "shutdown"),
+        ("2", "H", "consumers"),
+        ("3", "a", "limits"),
+    ],
+)
+async def test_a_missing_permission_is_named(pane: str, key: str, permission: str) -> None:
+    shown = engine()
+    shown.seen.allowed = [name for name in Profile().may_unlock if name != permission]
+    async with staged(shown) as stage:
+        await stage.press(pane, key)
+        assert f"{permission} is locked. W unlocks it" in stage.text
+        assert "plan" not in stage.engine.calls
+
+
+@pytest.mark.parametrize(
+    "text", ["explode", "grow", "grow 0x2", "grow 1 2", "autoscale 4", "restart now", "size -1"]
+)
+def test_a_wrong_change_of_a_pool_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match="takes|nothing that a pool does"):
+        _pool(text)
+
+
+@pytest.mark.parametrize("text", ["rate", "time", "rate 1/s 2/s", "time 1 2 3", "speed 3"])
+def test_a_wrong_limit_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match="is no limit"):
+        _limit(text)
