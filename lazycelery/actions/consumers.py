@@ -21,6 +21,7 @@ from lazycelery.model.worker import Worker
 LOST = "Lost when the worker restarts: then it consumes what its own -Q names."
 NEW = "The broker has no such queue: the workers create it."
 RESERVED = "What the workers have reserved already is run; the rest waits."
+QUORUM, TYPE = "quorum", "x-queue-type"
 EXAMPLES = {
     "add": "lazycelery worker consume {queue} w1@host",
     "cancel": "lazycelery worker cancel {queue} w1@host",
@@ -52,8 +53,10 @@ async def _add(context: Context, queue: str, workers: Sequence[Worker]) -> Draft
     known, report = declared(queue, reports.values()), await _probe(context, queue)
     arguments = how_declared(queue, known, report)
     items, changes = [], []
+    kind = kind_of(known, report)
     for worker in workers:
-        refused = crew.away(worker) or _consumes(reports.get(worker.name), queue, False)
+        said = reports.get(worker.name)
+        refused = crew.away(worker) or _consumes(said, queue, False) or breaks(context, said, queue, kind)
         items.append(PlanItem(target=worker.name, text=f"begin to consume {queue}", refused=refused))
         if refused is None:
             changes.append(adding(worker.name, queue, arguments))
@@ -95,9 +98,41 @@ def how_declared(queue: str, known: ActiveQueue | None, report: QueueReport | No
     it. So a queue that is there is not declared again, wherever a declaration could differ.
     """
     arguments: dict[str, Any] = declaration(known) if known is not None else {"queue": queue}
+    if report is not None and report.type == QUORUM:
+        arguments.setdefault("queue_arguments", {TYPE: QUORUM})
     if report is not None and report.type != LISTS and exists(report):
         return {**arguments, "no_declare": True}
     return arguments
+
+
+def kind_of(known: ActiveQueue | None, report: QueueReport | None) -> str | None:
+    """The type of a queue: as a worker declares it, else as the broker tells; `new` where there is none."""
+    if known is not None:
+        return str((known.arguments or {}).get(TYPE) or "classic")
+    if report is None or not exists(report):
+        return "new"
+    return report.type
+
+
+def breaks(context: Context, said: WorkerReport | None, queue: str, kind: str | None) -> str | None:
+    """Why a worker would not survive it.
+
+    A worker that began without a quorum queue counts what it takes over all its queues. RabbitMQ refuses
+    that for a quorum queue, and closes the connection; the worker connects and tries again, for ever.
+    """
+    if said is not None and any((each.arguments or {}).get(TYPE) == QUORUM for each in said.queues or ()):
+        return None
+    if kind == QUORUM:
+        return (
+            f"{queue} is a quorum queue and it consumes none: RabbitMQ would end its connection again and "
+            f"again. Start it with -Q {queue}"
+        )
+    if kind is None and not context.queues.free_looks:
+        return (
+            f"the broker does not tell what kind of queue {queue} is (no management API): were it a quorum "
+            "queue, it would end the worker's connection again and again"
+        )
+    return None
 
 
 def adding(worker: str, queue: str, arguments: Mapping[str, Any], note: str = "") -> Change:

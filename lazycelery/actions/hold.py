@@ -47,6 +47,11 @@ async def _hold(context: Context, queue: str, names: Sequence[str], before: Hold
     chosen = crew.meant(context, names)
     if not names:
         chosen = [worker for worker in chosen if _concerned(reports.get(worker.name), worker.queues, queue)]
+        if not chosen and before is not None:
+            raise NothingFound(
+                f"{queue} is held already, {_by(before)}.",
+                f"lazycelery worker resume {shlex.quote(queue)} lets its workers consume it again.",
+            )
         if not chosen:
             known = [each.name for each in context.store.queues(context.clock())]
             raise NothingFound(
@@ -139,6 +144,7 @@ async def _resume(context: Context, hold: Hold, names: Sequence[str], forget: bo
     for name in chosen:
         item = PlanItem(target=name, text=f"consume {hold.queue} again")
         report, held = reports.get(name), hold.workers[name]
+        kind = consumers.kind_of(held.queue, probed[0] if probed else None)
         if report is None and forget:
             settled[name] = "forgotten; nothing was told to it"
             item.text = "is not there any more: forget it"
@@ -153,6 +159,8 @@ async def _resume(context: Context, hold: Hold, names: Sequence[str], forget: bo
             if consumers.consumes(report, hold.queue):
                 settled[name] = f"consumes {hold.queue} already{note}"
                 item.text = f"consumes it already{note}: nothing to put back"
+            elif since and (reason := consumers.breaks(context, report, hold.queue, kind)):
+                item.refused = reason
             else:
                 arguments = consumers.how_declared(hold.queue, held.queue, probed[0] if probed else None)
                 changes.append(consumers.adding(name, hold.queue, arguments, note))

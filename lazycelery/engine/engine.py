@@ -120,6 +120,7 @@ class Engine:
             clock,
             self._status_changed,
             lambda: list(self._broker.notes),
+            self.queues,
         )
         self._second: asyncio.Task[None] | None = None
         self._examining: asyncio.Task[None] | None = None
@@ -262,7 +263,7 @@ class Engine:
         """Header, badges, counts, health of the sources."""
         await self._examiner.fresh()
         now = self._clock()
-        workers, queues = self._store.workers(now), self._store.queues(now)
+        workers, queues = self._store.workers(now), await self.queues()
         sources = self._links.all()
         counts = self._store.counts()
         return Overview(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from lazycelery.engine.links import Links
 from lazycelery.engine.watch import Watch
@@ -18,6 +18,7 @@ from lazycelery.insight.steps import steps
 from lazycelery.model.cluster import Notice
 from lazycelery.model.finding import RANK, Examination, Finding, Unchecked
 from lazycelery.model.profile import Profile
+from lazycelery.model.queue import Queue
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,9 @@ class Examiner:
         clock: Callable[[], float],
         changed: Callable[[], None],
         notes: Callable[[], list[str]],
+        queues: Callable[[], Awaitable[list[Queue]]],
     ) -> None:
+        self._queues = queues
         self._profile, self._store, self._links, self._watch = profile, store, links, watch
         self._clock, self._changed, self._notes = clock, changed, notes
         self._transport = watch.transport
@@ -128,7 +131,7 @@ class Examiner:
             self._began = now
         workers = self._store.worker_facts(now)
         await breath.take()
-        queues = self._store.queues(now)
+        queues = await self._queues()
         await breath.take()
         counting = self._store.task_facts_steps(now, WINDOW)
         while True:

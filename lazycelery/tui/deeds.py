@@ -125,7 +125,7 @@ class Deeds:
         if outcome.action == "restore" and not outcome.failed:
             self.backup = None
         undoes = outcome.back is not None or (outcome.action == "purge" and self.backup)
-        undo = f" {self._look().key('undo')} undoes." if undoes else ""
+        undo = f"; {self._look().key('undo')} undoes." if undoes else ""
         self._talk.say(f"{outcome.proof}{undo}", "warn" if outcome.failed else "ok")
         self._paint()
 

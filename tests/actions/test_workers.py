@@ -253,20 +253,46 @@ def lively(room: Room) -> Room:
     return room
 
 
-@pytest.mark.parametrize(
-    ("kind", "declared"), [("quorum", True), ("classic", True), (None, True), ("list", None)]
-)
-async def test_a_queue_that_is_there_is_not_declared_otherwise(
-    lively: Room, monkeypatch: pytest.MonkeyPatch, kind: str | None, declared: bool | None
-) -> None:
+def broker_has(room: Room, monkeypatch: pytest.MonkeyPatch, kind: str | None) -> None:
     async def probe(names: list[str]) -> list[QueueReport]:
         return [QueueReport(name=name, at=0, type=kind, messages=3) for name in names]
 
+    monkeypatch.setattr(room.queues, "probe", probe)
+
+
+@pytest.mark.parametrize(("kind", "declared"), [("classic", True), ("stream", True), ("list", None)])
+async def test_a_queue_that_is_there_is_not_declared_otherwise(
+    lively: Room, monkeypatch: pytest.MonkeyPatch, kind: str, declared: bool | None
+) -> None:
     crew(lively, "w1@a")
-    monkeypatch.setattr(lively.queues, "probe", probe)
+    broker_has(lively, monkeypatch, kind)
     await do(lively, "consumers", "orders", do="add", workers=["w1@a"])
     ((_, (arguments, _)),) = lively.remote.calls
     assert arguments.get("no_declare") is declared
+
+
+async def test_a_quorum_queue_goes_only_to_those_that_know_such(
+    lively: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = crew(lively, "w1@a", "w2@a")
+    assert first.queues is not None
+    second.queues = [ActiveQueue(name="quick", arguments={"x-queue-type": "quorum"})]
+    broker_has(lively, monkeypatch, "quorum")
+    prepared = await plan(lively, "consumers", "orders", do="add", workers=["w1@a", "w2@a"])
+    assert [item.refused is None for item in prepared.items] == [False, True]
+    await lively.actions.act(prepared.id, prepared.word)
+    ((_, (arguments, workers)),) = lively.remote.calls
+    assert workers == ["w2@a"] and arguments["queue_arguments"] == {"x-queue-type": "quorum"}
+
+
+async def test_a_queue_of_an_unknown_kind_is_refused_where_it_matters(
+    lively: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew(lively, "w1@a")
+    broker_has(lively, monkeypatch, None)
+    lively.queues.free_looks = False
+    prepared = await plan(lively, "consumers", "orders", do="add", workers=["w1@a"])
+    assert "does not tell what kind of queue orders is" in (prepared.refused or "")
 
 
 async def test_the_declaration_of_another_worker_is_copied(lively: Room) -> None:

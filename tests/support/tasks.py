@@ -17,6 +17,8 @@ app.conf.update(
     worker_pool_restarts=os.environ.get("TEST_POOL_RESTARTS") == "1",
     result_extended=os.environ.get("TEST_EXTENDED") == "1",
     worker_prefetch_multiplier=int(os.environ.get("TEST_PREFETCH", "1")),
+    task_create_missing_queue_type=os.environ.get("TEST_QUEUE_TYPE", "classic"),
+    task_default_queue_type=os.environ.get("TEST_QUEUE_TYPE", "classic"),
     broker_transport_options={
         key: value
         for key, value in {

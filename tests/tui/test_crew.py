@@ -175,7 +175,7 @@ async def test_a_missing_permission_is_named(pane: str, key: str, permission: st
     "text", ["explode", "grow", "grow 0x2", "grow 1 2", "autoscale 4", "restart now", "size -1"]
 )
 def test_a_wrong_change_of_a_pool_is_told(text: str) -> None:
-    with pytest.raises(UsageError, match="takes|nothing that a pool does"):
+    with pytest.raises(UsageError, match=r"takes|nothing that a pool does"):
         _pool(text)
 
 

@@ -21,6 +21,7 @@ def check(seen: Snapshot) -> list[Finding]:
         if queue.messages
         and not queue.consumers
         and queue.name not in consumed
+        and queue.held is None  # On purpose, and its page says so.
         and not queue.dead_letter_from  # Those are to be looked at by a person.
     ]
 
