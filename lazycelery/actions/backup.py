@@ -19,6 +19,7 @@ from typing import BinaryIO
 import msgspec
 
 from lazycelery.actions.files import (
+    claim,
     make_private_directory,
     open_private,
     state_directory,
@@ -101,6 +102,7 @@ class BackupWriter:
             self._file: int | None = open_private(self.part, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except OSError as error:
             raise _unwritable(path, error) from error
+        claim(self._file)
         self._write([header])
         sync_directory(path.parent)
 

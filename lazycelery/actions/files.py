@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from pathlib import Path
 
 import platformdirs
+
+if sys.platform != "win32":
+    import fcntl
+else:
+    fcntl = None
 
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
@@ -34,6 +41,27 @@ def write_all(descriptor: int, data: bytes) -> None:
     while view:
         view = view[os.write(descriptor, view) :]
     os.fsync(descriptor)
+
+
+def claim(descriptor: int) -> None:
+    """Let other processes see that this file is being written, for as long as it is open."""
+    if fcntl is not None:
+        with contextlib.suppress(OSError):  # A file system without locks: nobody can see it then.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def being_written(path: Path) -> bool:
+    """Whether a living process writes this file. Raises `OSError` when it cannot be opened."""
+    if fcntl is None:
+        return False
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def sync_directory(path: Path) -> None:

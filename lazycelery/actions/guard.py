@@ -9,7 +9,7 @@ from lazycelery.errors import Refused, UsageError
 from lazycelery.model.action import PERMISSIONS, ROLES
 from lazycelery.model.profile import Profile
 
-HARMLESS = frozenset({"reveal"})
+HARMLESS = frozenset({"reveal", "export"})
 """Permissions that change nothing on the cluster: a session that holds only these is read-only."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
+from lazycelery.actions import cut_off
 from lazycelery.actions.backup import BackupFile
 from lazycelery.actions.context import Context
 from lazycelery.actions.wording import count
@@ -33,6 +35,8 @@ async def give_back(context: Context, keys: Sequence[str], file: BackupFile) -> 
         total += number
         items.append(OutcomeItem(target=key, ok=True, text=f"{count(number, 'message')} put back"))
     failed = sum(not item.ok for item in items)
+    if not failed and total >= file.total:
+        await asyncio.to_thread(cut_off.mended, file.path)
     proof = f"put back {count(total, 'message')} of {file.header.queue} that never left the broker"
     if total < file.total and not failed:
         proof += f"; {file.path} holds {file.total:,}: compare before restoring the others from it"

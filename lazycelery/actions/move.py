@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from lazycelery.actions import saving, shifting
 from lazycelery.actions.context import Context
@@ -34,7 +35,7 @@ async def draft(context: Context, order: Order) -> Draft:
         none_matches(chosen, queue, order.filter)
     number = report.messages or 0 if chosen.targets is None else len(chosen.targets)
     path = saving.backup_path(context, order, queue)
-    facts = {"to": to, "messages": number}
+    facts: dict[str, Any] = {"queue": queue, "to": to, "messages": number}
     what = described(context, queue, number, chosen, report, order)
     return Draft(
         title=f"Move {what} to {to}",

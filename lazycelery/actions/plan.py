@@ -28,6 +28,8 @@ class Draft:
     """What names the one target when it must be typed; empty: the number is typed."""
     word: str = ""
     """What must be typed however many targets there are; empty: see `name`."""
+    harmless: bool = False
+    """Changes nothing: it is not confirmed."""
     typed: bool = False
     """Always confirmed by typing."""
     whole: int | None = None
@@ -67,6 +69,8 @@ def make_plan(draft: Draft, order: Order, profile: Profile, now: float) -> Plan:
 
 def confirmation(draft: Draft, profile: Profile) -> tuple[Level, str | None]:
     """How it is confirmed: a letter, or a word typed: the target's name, or the number of targets."""
+    if draft.harmless:
+        return "none", None
     targets = sum(item.refused is None for item in draft.items)
     wide = draft.whole is not None and 1 < targets >= SHARE * draft.whole
     if not (draft.typed or profile.production or targets > MANY or wide):

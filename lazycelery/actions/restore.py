@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lazycelery.actions import doubt, remains, taking_back
+from lazycelery.actions import cut_off, doubt, orphans, remains, taking_back
 from lazycelery.actions.audit import AuditLog
 from lazycelery.actions.backup import BackupFile
 from lazycelery.actions.context import Context
@@ -32,6 +32,8 @@ LOOK_BACK = 20_000
 
 async def draft(context: Context, order: Order) -> Draft:
     """Read the whole file through, check it, and count what it would bring back."""
+    if order.params.get("orphans"):
+        return await orphans.draft(context, order)
     if len(order.targets) != 1 or order.filter is not None:
         raise UsageError("Restore takes one backup file.", "Say `lazycelery restore FILE`.")
     path = _path(order.targets[0])
@@ -55,7 +57,7 @@ async def draft(context: Context, order: Order) -> Draft:
         count=file.total,
         items=[PlanItem(target=str(path), text=contents)],
         name=str(file.total),
-        typed=earlier is not None or not file.complete,
+        typed=earlier is not None or not file.complete or file.header.action == "export",
         warnings=_warnings(context, file, earlier, waiting),
         refused=_refusal(file, earlier if not again else None, waiting),
         hint="--again puts them back once more." if earlier is not None and not again else "",
@@ -134,6 +136,8 @@ def _warnings(context: Context, file: BackupFile, earlier: float | None, waiting
             + (", and its last line is cut. " if file.dropped else ". ")
             + _doubt(context, file, waiting)
         )
+    if file.header.action == "export":
+        found.append("This is an export: its messages were left in their queue, and may run twice.")
     if file.header.broker != context.broker:
         found.append(f"It was taken from {file.header.broker}, this is {context.broker}.")
     return found
@@ -170,6 +174,8 @@ async def _run(
     where = "; ".join(f"{item.target}: {item.text}" for item in items)
     proof = f"restored {way.done:,} of {count(file.total, 'message')} from {path.name}; {where}"
     rest = await asyncio.to_thread(remains.save, context, file, way)
+    if not file.complete and way.done == file.total:
+        path = await asyncio.to_thread(cut_off.mended, path)
     return Outcome(
         action="restore",
         done=way.done,

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from lazycelery.actions import (
     consumers,
     crew,
+    cut_off,
     delete,
     events,
+    export,
     limits,
     move,
     pool,
     purge,
+    requeue,
     restore,
     retry,
     revoke,
@@ -26,6 +29,7 @@ from lazycelery.actions import (
 )
 from lazycelery.actions.audit import INTENT, REFUSED, AuditLog, whoami
 from lazycelery.actions.context import Context, StoreView
+from lazycelery.actions.cut_off import CutOff
 from lazycelery.actions.guard import Guard
 from lazycelery.actions.holds import Holds
 from lazycelery.actions.neighbours import Neighbours
@@ -52,6 +56,8 @@ DRAFTS: dict[ActionName, Callable[[Context, Order], Awaitable[Draft]]] = {
     "purge": purge.draft,
     "move": move.draft,
     "delete": delete.draft,
+    "requeue": requeue.draft,
+    "export": export.draft,
     "restore": restore.draft,
     "events": events.draft,
     "pool": pool.draft,
@@ -127,6 +133,10 @@ class Actions:
                 self._held = await asyncio.to_thread(self._holds.read)
         return self._held
 
+    async def cut_off(self) -> list[CutOff]:
+        """Purges, moves and deletions on this broker that a crash cut off, and nobody mended yet."""
+        return await asyncio.to_thread(cut_off.find, self._context.profile, self._context.broker)
+
     async def plan(self, order: Order) -> Plan:
         """What would be done. Touches nothing, so it is also made when it may not be carried out: then
         its `refused` says why.
@@ -136,6 +146,10 @@ class Actions:
         context = self._context
         draft = await DRAFTS[order.action](context, order)
         draft.warnings = [*draft.warnings, *await self._told(draft)]
+        if order.action != "restore":
+            objects = _objects(draft)
+            found = [each for each in await self.cut_off() if each.queue in objects]
+            draft.warnings += [f"{each.title} {each.hint}" for each in found]
         plan = make_plan(draft, order, context.profile, context.clock())
         try:
             self.guard.check(order.action)

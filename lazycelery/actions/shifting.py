@@ -118,6 +118,8 @@ class Work:
     targets: Mapping[bytes, str] | None
     """Target by identity; `None`: all go to `target`."""
     target: str = GONE
+    route: Route | None = None
+    """Where nothing was looked at: each message's own target, instead of `target`."""
     planned: int
     front: bool = False
     """Where they go: to the end that runs next, where the transport can."""
@@ -131,7 +133,11 @@ class Work:
 
     def pick(self, context: Context, message: StoredMessage) -> str | None:
         """The target of a message."""
-        return self.target if self.targets is None else self.targets.get(context.codec.identity(message.raw))
+        if self.targets is not None:
+            return self.targets.get(context.codec.identity(message.raw))
+        if self.route is not None:
+            return self.route(context.codec.describe(message.raw, message.position))
+        return self.target
 
 
 async def carry_out(context: Context, work: Work, verb: str) -> Outcome:

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from lazycelery.actions import doubt, saving, shifting
+from lazycelery.actions import cut_off, doubt, saving, shifting
 from lazycelery.actions.backup import BackupFile
 from lazycelery.actions.context import Context
 from lazycelery.actions.plan import MANY, Draft
@@ -92,6 +92,8 @@ async def _run(context: Context, file: BackupFile, queue: str, facts: dict[str, 
         whole.unknown, whole.items = whole.unknown + other.unknown, whole.items + other.items
         whole.proof += f"; {other.proof}"
         whole.undo = whole.backup = None
+    if not file.complete and not whole.unknown:
+        await asyncio.to_thread(cut_off.mended, file.path)
     if doubled:
         whole.proof += f"; {count(len(doubled), 'message')} had never left {file.header.queue}"
         whole.failed = max(0, whole.failed - len(doubled))

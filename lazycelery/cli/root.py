@@ -40,6 +40,8 @@ COMMANDS: dict[str, Entry] = {
     "purge": Entry("messages", "purge", "Empty a queue, after a backup."),
     "move": Entry("messages", "move", "Move waiting messages to another queue."),
     "delete": Entry("messages", "delete", "Remove waiting messages that match a filter."),
+    "requeue": Entry("messages", "requeue", "Dead letters back to the queue in which they died."),
+    "export": Entry("messages", "export", "Write waiting messages to a file."),
     "restore": Entry("messages", "restore", "Put the messages of a backup back."),
     "worker": Entry("worker", "worker", "Workers: pool, queues, limits, events, ping, shutdown."),
     "audit": Entry("audit", "audit", "What was done, by whom, and the proof."),

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from lazycelery.actions.audit import AuditLog, whoami
+from lazycelery.actions.cut_off import CutOff
 from lazycelery.actions.guard import Guard
 from lazycelery.actions.service import Actions
+from lazycelery.engine.cut_off import told
 from lazycelery.engine.events_switch import EventsSwitch
 from lazycelery.engine.examiner import Examiner
 from lazycelery.engine.links import Links
@@ -128,6 +130,7 @@ class Engine:
         self._aged = 0
         self._began = clock()
         self._memory = Memory(profile, self._store, self._redactor, clock, self._status_changed)
+        self._cut_off: list[CutOff] = []
         self._closed = False
 
     # ---- life
@@ -158,6 +161,8 @@ class Engine:
         await self._memory.close()
 
     async def _measure(self) -> None:
+        self._cut_off = await self._actions.cut_off()
+        self._status_changed()
         while True:
             self._load.sample()
             self._note_aging()
@@ -293,7 +298,7 @@ class Engine:
             backlog=_total(queue.messages for queue in queues),
             failures=self._failures(workers),
             events_enabled=self._switch.held,
-            notices=[*self._examiner.notices(), *self._memory.notices()],
+            notices=[*self._examiner.notices(), *told(self._cut_off), *self._memory.notices()],
             findings=self._examiner.last.findings,
             lacks=dict(self._broker.lacks),
             history=self._memory.status,
@@ -464,6 +469,7 @@ class Engine:
     async def act(self, plan_id: str, word: str | None = None) -> Outcome:
         """Carry out a plan that a person has confirmed."""
         outcome = await self._actions.act(plan_id, word)
+        self._cut_off = await self._actions.cut_off()
         if outcome.action == "events":
             self._switch.note(outcome)
         self._status_changed()

@@ -13,6 +13,8 @@ ActionName = Literal[
     "purge",
     "move",
     "delete",
+    "requeue",
+    "export",
     "restore",
     "events",
     "pool",
@@ -30,6 +32,8 @@ PERMISSIONS: tuple[str, ...] = (
     "purge",
     "move",
     "delete",
+    "requeue",
+    "export",
     "restore",
     "events",
     "pool",
@@ -58,10 +62,11 @@ class Order(msgspec.Struct, kw_only=True):
     params: dict[str, Any] = {}
     """retry: queue, keep_canvas, force (also what would run twice) · revoke: force (also what no source
     knows) · terminate: signal · purge: backup (path) · events: on (bool), stay (also after this session) ·
-    restore: queue · pool: do (grow, shrink, size, autoscale, restart), n, max, min · consumers: do (add,
+    pool: do (grow, shrink, size, autoscale, restart), n, max, min · consumers: do (add,
     cancel, hold, resume, turn), workers (all without), forget · limits: do (rate, time), task, rate, soft,
     hard · shutdown: cold · move (targets: from, to) and delete: backup, look (also where looks are not
-    free), most (messages looked at)"""
+    free), most (messages looked at) · requeue: the same · export: file, look, most · restore: queue, again,
+    orphans (unacknowledged messages that nobody holds, instead of a file)"""
 
 
 class PlanItem(msgspec.Struct, kw_only=True):

@@ -22,7 +22,7 @@ class Profile(msgspec.Struct, kw_only=True):
     allow: list[str] = []
     """Permissions open from the start."""
     may_unlock: list[str] = msgspec.field(
-        default_factory=lambda: [name for name in PERMISSIONS if name != "reveal"]
+        default_factory=lambda: [name for name in PERMISSIONS if name not in ("reveal", "export")]
     )
     """Permissions that `W` opens; empty forbids unlocking."""
     production: bool = False

@@ -16,6 +16,9 @@ class Queue(msgspec.Struct, kw_only=True):
     unacked: int | None = None
     consumers: int | None = None
     oldest_age: float | None = None
+    """Seconds the next message has waited, where the broker tells: RabbitMQ, when it has a timestamp."""
+    unacked_age: float | None = None
+    """Seconds since the oldest unacknowledged delivery, where the broker tells (Redis)."""
     wait_estimate: float | None = None
     """Seconds a message sent now would wait, from the present out-rate."""
     in_rate: float | None = None

@@ -136,7 +136,9 @@ class QueueReport(msgspec.Struct, kw_only=True):
     consumers: int | None = None
     priorities: dict[str, int] = {}
     oldest_age: float | None = None
-    """Seconds; `None` where the broker cannot tell."""
+    """Seconds the next message has waited; `None` where the broker cannot tell."""
+    unacked_age: float | None = None
+    """Seconds since the oldest unacknowledged delivery."""
     error: str | None = None
     bound: bool = True
     """False: a list of that name exists, but no binding names it."""

@@ -9,9 +9,10 @@ from typing import Any, get_args
 
 from lazycelery.errors import UsageError
 from lazycelery.model.reports import TaskLimits, TaskReport, WorkerReport
-from lazycelery.sources.protocols import Mailbox, Replies, WorkerCommand
+from lazycelery.sources.protocols import Census, Mailbox, Replies, WorkerCommand
 from lazycelery.sources.worker_replies import (
     LIMITS,
+    error_of,
     is_worker,
     note,
     read_limits,
@@ -22,6 +23,8 @@ from lazycelery.sources.worker_replies import (
 
 SURVEY = ("ping", "stats", "active", "active_queues", "registered", "conf")
 COMMANDS = frozenset(get_args(WorkerCommand))
+PORTION = 200
+"""Tasks of one question: the answer holds their arguments."""
 ARGUMENTS: dict[str, dict[str, Any]] = {"active": {"safe": True}}
 """`active` without `safe` is not answered at all when an argument is not JSON."""
 
@@ -99,6 +102,32 @@ class Control:
         replies = await self._ask("query_task", {"ids": list(ids)}, timeout=timeout)
         return [task for reply in replies.replies for task in read_query(reply.worker, reply.value)]
 
+    async def census(self, ids: Sequence[str], *, timeout: float = 2.0) -> Census:
+        """Ask every worker which of these tasks it holds, in portions; silence once counts."""
+        names, pings = await asyncio.gather(
+            self.mailbox.workers(), self.mailbox.call("ping", {}, timeout=timeout)
+        )
+        # A beat answers `ping` and nothing else, but it is counted among those who receive.
+        beats = sum(not is_worker(reply.worker) for reply in pings.replies)
+        told = Census(named=[name for name in names if is_worker(name)], silent=0)
+        answered = {reply.worker for reply in pings.replies if is_worker(reply.worker)}
+        _count_silent(told, pings, len(answered) + beats)
+        for at in range(0, max(1, len(ids)), PORTION):
+            expect = pings.expected - beats if pings.expected is not None else None
+            arguments = {"ids": list(ids[at : at + PORTION])}
+            replies = await self.mailbox.call("query_task", arguments, expect=expect, timeout=timeout)
+            workers = [reply for reply in replies.replies if is_worker(reply.worker)]
+            _count_silent(told, replies, len(workers) + beats)
+            answered &= {reply.worker for reply in workers}
+            for reply in workers:
+                if error_of(reply.value) is not None:
+                    told.errors.append(reply.worker)
+                told.reports += [
+                    each for each in read_query(reply.worker, reply.value) if each.phase != "revoked"
+                ]
+        told.answered = sorted(answered)
+        return told
+
     async def revoke(
         self,
         ids: Sequence[str],
@@ -170,6 +199,13 @@ def _named(workers: Sequence[str]) -> list[str]:
     if not workers:
         raise UsageError("No worker is named.", "This is never sent to all of them.")
     return list(workers)
+
+
+def _count_silent(told: Census, replies: Replies, answered: int) -> None:
+    if replies.expected is None or told.silent is None:
+        told.silent = None
+    else:
+        told.silent = max(told.silent, replies.expected - answered)
 
 
 def _listening(answers: Sequence[Replies], silent: Sequence[str]) -> bool | None:

@@ -291,6 +291,15 @@ class Sifting(Protocol):
 
 
 @runtime_checkable
+class Returning(Protocol):
+    """What a `QueueOps` can do where a lost worker's messages stay behind unacknowledged."""
+
+    async def give_back(self, entries: Sequence[InFlight]) -> list[bool]:
+        """Put entries of `in_flight`, oldest first, in front of their queues, marked as redelivered, each in
+        one atomic step; tells of each whether it was still there."""
+
+
+@runtime_checkable
 class Recovery(Protocol):
     """What a `QueueOps` can do about purges that were cut off in the middle, by a crash of ours."""
 
@@ -367,6 +376,20 @@ WorkerCommand = Literal[
 """What a worker may be told by name. Never `election`: it ends a lone worker."""
 
 
+class Census(msgspec.Struct, kw_only=True):
+    """What all workers say they hold of some tasks, and whether these are all workers."""
+
+    reports: list[TaskReport] = []
+    answered: list[str] = []
+    """Workers that answered, by name."""
+    errors: list[str] = []
+    """Those of them that could not tell."""
+    silent: int | None = None
+    """Workers that are connected and did not answer; `None` where the broker does not tell how many are."""
+    named: list[str] = []
+    """Workers that have a mailbox: it stays behind a killed one."""
+
+
 class Remote(Protocol):
     """The remote control commands that actions use; `lazycelery.sources.control.Control` is one."""
 
@@ -383,6 +406,9 @@ class Remote(Protocol):
 
     async def query_tasks(self, ids: Sequence[str], *, timeout: float = 2.0) -> list[TaskReport]:
         """What workers hold of these tasks, with real arguments."""
+
+    async def census(self, ids: Sequence[str], *, timeout: float = 2.0) -> Census:
+        """Ask every worker which of these tasks it holds."""
 
     async def set_events(
         self, on: bool, *, destination: Sequence[str] | None = None, timeout: float = 2.0

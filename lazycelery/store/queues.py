@@ -117,6 +117,7 @@ class Queues:
             unacked=report.unacked,
             consumers=_consumers(report, consumers, workers),
             oldest_age=report.oldest_age,
+            unacked_age=report.unacked_age,
             wait_estimate=_divided(depth, leaving),
             in_rate=entering,
             out_rate=leaving,
@@ -180,7 +181,7 @@ def _why(
 def _sources(record: QueueRecord, report: QueueReport, workers: list[str]) -> dict[str, str]:
     sources: dict[str, str] = {}
     if record.report is not None:
-        sources |= dict.fromkeys(("messages", "unacked", "type", "oldest_age"), "broker")
+        sources |= dict.fromkeys(("messages", "unacked", "type", "oldest_age", "unacked_age"), "broker")
         sources["consumers"] = "broker" if report.consumers is not None else "control"
     if workers:
         sources["workers"] = "broker" if report.workers else "control"

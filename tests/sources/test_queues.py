@@ -85,7 +85,7 @@ class TestProbe:
         for _ in range(2):
             (report,) = await link.queues.probe(["q"])
             assert report.messages == 7 and report.priorities == {"0": 2, "3": 1, "9": 4}
-            assert report.type == "list" and report.unacked == 0 and report.oldest_age is None
+            assert report.type == "list" and report.unacked == 0 and report.unacked_age is None
         await served(broker, "q")
         assert (await link.queues.probe(["q"]))[0].messages == 0
         assert (await link.queues.probe(["q"]))[0].messages == 0
@@ -126,7 +126,7 @@ class TestProbe:
         await until(lambda: broker.client().hlen("unacked") == 3, what="delivered")
         celery, high, other = await link.queues.probe(["celery", "high", "other"])
         assert (celery.unacked, high.unacked, other.unacked) == (1, 2, 0)
-        assert high.oldest_age is not None and 0 <= high.oldest_age < 30
+        assert high.unacked_age is not None and 0 <= high.unacked_age < 30
         entries = await link.queues.in_flight()
         assert {entry.queue for entry in entries} == {"celery", "high"}
         assert all(entry.task == "shop.late" and entry.delivered for entry in entries)

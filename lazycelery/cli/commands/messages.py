@@ -12,6 +12,7 @@ from lazycelery.cli.acting import carry_out
 from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
+from lazycelery.errors import UsageError
 
 if TYPE_CHECKING:
     from lazycelery.model.action import ActionName
@@ -80,6 +81,44 @@ def move(ctx: click.Context, /, source: str, target: str, filter_: tuple[str, ..
 @click.command(cls=FilterCommand)
 @common
 @click.argument("queue")
+@click.argument("filter_", metavar="[FILTER…]", nargs=-1)
+@_on_messages
+@click.pass_context
+def requeue(ctx: click.Context, /, queue: str, filter_: tuple[str, ...], **options: Any) -> int:
+    """Dead letters back to the queue in which each died, as its header x-death tells (RabbitMQ).
+
+    Bytes, headers, priority and order stay; `restore` takes back what still waits there.
+
+    \b
+    lazycelery requeue dead --allow requeue --dry-run --force
+    lazycelery requeue dead name:shop.charge --force --allow requeue
+    """
+    return _taken(ctx, "requeue", [queue], filter_, **options)
+
+
+@click.command()
+@common
+@click.argument("queue")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--look", type=click.IntRange(1), metavar="N", help="The first N messages only.")
+@click.option("--force", is_flag=True, help="Look where that disturbs the queue: RabbitMQ.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
+@click.pass_context
+def export(ctx: click.Context, queue: str, file: Path, look: int | None, force: bool, dry_run: bool) -> int:
+    """Write waiting messages to a file in the format of backups, to the byte. They stay in the queue.
+
+    \b
+    lazycelery export default messages.ndjson --allow export
+    """
+    params: dict[str, Any] = {"file": str(file.expanduser().absolute())}
+    params |= {"look": True} if force else {}
+    params |= {"most": look} if look else {}
+    return _run(ctx, "export", queue, params, dry_run, True)
+
+
+@click.command(cls=FilterCommand)
+@common
+@click.argument("queue")
 @click.argument("filter_", metavar="FILTER…", nargs=-1, required=True)
 @_on_messages
 @click.pass_context
@@ -94,13 +133,22 @@ def delete(ctx: click.Context, /, queue: str, filter_: tuple[str, ...], **option
 
 @click.command()
 @common
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--queue", help="Into this queue instead of the one they came from.")
 @click.option("--again", is_flag=True, help="Also when the file was restored before: its tasks run twice.")
+@click.option("--orphans", is_flag=True, help="Unacknowledged messages that no living worker holds (Redis).")
 @click.pass_context
-def restore(ctx: click.Context, file: Path, dry_run: bool, yes: bool, queue: str | None, again: bool) -> int:
+def restore(
+    ctx: click.Context,
+    file: Path | None,
+    dry_run: bool,
+    yes: bool,
+    queue: str | None,
+    again: bool,
+    orphans: bool,
+) -> int:
     """Put the messages of a backup back, priority and order kept.
 
     Of a move it takes back what still waits at the target. A file that was restored before is refused.
@@ -108,10 +156,17 @@ def restore(ctx: click.Context, file: Path, dry_run: bool, yes: bool, queue: str
     \b
     lazycelery restore low.backup --allow restore
     lazycelery restore low.backup --queue quarantine --allow restore
+    lazycelery restore --orphans --allow restore --dry-run
     """
+    if orphans == (file is not None):
+        raise UsageError(
+            "Give a backup file, or --orphans.", "`lazycelery audit action:purge` names backups."
+        )
+    if orphans:
+        return _run(ctx, "restore", None, {"orphans": True}, dry_run, yes)
     params: dict[str, Any] = {"queue": queue} if queue else {}
     params |= {"again": True} if again else {}
-    return _run(ctx, "restore", str(file.absolute()), params, dry_run, yes)
+    return _run(ctx, "restore", str(Path(str(file)).absolute()), params, dry_run, yes)
 
 
 def _taken(
@@ -140,11 +195,16 @@ def _taken(
 
 
 def _run(
-    ctx: click.Context, action: ActionName, target: str, params: dict[str, Any], dry_run: bool, yes: bool
+    ctx: click.Context,
+    action: ActionName,
+    target: str | None,
+    params: dict[str, Any],
+    dry_run: bool,
+    yes: bool,
 ) -> int:
     from lazycelery.model.action import Order
 
-    order = Order(action=action, targets=[target], params=params)
+    order = Order(action=action, targets=[] if target is None else [target], params=params)
 
     async def body(session: Session) -> int:
         return await carry_out(session, order, dry_run=dry_run, yes=yes)

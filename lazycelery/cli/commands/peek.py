@@ -25,6 +25,7 @@ _COLUMNS = [
     Column("TRIES", right=True),
     Column("SIZE", right=True),
     Column("ETA", flexible=True, least=10),
+    Column("DIED", flexible=True, least=10, optional=True),
     Column("ARGS", flexible=True, least=16),
 ]
 
@@ -88,8 +89,18 @@ def _row(message: Message) -> tuple[object, ...]:
         message.retries,
         size(message.size),
         message.eta,
+        _died(message),
         "  ".join(part for part in (message.problem, _call(message)) if part),
     )
+
+
+def _died(message: Message) -> str | None:
+    """Why and where it was dead-lettered."""
+    death = message.death
+    if death is None:
+        return None
+    times = f" x{death.count}" if death.count is not None else ""
+    return f"{death.reason}{times} in {death.queue}"
 
 
 def _call(message: Message) -> str:

@@ -12,7 +12,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.reports import InFlight, QueueReport
 from lazycelery.sources.jsontext import size_text
 from lazycelery.sources.protocols import Found, Looked, Pick, PurgeResult, Save, Settled, Shifted
-from lazycelery.sources.redis import refilling
+from lazycelery.sources.redis import orphans, refilling
 from lazycelery.sources.redis.bindings import Bindings
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.depths import Depths
@@ -76,7 +76,7 @@ class RedisQueues:
             report.priorities = {str(step): count for step, count in depths.items() if count}
         if by_queue is not None:
             report.unacked, oldest = by_queue.get(name, (0, None))
-            report.oldest_age = None if oldest is None else max(0.0, at - oldest)
+            report.unacked_age = None if oldest is None else max(0.0, at - oldest)
         return report
 
     async def peek(self, queue: str, offset: int = 0, limit: int = 50, force: bool = False) -> PeekPage:
@@ -171,6 +171,11 @@ class RedisQueues:
         """Move or remove the messages that are picked, each in one atomic step."""
         with self._server.explained():
             return await Sift(self._server, self._layout, queue, most).shift(pick, save, settled, front)
+
+    async def give_back(self, entries: Sequence[InFlight]) -> list[bool]:
+        """Put unacknowledged messages, oldest first, in front of their queues, each in one atomic step."""
+        with self._server.explained():
+            return await orphans.give_back(self._server, self._layout, entries)
 
     async def leftovers(self) -> list[str]:
         """Keys in which purges that were cut off left messages; found by a bounded scan."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lazycelery.model.message import Message
+from lazycelery.model.message import Death, Message
 from lazycelery.model.text import clean
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.body import Joined, wrapped
@@ -27,6 +27,8 @@ def message_lines(message: Message, width: int) -> Sequence[Line]:
         ("again", "redelivered", _again(message.redelivered)),
         ("age", "age", q.age(message.age)),
     ]
+    if message.death is not None:
+        fields.append(("died", "death", died(message.death)))
     parts: list[Sequence[Line]] = [field_lines(fields, {}, width), [()]]
     if message.problem:
         parts += [wrapped(message.problem, width, "warn"), [()]]
@@ -39,6 +41,12 @@ def message_lines(message: Message, width: int) -> Sequence[Line]:
     if message.embed:
         parts += [_head("callbacks, chain, chord"), value_body(message.embed, "  ")]
     return Joined(*parts, _head("headers"), value_body(message.headers, "  "))
+
+
+def died(death: Death) -> str:
+    """Why and where it was dead-lettered: `rejected ×3 in default`."""
+    times = f" ×{death.count:,}" if death.count is not None else ""
+    return f"{clean(death.reason, 40)}{times} in {clean(death.queue, 120)}"
 
 
 def _again(redelivered: bool | None) -> str:

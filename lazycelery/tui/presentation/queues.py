@@ -13,6 +13,7 @@ from lazycelery.tui.presentation.charts import chart
 from lazycelery.tui.presentation.fields import field_lines
 from lazycelery.tui.presentation.line import Column, Line, Span, choose, row
 from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.message import died
 from lazycelery.tui.presentation.page import Page
 from lazycelery.tui.presentation.signs import gauge, sparkline
 
@@ -160,6 +161,8 @@ def _fields(queue: Queue) -> list[tuple[str, str, str]]:
 def _broker_fields(queue: Queue) -> list[tuple[str, str, str]]:
     """What only some brokers tell."""
     fields = []
+    if queue.unacked_age is not None:
+        fields.append(("held for", "unacked_age", f"{q.rough_age(queue.unacked_age)}, the longest"))
     if queue.delayed is not None:
         fields.append(("for later", "delayed", f"{q.count(queue.delayed)} until their ETA"))
     if queue.memory is not None:
@@ -249,6 +252,8 @@ def _message(message: Message) -> list[Span]:
         args = f"{short_value(message.args, 200)} {short_value(message.kwargs, 200)}"
     else:
         args = clean(message.problem or f"{message.content_type or 'unknown content'}, not decoded", 200)
+    if message.death is not None:
+        args = f"{died(message.death)}  {args}"
     return [
         (str(message.position), "dim"),
         (q.short_id(message.id), "accent"),

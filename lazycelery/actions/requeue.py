@@ -1,0 +1,126 @@
+"""Requeue: dead letters back to the queue in which they died, as `x-death` tells of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import Any
+
+from lazycelery.actions import saving, shifting
+from lazycelery.actions.context import Context
+from lazycelery.actions.move import held, none_matches, target
+from lazycelery.actions.plan import MANY, Draft
+from lazycelery.actions.purge import known_queue, unreadable
+from lazycelery.actions.shifting import Chosen, Route, Work
+from lazycelery.actions.wording import count, listed
+from lazycelery.errors import NothingFound, Refused, UsageError
+from lazycelery.model.action import Order, PlanItem
+from lazycelery.model.message import Message
+from lazycelery.store.filter.messages import MessageFilter
+
+LOOPS = "What made them die may still be there: they can die again, and come back."
+LATER = (
+    "Where each goes is seen only when it is taken; those that tell no queue stay. --force looks first, and "
+    "counts them."
+)
+
+
+async def draft(context: Context, order: Order) -> Draft:
+    """Look where each would go, where looks are free or asked for."""
+    if len(order.targets) != 1:
+        raise UsageError(
+            "Requeue takes one queue of dead letters.", "Say `lazycelery requeue QUEUE [FILTER]`."
+        )
+    (queue,) = order.targets
+    route = _route(order, queue)
+    report = await known_queue(context, queue)
+    if problem := unreadable(report):
+        raise Refused(problem[:1].upper() + problem[1:] + ".")
+    if not report.messages:
+        raise NothingFound(f"{queue} is empty.", "There is nothing to requeue.")
+    looks = context.queues.free_looks or bool(order.params.get("look"))
+    if order.filter is not None:
+        await shifting.refuse_costly(context, order, queue)
+    cost = await shifting.sifting(context).cost(queue)
+    chosen, warnings, refused = Chosen(), [LATER], None
+    if looks:
+        chosen = await shifting.choose(context, order, queue, route)
+        _nothing_died(chosen, queue, order)
+        refused, warnings = await _targets(context, chosen)
+    number = report.messages if chosen.targets is None else len(chosen.targets)
+    path = saving.backup_path(context, order, queue)
+    facts: dict[str, Any] = {"queue": queue, "messages": number}
+    what = _described(context, queue, number, chosen, order)
+    return Draft(
+        title=f"Requeue {what}",
+        question=f"requeue {what}, backup {path}?",
+        run=partial(
+            shifting.carry_out,
+            context,
+            Work(
+                action="requeue",
+                header=saving.header(context, queue, "requeue"),
+                path=path,
+                most=shifting.most(order),
+                targets=chosen.targets,
+                route=route,
+                planned=number,
+                facts=facts,
+            ),
+            "requeued",
+        ),
+        count=number,
+        items=chosen.items or [PlanItem(target=queue, text=what, refused=refused)],
+        word=str(number),
+        typed=number > MANY,
+        warnings=[*chosen.warnings(queue), *warnings, *cost, LOOPS, *held(report)],
+        refused=refused,
+        backup=str(path),
+        details=facts,
+    )
+
+
+def _route(order: Order, queue: str) -> Route:
+    """To the queue of the last death, of those that match the filter."""
+    wanted = MessageFilter(order.filter, queue) if order.filter is not None else None
+
+    def route(message: Message) -> str | None:
+        death = message.death
+        if death is None or death.queue == queue or (wanted is not None and not wanted.matches(message)):
+            return None
+        return death.queue
+
+    return route
+
+
+def _nothing_died(chosen: Chosen, queue: str, order: Order) -> None:
+    if order.filter is not None:
+        none_matches(chosen, queue, order.filter)
+    elif not chosen.targets:
+        raise NothingFound(
+            f"No message of {queue} tells in which queue it died.",
+            "Only RabbitMQ's dead letters do (header x-death); `lazycelery move` moves any message.",
+        )
+
+
+async def _targets(context: Context, chosen: Chosen) -> tuple[str | None, list[str]]:
+    """Why none can go, and what is to be known of where they go."""
+    warnings, problems = [], []
+    places = Counter((chosen.targets or {}).values())
+    for place, number in sorted(places.items()):
+        problem, told = await target(context, place)
+        warnings += told
+        if problem:
+            problems.append(problem)
+            warnings.append(f"{count(number, 'message')} stay: {problem}")
+    every = len(problems) == len(places)
+    return (problems[0] if every else None), warnings
+
+
+def _described(context: Context, queue: str, number: int, chosen: Chosen, order: Order) -> str:
+    if chosen.targets is None:
+        return f"all {count(number, 'message')} of {queue}, each to the queue in which it died"
+    places = Counter(chosen.targets.values())
+    where = listed(f"{many:,} to {place}" for place, many in sorted(places.items()))
+    matching = f" that match {context.redactor.text(order.filter)}" if order.filter else ""
+    return f"{count(number, 'message')} of {queue}{matching}: {where}"
