@@ -69,6 +69,12 @@ class Backend:
                 return said
         return None
 
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know about how results are read."""
+        note = getattr(self.results, "note", "")
+        return [note] if note else []
+
     async def sweep(self) -> None:
         """Some of the newest results. Raises `LazyCeleryError`."""
         if self.results is not None:

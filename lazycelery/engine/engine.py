@@ -121,7 +121,7 @@ class Engine:
             self._watch,
             clock,
             self._status_changed,
-            lambda: list(self._broker.notes),
+            lambda: [*self._broker.notes, *self._watch.backend.notes],
             self.queues,
         )
         self._second: asyncio.Task[None] | None = None

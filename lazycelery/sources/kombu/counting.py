@@ -48,6 +48,7 @@ class CountedQueues(SentQueues):
         """Depths, one round trip a queue."""
 
         def look(channel: Channel) -> list[QueueReport]:
+            self._lane.commands += len(names)
             return [self._report(channel, name) for name in dict.fromkeys(names[:ONE_BY_ONE])]
 
         return await self._lane.do(look, patience=30.0)

@@ -11,8 +11,11 @@ NONE: dict[str, str] = {
     "disabled": "The result backend is disabled: results are known from events alone.",
     "rpc": "The rpc:// backend keeps results in the caller's own queue: nobody else can read them.",
     "amqp": "The amqp:// backend keeps each result in a queue: reading it would take it away.",
-    "cache": "Results in a cache cannot be listed, and are not read yet.",
+    "django-db": "django-celery-results keeps results in Django's database: give its URL, "
+    "--backend django-db+postgresql://….",
+    "django-cache": "Results are in Django's cache, under names that only Django knows: they are not read.",
 }
+MEMORY = "The cache+memory:// backend keeps results in the worker's own memory: nobody else can read them."
 
 
 def open_results(url: str | None, profile: Profile) -> tuple[Results | None, str]:
@@ -21,10 +24,28 @@ def open_results(url: str | None, profile: Profile) -> tuple[Results | None, str
     if not text or "://" not in text:
         kind = text.lower().rstrip(":/")
         return None, NONE.get(kind, "The result backend is not a URL; it is not read.")
-    scheme = scheme_of(text)
-    if scheme in REDIS:
+    scheme = text.partition("://")[0].lower()
+    if scheme_of(text) in REDIS:
         from lazycelery.sources.results.redis import RedisResults
 
         return RedisResults(text, profile), ""
-    known = scheme.partition("+")[0]
-    return None, NONE.get(known, f"Results in {scheme[:30]}:// are not read yet.")
+    if scheme.startswith(("db+", "database+", "django-db+")):
+        from lazycelery.sources.results.sql import SqlResults
+
+        return SqlResults(text, profile), ""
+    if scheme == "file":
+        from lazycelery.sources.results.folder import FolderResults
+
+        return FolderResults(text, profile), ""
+    return _by_id(text, scheme, profile)
+
+
+def _by_id(text: str, scheme: str, profile: Profile) -> tuple[Results | None, str]:
+    from lazycelery.sources.results.backends import KINDS, REFUSED, BackendResults
+
+    kind = scheme.partition("+")[0]
+    if scheme == "cache+memory":
+        return None, MEMORY
+    if kind in KINDS:
+        return BackendResults(text, profile), ""
+    return None, REFUSED.get(kind) or NONE.get(kind, f"Results in {scheme[:30]}:// are not read.")

@@ -10,6 +10,7 @@ from typing import Any
 from lazycelery.model.reports import ResultReport
 from lazycelery.sources import pickles
 from lazycelery.sources.jsontext import Unreadable, int_or_none, parse, plain, text_or_none
+from lazycelery.sources.results.values import uncompressed
 
 MAX_DOCUMENT = 256 * 1024
 """Bytes of a document that are decoded; of larger ones a prefix of the result is kept."""
@@ -21,6 +22,10 @@ STATES = frozenset({"PENDING", "RECEIVED", "STARTED", "SUCCESS", "FAILURE", "RET
 
 def read_document(task_id: str, data: bytes) -> ResultReport | None:
     """A whole document; a large one is cut. `None` when it is no result."""
+    try:
+        data = uncompressed(data)
+    except Unreadable:
+        return None
     if len(data) > MAX_DOCUMENT:
         return read_cut(task_id, data[:HEAD], data[-TAIL:], len(data))
     try:

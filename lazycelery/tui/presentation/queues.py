@@ -36,7 +36,7 @@ def unattended(queue: Queue) -> bool:
     """Messages wait, and nobody is known to take them."""
     if queue.dead_letter_from:
         return False  # Dead letters lie there for somebody to look at.
-    return bool(queue.messages) and (queue.consumers == 0 or (queue.consumers is None and not queue.workers))
+    return bool(queue.messages) and queue.consumers == 0
 
 
 def dead(queue: Queue) -> bool:

@@ -1,0 +1,161 @@
+"""Backends that are read by task id through Celery's own classes: the raw value is fetched, and decoded here.
+
+Celery's own decoding is never used: it would unpickle. Classes that create something when they are opened
+are not used either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from lazycelery.errors import ConnectionProblem, LazyCeleryError
+from lazycelery.model.profile import Profile
+from lazycelery.model.redaction import Redactor
+from lazycelery.model.reports import ResultReport
+from lazycelery.sources.protocols import DeliverResults, StatusChange, TellStatus
+from lazycelery.sources.results.documents import read_document
+from lazycelery.sources.results.thread import Thread
+
+PAGE = 50
+"""Ids asked in one go; each is a round trip."""
+
+
+class Kind(NamedTuple):
+    """One kind of backend."""
+
+    title: str
+    needs: str
+    """What pip installs for it."""
+    modules: tuple[str, ...]
+    tame: Callable[[Any], None] = lambda backend: None
+    """Takes from Celery's object what would write."""
+
+
+def _tame_dynamodb(backend: Any) -> None:
+    """Opening it would create the table and set its time to live."""
+    backend.time_to_live_seconds = None
+    backend._get_or_create_table = lambda: None
+
+
+def _tame_memcached(backend: Any) -> None:
+    """Its client must give bytes as they are."""
+    client = backend.client
+    if not type(client).__module__.startswith("pymemcache."):
+        raise ConnectionProblem(
+            "This memcached client may unpickle what it reads: it is not used.",
+            "pip install pymemcache, and remove pylibmc where lazycelery is.",
+        )
+
+
+KINDS: dict[str, Kind] = {
+    "cache": Kind("memcached", "pymemcache", ("pymemcache",), _tame_memcached),
+    "s3": Kind("S3", "celery[s3]", ("boto3",)),
+    "dynamodb": Kind("DynamoDB", "celery[dynamodb]", ("boto3",), _tame_dynamodb),
+    "gs": Kind("Google Cloud Storage", "celery[gcs]", ("google.cloud.storage",)),
+    "consul": Kind("Consul", "celery[consul]", ("consul",)),
+    "elasticsearch": Kind("Elasticsearch", "celery[elasticsearch]", ("elasticsearch",)),
+}
+REFUSED: dict[str, str] = {
+    "mongodb": "Results in MongoDB are not read yet.",
+    "cassandra": "Results in Cassandra are not read: Celery's class for it unpickles by itself.",
+    "couchdb": "Results in CouchDB are not read: Celery's class for it creates the database.",
+    "couchbase": "Results in Couchbase are not read yet.",
+    "arangodb": "Results in ArangoDB are not read yet.",
+    "azureblockblob": "Results in Azure blobs are not read: Celery's class for it creates the container.",
+    "cosmosdbsql": "Results in Cosmos DB are not read: Celery's class for it creates the collection.",
+}
+"""Why the others are not read."""
+
+
+class BackendResults:
+    """The `Results` of a backend that is read by id: it can neither be listed nor listened to."""
+
+    note: str
+
+    def __init__(self, url: str, profile: Profile) -> None:
+        self._dsn = url.strip()
+        self._scheme = self._dsn.partition("://")[0].partition("+")[0].lower()
+        self.kind = KINDS[self._scheme]
+        self.url = Redactor().url(self._dsn)
+        self.note = f"{self.kind.title} cannot be listed: results are read by task id, when a task is opened."
+        self._prefix = profile.result_prefix
+        self._thread = Thread(self.url, profile.timeout, self._explain)
+        self._backend: Any = None
+
+    async def get(self, ids: Sequence[str]) -> dict[str, ResultReport]:
+        """Results by task id; ids without one are left out."""
+        found: dict[str, ResultReport] = {}
+        wanted = list(dict.fromkeys(ids))
+        for start in range(0, len(wanted), PAGE):
+            page = wanted[start : start + PAGE]
+            for task_id, data in await self._thread.do(lambda page=page: self._read(page)):  # type: ignore[misc]
+                report = read_document(task_id, data)
+                if report is not None:
+                    found[task_id] = report
+                await asyncio.sleep(0)  # A page of large documents must not hold up the loop.
+        return found
+
+    async def newest(self, limit: int = 200) -> list[ResultReport]:
+        """Nothing: it cannot be listed. It is opened, so that what is wrong with it is said."""
+        await self._thread.do(self._open)
+        return []
+
+    async def run(self, deliver: DeliverResults, status: TellStatus) -> None:
+        """Returns at once: nothing tells of new results."""
+        try:
+            await self._thread.do(self._open)
+        except LazyCeleryError as problem:
+            status(StatusChange("refused", problem.title, problem.hint))
+        else:
+            status(StatusChange("connected"))
+
+    def commands_sent(self) -> int:
+        """Pages asked since the start."""
+        return self._thread.commands
+
+    async def close(self) -> None:
+        """End the thread."""
+        await self._thread.close(lambda: None)
+
+    # ---- in the thread
+
+    def _read(self, ids: Sequence[str]) -> list[tuple[str, bytes]]:
+        self._open()
+        found = []
+        for task_id in ids:
+            raw = self._backend.get(self._backend.get_key_for_task(task_id))
+            if raw is not None:
+                found.append((task_id, raw.encode() if isinstance(raw, str) else bytes(raw)))
+        return found
+
+    def _open(self) -> None:
+        if self._backend is not None:
+            return
+        for module in self.kind.modules:
+            importlib.import_module(module)
+        celery = importlib.import_module("celery")
+        choose = importlib.import_module("celery.app.backends")
+        app = celery.Celery("lazycelery", set_as_current=False)
+        if self._prefix:
+            app.conf.result_backend_transport_options = {"global_keyprefix": self._prefix}
+        cls, url = choose.by_url(self._dsn, app.loader)
+        backend = cls(app=app, url=url)
+        self.kind.tame(backend)
+        self._backend = backend
+
+    def _explain(self, error: BaseException) -> LazyCeleryError:
+        if isinstance(error, ImportError):
+            return ConnectionProblem(
+                f"Results in {self.kind.title} need a package that is not installed: "
+                f"{', '.join(self.kind.modules)}.",
+                f"pip install '{self.kind.needs}', into the environment of lazycelery.",
+            )
+        said = re.sub(r"\s+", " ", Redactor().text(str(error))).strip()[:200].rstrip(".")
+        return ConnectionProblem(
+            f"{self.kind.title} at {self.url} cannot be read: {said or type(error).__name__}.",
+            "Check the URL, credentials and network.",
+        )
