@@ -100,7 +100,7 @@ async def test_what_real_workers_wrote_is_read_heard_and_listed(
         states: list[StatusChange] = []
         running = asyncio.ensure_future(results.run(heard.extend, states.append))
         assert await until(lambda: bool(states))
-        failed = send(broker.url, "shop.charge", 77, amount=5)
+        failed = send(broker.url, "shop.charge", 77, kwargs={"amount": 5})
         slow = send(broker.url, "shop.nap", 3)
         assert await until(lambda: {(each.id, each.status) for each in heard} >= {(failed, "FAILURE")}, 15)
         assert await until(lambda: (slow, "SUCCESS") in {(each.id, each.status) for each in heard}, 15)
@@ -177,7 +177,7 @@ async def test_the_table_of_django_celery_results(tmp_path: Path, opened: Open) 
     database.execute(
         "create table django_celery_results_taskresult (id integer primary key autoincrement, "
         "task_id varchar(255) unique, periodic_task_name varchar(255), task_name varchar(255), "
-        "task_args text, task_kwargs text, status varchar(50), worker varchar(100), content_type varchar(128), "
+        "task_args text, task_kwargs text, status varchar(50), worker varchar(100), content_type varchar(9), "
         "content_encoding varchar(64), result text, date_created datetime, date_started datetime, "
         "date_done datetime, traceback text, meta text)"
     )
