@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import InFlight, QueueReport
-from lazycelery.sources.protocols import Broker, PurgeResult
+from lazycelery.sources.protocols import Broker, PurgeResult, Sifting
 
 
 @runtime_checkable
@@ -97,6 +97,7 @@ COLUMNS: tuple[tuple[str, Callable[[Broker], str]], ...] = (
     ("held by workers", _has(ShowsInFlight)),
     ("restore puts", _sends),
     ("purge", _has(Purges)),
+    ("move, delete", _has(Sifting)),
 )
 
 
