@@ -47,7 +47,7 @@ def _tame_memcached(backend: Any) -> None:
     if not type(client).__module__.startswith("pymemcache."):
         raise ConnectionProblem(
             "This memcached client may unpickle what it reads: it is not used.",
-            "pip install pymemcache, and remove pylibmc where lazycelery is.",
+            "pip install pymemcache, and remove pylibmc where LazyCelery is installed.",
         )
 
 

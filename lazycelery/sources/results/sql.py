@@ -225,7 +225,9 @@ def with_driver(dsn: str) -> str:
     for module, driver in DRIVERS[name]:
         if importlib.util.find_spec(module) is not None:
             return f"{name}+{driver}{mark}{rest}"
-    raise ConnectionProblem(f"No driver for {name} is installed.", f"{INSTALL[name]}, where lazycelery is.")
+    raise ConnectionProblem(
+        f"No driver for {name} is installed.", f"{INSTALL[name]}, where LazyCelery is installed."
+    )
 
 
 def read_only(dsn: str, timeout: float) -> dict[str, Any]:

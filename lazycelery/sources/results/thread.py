@@ -29,7 +29,7 @@ class Thread:
     async def do(self, work: Callable[[], T]) -> T:
         """Run `work` in the thread. Raises `LazyCeleryError`."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="lazycelery results", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="results", daemon=True)
             self._thread.start()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
