@@ -103,8 +103,8 @@ def test_a_wrong_url_is_refused_with_a_hint_and_without_its_secrets(url: str, wo
         ("disabled", "disabled"),
         ("rpc://", "rpc"),
         ("rpc", "rpc"),
-        ("db+postgresql://u:s3cret@h/d", "db+postgresql"),
-        ("file:///tmp/x", "file"),
+        ("mongodb://u:s3cret@h/d", "MongoDB"),
+        ("cassandra://u:s3cret@h", "Cassandra"),
     ],
 )
 def test_a_backend_that_cannot_be_read_says_why(url: str | None, words: str) -> None:
