@@ -218,6 +218,9 @@ ACTIONS: tuple[Action, ...] = (
         rank=3,
     ),
     Action(
+        "flow", ("F",), "Its family: the tree of its canvas, and what holds it up", "family", "tasks", rank=4
+    ),
+    Action(
         "terminate",
         ("X",),
         "Terminate: end the process that runs it",

@@ -160,7 +160,8 @@ def _busy(record: WorkerRecord, slots: int, now: float) -> str:
     since = f", the oldest since {span(now + (record.skew.seconds or 0.0) - min(starts))}" if starts else ""
     what = f" run {_running(record)}{since}" if tasks else " are taken"
     reserved = len(record.lists.get("reserved", []))
-    behind = f"; {reserved} reserved wait behind them" if reserved else ""
+    verb, it = "waits" if reserved == 1 else "wait", "them" if slots > 1 else "it"
+    behind = f"; {reserved} reserved {verb} behind {it}" if reserved else ""
     return f"busy: its {slots} slots{what}{behind}" if slots > 1 else f"busy: its slot{_once(what)}{behind}"
 
 

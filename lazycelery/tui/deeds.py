@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lazycelery.engine.api import EngineApi
-from lazycelery.keys import Action
+from lazycelery.keys import Action, symbol
 from lazycelery.model.action import ActionName, Order, Outcome, Plan
 from lazycelery.model.cluster import Overview
 from lazycelery.tui.errands import Errands
@@ -154,9 +154,9 @@ class Deeds:
     async def _unlock(self, permissions: list[str]) -> None:
         overview = await self._api().unlock(permissions)
         self._link.truth.overview = overview
-        self._talk.say(
-            f"Unlocked: {', '.join(overview.allowed)}. {self._look().key('unlock')} locks again.", "ok"
-        )
+        look = self._look()
+        what = _with_keys(overview.allowed, look)
+        self._talk.say(f"Unlocked: {what}. {look.key('unlock')} locks again.", "ok")
         self._paint()
 
     async def _lock(self) -> None:
@@ -169,3 +169,9 @@ class Deeds:
         if api is None:
             raise sayings.gone()
         return api
+
+
+def _with_keys(permissions: Sequence[str], look: Look) -> str:
+    """What was unlocked, by its keys: "r retry, P purge"."""
+    keys = {action.permission: f"{symbol(action.keys[0])} " for action in reversed(look.keys.actions)}
+    return ", ".join(f"{keys.get(name, '')}{name}" for name in permissions)

@@ -357,6 +357,9 @@ class Desk(Crew):
     def do_peek(self) -> None:  # noqa: D102
         self.main.open("queues", "Messages")
 
+    def do_flow(self) -> None:  # noqa: D102
+        self.main.open("tasks", "Family")
+
     # ---- dangerous ones: Deeds has checked the permission, and asks
 
     def do_unlock(self) -> None:  # noqa: D102

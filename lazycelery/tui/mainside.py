@@ -147,11 +147,15 @@ class Known(NamedTuple):
     detail: Inquiry
     queue: Queue | None = None
     worker: Worker | None = None
+    consumers: Sequence[Worker] = ()
+    """Who takes from the selected queue."""
+    transport: str = ""
 
     @property
     def parts(self) -> tuple[object, ...]:
         """What a page is made of."""
-        return self.inquiry.answer, self.inquiry.running, self.detail.answer, self.queue, self.worker
+        answers = self.inquiry.answer, self.inquiry.running, self.detail.answer
+        return *answers, self.queue, self.worker, *self.consumers
 
     @property
     def problems(self) -> tuple[str | None, str | None]:
@@ -171,9 +175,9 @@ def page_of(item: Item, known: Known, tab: int, look: Look, width: int) -> Page:
         return findings.page(item, known.worker or known.queue, look, width)
     if isinstance(item, Queue):
         peek = answer if isinstance(answer, PeekPage) else inquiry.problem
-        return queues.page(item, peek, tab, look, width)
+        return queues.page(item, peek, tab, look, width, known.consumers)
     if isinstance(answer, Task) and answer.id == item.id:
-        around = Surroundings(known.queue, known.worker, inquiry.running)
+        around = Surroundings(known.queue, known.worker, inquiry.running, known.transport)
         detail = task_page.Detail(known.detail.answer, known.detail.problem)
         return task_page.page(answer, tab, look, width, around, detail)
     return task_page.waiting_page(item.name, item.id, inquiry.problem, width)

@@ -182,7 +182,13 @@ class Sight:
         names = {finding} if finding else {item.queue, item.worker} if isinstance(item, TaskRow) else set()
         queue = next((one for one in truth.queues or () if one.name in names), None)
         worker = next((one for one in truth.workers or () if one.name in names), None)
-        return Known(self.inquiry, self.detail, queue, worker)
+        consumers = (
+            [one for one in truth.workers or () if one.name in item.workers]
+            if isinstance(item, Queue)
+            else ()
+        )
+        transport = truth.overview.transport if truth.overview is not None else ""
+        return Known(self.inquiry, self.detail, queue, worker, consumers, transport)
 
     @property
     def allowed(self) -> list[str]:

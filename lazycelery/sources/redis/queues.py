@@ -27,6 +27,7 @@ from lazycelery.sources.wire import read_message
 MAX_PEEK = 16 * 1024 * 1024
 """Bytes of messages that one peek fetches."""
 MAX_SENT_TO = 100
+MAX_UNBOUND = 50
 PROBED_IN_FLIGHT = 200
 """Up to so many messages in flight are told by queue."""
 
@@ -42,19 +43,22 @@ class RedisQueues:
         self._unacked = Unacked(server, layout, bindings)
         self._depths = Depths(server, layout)
         self._shown = profile.queues
+        self._unbound: list[str] = []
+        """Queues that were asked for and that no binding named: their exchange may be called like them."""
         self._sent_to: dict[str, None] = {}
         """Queues we sent to, perhaps bound to nothing: what was sent is looked for there first."""
 
     async def names(self) -> list[str]:
         """Queues that bindings or the profile name, sorted."""
         with self._server.explained():
-            bound = await self._bindings.refresh(self._shown)
+            bound = await self._bindings.refresh([*self._shown, *self._unbound])
         return sorted({*bound, *self._shown})
 
     async def probe(self, names: Sequence[str]) -> list[QueueReport]:
         """Depths by priority. Two commands when all of them are empty and nothing is in flight."""
         with self._server.explained():
             at = time.time()
+            self._unbound = [name for name in names if name not in self._bindings.queues][:MAX_UNBOUND]
             depths, in_flight = await self._depths.read(names)
             by_queue = None
             if in_flight is not None:

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from lazycelery.model.task import Task
 from lazycelery.model.text import clean
 from lazycelery.tui.presentation import quantities as q
-from lazycelery.tui.presentation.line import Line
+from lazycelery.tui.presentation.line import Line, Span
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.signs import of_task
+from lazycelery.tui.presentation.verdict import Surroundings, verdict
 from lazycelery.tui.presentation.workers import short_name
 
 DEEPEST = 12
 """Levels that are indented; deeper ones stand in the last."""
+
+
+ENDED = ("success", "failure", "revoked", "rejected", "lost")
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,20 @@ class Family:
     members: Sequence[Task]
     matched: int
     """How many the engine knows."""
+
+
+def family_verdict(family: Family, own: str, look: Look, around: Surroundings | None) -> Span:
+    """How far it is, and what holds it up: the first that failed, else the oldest that is not done."""
+    ended = [task for task in family.members if task.state in ENDED]
+    bad = [task for task in ended if task.state != "success"]
+    going = sorted((task for task in family.members if task.state not in ENDED), key=_age)
+    done = f"{len(ended)} of {family.matched} known tasks done"
+    if not (bad or going):
+        return f"{look.signs.success} {done}", "ok"
+    held = bad[0] if bad else going[0]
+    sentence, token = verdict(held, look, around if held.id == own else None)
+    sign, _, text = sentence.partition(" ")
+    return f"{sign} {done}. {clean(held.name or 'A task', 80)} {q.short_id(held.id)}: {text}", token
 
 
 def family_lines(family: Family, own: str, look: Look) -> list[Line]:
@@ -63,9 +81,16 @@ def _age(task: Task) -> float:
 def _line(task: Task, depth: int, own: str, known: set[str], look: Look) -> Line:
     mark = look.signs.cursor if task.id == own else " "
     stem = "  " * min(depth - 1, DEEPEST) + f"{look.signs.branch} " if depth else ""
+    waits = task.state == "waiting" and task.queue
     lost = task.parent_id and task.parent_id not in known
     parent = f"  parent {q.short_id(task.parent_id)} not seen" if lost else ""
-    where = f" on {short_name(task.worker)}" if task.worker else ""
+    where = (
+        f" on {short_name(task.worker)}"
+        if task.worker
+        else f" in {clean(task.queue or '', 80)}"
+        if waits
+        else ""
+    )
     took = f" {q.duration(task.runtime)}" if task.runtime is not None else ""
     return (
         (f"{mark} ", "accent"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.queue import Queue
 from lazycelery.model.text import clean, short_value
+from lazycelery.model.worker import Worker
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.charts import chart
@@ -16,6 +17,7 @@ from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.message import died
 from lazycelery.tui.presentation.page import Page
 from lazycelery.tui.presentation.signs import gauge, sparkline
+from lazycelery.tui.presentation.workers import short_name
 
 COLUMNS = (
     Column("", 1),
@@ -90,9 +92,16 @@ def matches(queue: Queue, text: str) -> bool:
     return text.lower() in " ".join([queue.name, *queue.workers]).lower()
 
 
-def page(queue: Queue, peek: PeekPage | str | None, tab: int, look: Look, width: int) -> Page:
+def page(
+    queue: Queue,
+    peek: PeekPage | str | None,
+    tab: int,
+    look: Look,
+    width: int,
+    consumers: Sequence[Worker] = (),
+) -> Page:
     """All about one queue. `peek` is the answer, why there is none, or `None` while it is awaited."""
-    body = _overview(queue, look, width) if tab == 0 else _messages(queue, peek, look, width)
+    body = _overview(queue, look, width, consumers) if tab == 0 else _messages(queue, peek, look, width)
     return Page(((clean(queue.name, 200), "title"),), TABS, tab, body)
 
 
@@ -114,9 +123,25 @@ def verdict(queue: Queue, look: Look) -> Span:
     return f"{look.signs.online} {q.count(queue.messages)} wait", "ok"
 
 
-def _overview(queue: Queue, look: Look, width: int) -> list[Line]:
+def held_up(queue: Queue, consumers: Sequence[Worker]) -> str:
+    """What those do who should take from a queue in which messages wait; empty when nothing holds them up."""
+    full = [worker for worker in consumers if worker.state == "busy"]
+    if not queue.messages or not full:
+        return ""
+    if free := len(consumers) - len(full):
+        return f"{free} of its {len(consumers)} workers {'has' if free == 1 else 'have'} a free slot."
+    first = full[0]
+    more = f" So {'is' if len(full) == 2 else 'are'} {len(full) - 1} more." if len(full) > 1 else ""
+    why = clean((first.why or "all its slots are taken").removeprefix("busy: "), 300)
+    return f"{short_name(first.name)} is full: {why}.{more}"
+
+
+def _overview(queue: Queue, look: Look, width: int, consumers: Sequence[Worker]) -> list[Line]:
     text, token = verdict(queue, look)
-    lines = [*wrapped(text, width, token), ()]
+    lines = wrapped(text, width, token)
+    if why := held_up(queue, consumers):
+        lines += wrapped(why, width, token, lead="  ")
+    lines.append(())
     lines += field_lines(_fields(queue), queue.sources, width)
     lines += [(), (("Depth, newest on the right", "head"),), *_history(queue, look, width)]
     lines += [(), *_priorities(queue, look, width), (), *_workers(queue), *_letters(queue, width)]

@@ -12,7 +12,7 @@ from lazycelery.model.task import Task
 from lazycelery.model.text import clean, short_value
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.body import Joined, wrapped
-from lazycelery.tui.presentation.family import Family, family_lines
+from lazycelery.tui.presentation.family import Family, family_lines, family_verdict
 from lazycelery.tui.presentation.fields import LEGEND, LETTERS, field_lines
 from lazycelery.tui.presentation.line import Line, merge
 from lazycelery.tui.presentation.look import Look
@@ -68,7 +68,7 @@ def _body(
     if name == "Summary":
         return _summary(task, look, width, around)
     if name == "Family":
-        return _family(detail.answer, task, look)
+        return _family(detail.answer, task, look, width, around)
     if name == "Events":
         return _events(detail.answer, look, width)
     if name == "Message":
@@ -200,9 +200,12 @@ def _error(task: Task, width: int) -> Sequence[Line]:
     return [*error, (), (("No source has told a traceback.", "dim"),)]
 
 
-def _family(detail: object, task: Task, look: Look) -> Sequence[Line]:
+def _family(
+    detail: object, task: Task, look: Look, width: int, around: Surroundings | None
+) -> Sequence[Line]:
     if isinstance(detail, Family):
-        return family_lines(detail, task.id, look)
+        text, token = family_verdict(detail, task.id, look, around)
+        return [*wrapped(text, width, token), (), *family_lines(detail, task.id, look)]
     return [(("Looking for its relatives …", "dim"),)]
 
 

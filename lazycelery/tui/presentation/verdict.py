@@ -26,6 +26,13 @@ class Surroundings:
     worker: Worker | None = None
     running: Sequence[TaskRow] = ()
     """What runs on its worker."""
+    transport: str = ""
+    """The broker's kind: it says when a message that was held by a lost worker comes back."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether its worker went without goodbye."""
+        return self.worker is not None and self.worker.lost
 
 
 def verdict(task: Task, look: Look, around: Surroundings | None = None) -> Span:
@@ -43,6 +50,8 @@ def _sentence(task: Task, look: Look, around: Surroundings) -> str:
     after = f" after {q.duration(task.runtime)}" if task.runtime is not None else ""
     if task.state == "scheduled":
         return f"held{where} until {_eta(task.eta, look)}"
+    if task.state == "started" and around.lost:
+        return f"ran{where} when that was lost{_since(around, look)}; whether it ended is not known"
     if task.state == "started":
         return f"runs{where}" + (f" since {q.age(look.now - task.started)}" if task.started else "")
     if task.state == "retry":
@@ -52,9 +61,26 @@ def _sentence(task: Task, look: Look, around: Surroundings) -> str:
     if task.state == "failure":
         return f"failed{where}{after}: {clean(task.error or 'no reason was told', 300)}"
     if task.state == "lost":
-        return f"lost: its worker{where} is gone and its message is nowhere"
+        worker = f"{short_name(task.worker)}, which ran it," if task.worker else "the worker that ran it"
+        nowhere = "the broker does not hold its message any more"
+        return f"lost: {worker} is gone, and {nowhere}. {look.key('retry')} runs it again"
     words = {"success": "succeeded", "revoked": "revoked", "rejected": "rejected"}
     return f"{words.get(task.state, 'not seen yet: ' + task.state)}{where}{after}"
+
+
+def _since(around: Surroundings, look: Look) -> str:
+    stopped = around.worker.stopped if around.worker is not None else None
+    return "" if stopped is None else f" {q.age(look.now - stopped)} ago"
+
+
+def _returns(transport: str) -> str:
+    if transport == "amqp":
+        return "RabbitMQ gives its message to another worker at once"
+    if transport == "redis":
+        return (
+            "Redis gives its message to another worker after the visibility timeout, an hour unless it is set"
+        )
+    return "The broker gives its message to another worker in its own time"
 
 
 def _waiting(task: Task, look: Look, queue: Queue | None) -> str:
@@ -73,13 +99,17 @@ def _reserved(task: Task, look: Look, around: Surroundings) -> str:
     where = f" on {short_name(task.worker)}" if task.worker else ""
     since = f" since {q.age(look.now - task.received)}" if task.received else ""
     text = f"reserved{where}{since}, not started"
+    if around.lost:
+        return f"{text}; that worker is lost. {_returns(around.transport)}"
     if worker is not None and worker.state == "offline":
         return f"{text}; that worker is gone"
     runs = Counter(row.name or "tasks not named" for row in around.running)
     if not runs:
         return text
     what = ", ".join(f"{number} × {clean(name, 60)}" for name, number in runs.most_common(2))
-    slots = f"its {worker.concurrency} slots run" if worker and worker.concurrency else "it runs"
+    slots = "it runs"
+    if worker and worker.concurrency:
+        slots = f"its {worker.concurrency} slots run" if worker.concurrency > 1 else "its only slot runs"
     more = f" and {len(runs) - 2} other kinds" if len(runs) > 2 else ""
     return f"{text}: {slots} {what}{more}"
 
