@@ -7,7 +7,7 @@ from lazycelery.model.queue import Queue
 from lazycelery.tui.presentation import queues
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.signs import UNICODE
-from tests.support.fake_engine import NOW
+from tests.support.fake_engine import NOW, worker
 
 LOOK = Look(NOW, UNICODE, True, keymap({}))
 
@@ -45,3 +45,15 @@ def test_what_only_some_brokers_tell_is_shown_where_it_is_told() -> None:
 def test_the_order_of_priorities_is_said() -> None:
     assert "the highest runs first: up to 9" in said(Queue(name="q", first_priority=9, priorities={"2": 1}))
     assert "0 runs first" in said(Queue(name="q", type="list", priorities={"0": 1}))
+
+
+def test_a_queue_in_which_messages_wait_says_what_its_workers_do_instead() -> None:
+    full = worker("celery@w1", "busy", why="busy: its 2 slots run shop.report, the oldest since 14m")
+    queue = Queue(name="q", messages=40, workers=["celery@w1"])
+    assert queues.held_up(queue, [full]) == ("w1 is full: its 2 slots run shop.report, the oldest since 14m.")
+    other = worker("celery@w2", "busy")
+    assert queues.held_up(queue, [full, other]).endswith("So is 1 more.")
+    assert queues.held_up(queue, [full, other, other]).endswith("So are 2 more.")
+    assert queues.held_up(queue, [full, worker("celery@w3")]) == "1 of its 2 workers has a free slot."
+    assert queues.held_up(queue, [worker("celery@w3")]) == ""
+    assert queues.held_up(Queue(name="q", messages=0), [full]) == ""

@@ -10,7 +10,7 @@ from lazycelery.model.cluster import LogLine, LogPage
 from lazycelery.model.message import Message
 from lazycelery.model.queue import Queue
 from lazycelery.model.task import Attempt, Task, TaskRow
-from lazycelery.tui.presentation.family import Family, family_lines
+from lazycelery.tui.presentation.family import Family, family_lines, family_verdict
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.message import message_lines
@@ -59,6 +59,29 @@ def test_a_reserved_task_names_what_its_worker_runs() -> None:
 def test_a_task_reserved_by_a_worker_that_is_gone_says_so() -> None:
     task = Task(id="a", state="received", worker="celery@old-7")
     assert said(task, worker=worker("celery@old-7", "offline")).endswith("that worker is gone")
+
+
+def test_what_becomes_of_the_tasks_of_a_lost_worker_is_said() -> None:
+    lost = worker("celery@old-7", "offline", lost=True, stopped=NOW - 14)
+    reserved = Task(id="a", state="received", worker="celery@old-7")
+    assert "after the visibility timeout" in said(reserved, worker=lost, transport="redis")
+    assert said(reserved, worker=lost, transport="amqp").endswith("to another worker at once")
+    ran = Task(id="a", state="started", worker="celery@old-7", started=NOW - 60)
+    assert said(ran, worker=lost) == (
+        "◐ ran on old-7 when that was lost 14s ago; whether it ended is not known"
+    )
+    assert said(Task(id="a", state="lost", worker="celery@old-7")).endswith("r runs it again")
+
+
+def test_a_family_says_how_far_it_is_and_what_holds_it_up() -> None:
+    first = Task(id="1" * 8, name="shop.add", state="success", sent=NOW - 9, root_id="1" * 8)
+    second = Task(id="2" * 8, name="shop.add", state="waiting", queue="slow", sent=NOW - 5)
+    told, token = family_verdict(Family("1", [first, second], 2), "1" * 8, LOOK, None)
+    assert told == "○ 1 of 2 known tasks done. shop.add 22222222: waits in slow since 5s" and token == "wait"
+    failed = Task(id="3" * 8, name="shop.sum", state="failure", error="Boom", sent=NOW - 2)
+    told, token = family_verdict(Family("1", [first, second, failed], 3), "1" * 8, LOOK, None)
+    assert "2 of 3 known tasks done. shop.sum 33333333: failed: Boom" in told and token == "fail"
+    assert family_verdict(Family("1", [first], 1), "1" * 8, LOOK, None) == ("✔ 1 of 1 known tasks done", "ok")
 
 
 @pytest.mark.parametrize(
