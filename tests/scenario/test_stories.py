@@ -80,7 +80,7 @@ def walk(story: Story, player: Player) -> None:
 
 
 def leave(player: Player) -> None:
-    player.press(Key("q", "q quit", "quit"))
+    player.terminal.send("q")
     assert player.terminal.ended() == 0
 
 
