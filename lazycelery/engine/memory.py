@@ -34,8 +34,8 @@ FIGURES_EVERY = 60
 """Seconds."""
 AT_FIRST = 2.0
 """Seconds after which recording begins also when the newest tasks have not been read yet."""
-FEW = 100_000
-"""Tasks that an engine reads which only looks: about a second."""
+FEW = 20_000
+"""Tasks that an engine reads which only looks: some tenths of a second."""
 MOST_A_PAGE = 10_000
 
 

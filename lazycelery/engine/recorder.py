@@ -71,7 +71,8 @@ class Recorder:
         self._offset = clock() - time.monotonic()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._ever_wrote = False
+        self._along = False
+        """Another one was writing."""
 
     # for the engine's loop
 
@@ -144,6 +145,7 @@ class Recorder:
                 self._next_try = now + TAKE_OVER
                 self._forget_waiting()
                 self._changes.skip()  # The other one writes it.
+                self._along, self.status.interrupted = True, False
                 self._tell(
                     "reading",
                     f"Another monitor records the history ({self._lock.holder()}); this one reads along",
@@ -168,11 +170,13 @@ class Recorder:
             self._writer = None
             if path == present:
                 self.numbers.file = ""  # It was removed: nothing is in it any more.
-        before = self._files.all()
         self._writer = self._open(path)
-        for finished in before:
-            if finished != self._writer.path and finished == before[-1]:
-                seal(finished)
+        finished = [each for each in self._files.all() if each != self._writer.path]
+        # An index on a large file takes seconds: nothing may wait for it.
+        threading.Thread(target=_seal, args=(finished,), name="history-seal", daemon=True).start()
+        if self._along:
+            self._along = False
+            self._writer.adopt()
 
     def _open(self, path: Path) -> Writer:
         try:
@@ -244,6 +248,14 @@ class Recorder:
         if (status.state, status.reason) != (state, reason):
             status.state, status.reason, status.hint = state, reason, hint
             self._changed()
+
+
+def _seal(paths: list[Path]) -> None:
+    for path in paths:
+        try:
+            seal(path)
+        except (OSError, sqlite3.Error) as problem:
+            logger.warning("history: %s: %s", path.name, problem)
 
 
 def _is_damage(problem: Exception) -> bool:

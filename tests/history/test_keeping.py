@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from lazycelery.model.task import TaskQuery
 from lazycelery.store.history.files import Files
+from lazycelery.store.history.search import task_of
 from tests.history.keeping import Monitor, files_in, found, ids, recorded
 from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded, task
 
@@ -196,4 +196,38 @@ def test_a_monitor_that_ends_well_and_one_that_does_not_are_told_apart(files: Fi
     assert killed.wait(lambda: killed.recorder.status.written is not None)
     assert again(files).recorder.status.interrupted
     killed.stop()
-    os.stat(files.all()[0])
+
+
+def test_who_takes_over_goes_on_in_the_rows_that_another_one_began(files: Files) -> None:
+    first, second = Monitor(files).start(), Monitor(files)
+    first.hear(sent(0), received(0.1))
+    assert first.wait(lambda: ids(found(files)) == ["t1"])
+    second.load(numbers=False)
+    second.start()
+    assert second.wait(lambda: "Another monitor" in second.recorder.status.reason)
+    assert not second.recorder.status.interrupted
+    second.hear(started(1))
+    first.stop()
+    second.recorder._next_try = 0.0
+    assert second.wait(lambda: second.recorder.status.state == "writing")
+    second.hear(succeeded(2))
+    second.stop()
+    [path] = files.all()
+    rows = sqlite3.connect(path).execute("SELECT id, state FROM task").fetchall()
+    assert rows == [("t1", "success")]
+
+
+def test_a_finished_file_gets_its_index_and_is_read_by_id(files: Files) -> None:
+    recorded(files, LIFE)
+    next_day = Monitor(files, lambda: T0 + 90_000).start()
+    next_day.hear(received(90_000, "t2"))
+
+    def indexed() -> bool:
+        database = sqlite3.connect(files.all()[0])
+        return ("ids",) in database.execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchall()
+
+    assert next_day.wait(indexed)
+    next_day.stop()
+    one = task_of(files.all(), "t1")
+    assert (one.id, one.state) == ("t1", "success")
+    assert task_of(files.all(), "none") is None

@@ -10,7 +10,7 @@ from lazycelery.cli import several, unseen
 from lazycelery.cli.options import common, said
 from lazycelery.cli.session import Session, each_of, one_shot
 from lazycelery.cli.table import Cell, Column
-from lazycelery.cli.words import UNKNOWN, number, plural
+from lazycelery.cli.words import UNKNOWN, duration, number, plural, share, size
 from lazycelery.errors import ConnectionProblem, PartlyDone
 
 if TYPE_CHECKING:
@@ -98,7 +98,10 @@ def _print(session: Session, queues: list[Queue]) -> None:
         ("workers", _workers(overview)),
         ("queues", _queues(queues)),
         ("tasks", _tasks(overview)),
+        ("monitor", _monitor(overview)),
     ]
+    if overview.history.recorded:
+        rows.append(("history", f"{plural(overview.history.recorded, 'task')} recorded"))
     for name, text in rows:
         output.line(f"{name:<9}{text}")
     notices = [notice for notice in overview.notices if not unseen.is_told(notice, overview)]
@@ -133,6 +136,19 @@ def _queues(queues: list[Queue]) -> str:
     flying = [queue.unacked for queue in queues if queue.unacked is not None]
     waiting = f"{number(sum(known))} waiting" if known else "depth unknown"
     return f"{len(queues)}, {waiting}" + (f", {number(sum(flying))} unacked" if flying else "")
+
+
+def _monitor(overview: Overview) -> str:
+    """How well we see, and what we cost."""
+    load = overview.load
+    told = [
+        f"events {duration(overview.lag)} late" if overview.lag is not None else "no event yet",
+        f"{share(overview.loss)} lost" if overview.loss is not None else "",
+        f"{load.commands_per_second:g} broker commands/s" if load.commands_per_second is not None else "",
+        f"{share(load.cpu)} of a core" if load.cpu is not None else "",
+        size(load.rss) if load.rss is not None else "",
+    ]
+    return ", ".join(filter(None, told))
 
 
 def _tasks(overview: Overview) -> str:

@@ -20,7 +20,7 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.history import events as packing
 from lazycelery.store.history.files import make_private
 from lazycelery.store.history.schema import COLUMNS, IDS, VERSION, migrate, version_of
-from lazycelery.store.history.taking import AT_ONCE, Slots, take
+from lazycelery.store.history.taking import AT_ONCE, ENDED, Slots, take
 from lazycelery.store.history.veiling import Veiling
 
 PAGE_BYTES = 8192
@@ -140,6 +140,17 @@ class Writer:
             "INSERT INTO runs (began, host, pid) VALUES (?, ?, ?)", (now, socket.gethostname(), os.getpid())
         )
         self._run = cursor.lastrowid
+
+    def adopt(self) -> None:
+        """Go on in the rows that another writer has begun: of tasks that have not ended, as far as the
+        store knows them. Reads all of the file."""
+        ended = ", ".join(str(state) for state in np.flatnonzero(ENDED).tolist())
+        rows = self._database.execute(f"SELECT n, id FROM tasks WHERE state NOT IN ({ended})").fetchall()
+        slots = self._columns.slots.many([own for _, own in rows])
+        known = [(slot, n) for slot, (n, _) in zip(slots, rows, strict=True) if slot is not None]
+        if known:
+            places, numbers = (np.array(each) for each in zip(*known, strict=True))
+            self._numbers.begin_with(self.path.name, places, numbers, self._columns.vector("row")[places])
 
     def write(self, slots: Slots, batch: Sequence[Event], rest: Iterable[tuple[str, Any]] = ()) -> None:
         """Write tasks as they are now, events, and other statements, all or nothing."""
