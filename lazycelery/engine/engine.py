@@ -154,6 +154,7 @@ class Engine:
             await asyncio.wait_for(self._switch.restore(), self._profile.timeout + 0.5)
         except (LazyCeleryError, asyncio.TimeoutError):
             logger.warning("task events could not be put back as they were")
+        await self._examiner.close()
         await self._actions.settle()
         await self._watch.stop()
         await self._watch.backend.close()
@@ -199,6 +200,7 @@ class Engine:
         self._log.add(events)
         self._meter.count(events)
         self._memory.heard(events)
+        self._examiner.periodic.take(events)
 
     async def _log_switch(self, title: str, workers: list[str]) -> None:
         """What the engine switches by itself is in the audit log too."""

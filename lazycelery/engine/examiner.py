@@ -7,12 +7,17 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from lazycelery.engine.links import Links
+from lazycelery.engine.periodic import Periodic
 from lazycelery.engine.watch import Watch
 from lazycelery.insight.doctor import MODES, NEED_NO_BROKER, NEED_NO_WORKER, page
 from lazycelery.insight.doctor.grouping import grouped
+from lazycelery.model.limits import Limits
 from lazycelery.insight.doctor.memory import Memory
 from lazycelery.insight.doctor.mode import Mode
+from lazycelery.insight.doctor.schedule import entries
 from lazycelery.insight.doctor.snapshot import History, Snapshot
 from lazycelery.insight.steps import steps
 from lazycelery.model.cluster import Notice
@@ -32,6 +37,10 @@ SLICE = 0.004
 MOST = 200
 """Findings that are told."""
 WINDOW = 120.0
+ASK_EVERY = 3.0
+"""Seconds between two questions to workers that a check wants to be sure of."""
+ASKED = 20
+"""Workers asked at once: their replies carry arguments."""
 
 
 class Examiner:
@@ -52,6 +61,8 @@ class Examiner:
         self._profile, self._store, self._links, self._watch = profile, store, links, watch
         self._clock, self._changed, self._notes = clock, changed, notes
         self._transport = watch.transport
+        self._limits = msgspec.convert(profile.limits, Limits)
+        self.periodic = Periodic()
         self._memory, self._history = Memory(), History()
         self._began: float | None = None
         """When the cluster was first seen as a whole."""
@@ -59,6 +70,8 @@ class Examiner:
         self._told: list[tuple[str, ...]] = []
         self._looked: tuple[object, ...] = ()
         """The state of the links at the last examination."""
+        self._asking: asyncio.Future[None] | None = None
+        self._asked, self._turn = 0.0, 0
         self.last = Examination()
 
     async def run(self) -> None:
@@ -102,7 +115,27 @@ class Examiner:
                 examination.steps = steps(seen)
             examination.cost = round(time.process_time() - began, 4)
             self._keep(examination)
+            self.periodic.listen({entry.task for entry in entries(seen)})
+            self._ask(seen)
             return examination
+
+    def _ask(self, seen: Snapshot) -> None:
+        """Ask the workers about which a check wants to be sure."""
+        busy = self._asking is not None and not self._asking.done()
+        if busy or not seen.connected or not seen.settled or 0 <= seen.now - self._asked < ASK_EVERY:
+            return
+        names = sorted({name for mode in MODES.values() for name in mode.asks(seen)})
+        if names:
+            self._asked = seen.now
+            at = self._turn % len(names)
+            self._turn += ASKED
+            self._asking = asyncio.ensure_future(self._watch.ask((names[at:] + names[:at])[:ASKED]))
+
+    async def close(self) -> None:
+        """End a question that is under way."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
 
     def _run(self, mode: Mode, seen: Snapshot, found: list[Finding], examination: Examination) -> None:
         why = _hindered(mode, seen)
@@ -153,6 +186,9 @@ class Examiner:
             queues=queues,
             tasks=tasks,
             flights=self._watch.flights,
+            broker=self._watch.facts,
+            periodic={name: list(times) for name, times in self.periodic.sent.items()},
+            redelivers=self._watch.redelivers,
             visibility_timeout=self._profile.visibility_timeout,
             lag=self._store.lag(),
             loss=self._store.loss(),
@@ -160,6 +196,7 @@ class Examiner:
             notes=self._notes(),
             tls_unverified=self._watch.tls_unverified,
             history=self._history,
+            limits=self._limits,
         )
 
     def _keep(self, examination: Examination) -> None:

@@ -11,7 +11,7 @@ from lazycelery.engine.backend import Backend
 from lazycelery.engine.links import Links, backoff
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.event import Event
-from lazycelery.model.facts import Flight, Flights
+from lazycelery.model.facts import BrokerFacts, Flight, Flights
 from lazycelery.model.message import StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import InFlight, WorkerReport
@@ -64,6 +64,8 @@ class Watch:
         self.new_workers: Callable[[list[str]], Awaitable[None]] | None = None
         """Called with the names of workers that were surveyed for the first time."""
         self.transport = broker.transport
+        self.facts: BrokerFacts | None = None
+        """What the broker told of itself."""
         self.flights: Flights | None = None
         """Unacknowledged messages, as last seen."""
         self.malformed = 0
@@ -88,6 +90,11 @@ class Watch:
     def tls_unverified(self) -> bool:
         """Whether our own connection does not check the broker's certificate."""
         return self._broker.tls_unverified
+
+    @property
+    def redelivers(self) -> bool:
+        """Whether the broker delivers again what was not acknowledged in time."""
+        return bool(getattr(self._broker, "redelivers", False))
 
     def start(self) -> None:
         """Start the loops; nothing is waited for."""
@@ -266,6 +273,23 @@ class Watch:
         await self.first_truth.wait()
         await self.backend.run()
 
+    async def ask(self, names: list[str]) -> None:
+        """What these workers hold now, and what is unacknowledged after that."""
+        try:
+            reports = await self._control.survey(
+                destination=names,
+                what=("ping", "active", "reserved", "scheduled"),
+                timeout=self._profile.timeout,
+                clock=self._clock,
+            )
+            for report in reports:
+                if report.ping:
+                    self._store.apply_worker(report)
+            self._keep(await self._broker.queues.in_flight(IN_FLIGHT))
+        except LazyCeleryError:
+            return  # The links tell.
+        self._changed()
+
     # ---- queues
 
     async def _queue_loop(self) -> None:
@@ -287,6 +311,7 @@ class Watch:
             self._store.apply_queues(reports)
             if self._is_due("in-flight", IN_FLIGHT_EVERY):
                 self._keep(await self._broker.queues.in_flight(IN_FLIGHT))
+                self.facts = await self._broker.facts()
         except LazyCeleryError as problem:
             self._links.down("broker", problem, self._clock() + self._profile.refresh)
         else:

@@ -58,6 +58,8 @@ class TaskSeen(msgspec.Struct, kw_only=True):
     runs: int = 0
     """Runs from which `usual` is known."""
     error: str | None = None
+    eta: float | None = None
+    """Epoch seconds."""
 
 
 class NameFacts(msgspec.Struct, kw_only=True):
@@ -86,6 +88,8 @@ class TaskFacts(msgspec.Struct, kw_only=True):
     """Seconds that count as lately."""
     running: list[TaskSeen] = []
     """The longest running, oldest first."""
+    scheduled: list[TaskSeen] = []
+    """Those that workers hold until an ETA, the latest ETA first."""
     lost: list[TaskSeen] = []
     again: list[TaskSeen] = []
     """Delivered again and again, lately."""
@@ -139,5 +143,9 @@ class BrokerFacts(msgspec.Struct, kw_only=True):
     """Why it takes no messages, where it says so."""
     event_backlog: dict[str, int] = {}
     """Messages in queues of other monitors, by queue."""
+    tells_alarms: bool = False
+    """Whether it says when it takes no messages."""
+    tells_events: bool = False
+    """Whether queues of monitors are counted."""
     refused: str | None = None
     """Why it did not tell."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from lazycelery.errors import Refused
+from lazycelery.model.facts import BrokerFacts
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.protocols import (
     Broker,
@@ -50,6 +51,11 @@ class WholeBroker:
     def redelivers(self) -> bool:
         """Whether what was not acknowledged within the visibility timeout is delivered again."""
         return bool(getattr(self._broker, "redelivers", False))
+
+    async def facts(self) -> BrokerFacts | None:
+        """What the broker tells of itself; `None` where it tells nothing."""
+        ask = getattr(self._broker, "facts", None)
+        return None if ask is None else await ask()
 
     async def connect(self) -> None:
         """As the broker does."""

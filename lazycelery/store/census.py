@@ -13,17 +13,21 @@ from lazycelery.model.facts import NameFacts, TaskFacts, TaskSeen
 from lazycelery.model.states import State
 from lazycelery.store import marks
 from lazycelery.store.columns import Columns
+from lazycelery.store.values import moment
 
 RUNNING = 200
 """Running tasks that are looked at, the oldest."""
 FEW = 100
 """Lost, or repeated, tasks that are told."""
 NAMES = 50
+SCHEDULED = 1000
 SAMPLED = 2000
 """Ended runs from which the usual time of a name is taken, the last slots."""
 WAITING = 20_000
 AGAIN = 3
 """Deliveries beyond the first, and beyond retries, that make a message suspect."""
+SETTLED = 5.0
+"""Seconds after its end from which on a message is not delivered any more."""
 LOST_FOR = 3600.0
 USUAL_FOR = 30.0
 """Seconds for which a name's usual time is good enough."""
@@ -47,6 +51,10 @@ class Census:
         columns, by_state = self.columns, self.columns.by_state
         if by_state[State.STARTED]:
             yield from self._running(facts, now)
+        if by_state[State.SCHEDULED]:
+            slots = yield from self._in_state(State.SCHEDULED)
+            held = [self._seen(slot) for slot in slots[:SCHEDULED].tolist()]
+            facts.scheduled = sorted(held, key=lambda one: -(one.eta or 0.0))[:FEW]
         if by_state[State.LOST]:
             slots = yield from self._in_state(State.LOST)
             recent = slots[columns.vector("since")[slots] > now - LOST_FOR]
@@ -139,6 +147,8 @@ class Census:
         )
         fits = (beyond >= AGAIN) & (columns.vector("seen")[often] > now - window)
         fits &= (columns.vector("marks")[often] & marks.DELIVERED_AGAIN) != 0
+        over = np.isin(columns.vector("state")[often], (State.SUCCESS, State.FAILURE, State.REVOKED))
+        fits &= ~(over & (columns.vector("since")[often] < now - SETTLED))
         facts.again = [self._seen(slot) for slot in often[fits][:FEW].tolist()]
 
     def _waiting(self, facts: TaskFacts) -> Steps:
@@ -163,6 +173,7 @@ class Census:
             attempts=columns.attempt[slot] + 1,
             retries=max(0, columns.retries[slot]),
             error=columns.error[slot],
+            eta=moment(columns.eta.get(slot)),
         )
 
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime, timezone
+
 import pytest
 
 from lazycelery.insight.doctor import MODES
+from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.keys import ACTIONS
-from tests.doctor.seen import NOW, found, links, queue, running, seen, silent, texts, worker
+from lazycelery.model.facts import (
+    BrokerFacts,
+    Flight,
+    Flights,
+    NameFacts,
+    TaskFacts,
+    TaskSeen,
+    WorkerFacts,
+)
+from lazycelery.model.reports import TaskReport
+from tests.doctor.seen import NOW, found, held, links, queue, running, seen, silent, texts, worker
 
 
 @pytest.mark.parametrize("code", MODES)
@@ -129,3 +143,344 @@ def test_every_action_of_a_finding_is_one_of_the_screen() -> None:
         for mode in MODES.values():
             for finding in mode.check(snapshot):
                 assert set(finding.actions) <= known
+
+
+# ---- what workers do
+
+
+def test_a_worker_that_does_not_answer_is_busy_and_not_gone() -> None:
+    solo = worker("s@a", pool="solo", concurrency=1, state="busy", silent=NOW - 9, listening=True)
+    [finding] = found("worker-busy-control", seen(workers=[solo]))
+    assert (finding.subject, finding.since, finding.severity) == ("s@a", NOW - 9, "info")
+    assert "silent for 9s" in texts(finding) and "counts a listener" in texts(finding)
+    [finding] = found("worker-busy-control", seen(workers=[solo], queues=[queue(messages=3)]))
+    assert finding.severity == "warning"
+    assert MODES["worker-busy-control"].asks(seen(workers=[solo])) == {"s@a"}
+    assert silent("worker-busy-control", seen(workers=[worker(silent=NOW - 1)]))
+
+
+def test_a_stopped_process_hangs() -> None:
+    stopped = worker(state="busy", silent=NOW - 20, listening=True, heartbeat_age=25.0)
+    [finding] = found("worker-lost", seen(workers=[stopped]))
+    assert "hangs" in finding.title
+    assert silent(
+        "worker-lost", seen(workers=[worker(state="busy", silent=NOW - 20, pool="solo", heartbeat_age=25.0)])
+    )
+
+
+def full(age: float = 300.0, **own: object) -> WorkerFacts:
+    active = [running("a", age=age + 9), running("b", age=age)]
+    return worker(state="busy", **{"active": active, **own})
+
+
+def test_a_full_worker_with_work_behind_it() -> None:
+    crowded = full(reserved=[held("c")])
+    crowded.worker.active = 2
+    [finding] = found("worker-saturated", seen(workers=[crowded], queues=[queue(messages=7)]))
+    assert (
+        finding.since == NOW - 300 and "2 slots run shop.nap" in finding.title and "8 tasks" in finding.title
+    )
+    assert silent("worker-saturated", seen(workers=[full()]))
+    assert silent("worker-saturated", seen(workers=[full(age=5)], queues=[queue(messages=7)]))
+
+
+def watched(snapshot: Snapshot, seconds: float, depth: Callable[[float], int], **own: object) -> Snapshot:
+    """Let time pass before `NOW`: the queue's depth by seconds ago."""
+    at = NOW - seconds
+    while at <= NOW:
+        line = queue(messages=depth(NOW - at), age=0.0, **own)
+        snapshot.history.note(at, [line, *snapshot.queues[1:]], snapshot.workers)
+        at += 5
+    return snapshot
+
+
+def test_a_deaf_worker_takes_nothing_although_it_could() -> None:
+    snapshot = watched(seen(queues=[queue(messages=7)]), 20, lambda ago: 7)
+    [finding] = found("worker-deaf", snapshot)
+    assert (finding.severity, finding.subject) == ("critical", "w1@a")
+    assert "takes nothing from default: 7 messages" in finding.title
+    limited = seen(workers=[worker(reserved=[held("x")])], queues=[queue(messages=7)])
+    assert silent("worker-deaf", watched(limited, 20, lambda ago: 7))
+    assert silent(
+        "worker-deaf", watched(seen(queues=[queue(messages=7)]), 20, lambda ago: 7 if ago < 8 else 0)
+    )
+    unasked = watched(seen(workers=[worker(at={})], queues=[queue(messages=7)]), 20, lambda ago: 7)
+    assert silent("worker-deaf", unasked) and MODES["worker-deaf"].asks(unasked) == {"w1@a"}
+
+
+def test_hoarding_needs_somebody_idle() -> None:
+    hoarder = full(reserved=[held("c"), held("d")])
+    idle = worker("w2@a")
+    [finding] = found("prefetch-hoarding", seen(workers=[hoarder, idle]))
+    assert (finding.subject, finding.related) == ("w1@a", ["w2@a"]) and "2 tasks" in finding.title
+    assert silent("prefetch-hoarding", seen(workers=[hoarder]))
+    assert silent("prefetch-hoarding", seen(workers=[hoarder, idle], queues=[queue(messages=3)]))
+    assert silent("prefetch-hoarding", seen(workers=[hoarder, worker("w2@a", queues=["mail"])]))
+    assert MODES["prefetch-hoarding"].asks(seen(workers=[hoarder, idle])) == {"w1@a"}
+
+
+def test_a_rate_limit_keeps_tasks_back_beside_free_slots() -> None:
+    kept = worker(reserved=[held("c", "shop.mail"), held("d", "shop.mail")])
+    [finding] = found("rate-limited-backlog", seen(workers=[kept]))
+    assert "2 tasks of shop.mail" in finding.title and "rate_limit shop.mail 0" in finding.fix
+    assert silent("rate-limited-backlog", seen(workers=[full(reserved=[held("c")])]))
+
+
+# ---- what queues do
+
+
+def test_a_wave_is_no_growth() -> None:
+    grows = watched(seen(queues=[queue(messages=300)]), 90, lambda ago: int(300 - 3 * ago))
+    [finding] = found("backlog-growing", grows)
+    assert "grows by 3.0 messages a second" in finding.title
+    wave = watched(
+        seen(queues=[queue(messages=60)]), 90, lambda ago: int(ago * 2 if ago < 40 else 160 - 2 * ago)
+    )
+    assert silent("backlog-growing", wave)
+    steady = watched(seen(queues=[queue(messages=300)]), 90, lambda ago: 300)
+    assert silent("backlog-growing", steady)
+    assert "--observe" in (MODES["backlog-growing"].blind(seen(queues=[queue(messages=300)])) or "")
+    assert MODES["backlog-growing"].blind(seen()) is None
+
+
+def test_low_priorities_that_never_move() -> None:
+    own = {"priorities": {"0": 40, "9": 12}, "out_rate": 4.0}
+    starved = watched(seen(queues=[queue(messages=52, **own)]), 300, lambda ago: 52, **own)
+    [finding] = found("priority-starvation", starved)
+    assert "priority 9" in finding.title
+    assert silent("priority-starvation", seen(queues=[queue(messages=52, **own)]))
+    still = {"priorities": {"0": 40, "9": 12}, "out_rate": 0.0}
+    assert silent(
+        "priority-starvation",
+        watched(seen(queues=[queue(messages=52, **still)]), 300, lambda ago: 52, **still),
+    )
+
+
+def test_a_worker_at_the_wrong_queue() -> None:
+    snapshot = seen(
+        workers=[worker("w2@a", queues=["mial"])],
+        queues=[queue(messages=90), queue("mial", 0)],
+        watched=600.0,
+    )
+    [finding] = found("consumer-without-traffic", watched(snapshot, 560, lambda ago: 90))
+    assert finding.subject == "w2@a" and "add_consumer default" in finding.fix
+    assert silent("consumer-without-traffic", seen(queues=[queue(messages=90), queue("mial", 0)]))
+
+
+# ---- what tasks do
+
+
+def task(id: str = "9f3c21ab-1", **own: object) -> TaskSeen:
+    return TaskSeen(**{"id": id, "name": "shop.report", "worker": "w1@a", "queue": "default", **own})  # type: ignore[arg-type]
+
+
+def test_a_task_that_runs_far_beyond_its_usual() -> None:
+    slow = task(since=NOW - 840, usual=8.0, runs=50)
+    [finding] = found("task-stalled", seen(tasks=TaskFacts(running=[slow])))
+    assert (finding.subject, finding.actions) == ("9f3c21ab-1", ["terminate"])
+    assert "105 times its usual" in finding.title and "14m" in texts(finding)
+    for fine in (
+        task(since=NOW - 30, usual=0.1, runs=50),
+        task(since=NOW - 840),
+        task(since=NOW - 840, usual=1.0, runs=3),
+    ):
+        assert silent("task-stalled", seen(tasks=TaskFacts(running=[fine])))
+    assert found("task-stalled", seen(tasks=TaskFacts(running=[task(since=NOW - 4000)])))
+
+
+def test_lost_and_poisonous_tasks() -> None:
+    [finding] = found("task-lost", seen(tasks=TaskFacts(lost=[task(since=NOW - 50)])))
+    assert (finding.severity, finding.actions) == ("critical", ["retry"])
+    [finding] = found("poison-message", seen(tasks=TaskFacts(again=[task(attempts=76)])))
+    assert "76 deliveries" in texts(finding) and finding.actions == ["revoke"]
+
+
+def flights(*ids: str, ago: float = 60.0) -> Flights:
+    found = [Flight(id=id, task="shop.nap", queue="default", delivered=NOW - ago) for id in ids]
+    return Flights(at=NOW, messages=found)
+
+
+def test_what_nobody_holds_is_orphaned_and_its_return_is_told() -> None:
+    [finding] = found("message-orphaned", seen(flights=flights("x", "y")))
+    assert (finding.subject, finding.kind) == ("default", "queue")
+    assert finding.title == "2 messages of default are held by nobody, back in about 59m."
+    assert finding.evidence[-1].value == NOW - 60 + 3600
+    for holder in (
+        worker(reserved=[held("x")]),
+        worker(active=[running("x")]),
+        worker(at={}),
+        worker(silent=NOW - 5),
+        worker(queues=None, at={}),
+    ):
+        assert silent("message-orphaned", seen(workers=[holder], flights=flights("x")))
+    assert silent("message-orphaned", seen(flights=flights("x", ago=1)))
+    assert found(
+        "message-orphaned", seen(workers=[worker(queues=["mail"], silent=NOW - 5)], flights=flights("x"))
+    )
+    short = worker(conf={"broker_transport_options": {"visibility_timeout": 70}})
+    [finding] = found("message-orphaned", seen(workers=[short], flights=flights("x")))
+    assert "back in about 10s" in finding.title and finding.severity == "warning"
+
+
+def test_a_task_that_runs_twice_or_will() -> None:
+    both = [worker(active=[running("x")]), worker("w2@a", active=[running("x", worker="w2@a")])]
+    [finding] = found("duplicate-delivery", seen(workers=both))
+    assert (finding.subject, finding.severity) == ("x", "critical") and "w1@a and w2@a" in finding.title
+    one = seen(workers=both[:1], flights=flights("x", ago=3300))
+    [finding] = found("duplicate-delivery", one)
+    assert finding.severity == "warning" and "5m are left" in texts(finding)
+    assert silent("duplicate-delivery", seen(workers=both[:1], flights=flights("x", ago=600)))
+    one.redelivers = False
+    assert silent("duplicate-delivery", one)
+
+
+def test_an_eta_beyond_the_visibility_timeout() -> None:
+    def scheduled(seconds: float) -> TaskReport:
+        eta = datetime.fromtimestamp(NOW + seconds, timezone.utc).isoformat()
+        return TaskReport(id="x", phase="scheduled", worker="w1@a", name="shop.remind", eta=eta)
+
+    far = seen(workers=[worker(scheduled=[scheduled(7200)])])
+    [finding] = found("eta-beyond-visibility", far)
+    assert finding.subject == "w1@a" and "visibility_timeout': 14400" in finding.fix
+    assert silent("eta-beyond-visibility", seen(workers=[worker(scheduled=[scheduled(600)])]))
+    far.redelivers = False
+    assert silent("eta-beyond-visibility", far)
+
+
+def test_a_name_that_workers_do_not_know() -> None:
+    waiting = TaskFacts(waiting={("shop.adt", "default"): 2})
+    [finding] = found("task-unregistered", seen(tasks=waiting))
+    assert finding.subject == "shop.adt" and "Did you mean shop.add?" in finding.title
+    assert silent("task-unregistered", seen(tasks=TaskFacts(waiting={("shop.add", "default"): 2})))
+    assert silent("task-unregistered", seen(workers=[worker(registered=None)], tasks=waiting))
+    refused = TaskFacts(unknown=[task(name="shop.gone", error="NotRegistered('shop.gone')")])
+    assert "refused one" in texts(found("task-unregistered", seen(tasks=refused))[0])
+
+
+@pytest.mark.parametrize(
+    ("own", "ill"),
+    [
+        ({"ended": 20, "failed": 12}, True),
+        ({"ended": 20, "failed": 12, "usual_ended": 500, "usual_failed": 5}, True),
+        ({"ended": 20, "failed": 12, "usual_ended": 500, "usual_failed": 300}, False),
+        ({"ended": 20, "failed": 7}, False),
+        ({"ended": 100, "failed": 12}, False),
+    ],
+)
+def test_failures_are_measured_by_the_usual(own: dict[str, int], ill: bool) -> None:
+    facts = NameFacts(name="shop.charge", first_failed=NOW - 30, error="Timeout('x')", worker="w1@a", **own)  # type: ignore[arg-type]
+    snapshot = seen(tasks=TaskFacts(names={"shop.charge": facts}))
+    assert bool(MODES["failure-spike"].check(snapshot)) == ill
+    if ill:
+        [finding] = found("failure-spike", snapshot)
+        assert "Timeout('x')" in texts(finding) and finding.since == NOW - 30
+
+
+def test_a_storm_of_retries() -> None:
+    storm = NameFacts(name="shop.mail", ended=10, retried=40)
+    assert found("retry-storm", seen(tasks=TaskFacts(names={"shop.mail": storm})))
+    few = NameFacts(name="shop.mail", ended=400, retried=40)
+    assert silent("retry-storm", seen(tasks=TaskFacts(names={"shop.mail": few})))
+
+
+# ---- what settings do
+
+
+def test_senders_that_tell_nothing() -> None:
+    [finding] = found("sent-events-off", seen(tasks=TaskFacts(received=40)))
+    assert finding.severity == "info"
+    assert silent("sent-events-off", seen(tasks=TaskFacts(received=40, sent=1)))
+    assert MODES["sent-events-off"].blind(seen(tasks=TaskFacts(received=2)))
+
+
+def test_clocks() -> None:
+    [finding] = found("clock-skew", seen(workers=[worker(clock_skew=-70.0), worker("w2@a")]))
+    assert finding.subject == "w1@a" and "70.0 s behind" in finding.title
+    both = [worker(clock_skew=5.0), worker("w2@a", clock_skew=5.2)]
+    [finding] = found("clock-skew", seen(workers=both))
+    assert finding.title.startswith("This machine's clock") and finding.kind == "cluster"
+    assert silent("clock-skew", seen(workers=[worker(clock_skew=1.0)]))
+
+
+def test_results_for_ever() -> None:
+    kept = {"result_backend": "redis://b/0", "result_expires": None}
+    assert found("results-without-expiry", seen(workers=[worker(conf=kept)]))
+    assert silent("results-without-expiry", seen(workers=[worker(conf={**kept, "result_expires": 600})]))
+    assert silent("results-without-expiry", seen(workers=[worker(conf={"result_expires": None})]))
+
+
+def test_workers_that_differ() -> None:
+    old = worker("w2@a", software="py-celery 5.2.7")
+    [finding] = found("version-mixed", seen(workers=[worker(), worker("w3@a"), old]))
+    assert finding.subject == "w2@a"
+    late = worker("w2@a", conf={"result_backend": "redis://b/0", "task_acks_late": True})
+    [finding] = found("config-drift", seen(workers=[worker(), late]))
+    assert (finding.subject, finding.related) == ("default", ["w1@a", "w2@a"])
+    assert "task_acks_late: Celery's own on w1@a; True on w2@a" in texts(finding)
+    other = worker("w2@a", queues=["mail"], conf={"task_acks_late": True})
+    assert silent("config-drift", seen(workers=[worker(), other]))
+
+
+# ---- the broker and beat
+
+
+def test_memory_and_what_is_thrown_away() -> None:
+    full = BrokerFacts(at=NOW, memory=900, memory_limit=1000, policy="noeviction")
+    [finding] = found("broker-memory", seen(broker=full))
+    assert finding.severity == "warning" and "90%" in finding.title
+    drops = BrokerFacts(at=NOW, memory=10, memory_limit=1000, policy="allkeys-lru", evicted=0)
+    [finding] = found("broker-memory", seen(broker=drops))
+    assert "throws queues away" in finding.title and finding.severity == "warning"
+    drops.evicted = 5
+    assert found("broker-memory", seen(broker=drops))[0].severity == "critical"
+    assert found(
+        "broker-memory", seen(broker=BrokerFacts(at=NOW, blocked="low on memory", tells_alarms=True))
+    )
+    for fine in (
+        BrokerFacts(at=NOW, memory=500, memory_limit=1000, policy="noeviction"),
+        BrokerFacts(at=NOW, memory=500, memory_limit=0, policy="allkeys-lru", machine=10_000),
+        BrokerFacts(at=NOW, memory=500, memory_limit=1000, policy="volatile-lru"),
+    ):
+        assert silent("broker-memory", seen(broker=fine))
+    assert MODES["broker-memory"].blind(seen(broker=BrokerFacts(at=NOW, refused="May not.")))
+
+
+def test_queues_of_others() -> None:
+    assert found("reply-queue-leak", seen(broker=BrokerFacts(at=NOW, reply_queues=80)))
+    assert silent("reply-queue-leak", seen(broker=BrokerFacts(at=NOW, reply_queues=2)))
+    deep = BrokerFacts(at=NOW, tells_events=True, event_backlog={"celeryev.1": 40_000, "celeryev.2": 3})
+    [finding] = found("event-queue-backlog", seen(broker=deep))
+    assert finding.subject == "celeryev.1" and len(finding.evidence) == 1
+    assert MODES["event-queue-backlog"].blind(seen(broker=BrokerFacts(at=NOW)))
+
+
+def scheduled(every: object = 10.0, **own: object) -> Snapshot:
+    conf = {
+        "beat_schedule": {"tick": {"task": "shop.tick", "schedule": every}},
+        "result_backend": "redis://b/0",
+    }
+    return seen(workers=[worker(conf=conf)], **own)
+
+
+def test_a_schedule_that_nobody_sends() -> None:
+    [finding] = found("beat-missing", scheduled(watched=60.0))
+    assert finding.subject == "shop.tick" and "every 10s" in finding.title
+    assert silent("beat-missing", scheduled(watched=60.0, periodic={"shop.tick": [(NOW - 9, "")]}))
+    assert silent("beat-missing", scheduled(watched=40.0))
+    assert "--observe" in (MODES["beat-missing"].blind(scheduled(watched=40.0)) or "")
+    assert silent("beat-missing", scheduled("<crontab: 0 4 * * * (m/h/dM/MY/d)>", watched=1e6))
+    assert found("beat-missing", scheduled("<freq: 10.00 seconds>", watched=60.0))
+
+
+def test_two_beats() -> None:
+    def sent(*senders: str) -> dict[str, list[tuple[float, str]]]:
+        return {"shop.tick": [(NOW - 10 * n, sender) for n in range(4) for sender in senders]}
+
+    [finding] = found("beat-duplicate", scheduled(periodic=sent("gen1@a", "gen2@b")))
+    assert finding.related == ["gen1@a", "gen2@b"]
+    assert silent("beat-duplicate", scheduled(periodic=sent("gen1@a")))
+    restarted = {"shop.tick": [(NOW - 10 * n, "gen1@a" if n > 4 else "gen2@a") for n in range(9)]}
+    assert silent("beat-duplicate", scheduled(periodic=restarted))
+    by_hand = sent("gen1@a")
+    by_hand["shop.tick"] += [(NOW - n, "gen7@web") for n in range(5)]
+    assert silent("beat-duplicate", scheduled(periodic=by_hand))

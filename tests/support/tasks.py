@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 
 from celery import Celery
 from celery.exceptions import Ignore, Reject
+from celery.worker.control import control_command
+from celery.worker.state import SOFTWARE_INFO
 
 app = Celery("shop", broker=os.environ["TEST_BROKER"], backend=os.environ.get("TEST_BACKEND") or None)
 app.conf.update(
@@ -31,6 +34,25 @@ app.conf.update(
 )
 if os.environ.get("TEST_QUORUM") == "1":  # As Celery's documentation says it for quorum queues.
     app.conf.update(task_default_queue_type="quorum", task_default_exchange_type="topic")
+
+
+app.conf.update(json.loads(os.environ.get("TEST_CONF", "{}")))
+if "TEST_VERSION" in os.environ:
+    SOFTWARE_INFO["sw_ver"] = os.environ["TEST_VERSION"]
+
+
+@control_command()
+def play_deaf(state):
+    """The state after some broken connections: the queues are known, and nothing is taken from them."""
+    state.consumer.task_consumer.cancel()
+    return {"ok": "deaf"}
+
+
+@app.task(name="shop.poison", acks_late=True, reject_on_worker_lost=True)
+def poison():
+    """Kills whichever child takes it."""
+    time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @app.task(name="shop.add")

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Evidence, Finding
 from lazycelery.store.ages import span as span
 
 Check = Callable[[Snapshot], list[Finding]]
 Blind = Callable[[Snapshot], str | None]
+Asks = Callable[[Snapshot], set[str]]
+
+
+def nobody(snapshot: Snapshot) -> set[str]:
+    """No worker needs to be asked."""
+    return set()
 
 
 def sees(snapshot: Snapshot) -> str | None:
@@ -31,6 +39,8 @@ class Mode:
     """Seconds for which it must be seen without a break, before it is said."""
     lingers: float = 2.0
     """Seconds for which it is still said after it was seen last: what flickers does not."""
+    asks: Asks = nobody
+    """Workers whose lists are wanted fresh, to be sure."""
 
 
 def fact(text: str, source: str, value: float | int | str | None = None) -> Evidence:
@@ -52,3 +62,27 @@ def listed(names: Sequence[str], most: int = 3) -> str:
 def short(worker: str | None) -> str:
     """A worker's name without what nearly all begin with."""
     return (worker or "a worker").removeprefix("celery@")
+
+
+def short_id(id: str) -> str:
+    """The beginning of a task's id, as it is shown elsewhere."""
+    return id[:8]
+
+
+def plain_slots(number: int) -> str:
+    """`1 slot`, `4 slots`."""
+    return count(number, "slot")
+
+
+def fresh(facts: WorkerFacts, which: str, now: float, within: float) -> bool:
+    """Whether a worker told one of its lists within the last seconds."""
+    return now - facts.at.get(which, 0.0) <= within
+
+
+def moment(eta: str | None) -> float | None:
+    """Epoch seconds of an ETA as Celery writes it; without a zone it means UTC."""
+    try:
+        when = datetime.fromisoformat((eta or "").strip().replace("Z", "+00:00"))
+        return (when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, OverflowError):
+        return None

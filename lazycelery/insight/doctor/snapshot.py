@@ -6,7 +6,7 @@ from collections import deque
 
 import msgspec
 
-from lazycelery.insight.doctor.limits import Limits
+from lazycelery.model.limits import Limits
 from lazycelery.model.cluster import SourceHealth
 from lazycelery.model.facts import BrokerFacts, Flights, TaskFacts, WorkerFacts
 from lazycelery.model.queue import Queue
@@ -92,6 +92,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     tasks: TaskFacts = msgspec.field(default_factory=TaskFacts)
     flights: Flights | None = None
     broker: BrokerFacts | None = None
+    redelivers: bool = True
+    """The broker delivers again what was not acknowledged in time."""
     visibility_timeout: float = 3600.0
     """Seconds after which Redis transports deliver again what was not acknowledged: the profile's."""
     lag: float | None = None

@@ -7,6 +7,7 @@ from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Finding
 
+HANGS_AFTER = 10.0
 REPLACED = 900.0
 """Seconds after which a lost worker whose queues others consume is no news any more."""
 
@@ -22,7 +23,38 @@ def check(seen: Snapshot) -> list[Finding]:
             went = facts.worker.stopped or facts.worker.last_seen or seen.now
             if alone or facts.queues is None or seen.now - went < REPLACED:
                 found.append(_finding(seen, facts, alone, went))
+        elif _hangs(facts):
+            found.append(_hanging(seen, facts))
     return found
+
+
+def _hangs(facts: WorkerFacts) -> bool:
+    """Its mailbox has a listener, and no sign of life comes from a pool that never blocks its "
+    "main process."""
+    worker = facts.worker
+    if facts.silent is None or worker.pool not in ("prefork", "threads") or worker.heartbeat_age is None:
+        return False
+    return worker.heartbeat_age > max(3 * (worker.freq or 2.0), HANGS_AFTER)
+
+
+def _hanging(seen: Snapshot, facts: WorkerFacts) -> Finding:
+    name, age = short(facts.name), facts.worker.heartbeat_age or 0.0
+    return Finding(
+        code="worker-lost",
+        severity="critical",
+        title=f"{name} hangs: it is connected, and neither beats nor answers.",
+        subject=facts.name,
+        kind="worker",
+        since=seen.now - age,
+        evidence=[
+            fact(f"the last heartbeat is {span(age)} old", "event", round(age, 1)),
+            fact("it was asked and did not answer", "control"),
+            fact("the broker still counts a listener at its mailbox", "broker"),
+        ],
+        fix="See what state its process is in (`ps -o stat,wchan -p "
+        f"{facts.worker.pid or 'PID'}`: T is stopped, "
+        "D waits for a disk), continue or kill it, and start it again.",
+    )
 
 
 def _finding(seen: Snapshot, facts: WorkerFacts, alone: list[str], went: float) -> Finding:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 from lazycelery.errors import LazyCeleryError
+from lazycelery.model.facts import BrokerFacts
 from lazycelery.model.profile import Profile
 from lazycelery.sources.amqp import delayed, problems
 from lazycelery.sources.amqp.address import parse_address
@@ -25,6 +27,7 @@ class AmqpBroker:
 
     def __init__(self, profile: Profile) -> None:
         self._address = parse_address(profile.broker.strip(), profile)
+        self._event_exchange = profile.event_exchange
         self._server = Server(self._address, profile.timeout)
         self._management = Management(self._server, profile.management)
         roster = Roster(self._server, self._management, f"{profile.control_exchange}.pidbox")
@@ -72,6 +75,21 @@ class AmqpBroker:
         with suppress(*problems.FAILURES):
             await self._server.close()
         await self._management.close()
+
+    async def facts(self) -> BrokerFacts:
+        """Alarms, as the connection hears them, and queues of monitors, where the management API answers."""
+        backlog = {
+            name: told.messages_ready or 0
+            for name, told in self._management.last.items()
+            if name.startswith(f"{self._event_exchange}.")
+        }
+        return BrokerFacts(
+            at=time.time(),
+            blocked=self._server.blocked,
+            tells_alarms=True,
+            tells_events=not self._management.why,
+            event_backlog=backlog,
+        )
 
     async def lost(self) -> str | None:
         """Ask for a sign of life: why there is none, or `None`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from lazycelery.errors import LazyCeleryError
+from lazycelery.model.facts import BrokerFacts
 from lazycelery.model.profile import Profile
 from lazycelery.sources.protocols import Codec, EventStream, Mailbox, QueueOps
 from lazycelery.sources.redis import problems
@@ -13,6 +14,7 @@ from lazycelery.sources.redis.bindings import Bindings
 from lazycelery.sources.redis.codec import RedisCodec
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.events import RedisEvents
+from lazycelery.sources.redis.facts import read_facts
 from lazycelery.sources.redis.layout import Layout
 from lazycelery.sources.redis.mailbox import RedisMailbox
 from lazycelery.sources.redis.prefixes import find_prefix
@@ -23,6 +25,8 @@ class RedisBroker:
     """A `Broker` on Redis, Valkey, or one that Sentinels name."""
 
     transport = "redis"
+    redelivers = True
+    """What was not acknowledged within the visibility timeout is delivered again."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -77,6 +81,10 @@ class RedisBroker:
             await self._mailbox.close()
         with suppress(*problems.FAILURES):
             await self._server.close()
+
+    async def facts(self) -> BrokerFacts:
+        """What the server tells of itself."""
+        return await read_facts(self._server, self._layout)
 
     async def lost(self) -> str | None:
         """Ask for a sign of life: why there is none, or `None`."""

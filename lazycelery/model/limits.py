@@ -29,7 +29,7 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
     """A worker with a heartbeat does not answer for so long."""
     hoarded: float = 30.0
     """Tasks lie reserved for so long behind running ones while another worker idles."""
-    unused: float = 1800.0
+    unused: float = 540.0
     """A consumed queue sees no message for so long while others do."""
     failures: int = 8
     """Failures of one name within the window of the task facts."""
@@ -50,6 +50,7 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
     event_backlog: int = 10_000
     sent_events: int = 10
     """Starts without one sending, before senders count as silent."""
-    unregistered: int = 1
+    beat_grace: float = 30.0
+    """Seconds beyond two intervals that a periodic task may be late."""
     orphan_doubt: float = 2.0
     """Seconds between two sources that may tell of the same moment."""

@@ -1,0 +1,48 @@
+"""When tasks of the beat schedule were sent, and by which process."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from lazycelery.model.event import Event
+
+KEPT = 200
+"""Sendings remembered by name."""
+RECENT = 2000
+
+
+class Periodic:
+    """Listens for the names it is told."""
+
+    def __init__(self) -> None:
+        self.names: frozenset[str] = frozenset()
+        self.sent: dict[str, deque[tuple[float, str]]] = {}
+        self._ids: dict[str, None] = {}
+        """Sendings that were told: their reception tells nothing new."""
+
+    def listen(self, names: set[str]) -> None:
+        """These names are scheduled now."""
+        if names != self.names:
+            self.names = frozenset(names)
+            self.sent = {name: times for name, times in self.sent.items() if name in names}
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Note sendings, and receptions of what nobody told to have sent."""
+        if not self.names:
+            return
+        for event in events:
+            if (
+                event.name in self.names
+                and event.type in ("task-sent", "task-received")
+                and not event.retries
+            ):
+                known = event.uuid in self._ids
+                if event.uuid is None or known:
+                    continue
+                self._ids[event.uuid] = None
+                if len(self._ids) > RECENT:
+                    del self._ids[next(iter(self._ids))]
+                sender = event.hostname if event.type == "task-sent" else ""
+                times = self.sent.setdefault(str(event.name), deque(maxlen=KEPT))
+                times.append((event.received or event.timestamp, sender))

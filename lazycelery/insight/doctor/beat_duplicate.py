@@ -1,0 +1,78 @@
+"""Two beats send the same schedule: everything periodic runs twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+from statistics import median
+
+from lazycelery.insight.doctor.mode import Mode, count, fact, listed, span
+from lazycelery.insight.doctor.schedule import Entry, entries
+from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.finding import Finding
+
+ENOUGH = 3
+"""Sendings by which a process shows that it follows the schedule."""
+NEAR = 0.25
+
+
+def check(seen: Snapshot) -> list[Finding]:
+    """One finding when two processes send a scheduled task, each at its interval."""
+    if not seen.connected:
+        return []
+    for entry in entries(seen):
+        beats = _beats(seen, entry)
+        if len(beats) > 1:
+            return [_finding(seen, entry, beats)]
+    return []
+
+
+def _beats(seen: Snapshot, entry: Entry) -> dict[str, int]:
+    """Processes that keep the interval and did so lately, and how often they sent."""
+    by_sender: dict[str, list[float]] = defaultdict(list)
+    for at, sender in seen.periodic.get(entry.task, ()):
+        if sender:
+            by_sender[sender].append(at)
+    found = {}
+    for sender, times in by_sender.items():
+        times = sorted(times)[-20:]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
+        lately = seen.now - times[-1] < 2 * entry.every + 2
+        if len(times) >= ENOUGH and lately and abs(median(gaps) - entry.every) <= NEAR * entry.every:
+            found[sender] = len(times)
+    return found
+
+
+def _finding(seen: Snapshot, entry: Entry, beats: dict[str, int]) -> Finding:
+    return Finding(
+        code="beat-duplicate",
+        severity="critical",
+        title=f"{count(len(beats), 'beat')} run: {entry.task} is sent {len(beats)} times each "
+        f"{span(entry.every)}.",
+        subject=entry.task,
+        evidence=[
+            fact(f"{sender} sent it {number} times, every {span(entry.every)}", "event", number)
+            for sender, number in beats.items()
+        ],
+        related=list(beats),
+        fix=f"Stop all but one of {listed(list(beats))} (gen<pid>@host: the pid and machine of each).",
+    )
+
+
+def blind(seen: Snapshot) -> str | None:
+    """It needs a schedule, sent events, and time for some sendings."""
+    known = entries(seen)
+    if not known:
+        return "The workers' settings have no beat_schedule with plain intervals."
+    if not any(sender for entry in known for _, sender in seen.periodic.get(entry.task, ())):
+        return "Beat does not tell what it sends: set task_send_sent_event = True."
+    shortest = min(entry.every for entry in known)
+    if seen.watched < (ENOUGH + 1) * shortest:
+        need = (ENOUGH + 1) * shortest
+        return (
+            f"Watched for {seen.watched:.0f} s; the shortest interval needs {need:.0f}: --observe {need:.0f}."
+        )
+    return None
+
+
+MODE = Mode("beat-duplicate", check, blind, lingers=5.0)

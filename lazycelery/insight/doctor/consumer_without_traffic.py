@@ -1,0 +1,77 @@
+"""A worker waits at a queue that nothing comes to, while work waits elsewhere."""
+
+from __future__ import annotations
+
+from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short, span
+from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.facts import WorkerFacts
+from lazycelery.model.finding import Finding
+
+
+def check(seen: Snapshot) -> list[Finding]:
+    """One finding a worker that did nothing for minutes beside a backlog."""
+    if not seen.connected or not seen.settled:
+        return []
+    since = seen.now - seen.limits.unused
+    backlogs = [
+        queue
+        for queue in seen.queues
+        if (queue.messages or 0) >= seen.limits.growth_least and _always(seen, queue.name, since)
+    ]
+    if not backlogs:
+        return []
+    fullest = max(backlogs, key=lambda queue: queue.messages or 0)
+    return [
+        _finding(seen, facts, fullest.name, fullest.messages or 0)
+        for facts in seen.alive
+        if facts.queues and fullest.name not in facts.queues and _idle(seen, facts, since)
+    ]
+
+
+def blind(seen: Snapshot) -> str | None:
+    """It takes minutes to tell a worker at rest from one at the wrong place."""
+    deep = any((queue.messages or 0) >= seen.limits.growth_least for queue in seen.queues)
+    if deep and seen.watched < seen.limits.unused:
+        need = seen.limits.unused
+        return f"Watched for {seen.watched:.0f} s, and idleness needs {need:.0f}: --observe {need:.0f}."
+    return None
+
+
+def _always(seen: Snapshot, queue: str, since: float) -> bool:
+    samples = seen.history.queue(queue, since - 10)
+    return bool(samples) and samples[0].at <= since and all(s.messages for s in samples)
+
+
+def _idle(seen: Snapshot, facts: WorkerFacts, since: float) -> bool:
+    samples = seen.history.worker(facts.name, since - 10)
+    if not samples or samples[0].at > since or any(sample.active for sample in samples):
+        return False
+    nothing = all(
+        not seen.history.queue(name, since)
+        or not any(sample.messages for sample in seen.history.queue(name, since))
+        for name in facts.queues or ()
+    )
+    return nothing and len({sample.processed for sample in samples}) == 1
+
+
+def _finding(seen: Snapshot, facts: WorkerFacts, queue: str, messages: int) -> Finding:
+    own = listed(facts.queues or [])
+    return Finding(
+        code="consumer-without-traffic",
+        severity="info",
+        title=f"{short(facts.name)} waits at {own}, where nothing comes, while {queue} has a backlog.",
+        subject=facts.name,
+        kind="worker",
+        since=seen.now - seen.limits.unused,
+        evidence=[
+            fact(f"no message in {own} for {span(seen.limits.unused)}", "broker", seen.limits.unused),
+            fact(f"it has begun no task in that time: {facts.worker.processed} as before", "event"),
+            fact(f"{count(messages, 'message')} wait in {queue}", "broker", messages),
+        ],
+        fix=f"Let it help: `celery -A yourapp control add_consumer {queue} -d {facts.name}`; "
+        "check the spelling of "
+        f"{own} where tasks are sent.",
+    )
+
+
+MODE = Mode("consumer-without-traffic", check, blind)

@@ -1,0 +1,109 @@
+"""Messages were delivered to a worker that is gone: they come back, but late."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short_id, span
+from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.facts import Flight, WorkerFacts
+from lazycelery.model.finding import Finding
+
+LISTS = ("active", "reserved", "scheduled")
+SWEEP = 100.0
+"""Seconds between two sweeps of a worker, by Kombu's defaults: unacked_restore_interval x throttle."""
+
+
+def check(seen: Snapshot) -> list[Finding]:
+    """One finding a queue."""
+    orphans: dict[str, list[Flight]] = defaultdict(list)
+    for flight in _unheld(seen):
+        if all(_surely_not(seen, facts, flight) for facts in _holders(seen, flight)):
+            orphans[flight.queue].append(flight)
+    return [_finding(seen, queue, flights) for queue, flights in orphans.items()]
+
+
+def asks(seen: Snapshot) -> set[str]:
+    """Workers that may hold what nobody is known to hold."""
+    return {
+        facts.name for flight in _unheld(seen) for facts in _holders(seen, flight) if facts.silent is None
+    }
+
+
+def held(seen: Snapshot) -> set[str]:
+    """Ids of tasks that living workers hold."""
+    return {
+        task.id
+        for facts in seen.alive
+        for tasks in (facts.active, facts.reserved, facts.scheduled)
+        for task in tasks or ()
+    }
+
+
+def _unheld(seen: Snapshot) -> list[Flight]:
+    if not seen.settled or not seen.connected or seen.flights is None:
+        return []
+    known = held(seen)
+    doubt = seen.limits.orphan_doubt
+    return [
+        flight
+        for flight in seen.flights.messages
+        if flight.id is not None
+        and flight.id not in known
+        and (flight.delivered is None or seen.flights.at - flight.delivered > doubt)
+    ]
+
+
+def _holders(seen: Snapshot, flight: Flight) -> list[WorkerFacts]:
+    """Living workers that may hold it: its queue's, and those whose queues are unknown."""
+    return [facts for facts in seen.alive if facts.queues is None or flight.queue in facts.queues]
+
+
+def _surely_not(seen: Snapshot, facts: WorkerFacts, flight: Flight) -> bool:
+    """Asked after it was delivered, and before it was seen unacknowledged: the worker does not hold it."""
+    if facts.silent is not None or seen.flights is None or flight.delivered is None:
+        return False
+    at = [facts.at.get(name, 0.0) for name in LISTS]
+    return min(at) > flight.delivered + seen.limits.orphan_doubt and max(at) <= seen.flights.at
+
+
+def _finding(seen: Snapshot, queue: str, flights: list[Flight]) -> Finding:
+    number, timeout = len(flights), seen.visibility()
+    times = [flight.delivered for flight in flights if flight.delivered is not None]
+    oldest = min(times, default=seen.now)
+    back = oldest + timeout
+    left = max(0.0, back - seen.now)
+    when = f"back in about {_minutes(left)}" if left else "due back, at the next sweep of a worker"
+    if not seen.alive:
+        when = "back only once a worker runs again"
+    names = sorted({flight.task or "a task" for flight in flights})
+    ids = listed([short_id(flight.id or "") for flight in flights], 5)
+    noun = "message" if number == 1 else "messages"
+    return Finding(
+        code="message-orphaned",
+        severity="critical" if left > 600 or not seen.alive else "warning",
+        title=f"{number:,} {noun} of {queue} {'is' if number == 1 else 'are'} held by nobody, {when}.",
+        subject=queue,
+        kind="queue",
+        since=oldest,
+        evidence=[
+            fact(f"{count(number, 'unacknowledged message')} of {listed(names)}: {ids}", "broker", number),
+            fact("no living worker has them active, reserved or scheduled", "control", 0),
+            fact(f"the oldest was delivered {span(seen.now - oldest)} ago", "broker", oldest),
+            fact(f"the visibility timeout is {span(timeout)}", "control", timeout),
+            fact(
+                f"it comes back then, at a worker's next sweep (every {span(SWEEP)} or so)", "inferred", back
+            ),
+        ],
+        fix="They come back by themselves; retry the tasks if that is too late, or lower "
+        "visibility_timeout in "
+        "broker_transport_options (above the longest task and ETA).",
+        actions=["retry"],
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return span(seconds) if seconds < 60 else span(60 * round(seconds / 60))
+
+
+MODE = Mode("message-orphaned", check, asks=asks, patience=3.0, lingers=11.0)

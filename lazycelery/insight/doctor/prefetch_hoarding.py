@@ -1,0 +1,80 @@
+"""A worker holds tasks behind its long ones while another has nothing to do."""
+
+from __future__ import annotations
+
+from lazycelery.insight.doctor.mode import Mode, count, fact, fresh, listed, plain_slots, short, span
+from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.insight.doctor.worker_saturated import full_since
+from lazycelery.model.facts import WorkerFacts
+from lazycelery.model.finding import Finding
+
+
+def check(seen: Snapshot) -> list[Finding]:
+    """One finding a hoarder."""
+    if not seen.connected:
+        return []
+    found = []
+    for facts in seen.alive:
+        since = full_since(facts, seen.now)
+        if since is None or seen.now - since < seen.limits.hoarded or not facts.reserved:
+            continue
+        idle = _idle_beside(seen, facts)
+        if idle and fresh(facts, "reserved", seen.now, 15):
+            found.append(_finding(seen, facts, idle, since))
+    return found
+
+
+def asks(seen: Snapshot) -> set[str]:
+    """Full workers beside idle ones are asked what they hold."""
+    return {
+        facts.name
+        for facts in seen.alive
+        if full_since(facts, seen.now) is not None and _idle_beside(seen, facts)
+    }
+
+
+def _idle_beside(seen: Snapshot, full: WorkerFacts) -> list[WorkerFacts]:
+    """Workers with free slots that take from the same queues, all of which are empty."""
+    shared = set(full.queues or ())
+    if any(queue.messages for queue in seen.queues if queue.name in shared):
+        return []
+    return [
+        facts
+        for facts in seen.alive
+        if facts is not full
+        and shared & set(facts.queues or ())
+        and facts.silent is None
+        and facts.worker.active is not None
+        and facts.worker.active < (facts.worker.concurrency or 0)
+        and not facts.reserved
+    ]
+
+
+def _finding(seen: Snapshot, facts: WorkerFacts, idle: list[WorkerFacts], since: float) -> Finding:
+    reserved = facts.reserved or []
+    name, names = short(facts.name), listed(sorted({task.name or "a task" for task in facts.active or ()}))
+    free = sum((one.worker.concurrency or 0) - (one.worker.active or 0) for one in idle)
+    others = listed([short(one.name) for one in idle])
+    return Finding(
+        code="prefetch-hoarding",
+        severity="warning",
+        title=f"{name} holds {count(len(reserved), 'task')} behind {names} while {others} "
+        f"{'has' if len(idle) == 1 else 'have'} free slots.",
+        subject=facts.name,
+        kind="worker",
+        since=since,
+        related=[one.name for one in idle],
+        evidence=[
+            fact(f"{count(len(reserved), 'task')} reserved on {name}", "control", len(reserved)),
+            fact(
+                f"no slot of it became free for {span(seen.now - since)}", "control", round(seen.now - since)
+            ),
+            fact(f"{plain_slots(free)} free on {others}", "control", free),
+            fact(f"prefetch is {facts.worker.prefetch}", "control", facts.worker.prefetch),
+        ],
+        fix="Set worker_prefetch_multiplier = 1 with task_acks_late = True, and give long tasks "
+        "a queue of their own.",
+    )
+
+
+MODE = Mode("prefetch-hoarding", check, asks=asks, patience=2.0)

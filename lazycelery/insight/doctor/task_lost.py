@@ -1,0 +1,36 @@
+"""A task ended with its worker, and nothing brings it back."""
+
+from __future__ import annotations
+
+from lazycelery.insight.doctor.mode import Mode, fact, short, short_id
+from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.facts import TaskSeen
+from lazycelery.model.finding import Finding
+
+
+def check(seen: Snapshot) -> list[Finding]:
+    """One finding a lost task, until it is sent again; of the last hour."""
+    return [_finding(task) for task in seen.tasks.lost] if seen.connected else []
+
+
+def _finding(task: TaskSeen) -> Finding:
+    worker = short(task.worker)
+    return Finding(
+        code="task-lost",
+        severity="critical",
+        title=f"{task.name or 'A task'}[{short_id(task.id)}] is lost: it ran on {worker}, which is gone.",
+        subject=task.id,
+        kind="task",
+        since=task.since,
+        evidence=[
+            fact(f"it had started on {worker}, and no end was told", "event"),
+            fact(f"{worker} is gone since then", "event", task.since),
+            fact("its message is not among the unacknowledged ones: it was acknowledged early", "broker"),
+        ],
+        fix=f"Send it again (`lazycelery retry {short_id(task.id)}`); with acks_late=True and "
+        "task_reject_on_worker_lost = True it would come back by itself.",
+        actions=["retry"],
+    )
+
+
+MODE = Mode("task-lost", check)

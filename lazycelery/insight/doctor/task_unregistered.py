@@ -1,0 +1,59 @@
+"""A task is sent whose name its workers do not know."""
+
+from __future__ import annotations
+
+from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short
+from lazycelery.insight.doctor.queue_without_consumer import near
+from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.facts import WorkerFacts
+from lazycelery.model.finding import Evidence, Finding
+
+
+def check(seen: Snapshot) -> list[Finding]:
+    """One finding a name."""
+    if not seen.connected:
+        return []
+    evidence: dict[str, list[Evidence]] = {}
+    who: dict[str, list[WorkerFacts]] = {}
+    for task in seen.tasks.unknown:
+        name = task.name or (task.error or "").partition("'")[2].partition("'")[0] or "a task"
+        told = fact(f"{short(task.worker)} refused one: {(task.error or '')[:80]}", "event")
+        evidence.setdefault(name, []).append(told)
+    for (name, queue), number in seen.tasks.waiting.items():
+        workers = seen.consumers(queue)
+        if workers and all(facts.registered and name not in facts.registered for facts in workers):
+            told = fact(f"{count(number, 'such message')} wait in {queue}", "broker", number)
+            evidence.setdefault(name, []).append(told)
+            who[name] = workers
+    return [_finding(seen, name, facts, who.get(name, [])) for name, facts in evidence.items()]
+
+
+def _finding(seen: Snapshot, name: str, evidence: list[Evidence], who: list[WorkerFacts]) -> Finding:
+    workers = who or seen.alive
+    known = sorted({one for facts in workers for one in facts.registered or ()})
+    meant = near(name, known)
+    asked = f" Did you mean {meant}?" if meant else ""
+    names = listed([short(facts.name) for facts in workers])
+    return Finding(
+        code="task-unregistered",
+        severity="critical",
+        title=f"{name} is sent, and its workers do not know it.{asked}",
+        subject=name,
+        evidence=[
+            *evidence[:5],
+            fact(f"{names} know {count(len(known), 'task name')}, and not this one", "control", len(known)),
+        ],
+        fix=f"Import the module of {name} in the worker (imports, include, autodiscover_tasks) "
+        "and restart it; or "
+        "route it to the workers that know it (task_routes).",
+    )
+
+
+def blind(seen: Snapshot) -> str | None:
+    """Workers tell what they know."""
+    if seen.alive and all(facts.registered is None for facts in seen.alive):
+        return "No worker told which tasks it knows (inspect registered). --timeout 10 waits longer."
+    return None
+
+
+MODE = Mode("task-unregistered", check, blind, patience=1.0)

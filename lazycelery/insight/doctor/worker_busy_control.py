@@ -1,0 +1,68 @@
+"""A worker is there and answers nobody: its loop is inside a task, or held up."""
+
+from __future__ import annotations
+
+from lazycelery.insight.doctor.mode import Mode, fact, listed, short, span
+from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.facts import WorkerFacts
+from lazycelery.model.finding import Finding
+
+
+def check(seen: Snapshot) -> list[Finding]:
+    """One finding a worker that was asked and has been silent for seconds."""
+    if not seen.connected:
+        return []
+    return [
+        _finding(seen, facts, seen.now - silent)
+        for facts in seen.alive
+        if (silent := facts.silent) is not None and seen.now - silent >= seen.limits.silent
+    ]
+
+
+def asks(seen: Snapshot) -> set[str]:
+    """Those who were silent are asked again soon."""
+    return {facts.name for facts in seen.alive if facts.silent is not None}
+
+
+def _finding(seen: Snapshot, facts: WorkerFacts, silent: float) -> Finding:
+    worker, name = facts.worker, short(facts.name)
+    evidence = [fact(f"asked, and silent for {span(silent)}", "control", round(silent, 1))]
+    if worker.heartbeat_age is not None:
+        told = f"last heartbeat {span(worker.heartbeat_age)} ago"
+        evidence.append(fact(told, "event", round(worker.heartbeat_age, 1)))
+    if facts.listening:
+        evidence.append(fact("the broker counts a listener at its mailbox", "broker"))
+    names = sorted({task.name or "a task" for task in facts.active or ()})
+    if names:
+        evidence.append(fact(f"it ran {listed(names)} when it answered last", "control"))
+    waiting = sum(
+        queue.messages or 0
+        for queue in seen.queues
+        if queue.name in (facts.queues or ()) and len(seen.consumers(queue.name)) < 2
+    )
+    if waiting:
+        evidence.append(fact(f"{waiting:,} messages wait for it alone", "broker", waiting))
+    if worker.pool == "solo":
+        fix = (
+            "Run long tasks with `-P prefork` or `-P threads`: a solo worker answers only between two tasks."
+        )
+    else:
+        fix = (
+            f"Look at what holds its main process: `py-spy dump --pid {worker.pid or 'PID'}` on its machine."
+        )
+    solo = (
+        " its only thread is inside a task" if worker.pool == "solo" else " it is inside a task, or held up"
+    )
+    return Finding(
+        code="worker-busy-control",
+        severity="warning" if waiting or worker.pool != "solo" else "info",
+        title=f"{name} answers nobody:{solo}.",
+        subject=facts.name,
+        kind="worker",
+        since=facts.silent,
+        evidence=evidence,
+        fix=fix,
+    )
+
+
+MODE = Mode("worker-busy-control", check, asks=asks)

@@ -1,0 +1,88 @@
+"""A worker beats and answers, has free slots, and takes nothing from a queue that is not empty."""
+
+from __future__ import annotations
+
+from lazycelery.insight.doctor.mode import Mode, count, fact, fresh, plain_slots, short, span
+from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.facts import WorkerFacts
+from lazycelery.model.finding import Finding
+from lazycelery.model.queue import Queue
+
+
+def check(seen: Snapshot) -> list[Finding]:
+    """One finding a deaf worker, about the fullest queue that it should take from."""
+    if not seen.connected:
+        return []
+    found = []
+    for facts in seen.alive:
+        if _idle(facts) and _empty_handed(seen, facts) and _takes_nothing(seen, facts):
+            full = [queue for queue in _waiting(seen, facts) if _stays_full(seen, queue)]
+            if full:
+                found.append(_finding(seen, facts, max(full, key=lambda queue: queue.messages or 0)))
+    return found
+
+
+def asks(seen: Snapshot) -> set[str]:
+    """Idle workers beside waiting messages are asked what they hold."""
+    return {
+        facts.name
+        for facts in seen.alive
+        if _idle(facts) and any(_stays_full(seen, queue) for queue in _waiting(seen, facts))
+    }
+
+
+def _idle(facts: WorkerFacts) -> bool:
+    slots = facts.worker.concurrency
+    return bool(slots) and facts.silent is None and facts.worker.active == 0
+
+
+def _waiting(seen: Snapshot, facts: WorkerFacts) -> list[Queue]:
+    names = facts.queues or ()
+    return [queue for queue in seen.queues if queue.messages and queue.name in names]
+
+
+def _empty_handed(seen: Snapshot, facts: WorkerFacts) -> bool:
+    """It holds nothing that a rate limit could keep back."""
+    return fresh(facts, "reserved", seen.now, seen.limits.deaf) and not facts.reserved and not facts.active
+
+
+def _takes_nothing(seen: Snapshot, facts: WorkerFacts) -> bool:
+    samples = seen.history.worker(facts.name, seen.now - seen.limits.deaf - 6)
+    counts = {sample.processed for sample in samples} | {facts.worker.processed}
+    long_enough = bool(samples) and seen.now - samples[0].at >= seen.limits.deaf
+    return long_enough and len(counts) == 1 and not any(sample.active for sample in samples)
+
+
+def _stays_full(seen: Snapshot, queue: Queue) -> bool:
+    samples = seen.history.queue(queue.name, seen.now - seen.limits.deaf - 6)
+    return bool(samples) and seen.now - samples[0].at >= seen.limits.deaf and all(s.messages for s in samples)
+
+
+def _finding(seen: Snapshot, facts: WorkerFacts, queue: Queue) -> Finding:
+    worker, name = facts.worker, short(facts.name)
+    since = min(sample.at for sample in seen.history.queue(queue.name, seen.now - seen.limits.deaf - 6))
+    answered = f"it answers control, {span(worker.control_age or 0.0)} ago the last time"
+    return Finding(
+        code="worker-deaf",
+        severity="critical",
+        title=f"{name} takes nothing from {queue.name}: {count(queue.messages or 0, 'message')} "
+        "wait, and its "
+        f"{plain_slots(worker.concurrency or 0)} are free.",
+        subject=facts.name,
+        kind="worker",
+        since=since,
+        evidence=[
+            fact(f"{count(queue.messages or 0, 'message')} in {queue.name}", "broker", queue.messages),
+            fact(f"it consumes {queue.name}, by its own word", "control"),
+            fact(answered, "control", round(worker.control_age or 0.0, 1)),
+            fact(f"0 of {plain_slots(worker.concurrency or 0)} taken, nothing reserved", "control", 0),
+            fact(
+                f"it has not begun a task for {span(seen.now - since)}", "event", round(seen.now - since, 1)
+            ),
+        ],
+        fix=f"Restart {name}; without a restart: `celery -A yourapp control cancel_consumer {queue.name} -d "
+        f"{facts.name}`, then add_consumer.",
+    )
+
+
+MODE = Mode("worker-deaf", check, asks=asks, lingers=4.0)

@@ -1,0 +1,33 @@
+"""What a Redis tells of itself: memory, policy, evictions, and reply queues left behind."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from redis import exceptions as redis_errors
+
+from lazycelery.model.facts import BrokerFacts
+from lazycelery.sources.redis.connection import Server
+from lazycelery.sources.redis.layout import Layout
+
+
+async def read_facts(server: Server, layout: Layout) -> BrokerFacts:
+    """Three commands. What this user may not ask is `None`, with the reason."""
+    facts = BrokerFacts(at=time.time())
+    with server.explained():
+        try:
+            memory: dict[str, Any] = await server.redis.info("memory")
+            stats: dict[str, Any] = await server.redis.info("stats")
+        except redis_errors.ResponseError:
+            facts.refused = "This user may not ask Redis for its memory."
+        else:
+            facts.memory, facts.memory_limit = memory.get("used_memory"), memory.get("maxmemory")
+            facts.policy, facts.machine = memory.get("maxmemory_policy"), memory.get("total_system_memory")
+            facts.evicted = stats.get("evicted_keys")
+        try:
+            bound = await server.redis.scard(layout.binding(f"reply.{layout.pidbox}"))
+        except redis_errors.ResponseError:
+            return facts
+        facts.reply_queues = int(bound)
+    return facts

@@ -1,0 +1,239 @@
+"""What workers do wrong, for real: found, explained, cured, gone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lazycelery.model.action import Order
+from tests.doctor.clinic import Clinic, clinic
+from tests.support.broker import RedisServer
+from tests.support.fleet import CeleryWorker, app_env, send
+
+pytestmark = pytest.mark.broker
+Start = Callable[..., CeleryWorker]
+
+
+def control(broker: RedisServer, method: str, **arguments: object) -> object:
+    """A control command as Celery's own client sends it."""
+    from celery import Celery
+
+    with Celery("client", broker=broker.url, set_as_current=False) as app:
+        return app.control.broadcast(method, arguments=arguments, reply=True, timeout=2)
+
+
+def conf(**settings: object) -> dict[str, str]:
+    return {"TEST_CONF": json.dumps(settings)}
+
+
+async def test_a_solo_worker_inside_a_task_answers_nobody(
+    broker: RedisServer, worker: Start, tmp_path: Path
+) -> None:
+    release = tmp_path / "release"
+    worker("solo", pool="solo", concurrency=1)
+    async with clinic(broker.url) as doctor:
+        send(broker.url, "shop.wait_for", str(release))
+        send(broker.url, "shop.add", 1, 1)
+        finding = await doctor.finds("worker-busy-control", "solo@test", 15)
+        assert "asked, and silent" in str(finding.evidence)
+        assert "worker-lost" not in await doctor.codes()
+        release.touch()
+        await doctor.cured("worker-busy-control")
+
+
+async def test_a_full_worker_with_work_behind_it(broker: RedisServer, worker: Start, tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    worker("w1", concurrency=2)
+    async with clinic(broker.url, limits={"saturated": 3}) as doctor:
+        for _ in range(6):
+            send(broker.url, "shop.wait_for", str(release))
+        finding = await doctor.finds("worker-saturated", "w1@test", 15)
+        assert "2 slots run shop.wait_for" in finding.title
+        release.touch()
+        await doctor.cured("worker-saturated")
+
+
+@pytest.mark.soak
+async def test_a_stopped_process_hangs_until_it_goes_on(broker: RedisServer, worker: Start) -> None:
+    one = worker("w1")
+    assert one.process is not None
+    async with clinic(broker.url) as doctor:
+        os.killpg(one.process.pid, signal.SIGSTOP)
+        try:
+            finding = await doctor.finds("worker-lost", "w1@test", 30)
+            assert "hangs" in finding.title or "went without goodbye" in finding.title
+        finally:
+            os.killpg(one.process.pid, signal.SIGCONT)
+        await doctor.cured("worker-lost")
+
+
+@pytest.mark.soak
+async def test_a_deaf_worker_is_told_from_one_at_rest(broker: RedisServer, worker: Start) -> None:
+    one = worker("w1")
+    async with clinic(broker.url) as doctor:
+        await doctor.healthy(3)
+        control(broker, "play_deaf")
+        for number in range(3):
+            send(broker.url, "shop.add", number, 1)
+        finding = await doctor.finds("worker-deaf", "w1@test", 40)
+        assert "takes nothing from celery" in finding.title
+        one.stop()
+        one.start()
+        await doctor.cured("worker-deaf")
+        await doctor.healthy(2)
+
+
+@pytest.mark.soak
+async def test_a_hoarder_beside_an_idle_worker(broker: RedisServer, worker: Start, tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    worker("w1", concurrency=1, env={"TEST_PREFETCH": "4"})
+    send(broker.url, "shop.wait_for", str(release))
+    for number in range(3):
+        send(broker.url, "shop.add", number, 1)
+    await asyncio.sleep(2)
+    worker("w2", concurrency=2)
+    async with clinic(broker.url, limits={"hoarded": 3}) as doctor:
+        finding = await doctor.finds("prefetch-hoarding", "w1@test", 20)
+        assert "3 tasks behind shop.wait_for" in finding.title and finding.related == ["w2@test"]
+        release.touch()
+        await doctor.cured("prefetch-hoarding")
+
+
+@pytest.mark.soak
+async def test_a_rate_limit_that_keeps_tasks_back(broker: RedisServer, worker: Start) -> None:
+    worker("w1", env={"TEST_PREFETCH": "4"})
+    control(broker, "rate_limit", task_name="shop.add", rate_limit="1/m")
+    async with clinic(broker.url) as doctor:
+        for number in range(5):
+            send(broker.url, "shop.add", number, 1)
+        finding = await doctor.finds("rate-limited-backlog", "w1@test", 40)
+        assert "shop.add" in finding.title
+        control(broker, "rate_limit", task_name="shop.add", rate_limit="0")
+        await doctor.cured("rate-limited-backlog", 40)
+
+
+async def test_settings_and_versions_that_differ(broker: RedisServer, worker: Start) -> None:
+    worker("w1")
+    odd = worker(
+        "w2",
+        env={
+            **conf(task_acks_late=True, result_expires=0, accept_content=["json", "pickle"]),
+            "TEST_VERSION": "5.0.1",
+        },
+    )
+    async with clinic(broker.url) as doctor:
+        finding = await doctor.finds("config-drift", "celery")
+        assert "task_acks_late: Celery's own on w1@test; True on w2@test" in str(finding.evidence)
+        assert (await doctor.finds("results-without-expiry")).subject == "w2@test"
+        assert (await doctor.finds("pickle-accepted")).subject == "w2@test"
+        assert "5.0.1" in (await doctor.finds("version-mixed")).title
+        odd.stop()
+        for code in ("config-drift", "results-without-expiry", "pickle-accepted", "version-mixed"):
+            await doctor.cured(code, 8)
+        await doctor.healthy(1)
+
+
+async def test_no_results_and_a_backend_that_dies(broker: RedisServer, worker: Start) -> None:
+    one = worker("w1", backend="")
+    async with clinic(broker.url) as doctor:
+        await doctor.finds("results-off", within=8)
+    one.stop()
+    backend = RedisServer().start()
+    try:
+        worker("w2", backend=backend.url)
+        async with clinic(broker.url) as doctor:
+            await doctor.healthy(2)
+            backend.kill()
+            await doctor.finds("backend-unreachable", within=15)
+            assert "broker-unreachable" not in await doctor.codes()
+            backend.start()
+            await doctor.cured("backend-unreachable", 30)
+    finally:
+        backend.remove()
+
+
+async def test_a_broker_that_throws_away_and_reply_queues_that_stay(
+    broker: RedisServer, worker: Start
+) -> None:
+    worker("w1")
+    client = broker.client()
+    client.config_set("maxmemory", 100 << 20)
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    leaked = [f"{n}\x06\x16\x06\x16{n}.reply.celery.pidbox" for n in range(60)]
+    client.sadd("_kombu.binding.reply.celery.pidbox", *leaked)
+    async with clinic(broker.url) as doctor:
+        finding = await doctor.finds("broker-memory", within=5)
+        assert "allkeys-lru" in finding.title
+        assert (await doctor.finds("reply-queue-leak")).evidence[0].value in range(60, 63)
+        client.config_set("maxmemory-policy", "noeviction")
+        client.srem("_kombu.binding.reply.celery.pidbox", *leaked)
+        await doctor.cured("broker-memory", 15)
+        await doctor.cured("reply-queue-leak", 15)
+
+
+async def beat(
+    broker: RedisServer, tmp_path: Path, name: str, env: dict[str, str]
+) -> asyncio.subprocess.Process:
+    import sys
+
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "celery", "-A", "tests.support.tasks", "beat"),
+        *("-s", str(tmp_path / name), "--pidfile", str(tmp_path / f"{name}.pid")),
+        env={**app_env(broker.url), **env},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.soak
+async def test_no_beat_one_beat_two_beats(broker: RedisServer, worker: Start, tmp_path: Path) -> None:
+    env = conf(beat_schedule={"tick": {"task": "shop.add", "schedule": 1.0, "args": [1, 1]}})
+    worker("w1", env=env)
+    beats: list[asyncio.subprocess.Process] = []
+    try:
+        async with clinic(broker.url, limits={"beat_grace": 2}) as doctor:
+            finding = await doctor.finds("beat-missing", "shop.add", 12)
+            assert "due every 1s" in finding.title
+            beats.append(await beat(broker, tmp_path, "one", env))
+            await doctor.cured("beat-missing")
+            await asyncio.sleep(6)
+            assert "beat-duplicate" not in await doctor.codes()
+            beats.append(await beat(broker, tmp_path, "two", env))
+            finding = await doctor.finds("beat-duplicate", within=15)
+            assert len(finding.related) == 2
+            beats.pop().terminate()
+            await doctor.cured("beat-duplicate", 25)
+    finally:
+        for one in beats:
+            one.terminate()
+            await one.wait()
+
+
+@pytest.mark.soak
+async def test_a_wrong_clock(broker: RedisServer, worker: Start, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import time\n_time = time.time\ntime.time = lambda: _time() - 90.0\n"
+    )
+    one = CeleryWorker(broker.url, "late")
+    one.env["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{one.env['PYTHONPATH']}"
+    worker("w1")
+    one.start()
+    try:
+        async with clinic(broker.url) as doctor:
+            finding = await doctor.finds("clock-skew", "late@test", 20)
+            assert "behind" in finding.title
+            one.stop()
+            await doctor.cured("clock-skew")
+    finally:
+        one.stop()
+
+
+async def sent_again(doctor: Clinic, id: str) -> None:
+    plan = await doctor.engine.plan(Order(action="retry", targets=[id]))
+    await doctor.engine.act(plan.id, plan.word)
