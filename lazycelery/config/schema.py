@@ -15,6 +15,7 @@ import msgspec
 from lazycelery.config.document import did_you_mean
 from lazycelery.config.places import themes_directory
 from lazycelery.model.action import PERMISSIONS, ROLES
+from lazycelery.model.limits import Limits
 
 BARE = ("memory", "filesystem", "sqs", "gcpubsub")
 """Schemes of brokers that may stand alone: the rest is in the environment or in transport_options."""
@@ -125,6 +126,17 @@ def _plain(name: str, value: Any) -> None:
         raise Wrong("texts, numbers, true and false", f"{_quoted(name)} is a {type(value).__name__}.")
 
 
+def limits(table: dict[str, float]) -> dict[str, float]:
+    """Names that the doctor has limits for."""
+    known = Limits.__struct_fields__
+    for name in table:
+        if name not in known:
+            raise Wrong(
+                f"names of limits; {_quoted(name)} is none", did_you_mean(name, known, ", ".join(known))
+            )
+    return table
+
+
 def path(text: str) -> str:
     """A path with `~` expanded."""
     return os.path.expanduser(text)
@@ -193,6 +205,12 @@ CLUSTER: dict[str, Setting] = {
     "history_dir": Setting(_Text, "the path of a directory", path),
     "history_days": Setting(_Days, "a number of days above 0"),
     "history_max_bytes": Setting(_Room, "a whole number of bytes from 1000000"),
+    "limits": Setting(
+        dict[str, Annotated[float, msgspec.Meta(ge=0)]],
+        "a table of limits with numbers from 0",
+        limits,
+        environment=False,
+    ),
     "enable_events": Setting(bool, _YES_NO),
 }
 """The settings of a profile that become fields of `Profile`, in the order they are shown."""

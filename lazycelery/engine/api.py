@@ -19,6 +19,7 @@ from lazycelery.model.metrics import Metrics
 from lazycelery.model.queue import Queue
 from lazycelery.model.statistics import Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
+from lazycelery.model.verdict import Verdict
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 
 
@@ -39,6 +40,11 @@ class EngineApi(Protocol):
 
     async def doctor(self) -> Examination:
         """An examination now: findings with evidence and cure, what was looked for, what could not be."""
+
+    async def why(self, target: str) -> Verdict:
+        """Where a task (id or its beginning), queue or worker is and why it is not done.
+
+        Raises `NothingFound` for what nobody has seen."""
 
     async def workers(self) -> list[Worker]:
         """All known workers, by name."""

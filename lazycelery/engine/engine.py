@@ -26,6 +26,7 @@ from lazycelery.engine.replaying import as_replayed
 from lazycelery.engine.veil import Veil
 from lazycelery.engine.watch import Watch
 from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused, UsageError
+from lazycelery.insight import verdict
 from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
@@ -39,6 +40,7 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.statistics import Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
+from lazycelery.model.verdict import Verdict
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 from lazycelery.sources import open_broker
 from lazycelery.sources.control import Control
@@ -311,6 +313,26 @@ class Engine:
     async def doctor(self) -> Examination:
         """What is wrong, where, since when, how it is known, and what helps."""
         return await self._examiner.examine()
+
+    async def why(self, target: str) -> Verdict:
+        """Where a task, queue or worker is and why it is not done."""
+        await self._examiner.fresh()
+        seen, findings = await self._examiner.snapshot(), self._examiner.last.findings
+        for facts in seen.workers:
+            if target in (facts.name, facts.name.removeprefix("celery@"), facts.name.partition("@")[0]):
+                return verdict.of_worker(facts, seen, findings)
+        for queue in seen.queues:
+            if queue.name == target:
+                return verdict.of_queue(queue, seen, findings)
+        try:
+            task = await self.task(target)
+        except NothingFound:
+            raise NothingFound(
+                f"Never seen: {target} is no task, queue or worker that anybody told of.",
+                "A task that ended before this monitor began is known only from the result backend. "
+                "--observe 10 watches for a while.",
+            ) from None
+        return verdict.of_task(task, await self._examiner.snapshot(), findings)
 
     async def ready(self, timeout: float = 5.0, observe: float = 0.0) -> Overview:
         """Wait until first truth is there, and then for `observe` seconds of events."""

@@ -14,7 +14,6 @@ from lazycelery.engine.periodic import Periodic
 from lazycelery.engine.watch import Watch
 from lazycelery.insight.doctor import MODES, NEED_NO_BROKER, NEED_NO_WORKER, page
 from lazycelery.insight.doctor.grouping import grouped
-from lazycelery.model.limits import Limits
 from lazycelery.insight.doctor.memory import Memory
 from lazycelery.insight.doctor.mode import Mode
 from lazycelery.insight.doctor.schedule import entries
@@ -22,6 +21,7 @@ from lazycelery.insight.doctor.snapshot import History, Snapshot
 from lazycelery.insight.steps import steps
 from lazycelery.model.cluster import Notice
 from lazycelery.model.finding import RANK, Examination, Finding, Unchecked
+from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.store.store import Store
@@ -136,6 +136,10 @@ class Examiner:
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.wait([self._asking])
+
+    async def snapshot(self) -> Snapshot:
+        """The cluster as it is now."""
+        return await self._snapshot(Breath())
 
     def _run(self, mode: Mode, seen: Snapshot, found: list[Finding], examination: Examination) -> None:
         why = _hindered(mode, seen)

@@ -102,7 +102,7 @@ class TaskFacts(msgspec.Struct, kw_only=True):
     received: int = 0
     """Starts that events told."""
     sent: int = 0
-    """Of these, those whose sending was told before."""
+    """Sendings that events told."""
 
 
 class Flight(msgspec.Struct, kw_only=True):

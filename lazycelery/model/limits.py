@@ -13,6 +13,7 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
     stalled: float = 3600.0
     """A task whose usual time is unknown runs for so long."""
     stalled_least: float = 60.0
+    """A task is never called stalled before, however short its kind is."""
     stalled_times: float = 10.0
     """A task runs so many times longer than 95 % of its kind."""
     stalled_runs: int = 20
@@ -34,10 +35,13 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
     failures: int = 8
     """Failures of one name within the window of the task facts."""
     failure_share: float = 0.3
+    """And share of its runs that must have failed."""
     failure_times: float = 3.0
     """Its share of failures is so many times the usual one."""
     retries: int = 20
+    """Second tries of one name within two minutes."""
     retry_share: float = 0.5
+    """And share of its runs that must be second tries."""
     skew: float = 2.0
     """Seconds between a worker's clock and ours; orders and waits are wrong by as much."""
     lag: float = 5.0
@@ -47,9 +51,13 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
     memory: float = 0.85
     """Share of the broker's memory."""
     reply_queues: int = 50
+    """Reply queues that are bound: a few clients that ask at once are normal."""
     event_backlog: int = 10_000
+    """Events that wait for one monitor."""
     sent_events: int = 10
     """Starts without one sending, before senders count as silent."""
+    sent_watched: float = 30.0
+    """Seconds without one sending: what starts at first was sent before we watched."""
     beat_grace: float = 30.0
     """Seconds beyond two intervals that a periodic task may be late."""
     orphan_doubt: float = 2.0

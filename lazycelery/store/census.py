@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from lazycelery.model.facts import NameFacts, TaskFacts, TaskSeen
 from lazycelery.model.states import State
-from lazycelery.store import marks
 from lazycelery.store.columns import Columns
 from lazycelery.store.values import moment
 
@@ -146,7 +145,6 @@ class Census:
             columns.vector("retries")[often], 0
         )
         fits = (beyond >= AGAIN) & (columns.vector("seen")[often] > now - window)
-        fits &= (columns.vector("marks")[often] & marks.DELIVERED_AGAIN) != 0
         over = np.isin(columns.vector("state")[often], (State.SUCCESS, State.FAILURE, State.REVOKED))
         fits &= ~(over & (columns.vector("since")[often] < now - SETTLED))
         facts.again = [self._seen(slot) for slot in often[fits][:FEW].tolist()]

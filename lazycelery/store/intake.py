@@ -40,8 +40,8 @@ class Intake:
         self.malformed = 0
         self.received = 0
         """Starts that events told."""
-        self.sent_and_received = 0
-        """Of these, those whose sending was told before."""
+        self.sent = 0
+        """Sendings that events told."""
         self.rate = Rate()
         self.lag = Lag()
         self.latest = 0.0
@@ -102,6 +102,7 @@ class Intake:
         columns.stamp[slot] = columns.changes
         kind = event.type
         if kind == "task-sent":
+            self.sent += 1
             self.figures.count(kind, slot, 0, event.timestamp)
             queue = columns.queue[slot]
             if queue:
@@ -118,7 +119,6 @@ class Intake:
             record.loss.started += 1
             record.last_start = event.timestamp
             self.received += 1
-            self.sent_and_received += columns.sent[slot] == columns.sent[slot]
             queue = columns.queue[slot]
             if queue:
                 self.queues.record(columns.queues.texts[queue] or "").taken += 1

@@ -87,15 +87,16 @@ class Queues:
         """All queues by name. `consumers`: workers by queue, `None` while no worker has told its queues.
         `unheard`: queues of which events do not tell all, `None` for every one."""
         names = sorted({*self.known, *(consumers or {})})
+        consumed = [name for name in names if (consumers or {}).get(name)]
         return [
-            self._view(name, names, consumers, unheard is not None and name not in unheard, now)
+            self._view(name, consumed, consumers, unheard is not None and name not in unheard, now)
             for name in names
         ]
 
     def _view(
         self,
         name: str,
-        names: list[str],
+        consumed: list[str],
         consumers: Mapping[str, list[str]] | None,
         heard: bool,
         now: float,
@@ -127,7 +128,8 @@ class Queues:
             history=list(record.depths),
             age=max(0.0, now - report.at) if record.report is not None else None,
             error=report.error,
-            why=_dead(report, workers) or _why(name, depth, workers, names, consumers),
+            why=_dead(report, workers)
+            or _why(name, depth, workers, consumed if consumers is not None else None),
             bound=report.bound,
             memory=report.memory,
             policy=report.policy,
@@ -166,13 +168,11 @@ def _why(
     name: str,
     depth: int | None,
     workers: list[str],
-    names: list[str],
-    consumers: Mapping[str, list[str]] | None,
+    consumed: list[str] | None,
 ) -> str | None:
-    if not depth or workers or consumers is None:
+    if not depth or workers or consumed is None:
         return None
     noun = "message" if depth == 1 else "messages"
-    consumed = [other for other in names if consumers.get(other)]
     near = get_close_matches(name, consumed, n=1, cutoff=0.7)
     asked = f" Did you mean {near[0]}?" if near else ""
     return f"{depth:,} {noun} in {name}, nobody consumes it.{asked}"

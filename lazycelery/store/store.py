@@ -222,7 +222,7 @@ class Store:
     def task_facts_steps(self, now: float, window: float) -> Generator[None, None, TaskFacts]:
         """The tasks counted, in slices of a few milliseconds; writers may run in between."""
         facts = yield from self._census.take(now, window, set(self._sent_again))
-        facts.received, facts.sent = self._intake.received, self._intake.sent_and_received
+        facts.received, facts.sent = self._intake.received, self._intake.sent
         return facts
 
     def counts(self) -> dict[str, int]:

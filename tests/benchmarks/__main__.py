@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import asking, history, listening, painting, peers, rabbit, starting
+from tests.benchmarks import asking, examining, history, listening, painting, peers, rabbit, starting
 from tests.benchmarks.figure import Figure
 
 MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
@@ -17,6 +17,7 @@ MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
     "listening": lambda home: listening.events_from_either(),
     "rabbit": lambda home: rabbit.questions_and_queues(),
     "peers": peers.peers_figures,
+    "doctor": lambda home: examining.examination(),
     "history": history.history_figures,
     "bytes": painting.bytes_sent,
     "keys": painting.keys_in_a_flood,

@@ -390,6 +390,7 @@ def test_senders_that_tell_nothing() -> None:
     [finding] = found("sent-events-off", seen(tasks=TaskFacts(received=40)))
     assert finding.severity == "info"
     assert silent("sent-events-off", seen(tasks=TaskFacts(received=40, sent=1)))
+    assert silent("sent-events-off", seen(tasks=TaskFacts(received=40), watched=5.0))
     assert MODES["sent-events-off"].blind(seen(tasks=TaskFacts(received=2)))
 
 

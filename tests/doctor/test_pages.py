@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lazycelery.insight.doctor import MODES, page
+from lazycelery.model.limits import Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADS = ["What it looks like", "Why it happens", "How to be sure", "How to mend", "How to prevent"]
@@ -25,3 +27,9 @@ def test_each_page_is_a_finding_and_all_are_listed() -> None:
     listed = re.findall(r"\(findings/([a-z-]+)\.md\)", (ROOT / "docs" / "findings.md").read_text())
     assert pages == set(MODES) == set(listed)
     assert len(listed) == len(set(listed))
+
+
+def test_each_limit_is_explained_with_its_value() -> None:
+    text = (ROOT / "docs" / "findings.md").read_text()
+    for name, value in msgspec.structs.asdict(Limits()).items():
+        assert f"| `{name}` | {value:,} | " in text, name

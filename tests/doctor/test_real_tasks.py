@@ -38,12 +38,13 @@ async def test_an_unknown_name_a_spike_of_failures_and_silent_senders(
     broker: RedisServer, worker: Start
 ) -> None:
     worker("w1", env={"TEST_SENT_EVENTS": "0"})
-    async with clinic(broker.url) as doctor:
+    async with clinic(broker.url, limits={"sent_watched": 3}) as doctor:
         for number in range(12):
             send(broker.url, "shop.charge", number, sent_event=False)
         finding = await doctor.finds("failure-spike", "shop.charge", 10)
         assert "card declined" in str(finding.evidence) and finding.actions == ["retry"]
         assert (await doctor.finds("sent-events-off", within=10)).severity == "info"
+        send(broker.url, "shop.add", 1, 1)
         send(broker.url, "shop.chrage", 1)
         finding = await doctor.finds("task-unregistered", "shop.chrage", 10)
         assert "Did you mean shop.charge?" in finding.title

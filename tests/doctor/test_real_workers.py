@@ -64,6 +64,7 @@ async def test_a_stopped_process_hangs_until_it_goes_on(broker: RedisServer, wor
     one = worker("w1")
     assert one.process is not None
     async with clinic(broker.url) as doctor:
+        await doctor.healthy(3)
         os.killpg(one.process.pid, signal.SIGSTOP)
         try:
             finding = await doctor.finds("worker-lost", "w1@test", 30)
@@ -125,6 +126,7 @@ async def test_settings_and_versions_that_differ(broker: RedisServer, worker: St
         env={
             **conf(task_acks_late=True, result_expires=0, accept_content=["json", "pickle"]),
             "TEST_VERSION": "5.0.1",
+            "C_FORCE_ROOT": "1",  # Else Celery refuses pickle where the tests run as root.
         },
     )
     async with clinic(broker.url) as doctor:

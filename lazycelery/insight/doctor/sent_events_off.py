@@ -9,8 +9,8 @@ from lazycelery.model.finding import Finding
 
 def check(seen: Snapshot) -> list[Finding]:
     """One finding for all senders."""
-    started, sent = seen.tasks.received, seen.tasks.sent
-    if not seen.connected or started < seen.limits.sent_events or sent:
+    started = seen.tasks.received
+    if not seen.connected or blind(seen) is not None or seen.tasks.sent:
         return []
     return [
         Finding(
@@ -25,12 +25,16 @@ def check(seen: Snapshot) -> list[Finding]:
 
 def blind(seen: Snapshot) -> str | None:
     """Only running tasks show it."""
-    if seen.tasks.received < seen.limits.sent_events and not seen.tasks.sent:
+    if seen.tasks.sent:
+        return None
+    if seen.tasks.received < seen.limits.sent_events:
         return (
-            f"{seen.tasks.received} tasks started while we watched, and {seen.limits.sent_events} "
-            "are needed. "
+            f"{seen.tasks.received} tasks started meanwhile, and {seen.limits.sent_events} are needed. "
             "--observe 60 waits longer."
         )
+    if seen.watched < seen.limits.sent_watched:  # What starts now may have been sent before we came.
+        need = seen.limits.sent_watched
+        return f"Watched for {seen.watched:.0f} s, and {need:.0f} are needed: --observe {need:.0f}."
     return None
 
 

@@ -6,9 +6,9 @@ from collections import deque
 
 import msgspec
 
-from lazycelery.model.limits import Limits
 from lazycelery.model.cluster import SourceHealth
 from lazycelery.model.facts import BrokerFacts, Flights, TaskFacts, WorkerFacts
+from lazycelery.model.limits import Limits
 from lazycelery.model.queue import Queue
 
 SAMPLE_EVERY = 5.0

@@ -23,22 +23,24 @@ def check(seen: Snapshot) -> list[Finding]:
             went = facts.worker.stopped or facts.worker.last_seen or seen.now
             if alone or facts.queues is None or seen.now - went < REPLACED:
                 found.append(_finding(seen, facts, alone, went))
-        elif _hangs(facts):
+        elif _hangs(seen, facts):
             found.append(_hanging(seen, facts))
     return found
 
 
-def _hangs(facts: WorkerFacts) -> bool:
-    """Its mailbox has a listener, and no sign of life comes from a pool that never blocks its "
-    "main process."""
+def _hangs(seen: Snapshot, facts: WorkerFacts) -> bool:
+    """It listens and gives no sign of life, with a pool that never blocks its main process."""
     worker = facts.worker
-    if facts.silent is None or worker.pool not in ("prefork", "threads") or worker.heartbeat_age is None:
+    if facts.silent is None or worker.pool not in ("prefork", "threads"):
         return False
-    return worker.heartbeat_age > max(3 * (worker.freq or 2.0), HANGS_AFTER)
+    beats = worker.heartbeat_age
+    dumb = seen.now - facts.silent > HANGS_AFTER
+    return dumb and (beats is None or beats > max(3 * (worker.freq or 2.0), HANGS_AFTER))
 
 
 def _hanging(seen: Snapshot, facts: WorkerFacts) -> Finding:
-    name, age = short(facts.name), facts.worker.heartbeat_age or 0.0
+    name, age = short(facts.name), facts.worker.heartbeat_age
+    age = seen.now - (facts.silent or seen.now) if age is None else age
     return Finding(
         code="worker-lost",
         severity="critical",
@@ -47,7 +49,7 @@ def _hanging(seen: Snapshot, facts: WorkerFacts) -> Finding:
         kind="worker",
         since=seen.now - age,
         evidence=[
-            fact(f"the last heartbeat is {span(age)} old", "event", round(age, 1)),
+            fact(f"no heartbeat for {span(age)}", "event", round(age, 1)),
             fact("it was asked and did not answer", "control"),
             fact("the broker still counts a listener at its mailbox", "broker"),
         ],

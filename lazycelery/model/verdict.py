@@ -1,0 +1,27 @@
+"""Where something is and why it is not done, in one sentence, with the facts behind it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from lazycelery.model.finding import Evidence
+
+
+class Verdict(msgspec.Struct, kw_only=True):
+    """The answer of `lazycelery why`."""
+
+    kind: Literal["task", "queue", "worker"]
+    subject: str
+    """Id of the task, name of the queue or worker."""
+    state: str | None = None
+    """As `tasks` and `workers` have it; `None` for a queue."""
+    text: str
+    """One sentence."""
+    until: float | None = None
+    """When that will change, as far as it can be told; epoch seconds."""
+    evidence: list[Evidence] = []
+    findings: list[str] = []
+    """Codes of findings about it."""
+    at: float | None = None

@@ -1,0 +1,123 @@
+"""One sentence for a task, a queue, a worker: where it is, and why it is not done."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from lazycelery.insight.verdict import of_queue, of_task, of_worker
+from lazycelery.model.facts import Flight, Flights, TaskFacts, TaskSeen
+from lazycelery.model.finding import Evidence, Finding
+from lazycelery.model.task import Task
+from tests.doctor.seen import NOW, held, queue, running, seen, worker
+
+GONE = {"state": "offline", "stopped": NOW - 60, "lost": True, "why": "lost 1m ago"}
+
+
+def iso(seconds: float) -> str:
+    return datetime.fromtimestamp(NOW + seconds, timezone.utc).isoformat()
+
+
+def said(task: dict[str, Any], **snapshot: Any) -> str:
+    base: dict[str, Any] = {"id": "9f3c21ab", "name": "shop.add", "queue": "default"}
+    return of_task(Task(**{**base, **task}), seen(**snapshot)).text
+
+
+def test_a_waiting_task_is_behind_something() -> None:
+    waiting = {"state": "waiting", "sent": NOW - 60}
+    many = [queue(messages=80, out_rate=4.0)]
+    assert said(waiting, queues=many) == (
+        "Waits in default for 1m; 4.0 a second are taken, so that its turn comes within 20s."
+    )
+    assert of_task(Task(id="x", queue="default", **waiting), seen(queues=many)).until == NOW + 20
+    alone = [queue("defualt", 3, consumers=0, workers=[])]
+    told = said({**waiting, "queue": "defualt"}, queues=alone)
+    assert "nobody consumes defualt (did you mean default?)" in told
+    full = worker(state="busy", active=[running("a", age=99), running("b", age=30)])
+    told = said(waiting, queues=[queue(messages=3)], workers=[full])
+    assert "all slots of w1@a are taken, running 2 × shop.nap, none free for 30s" in told
+    assert "none of its workers knows shop.gone" in said({**waiting, "name": "shop.gone"}, queues=many)
+    assert "expired 1m ago" in said({**waiting, "expires": iso(-60)}, queues=many)
+    assert "unrouted" in said({**waiting, "queue": None})
+    assert "no worker runs" in said(waiting, queues=[queue(messages=3, consumers=0)], workers=[])
+
+
+def test_a_reserved_task_is_behind_what_its_worker_runs() -> None:
+    reserved = {"state": "received", "worker": "w1@a", "received": NOW - 840}
+    active, reserved_too = [running("a", age=99), running("b", age=30)], [held("x"), held("y")]
+    full = worker(state="busy", active=active, reserved=reserved_too)
+    told = said(reserved, workers=[full])
+    assert told == (
+        "Reserved on w1@a for 14m, not started: its 2 slots are taken, running 2 × shop.nap, "
+        "none free for 30s, "
+        "among 2 reserved tasks."
+    )
+    assert "a rate limit" in said(reserved)
+    assert "answers nobody" in said(reserved, workers=[worker(silent=NOW - 9)])
+
+
+def test_what_a_lost_worker_held_comes_back() -> None:
+    flight = Flight(id="9f3c21ab", task="shop.add", queue="default", delivered=NOW - 600)
+    flights = Flights(at=NOW, messages=[flight])
+    reserved = {"state": "received", "worker": "w1@a"}
+    told = said(reserved, workers=[worker(**GONE), worker("w2@a")], flights=flights)
+    assert told == "Orphaned: w1@a is gone, and its message comes back to default in about 50m."
+    was_running = {"state": "waiting", "marks": ["run-lost"], "worker": "w1@a"}
+    told = said(was_running, workers=[worker(**GONE)], flights=flights)
+    assert "once a worker runs" in told
+    assert said({"state": "lost", "worker": "w1@a"}).startswith("Lost: w1@a is gone")
+
+
+def test_a_running_task_has_a_place_an_age_and_a_limit() -> None:
+    started = {"state": "started", "worker": "w1@a", "started": NOW - 60, "pid": 812}
+    limited = worker(conf={"task_time_limit": 300})
+    usual = TaskFacts(running=[TaskSeen(id="9f3c21ab", usual=2.0, runs=50)])
+    assert said(started, workers=[limited], tasks=usual) == (
+        "Runs on w1@a, process 812, for 1m; its time limit of 5m ends it in 4m; 95% of its kind "
+        "take less than 2 s."
+    )
+    assert "sets no time limit" in said(started)
+    assert "which is gone" in said(started, workers=[worker(**GONE)])
+
+
+def test_a_scheduled_task_has_its_hour() -> None:
+    scheduled = {"state": "scheduled", "worker": "w1@a"}
+    assert said({**scheduled, "eta": iso(600)}) == "Held by w1@a until its ETA, in 10m."
+    assert "run more than once" in said({**scheduled, "eta": iso(7200)})
+    assert "Due for 1m" in said({**scheduled, "eta": iso(-60)})
+
+
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        ({"state": "success", "runtime": 0.25, "finished": NOW - 60}, "Succeeded after 0.25 s, 1m ago."),
+        ({"state": "failure", "error": "Timeout('x')", "worker": "w1@a"}, "Failed on w1@a: Timeout('x')."),
+        ({"state": "revoked", "marks": ["expired"]}, "Dropped: it had expired before it could begin."),
+        ({"state": "revoked", "marks": ["terminated"]}, "Terminated while it ran."),
+        ({"state": "revoked"}, "Revoked."),
+        ({"state": "rejected"}, "Rejected: its worker gave the message back or threw it away."),
+        ({"state": "unknown"}, "It was heard of, and no source tells where it is now."),
+        ({"state": "retry", "error": "E()", "retries": 1}, "Failed with E(), and is tried again (try 3)."),
+    ],
+)
+def test_how_it_ended(task: dict[str, Any], sentence: str) -> None:
+    assert said(task) == sentence
+
+
+def test_queues_and_workers() -> None:
+    assert of_queue(queue(), seen()).text == "default is empty; w1@a consumes it."
+    assert of_queue(queue(messages=3), seen()).text == "3 messages wait in default; w1@a consumes it."
+    assert of_worker(worker(), seen()).text == "w1@a is online: 0 of 2 slots taken, it takes from default."
+    assert of_worker(worker(**GONE), seen()).text == "w1@a is gone: lost 1m ago."
+    full = Finding(
+        code="worker-saturated",
+        severity="warning",
+        title="w1@a is full.",
+        subject="w1@a",
+        evidence=[Evidence(text="2 slots run shop.nap", source="control")],
+    )
+    verdict = of_worker(worker(), seen(), [full])
+    assert (verdict.text, verdict.findings) == ("w1@a is full.", ["worker-saturated"])
+    assert verdict.evidence[-1].text == "2 slots run shop.nap"
