@@ -13,20 +13,11 @@ import msgspec
 
 from lazycelery.errors import UsageError
 from lazycelery.model.profile import Profile
+from lazycelery.sources.tls import Tls
 
 EXAMPLE = "For example amqp://guest:guest@localhost:5672//."
 SECURE = "amqps"
 PORTS = {False: 5672, True: 5671}
-
-
-class Tls(msgspec.Struct, frozen=True, kw_only=True):
-    """How to speak TLS."""
-
-    verify: bool = True
-    check_hostname: bool = True
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
 
 
 class Node(msgspec.Struct, frozen=True):

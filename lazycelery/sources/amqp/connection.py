@@ -19,7 +19,7 @@ from lazycelery.sources.amqp import problems
 from lazycelery.sources.amqp.address import Address, Node
 from lazycelery.sources.amqp.channel import Channel
 from lazycelery.sources.amqp.express import ExpressConnection, Lane
-from lazycelery.sources.amqp.tls import tls_context
+from lazycelery.sources.tls import tls_context
 
 HEARTBEAT = 10
 """Seconds; a link that was silent for twice as long is dead."""

@@ -7,13 +7,11 @@ import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
-import msgspec
 from pika import exceptions as amqp  # type: ignore[import-untyped]
 
-from lazycelery.sources import pickles
+from lazycelery.sources import replies
 from lazycelery.sources.amqp import problems
 from lazycelery.sources.amqp.channel import Channel
 from lazycelery.sources.amqp.connection import Server
@@ -21,7 +19,7 @@ from lazycelery.sources.amqp.exchanges import ensure_exchange
 from lazycelery.sources.amqp.properties import Properties, read_properties, write_properties
 from lazycelery.sources.amqp.roster import Roster
 from lazycelery.sources.amqp.tables import Malformed
-from lazycelery.sources.jsontext import Unreadable, load
+from lazycelery.sources.jsontext import Unreadable
 from lazycelery.sources.protocols import Replies, Reply
 from lazycelery.sources.worker_replies import is_worker
 
@@ -30,8 +28,6 @@ GRACE = 0.15
 EXPIRES, TTL = 60_000, 60_000
 """Milliseconds; the queue is exclusive, and goes with our connection anyway."""
 MAX_LENGTH = 20_000
-MAX_REPLY = 32 * 1024 * 1024
-"""Bytes of one reply that are decoded."""
 
 
 class AmqpMailbox:
@@ -137,15 +133,8 @@ class AmqpMailbox:
         ticket: str | None,
         timeout: float,
     ) -> None:
-        body: dict[str, Any] = {
-            "method": method,
-            "arguments": dict(arguments or {}),
-            "destination": None if destination is None else list(destination),
-            "pattern": None,
-            "matcher": None,
-        }
-        if ticket is not None:
-            body |= {"ticket": ticket, "reply_to": {"exchange": self._replies, "routing_key": self._oid}}
+        reply = (ticket, self._replies, self._oid) if ticket is not None else None
+        body = replies.command(method, arguments, destination, reply)
         properties = {
             "content_type": "application/json",
             "content_encoding": "utf-8",
@@ -163,32 +152,21 @@ class AmqpMailbox:
     # -- receiving
 
     def _take(self, body: bytes, properties: Properties) -> None:
-        value = ticket = None
-        with suppress(Unreadable, Malformed):
+        try:
             told = read_properties(properties.raw)
-            ticket = str(told.get("headers", {}).get("ticket"))
-            value = _value(body, told.get("content_type"))
+        except Malformed:
+            return
+        try:
+            value = replies.read_reply(body, told.get("content_type"))
+        except Unreadable as why:
+            value = replies.unread(body, why)
         if not isinstance(value, dict):
             return
         for worker in value:
             self._roster.learn(str(worker))
-        call = self._calls.get(str(ticket))
+        call = self._calls.get(str(told.get("headers", {}).get("ticket")))
         if call is not None:
             call.take(value)
-
-
-def _value(body: bytes, content_type: str | None) -> Any:
-    """The reply {worker: value}; a worker whose task_serializer is pickle answers in pickle."""
-    if len(body) > MAX_REPLY:
-        raise Unreadable("it is too large")
-    if content_type == "application/x-python-serialize":
-        return pickles.load_plain(body).value
-    if content_type == "application/x-msgpack":
-        try:
-            return msgspec.msgpack.decode(body)
-        except msgspec.MsgspecError:
-            raise Unreadable("it is not msgpack") from None
-    return load(body)
 
 
 class _Call:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-import ssl
 
 from pika import exceptions as amqp  # type: ignore[import-untyped]
 from pika.adapters.utils import connection_workflow  # type: ignore[import-untyped]
 
 from lazycelery.errors import AuthFailed, ConnectionProblem, LazyCeleryError, NothingFound, Refused
+from lazycelery.sources import network
 from lazycelery.sources.amqp.address import Address
 
 FAILURES: tuple[type[BaseException], ...] = (
@@ -59,32 +58,12 @@ def root_of(error: BaseException) -> BaseException:
 
 def explain_network(error: BaseException, address: Address) -> ConnectionProblem:
     """The problem behind a socket's error."""
-    place = address.place
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return ConnectionProblem(
-            f"The TLS certificate of {place} is not trusted: {error.verify_message}.",
-            "Give its authority with tls_ca, or accept any with tls_verify = false.",
+    told = network.explain_network(error, address.place)
+    if told is None and isinstance(error, OSError) and error.strerror:
+        told = ConnectionProblem(
+            f"{address.place} cannot be reached: {error.strerror}.", "Check network and VPN."
         )
-    if isinstance(error, ssl.SSLError):
-        return ConnectionProblem(
-            f"TLS with {place} failed: {error.reason or 'handshake broken'}.",
-            "Check tls_ca, tls_cert and tls_key, and that the port speaks TLS.",
-        )
-    if isinstance(error, socket.gaierror):
-        return ConnectionProblem(f"No host of this name: {place}.", "Check the spelling, DNS and VPN.")
-    if isinstance(error, ConnectionRefusedError):
-        return ConnectionProblem(
-            f"Nothing listens at {place}: connection refused.",
-            "Is the broker running, and is the port right?",
-        )
-    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
-        return ConnectionProblem(
-            f"{place} does not answer in time.",
-            "Check the address, VPN and firewall, or give it longer with --timeout SECONDS.",
-        )
-    if isinstance(error, OSError) and error.strerror:
-        return ConnectionProblem(f"{place} cannot be reached: {error.strerror}.", "Check network and VPN.")
-    return ConnectionProblem(f"The connection to {_it(address)} is lost.", "It is tried again.")
+    return told or ConnectionProblem(f"The connection to {_it(address)} is lost.", "It is tried again.")
 
 
 def not_rabbitmq(what: str, address: Address) -> ConnectionProblem:

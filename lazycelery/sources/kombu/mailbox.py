@@ -10,15 +10,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from lazycelery.sources import pickles
-from lazycelery.sources.jsontext import Unreadable, load
+from lazycelery.sources import replies
+from lazycelery.sources.jsontext import Unreadable
 from lazycelery.sources.kombu import ours
 from lazycelery.sources.kombu.lane import Channel, Lane
 from lazycelery.sources.protocols import Replies, Reply
 from lazycelery.sources.worker_replies import is_worker
 
-MAX_REPLY = 32 * 1024 * 1024
-"""Bytes of one reply that are decoded."""
 PATIENCE = 1.5
 """Seconds after which a silent worker counts as silent; workers look for commands once a second."""
 
@@ -109,21 +107,14 @@ class KombuMailbox:
         ticket: str | None,
         timeout: float,
     ) -> None:
-        body: dict[str, Any] = {
-            "method": method,
-            "arguments": dict(arguments or {}),
-            "destination": None if destination is None else list(destination),
-            "pattern": None,
-            "matcher": None,
-        }
-        if ticket is not None:
-            body |= {"ticket": ticket, "reply_to": {"exchange": self._replies, "routing_key": self._oid}}
+        reply = (ticket, self._replies, self._oid) if ticket is not None else None
+        body = json.dumps(replies.command(method, arguments, destination, reply))
         headers = {"clock": 1, "expires": time.time() + timeout if timeout else 0}
 
         def send(channel: Channel) -> None:
             channel.exchange_declare(self._pidbox, type="fanout")
             message = channel.prepare_message(
-                json.dumps(body),
+                body,
                 content_type="application/json",
                 content_encoding="utf-8",
                 headers=headers,
@@ -150,11 +141,14 @@ class KombuMailbox:
         return [str(queue) for _, _, queue in channel.get_table(self._pidbox)]
 
     def _take(self, message: Any) -> None:
-        with suppress(Unreadable):
-            value = _value(message.body, message.content_type)
-            if isinstance(value, dict):
-                ticket = str((message.headers or {}).get("ticket"))
-                self._lane.soon(lambda: self._heard_from(ticket, value))
+        data = message.body if isinstance(message.body, bytes) else str(message.body).encode()
+        try:
+            value = replies.read_reply(data, message.content_type)
+        except Unreadable as why:
+            value = replies.unread(data, why)
+        if isinstance(value, dict):
+            ticket = str((message.headers or {}).get("ticket"))
+            self._lane.soon(lambda: self._heard_from(ticket, value))
 
     def _heard_from(self, ticket: str, value: dict[str, Any]) -> None:
         """In the loop again."""
@@ -162,16 +156,6 @@ class KombuMailbox:
         call = self._calls.get(ticket)
         if call is not None:
             call.take(value)
-
-
-def _value(body: Any, content_type: str | None) -> Any:
-    """The reply {worker: value}; a worker whose task_serializer is pickle answers in pickle."""
-    data = body if isinstance(body, bytes) else str(body).encode()
-    if len(data) > MAX_REPLY:
-        raise Unreadable("it is too large")
-    if content_type == "application/x-python-serialize":
-        return pickles.load_plain(data).value
-    return load(data)
 
 
 class _Call:

@@ -13,19 +13,10 @@ import msgspec
 
 from lazycelery.errors import UsageError
 from lazycelery.model.profile import Profile
+from lazycelery.sources.tls import Tls
 
 EXAMPLE = "For example redis://localhost:6379/0."
 SOCKETS = ("redis+socket", "unix", "redis+unix")
-
-
-class Tls(msgspec.Struct, frozen=True, kw_only=True):
-    """How to speak TLS."""
-
-    verify: bool = True
-    check_hostname: bool = True
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):

@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from lazycelery.errors import LazyCeleryError, UsageError
 from lazycelery.sources.redis import problems
 from lazycelery.sources.redis.address import Address
+from lazycelery.sources.tls import tls_context
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 MIN_READ_TIMEOUT = 5.0
@@ -85,23 +86,9 @@ class Server:
 
     def tls_context(self) -> ssl.SSLContext | None:
         """Certificates as the address wants them checked. Raises `UsageError` for unreadable files."""
-        tls = self.address.tls
-        if tls is None or self._tls is not None:
-            return self._tls
-        context = ssl.create_default_context()
-        context.check_hostname = tls.check_hostname
-        context.verify_mode = ssl.CERT_REQUIRED if tls.verify else ssl.CERT_NONE
-        try:
-            if tls.ca:
-                context.load_verify_locations(cafile=tls.ca)
-            if tls.cert:
-                context.load_cert_chain(tls.cert, tls.key)
-        except (OSError, ssl.SSLError):
-            raise UsageError(
-                "A TLS file cannot be read.", "tls_ca, tls_cert and tls_key name readable PEM files."
-            ) from None
-        self._tls = context
-        return context
+        if self._tls is None and self.address.tls is not None:
+            self._tls = tls_context(self.address.tls)
+        return self._tls
 
     async def close(self) -> None:
         """Close every connection."""

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-import msgspec
-
-from lazycelery.sources import pickles
-from lazycelery.sources.jsontext import Unreadable, load, plain
+from lazycelery.sources import replies
+from lazycelery.sources.jsontext import Unreadable
 from lazycelery.sources.protocols import Replies, Reply
 from lazycelery.sources.redis import problems
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.layout import Layout
 from lazycelery.sources.redis.scanning import members
-from lazycelery.sources.wire import Envelope, read_envelope, write_envelope
+from lazycelery.sources.wire import read_envelope, write_envelope
 from lazycelery.sources.worker_replies import is_worker
 
 IDLE = 30.0
@@ -32,10 +29,6 @@ GATHER = 0.004
 """Seconds in which the other replies of a round arrive, to be fetched with the first."""
 PAGE = 100
 """Replies fetched in one round trip."""
-FIRST_KEY = re.compile(rb'\s*\{\s*"([^"\\]{1,300})"')
-"""A JSON reply begins with its worker's name."""
-MAX_REPLY = 32 * 1024 * 1024
-"""Bytes of one reply that are decoded."""
 
 
 class RedisMailbox:
@@ -125,18 +118,9 @@ class RedisMailbox:
         ticket: str | None,
         timeout: float,
     ) -> int:
-        body: dict[str, Any] = {
-            "method": method,
-            "arguments": dict(arguments or {}),
-            "destination": None if destination is None else list(destination),
-            "pattern": None,
-            "matcher": None,
-        }
-        if ticket is not None:
-            reply_to = {"exchange": f"reply.{self._layout.pidbox}", "routing_key": self._oid}
-            body |= {"ticket": ticket, "reply_to": reply_to}
+        reply = (ticket, f"reply.{self._layout.pidbox}", self._oid) if ticket is not None else None
         message = write_envelope(
-            body,
+            replies.command(method, arguments, destination, reply),
             exchange=self._layout.pidbox,
             routing_key="",
             headers={"clock": 1, "expires": time.time() + timeout if timeout else 0},
@@ -234,35 +218,13 @@ class RedisMailbox:
         if call is None:
             return
         try:
-            call.take(_value(envelope))
-        except Unreadable as why:
-            call.take(_unread(envelope, why))
-
-
-def _value(envelope: Envelope) -> Any:
-    """The reply {worker: value}; a worker whose task_serializer is pickle answers in pickle."""
-    if envelope.size > MAX_REPLY:
-        raise Unreadable("it is too large")
-    data = envelope.body_bytes()
-    if envelope.content_type == "application/x-python-serialize":
-        return pickles.load_plain(data).value
-    if envelope.content_type == "application/x-msgpack":
+            data = envelope.body_bytes()
+        except Unreadable:
+            return
         try:
-            return plain(msgspec.msgpack.decode(data)).value
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise Unreadable("it is broken msgpack") from error
-    return load(data)
-
-
-def _unread(envelope: Envelope, why: Unreadable) -> Any:
-    """An error in the name of the worker, where the reply begins with it."""
-    try:
-        head = envelope.body_bytes()[:10_000]
-    except Unreadable:
-        return None
-    named = FIRST_KEY.match(head)
-    words = [named[1].decode("utf-8", "replace")] if named else pickles.strings(head)[0]
-    return {words[0]: {"error": f"The reply was not read: {why}."}} if words else None
+            call.take(replies.read_reply(data, envelope.content_type))
+        except Unreadable as why:
+            call.take(replies.unread(data, why))
 
 
 class _Call:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 
 from redis import exceptions as redis_errors
 
 from lazycelery.errors import AuthFailed, ConnectionProblem, LazyCeleryError
+from lazycelery.sources import network
 from lazycelery.sources.redis.address import Address
 
 FAILURES = (redis_errors.RedisError, OSError, asyncio.TimeoutError, EOFError)
@@ -39,35 +38,18 @@ def explain(error: BaseException, address: Address) -> LazyCeleryError:
 def explain_network(error: BaseException, address: Address) -> ConnectionProblem:
     """The problem behind a socket's error."""
     place = address.place
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return ConnectionProblem(
-            f"The TLS certificate of {place} is not trusted: {error.verify_message}.",
-            "Give its authority with tls_ca, or accept any with tls_verify = false.",
-        )
-    if isinstance(error, ssl.SSLError):
-        return ConnectionProblem(
-            f"TLS with {place} failed: {error.reason or 'handshake broken'}.",
-            "Check tls_ca, tls_cert and tls_key, and that the port speaks TLS.",
-        )
-    if isinstance(error, socket.gaierror):
-        return ConnectionProblem(f"No host of this name: {place}.", "Check the spelling, DNS and VPN.")
-    if isinstance(error, ConnectionRefusedError):
-        return ConnectionProblem(
-            f"Nothing listens at {place}: connection refused.",
-            "Is the broker running, and is the port right?",
-        )
     if isinstance(error, (FileNotFoundError, PermissionError)) and address.path:
         missing = isinstance(error, FileNotFoundError)
         return ConnectionProblem(
             f"The socket {place} {'does not exist' if missing else 'may not be opened by you'}.",
             "Check `unixsocket` in the server's configuration.",
         )
-    if isinstance(error, (asyncio.TimeoutError, TimeoutError, redis_errors.TimeoutError)):
-        return ConnectionProblem(
-            f"{place} did not answer in time.",
-            "Check the address, firewall and VPN, or give it longer with --timeout.",
-        )
-    return ConnectionProblem(f"The connection to {place} broke.", "See the broker's log if it happens again.")
+    if isinstance(error, redis_errors.TimeoutError):
+        error = TimeoutError()
+    told = network.explain_network(error, place)
+    return told or ConnectionProblem(
+        f"The connection to {place} broke.", "See the broker's log if it happens again."
+    )
 
 
 def not_redis(what: str, address: Address) -> ConnectionProblem:

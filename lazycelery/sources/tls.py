@@ -1,11 +1,22 @@
-"""TLS as an address wants it."""
+"""TLS as a broker's URL and the profile want it."""
 
 from __future__ import annotations
 
 import ssl
 
+import msgspec
+
 from lazycelery.errors import UsageError
-from lazycelery.sources.amqp.address import Tls
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
+    """How to speak TLS."""
+
+    verify: bool = True
+    check_hostname: bool = True
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:

@@ -1,0 +1,38 @@
+"""What went wrong with a socket, in plain words with a cure: the same for every broker."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+
+from lazycelery.errors import ConnectionProblem
+
+
+def explain_network(error: BaseException, place: str) -> ConnectionProblem | None:
+    """The problem behind a socket's error; `None` for what only the transport can put in words.
+
+    `place`: hosts and ports, as a person knows them, without credentials."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ConnectionProblem(
+            f"The TLS certificate of {place} is not trusted: {error.verify_message}.",
+            "Give its authority with tls_ca, or accept any with tls_verify = false.",
+        )
+    if isinstance(error, ssl.SSLError):
+        return ConnectionProblem(
+            f"TLS with {place} failed: {error.reason or 'handshake broken'}.",
+            "Check tls_ca, tls_cert and tls_key, and that the port speaks TLS.",
+        )
+    if isinstance(error, socket.gaierror):
+        return ConnectionProblem(f"No host of this name: {place}.", "Check the spelling, DNS and VPN.")
+    if isinstance(error, ConnectionRefusedError):
+        return ConnectionProblem(
+            f"Nothing listens at {place}: connection refused.",
+            "Is the broker running, and is the port right?",
+        )
+    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
+        return ConnectionProblem(
+            f"{place} did not answer in time.",
+            "Check the address, firewall and VPN, or give it longer with --timeout.",
+        )
+    return None
