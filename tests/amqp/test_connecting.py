@@ -146,7 +146,7 @@ async def test_what_needs_the_management_is_told_when_it_is_missing(vhost: Vhost
     )
     await there.queues.names()
     [note] = there.notes
-    assert "does not let this user in" in note and SECRET not in note
+    assert "does not take user name or password of guest" in note and SECRET not in note
 
 
 async def test_a_killed_broker_is_told_and_everything_comes_back(opened: Open) -> None:
