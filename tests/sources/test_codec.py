@@ -8,10 +8,10 @@ import pickle
 import pytest
 
 from lazycelery.errors import Refused
-from lazycelery.sources.redis.codec import RedisCodec
+from lazycelery.sources.codec import EnvelopeCodec
 from tests.sources.conftest import enveloped, task_message
 
-CODEC = RedisCodec()
+CODEC = EnvelopeCodec()
 
 
 def test_a_copy_changes_ids_and_resets_retries_eta_and_expiry() -> None:

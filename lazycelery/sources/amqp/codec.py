@@ -1,4 +1,4 @@
-"""RabbitMQ messages as actions need them: the same envelope as on Redis."""
+"""RabbitMQ messages as actions need them, in the envelope of the others."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from lazycelery.sources.amqp.envelope import COUNTED, EXACT, PLAIN
-from lazycelery.sources.redis.codec import RedisCodec
+from lazycelery.sources.codec import EnvelopeCodec
 
 HISTORY = ("x-death", "x-first-death-", "x-last-death-")
 """Headers in which RabbitMQ tells where a message has been: a new message has been nowhere."""
 
 
-class AmqpCodec(RedisCodec):
+class AmqpCodec(EnvelopeCodec):
     """The `Codec` of messages in `envelope`."""
 
     def identity(self, raw: bytes) -> bytes:

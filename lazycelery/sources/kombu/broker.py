@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.profile import Profile
+from lazycelery.sources.codec import EnvelopeCodec
 from lazycelery.sources.kombu import words
 from lazycelery.sources.kombu.address import Address, parse_address
 from lazycelery.sources.kombu.counting import COUNTERS, CountedQueues
@@ -15,7 +16,6 @@ from lazycelery.sources.kombu.mailbox import KombuMailbox
 from lazycelery.sources.kombu.sending import SentQueues
 from lazycelery.sources.kombu.sql import SqlQueues
 from lazycelery.sources.protocols import Codec, EventStream, Mailbox, SomeQueueOps
-from lazycelery.sources.redis.codec import RedisCodec
 
 
 class KombuBroker:
@@ -32,7 +32,7 @@ class KombuBroker:
         self.mailbox: Mailbox | None = self._mailbox
         self.queues: SomeQueueOps = _queues(self._lanes["queues"], address, profile)
         # Every transport of Kombu carries the envelope that it writes on Redis.
-        self.codec: Codec = RedisCodec()
+        self.codec: Codec = EnvelopeCodec()
 
     @property
     def label(self) -> str:

@@ -7,11 +7,11 @@ from contextlib import suppress
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.facts import BrokerFacts
 from lazycelery.model.profile import Profile
+from lazycelery.sources.codec import EnvelopeCodec
 from lazycelery.sources.protocols import Codec, EventStream, Mailbox, QueueOps
 from lazycelery.sources.redis import problems
 from lazycelery.sources.redis.address import parse_address
 from lazycelery.sources.redis.bindings import Bindings
-from lazycelery.sources.redis.codec import RedisCodec
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.events import RedisEvents
 from lazycelery.sources.redis.facts import read_facts
@@ -39,7 +39,7 @@ class RedisBroker:
         self._mailbox = RedisMailbox(self._server, self._layout)
         self.mailbox: Mailbox = self._mailbox
         self.queues: QueueOps = RedisQueues(self._server, self._layout, profile, self._bindings)
-        self.codec: Codec = RedisCodec()
+        self.codec: Codec = EnvelopeCodec()
 
     @property
     def label(self) -> str:

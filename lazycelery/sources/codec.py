@@ -1,4 +1,4 @@
-"""Redis messages as actions need them: to read, to copy opaquely, to make anew."""
+"""Messages in Kombu's JSON envelope as actions need them: to read, to copy opaquely, to make anew."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REPR_LIMIT = 1024
 """Characters of argsrepr and kwargsrepr, as Celery cuts them."""
 
 
-class RedisCodec:
+class EnvelopeCodec:
     """The `Codec` of messages in Kombu's JSON envelope."""
 
     def describe(self, raw: bytes, position: int = 0) -> Message:
@@ -27,7 +27,7 @@ class RedisCodec:
         return read_message(raw, position)
 
     def identity(self, raw: bytes) -> bytes:
-        """A digest of the whole: on Redis a message never changes on its way."""
+        """A digest of the whole, for brokers that never change a message on its way."""
         return hashlib.blake2b(raw, digest_size=16).digest()
 
     def copy(self, raw: bytes, *, queue: str, new_id: str, headers: Mapping[str, Any]) -> bytes:
