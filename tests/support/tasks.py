@@ -32,6 +32,8 @@ app.conf.update(
     }
     | json.loads(os.environ.get("TEST_TRANSPORT_OPTIONS", "{}")),
 )
+if most := os.environ.get("TEST_MAX_PRIORITY"):
+    app.conf.task_queue_max_priority = int(most)
 if os.environ.get("TEST_QUORUM") == "1":  # As Celery's documentation says it for quorum queues.
     app.conf.update(task_default_queue_type="quorum", task_default_exchange_type="topic")
 
