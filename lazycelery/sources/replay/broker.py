@@ -18,8 +18,8 @@ from urllib.parse import parse_qs, unquote
 from lazycelery.errors import Refused, UsageError
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import QueueReport
+from lazycelery.sources.codec import EnvelopeCodec
 from lazycelery.sources.protocols import Codec, Deliver, EventBatch, Replies, StatusChange, TellStatus
-from lazycelery.sources.redis.codec import RedisCodec
 from lazycelery.sources.replay.tape import Answer, Frame, Tape
 
 SCHEME = "replay"
@@ -36,7 +36,7 @@ class ReplayBroker:
     def __init__(self, profile: Profile) -> None:
         """Raises `UsageError` for a file that is no recording."""
         path, speed, start = _parts(profile.broker)
-        self.codec: Codec = RedisCodec()
+        self.codec: Codec = EnvelopeCodec()
         self.tape = Tape(path)
         self.speed = speed
         self._begin = min(self.tape.start + start, self.tape.end)
