@@ -19,6 +19,7 @@ from lazycelery.model.facts import (
     TaskSeen,
     WorkerFacts,
 )
+from lazycelery.model.hold import Hold
 from lazycelery.model.reports import TaskReport
 from tests.doctor.seen import NOW, found, held, links, queue, running, seen, silent, texts, worker
 
@@ -84,6 +85,13 @@ def test_a_misspelt_queue_is_told_with_its_neighbour() -> None:
 )
 def test_a_queue_that_is_empty_unknown_or_consumed_by_others_is_fine(own: dict[str, int]) -> None:
     assert silent("queue-without-consumer", seen(queues=[queue("other", workers=[], **own)]))
+
+
+def test_a_queue_that_is_held_has_no_consumer_on_purpose() -> None:
+    held_back = queue(
+        "mail", 7, consumers=0, workers=[], held=Hold(queue="mail", since=NOW - 60, user="ada", host="a")
+    )
+    assert silent("queue-without-consumer", seen(queues=[held_back]))
 
 
 def test_dead_letters_are_no_misspelt_queue() -> None:
@@ -222,7 +230,7 @@ def test_hoarding_needs_somebody_idle() -> None:
 def test_a_rate_limit_keeps_tasks_back_beside_free_slots() -> None:
     kept = worker(reserved=[held("c", "shop.mail"), held("d", "shop.mail")])
     [finding] = found("rate-limited-backlog", seen(workers=[kept]))
-    assert "2 tasks of shop.mail" in finding.title and "rate_limit shop.mail 0" in finding.fix
+    assert "2 tasks of shop.mail" in finding.title and "rate-limit shop.mail none" in finding.fix
     assert silent("rate-limited-backlog", seen(workers=[full(reserved=[held("c")])]))
 
 
@@ -263,7 +271,7 @@ def test_a_worker_at_the_wrong_queue() -> None:
         watched=600.0,
     )
     [finding] = found("consumer-without-traffic", watched(snapshot, 560, lambda ago: 90))
-    assert finding.subject == "w2@a" and "add_consumer default" in finding.fix
+    assert finding.subject == "w2@a" and "consume default w2@a" in finding.fix
     assert silent("consumer-without-traffic", seen(queues=[queue(messages=90), queue("mial", 0)]))
 
 

@@ -68,9 +68,9 @@ def _finding(queue: Queue, samples: list[QueueSample]) -> Finding:
         kind="queue",
         since=samples[0].at,
         evidence=evidence,
-        fix=f"Add slots or workers: `celery -A yourapp worker -Q {queue.name} -c 8`; or let "
-        "senders slow down.",
-        actions=["peek"],
+        fix="Add slots (`lazycelery worker pool grow 2 WORKER --allow pool`), or workers with "
+        f"`-Q {queue.name}`.",
+        actions=["peek", "consumers", "hold"],
     )
 
 

@@ -68,9 +68,10 @@ def _finding(seen: Snapshot, facts: WorkerFacts, queue: str, messages: int) -> F
             fact(f"it has begun no task in that time: {facts.worker.processed} as before", "event"),
             fact(f"{count(messages, 'message')} wait in {queue}", "broker", messages),
         ],
-        fix=f"Let it help: `celery -A yourapp control add_consumer {queue} -d {facts.name}`; "
+        fix=f"Let it help: `lazycelery worker consume {queue} {facts.name} --allow consumers`; "
         "check the spelling of "
         f"{own} where tasks are sent.",
+        actions=["consume"],
     )
 
 

@@ -23,7 +23,8 @@ def check(seen: Snapshot) -> list[Finding]:
                 fact(f"{count(queue.messages, 'message')} in {queue.name}", "broker", queue.messages),
                 fact(f"{listed(queue.dead_letter_from)} put what they give up here", "broker"),
             ],
-            fix="Their header x-death tells why they are there: mend that, then move or purge them.",
+            fix="Their header x-death tells why: mend that, then `lazycelery requeue "
+            f"{queue.name} --allow requeue`.",
             actions=["peek", "purge"],
         )
         for queue in seen.queues

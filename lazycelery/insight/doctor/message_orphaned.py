@@ -95,10 +95,9 @@ def _finding(seen: Snapshot, queue: str, flights: list[Flight]) -> Finding:
                 f"it comes back then, at a worker's next sweep (every {span(SWEEP)} or so)", "inferred", back
             ),
         ],
-        fix="They come back by themselves; retry the tasks if that is too late, or lower "
-        "visibility_timeout in "
-        "broker_transport_options (above the longest task and ETA).",
-        actions=["retry"],
+        fix="`lazycelery restore --orphans --allow restore` puts them back now; else they come "
+        "back by themselves. "
+        "A lower visibility_timeout (above the longest task and ETA) makes that sooner.",
     )
 
 

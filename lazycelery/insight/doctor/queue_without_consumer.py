@@ -43,11 +43,16 @@ def _finding(seen: Snapshot, queue: Queue, consumed: list[str]) -> Finding:
         evidence.append(fact(f"the oldest waits for {span(queue.oldest_age)}", "broker", queue.oldest_age))
     if meant:
         fix = (
-            f"Correct the queue's name where it is sent (task_routes, queue=) to {meant}, and move the "
-            f"messages there; or consume it: `celery -A yourapp worker -Q {queue.name}`."
+            "Correct the name where it is sent (task_routes, queue=), then `lazycelery move "
+            f"{queue.name} {meant} "
+            f"--allow move`; or let a worker take it: `lazycelery worker consume {queue.name} WORKER`."
         )
     else:
-        fix = f"Start a worker with `-Q {queue.name}`, or move or purge the messages."
+        fix = (
+            f"Let a worker take it: `lazycelery worker consume {queue.name} WORKER --allow "
+            "consumers`, or start one "
+            f"with `-Q {queue.name}`; or purge it."
+        )
     asked = f" Did you mean {meant}?" if meant else ""
     return Finding(
         code="queue-without-consumer",
@@ -57,7 +62,7 @@ def _finding(seen: Snapshot, queue: Queue, consumed: list[str]) -> Finding:
         kind="queue",
         evidence=evidence,
         fix=fix,
-        actions=["peek", "purge"],
+        actions=["peek", "consumers", "purge"],
     )
 
 

@@ -50,9 +50,9 @@ def _finding(facts: WorkerFacts) -> Finding:
             ),
             fact(f"{plain_slots(_free(facts))} free", "control", _free(facts)),
         ],
-        fix=f"Raise or lift the limit: `celery -A yourapp control rate_limit {names[0]} 0` until "
-        "the restart, "
-        "rate_limit on the task for good.",
+        fix=f"Lift the limit until the restart: `lazycelery worker rate-limit {names[0]} none "
+        f"{facts.name} --allow "
+        "limits`; for good by rate_limit on the task.",
     )
 
 

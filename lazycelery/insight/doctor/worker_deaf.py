@@ -80,8 +80,10 @@ def _finding(seen: Snapshot, facts: WorkerFacts, queue: Queue) -> Finding:
                 f"it has not begun a task for {span(seen.now - since)}", "event", round(seen.now - since, 1)
             ),
         ],
-        fix=f"Restart {name}; without a restart: `celery -A yourapp control cancel_consumer {queue.name} -d "
-        f"{facts.name}`, then add_consumer.",
+        fix=f"`lazycelery worker cancel {queue.name} {facts.name} --allow consumers`, then the "
+        "same with consume; or "
+        f"`lazycelery worker shutdown {facts.name}` where a supervisor starts it again.",
+        actions=["consume", "shutdown"],
     )
 
 

@@ -56,8 +56,9 @@ def _judge(seen: Snapshot, facts: WorkerFacts) -> Finding | None:
         kind="worker",
         since=since,
         evidence=evidence,
-        fix="Give long tasks a queue and a worker of their own (task_routes, -Q), or more slots (-c), and a "
-        "time_limit.",
+        fix="Give long tasks a queue and a worker of their own (task_routes, -Q) and a "
+        "time_limit, or add slots.",
+        actions=["pool"],
     )
 
 
