@@ -13,7 +13,7 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import Task
 from lazycelery.model.worker import Worker, WorkerDetail
-from lazycelery.sources.protocols import Codec, QueueOps, Remote, Results
+from lazycelery.sources.protocols import Codec, Commands, QueueOps, Remote, Results
 
 
 class RawMessages(Protocol):
@@ -65,6 +65,7 @@ class Context:
     audit: AuditLog
     redactor: Redactor
     clock: Callable[[], float]
+    services: Commands
     patience: float = 3.0
     """Seconds to watch for a proof."""
 

@@ -93,6 +93,11 @@ async def look(context: Context, workers: Sequence[str], *what: str) -> dict[str
     return await context.remote.look(workers, what, timeout=context.profile.timeout)
 
 
+async def pause(seconds: float) -> None:
+    """Between two looks."""
+    await asyncio.sleep(seconds)
+
+
 async def carry_out(
     context: Context, changes: Sequence[Change], what: Sequence[str], patience: float
 ) -> tuple[list[OutcomeItem], int]:

@@ -25,6 +25,7 @@ from lazycelery.actions import (
     retry,
     revoke,
     shutdown,
+    supervise,
     terminate,
 )
 from lazycelery.actions.audit import INTENT, REFUSED, AuditLog, whoami
@@ -39,7 +40,7 @@ from lazycelery.model.action import ActionName, AuditEntry, Order, Outcome, Plan
 from lazycelery.model.hold import Hold
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
-from lazycelery.sources.protocols import Codec, QueueOps, Remote, Results
+from lazycelery.sources.protocols import Codec, Commands, QueueOps, Remote, Results
 
 LIFETIME = 300.0
 """Seconds for which a plan may be carried out."""
@@ -64,6 +65,7 @@ DRAFTS: dict[ActionName, Callable[[Context, Order], Awaitable[Draft]]] = {
     "consumers": consumers.draft,
     "limits": limits.draft,
     "shutdown": shutdown.draft,
+    "service": supervise.draft,
 }
 """Every action there is. Its name is also the permission it needs."""
 
@@ -91,6 +93,7 @@ class Actions:
         remote: Remote,
         codec: Codec,
         results: Results | None,
+        services: Commands,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.guard, self.audit = guard, audit
@@ -102,6 +105,7 @@ class Actions:
             codec=codec,
             results=results,
             audit=audit,
+            services=services,
             redactor=Redactor(profile.redact, defaults=profile.redact_default),
             clock=clock,
         )

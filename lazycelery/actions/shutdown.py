@@ -22,6 +22,7 @@ AGAIN = 3.0
 EXAMPLE = "lazycelery worker shutdown celery@web-1"
 SUPERVISOR = "A supervisor (systemd, Kubernetes, supervisord) may start it again at once."
 WARM = "It takes nothing new, finishes what it runs, and gives back what it has reserved."
+UNSURE = "it does not answer, and said no goodbye: a blocked worker stops when its task ends"
 SILENT = "Nobody answers to this: that it is done is seen by its goodbye, and by its silence."
 COLD = (
     "Celery has no remote command for a cold stop. At the worker's machine, as its user: kill -QUIT {pid}. "
@@ -98,7 +99,8 @@ async def _run(context: Context, going: Mapping[str, WorkerReport | None]) -> Ou
         reports = await _ask(context, names)
         successors = {name for name in names if _another(going[name], reports.get(name))}
     items = [_ended(name, going[name], reports.get(name), name in gone, name in successors) for name in names]
-    return crew.outcome("shutdown", "shut down", items, 0, None, None)
+    unknown = sum(item.text.startswith(UNSURE) for item in items)
+    return crew.outcome("shutdown", "shut down", items, unknown, None, None)
 
 
 def _said_goodbye(context: Context, names: Sequence[str], began: float, gone: dict[str, str]) -> bool:
@@ -138,8 +140,4 @@ def _ended(
         return OutcomeItem(target=name, ok=False, text="it still answers")
     if goodbye:
         return OutcomeItem(target=name, ok=True, text=f"said goodbye, and answers no more{rest}")
-    if now is not None and now.listening:
-        return OutcomeItem(
-            target=name, ok=False, text="it has not heard it yet: it is busy, and stops when its task ends"
-        )
-    return OutcomeItem(target=name, ok=True, text=f"answers no more; its goodbye was not heard{rest}")
+    return OutcomeItem(target=name, ok=False, text=f"{UNSURE}{rest}")

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from lazycelery.config.document import dotted
 from lazycelery.config.schema import CLUSTER, UI
 from lazycelery.config.settings import Settings, UiSettings
@@ -14,6 +16,7 @@ from lazycelery.config.views import TABLE as VIEWS
 from lazycelery.config.views import written
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import REDACTED, Redactor
+from lazycelery.model.service import Service
 
 PLACEHOLDER = "${LAZYCELERY_PASSWORD}"
 """Stands for a password in an exported file."""
@@ -48,9 +51,17 @@ def _row(settings: Settings, key: str, value: Any) -> Row:
 def _shown(key: str, value: Any) -> Any:
     if isinstance(value, dict):
         return Redactor().value(value)
+    if isinstance(value, list) and value and isinstance(value[0], Service):
+        return [_given(service) for service in value]
     if not value or not CLUSTER[key].secret:
         return value
     return _redacted(value) if key in _URLS else REDACTED
+
+
+def _given(service: Service) -> Any:
+    """What is set of it, secrets redacted."""
+    told = {key: value for key, value in msgspec.to_builtins(service).items() if value is not None}
+    return Redactor().value(told)
 
 
 def _redacted(url: str) -> str:

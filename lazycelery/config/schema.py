@@ -16,6 +16,7 @@ from lazycelery.config.document import did_you_mean
 from lazycelery.config.places import themes_directory
 from lazycelery.model.action import PERMISSIONS, ROLES
 from lazycelery.model.limits import Limits
+from lazycelery.model.service import Service
 
 BARE = ("memory", "filesystem", "sqs", "gcpubsub")
 """Schemes of brokers that may stand alone: the rest is in the environment or in transport_options."""
@@ -137,6 +138,19 @@ def limits(table: dict[str, float]) -> dict[str, float]:
     return table
 
 
+def services(found: list[Service]) -> list[Service]:
+    """Commands of workers, each named once, none with a host that ssh would take for an option."""
+    names = [service.name for service in found]
+    if double := next((name for name in names if names.count(name) > 1), None):
+        raise Wrong(f"one table a worker; {_quoted(double)} has several")
+    for service in found:
+        if not service.name:
+            raise Wrong("named: each table needs the name of its worker")
+        if service.host is not None and (not service.host or service.host.startswith("-")):
+            raise Wrong(f"with a host that is one, or none; that of {_quoted(service.name)} is neither")
+    return found
+
+
 def path(text: str) -> str:
     """A path with `~` expanded."""
     return os.path.expanduser(text)
@@ -156,6 +170,7 @@ _SECONDS = "a number of seconds above 0"
 _YES_NO = "true or false"
 _NAMES = "a list of names"
 _TEXT = "text in quotes"
+_SERVICES = "tables with a name, and host, unit, start, stop, restart, logs as texts or lists of words"
 
 UI: dict[str, Setting] = {
     "theme": Setting(str, _THEMES, theme),
@@ -212,6 +227,7 @@ CLUSTER: dict[str, Setting] = {
         environment=False,
     ),
     "enable_events": Setting(bool, _YES_NO),
+    "workers": Setting(list[Service], _SERVICES, services, environment=False),
 }
 """The settings of a profile that become fields of `Profile`, in the order they are shown."""
 

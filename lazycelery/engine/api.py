@@ -17,6 +17,7 @@ from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import Metrics
 from lazycelery.model.queue import Queue
+from lazycelery.model.service import LogText
 from lazycelery.model.statistics import Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.verdict import Verdict
@@ -55,6 +56,10 @@ class EngineApi(Protocol):
     async def pulse(self, workers: list[str]) -> list[Pulse]:
         """How quickly workers answer now, with clock and memory; without names, all that are online.
         Raises `NothingFound` for an unknown name."""
+
+    async def worker_log(self, name: str, limit: int = 200) -> LogText:
+        """The last lines of a worker's log, followed by the profile's command for as long as it is asked
+        for. Raises `Refused` where the profile has none."""
 
     async def queues(self) -> list[Queue]:
         """All known queues, by name."""

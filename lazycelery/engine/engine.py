@@ -38,6 +38,7 @@ from lazycelery.model.metrics import Metrics
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
+from lazycelery.model.service import LogText
 from lazycelery.model.statistics import Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.verdict import Verdict
@@ -47,6 +48,7 @@ from lazycelery.sources.control import Control
 from lazycelery.sources.protocols import Player
 from lazycelery.sources.pulse import pulse
 from lazycelery.sources.replay.recording import RecordingBroker
+from lazycelery.sources.services import Services
 from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.filter import parse
 from lazycelery.store.store import Store
@@ -86,6 +88,7 @@ class Engine:
         self._links = Links(clock, self._status_changed)
         self._guard = Guard(profile)
         self._audit = AuditLog(profile)
+        self._services = Services(profile.workers)
         self._actions = Actions(
             profile=profile,
             guard=self._guard,
@@ -95,6 +98,7 @@ class Engine:
             remote=self._control,
             codec=self._broker.codec,
             results=None,
+            services=self._services,
             clock=clock,
         )
         self._watch = Watch(
@@ -157,6 +161,7 @@ class Engine:
         except (LazyCeleryError, asyncio.TimeoutError):
             logger.warning("task events could not be put back as they were")
         await self._examiner.close()
+        await self._services.close()
         await self._actions.settle()
         await self._watch.stop()
         await self._watch.backend.close()
@@ -389,6 +394,14 @@ class Engine:
         """How quickly workers answer now, with clock and memory."""
         names = self._actions.worker_names(workers)
         return await pulse(self._broker.mailbox, names, self._profile.timeout)
+
+    async def worker_log(self, name: str, limit: int = 200) -> LogText:
+        """The end of a worker's log, followed by the profile's command."""
+        text = await self._services.log(self._services.full(name), limit)
+        if not self._may("reveal"):
+            text.lines = [self._redactor.text(line) for line in text.lines]
+            text.command = self._redactor.text(text.command)
+        return text
 
     async def queues(self) -> list[Queue]:
         """All known queues, by name; one that is held says so."""

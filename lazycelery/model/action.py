@@ -21,6 +21,7 @@ ActionName = Literal[
     "consumers",
     "limits",
     "shutdown",
+    "service",
 ]
 Level = Literal["none", "letter", "typed"]
 Grade = Literal["exact", "arguments", "unsafe"]
@@ -40,6 +41,7 @@ PERMISSIONS: tuple[str, ...] = (
     "consumers",
     "limits",
     "shutdown",
+    "service",
     "reveal",
 )
 ROLES: dict[str, tuple[str, ...]] = {
@@ -64,9 +66,10 @@ class Order(msgspec.Struct, kw_only=True):
     knows) · terminate: signal · purge: backup (path) · events: on (bool), stay (also after this session) ·
     pool: do (grow, shrink, size, autoscale, restart), n, max, min · consumers: do (add,
     cancel, hold, resume, turn), workers (all without), forget · limits: do (rate, time), task, rate, soft,
-    hard · shutdown: cold · move (targets: from, to) and delete: backup, look (also where looks are not
-    free), most (messages looked at) · requeue: the same · export: file, look, most · restore: queue, again,
-    orphans (unacknowledged messages that nobody holds, instead of a file)"""
+    hard · shutdown: cold · service: do (start, stop, restart) · move (targets: from, to) and delete: backup,
+    look (also where looks are not free), most (messages looked at) · requeue: the same · export: file,
+    look, most · restore: queue, again, orphans (unacknowledged messages that nobody holds, instead of a
+    file)"""
 
 
 class PlanItem(msgspec.Struct, kw_only=True):

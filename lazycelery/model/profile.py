@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from lazycelery.model.action import PERMISSIONS
+from lazycelery.model.service import Service
 
 
 class Profile(msgspec.Struct, kw_only=True):
@@ -76,5 +77,7 @@ class Profile(msgspec.Struct, kw_only=True):
     """This engine records the history (unless another one does already); all others only read it."""
     limits: dict[str, float] = {}
     """From where on the doctor calls something wrong, where that differs from its own limits."""
+    workers: list[Service] = []
+    """How workers are started, stopped and followed outside of Celery."""
     enable_events: bool = False
     """Switch task events on at start (needs the permission `events`), and back at the end."""

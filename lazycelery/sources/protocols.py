@@ -22,6 +22,7 @@ from lazycelery.model.reports import (
     TaskReport,
     WorkerReport,
 )
+from lazycelery.model.service import Deed, Service
 
 
 class StatusChange(msgspec.Struct):
@@ -438,3 +439,25 @@ class Remote(Protocol):
         self, workers: Sequence[str], *, timeout: float = 2.0
     ) -> dict[str, dict[str, TaskLimits]]:
         """Rate and time limits in force, by worker and task; a silent worker is left out."""
+
+
+class Ran(msgspec.Struct):
+    """What became of a command."""
+
+    code: int | None
+    """Its exit code; `None` when it was ended because it took too long."""
+    output: str
+    """The end of what it printed, stdout and stderr; untrusted."""
+
+
+class Commands(Protocol):
+    """The commands by which a profile starts, stops and follows workers."""
+
+    def known(self) -> dict[str, Service]:
+        """Workers that the profile has commands for."""
+
+    def shown(self, name: str, deed: Deed) -> str:
+        """A command as a person would type it. Raises `Refused` when there is none."""
+
+    async def run(self, name: str, deed: Deed, *, timeout: float = 60.0) -> Ran:
+        """Run a command to its end. Raises `Refused` when it cannot be started."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from lazycelery.errors import UsageError
 from lazycelery.model.completion import Completion
+from lazycelery.model.service import Deed
 from lazycelery.model.task import TaskRow
 from lazycelery.model.worker import Worker
 from lazycelery.tui.entry import Entry
@@ -35,10 +36,30 @@ class Crew(Walk):
                 ("size 8", "so many processes in all"),
                 ("autoscale 8 2", "at most, at least; where it runs with --autoscale"),
                 ("restart", "new processes, each after its next task"),
+                *self._services(names),
             ],
-            lambda text: self.deeds.order("pool", names, **_pool(text)),
+            lambda text: self._pool_or_service(text, names),
             names,
         )
+
+    def _services(self, names: Sequence[str]) -> list[Offer]:
+        """What the profile has commands for."""
+        known = {service.name: service for service in self.services}
+        if len(names) != 1 or names[0] not in known:
+            return []
+        deeds: tuple[Deed, ...] = ("start", "stop", "restart")
+        return [
+            (f"service {deed}", "by the profile's command")
+            for deed in deeds
+            if known[names[0]].command(deed) is not None
+        ]
+
+    def _pool_or_service(self, text: str, names: Sequence[str]) -> None:
+        verb, _, deed = text.partition(" ")
+        if verb != "service":
+            self.deeds.order("pool", list(names), **_pool(text))
+        elif self.deeds.may("service"):
+            self.deeds.order("service", list(names), do=deed)
 
     def do_consume(self) -> None:  # noqa: D102
         names = self._those("workers")

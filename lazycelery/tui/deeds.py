@@ -51,6 +51,15 @@ class Deeds:
             self._talk.say(why, "warn")
         return not why
 
+    def may(self, permission: str) -> bool:
+        """Whether a permission is open; says why not."""
+        overview = self._link.truth.overview
+        if overview is not None and permission in overview.allowed:
+            return True
+        may = overview.may_unlock if overview is not None else []
+        self._talk.say(sayings.forbidden(permission, may, self._look()), "warn")
+        return False
+
     def refusal(self, action: Action) -> str:
         """Why the action may not be done now; empty when it may."""
         overview = self._link.truth.overview

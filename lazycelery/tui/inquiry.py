@@ -13,6 +13,7 @@ from lazycelery.errors import LazyCeleryError, NothingFound
 from lazycelery.keys import Scope
 from lazycelery.model.cluster import LogPage
 from lazycelery.model.message import Message, PeekPage
+from lazycelery.model.service import LogText
 from lazycelery.model.task import Task, TaskQuery, TaskRow
 from lazycelery.model.worker import Pulse, WorkerDetail
 from lazycelery.tui.panes.tasks import quoted
@@ -27,10 +28,12 @@ REST = 0.25
 
 RELATIVES = 60
 """Members of a family that are fetched one by one, for their parents."""
+LOG = 500
+"""Lines of a worker's log that are shown, the newest."""
 EVENTS = 200
 """Events of a task that are shown, the newest."""
 
-Answer = WorkerDetail | Pulse | PeekPage | Task | Family | LogPage | Message
+Answer = WorkerDetail | Pulse | LogText | PeekPage | Task | Family | LogPage | Message
 
 
 class Subject(NamedTuple):
@@ -131,6 +134,10 @@ async def _pulse(api: EngineApi, name: str) -> Answer:
     return (await api.pulse([name]))[0]
 
 
+async def _log(api: EngineApi, name: str) -> Answer:
+    return await api.worker_log(name, LOG)
+
+
 async def _peek(api: EngineApi, queue: str) -> Answer:
     return await api.peek(queue)
 
@@ -158,6 +165,7 @@ async def _family(api: EngineApi, id: str) -> Answer:
 ASKERS: Mapping[str, Callable[[EngineApi, str], Awaitable[Answer]]] = {
     "workers": _worker,
     "pulse": _pulse,
+    "log": _log,
     "queues": _peek,
     "family": _family,
     "events": _events,

@@ -10,6 +10,7 @@ import msgspec
 from lazycelery.keys import Scope
 from lazycelery.model.message import PeekPage
 from lazycelery.model.queue import Queue
+from lazycelery.model.service import LogText
 from lazycelery.model.task import Task, TaskRow
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 from lazycelery.tui.inquiry import Inquiry
@@ -169,7 +170,8 @@ def page_of(item: Item, known: Known, tab: int, look: Look, width: int) -> Page:
     answer = inquiry.answer
     if isinstance(item, Worker):
         lists = answer if isinstance(answer, WorkerDetail) else None
-        told = known.detail.answer if isinstance(known.detail.answer, Pulse) else known.detail.problem
+        more = known.detail.answer
+        told = more if isinstance(more, (Pulse, LogText)) else known.detail.problem
         return workers.page(item, lists, tab, look, width, told)
     if isinstance(item, Finding):
         return findings.page(item, known.worker or known.queue, look, width)

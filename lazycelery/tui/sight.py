@@ -76,6 +76,8 @@ class Sight:
     ) -> None:
         self.surface = surface
         self.link = Link(spawn, profile, self.changed, first, beat)
+        self.services = profile.workers
+        """How workers are started and stopped outside of Celery."""
         self.talk = Talk()
         self.errands = Errands(self._failed)
         self.main = MainSide()
@@ -241,6 +243,8 @@ class Sight:
             self.tasks.window.ask()
         if (workers and self.lead == "workers") or (queues and self._peeking):
             self.inquiry.again()
+        if self.detail.subject is not None and self.detail.subject.kind == "log":
+            self.detail.again()  # Followed: whatever changes, it may have said something.
         self.show()
 
     @property

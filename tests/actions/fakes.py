@@ -25,6 +25,7 @@ from lazycelery.model.reports import (
 from lazycelery.model.task import Task
 from lazycelery.model.worker import Worker, WorkerDetail
 from lazycelery.sources.protocols import PurgeResult, Replies, Reply
+from lazycelery.sources.services import Services
 
 
 def raw(id: str, task: str = "shop.add", args: Any = (1, 2), **more: Any) -> bytes:
@@ -282,6 +283,7 @@ class Room:
             remote=self.remote,
             codec=FakeCodec(),
             results=FakeResults(*results),
+            services=Services(self.profile.workers),
             clock=lambda: self.now,
         )
         self.actions._context.patience = 0.05

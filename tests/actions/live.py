@@ -19,6 +19,7 @@ from lazycelery.sources import open_broker
 from lazycelery.sources.control import Control
 from lazycelery.sources.protocols import EventBatch, StatusChange
 from lazycelery.sources.results.redis import RedisResults
+from lazycelery.sources.services import Services
 from lazycelery.store.store import Store
 
 
@@ -46,6 +47,7 @@ class Live:
             remote=self.control,
             codec=self.broker.codec,
             results=self.results,
+            services=Services(self.profile.workers),
         )
         self._linked = asyncio.Event()
         self._running: list[asyncio.Task[None]] = []

@@ -10,6 +10,7 @@ from lazycelery.model.cluster import LogLine, LogPage, Overview, SourceHealth, T
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
+from lazycelery.model.service import LogText
 from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
 from lazycelery.model.task import Task, TaskPage, TaskQuery, TaskRow
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
@@ -89,6 +90,12 @@ class FakeEngine:
     async def pulse(self, workers: list[str]) -> list[Pulse]:
         self.asked["pulse"] = workers
         return self.pulses
+
+    async def worker_log(self, name: str, limit: int = 200) -> LogText:
+        self.asked["worker_log"] = name
+        return LogText(
+            worker=name, lines=[f"ready {EVIL}"], command="tail -f log", why="It has ended with 0."
+        )
 
     async def queues(self) -> list[Queue]:
         return self.all_queues

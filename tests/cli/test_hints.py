@@ -36,6 +36,7 @@ OPTION_OF = {
     "hold": ("worker hold", "worker resume"),
     "limits": ("worker rate-limit", "worker time-limit"),
     "shutdown": ("worker shutdown",),
+    "supervise": ("worker service",),
 }
 """Modules of `actions` whose hints are given by certain commands: options are looked for there."""
 

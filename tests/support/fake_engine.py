@@ -25,6 +25,7 @@ from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import LEVELS, RATES, TIMES, Metrics, Series
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
+from lazycelery.model.service import LogText
 from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
 from lazycelery.model.task import Attempt, Task, TaskPage, TaskQuery, TaskRow
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
@@ -178,6 +179,7 @@ class FakeEngine:
         self.values: dict[str, Any] = {}
         """Fields of `Task` that all details carry."""
         self.calls: list[str] = []
+        self.logs: dict[str, list[str]] = {}
         self.acted: list[tuple[Order, str | None]] = []
         self.audited = audited()
         self.closed = False
@@ -281,6 +283,12 @@ class FakeEngine:
         await self._answer("pulse")
         told = {"clock": 4711, "memory": 71 << 20, "peak": 88 << 20, "uptime": 3 * 86400.0, "pid": 800}
         return [Pulse(worker=name, ping=0.0042, **told) for name in workers]  # type: ignore[arg-type]
+
+    async def worker_log(self, name: str, limit: int = 200) -> LogText:
+        await self._answer("worker_log")
+        if name not in self.logs:
+            raise Refused(f"The profile has no commands for {name}.", "Add [[profiles.NAME.workers]].")
+        return LogText(worker=name, lines=self.logs[name], running=True, command="journalctl -f")
 
     async def worker(self, name: str) -> WorkerDetail:
         await self._answer("worker")

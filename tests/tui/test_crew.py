@@ -9,6 +9,7 @@ import pytest
 from lazycelery.errors import UsageError
 from lazycelery.model.action import Order
 from lazycelery.model.profile import Profile
+from lazycelery.model.service import Service
 from lazycelery.tui.crew import _limit, _pool
 from tests.support.fake_engine import FakeEngine
 from tests.tui.conftest import Stage, staged
@@ -183,3 +184,32 @@ def test_a_wrong_change_of_a_pool_is_told(text: str) -> None:
 def test_a_wrong_limit_is_told(text: str) -> None:
     with pytest.raises(UsageError, match="is no limit"):
         _limit(text)
+
+
+async def test_a_log_is_shown_newest_first_and_followed(golden: Golden) -> None:
+    shown = FakeEngine()
+    shown.logs["celery@mail-1"] = ["first", "\x1b[31mERROR second\u202e", "third"]
+    async with staged(shown, (80, 24)) as stage:
+        await stage.press("1", "[")
+        await stage.until("third")
+        golden("log-80x24", stage.text)
+        shown.logs["celery@mail-1"].append("fourth")
+        shown.touch("workers")
+        await stage.until("fourth")
+
+
+async def test_a_log_without_a_command_says_what_would_show_it() -> None:
+    async with staged(FakeEngine()) as stage:
+        await stage.press("1", "[")
+        await stage.until("Add [[profiles.NAME.workers]].")
+
+
+async def test_the_profiles_commands_are_offered_with_the_pool() -> None:
+    async with staged(engine()) as stage:
+        stage.desk.services = [Service(name="celery@mail-1", unit="celery-mail")]
+        await asked(stage, "1", "P", *"service st", "enter")
+        order = await done(stage, "y")
+        assert (order.action, order.targets, order.params) == ("service", ["celery@mail-1"], {"do": "start"})
+        stage.engine.seen.allowed = ["pool"]
+        await stage.press("P", *"service stop", "enter")
+        assert "service is locked. W unlocks it" in stage.text

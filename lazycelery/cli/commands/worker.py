@@ -265,3 +265,60 @@ def ping(ctx: click.Context, /, workers: tuple[str, ...]) -> int:
         return 0 if found and all(one.ping is not None for one in found) else 1
 
     return one_shot(ctx, body)
+
+
+# ---- outside of Celery
+
+
+@worker.command()
+@click.argument("what", type=click.Choice(["start", "stop", "restart"]))
+@click.argument("name", metavar="WORKER")
+@_acts
+@click.pass_context
+def service(ctx: click.Context, /, what: str, name: str, **asked: bool) -> int:
+    """Start, stop or restart a worker by the profile's command for it, here or over ssh.
+
+    \b
+    [[profiles.prod.workers]]
+    name = "celery@web-1"
+    host = "web-1"
+    unit = "celery-web"
+    """
+    return _order(ctx, "service", (name,), do=what, **asked)
+
+
+@worker.command()
+@click.argument("name", metavar="WORKER")
+@click.option("--lines", type=click.IntRange(1, 2000), default=200, show_default=True, help="To begin with.")
+@click.option("--for", "seconds", type=click.FloatRange(0), help="Follow so long; by default until Ctrl-C.")
+@common
+@click.pass_context
+def logs(ctx: click.Context, /, name: str, lines: int, seconds: float | None) -> int:
+    """Follow a worker's log by the profile's command for it. Ends with 1 when the command failed at once."""
+
+    async def body(session: Session) -> int:
+        return await _follow(session, name, lines, seconds)
+
+    return one_shot(ctx, body, connect=False)
+
+
+async def _follow(session: Session, name: str, lines: int, seconds: float | None) -> int:
+    import asyncio
+
+    output, loop = session.output, asyncio.get_running_loop()
+    ends = None if seconds is None else loop.time() + seconds
+    seen: int | None = None
+    while True:
+        text = await session.engine.worker_log(name, 2000)
+        total = text.dropped + len(text.lines)
+        new = lines if seen is None else total - seen
+        fresh = text.lines[-new:] if new else []
+        for line in fresh:
+            output.json({"worker": text.worker, "line": line}) if output.as_json else output.line(line)
+        seen = total
+        if not text.running:
+            output.note(f"{text.command}: {text.why}")
+            return 0 if total else 1
+        if ends is not None and loop.time() >= ends:
+            return 0
+        await asyncio.sleep(0.3)

@@ -25,7 +25,7 @@ from lazycelery.tui.presentation.traceback import traceback_body
 from lazycelery.tui.presentation.values import value_body
 from lazycelery.tui.presentation.verdict import Surroundings, verdict
 
-DetailKind = Literal["family", "events", "message", "pulse"]
+DetailKind = Literal["family", "events", "message", "pulse", "log"]
 TABS = ("Summary", "Args", "Result", "Timeline", "Family", "Events", "Message", "Sources")
 ASKED: Mapping[str, DetailKind] = {"Family": "family", "Events": "events", "Message": "message"}
 """Tabs that need an answer of their own."""

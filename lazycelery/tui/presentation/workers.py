@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from lazycelery.model.service import LogText
 from lazycelery.model.text import clean, short_value
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 from lazycelery.tui.presentation import quantities as q
@@ -15,6 +16,7 @@ from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.page import Page
 from lazycelery.tui.presentation.signs import gauge, of_worker
 from lazycelery.tui.presentation.statistics import statistics
+from lazycelery.tui.presentation.worker_log import worker_log
 
 COLUMNS = (
     Column("", 1),
@@ -28,8 +30,8 @@ COLUMNS = (
     Column("FAILED", 7, rank=8, right=True),
     Column("QUEUES", 16, grow=4, rank=4),
 )
-TABS = ("Overview", "Reserved", "Scheduled", "Registered", "Config", "Statistics")
-ASKED: Mapping[str, Literal["pulse"]] = {"Statistics": "pulse"}
+TABS = ("Overview", "Reserved", "Scheduled", "Registered", "Config", "Statistics", "Log")
+ASKED: Mapping[str, Literal["pulse", "log"]] = {"Statistics": "pulse", "Log": "log"}
 """Tabs that ask a question of their own."""
 FAULTY = ("offline", "deaf", "unknown")
 
@@ -73,12 +75,15 @@ def page(
     tab: int,
     look: Look,
     width: int,
-    pulse: Pulse | str | None = None,
+    told: Pulse | LogText | str | None = None,
 ) -> Page:
-    """All about one worker. `pulse` is what the tab Statistics has asked for, or why it is not there."""
+    """All about one worker. `told` is what the open tab has asked for, or why it is not there."""
     title: Line = ((clean(worker.name, 200), "title"),)
     if TABS[tab] == "Statistics":
+        pulse = None if isinstance(told, LogText) else told
         return Page(title, TABS, tab, statistics(pulse, detail, look, width))
+    if TABS[tab] == "Log":
+        return Page(title, TABS, tab, worker_log(None if isinstance(told, Pulse) else told, width))
     body = (_overview, _reserved, _scheduled, _registered, _config)[tab](worker, detail, look, width)
     return Page(title, TABS, tab, body)
 
