@@ -209,6 +209,7 @@ async def _outcome(
         items=items,
         backup=str(backup) if backup else None,
         undo=saving.restore_command(backup) if backup else None,
+        back=Order(action="restore", targets=[str(backup)]) if backup else None,
     )
 
 

@@ -12,11 +12,11 @@ from lazycelery.model.action import ActionName
 from lazycelery.model.task import TaskQuery
 from lazycelery.tui import outside
 from lazycelery.tui.commands import Commands
-from lazycelery.tui.crew import Crew
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.mainside import as_json
 from lazycelery.tui.marks import MOST
 from lazycelery.tui.menu import Menu
+from lazycelery.tui.porter import Porter
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.search import whole_texts
 from lazycelery.tui.sight import AT_START
@@ -28,7 +28,7 @@ from lazycelery.tui.views.metrics import MetricsView
 KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "task", "findings": "finding"}
 
 
-class Desk(Crew):
+class Desk(Porter):
     """`do_…` is what a key does."""
 
     keys_pressed = 0
@@ -353,9 +353,6 @@ class Desk(Crew):
 
     def do_quit(self) -> None:  # noqa: D102
         self.surface.quit()
-
-    def do_peek(self) -> None:  # noqa: D102
-        self.main.open("queues", "Messages")
 
     def do_flow(self) -> None:  # noqa: D102
         self.main.open("tasks", "Family")

@@ -56,6 +56,8 @@ class Inquiry:
         self.problem: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._again = False
+        self._kept = False
+        """The answer was dear: it is not asked for again."""
         self.pending = False
         """Whether an answer is awaited."""
 
@@ -64,16 +66,24 @@ class Inquiry:
         if subject == self.subject:
             return
         self.subject, self.answer, self.problem, self.running = subject, None, None, []
+        self._kept = False
         self.stop()
         self.again()
 
     def again(self) -> None:
         """The subject has changed: ask once more, soon."""
-        if self.subject is None:
+        if self.subject is None or self._kept:
             return
         self._again = True
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._ask(self.subject))
+
+    def keep(self, subject: Subject, answer: Answer) -> None:
+        """This is the answer, for as long as we are about the subject: to ask again would cost something."""
+        if subject == self.subject:
+            self.stop()
+            self._kept = True
+            self._take(answer)
 
     def stop(self) -> None:
         """Give up the question under way."""
@@ -82,7 +92,7 @@ class Inquiry:
             self._task = None
 
     async def _ask(self, subject: Subject) -> None:
-        while self._again:
+        while self._again and not self._kept:
             self._again = False
             started = time.monotonic()
             api = self._api()

@@ -167,15 +167,18 @@ class RabbitGround(Ground):
             return int(connection.channel().queue_declare(queue, passive=True).method.message_count)
 
     def take(self, queue: str) -> list[dict[str, Any]]:
-        asked = {"count": 2000, "ackmode": "ack_requeue_false", "encoding": "base64"}
-        return [
-            {
-                "headers": each["properties"].get("headers", {}),
-                "priority": each["properties"].get("priority", 0),
-                "body": base64.b64decode(each["payload"]),
-            }
-            for each in self.api("POST", f"/queues/{{vhost}}/{queue}/get", asked)
-        ]
+        asked = {"count": 200, "ackmode": "ack_requeue_false", "encoding": "base64"}
+        found: list[dict[str, Any]] = []
+        while page := self.api("POST", f"/queues/{{vhost}}/{queue}/get", asked):
+            found += [
+                {
+                    "headers": each["properties"].get("headers", {}),
+                    "priority": each["properties"].get("priority", 0),
+                    "body": base64.b64decode(each["payload"]),
+                }
+                for each in page
+            ]
+        return found
 
     def api(self, method: str, path: str, content: Any = None) -> Any:
         return self.server.api(method, path.format(vhost=quote(self.vhost, safe="")), content)

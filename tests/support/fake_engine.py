@@ -167,6 +167,8 @@ class FakeEngine:
     """A believable cluster in memory. Tests change its fields and call `touch`."""
 
     def __init__(self, tasks: int = 1000, *, read_only: bool = True, hostile: bool = False) -> None:
+        self.dear = False
+        """Whether a look costs something, as on RabbitMQ."""
         self.fleet = fleet()
         self.lines = queues()
         self.total = tasks
@@ -442,8 +444,12 @@ class FakeEngine:
             setattr(task, field, value)
         return task
 
-    async def peek(self, queue: str, offset: int = 0, limit: int = 50) -> PeekPage:
+    async def peek(self, queue: str, offset: int = 0, limit: int = 50, force: bool = False) -> PeekPage:
         await self._answer("peek")
+        if self.dear and not force:
+            raise Refused(
+                f"RabbitMQ shows a message only by delivering it. On {queue} that counts.", "--force"
+            )
         found = next(one for one in self.lines if one.name == queue)
         total = found.messages or 0
         messages = [

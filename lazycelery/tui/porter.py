@@ -1,0 +1,116 @@
+"""What keys do to the messages of a queue: look, move, bring dead letters home, delete, put orphans back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lazycelery.errors import Refused, UsageError
+from lazycelery.model.action import ActionName, Order
+from lazycelery.model.queue import Queue
+from lazycelery.tui.crew import Crew
+from lazycelery.tui.inquiry import Subject
+from lazycelery.tui.presentation.footer import Question
+
+HOME = "home"
+"""As a target: each dead letter goes to the queue in which it died."""
+
+
+class Porter(Crew):
+    """The keys that handle messages."""
+
+    def do_peek(self) -> None:  # noqa: D102 - the table of actions says what each does
+        self.main.open("queues", "Messages")
+        if (queue := self.pane.listing.key) is not None:
+            self._if_it_may(queue, lambda forced: self._look(queue) if forced else None, "Look all the same?")
+
+    def _look(self, queue: str) -> None:
+        self.talk.say("Looking at the first messages …", "dim")
+        self.errands.run(self._looked(queue))
+
+    async def _looked(self, queue: str) -> None:
+        if self.link.api is None:
+            return
+        page = await self.link.api.peek(queue, 0, 50, True)
+        self.inquiry.keep(Subject("queues", queue), page)
+        self.talk.message = None
+        self.show()
+
+    def do_move(self) -> None:  # noqa: D102
+        if (queue := self._one("moved")) is None:
+            return
+        others = [one for one in self.link.truth.queues or () if one.name != queue]
+        offers = [(one.name, _note(one)) for one in others]
+        if any(one.name == queue and one.dead_letter_from for one in self.link.truth.queues or ()):
+            offers.insert(0, (HOME, "each dead letter to the queue in which it died"))
+        self._ask(
+            f" Move the messages of {queue} to (QUEUE [FILTER]): ",
+            offers,
+            lambda text: self._send(queue, text),
+            [queue],
+        )
+
+    def _send(self, queue: str, text: str) -> None:
+        target, _, wanted = text.partition(" ")
+        if target == HOME:
+            self._take("requeue", [queue], wanted)
+        else:
+            self._take("move", [queue, target], wanted)
+
+    def do_delete(self) -> None:  # noqa: D102
+        if (queue := self._one("deleted from")) is None:
+            return
+        offers = [("name:", "by the task's name"), ("kwargs.", "by an argument"), ("id:", "by its id")]
+        lead = f" Delete from {queue} what matches: "
+        self._ask(lead, offers, lambda text: self._delete(queue, text), [queue])
+
+    def _delete(self, queue: str, text: str) -> None:
+        if text.endswith((":", ".")):
+            raise UsageError(f"{text} says not which.", "Write a filter such as name:shop.charge.")
+        self._take("delete", [queue], text)
+
+    def do_orphans(self) -> None:  # noqa: D102
+        self.deeds.order("restore", [], orphans=True)
+
+    # ---- asking
+
+    def _one(self, done: str) -> str | None:
+        """The queue under the cursor; says why there is none."""
+        queue = self.pane.listing.key
+        if len(self.marks.of("queues")) > 1:
+            self.talk.say(f"One queue at a time is {done}. Nothing was done.", "warn")
+            return None
+        if queue is None:
+            self.talk.say("Nothing is selected.", "warn")
+        return queue
+
+    def _take(self, name: ActionName, targets: list[str], filter: str) -> None:
+        """Plan it; with a filter the messages must be seen, which is asked first where it costs something."""
+
+        def order(forced: bool) -> None:
+            params: dict[str, Any] = {"look": True} if forced else {}
+            self.deeds.again(Order(action=name, targets=targets, filter=filter or None, params=params))
+
+        if filter:
+            self._if_it_may(targets[0], order, "Look through all of it, to count what matches?")
+        else:
+            order(False)
+
+    def _if_it_may(self, queue: str, do: Callable[[bool], None], question: str) -> None:
+        """Do it; where a look costs something, only after a question, and then told so."""
+        self.errands.run(self._whether(queue, do, question))
+
+    async def _whether(self, queue: str, do: Callable[[bool], None], question: str) -> None:
+        if self.link.api is None:
+            return
+        try:
+            await self.link.api.peek(queue, 0, 1)
+        except Refused as cost:
+            self.talk.ask(Question(cost.title, question, about=queue), lambda _: do(True))
+        else:
+            do(False)
+        self.show()
+
+
+def _note(queue: Queue) -> str:
+    return f"{queue.messages:,} wait" if queue.messages is not None else ""
