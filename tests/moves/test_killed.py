@@ -18,7 +18,8 @@ from tests.moves.conftest import Ground, Hands, RedisGround
 from tests.moves.test_moving import named
 from tests.support.fleet import ROOT
 
-pytestmark = pytest.mark.broker
+KINDS = ["redis", pytest.param("classic", marks=pytest.mark.soak), "quorum"]
+pytestmark = [pytest.mark.broker, pytest.mark.parametrize("ground", KINDS, indirect=True)]
 MANY = 500
 WINDOW = 16
 """Messages that RabbitMQ may have in both queues."""
@@ -76,7 +77,7 @@ async def notices(ground: Ground) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("action", ["move", "requeue"])
+@pytest.mark.parametrize("action", ["move", pytest.param("requeue", marks=pytest.mark.soak)])
 async def test_a_move_that_was_killed(ground: Ground, cli: Cli, action: str) -> None:
     died = {"x-death": [{"queue": "other", "reason": "rejected", "count": 1}]}
     ground.fill("box", MANY, headers=died)
