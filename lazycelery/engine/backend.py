@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from lazycelery.engine.links import Links
 from lazycelery.errors import LazyCeleryError
+from lazycelery.model.facts import Chord
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
 from lazycelery.sources.protocols import Results, StatusChange
@@ -38,6 +39,8 @@ class Backend:
         self._profile, self._store, self._links = profile, store, links
         self._clock, self._changed = clock, changed
         self.results: Results | None = None
+        self.chords: list[Chord] | None = None
+        """Chords that are not complete; `None` where the backend does not tell."""
         self._url: str | None = None
         self._doubtful: dict[str, None] = {}
         """Ids, in order, whose results were announced and that may not be ours."""
@@ -88,6 +91,22 @@ class Backend:
         ids = self._store.select("state:started,received,retry,unknown", REPAIR, self._clock())
         with contextlib.suppress(LazyCeleryError):  # The link tells; the next gap tries again.
             self.take(list((await self.results.get(ids)).values()))
+
+    async def look_at_chords(self) -> None:
+        """Note how far chords are, where the backend tells."""
+        ask = getattr(self.results, "chords", None)
+        if ask is None:
+            self.chords = None
+            return
+        with contextlib.suppress(LazyCeleryError):  # The link tells.
+            found: list[Chord] = await ask()
+            before = {chord.group: chord for chord in self.chords or ()}
+            for chord in found:
+                known = before.get(chord.group)
+                same = known is not None and known.done == chord.done
+                chord.since = known.since if known is not None and same else self._clock()
+                chord.names = sorted({name for one in chord.members if (name := self._store.name(one))})
+            self.chords = found
 
     def take(self, reports: list[ResultReport]) -> None:
         """Results that are surely ours."""

@@ -191,6 +191,7 @@ class Examiner:
             tasks=tasks,
             flights=self._watch.flights,
             broker=self._watch.facts,
+            chords=self._watch.backend.chords,
             periodic={name: list(times) for name, times in self.periodic.sent.items()},
             redelivers=self._watch.redelivers,
             visibility_timeout=self._profile.visibility_timeout,

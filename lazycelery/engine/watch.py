@@ -312,6 +312,7 @@ class Watch:
             if self._is_due("in-flight", IN_FLIGHT_EVERY):
                 self._keep(await self._broker.queues.in_flight(IN_FLIGHT))
                 self.facts = await self._broker.facts()
+                await self.backend.look_at_chords()
         except LazyCeleryError as problem:
             self._links.down("broker", problem, self._clock() + self._profile.refresh)
         else:

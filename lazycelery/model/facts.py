@@ -123,6 +123,20 @@ class Flights(msgspec.Struct, kw_only=True):
     cut: bool = False
 
 
+class Chord(msgspec.Struct, kw_only=True):
+    """A chord that waits for some of its members."""
+
+    group: str
+    done: int
+    size: int
+    members: list[str] = []
+    """Ids of some members that are done."""
+    names: list[str] = []
+    """Their names, as far as known."""
+    since: float = 0.0
+    """When a member was done last, as far as we saw; epoch seconds."""
+
+
 class BrokerFacts(msgspec.Struct, kw_only=True):
     """What the broker tells of itself. `None`: it does not tell, or may not."""
 

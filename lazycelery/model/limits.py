@@ -50,6 +50,8 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
     """Share of events that never came."""
     memory: float = 0.85
     """Share of the broker's memory."""
+    chord: float = 60.0
+    """Seconds without progress of a chord of which nothing runs or waits any more."""
     reply_queues: int = 50
     """Reply queues that are bound: a few clients that ask at once are normal."""
     event_backlog: int = 10_000

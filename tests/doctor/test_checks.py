@@ -12,6 +12,7 @@ from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.keys import ACTIONS
 from lazycelery.model.facts import (
     BrokerFacts,
+    Chord,
     Flight,
     Flights,
     NameFacts,
@@ -461,6 +462,22 @@ def test_queues_of_others() -> None:
     [finding] = found("event-queue-backlog", seen(broker=deep))
     assert finding.subject == "celeryev.1" and len(finding.evidence) == 1
     assert MODES["event-queue-backlog"].blind(seen(broker=BrokerFacts(at=NOW)))
+
+
+def test_a_chord_whose_member_will_not_come() -> None:
+    chord = Chord(group="g1", done=3, size=4, members=["a", "b"], names=["shop.price"], since=NOW - 90)
+    [finding] = found("chord-stuck", seen(chords=[chord]))
+    assert "waits for 1 member of 4" in finding.title and finding.subject == "g1"
+    for still in (
+        seen(chords=[chord], workers=[worker(active=[running("c", "shop.price")])]),
+        seen(chords=[chord], workers=[worker(reserved=[held("c", "shop.price")])]),
+        seen(chords=[chord], queues=[queue(messages=1)]),
+        seen(chords=[Chord(group="g1", done=3, size=4, since=NOW - 5)]),
+        seen(chords=[Chord(group="g1", done=4, size=4, since=NOW - 90)]),
+    ):
+        assert silent("chord-stuck", still)
+    assert found("chord-stuck", seen(chords=[chord], workers=[worker(active=[running("c", "shop.other")])]))
+    assert MODES["chord-stuck"].blind(seen())
 
 
 def scheduled(every: object = 10.0, **own: object) -> Snapshot:

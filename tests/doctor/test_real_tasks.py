@@ -115,6 +115,22 @@ async def test_a_task_that_outlives_the_visibility_timeout(broker: RedisServer, 
 
 
 @pytest.mark.soak
+async def test_a_chord_with_a_member_that_does_not_come(broker: RedisServer, worker: Start) -> None:
+    from celery import Celery, chord
+
+    worker("w1")
+    async with clinic(broker.url, limits={"chord": 3}) as doctor:
+        app = Celery("client", broker=broker.url, backend=broker.url, set_as_current=False)
+        there, lost = app.signature("shop.add", (1, 1)), app.signature("shop.add", (2, 2), queue="nobody")
+        waited_for = chord([there, lost], app=app)(app.signature("shop.echo"))
+        finding = await doctor.finds("chord-stuck", within=40)
+        assert "waits for 1 member of 2" in finding.title
+        worker("w2", queues="nobody")
+        await doctor.cured("chord-stuck", 40)
+        assert waited_for.get(timeout=10)
+
+
+@pytest.mark.soak
 async def test_retries_that_come_as_a_storm(broker: RedisServer, worker: Start) -> None:
     worker("w1")
     async with clinic(broker.url) as doctor:

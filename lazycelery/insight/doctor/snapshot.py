@@ -7,7 +7,7 @@ from collections import deque
 import msgspec
 
 from lazycelery.model.cluster import SourceHealth
-from lazycelery.model.facts import BrokerFacts, Flights, TaskFacts, WorkerFacts
+from lazycelery.model.facts import BrokerFacts, Chord, Flights, TaskFacts, WorkerFacts
 from lazycelery.model.limits import Limits
 from lazycelery.model.queue import Queue
 
@@ -92,6 +92,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     tasks: TaskFacts = msgspec.field(default_factory=TaskFacts)
     flights: Flights | None = None
     broker: BrokerFacts | None = None
+    chords: list[Chord] | None = None
+    """Chords that are not complete; `None` where the result backend does not tell."""
     redelivers: bool = True
     """The broker delivers again what was not acknowledged in time."""
     visibility_timeout: float = 3600.0

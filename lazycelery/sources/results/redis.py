@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from lazycelery.model.facts import Chord
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
 from lazycelery.sources.protocols import DeliverResults, TellStatus
@@ -13,6 +14,7 @@ from lazycelery.sources.redis.address import parse_address
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.scanning import Scan, as_bytes
 from lazycelery.sources.redis.subscription import HEALTH_INTERVAL, Subscription, glob_escaped
+from lazycelery.sources.results.chords import Chords
 from lazycelery.sources.results.documents import HEAD, MAX_DOCUMENT, TAIL, read_cut, read_document
 
 PAGE = 100
@@ -29,6 +31,7 @@ class RedisResults:
         self.url = address.label
         self._prefix = f"{key_prefix(profile.result_prefix)}celery-task-meta-"
         self._server = Server(address, profile.timeout)
+        self._chords = Chords(self._server, key_prefix(profile.result_prefix))
         self._subscription = Subscription(
             self._server, lambda: [glob_escaped(self._prefix) + "*"], health_interval
         )
@@ -62,6 +65,10 @@ class RedisResults:
                 deliver(reports)
 
         await self._subscription.run(take, status)
+
+    async def chords(self) -> list[Chord]:
+        """Chords that are not complete, as far as a slow walk has met them."""
+        return await self._chords.look()
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -1,0 +1,65 @@
+"""A chord waits for a member that will not come: its body never runs."""
+
+from __future__ import annotations
+
+from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short_id, span
+from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.facts import Chord
+from lazycelery.model.finding import Finding
+
+
+def check(seen: Snapshot) -> list[Finding]:
+    """One finding a chord."""
+    if not seen.connected or not seen.alive:
+        return []
+    return [
+        _finding(seen, chord)
+        for chord in seen.chords or ()
+        if chord.done < chord.size
+        and seen.now - chord.since >= seen.limits.chord
+        and not _may_come(seen, set(chord.names))
+    ]
+
+
+def _may_come(seen: Snapshot, names: set[str]) -> bool:
+    """Whether something runs, is held, or waits where somebody takes it, that may be the missing member."""
+    if any(queue.messages for queue in seen.queues if seen.consumers(queue.name)):
+        return True
+    held = [
+        task.name
+        for facts in seen.alive
+        for tasks in (facts.active, facts.reserved, facts.scheduled)
+        for task in tasks or ()
+    ]
+    silent = any(facts.silent is not None for facts in seen.alive)
+    return silent or any(name is None or not names or name in names for name in held)
+
+
+def _finding(seen: Snapshot, chord: Chord) -> Finding:
+    missing = chord.size - chord.done
+    of = f" of {listed(sorted(chord.names))}" if chord.names else ""
+    done = listed([short_id(member) for member in chord.members], 4)
+    still = seen.now - chord.since
+    return Finding(
+        code="chord-stuck",
+        severity="warning",
+        title=f"A chord{of} waits for {count(missing, 'member')} of {chord.size} that will not come.",
+        subject=chord.group,
+        since=chord.since,
+        evidence=[
+            fact(f"{chord.done} of {chord.size} members are done: {done}", "result", chord.done),
+            fact(f"no progress for {span(still)}", "result", round(still, 1)),
+            fact("nothing of its kind runs, is held, or waits where a worker takes it", "control", 0),
+        ],
+        fix="Find the missing member (lost, revoked, or where nobody consumes) and retry it with its canvas.",
+    )
+
+
+def blind(seen: Snapshot) -> str | None:
+    """Counters of chords are in the result backend."""
+    if seen.chords is None:
+        return "How far chords are is told by a result backend on Redis only."
+    return None
+
+
+MODE = Mode("chord-stuck", check, blind, patience=2.0, lingers=11.0)

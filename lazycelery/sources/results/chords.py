@@ -1,0 +1,62 @@
+"""How far chords are, by the counters that Celery keeps of them on Redis. Reading only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis import exceptions as redis_errors
+
+from lazycelery.model.facts import Chord
+from lazycelery.sources.jsontext import Unreadable, parse
+from lazycelery.sources.redis.connection import Server
+from lazycelery.sources.redis.scanning import Scan, as_bytes
+from lazycelery.sources.redis.subscription import glob_escaped
+
+SCANS, SCAN_COUNT = 4, 500
+"""Of one look: a walk through a large database goes on where it was."""
+MOST = 100
+"""Chords that are followed."""
+SHOWN = 5
+
+
+class Chords:
+    """Follows the chords that a slow walk through the keys meets."""
+
+    def __init__(self, server: Server, prefix: str) -> None:
+        self._server, self._prefix = server, f"{prefix}celery-taskset-meta-"
+        self._scan = Scan(f"{glob_escaped(self._prefix)}*.j", SCAN_COUNT)
+        self._known: dict[str, None] = {}
+
+    async def look(self) -> list[Chord]:
+        """Chords of which some members are done and some are not."""
+        with self._server.explained():
+            for key in await self._scan.more(self._server.redis, SCANS):
+                group = key.decode("utf-8", "replace").removeprefix(self._prefix).removesuffix(".j")
+                if len(self._known) < MOST:
+                    self._known[group] = None
+            found = [await self._one(group) for group in list(self._known)]
+        return [chord for chord in found if chord is not None]
+
+    async def _one(self, group: str) -> Chord | None:
+        key = self._prefix + group
+        pipe = self._server.redis.pipeline(transaction=False)
+        pipe.zcard(f"{key}.j")
+        pipe.get(f"{key}.s")
+        pipe.zrange(f"{key}.j", 0, SHOWN - 1)
+        try:
+            done, size, some = await pipe.execute()
+        except redis_errors.ResponseError:
+            done = 0  # An older Celery keeps a list: how many are missing is not told there.
+        if not done or size is None:
+            self._known.pop(group, None)
+            return None
+        members = [member for member in map(_member, some) if member is not None]
+        return Chord(group=group, done=int(done), size=int(float(size)), members=members)
+
+
+def _member(entry: Any) -> str | None:
+    try:
+        told = parse(as_bytes(entry))
+    except (Unreadable, ValueError):
+        return None
+    return told[1] if isinstance(told, list) and len(told) > 1 and isinstance(told[1], str) else None
