@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,8 @@ from lazycelery.model.message import StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.sources import open_broker
 from lazycelery.sources.control import Control
-from lazycelery.sources.protocols import Recovery
+from lazycelery.sources.protocols import GONE, Recovery, Sifting
+from lazycelery.sources.wire import task_id_of
 from tests.kombu.conftest import Folder, OpenBroker, OpenEngine, ended, until
 from tests.support.fleet import CeleryWorker
 
@@ -130,6 +131,53 @@ async def test_a_purge_that_was_killed_is_found_and_put_back(folder: Folder, ope
     assert queues.left_of(key, "mail") and not queues.left_of(key, "celery")
     assert await queues.recover(key) == 2
     assert folder.files("mail") == before and await queues.leftovers() == []
+
+
+async def test_picked_messages_are_moved_or_removed_one_by_one_in_order(
+    folder: Folder, opened: OpenBroker
+) -> None:
+    ids = [folder.send("shop.echo", number, queue="mail") for number in range(6)]
+    there = folder.send("shop.echo", 9, queue="late")
+    queues = (await opened(folder.url)).queues
+    assert isinstance(queues, Sifting) and await queues.cost("mail") == []
+    seen: list[str] = []
+    looked = await queues.look_through("mail", lambda message: seen.append(str(task_id_of(message.raw))), 4)
+    assert seen == ids[:4] and (looked.total, looked.looked) == (6, 4) and looked.cut
+    saved: list[StoredMessage] = []
+    answers: list[bool] = []
+    where = {ids[1]: "late", ids[3]: "late", ids[4]: GONE}
+
+    def pick(message: StoredMessage) -> str | None:
+        return where.get(str(task_id_of(message.raw)))
+
+    def save(page: Sequence[StoredMessage]) -> None:
+        assert len(folder.files("mail")) == 6, "saved before they are touched"
+        os.unlink(folder.path / folder.files("mail")[3])  # A worker takes one meanwhile.
+        saved.extend(page)
+
+    told = await queues.shift("mail", pick, save, answers.extend, 100)
+    assert told.done == {"late": 1, GONE: 1} and told.missed == 1 and answers == [True, False, True]
+    assert [task_id_of(message.raw) for message in saved] == [ids[1], ids[3], ids[4]]
+    assert [m.id for m in (await queues.peek("late")).messages] == [there, ids[1]]
+    assert [m.id for m in (await queues.peek("mail")).messages] == [ids[0], ids[2], ids[5]]
+    front = {ids[0]: "late", ids[2]: "late"}
+    await queues.shift(
+        "mail", lambda m: front.get(str(task_id_of(m.raw))), lambda p: None, lambda a: None, 9, True
+    )
+    assert [m.id for m in (await queues.peek("late")).messages] == [ids[0], ids[2], there, ids[1]]
+
+
+async def test_a_move_that_cannot_be_saved_does_nothing(folder: Folder, opened: OpenBroker) -> None:
+    folder.send("shop.echo", 1, queue="mail")
+    before = folder.files("mail")
+    queues = (await opened(folder.url)).queues
+
+    def save(page: object) -> None:
+        raise LazyCeleryError("The disk is full.")
+
+    with pytest.raises(LazyCeleryError, match="disk is full") as raised:
+        await queues.shift("mail", lambda message: "late", save, lambda answers: None, 9)
+    assert raised.value.nothing_done and folder.files("mail") == before
 
 
 async def test_find_and_publish_keep_messages_to_the_byte_and_their_order(

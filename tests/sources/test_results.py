@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,8 @@ from lazycelery.sources.protocols import StatusChange
 from lazycelery.sources.results import open_results
 from lazycelery.sources.results.redis import RedisResults, key_prefix
 from tests.sources.conftest import until
-from tests.support.broker import RedisServer, free_port
+from tests.sources.servers import Wire, certificate, server_tls, serving
+from tests.support.broker import RedisServer, free_port, server_binary
 from tests.support.fleet import CeleryWorker, send
 
 pytestmark = pytest.mark.broker
@@ -125,4 +128,53 @@ async def test_an_unreachable_backend_is_a_connection_problem() -> None:
     with pytest.raises(ConnectionProblem) as caught:
         await found.get(["x"])
     assert "secret" not in str(caught.value) and caught.value.hint
+    await found.close()
+
+
+async def test_results_are_read_and_heard_through_tls(broker: RedisServer, tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    async with serving(Wire(broker.port).handle, server_tls(cert, key)) as port:
+        found, _ = open_results(f"rediss://localhost:{port}/0", Profile(tls_ca=cert))
+        assert found is not None
+        await read_and_heard(found, broker)
+        refused, _ = open_results(f"rediss://localhost:{port}/0", Profile())
+        assert refused is not None
+        with pytest.raises(ConnectionProblem):
+            await refused.get(["x"])
+        await refused.close()
+
+
+async def test_results_are_read_and_heard_through_sentinel(broker: RedisServer, tmp_path: Path) -> None:
+    port = free_port()
+    config = tmp_path / "sentinel.conf"
+    config.write_text(f"port {port}\nbind 127.0.0.1\nsentinel monitor one 127.0.0.1 {broker.port} 1\n")
+    sentinel = subprocess.Popen([server_binary(), str(config), "--sentinel"], stdout=subprocess.DEVNULL)
+    try:
+        profile = Profile(master_name="one", result_prefix="acme")
+        found, _ = open_results(f"sentinel://127.0.0.1:{port}/0", profile)
+        assert found is not None
+        deadline = asyncio.get_running_loop().time() + 10
+        while True:
+            try:
+                await found.get(["x"])
+                break
+            except ConnectionProblem:
+                assert asyncio.get_running_loop().time() < deadline
+                await asyncio.sleep(0.1)
+        await read_and_heard(found, broker, "acme_")
+    finally:
+        sentinel.terminate()
+        sentinel.wait(10)
+
+
+async def read_and_heard(found: Any, broker: RedisServer, prefix: str = "") -> None:
+    """A result is read by id, and another one heard; then the backend is closed."""
+    heard: list[ResultReport] = []
+    states: list[StatusChange] = []
+    running = asyncio.ensure_future(found.run(heard.extend, states.append))
+    await until(lambda: states and states[-1].state == "connected")
+    write(broker, "mine", 1, prefix=prefix)
+    await until(lambda: "mine" in [each.id for each in heard])
+    assert (await found.get(["mine"]))["mine"].result == 1
+    running.cancel()
     await found.close()

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,9 +19,10 @@ from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound
 from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.jsontext import size_text
+from lazycelery.sources.kombu.filesifting import FileSift, in_front, picked_of
 from lazycelery.sources.kombu.internal import Internal
 from lazycelery.sources.kombu.lane import Lane
-from lazycelery.sources.protocols import Found, PurgeResult
+from lazycelery.sources.protocols import Found, Looked, Pick, PurgeResult, Save, Settled, Shifted
 from lazycelery.sources.wire import read_message, task_id_of
 
 T = TypeVar("T")
@@ -33,7 +35,6 @@ PAGE = 200
 """Messages saved at once by a purge."""
 ASIDE = "lazycelery-purge-"
 """Folders, beside the messages, that hold what a purge has taken and not yet saved."""
-Save = Callable[[Sequence[StoredMessage]], None]
 
 
 class FileQueues:
@@ -122,9 +123,7 @@ class FileQueues:
     async def put_back(self, messages: Sequence[StoredMessage]) -> int:
         """Put messages in front of all that wait, in the order of their positions."""
         ordered = sorted(messages, key=lambda message: message.position)
-        # Kombu writes no leading zero, so these come first; later calls in front of earlier ones.
-        begin = f"0{10**15 - time.time_ns() // 1_000_000:016d}"
-        stamps = [f"{begin}{number:06d}" for number in range(len(ordered))]
+        stamps = [stamp for stamp, _ in zip(in_front(), ordered, strict=False)]
         # The last one first: what is not reached is at the beginning, as callers expect.
         return await self._do(lambda: self._write(ordered[::-1], iter(stamps[::-1])))
 
@@ -190,6 +189,39 @@ class FileQueues:
                 raw = (aside / name).read_bytes()
                 page.append(StoredMessage(queue=queue, priority=0, raw=raw, position=position))
         return page
+
+    # ---- some messages of a queue
+
+    async def cost(self, queue: str) -> list[str]:
+        """Nothing: files are read without touching them."""
+        return []
+
+    async def look_through(self, queue: str, show: Callable[[StoredMessage], None], most: int) -> Looked:
+        """Show waiting messages, next to run first, in pages."""
+        sift = FileSift(self._in, queue, most)
+        files = await self._do(lambda: sorted(self._folder().get(queue, [])))
+        for start, names in sift.pages(files):
+            for _, message in await self._do(partial(sift.read, names, start)):
+                show(message)
+        return sift.looked()
+
+    async def shift(
+        self, queue: str, pick: Pick, save: Save, settled: Settled, most: int, front: bool = False
+    ) -> Shifted:
+        """Rename or remove the files that are picked; each of them in one step."""
+        sift, stamps = FileSift(self._in, queue, most), in_front() if front else self._stamps()
+        try:
+            files = await self._do(lambda: sorted(self._folder().get(queue, [])))
+            for start, names in sift.pages(files):
+                page = await self._do(partial(sift.read, names, start))
+                picked = picked_of(page, pick)
+                await self._do(partial(sift.carry, picked, stamps, save, settled))
+        except LazyCeleryError as problem:
+            problem.nothing_done = not sum(sift.told.done.values())
+            if problem.nothing_done:
+                raise
+            sift.told.problem = problem.title
+        return sift.told
 
     # ---- purges that were cut off
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-from lazycelery.errors import ConnectionProblem, LazyCeleryError
+from lazycelery.errors import ConnectionProblem, LazyCeleryError, UsageError
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.reports import ResultReport
@@ -31,30 +32,16 @@ class Kind(NamedTuple):
     needs: str
     """What pip installs for it."""
     modules: tuple[str, ...]
-    tame: Callable[[Any], None] = lambda backend: None
-    """Takes from Celery's object what would write."""
-
-
-def _tame_dynamodb(backend: Any) -> None:
-    """Opening it would create the table and set its time to live."""
-    backend.time_to_live_seconds = None
-    backend._get_or_create_table = lambda: None
-
-
-def _tame_memcached(backend: Any) -> None:
-    """Its client must give bytes as they are."""
-    client = backend.client
-    if not type(client).__module__.startswith("pymemcache."):
-        raise ConnectionProblem(
-            "This memcached client may unpickle what it reads: it is not used.",
-            "pip install pymemcache, and remove pylibmc where LazyCelery is installed.",
-        )
+    without: tuple[str, ...] = ()
+    """Methods of Celery's class that would create or change something: they do nothing here."""
+    client: str = ""
+    """The module whose client must be the one that is used: another might unpickle."""
 
 
 KINDS: dict[str, Kind] = {
-    "cache": Kind("memcached", "pymemcache", ("pymemcache",), _tame_memcached),
+    "cache": Kind("memcached", "pymemcache", ("pymemcache",), client="pymemcache"),
     "s3": Kind("S3", "celery[s3]", ("boto3",)),
-    "dynamodb": Kind("DynamoDB", "celery[dynamodb]", ("boto3",), _tame_dynamodb),
+    "dynamodb": Kind("DynamoDB", "celery[dynamodb]", ("boto3",), ("_get_or_create_table", "_has_ttl")),
     "gs": Kind("Google Cloud Storage", "celery[gcs]", ("google.cloud.storage",)),
     "consul": Kind("Consul", "celery[consul]", ("consul",)),
     "elasticsearch": Kind("Elasticsearch", "celery[elasticsearch]", ("elasticsearch",)),
@@ -69,6 +56,20 @@ REFUSED: dict[str, str] = {
     "cosmosdbsql": "Results in Cosmos DB are not read: Celery's class for it creates the collection.",
 }
 """Why the others are not read."""
+
+
+def _bucket(url: str) -> dict[str, str]:
+    """Settings of Celery's S3 backend, which reads none of them from its URL: s3://bucket/base/path."""
+    parts = urlsplit(url)
+    name = parts.netloc.rpartition("@")[2]
+    if not name:
+        raise UsageError("The S3 bucket is not known.", "Name it: --backend s3://BUCKET/BASE_PATH")
+    path = parts.path.lstrip("/")
+    return {"s3_bucket": name, **({"s3_base_path": path} if path else {})}
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    """In place of what would write."""
 
 
 class BackendResults:
@@ -142,9 +143,16 @@ class BackendResults:
         app = celery.Celery("lazycelery", set_as_current=False)
         if self._prefix:
             app.conf.result_backend_transport_options = {"global_keyprefix": self._prefix}
+        if self._scheme == "s3":
+            app.conf.update(_bucket(self._dsn))
         cls, url = choose.by_url(self._dsn, app.loader)
-        backend = cls(app=app, url=url)
-        self.kind.tame(backend)
+        tame = type(cls.__name__, (cls,), dict.fromkeys(self.kind.without, _nothing))
+        backend = tame(app=app, url=url)
+        if self.kind.client and type(backend.client).__module__.partition(".")[0] != self.kind.client:
+            raise ConnectionProblem(
+                f"The client found for {self.kind.title} may unpickle what it reads: it is not used.",
+                f"pip install {self.kind.needs}, and remove the other one where LazyCelery is installed.",
+            )
         self._backend = backend
 
     def _explain(self, error: BaseException) -> LazyCeleryError:
