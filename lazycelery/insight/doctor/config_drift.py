@@ -24,7 +24,7 @@ UNSET = object()
 def check(seen: Snapshot) -> list[Finding]:
     """One finding for each set of workers that share a queue and differ."""
     found: dict[tuple[str, ...], Finding] = {}
-    for queue in sorted({name for facts in seen.alive for name in facts.queues or ()}):
+    for queue in sorted(seen.taken_by):
         told = [facts for facts in seen.consumers(queue) if facts.conf is not None]
         who = tuple(facts.name for facts in told)
         if len(told) < 2 or who in found:

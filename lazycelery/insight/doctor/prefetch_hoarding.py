@@ -36,7 +36,7 @@ def asks(seen: Snapshot) -> set[str]:
 def _idle_beside(seen: Snapshot, full: WorkerFacts) -> list[WorkerFacts]:
     """Workers with free slots that take from the same queues, all of which are empty."""
     shared = set(full.queues or ())
-    if any(queue.messages for queue in seen.queues if queue.name in shared):
+    if seen.waiting(full):
         return []
     return [
         facts

@@ -112,6 +112,22 @@ class Snapshot(msgspec.Struct, kw_only=True):
     history: History = msgspec.field(default_factory=History)
     limits: Limits = msgspec.field(default_factory=Limits)
 
+    alive: list[WorkerFacts] = []
+    """Workers that can still take messages; made from `workers`."""
+    taken_by: dict[str, list[WorkerFacts]] = {}
+    """Living workers that said they consume a queue, by its name; made likewise."""
+    lines: dict[str, Queue] = {}
+    """Queues by name; made from `queues`."""
+
+    def __post_init__(self) -> None:
+        """What many checks look up is looked up once: workers times queues is a large number."""
+        self.alive = [facts for facts in self.workers if facts.alive]
+        self.taken_by = {}
+        for facts in self.alive:
+            for name in dict.fromkeys(facts.queues or ()):
+                self.taken_by.setdefault(name, []).append(facts)
+        self.lines = {queue.name: queue for queue in self.queues}
+
     def source(self, name: str) -> SourceHealth:
         """The health of one source."""
         return next((one for one in self.sources if one.name == name), SourceHealth(name=name))
@@ -121,14 +137,14 @@ class Snapshot(msgspec.Struct, kw_only=True):
         """Whether the broker answers."""
         return self.source("broker").state == "connected"
 
-    @property
-    def alive(self) -> list[WorkerFacts]:
-        """Workers that can still take messages."""
-        return [facts for facts in self.workers if facts.alive]
-
     def consumers(self, queue: str) -> list[WorkerFacts]:
         """Living workers that said they consume a queue."""
-        return [facts for facts in self.alive if queue in (facts.queues or ())]
+        return self.taken_by.get(queue, [])
+
+    def waiting(self, facts: WorkerFacts) -> list[Queue]:
+        """Queues of a worker in which messages wait."""
+        lines = [self.lines[name] for name in facts.queues or () if name in self.lines]
+        return [queue for queue in lines if queue.messages]
 
     @property
     def told(self) -> bool:

@@ -35,11 +35,8 @@ def _finding(seen: Snapshot, facts: WorkerFacts, silent: float) -> Finding:
     names = sorted({task.name or "a task" for task in facts.active or ()})
     if names:
         evidence.append(fact(f"it ran {listed(names)} when it answered last", "control"))
-    waiting = sum(
-        queue.messages or 0
-        for queue in seen.queues
-        if queue.name in (facts.queues or ()) and len(seen.consumers(queue.name)) < 2
-    )
+    alone = [queue for queue in seen.waiting(facts) if len(seen.consumers(queue.name)) < 2]
+    waiting = sum(queue.messages or 0 for queue in alone)
     if waiting:
         evidence.append(fact(f"{waiting:,} messages wait for it alone", "broker", waiting))
     if worker.pool == "solo":

@@ -16,7 +16,7 @@ def check(seen: Snapshot) -> list[Finding]:
     found = []
     for facts in seen.alive:
         if _idle(facts) and _empty_handed(seen, facts) and _takes_nothing(seen, facts):
-            full = [queue for queue in _waiting(seen, facts) if _stays_full(seen, queue)]
+            full = [queue for queue in seen.waiting(facts) if _stays_full(seen, queue)]
             if full:
                 found.append(_finding(seen, facts, max(full, key=lambda queue: queue.messages or 0)))
     return found
@@ -27,18 +27,13 @@ def asks(seen: Snapshot) -> set[str]:
     return {
         facts.name
         for facts in seen.alive
-        if _idle(facts) and any(_stays_full(seen, queue) for queue in _waiting(seen, facts))
+        if _idle(facts) and any(_stays_full(seen, queue) for queue in seen.waiting(facts))
     }
 
 
 def _idle(facts: WorkerFacts) -> bool:
     slots = facts.worker.concurrency
     return bool(slots) and facts.silent is None and facts.worker.active == 0
-
-
-def _waiting(seen: Snapshot, facts: WorkerFacts) -> list[Queue]:
-    names = facts.queues or ()
-    return [queue for queue in seen.queues if queue.messages and queue.name in names]
 
 
 def _empty_handed(seen: Snapshot, facts: WorkerFacts) -> bool:

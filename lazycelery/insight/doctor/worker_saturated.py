@@ -29,11 +29,7 @@ def _judge(seen: Snapshot, facts: WorkerFacts) -> Finding | None:
     if since is None or seen.now - since < seen.limits.saturated:
         return None
     reserved = len(facts.reserved or ())
-    waiting = {
-        queue.name: queue.messages
-        for queue in seen.queues
-        if queue.messages and queue.name in (facts.queues or ())
-    }
+    waiting = {queue.name: queue.messages or 0 for queue in seen.waiting(facts)}
     behind = reserved + sum(waiting.values())
     if not behind:
         return None
