@@ -24,6 +24,7 @@ from lazycelery.model.finding import RANK, Examination, Finding, Unchecked
 from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
+from lazycelery.model.redaction import Redactor
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Examiner:
         self._profile, self._store, self._links, self._watch = profile, store, links, watch
         self._clock, self._changed, self._notes = clock, changed, notes
         self._transport = watch.transport
+        self._redactor = Redactor(profile.redact, defaults=profile.redact_default)
         self._limits = msgspec.convert(profile.limits, Limits)
         self.periodic = Periodic()
         self._memory, self._history = Memory(), History()
@@ -155,11 +157,21 @@ class Examiner:
             return
         for finding in findings:
             finding.page = page(finding.code)
+            self._redact(finding)
         found += findings
         if why is None or findings:
             examination.checked.append(mode.code)
         else:
             examination.unchecked.append(Unchecked(code=mode.code, why=why))
+
+    def _redact(self, finding: Finding) -> None:
+        """Texts that came from tasks, errors above all, may hold secrets."""
+        hide = self._redactor.text
+        finding.title = hide(finding.title)
+        for fact in finding.evidence:
+            fact.text = hide(fact.text)
+            if isinstance(fact.value, str):
+                fact.value = hide(fact.value)
 
     async def _snapshot(self, breath: Breath) -> Snapshot:
         now = self._clock()

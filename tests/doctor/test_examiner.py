@@ -1,0 +1,64 @@
+"""The doctor at work, without a cluster: what is told, and what is not."""
+
+from __future__ import annotations
+
+import time
+
+from lazycelery.engine.engine import Engine
+from lazycelery.insight.doctor import MODES
+from lazycelery.model.event import Event
+from lazycelery.model.profile import Profile
+
+
+def engine(**profile: object) -> Engine:
+    made = Engine(Profile(broker="redis://127.0.0.1:1/0", **profile))  # type: ignore[arg-type]
+    made._links.up("broker")
+    made._watch.first_truth.set()
+    return made
+
+
+def failures(error: str, number: int = 12) -> list[Event]:
+    now = time.time()
+    return [
+        event
+        for one in range(number)
+        for event in (
+            Event("worker-heartbeat", "w1@a", now, freq=2.0, received=now),
+            Event("task-received", "w1@a", now, uuid=f"id-{one}", name="shop.charge", received=now),
+            Event("task-failed", "w1@a", now, uuid=f"id-{one}", exception=error, received=now),
+        )
+    ]
+
+
+async def test_secrets_in_errors_are_hidden_in_findings() -> None:
+    one = engine()
+    one._store.apply_events(failures("ValueError('password=hunter2')"))
+    [finding] = [found for found in (await one.doctor()).findings if found.code == "failure-spike"]
+    told = "\n".join(fact.text for fact in finding.evidence)
+    assert "ValueError" in told and "hunter2" not in told
+
+
+async def test_everything_is_looked_for_or_said_not_to_be() -> None:
+    examination = await engine().doctor()
+    told = [*examination.checked, *(one.code for one in examination.unchecked)]
+    assert sorted(told) == sorted(MODES)
+    assert all(one.why for one in examination.unchecked)
+
+
+async def test_a_check_that_breaks_harms_no_other(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    import dataclasses
+
+    def broken(seen: object) -> list[object]:
+        raise ZeroDivisionError
+
+    mode = dataclasses.replace(MODES["no-workers"], check=broken)  # type: ignore[arg-type]
+    monkeypatch.setitem(MODES, "no-workers", mode)
+    examination = await engine().doctor()
+    assert "no-workers" in [one.code for one in examination.unchecked]
+    assert "auth-failed" in examination.checked
+
+
+async def test_a_profile_changes_single_limits() -> None:
+    one = engine(limits={"failures": 100})
+    one._store.apply_events(failures("E()"))
+    assert "failure-spike" not in [found.code for found in (await one.doctor()).findings]
