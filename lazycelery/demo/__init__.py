@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lazycelery.demo.embedded import start_broker
+from lazycelery.demo import folder
+from lazycelery.demo.embedded import CURE, start_broker
 from lazycelery.demo.fleet import FLEETS, Fleet
 from lazycelery.demo.group import ProcessGroup
 from lazycelery.demo.signals import Stop
@@ -81,7 +82,7 @@ def _show(settings: Any, url: str, directory: Path) -> int:
     from lazycelery.tui import run as run_tui
 
     profile: Profile = settings.profile
-    profile.name, profile.broker, profile.backend = "demo", url, url
+    profile.name, profile.broker, profile.backend = "demo", url, folder.backend(url)
     profile.history_dir = str(directory)  # It goes with the demo.
     # A toy cluster: what any profile may unlock, once W was pressed as anywhere else.
     profile.may_unlock = Profile().may_unlock
@@ -91,6 +92,8 @@ def _show(settings: Any, url: str, directory: Path) -> int:
 def _wait(stop: Stop, crew: Fleet, group: ProcessGroup, url: str) -> int:
     sys.stdout.write(f"{Redactor().url(url)}\n")
     sys.stdout.flush()
+    if folder.is_folder(url):
+        _say(f"No Valkey or Redis server was found: the broker is a folder, without priorities. {CURE}")
     _say(f"Starting {', '.join(crew.members)}. Ctrl-C ends all of them.")
     while not stop.within(LOOK):
         for name in crew.gone():

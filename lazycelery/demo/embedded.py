@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from lazycelery.demo import folder
 from lazycelery.demo.group import ProcessGroup
 from lazycelery.errors import LazyCeleryError
 
@@ -34,12 +35,15 @@ def server_binary() -> str:
 
 
 def start_broker(group: ProcessGroup) -> str:
-    """Start a server in the group and return its URL.
+    """Start a server in the group and return its URL; where there is none, make a folder that serves.
 
     A free port may be taken by somebody else before the server binds it. Then the server ends, or
     another process answers in its place; both are noticed and another port is tried.
     """
-    binary = server_binary()
+    try:
+        binary = server_binary()
+    except LazyCeleryError:
+        return folder.make(group.directory)
     for _ in range(ATTEMPTS):
         port = _free_port()
         server = group.start("broker", _command(binary, port, group.directory))

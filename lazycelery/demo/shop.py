@@ -15,6 +15,7 @@ from celery.exceptions import Ignore, Reject
 from celery.utils.log import get_task_logger
 from kombu import Exchange, Queue
 
+from lazycelery.demo import folder
 from lazycelery.demo.services import (
     Directory,
     GatewayTimeout,
@@ -31,8 +32,13 @@ RESULTS_KEPT = 600
 """Seconds."""
 
 log = get_task_logger(__name__)
-app = Celery("shop", broker=BROKER, backend=BROKER)
+app = Celery(
+    "shop",
+    broker=folder.SCHEME if folder.is_folder(BROKER) else BROKER,
+    backend=folder.backend(BROKER),
+)
 app.conf.update(
+    broker_transport_options=folder.options(BROKER),
     task_queues=[Queue(name, Exchange(name), routing_key=name) for name in ("high", "default", "low")],
     task_default_queue="default",
     task_default_exchange="default",
