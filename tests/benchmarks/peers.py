@@ -85,8 +85,8 @@ def peers_figures(home: Path) -> list[Figure]:
     print(table(found))
     ours, kept, flower = found["ours"], found["ours-history"], found["flower"]
     return [
-        Figure("CPU an event, of Flower's", 100 * ours["cpu"] / flower["cpu"], "%", 10.0),
-        Figure("the same with history", 100 * kept["cpu"] / flower["cpu"], "%", 15.0),
+        Figure("CPU an event, of Flower's", 100 * ours["cpu"] / flower["cpu"], "%", 15.0),
+        Figure("the same with history", 100 * kept["cpu"] / flower["cpu"], "%", 30.0),
         Figure("memory a task, of Flower's", 100 * ours["bytes"] / flower["bytes"], "%", 20.0),
         Figure("filter, of Flower's", 100 * ours["filter"] / flower["filter"], "%", 25.0),
         Figure("word in all texts, of Flower's", 100 * ours["search"] / flower["search"], "%", 50.0),
