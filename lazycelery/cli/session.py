@@ -65,12 +65,13 @@ def one_shot(
     connect: bool = True,
     cut_off: CutOff | None = None,
     broker: bool = False,
+    lasting: bool = False,
 ) -> int:
     """Load the settings, open an engine, wait for first truth (and `observe` seconds), run `body`.
 
     Without `connect` nothing touches the network: `body` asks only what is known without it; `broker`
     where it must be known all the same whose that is. `cut_off` has something to say when the broker
-    cannot be reached.
+    cannot be reached. A `lasting` command records the history, as the screen does.
     """
     from lazycelery.config import load
 
@@ -82,6 +83,7 @@ def one_shot(
         require_broker(settings)
     if connect:
         set_recording(words, settings)
+        settings.profile.recorder = lasting
     work = _connected(settings, output, body, observe, cut_off) if connect else _alone(settings, output, body)
     try:
         return asyncio.run(work)

@@ -71,6 +71,8 @@ class Recorder:
         self._offset = clock() - time.monotonic()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._unsealed = False
+        self._sealer: threading.Thread | None = None
         self._along = False
         """Another one was writing."""
 
@@ -102,6 +104,8 @@ class Recorder:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(10)
+        if self._sealer is not None:  # Its last round may have begun one.
+            self._sealer.join(10)
 
     # the thread
 
@@ -126,7 +130,9 @@ class Recorder:
                 return
             self._follow_the_day()
             self._write(now, last)
-            self._sweep(now)
+            if self._sealer is None or not self._sealer.is_alive():
+                self._sweep(now)
+                self._seal()
         except (OSError, sqlite3.Error, Newer) as problem:
             self._refused(problem, now)
         except Exception as fault:
@@ -171,9 +177,7 @@ class Recorder:
             if path == present:
                 self.numbers.file = ""  # It was removed: nothing is in it any more.
         self._writer = self._open(path)
-        finished = [each for each in self._files.all() if each != self._writer.path]
-        # An index on a large file takes seconds: nothing may wait for it.
-        threading.Thread(target=_seal, args=(finished,), name="history-seal", daemon=True).start()
+        self._unsealed, self._next_sweep = True, 0.0
         if self._along:
             self._along = False
             self._writer.adopt()
@@ -222,6 +226,15 @@ class Recorder:
             logger.info("history: removed %s", path.name)
         if believed:
             forget_strangers(self._files.directory.parent, self._files.days, self._clock())
+
+    def _seal(self) -> None:
+        """Files that are finished get their index, in a thread: on a large one it takes seconds, and
+        nothing may wait for it. Only what the sweep has left, and no sweep meanwhile."""
+        if self._unsealed and self._writer is not None:
+            self._unsealed = False
+            finished = [each for each in self._files.all() if each != self._writer.path]
+            self._sealer = threading.Thread(target=_seal, args=(finished,), name="history-seal", daemon=True)
+            self._sealer.start()
 
     def _refused(self, problem: Exception, now: float) -> None:
         self._next_try = now + PATIENCE[min(self._failures, len(PATIENCE) - 1)]

@@ -163,3 +163,15 @@ def test_stats_takes_a_window_up_to_two_days(engine: FakeEngine, run: Run, windo
 def test_times_are_those_of_the_task(past: None, run: Run) -> None:
     newest = run("--json", "history", "--limit", "1").json[0]
     assert newest["started"] == T0 + 4
+
+
+@pytest.mark.parametrize("command", ["tasks", "status", "queues"])
+def test_a_command_of_a_moment_records_nothing(engine: FakeEngine, run: Run, command: str) -> None:
+    run(command)
+    assert engine.started and not engine.profile.recorder
+
+
+def test_a_doctor_that_goes_on_watching_records(engine: FakeEngine, run: Run) -> None:
+    engine.problem = KeyboardInterrupt()
+    run("doctor", "--watch", "5")
+    assert engine.profile.recorder

@@ -70,7 +70,7 @@ def doctor(ctx: click.Context, observe: float, watch: float | None, ignore: Sequ
             raise problem  # Programs find it on stderr as with every other command.
         return problem.exit_code
 
-    return one_shot(ctx, body, observe=observe, cut_off=cut_off)
+    return one_shot(ctx, body, observe=observe, cut_off=cut_off, lasting=watch is not None)
 
 
 def _check_codes(codes: set[str], examination: Examination) -> None:

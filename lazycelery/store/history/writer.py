@@ -220,7 +220,8 @@ def _is_beat(event: Event) -> bool:
 
 def seal(path: Path) -> None:
     """Give a file that is not written any more its index on ids. Raises `OSError`, `sqlite3.Error`."""
-    database = sqlite3.connect(path, isolation_level=None, timeout=2.0)
+    place = f"{path.absolute().as_uri()}?mode=rw"  # One that has gone is not made again.
+    database = sqlite3.connect(place, uri=True, isolation_level=None, timeout=2.0)
     try:
         if 0 < version_of(database) <= VERSION:
             migrate(database)
