@@ -21,6 +21,8 @@ SINGLE: set[str] = set()
 MOST_SINGLE = 10_000
 BRIDGE = 6
 """Equal cells between two runs that cost less to send than a jump over them."""
+ERASED = 12
+"""Blanks from which on erasing costs less than writing them."""
 JUMP = 8
 """Bytes of a jump to a place, about."""
 
@@ -104,7 +106,11 @@ class Shown:
                 return "".join(parts), at
             parts.append(f"\x1b[{y + 1};{at + 1}H")
             last: Style | None = None
+            blank = 0
             for place, (text, style) in enumerate(cells):
+                if blank:  # It is erased already.
+                    blank -= 1
+                    continue
                 if size >= room and text:  # The right half of a wide character goes with its left one.
                     shown[at : at + place] = cells[:place]
                     return "".join(parts), at + place
@@ -113,11 +119,30 @@ class Shown:
                     parts.append(turn)
                     size += len(turn)
                     last = style
+                if text == " " and (gap := _blank(cells, place)) > ERASED:
+                    # Five bytes for so many blanks, where the ground is the terminal's own.
+                    more = f"\x1b[{gap}C" if place + gap < len(cells) else ""
+                    parts.append(f"\x1b[{gap}X{more}")
+                    size += JUMP
+                    blank = gap - 1
+                    continue
                 parts.append(text)
                 size += 1 if text.isascii() else 3
             shown[at : at + len(cells)] = cells
             size += JUMP
         return "".join(parts), end
+
+
+def _blank(cells: list[Cell], start: int) -> int:
+    """How many cells from here on are blanks of one style that shows nothing of its own."""
+    style = cells[start][1]
+    plain = style.bgcolor is None or style.bgcolor.is_default
+    if not plain or style.reverse or style.underline or style.strike:
+        return 0
+    end = start
+    while end < len(cells) and cells[end][0] == " " and cells[end][1] == style:
+        end += 1
+    return end - start
 
 
 def cells_of(segments: Iterable[Segment]) -> Iterator[Cell]:

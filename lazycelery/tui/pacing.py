@@ -11,8 +11,8 @@ from collections import deque
 
 FIRST = 4096
 """Bytes that may be on their way before anything is known."""
-LEAST, MOST = 256, 1 << 16
-"""Bytes that may be on their way on the slowest line, and on the fastest."""
+LEAST, MOST = 256, 1 << 14
+"""Bytes that may be on their way on the slowest line, and on the fastest: it may become slow any moment."""
 AIM = 0.05
 """Seconds of paint that may stand before a key's answer."""
 QUICK, SLOW = 0.025, 0.06

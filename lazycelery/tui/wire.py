@@ -22,7 +22,6 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual._time import get_time
 from textual.app import App
 from textual.screen import Screen
-from textual.widget import Widget
 
 from lazycelery.tui.cells import Shown
 from lazycelery.tui.pacing import Pacer
@@ -78,6 +77,14 @@ class LeanApp(App[Return]):
         self.shown.want(lines_of(renderable), self.urgent)
         self._send()
         self.post_display_hook()
+
+    def put(self, lines: Iterable[tuple[int, int, Iterable[Segment]]]) -> None:
+        """Lines (column, line, segments) that differ, past Textual's compositor: it would look at each widget
+        of the screen, and wait for its next sixtieth of a second.
+        """
+        self.shown.resize(*self.size)
+        self.shown.want(lines, self.urgent)
+        self._send()
 
     @property
     def behind(self) -> bool:
@@ -154,15 +161,6 @@ class LeanApp(App[Return]):
 def behind(app: App[Any]) -> bool:
     """Whether a picture would come too early: the terminal has not taken the last one, and no key waits."""
     return isinstance(app, LeanApp) and app.behind and not app.urgent
-
-
-def paint_now(screen: Screen[Any], parts: Iterable[Widget]) -> None:
-    """Paint refreshed widgets at once. Left to itself, Textual waits for its next sixtieth of a second:
-    good for a flow of changes, and half of what a key's answer takes.
-    """
-    if not screen._layout_required:
-        screen._dirty_widgets.update(parts)
-        screen._on_timer_update()
 
 
 def lines_of(update: ChopsUpdate | LayoutUpdate) -> Iterator[tuple[int, int, Iterable[Segment]]]:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import asking, examining, history, listening, painting, peers, rabbit, starting
+from tests.benchmarks import asking, examining, history, listening, painting, peers, rabbit, screen, starting
 from tests.benchmarks.figure import Figure
 
 MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
@@ -20,6 +20,7 @@ MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
     "doctor": lambda home: examining.examination(),
     "history": history.history_figures,
     "bytes": painting.bytes_sent,
+    "screen": screen.screen,
     "keys": painting.keys_in_a_flood,
 }
 

@@ -7,41 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.pty.slow_line import SlowLine
 from tests.pty.terminal import Terminal
 
 pytestmark = pytest.mark.pty
 Show = Callable[..., Terminal]
-SPEED = 5_000
-BEAT = 0.01
-
-
-class SlowLine:
-    """Reads a terminal's bytes at `SPEED`, as a line would carry them."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        self.terminal = terminal
-        self._due = time.monotonic()
-
-    def beat(self) -> None:
-        """Let the line carry what it can by now."""
-        time.sleep(BEAT)
-        now = time.monotonic()
-        allowed = int((now - self._due) * SPEED)
-        if allowed:
-            self._due = now
-            self.terminal.read(0.0001, limit=allowed)
-
-    def carry(self, seconds: float, until: Callable[[], bool] = lambda: False) -> float:
-        """Seconds until something was so, or all of them."""
-        began = time.monotonic()
-        while time.monotonic() - began < seconds and not until():
-            self.beat()
-        return time.monotonic() - began
-
-
-def cursor_line(terminal: Terminal) -> int:
-    lines = terminal.text.splitlines()
-    return next((at for at, line in enumerate(lines) if line.startswith("│▸")), -1)
 
 
 def test_at_five_kilobytes_a_second_keys_are_answered_and_quitting_is_quick(show: Show) -> None:
@@ -49,13 +19,7 @@ def test_at_five_kilobytes_a_second_keys_are_answered_and_quitting_is_quick(show
     line = SlowLine(terminal)
     assert line.carry(20, lambda: "web-3" in terminal.text) < 20
     line.carry(1)
-    took = []
-    for number in range(9):
-        before = cursor_line(terminal)
-        terminal.send("j" if number % 2 == 0 else "k")
-        took.append(line.carry(2, lambda at=before: cursor_line(terminal) not in (-1, at)))
-        line.carry(0.25)
-    took.sort()
+    took = line.keys(9)
     # The answer itself is some three hundred bytes, which this line carries in 60 ms.
     assert took[len(took) // 2] < 0.1 + 0.02, took
     terminal.send("q")

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from textual import events
 
 from lazycelery.errors import ConnectionProblem
 from lazycelery.model.cluster import Notice, SourceHealth
@@ -144,7 +145,8 @@ async def test_a_menu_a_question_and_a_wrong_filter(golden: Golden) -> None:
         await stage.until("Type default")
         async for size in stage.sizes():
             golden(f"state-question-{size}", stage.text)
-        await stage.press("escape", "3", "slash", *"stat:x")
+        await stage.press("escape", "3", "slash")
+        stage.app.dashboard.on_paste(events.Paste("stat:x"))
         await stage.until("there is no field")
         async for size in stage.sizes():
             golden(f"state-filter-wrong-{size}", stage.text)

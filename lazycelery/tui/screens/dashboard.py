@@ -9,6 +9,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
+from textual.strip import Strip
 
 from lazycelery.keys import Scope
 from lazycelery.tui import wire
@@ -80,11 +81,25 @@ class Dashboard(Screen[None]):
         if not self._parts:
             return
         self._arrange()
-        changed = [part for part in self._parts if part.display and part.sync()]
-        if changed and self._lean.urgent:
-            wire.paint_now(self, changed)
+        lines: list[tuple[int, int, Strip]] = []
+        for part in self._parts:
+            if part.display:
+                lines += self._differing(part)
+        if lines:
+            self._lean.put(lines)
         if any(part.owes for part in self._parts) and self._debt is None:
             self._debt = self.set_timer(OWED, self._repay)
+
+    def _differing(self, part: Painted) -> list[tuple[int, int, Strip]]:
+        """The lines of a part that are not as they were painted: column, line, strip."""
+        dirty = part.sync()
+        if not dirty:
+            return []
+        footer = self._parts[-1]
+        x, top, _, _ = part.region
+        # The footer may stand over the body.
+        end = self.size.height if part is footer else footer.region.y
+        return [(x, top + y, part.strip(y)) for y in dirty if top + y < end]
 
     def _repay(self) -> None:
         self._debt = None

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -48,26 +49,23 @@ class Painted(Widget):
         self._styles: dict[str, Style] = {}
         self.owes = False
         """True while a change was not painted because the terminal was behind."""
+        self._strips: dict[int, tuple[Line, Strip]] = {}
+        """What was made of a line, by its number."""
+        self._ground: Color | None = None
+        """The ground that filters reckon with; found out when it is needed."""
 
-    def sync(self) -> int:
-        """Bring the terminal up to date; returns the number of lines sent (0 when it is behind)."""
+    def sync(self) -> list[int]:
+        """Draw anew; returns the numbers of the lines that differ (none when the terminal is behind)."""
         if wire.behind(self.app):
             self.owes = True
-            return 0
+            return []
         self.owes = False
         before, self._lines = self._lines, self._draw()
         if len(before) != len(self._lines):
             self.refresh()
-            return len(self._lines)
-        width = self.size.width
-        dirty = [
-            Region(0, y, width, 1)
-            for y, (old, new) in enumerate(zip(before, self._lines, strict=True))
-            if old != new
-        ]
-        if dirty:
-            self.refresh(*dirty)
-        return len(dirty)
+            return []
+        pairs = enumerate(zip(before, self._lines, strict=True))
+        return [y for y, (old, new) in pairs if old != new]
 
     def _draw(self) -> list[Line]:
         width, height = self.size
@@ -87,6 +85,28 @@ class Painted(Widget):
         """Called when the theme changes."""
         super().notify_style_update()
         self._styles.clear()
+        self._strips.clear()
+        self._ground = None
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Lines for Textual. Its cache is left out: ours knows better which of them differ."""
+        strips = [self.strip(y) for y in crop.line_range]
+        first, last = crop.column_span
+        return strips if (first, last) == (0, self.size.width) else [one.crop(first, last) for one in strips]
+
+    def strip(self, y: int) -> Strip:
+        """One line as the terminal shall show it, colours as they are wished."""
+        line = self._lines[y] if y < len(self._lines) else ()
+        known = self._strips.get(y)
+        if known is not None and known[0] == line and known[1].cell_length == self.size.width:
+            return known[1]
+        strip = self.render_line(y)
+        if self._ground is None:
+            self._ground = self.background_colors[1]
+        for wish in self.get_line_filters():
+            strip = strip.apply_filter(wish, self._ground)
+        self._strips[y] = line, strip
+        return strip
 
     def render_line(self, y: int) -> Strip:
         """One line for the terminal: cut to the width, and without a character it would obey."""
