@@ -59,7 +59,8 @@ STORIES = (
                 r"its 2 slots run shop\.wait_for, the oldest since \d+s",
             ),
         ),
-        advice="Start another worker, or end what fills the slots: `1`, `⏎`, and `X` on the task that runs.",
+        advice="Start another worker, grow this one (`1`, `P`), or end what fills its slots: `1`, "
+        "`⏎`, and `X` on the task that runs.",
     ),
     Story(
         "failing",
@@ -135,7 +136,15 @@ STORIES = (
             Answer("where", "nobody consumes it", r"nobody consumes it"),
             Answer("why", "Did you mean celery?", r"Did you mean celery\?"),
         ),
-        advice="Correct the name where it is sent. `⏎` goes to the queue, `v` looks at its messages.",
+        (
+            Key("\r", "⏎ open", "to the queue"),
+            *UNLOCK,
+            Key("O", "O move", "move its messages"),
+            Key("\r", "▸ celery", "to the queue that was meant"),
+            Key("y", "y/N", "yes"),
+        ),
+        Answer("proof", "moved 7 of 7 messages of celrey", r"moved 7 of 7 messages of celrey"),
+        advice="Then correct the name where it is sent. `v` on the queue looks at its messages.",
     ),
 )
 
@@ -156,11 +165,12 @@ at 80x24 and 160x48, and hold the screen to these keys.
 def _told(story: Story) -> str:
     lines = [f"## {story.title}", "", story.trouble, "", "| key | |", "|---|---|"]
     lines += [f"| `{_shown(key.key)}` | {key.what} |" for key in story.keys]
-    lines += ["", "The screen says:", ""]
+    lines += ["", "The screen says, on the way or at its end:", ""]
     lines += [f"> {answer.sample}  " for answer in story.answers]
     if story.cure:
         steps = ", ".join(f"`{_shown(key.key)}` ({key.what})" for key in story.cure)
-        lines += ["", f"The cure: {steps}. The last line tells the proof."]
+        proof = f" The proof stands in the last line: {story.proof.sample}." if story.proof else ""
+        lines += ["", f"The cure: {steps}.{proof}"]
     if story.advice:
         lines += ["", story.advice]
     return "\n".join([*lines, ""])

@@ -13,6 +13,7 @@ from lazycelery.tui.arrangement import accordion, arrange
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation import sayings, task_page
 from lazycelery.tui.presentation.body import Text, wrapped
+from lazycelery.tui.presentation.footer import Question, question_lines
 from lazycelery.tui.presentation.line import Column, choose, crop, fit, length, merge, row
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.signs import ASCII, UNICODE, gauge, sparkline
@@ -182,3 +183,13 @@ def test_every_state_has_a_verdict_even_when_nothing_else_is_known(state: str) -
     for tab in range(len(task_page.TABS)):
         page = task_page.page(Task(id="abc", state=state), tab, Look(NOW), 60)
         assert all("None" not in part for line in page.body for part, _ in line)
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_a_long_question_still_shows_the_keys_of_its_answer(width: int) -> None:
+    text = f"move all 7 messages of celrey to celery, backup /{'state/' * 40}20261125-celrey.ndjson? y/N"
+    lines = question_lines(Question("Move them", text), None, Look(NOW), width)
+    said = " ".join("".join(part for part, _ in line).strip() for line in lines)
+    assert said.endswith("y/N") and said.count("y/N") == 1
+    [short] = question_lines(Question("Retry", "retry?"), None, Look(NOW), width)[1:]
+    assert "".join(part for part, _ in short).strip() == "Retry? y/N"

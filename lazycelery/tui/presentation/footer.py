@@ -83,8 +83,14 @@ def question_lines(asked: Question, typed: str | None, look: Look, width: int) -
         lead = f" Type {clean(asked.word, 60)} to go on, or enter for no: "
         lines.append(input_line(lead, typed or "", len(typed or ""), (), width))
         return lines
-    ask = "" if "y/N" in text else " y/N"
-    return [*lines, *wrapped(text + ask, width - 2, "accent", lead=" ", limit=2)]
+    return [*lines, *_asked(text.removesuffix("y/N").rstrip(), width)]
+
+
+def _asked(text: str, width: int) -> list[Line]:
+    """The question; however long it is, the keys of its answer are seen."""
+    lines = wrapped(f"{text} y/N", width - 2, "accent", lead=" ", limit=3)
+    whole = " ".join(part for line in lines for part, _ in line).rstrip()
+    return lines if whole.endswith("y/N") else [*lines, ((" y/N", "accent"),)]
 
 
 def input_line(lead: str, text: str, at: int, note: Line, width: int) -> Line:

@@ -39,7 +39,11 @@ def trouble(
     more = f"  (+{len(notices) - 1} more)" if len(notices) > 1 else ""
     token = "fail" if worst.severity == "critical" else "warn"
     title, hint = clean(worst.title, 300).rstrip("."), clean(worst.hint, 300)
-    return merge([(f" {look.signs.warning} {title}. ", token), (hint, ""), (more, "dim")])
+    return merge([(f" {look.signs.warning} {_ended(title)} ", token), (hint, ""), (more, "dim")])
+
+
+def _ended(title: str) -> str:
+    return title if title.endswith((".", "?", "!")) else f"{title}."
 
 
 def _alarm(text: str, look: Look) -> Line:
