@@ -91,9 +91,12 @@ class Memory:
         self._loop = asyncio.get_running_loop()
         if not self._profile.history:
             return
-        await self._past.survey()
-        rows = await asyncio.to_thread(figures.read, self._files.all(), self._clock())
-        self._store.put_figures(rows)
+        try:
+            await self._past.survey()
+            rows = await asyncio.to_thread(figures.read, self._files.all(), self._clock())
+            self._store.put_figures(rows)
+        except Exception:  # Whatever is in the files, the monitor begins.
+            logger.exception("history")
         if self._recorder is not None:
             self._load(self._profile.max_tasks)
             self._started = asyncio.create_task(self._record(), name="history")
@@ -120,8 +123,7 @@ class Memory:
         for task in (self._started, self._loading):
             if task is not None:
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+                await asyncio.wait([task])
         if self._recorder is not None:
             self._keep_figures()
             await asyncio.to_thread(self._recorder.stop)

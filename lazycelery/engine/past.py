@@ -90,14 +90,18 @@ class Past:
             while self._status.loaded < limit:
                 try:
                     chunk = await _to_its_end(file, before)
+                    if chunk is None:
+                        break
+                    before = chunk.numbers[0]
+                    if not self._place(file, chunk, coding):
+                        return
                 except Unreadable as problem:
                     self.unread.append(str(problem))
                     break
-                if chunk is None:
+                except Exception as fault:  # Whatever is in the file, the monitor goes on without it.
+                    logger.exception("history: %s", file.path.name)
+                    self.unread.append(f"{file.path.name}: {type(fault).__name__}")
                     break
-                before = chunk.numbers[0]
-                if not self._place(file, chunk, coding):
-                    return
                 await asyncio.sleep(0)
 
     def _place(self, file: File, chunk: Chunk, coding: Coding) -> bool:
