@@ -261,6 +261,16 @@ ACTIONS: tuple[Action, ...] = (
         question="Which task, with which signal, and a word to type",
     ),
     Action(
+        "send",
+        ("R",),
+        "Run it again, edited: arguments, queue, ETA, priority",
+        "retry edited",
+        scope="tasks",
+        danger="letter",
+        permission="send",
+        question="The task as it was written, and its queue",
+    ),
+    Action(
         "limit",
         ("a",),
         "Limit tasks of this name: rate, or time",
@@ -422,7 +432,7 @@ One table in `lazycelery/keys.py` holds them all; this page is made from it.
 Keys that change something in the cluster need a permission. A session starts read-only: `W` unlocks what the
 profile permits. They ask in the footer line, and Enter always means No.
 
-Change a key in a profile's `keymap`, by its action: `retry = "R"`, or `"move.down" = ["ctrl+n", "down"]`.
+Change a key in a profile's `keymap`, by its action: `retry = "f9"`, or `"move.down" = ["ctrl+n", "down"]`.
 A key that is taken, an unknown action and a key no terminal sends are errors at the start.
 """
 

@@ -121,9 +121,9 @@ def _refusal(
     """Why it is not sent again, and what would help; two empty texts when it may be."""
     if not evidence.known:
         return "no source knows this task", "Give the whole id."
-    busy = _busy(evidence)
-    if busy and not order.params.get("force"):
-        return f"{busy}: sent again, it would run twice", "Revoke it first, or say --force to run it twice."
+    still = busy(evidence)
+    if still and not order.params.get("force"):
+        return f"{still}: sent again, it would run twice", "Revoke it first, or say --force to run it twice."
     if how.grade == "unsafe":
         return f"unsafe: {how.why}", ADVICE
     if name is None:
@@ -131,7 +131,7 @@ def _refusal(
     return "", ""
 
 
-def _busy(evidence: Evidence) -> str:
+def busy(evidence: Evidence) -> str:
     """Where it still is, when it has not come to its end: in words, else empty."""
     if report := evidence.report:
         return f"it is {_PHASES[report.phase]} on {report.worker} now"

@@ -24,6 +24,7 @@ from lazycelery.actions import (
     restore,
     retry,
     revoke,
+    send,
     shutdown,
     supervise,
     terminate,
@@ -66,6 +67,7 @@ DRAFTS: dict[ActionName, Callable[[Context, Order], Awaitable[Draft]]] = {
     "limits": limits.draft,
     "shutdown": shutdown.draft,
     "service": supervise.draft,
+    "send": send.draft,
 }
 """Every action there is. Its name is also the permission it needs."""
 

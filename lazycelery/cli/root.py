@@ -36,6 +36,7 @@ COMMANDS: dict[str, Entry] = {
     "events": Entry("events", "events", "Follow events as they happen."),
     "peek": Entry("peek", "peek", "Waiting messages of a queue, without consuming them."),
     "retry": Entry("mutate", "retry", "Send tasks again."),
+    "send": Entry("send", "send", "Send a new task by name, or an old one edited."),
     "revoke": Entry("mutate", "revoke", "Tell the workers to discard tasks."),
     "terminate": Entry("mutate", "terminate", "End running tasks with a signal."),
     "purge": Entry("messages", "purge", "Empty a queue, after a backup."),

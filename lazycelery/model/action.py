@@ -22,6 +22,7 @@ ActionName = Literal[
     "limits",
     "shutdown",
     "service",
+    "send",
 ]
 Level = Literal["none", "letter", "typed"]
 Grade = Literal["exact", "arguments", "unsafe"]
@@ -42,6 +43,7 @@ PERMISSIONS: tuple[str, ...] = (
     "limits",
     "shutdown",
     "service",
+    "send",
     "reveal",
 )
 ROLES: dict[str, tuple[str, ...]] = {
@@ -64,12 +66,12 @@ class Order(msgspec.Struct, kw_only=True):
     params: dict[str, Any] = {}
     """retry: queue, keep_canvas, force (also what would run twice) · revoke: force (also what no source
     knows) · terminate: signal · purge: backup (path) · events: on (bool), stay (also after this session) ·
-    pool: do (grow, shrink, size, autoscale, restart), n, max, min · consumers: do (add,
-    cancel, hold, resume, turn), workers (all without), forget · limits: do (rate, time), task, rate, soft,
-    hard · shutdown: cold · service: do (start, stop, restart) · move (targets: from, to) and delete: backup,
-    look (also where looks are not free), most (messages looked at) · requeue: the same · export: file,
-    look, most · restore: queue, again, orphans (unacknowledged messages that nobody holds, instead of a
-    file)"""
+    pool: do (grow, shrink, size, autoscale, restart), n, max, min · consumers: do (add, cancel, hold,
+    resume, turn), workers (all without), forget · limits: do (rate, time), task, rate, soft, hard ·
+    shutdown: cold · service: do (start, stop, restart) · send (targets: name): args, kwargs, queue,
+    priority, eta, expires, retry_of · move (targets: from, to) and delete: backup, look (also where looks
+    are not free), most (messages looked at) · requeue: the same · export: file, look, most · restore:
+    queue, again, orphans (unacknowledged messages that nobody holds, instead of a file)"""
 
 
 class PlanItem(msgspec.Struct, kw_only=True):

@@ -174,6 +174,12 @@ class ControlRoom(LeanApp[int]):
         await self.hush()
         self._lend(words)
 
+    async def edit(self, path: Path) -> None:
+        """Leave the terminal to the person's editor until it ends."""
+        words = [*outside.editor(), str(path)]
+        await self.hush()
+        self._lend(words)
+
     def _lend(self, words: Sequence[str]) -> None:
         try:
             with self.suspend():

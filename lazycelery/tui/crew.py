@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lazycelery.engine import form
+from lazycelery.engine.api import EngineApi
 from lazycelery.errors import UsageError
 from lazycelery.model.completion import Completion
 from lazycelery.model.service import Deed
 from lazycelery.model.task import TaskRow
 from lazycelery.model.worker import Worker
+from lazycelery.tui import outside
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.presentation.workers import short_name
 from lazycelery.tui.walk import Walk
@@ -134,6 +138,33 @@ class Crew(Walk):
             lambda text: self.deeds.order("limits", [], task=task, **_limit(text)),
             [task],
         )
+
+    def do_send(self) -> None:  # noqa: D102
+        key = self.pane.listing.key
+        if len(self.marks.of("tasks")) > 1:
+            self.talk.say("One task is edited at a time. Nothing was done.", "warn")
+        elif key is None or self.link.api is None:
+            self.talk.say("Nothing is selected.", "warn")
+        else:
+            self.errands.run(self._edit(self.link.api, key))
+
+    async def _edit(self, api: EngineApi, id: str) -> None:
+        whole, text = await form.form_of(api, id)
+        path = await asyncio.to_thread(outside.write, text.splitlines())
+        try:
+            before = path.stat().st_mtime_ns
+            await self.surface.edit(path)
+            saved = path.stat().st_mtime_ns != before
+            written = await asyncio.to_thread(path.read_text, "utf-8", "replace")
+        finally:
+            outside.remove(path)
+        if not saved:
+            self.talk.say("It was not saved. Nothing was done.", "dim")
+            self.show()
+            return
+        values = form.read(written)
+        name = str(values.pop("task", ""))
+        self.deeds.order("send", [name], **values, retry_of=whole)
 
     # ---- asking
 

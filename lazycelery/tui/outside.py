@@ -28,6 +28,21 @@ def command(environment: Mapping[str, str] = os.environ) -> list[str]:
     raise LazyCeleryError("There is no pager here.", "Set $PAGER or $EDITOR.")
 
 
+def editor(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """What changes a file: $VISUAL, $EDITOR, or the editor that is there. Raises `LazyCeleryError`."""
+    for name in ("VISUAL", "EDITOR"):
+        try:
+            words = shlex.split(environment.get(name, ""))
+        except ValueError:
+            raise LazyCeleryError(f"${name} has a quotation mark too many.", f"Correct ${name}.") from None
+        if words:
+            return words
+    for name in ("sensible-editor", "vi", "nano"):
+        if shutil.which(name):
+            return [name]
+    raise LazyCeleryError("There is no editor here.", "Set $EDITOR.")
+
+
 def write(lines: Iterable[str]) -> Path:
     """A new file of mode 0600 with these lines."""
     handle, name = tempfile.mkstemp(prefix="lazycelery-", suffix=".txt")

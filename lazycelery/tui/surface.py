@@ -30,6 +30,9 @@ class Surface(Protocol):
     def use_theme(self, name: str) -> None:
         """Turn to a theme."""
 
+    async def edit(self, path: Path) -> None:
+        """Leave the terminal to the person's editor until it ends."""
+
     async def outside(self, path: Path) -> None:
         """Leave the terminal to the person's pager until it ends."""
 

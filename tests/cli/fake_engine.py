@@ -116,6 +116,9 @@ class FakeEngine:
                 return task
         raise NothingFound(f"No task {id} is known.", "Look elsewhere.")
 
+    async def message(self, id: str) -> Message:
+        raise NothingFound("No source has its message.")
+
     async def peek(self, queue: str, offset: int = 0, limit: int = 50, force: bool = False) -> PeekPage:
         return PeekPage(queue=queue, at=NOW, total=len(self.messages), messages=self.messages)
 

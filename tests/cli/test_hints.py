@@ -37,6 +37,7 @@ OPTION_OF = {
     "limits": ("worker rate-limit", "worker time-limit"),
     "shutdown": ("worker shutdown",),
     "supervise": ("worker service",),
+    "send": ("send",),
 }
 """Modules of `actions` whose hints are given by certain commands: options are looked for there."""
 

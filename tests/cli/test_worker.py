@@ -73,3 +73,38 @@ def test_a_log_is_printed_harmless(engine, run):
     ran = run("worker", "logs", "w1")
     assert ran.code == 0 and ran.out.startswith("ready ") and "\x1b" not in ran.out
     assert "It has ended with 0." in ran.err and engine.started is False
+
+
+# ---- send
+
+
+def test_a_task_is_sent_as_it_was_written(engine, run):
+    engine.next_plan.action = engine.outcome.action = "send"
+    words = ("send", "shop.add", "--args", "[1]", "--kwargs", '{"a": null}', "--queue", "q", "--eta", "5")
+    assert run(*words, *ALL).code == 0
+    order = engine.asked["order"]
+    assert (order.action, order.targets) == ("send", ["shop.add"])
+    assert order.params == {"queue": "q", "eta": "5", "args": [1], "kwargs": {"a": None}}
+    assert run("send", "shop.add", "--args", "1,", *ALL).code == 2
+    assert run(*words, "--yes").code == 4
+
+
+def test_an_old_task_is_edited_before_it_is_sent(engine, run, tmp_path, monkeypatch):
+    engine.next_plan.action = engine.outcome.action = "send"
+    engine.all_tasks[0].args, engine.all_tasks[0].kwargs = [42], {}
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nsed -i s/42/43/ "$1"\n')
+    editor.chmod(0o755)
+    monkeypatch.setenv("EDITOR", str(editor))
+    monkeypatch.delenv("VISUAL", raising=False)
+    assert run("send", "shop.charge", "--from", "id-0", *ALL).code == 0
+    order = engine.asked["order"]
+    assert order.targets == ["shop.charge"] and order.params == {
+        "args": [43],
+        "kwargs": {},
+        "retry_of": "id-0",
+    }
+    editor.write_text("#!/bin/sh\nexit 0\n")
+    engine.asked.clear()
+    assert run("send", "shop.charge", "--from", "id-0", *ALL).code == 4, "it was not saved"
+    assert "act" not in engine.asked

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from lazycelery.engine.form import blank
 from lazycelery.errors import UsageError
 from lazycelery.model.action import Order
 from lazycelery.model.profile import Profile
@@ -213,3 +216,29 @@ async def test_the_profiles_commands_are_offered_with_the_pool() -> None:
         stage.engine.seen.allowed = ["pool"]
         await stage.press("P", *"service stop", "enter")
         assert "service is locked. W unlocks it" in stage.text
+
+
+async def test_a_task_is_edited_and_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = engine()
+    async with staged(shown) as stage:
+        edited: list[str] = []
+
+        async def edit(path: Path) -> None:
+            edited.append(path.read_text())
+            if len(edited) == 1:
+                path.write_text('task = "shop.report"\nargs = [7]\nqueue = "mail"')
+                os.utime(path, (1, 1))
+
+        monkeypatch.setattr(stage.desk.surface, "edit", edit)
+
+        async def known(api: object, id: str) -> tuple[str, str]:
+            return id, blank("shop.charge", args=[1])
+
+        monkeypatch.setattr("lazycelery.tui.crew.form.form_of", known)
+        await asked(stage, "3", "R")
+        order = await done(stage, "y")
+        assert '"task": "shop.charge"' in edited[0]
+        assert (order.action, order.targets) == ("send", ["shop.report"])
+        assert order.params["args"] == [7] and order.params["retry_of"] == shown._id(999)
+        await stage.press("R")
+        await stage.until("It was not saved. Nothing was done.")

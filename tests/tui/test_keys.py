@@ -53,8 +53,8 @@ def test_the_footer_leaves_out_what_is_locked() -> None:
 
 
 def test_a_person_may_change_a_key() -> None:
-    own = keymap({"retry": "R", "move.down": ["ctrl+n", "down"]})
-    assert own.find("R", "tasks") is own["retry"]
+    own = keymap({"retry": "ctrl+t", "move.down": ["ctrl+n", "down"]})
+    assert own.find("ctrl+t", "tasks") is own["retry"]
     assert own.find("r", "tasks") is None
     assert own.find("ctrl+n", "workers") is own["move.down"]
 

@@ -168,3 +168,16 @@ async def test_a_shutdown_takes_names_and_nothing_else(at: Place, here: Live) ->
     pid = (await told(lambda: at.ask("stats")))["pid"]
     assert f"kill -QUIT {pid}" in refused.value.hint
     assert await told(lambda: at.ask("ping")) == {"ok": "pong"}
+
+
+async def test_a_task_written_by_hand_runs_with_its_arguments(at: Place, here: Live) -> None:
+    await online(here, W1, W2)
+    outcome = await here.do("send", "shop.add", args=[20, 22], queue="mail")
+    new = outcome.items[0].new_id or ""
+    await here.until(lambda: here.state(new) == "success")
+    task = here.store.task(new, time.time())
+    assert task is not None and task.result == "42" and task.worker == W1
+    later = await here.do("send", "shop.add", args=[1, 1], queue="mail", eta="3")
+    held = later.items[0].new_id or ""
+    assert here.state(held) != "success" and "not before" in later.proof
+    await here.until(lambda: here.state(held) == "success")
