@@ -166,11 +166,11 @@ async def carry_out(context: Context, work: Work, verb: str) -> Outcome:
 
 
 async def _finished(writer: BackupWriter, told: Shifted) -> tuple[Path | None, str]:
-    if writer.count == writer.void and not told.unknown:
+    if told.unknown or told.problem:  # Its end tells which messages are in doubt.
+        return writer.keep(), ""
+    if writer.count == writer.void:
         writer.discard()
         return None, ""
-    if told.unknown:  # Its end tells which messages are in doubt.
-        return writer.keep(), ""
     try:
         return await asyncio.to_thread(writer.finish), ""
     except LazyCeleryError as error:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lazycelery.errors import Refused, UsageError
 from lazycelery.model.action import ActionName, Order
+from lazycelery.model.completion import Completion
 from lazycelery.model.queue import Queue
 from lazycelery.tui.crew import Crew
+from lazycelery.tui.entry import Entry
 from lazycelery.tui.inquiry import Subject
 from lazycelery.tui.presentation.footer import Question
 
@@ -43,12 +45,8 @@ class Porter(Crew):
         offers = [(one.name, _note(one)) for one in others]
         if any(one.name == queue and one.dead_letter_from for one in self.link.truth.queues or ()):
             offers.insert(0, (HOME, "each dead letter to the queue in which it died"))
-        self._ask(
-            f" Move the messages of {queue} to (QUEUE [FILTER]): ",
-            offers,
-            lambda text: self._send(queue, text),
-            [queue],
-        )
+        lead = f" Move the messages of {queue} to (QUEUE [FILTER]): "
+        self._type(lead, offers, lambda text: self._send(queue, text))
 
     def _send(self, queue: str, text: str) -> None:
         target, _, wanted = text.partition(" ")
@@ -62,7 +60,7 @@ class Porter(Crew):
             return
         offers = [("name:", "by the task's name"), ("kwargs.", "by an argument"), ("id:", "by its id")]
         lead = f" Delete from {queue} what matches: "
-        self._ask(lead, offers, lambda text: self._delete(queue, text), [queue])
+        self._type(lead, offers, lambda text: self._delete(queue, text))
 
     def _delete(self, queue: str, text: str) -> None:
         if text.endswith((":", ".")):
@@ -73,6 +71,27 @@ class Porter(Crew):
         self.deeds.order("restore", [], orphans=True)
 
     # ---- asking
+
+    def _type(self, lead: str, offers: Sequence[tuple[str, str]], do: Callable[[str], None]) -> None:
+        """Let a person type; tab completes. Unlike a choice, what is entered is what was typed."""
+
+        def wish(entry: Entry) -> None:
+            typed = entry.prompt.text
+            fitting = [offer for offer in offers if offer[0].startswith(typed)]
+            entry.offer([Completion(start=0, end=len(typed), text=t, note=n) for t, n in fitting], typed)
+
+        def end(text: str, entered: bool) -> None:
+            if not entered or not text.strip():
+                self.talk.say("Nothing was done.", "dim")
+                return
+            try:
+                do(" ".join(text.split()))
+            except UsageError as problem:
+                self.talk.say(str(problem), "warn")
+
+        entry = Entry(lead, "", end, wish=wish)
+        self.talk.typing = entry
+        entry.wish()
 
     def _one(self, done: str) -> str | None:
         """The queue under the cursor; says why there is none."""

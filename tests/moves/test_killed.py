@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -154,3 +155,22 @@ async def test_a_restore_of_orphans_that_was_killed(ground: Ground, cli: Cli) ->
     with pytest.raises(NothingFound, match="No message is unacknowledged"):
         await Hands(engine).plan("restore", orphans=True)
     await engine.close()
+
+
+async def test_an_export_tells_how_far_it_is(
+    ground: Ground, cli: Cli, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lazycelery.cli import progress
+    from lazycelery.cli.output import Output
+
+    monkeypatch.setattr(progress, "PACE", 0.05)
+    part = ground.directory / "out.ndjson.part"
+    async with progress.growing(ground.directory / "out.ndjson", Output()):
+        part.write_bytes(b"x" * 2048)
+        await asyncio.sleep(0.3)
+    assert capsys.readouterr().err.count("written") == 1
+    ground.fill("box", 3)
+    force = () if ground.free else ("--force",)
+    code, _, err = cli.run("export", "box", str(ground.directory / "file"), *force)
+    assert code == 0 and (ground.directory / "file").exists(), err
+    assert ground.depth("box") == 3

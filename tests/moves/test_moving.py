@@ -206,3 +206,31 @@ async def test_many_that_stay_keep_their_order(ground: Ground, hands: Hands) -> 
     await asyncio.sleep(0.5)  # What was acknowledged and forgotten would come back now.
     assert ground.ids("other") == named(*range(100, 200, 2))
     assert ground.ids("box") == named(*range(100), *range(101, 200, 2))
+
+
+async def test_what_breaks_off_in_the_middle_is_told_and_mended(
+    ground: Ground, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lazycelery.actions.backup import BackupWriter
+
+    ground.fill("box", 60)
+    plan = await hands.plan("delete", "box", filter="name:shop.*", look=True)
+    add, pages = BackupWriter.add, []
+
+    def fails_later(writer: BackupWriter, lines: Any) -> None:
+        if len(pages) >= 2:
+            raise Refused("The backup cannot be written: No space left on device.", "Make room.")
+        pages.append(len(lines))
+        add(writer, lines)
+
+    monkeypatch.setattr(BackupWriter, "add", fails_later)
+    outcome = await hands.engine.act(plan.id, plan.word)
+    monkeypatch.undo()
+    assert outcome.done == sum(pages) and outcome.failed == 60 - outcome.done, outcome
+    assert "stopped: The backup cannot be written" in outcome.proof
+    assert (outcome.backup or "").endswith(".part")
+    ground.settle("box", 60 - sum(pages))
+    restored = await hands.do("restore", outcome.backup or "")
+    assert (restored.done, restored.failed) == (sum(pages), 0)
+    ground.settle("box", 60)
+    assert sorted(ground.ids("box")) == sorted(named(*range(60)))

@@ -64,8 +64,8 @@ async def test_dead_letters_are_offered_their_home() -> None:
         keys = [stage.desk.queues.listing.rows.key_at(line) for line in range(len(made.lines))]
         stage.desk.pane.listing.go(keys.index(made.lines[0].name))
         await stage.press("O")
-        assert "each dead letter to the queue in which it died" in stage.text
-        await asked(stage, "enter")
+        assert "home" in stage.text
+        await asked(stage, *"home", "enter")
         await stage.press("y")
         order = await acted(stage)
         assert (order.action, order.targets) == ("requeue", [made.lines[0].name])

@@ -11,6 +11,7 @@ import click
 from lazycelery.cli.acting import carry_out
 from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.options import common
+from lazycelery.cli.progress import growing
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.errors import UsageError
 
@@ -113,7 +114,15 @@ def export(ctx: click.Context, queue: str, file: Path, look: int | None, force: 
     params: dict[str, Any] = {"file": str(file.expanduser().absolute())}
     params |= {"look": True} if force else {}
     params |= {"most": look} if look else {}
-    return _run(ctx, "export", queue, params, dry_run, True)
+    from lazycelery.model.action import Order
+
+    order = Order(action="export", targets=[queue], params=params)
+
+    async def body(session: Session) -> int:
+        async with growing(Path(params["file"]), session.output):
+            return await carry_out(session, order, dry_run=dry_run, yes=True)
+
+    return one_shot(ctx, body)
 
 
 @click.command(cls=FilterCommand)

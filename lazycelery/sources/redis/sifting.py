@@ -23,7 +23,7 @@ from lazycelery.sources.redis.steady import SteadyPages
 MOST_BYTES = 256 * 1024 * 1024
 """Bytes of messages that one pass looks through."""
 PAGE_BYTES = 4 * 1024 * 1024
-BREATH = 128 * 1024
+BREATH = 48 * 1024
 """Bytes after which others have their turn."""
 CHUNK, CHUNK_BYTES = 100, 1024 * 1024
 """Messages of one step at most: it holds up the server."""
