@@ -207,7 +207,7 @@ async def test_nothing_is_restored_while_somebody_is_silent(
         with pytest.raises(Refused):
             await hands.engine.act(plan.id, plan.word)
     finally:
-        os.kill(one.process.pid, signal.SIGCONT)
+        one.kill()
     await hands.engine.close()
 
 
