@@ -32,12 +32,25 @@ def questions_and_queues() -> list[Figure]:
                 worker.stop()
         for number in range(QUEUES):
             server.declare("/", f"queue.{number}")
+        server.api("PUT", "/exchanges/%2F/dead", {"type": "topic", "durable": True})
+        server.api("POST", "/bindings/%2F/e/dead/q/queue.0", {"routing_key": "#"})
+        letters = {"pattern": "^queue", "definition": {"dead-letter-exchange": "dead"}, "apply-to": "queues"}
+        server.api("PUT", "/policies/%2F/letters", letters)
+        time.sleep(6)  # Statistics are gathered every five seconds.
         cpu = asyncio.run(_list(server))
     finally:
         server.remove()
     return [
         Figure("ten inspect calls on 2 workers over RabbitMQ", min(took) * 1000, "ms", 100.0),
-        Figure(f"CPU of a look at {QUEUES} queues of RabbitMQ", min(cpu) * 1000, "ms", 50.0),
+        Figure(
+            f"CPU of a look at {QUEUES} queues of RabbitMQ",
+            *(
+                min(cpu) * 1000,
+                "ms",
+                50.0,
+                f"the first, with the past and all bindings: {cpu[0] * 1000:.0f} ms",
+            ),
+        ),
     ]
 
 

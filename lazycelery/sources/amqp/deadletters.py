@@ -50,7 +50,7 @@ def targets(
     if exchange == "":
         # Without a key of its own the letter would come back into its queue: that is no other queue.
         return sorted({each for each in used if each in queues and each != facts.name})
-    return sorted(_reached(exchange, used, exchanges, DEPTH) & set(queues))
+    return sorted(each for each in _reached(exchange, used, exchanges, DEPTH) if each in queues)
 
 
 def _reached(name: str, keys: Collection[str], exchanges: Mapping[str, Exchange], depth: int) -> set[str]:

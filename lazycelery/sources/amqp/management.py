@@ -28,8 +28,10 @@ RETRY = 30.0
 """Seconds before an API that did not answer is asked again."""
 GUESS = 1.0
 """Seconds for a port that nobody named."""
-PAGE, PAGES = 500, 20
-"""Queues in one answer, and answers at most."""
+PAGE, MOST = 500, 10_000
+"""Queues in one answer, and altogether."""
+PAST_PAGE = 100
+"""Queues in one answer that has their past too: decoding it must not hold up the loop."""
 PAST, STEP = 300, 10
 """Seconds of depths that the first answer tells, and between two of them."""
 MAX_ANSWER = 16 * 1024 * 1024
@@ -136,11 +138,11 @@ class Management:
 
     def _read_queues(self) -> dict[str, QueueFacts]:
         found: dict[str, QueueFacts] = {}
-        columns = COLUMNS
+        columns, size = COLUMNS, PAGE
         if not self._past_told:
-            columns += f",{SAMPLES}&lengths_age={PAST}&lengths_incr={STEP}"
-        for number in range(1, PAGES + 1):
-            path = f"/queues/{self._vhost}?page={number}&page_size={PAGE}&columns={columns}"
+            columns, size = f"{COLUMNS},{SAMPLES}&lengths_age={PAST}&lengths_incr={STEP}", PAST_PAGE
+        for number in range(1, MOST // size + 1):
+            path = f"/queues/{self._vhost}?page={number}&page_size={size}&columns={columns}"
             page = self._decoded(self._get(path), Page)
             found.update((facts.name, facts) for facts in page.items)
             if number >= page.page_count:

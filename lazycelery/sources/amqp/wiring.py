@@ -5,6 +5,7 @@ Asked of the management API now and then: it changes rarely, and costs a request
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from lazycelery.sources.amqp.delayed import is_delayed
 from lazycelery.sources.amqp.facts import QueueFacts
 from lazycelery.sources.amqp.management import Management
 
+SLICE = 20
+"""Queues followed before something else may run."""
 BINDINGS_EVERY, CONSUMERS_EVERY = 60.0, 15.0
 
 
@@ -52,6 +55,8 @@ class Wiring:
         self._keys: dict[str, list[str]] = {}
         self._due = {"bindings": 0.0, "consumers": 0.0}
         self._asked_for: set[str] = set()
+        self._joined: object = None
+        """From what the dead letters were followed last."""
         self.dead_letter_to: dict[str, list[str]] = {}
         self.dead_letter_from: dict[str, list[str]] = {}
         self.workers: dict[str, list[str]] = {}
@@ -67,7 +72,7 @@ class Wiring:
             await self._read_bindings()
         if self._is_due("consumers", CONSUMERS_EVERY):
             await self._read_consumers()
-        self._join(facts)
+        await self._join(facts)
 
     def behind(self, exchange: str) -> set[str]:
         """Every queue that an exchange leads to, whatever the routing key."""
@@ -110,19 +115,30 @@ class Wiring:
                 found[queue].add(workers[0])
         self.workers = {queue: sorted(workers) for queue, workers in found.items()}
 
-    def _join(self, facts: Mapping[str, QueueFacts]) -> None:
-        sources = defaultdict[str, list[str]](list)
-        self.dead_letter_to = {}
-        for name, each in facts.items():
-            if is_delayed(name):
-                continue  # Celery's own stairs: what goes down there is no dead letter.
-            to = deadletters.targets(each, facts.keys(), self._exchanges, self._keys.get(name, ()))
-            if to:
-                self.dead_letter_to[name] = to
-            for target in to:
+    async def _join(self, facts: Mapping[str, QueueFacts]) -> None:
+        """Follow each queue's dead letters, unless all is as it was."""
+        # Celery's own stairs of delayed delivery are left out: what goes down there is no dead letter.
+        wiring = {
+            name: (exchange, deadletters.key_of(each))
+            for name, each in facts.items()
+            if (exchange := deadletters.exchange_of(each)) is not None and not is_delayed(name)
+        }
+        state = (wiring, facts.keys(), self._exchanges)
+        if state == self._joined:
+            return
+        to, sources = dict[str, list[str]](), defaultdict[str, list[str]](list)
+        for number, name in enumerate(wiring, 1):
+            found = deadletters.targets(facts[name], facts.keys(), self._exchanges, self._keys.get(name, ()))
+            if found:
+                to[name] = found
+            for target in found:
                 if target != name:
                     sources[target].append(name)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+        self.dead_letter_to = to
         self.dead_letter_from = {target: sorted(names) for target, names in sources.items()}
+        self._joined = state
 
     def _behind(self, name: str, seen: set[str]) -> set[str]:
         seen.add(name)
