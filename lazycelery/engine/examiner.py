@@ -191,6 +191,9 @@ class Examiner:
                 break
             await breath.take()
         self._history.note(now, queues, workers)
+        for flight in self._watch.flights.messages if self._watch.flights else ():
+            if flight.id is not None:
+                flight.worker, flight.since = self._store.holder(flight.id)
         return Snapshot(
             now=now,
             watched=now - self._began if self._began is not None else 0.0,

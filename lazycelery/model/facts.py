@@ -113,6 +113,10 @@ class Flight(msgspec.Struct, kw_only=True):
     queue: str
     delivered: float | None
     """Epoch seconds."""
+    worker: str | None = None
+    """Who told to have received it, and no end since."""
+    since: float | None = None
+    """When it did; epoch seconds."""
 
 
 class Flights(msgspec.Struct, kw_only=True):

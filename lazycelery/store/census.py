@@ -110,6 +110,7 @@ class Census:
             fact = NameFacts(name=name, ended=int((mine & ended).sum()), retried=int((mine & again).sum()))
             failures = lately[mine & failed]
             fact.failed = len(failures)
+            fact.error = self._error_of(lately[mine & (states == State.RETRY)])
             if len(failures):
                 since = columns.vector("since")[failures]
                 fact.first_failed = float(since.min())
@@ -121,6 +122,9 @@ class Census:
                 yield from self._before(fact, code, start)
             facts.names[name] = fact
             yield
+
+    def _error_of(self, retried: Slots) -> str | None:
+        return next((error for slot in retried[-FEW:].tolist() if (error := self.columns.error[slot])), None)
 
     def _before(self, fact: NameFacts, code: int, start: float) -> Steps:
         columns = self.columns

@@ -39,6 +39,7 @@ from lazycelery.store.workers import Workers
 
 MAX_GAPS = 100
 MAX_SENT_AGAIN = 10_000
+HELD = (State.RECEIVED, State.SCHEDULED, State.STARTED)
 T = TypeVar("T")
 
 
@@ -218,6 +219,13 @@ class Store:
     def worker_facts(self, now: float) -> list[WorkerFacts]:
         """All workers with what they told of themselves, by name. Nothing is copied."""
         return [worker_facts(record, now) for _, record in sorted(self._workers.known.items())]
+
+    def holder(self, id: str) -> tuple[str | None, float | None]:
+        """The worker that told to have a task and has not told its end, and since when."""
+        slot = self._columns.slots.get(id)
+        if slot is None or self._columns.state[slot] not in HELD:
+            return None, None
+        return self._columns.workers.texts[self._columns.worker[slot]], self._columns.since[slot]
 
     def task_facts_steps(self, now: float, window: float) -> Generator[None, None, TaskFacts]:
         """The tasks counted, in slices of a few milliseconds; writers may run in between."""

@@ -233,6 +233,14 @@ def test_a_rate_limit_keeps_tasks_back_beside_free_slots() -> None:
     [finding] = found("rate-limited-backlog", seen(workers=[kept]))
     assert "2 tasks of shop.mail" in finding.title and "rate-limit shop.mail none" in finding.fix
     assert silent("rate-limited-backlog", seen(workers=[full(reserved=[held("c")])]))
+    unlisted = flights("x", "y")
+    for flight in unlisted.messages:
+        flight.worker, flight.since = "w1@a", NOW - 60
+    assert found("rate-limited-backlog", seen(flights=unlisted))
+    gone = worker("w2@a", **{"state": "offline", "lost": True, "stopped": NOW - 60})
+    assert silent("message-orphaned", seen(workers=[worker(), gone], flights=unlisted))
+    running_now = worker(active=[running("x"), running("y")])
+    assert silent("rate-limited-backlog", seen(workers=[running_now], flights=unlisted))
 
 
 # ---- what queues do
@@ -310,7 +318,8 @@ def flights(*ids: str, ago: float = 60.0) -> Flights:
 
 
 def test_what_nobody_holds_is_orphaned_and_its_return_is_told() -> None:
-    [finding] = found("message-orphaned", seen(flights=flights("x", "y")))
+    gone = worker("gone@a", **{"state": "offline", "lost": True, "stopped": NOW - 60})
+    [finding] = found("message-orphaned", seen(workers=[worker(), gone], flights=flights("x", "y")))
     assert (finding.subject, finding.kind) == ("default", "queue")
     assert finding.title == "2 messages of default are held by nobody, back in about 59m."
     assert finding.evidence[-1].value == NOW - 60 + 3600
@@ -321,13 +330,14 @@ def test_what_nobody_holds_is_orphaned_and_its_return_is_told() -> None:
         worker(silent=NOW - 5),
         worker(queues=None, at={}),
     ):
-        assert silent("message-orphaned", seen(workers=[holder], flights=flights("x")))
-    assert silent("message-orphaned", seen(flights=flights("x", ago=1)))
+        assert silent("message-orphaned", seen(workers=[holder, gone], flights=flights("x")))
+    assert silent("message-orphaned", seen(flights=flights("x")))
+    assert silent("message-orphaned", seen(workers=[worker(), gone], flights=flights("x", ago=1)))
     assert found(
         "message-orphaned", seen(workers=[worker(queues=["mail"], silent=NOW - 5)], flights=flights("x"))
     )
     short = worker(conf={"broker_transport_options": {"visibility_timeout": 70}})
-    [finding] = found("message-orphaned", seen(workers=[short], flights=flights("x")))
+    [finding] = found("message-orphaned", seen(workers=[short, gone], flights=flights("x")))
     assert "back in about 10s" in finding.title and finding.severity == "warning"
 
 

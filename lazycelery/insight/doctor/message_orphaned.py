@@ -43,13 +43,15 @@ def held(seen: Snapshot) -> set[str]:
 def _unheld(seen: Snapshot) -> list[Flight]:
     if not seen.settled or not seen.connected or seen.flights is None:
         return []
-    known = held(seen)
+    known, living = held(seen), {facts.name for facts in seen.alive}
     doubt = seen.limits.orphan_doubt
     return [
         flight
         for flight in seen.flights.messages
         if flight.id is not None
         and flight.id not in known
+        and flight.worker not in living  # Rate-limited ones are in none of its lists.
+        and (len(living) < len(seen.workers) or not seen.consumers(flight.queue))  # Somebody went.
         and (flight.delivered is None or seen.flights.at - flight.delivered > doubt)
     ]
 

@@ -14,16 +14,41 @@ def check(seen: Snapshot) -> list[Finding]:
     """One finding a worker."""
     if not seen.connected:
         return []
-    return [
-        _finding(facts)
-        for facts in seen.alive
-        if _free(facts) and facts.reserved and fresh(facts, "reserved", seen.now, 6)
-    ]
+    found = []
+    for facts in seen.alive:
+        kept = _kept(seen, facts)
+        if kept and _free(facts) and fresh(facts, "active", seen.now, 6):
+            found.append(_finding(facts, kept))
+    return found
 
 
 def asks(seen: Snapshot) -> set[str]:
-    """Whoever held something beside free slots is asked again."""
-    return {facts.name for facts in seen.alive if _free(facts) and facts.reserved}
+    """Whoever keeps something back beside free slots is asked again."""
+    return {facts.name for facts in seen.alive if _kept(seen, facts) and _free(facts)}
+
+
+def _kept(seen: Snapshot, facts: WorkerFacts) -> list[str]:
+    """Names of tasks that it has received, by events and unacknowledged, and that are in none of its lists
+    (so it is with rate limits); or that it says to have reserved."""
+    reserved = [task.name or "a task" for task in facts.reserved or ()]
+    if seen.flights is None:
+        return reserved
+    listed_ids = {
+        task.id for tasks in (facts.active, facts.reserved, facts.scheduled) for task in tasks or ()
+    }
+    told = facts.at.get("active", 0.0)
+    return reserved + [
+        flight.task or "a task"
+        for flight in seen.flights.messages
+        if flight.worker == facts.name or (flight.worker is None and _alone(seen, facts, flight.queue))
+        if flight.id not in listed_ids
+        and told > (flight.since or flight.delivered or told) + seen.limits.orphan_doubt
+    ]
+
+
+def _alone(seen: Snapshot, facts: WorkerFacts, queue: str) -> bool:
+    """Whether nobody else can have taken a message of this queue."""
+    return len(seen.workers) == len(seen.alive) and seen.consumers(queue) == [facts]
 
 
 def _free(facts: WorkerFacts) -> int:
@@ -34,25 +59,22 @@ def _free(facts: WorkerFacts) -> int:
     return max(0, slots - max(len(facts.active), worker.active))
 
 
-def _finding(facts: WorkerFacts) -> Finding:
-    name, reserved = short(facts.name), facts.reserved or []
-    names = [one for one, _ in Counter(task.name or "a task" for task in reserved).most_common()]
+def _finding(facts: WorkerFacts, kept: list[str]) -> Finding:
+    name = short(facts.name)
+    names = [one for one, _ in Counter(kept).most_common()]
+    fix = f"Lift the limit until the restart: `lazycelery worker rate-limit {names[0]} none {facts.name} "
     return Finding(
         code="rate-limited-backlog",
         severity="warning",
-        title=f"{name} keeps back {count(len(reserved), 'task')} of {listed(names)} although slots are free: "
-        "a rate limit.",
+        title=f"{name} keeps back {count(len(kept), 'task')} of {listed(names)} although slots "
+        "are free: a rate limit.",
         subject=facts.name,
         kind="worker",
         evidence=[
-            fact(
-                f"{count(len(reserved), 'task')} reserved, none of them for an ETA", "control", len(reserved)
-            ),
+            fact(f"{count(len(kept), 'task')} received and not started, none for an ETA", "event", len(kept)),
             fact(f"{plain_slots(_free(facts))} free", "control", _free(facts)),
         ],
-        fix=f"Lift the limit until the restart: `lazycelery worker rate-limit {names[0]} none "
-        f"{facts.name} --allow "
-        "limits`; for good by rate_limit on the task.",
+        fix=f"{fix}--allow limits`; for good by rate_limit on the task.",
     )
 
 
