@@ -48,6 +48,7 @@ async def test_a_running_task_ends_before_its_worker_does(
         assert await asyncio.to_thread(one.process.wait, 15) == 0
 
 
+@pytest.mark.soak
 async def test_a_worker_that_a_supervisor_starts_again_is_told(
     broker: RedisServer, worker: Start, tmp_path: Path
 ) -> None:
@@ -67,6 +68,7 @@ async def test_a_worker_that_a_supervisor_starts_again_is_told(
         assert outcome.done == 1 and "another one (pid " in outcome.proof
 
 
+@pytest.mark.soak
 async def test_a_blocked_solo_worker_is_not_told_as_stopped(
     broker: RedisServer, worker: Start, tmp_path: Path
 ) -> None:
@@ -84,6 +86,7 @@ async def test_a_blocked_solo_worker_is_not_told_as_stopped(
         assert await asyncio.to_thread(one.process.wait, 15) == 0
 
 
+@pytest.mark.soak
 async def test_resume_tells_of_a_worker_that_restarted_meanwhile(
     broker: RedisServer, worker: Start, tmp_path: Path
 ) -> None:
@@ -188,6 +191,7 @@ async def test_a_held_queue_is_told_to_every_session(
         assert queue.held is None and queue.why is None
 
 
+@pytest.mark.soak
 async def test_a_pulse_tells_how_workers_answer(broker: RedisServer, worker: Start, tmp_path: Path) -> None:
     one = await asyncio.to_thread(worker)
     solo = await asyncio.to_thread(lambda: worker("w2", pool="solo", queues="other"))
@@ -206,6 +210,7 @@ async def test_a_pulse_tells_how_workers_answer(broker: RedisServer, worker: Sta
 # ---- the command line
 
 
+@pytest.mark.soak
 async def test_the_commands_end_with_the_codes_that_scripts_rely_on(
     broker: RedisServer, worker: Start, tmp_path: Path
 ) -> None:
