@@ -69,8 +69,11 @@ async def draft(context: Context, order: Order) -> Draft:
         raise NothingFound("No message is unacknowledged.", "There is nothing to restore.")
     refused = _why_not(context, found.census)
     if not refused and not found.orphans:
+        kept = any(_kept_back(entry, found.census) for entry in found.entries)
         raise NothingFound(
-            f"All {count(len(found.entries), 'unacknowledged message')} are held by workers.", found.proof
+            f"All {count(len(found.entries), 'unacknowledged message')} are held by workers"
+            f"{', or kept back by a rate limit' if kept else ''}.",
+            found.proof,
         )
     orphans = found.orphans
     places = Counter(entry.queue for entry in orphans)
@@ -102,8 +105,15 @@ async def _look(context: Context) -> Findings:
     census = await context.remote.census(ids, timeout=max(context.profile.timeout, 2.0))
     after = [entry for entry in await queues.in_flight(MOST) if entry.tag in before]
     held = {report.id for report in census.reports}
-    orphans = [entry for entry in after if entry.id and entry.id not in held]
+    orphans = [
+        entry for entry in after if entry.id and entry.id not in held and not _kept_back(entry, census)
+    ]
     return Findings(entries=after, orphans=orphans, census=census, cut=len(before) >= MOST)
+
+
+def _kept_back(entry: InFlight, census: Census) -> bool:
+    """Whether a living worker may keep it back by a rate limit: then it is in none of its lists."""
+    return bool(census.answered and census.limited) and entry.task in (None, *census.limited)
 
 
 def _why_not(context: Context, census: Census) -> str | None:
@@ -129,6 +139,10 @@ def _warnings(found: Findings) -> list[str]:
         told.append(f"Not connected any more: {listed(gone)}.")
     if nameless := sum(entry.id is None for entry in found.entries):
         told.append(f"{count(nameless, 'entry', 'entries')} could not be read, and stay.")
+    kept = [entry for entry in found.entries if _kept_back(entry, found.census)]
+    if kept:
+        names = listed(sorted({entry.task or "not named" for entry in kept}))
+        told.append(f"{count(len(kept), 'message')} of {names} stay: a rate limit may keep them at a worker.")
     if found.cut:
         told.append(f"Only the oldest {MOST:,} entries were looked at.")
     return [*told, STRANGERS]

@@ -15,6 +15,7 @@ from lazycelery.sources.worker_replies import (
     error_of,
     is_worker,
     note,
+    read_limited,
     read_limits,
     read_query,
     read_scheduled,
@@ -125,6 +126,13 @@ class Control:
                 told.reports += [
                     each for each in read_query(reply.worker, reply.value) if each.phase != "revoked"
                 ]
+        limits = await self.mailbox.call(
+            "registered", {"taskinfoitems": ["rate_limit"]}, expect=expect, timeout=timeout
+        )
+        workers = [reply for reply in limits.replies if is_worker(reply.worker)]
+        _count_silent(told, limits, len(workers) + beats)
+        answered &= {reply.worker for reply in workers}
+        told.limited = sorted({name for reply in workers for name in read_limited(reply.value)})
         told.answered = sorted(answered)
         return told
 

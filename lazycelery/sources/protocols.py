@@ -389,6 +389,8 @@ class Census(msgspec.Struct, kw_only=True):
     """Workers that are connected and did not answer; `None` where the broker does not tell how many are."""
     named: list[str] = []
     """Workers that have a mailbox: it stays behind a killed one."""
+    limited: list[str] = []
+    """Task names with a rate limit: what it keeps back at a worker is in none of its lists."""
 
 
 class Remote(Protocol):

@@ -194,6 +194,13 @@ def _number(text: str | None) -> float | None:
         return None
 
 
+def read_limited(value: Any) -> list[str]:
+    """`registered` asked for `rate_limit`: the names that have one, "shop.mail [rate_limit=20/s]"."""
+    names = value if isinstance(value, list) else []
+    parts = [name.partition(" [rate_limit=") for name in names if isinstance(name, str)]
+    return [name for name, mark, _ in parts if mark]
+
+
 def _conf(worker: str, value: Any) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lazycelery.errors import NothingFound
 from lazycelery.model.action import Order
 from tests.doctor.clinic import Clinic, clinic
 from tests.support.broker import RedisServer
@@ -164,3 +165,23 @@ async def test_a_backlog_that_grows_and_one_that_is_worked_off(
             sender.join()
         release.touch()
         await doctor.cured("backlog-growing", 60)
+
+
+async def test_what_a_rate_limit_keeps_back_is_never_put_back_as_an_orphan(
+    broker: RedisServer, worker: Start
+) -> None:
+    """It is in no list of its worker, and would run twice."""
+    from celery import Celery
+
+    worker("w1", env={"TEST_PREFETCH": "4"})
+    with Celery("client", broker=broker.url, set_as_current=False) as app:
+        limit = {"task_name": "shop.add", "rate_limit": "1/m"}
+        app.control.broadcast("rate_limit", arguments=limit, reply=True, timeout=2)
+    for number in range(4):
+        send(broker.url, "shop.add", number, 1)
+    async with clinic(broker.url, allow=["restore"]) as doctor:
+        await asyncio.sleep(3)
+        assert broker.client().hlen("unacked") == 3
+        with pytest.raises(NothingFound, match="rate limit"):
+            await doctor.engine.plan(Order(action="restore", params={"orphans": True}))
+        assert "message-orphaned" not in await doctor.codes()
