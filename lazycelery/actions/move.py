@@ -34,6 +34,7 @@ async def draft(context: Context, order: Order) -> Draft:
         chosen = await shifting.choose(context, order, queue, route)
         none_matches(chosen, queue, order.filter)
     number = report.messages or 0 if chosen.targets is None else len(chosen.targets)
+    refused = refused or await too_many(context, to, number)
     path = saving.backup_path(context, order, queue)
     facts: dict[str, Any] = {"queue": queue, "to": to, "messages": number}
     what = described(context, queue, number, chosen, report, order)
@@ -96,6 +97,15 @@ def held(report: QueueReport) -> list[str]:
     if not report.unacked:
         return []
     return [f"{count(report.unacked, 'unacknowledged message')} are not touched: workers hold them."]
+
+
+async def too_many(context: Context, to: str, number: int) -> str | None:
+    """Why so many more would push other messages out of a queue, or `None`."""
+    (report,) = await context.queues.probe([to])
+    limit = report.drops_beyond
+    if limit is None or (report.messages or 0) + number <= limit:
+        return None
+    return f"{to} holds at most {count(limit, 'message')}, and the broker drops its oldest ones beyond that"
 
 
 async def target(context: Context, to: str) -> tuple[str | None, list[str]]:

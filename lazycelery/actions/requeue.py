@@ -8,7 +8,7 @@ from typing import Any
 
 from lazycelery.actions import saving, shifting
 from lazycelery.actions.context import Context
-from lazycelery.actions.move import held, none_matches, target
+from lazycelery.actions.move import held, none_matches, target, too_many
 from lazycelery.actions.plan import MANY, Draft
 from lazycelery.actions.purge import known_queue, unreadable
 from lazycelery.actions.shifting import Chosen, Route, Work
@@ -109,6 +109,7 @@ async def _targets(context: Context, chosen: Chosen) -> tuple[str | None, list[s
     places = Counter((chosen.targets or {}).values())
     for place, number in sorted(places.items()):
         problem, told = await target(context, place)
+        problem = problem or await too_many(context, place, number)
         warnings += told
         if problem:
             problems.append(problem)

@@ -139,6 +139,8 @@ class QueueReport(msgspec.Struct, kw_only=True):
     """Seconds the next message has waited; `None` where the broker cannot tell."""
     unacked_age: float | None = None
     """Seconds since the oldest unacknowledged delivery."""
+    drops_beyond: int | None = None
+    """Messages beyond which the broker drops the oldest ones, where it tells of such a limit."""
     error: str | None = None
     bound: bool = True
     """False: a list of that name exists, but no binding names it."""

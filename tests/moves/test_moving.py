@@ -234,3 +234,23 @@ async def test_what_breaks_off_in_the_middle_is_told_and_mended(
     assert (restored.done, restored.failed) == (sum(pages), 0)
     ground.settle("box", 60)
     assert sorted(ground.ids("box")) == sorted(named(*range(60)))
+
+
+async def test_a_move_never_pushes_other_messages_out(ground: Ground, hands: Hands) -> None:
+    if not isinstance(ground, RabbitGround):
+        return  # Lists of Redis have no limit.
+    ground.declare("small", x_max_length=5)
+    ground.declare("strict", x_max_length=5, x_overflow="reject-publish")
+    ground.fill("box", 6)
+    for _ in range(50):
+        plan = await hands.plan("move", "box", "small")
+        if plan.refused:
+            break
+        await asyncio.sleep(0.2)
+    assert plan.refused == "small holds at most 5 messages, and the broker drops its oldest ones beyond that"
+    outcome = await hands.do("move", "box", "strict")
+    assert outcome.done + outcome.failed == 6 and outcome.done >= 5, outcome
+    if ground.kind == "classic":  # A quorum queue rejects a little late.
+        assert outcome.failed == 1
+    ground.settle("box", outcome.failed)
+    assert ground.ids("strict") + ground.ids("box") == named(*range(6))

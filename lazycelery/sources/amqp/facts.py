@@ -69,6 +69,14 @@ class QueueFacts(msgspec.Struct, kw_only=True):
         return {name: count for name, count in lengths.items() if count}
 
     @property
+    def drops_beyond(self) -> int | None:
+        """How many messages it holds before it drops its oldest ones; `None` where it rejects new ones."""
+        overflow = self.arguments.get("x-overflow") or self.by_policy("overflow") or "drop-head"
+        said = [self.arguments.get("x-max-length"), self.by_policy("max-length")]
+        numbers = [each for each in said if isinstance(each, int)]
+        return min(numbers, default=None) if overflow == "drop-head" else None
+
+    @property
     def delivery_limit(self) -> int | None:
         """How often a message of a quorum queue may be delivered, where an argument or policy says so."""
         said = [self.arguments.get("x-delivery-limit"), self.by_policy("delivery-limit")]

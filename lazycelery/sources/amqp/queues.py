@@ -98,6 +98,7 @@ class AmqpQueues:
         if facts is not None:
             report.type = facts.type
             report.messages, report.unacked = facts.messages_ready, facts.messages_unacknowledged
+            report.drops_beyond = facts.drops_beyond
             report.consumers, report.priorities = facts.consumers, facts.priorities
             report.in_rate, report.out_rate = facts.rates
             report.memory, report.policy, report.history = facts.memory, facts.policy, facts.depths
