@@ -12,13 +12,9 @@ from typing import Any
 
 import msgspec
 
+from lazycelery.config import toml
 from lazycelery.config.lines import KeyPath, line_of
 from lazycelery.errors import UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)")
@@ -72,8 +68,8 @@ def read(path: Path) -> Document:
 def parse(path: Path, text: str) -> dict[str, Any]:
     """What a text means. Raises `UsageError` with the place where it is not TOML."""
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return toml.loads(text)
+    except ValueError as error:
         place = _PLACE.search(str(error))
         where = f", line {place[1]}, column {place[2]}" if place and place[1] else ", at its end"
         reason = _PLACE.sub("", str(error))

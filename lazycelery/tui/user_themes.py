@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
+from lazycelery.config import toml
 from lazycelery.config.document import did_you_mean
 from lazycelery.errors import UsageError
 from lazycelery.tui import themes
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 LONGEST = 20_000
 """Bytes of a theme's file, at most."""
@@ -33,7 +28,7 @@ def read(path: Path, generation: int = 0) -> Theme:
     try:
         if path.stat().st_size > LONGEST:
             raise UsageError(f"{where}: a theme is smaller than {LONGEST // 1000} kB.")
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        given = toml.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
         raise UsageError(f"{where} cannot be read: {problem.strerror}.") from None
     except ValueError as problem:  # Also what is no UTF-8, and no TOML.

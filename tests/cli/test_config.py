@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lazycelery.config.document import tomllib
+from lazycelery.config import toml
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_check_needs_a_file(run):
 
 def test_export_is_toml_without_the_password(run, file):
     ran = run("config", "export", "--config", str(file), broker=False)
-    data = tomllib.loads(ran.out)
+    data = toml.loads(ran.out)
     assert data["profiles"]["shop"]["broker"] == "redis://:${LAZYCELERY_PASSWORD}@db/0"
     assert "hunter2" not in ran.out
 

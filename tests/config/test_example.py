@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lazycelery.config import Options, load, starter
-from lazycelery.config.document import tomllib
+from lazycelery.config import Options, load, starter, toml
 from lazycelery.config.schema import CLUSTER, PROFILE, THEMES, UI
 from lazycelery.config.settings import UiSettings
 from lazycelery.errors import UsageError
@@ -28,7 +27,7 @@ def test_the_example_in_the_repository_is_the_file_that_init_writes():
 
 
 def test_as_it_is_written_it_sets_nothing():
-    assert tomllib.loads(starter.text()) == {}
+    assert toml.loads(starter.text()) == {}
 
 
 def test_uncommented_it_loads_with_every_profile(tmp_path: Path):
@@ -42,7 +41,7 @@ def test_uncommented_it_loads_with_every_profile(tmp_path: Path):
 
 
 def test_no_setting_is_missing_and_none_is_strange():
-    data = tomllib.loads(uncommented())
+    data = toml.loads(uncommented())
     assert set(data) == {"default_profile", "ui", "keymap", "profiles"}
     assert set(data["ui"]) == set(UI)
     inside = {key for profile in data["profiles"].values() for key in profile}
@@ -50,7 +49,7 @@ def test_no_setting_is_missing_and_none_is_strange():
 
 
 def test_a_value_that_is_called_the_default_is_the_default():
-    data = tomllib.loads(uncommented())
+    data = toml.loads(uncommented())
     examples = {
         "broker",
         "backend",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazycelery.config.document import tomllib
+from lazycelery.config import toml
 from lazycelery.config.lines import line_of
 
 TEXT = '''# [ui]
@@ -50,7 +50,7 @@ move.down = "n"
     ],
 )
 def test_a_key_is_found_where_it_stands(path, line):
-    tomllib.loads(TEXT)
+    toml.loads(TEXT)
     assert line_of(TEXT, path) == line
 
 
@@ -62,7 +62,7 @@ _VALUES = st.sampled_from(
 @given(st.lists(_VALUES, min_size=1, max_size=6))
 def test_no_value_hides_the_keys_after_it(values):
     text = "".join(f"k{number} = {value}\n" for number, value in enumerate(values)) + "[end]\nlast = 1\n"
-    tomllib.loads(text)
+    toml.loads(text)
     last = ("end", "last")
     assert line_of(text, last) == text.count("\n")
     assert all(line_of(text, (f"k{number}",)) for number in range(len(values)))

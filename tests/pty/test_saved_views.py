@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lazycelery.config import Options, load
-from lazycelery.config.document import tomllib
+from lazycelery.config import Options, load, toml
 from lazycelery.config.views import Shelf, written
 from lazycelery.errors import UsageError
 from lazycelery.model.view import SavedView
@@ -65,7 +64,7 @@ def test_a_view_of_a_filter_alone_is_a_text(shelf: Shelf, config: Path) -> None:
     shelf.save("mail", SavedView(filter="queue:mail"))
     assert 'mail = "queue:mail"' in config.read_text()
     shelf.save("mail", SavedView(filter="queue:mail", sort="wait"))
-    assert tomllib.loads(config.read_text())["profiles"]["prod"]["views"]["mail"] == {
+    assert toml.loads(config.read_text())["profiles"]["prod"]["views"]["mail"] == {
         "filter": "queue:mail",
         "sort": "wait",
     }
@@ -102,7 +101,7 @@ def test_where_the_configuration_cannot_be_written_the_state_directory_takes_it(
     place, why = shelf.save("late-mail", LATE)
     assert place == tmp_path / "state" / "views.toml" and why
     assert stat.S_IMODE(place.stat().st_mode) == 0o600
-    assert tomllib.loads(place.read_text())["profiles"]["prod"]["views"]["late-mail"] == written(LATE)
+    assert toml.loads(place.read_text())["profiles"]["prod"]["views"]["late-mail"] == written(LATE)
     fresh = Shelf("prod", config, {}, lambda: place)
     fresh.load()
     assert fresh.views == {"late-mail": LATE}
