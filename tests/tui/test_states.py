@@ -17,6 +17,8 @@ from lazycelery.model.metrics import Metrics, Series
 from lazycelery.model.task import TaskPage, TaskQuery
 from lazycelery.model.worker import Worker
 from lazycelery.tui import link
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.sayings import trouble
 from tests.support.fake_engine import NOW, FakeEngine
 from tests.tui.conftest import staged
 
@@ -158,3 +160,11 @@ async def test_faults_only_in_another_order(golden: Golden) -> None:
         await stage.until(lambda: stage.desk.tasks.window.total == 250)
         async for size in stage.sizes():
             golden(f"state-faults-{size}", stage.text)
+
+
+@pytest.mark.parametrize(("title", "said"), [("It is gone", "It is gone. Start"), ("Is it?", "Is it? Start")])
+def test_a_notice_and_what_helps_are_two_sentences(title: str, said: str) -> None:
+    engine = FakeEngine()
+    engine.seen.notices = [Notice(code="x", severity="warning", title=title, hint="Start it.")]
+    line = trouble(engine.seen, None, None, Look(NOW))
+    assert said in "".join(text for text, _ in line)
