@@ -74,7 +74,7 @@ STORIES = (
         (
             Answer("what", "shop.until_file 9f3c21ab", r"shop\.until_file [0-9a-f-]{8,}"),
             Answer("where", "failed on w1@test after 8ms", r"failed on w1@test after [\d.]+m?s"),
-            Answer("why", "FileNotFoundError('no gateway yet')", r"FileNotFoundError\('no \S+ yet'\)"),
+            Answer("why", "FileNotFoundError('no gateway yet')", r"FileNotFoundError\('no .{1,200} yet'\)"),
             Answer("line", 'tasks.py", line 48, in until_file', r'tasks\.py", line \d+, in until_file'),
         ),
         (*UNLOCK, Key("r", "r retry", "run it again"), Key("y", "y/N", "yes")),
