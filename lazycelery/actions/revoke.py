@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from lazycelery.actions import stamped
 from lazycelery.actions.context import Context
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.recovery import Evidence, gather
@@ -26,6 +27,8 @@ NOBODY = "No worker is online: nobody would hear and remember it."
 
 async def draft(context: Context, order: Order) -> Draft:
     """Find where each task is, and refuse those that have ended."""
+    if "stamps" in order.params:
+        return await stamped.draft(context, order)
     ids, warnings = task_ids(context, order)
     every, unasked = await gather(context, ids)
     if not order.params.get("force") and not any(evidence.known for evidence in every):

@@ -373,6 +373,7 @@ WorkerCommand = Literal[
     "cancel_consumer",
     "rate_limit",
     "time_limit",
+    "revoke_by_stamped_headers",
 ]
 """What a worker may be told by name. Never `election`: it ends a lone worker."""
 

@@ -466,3 +466,26 @@ async def test_a_blocked_worker_has_not_heard_it_yet(room: Room) -> None:
     assert (outcome.done, outcome.failed, outcome.unknown) == (0, 0, 1)
     assert "a blocked worker stops when its task ends" in outcome.proof
     assert said.ping is False
+
+
+# ---- stamps
+
+
+async def test_a_stamp_is_told_to_everybody_by_name_and_typed(room: Room) -> None:
+    crew(room, "w1@a", "w2@a")
+    prepared = await plan(room, "revoke", stamps={"tenant": ["acme"]})
+    assert (prepared.level, prepared.word) == ("typed", "tenant=acme")
+    assert any("is not known" in warning for warning in prepared.warnings)
+    room.remote.answers = {"w2@a": None}
+    outcome = await room.actions.act(prepared.id, prepared.word)
+    assert (outcome.done, outcome.unknown) == (1, 1)
+    assert room.remote.calls[0] == (
+        "revoke_by_stamped_headers",
+        ({"headers": {"tenant": ["acme"]}, "terminate": False}, ["w1@a"]),
+    )
+
+
+@pytest.mark.parametrize("stamps", [{}, {"tenant": []}, {"": ["acme"]}, {"tenant": [""]}, "tenant"])
+async def test_a_wrong_stamp_is_told(room: Room, stamps: Any) -> None:
+    with pytest.raises(UsageError, match="stamp"):
+        await plan(room, "revoke", stamps=stamps)

@@ -38,6 +38,7 @@ OPTION_OF = {
     "shutdown": ("worker shutdown",),
     "supervise": ("worker service",),
     "send": ("send",),
+    "stamped": ("revoke",),
 }
 """Modules of `actions` whose hints are given by certain commands: options are looked for there."""
 

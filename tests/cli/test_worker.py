@@ -108,3 +108,10 @@ def test_an_old_task_is_edited_before_it_is_sent(engine, run, tmp_path, monkeypa
     engine.asked.clear()
     assert run("send", "shop.charge", "--from", "id-0", *ALL).code == 4, "it was not saved"
     assert "act" not in engine.asked
+
+
+def test_stamps_take_neither_ids_nor_a_filter(engine, run):
+    engine.next_plan.action = engine.outcome.action = "revoke"
+    assert run("revoke", "--stamp", "tenant=acme", "--stamp", "tenant=b=c", *ALL).code == 0
+    order = engine.asked["order"]
+    assert (order.targets, order.params) == ([], {"stamps": {"tenant": ["acme", "b=c"]}})

@@ -181,3 +181,18 @@ async def test_a_task_written_by_hand_runs_with_its_arguments(at: Place, here: L
     held = later.items[0].new_id or ""
     assert here.state(held) != "success" and "not before" in later.proof
     await here.until(lambda: here.state(held) == "success")
+
+
+async def test_a_stamp_is_revoked_at_every_worker(at: Place, here: Live) -> None:
+    await online(here, W1, W2)
+    plan = await here.actions.plan(
+        Order(action="revoke", params={"stamps": {"tenant": [at.broker + at.pool]}})
+    )
+    assert plan.word == f"tenant={at.broker}{at.pool}" and len(plan.items) == 2
+    outcome = await here.actions.act(plan.id, plan.word)
+    assert (outcome.done, outcome.failed, outcome.unknown) == (2, 0, 0)
+    stamped = {"stamped_headers": ["tenant"], "stamps": {"tenant": [at.broker + at.pool]}}
+    hit = await told(lambda: send(at.url, "shop.add", 1, 1, headers=stamped))
+    other = await told(lambda: send(at.url, "shop.add", 2, 2))
+    await here.until(lambda: here.state(other) == "success")
+    await here.until(lambda: here.state(hit) == "revoked")

@@ -73,15 +73,16 @@ def retry(
 @click.command(cls=FilterCommand)
 @_on_tasks
 @click.option("--force", is_flag=True, help="Tell the workers also of ids that no source knows.")
+@click.option("--stamp", "stamps", multiple=True, metavar="NAME=VALUE", help="All with this stamped header.")
 @click.pass_context
-def revoke(ctx: click.Context, /, force: bool, **common_options: Any) -> int:
+def revoke(ctx: click.Context, /, force: bool, stamps: tuple[str, ...], **common_options: Any) -> int:
     """Tell the workers to discard tasks that have not begun.
 
     \b
     lazycelery revoke 9f3c21ab --allow revoke
     lazycelery revoke state:waiting queue:low --allow revoke
     """
-    return _run(ctx, "revoke", _forced(force), **common_options)
+    return _run(ctx, "revoke", {**_forced(force), **_stamped(stamps)}, **common_options)
 
 
 @click.command(cls=FilterCommand)
@@ -98,6 +99,14 @@ def terminate(ctx: click.Context, /, signal: str, **common_options: Any) -> int:
     """
     name = signal.upper() if signal.upper().startswith("SIG") else f"SIG{signal.upper()}"
     return _run(ctx, "terminate", {"signal": name}, **common_options)
+
+
+def _stamped(given: tuple[str, ...]) -> dict[str, Any]:
+    stamps: dict[str, list[str]] = {}
+    for stamp in given:
+        name, _, value = stamp.partition("=")
+        stamps.setdefault(name, []).append(value)
+    return {"stamps": stamps} if stamps else {}
 
 
 def _forced(force: bool) -> dict[str, Any]:
@@ -117,7 +126,9 @@ def _run(
 ) -> int:
     from lazycelery.model.action import Order
 
-    ids, matching = _meant(targets, filter_)
+    ids, matching = (
+        ([], None) if "stamps" in params and not targets and not filter_ else _meant(targets, filter_)
+    )
     order = Order(action=action, targets=ids, filter=matching, limit=limit, params=params)
 
     async def body(session: Session) -> int:
