@@ -197,7 +197,7 @@ async def test_a_wrong_password_is_told_at_once(vhost: Vhost, open_engine: OpenE
         await engine.ready(10)
     overview = await engine.overview()
     assert "s3cret" not in overview.broker + str(told.value)
-    assert [notice.code for notice in overview.notices][:1] == ["broker-unreachable"]
+    assert [notice.code for notice in overview.notices][:1] == ["auth-failed"]
 
 
 async def test_no_trace_is_left_not_even_by_an_engine_that_is_killed(vhost: Vhost, worker: Worker) -> None:

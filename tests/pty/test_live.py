@@ -112,7 +112,7 @@ def test_without_a_broker_the_program_offers_the_profiles_of_its_file(
     terminal.send("j\r")
     terminal.until("No worker answers.")
     assert "two" in terminal.text.splitlines()[0]
-    terminal.send("bone\r")
+    terminal.send("bj\r")
     terminal.until(lambda: "one" in terminal.text.splitlines()[0])
     terminal.until("No worker answers.")
     engines = psutil.Process(terminal.process.pid).children()
