@@ -232,7 +232,8 @@ async def test_an_engine_goes_over_to_the_other_host_and_back(own_server: Rabbit
     await asyncio.gather(*(asyncio.to_thread(each.start) for each in (first, second)))
     for number, server in enumerate((first, second), 1):
         server.declare("/", f"only{number}")
-    engine = Engine(Profile(broker=f"{first.url()};{second.url()}", refresh=0.5))
+    hosts = f"{first.url()};{second.url()}"
+    engine = Engine(Profile(broker=hosts, refresh=0.5, queues=["only1", "only2"]))
 
     async def deep(name: str) -> bool:
         return any(each.name == name and each.messages == 0 for each in await engine.queues())
@@ -246,8 +247,6 @@ async def test_an_engine_goes_over_to_the_other_host_and_back(own_server: Rabbit
     try:
         await engine.start()
         await engine.ready(10)
-        broker = engine._watch._broker  # type: ignore[attr-defined]
-        broker._queues._shown = ["only1", "only2"]
         assert await in_time("only1")
         await asyncio.to_thread(first.kill)
         assert await in_time("only2")
