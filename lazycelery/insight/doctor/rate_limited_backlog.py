@@ -74,7 +74,7 @@ def _finding(facts: WorkerFacts, kept: list[str]) -> Finding:
             fact(f"{count(len(kept), 'task')} received and not started, none for an ETA", "event", len(kept)),
             fact(f"{plain_slots(_free(facts))} free", "control", _free(facts)),
         ],
-        fix=f"{fix}--allow limits`; for good by rate_limit on the task.",
+        fix=f"{fix}--allow limits` (for what comes from now on); for good by rate_limit on the task.",
     )
 
 
