@@ -29,7 +29,7 @@ DAY = 86_400.0
 class Feeder:
     """The process of `tests.history.feeder`, and what it said last."""
 
-    def __init__(self, directory: Path, rate: int = 3_000, limit: int | None = None) -> None:
+    def __init__(self, directory: Path, rate: int = 1_000, limit: int | None = None) -> None:
         command = [sys.executable, "-m", "tests.history.feeder", str(directory), str(rate)]
         self.process = subprocess.Popen(
             [*command, *([str(limit)] if limit else [])], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -103,7 +103,7 @@ def test_a_hundred_kills_lose_no_more_than_a_second_each(tmp_path: Path) -> None
 
 
 def test_a_full_disk_is_said_and_what_was_written_before_is_whole(tmp_path: Path) -> None:
-    feeder = Feeder(tmp_path, limit=600_000)
+    feeder = Feeder(tmp_path, rate=3_000, limit=600_000)
     feeder.wait("writing")
     feeder.wait("broken")
     before = feeder.said[-1][0]
