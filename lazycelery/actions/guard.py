@@ -67,6 +67,10 @@ class Guard:
             raise Refused("Read-only.", hint)
         raise Refused(f"Not permitted: {permission}. This session may only {_listed(self._open)}.", hint)
 
+    def may(self, permission: str) -> bool:
+        """Whether this permission is open."""
+        return permission in self._open
+
 
 def expand(names: Iterable[str]) -> list[str]:
     """Permissions of a list of permissions and roles, without doubles.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from lazycelery.actions.audit import AuditLog, whoami
 from lazycelery.errors import LazyCeleryError
-from lazycelery.model.action import Outcome
+from lazycelery.model.action import AuditEntry, Outcome
+from lazycelery.model.profile import Profile
+from lazycelery.model.redaction import Redactor
 from lazycelery.sources.control import Control
 from lazycelery.sources.protocols import Replies
 
@@ -63,3 +67,25 @@ class EventsSwitch:
             await self._log("Task events off again, as they were before this session", names)
             await self._control.set_events(False, destination=names)
             self._ours.clear()
+
+
+def noted(audit: AuditLog, profile: Profile, redactor: Redactor, clock: Callable[[], float]) -> Log:
+    """What the engine switches by itself is in the audit log too."""
+
+    async def log(title: str, workers: list[str]) -> None:
+        user, host, origin = whoami()
+        entry = AuditEntry(
+            time=clock(),
+            user=user,
+            host=host,
+            origin=origin,
+            profile=profile.name,
+            broker=redactor.url(profile.broker),
+            action="events",
+            title=title,
+            targets=workers,
+            outcome="automatic",
+        )
+        await asyncio.to_thread(audit.append, entry)
+
+    return log

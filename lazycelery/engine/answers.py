@@ -1,0 +1,183 @@
+"""What is asked of an engine: each answer with its secrets taken out, unless they may be revealed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import TypeVar
+
+from lazycelery.engine.parts import Parts
+from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
+from lazycelery.insight import verdict
+from lazycelery.model.cluster import LogPage
+from lazycelery.model.completion import Completion
+from lazycelery.model.event import Event
+from lazycelery.model.history import HistoryPage, HistoryQuery
+from lazycelery.model.message import Message, PeekPage
+from lazycelery.model.service import LogText
+from lazycelery.model.statistics import Kind, Statistics
+from lazycelery.model.task import Task, TaskPage, TaskQuery
+from lazycelery.model.verdict import Verdict
+from lazycelery.model.worker import Pulse, WorkerDetail
+from lazycelery.sources.pulse import pulse
+from lazycelery.store.filter import parse
+
+T = TypeVar("T")
+
+PEEK_LIMIT = 1000
+"""Messages a peek may ask for at once."""
+FRESH = 3.0
+"""Seconds for which a worker's lists need not be asked again."""
+
+
+class Answers:
+    """The views of one engine."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._profile, self._clock, self._store = parts.profile, parts.clock, parts.store
+        self._broker, self._control, self._services = parts.broker, parts.control, parts.services
+        self._redactor, self._veil, self._may = parts.redactor, parts.veil, parts.guard.may
+        self._lookup, self._memory, self._log = parts.lookup, parts.memory, parts.log
+        self._actions, self._examiner = parts.actions, parts.examiner
+
+    async def why(self, target: str) -> Verdict:
+        """Where a task, queue or worker is and why it is not done."""
+        await self._examiner.fresh()
+        seen, findings = await self._examiner.snapshot(), self._examiner.last.findings
+        for facts in seen.workers:
+            if target in (facts.name, facts.name.removeprefix("celery@"), facts.name.partition("@")[0]):
+                return verdict.of_worker(facts, seen, findings)
+        for queue in seen.queues:
+            if queue.name == target:
+                return verdict.of_queue(queue, seen, findings)
+        try:
+            task = await self.task(target)
+        except NothingFound:
+            raise NothingFound(
+                f"Never seen: {target} is no task, queue or worker that anybody told of.",
+                "A task that ended before this monitor began is known only from the result backend. "
+                "--observe 10 watches for a while.",
+            ) from None
+        return verdict.of_task(task, await self._examiner.snapshot(), findings)
+
+    async def worker(self, name: str) -> WorkerDetail:
+        """A worker with its lists, asked afresh when they are older than three seconds."""
+        detail = self._store.worker(name, self._clock())
+        if detail is None:
+            raise NothingFound(f"No worker is called {name}.")
+        if detail.worker.state != "offline" and (detail.at is None or self._clock() - detail.at > FRESH):
+            await self._ask_worker(name)
+            detail = self._store.worker(name, self._clock()) or detail
+        return detail if self._may("reveal") else self._veil.worker(detail)
+
+    async def _ask_worker(self, name: str) -> None:
+        try:
+            reports = await self._control.survey(
+                destination=[name],
+                what=("active", "reserved", "scheduled"),
+                timeout=min(1.0, self._profile.timeout),
+                clock=self._clock,
+            )
+        except LazyCeleryError:
+            return  # The links tell; what was known is shown with its age.
+        for report in reports:
+            self._store.apply_worker(report)
+
+    async def pulse(self, workers: list[str]) -> list[Pulse]:
+        """How quickly workers answer now, with clock and memory."""
+        names = self._actions.worker_names(workers)
+        return await pulse(self._broker.mailbox, names, self._profile.timeout)
+
+    async def worker_log(self, name: str, limit: int = 200) -> LogText:
+        """The end of a worker's log, followed by the profile's command."""
+        text = await self._services.log(self._services.full(name), limit)
+        if not self._may("reveal"):
+            text.lines = [self._redactor.text(line) for line in text.lines]
+            text.command = self._redactor.text(text.command)
+        return text
+
+    async def tasks(self, query: TaskQuery) -> TaskPage:
+        """A window on the tasks."""
+        await self._memory.needed()
+        page = await _in_slices(self._store.query_steps(query, self._clock()))
+        return page if self._may("reveal") else self._veil.page(page)
+
+    async def task(self, id: str, fetch: bool = True) -> Task:
+        """One task by id or unique prefix; with `fetch`, backend, workers and broker are asked too."""
+        await self._memory.needed()
+        full = self._lookup.resolve(id)
+        if fetch:
+            await self._lookup.fetch(full)
+        task = self._store.task(full, self._clock()) or await self._memory.task(full)
+        if task is None:
+            raise NothingFound(
+                f"No task {id} is known.",
+                "It may have ended before this monitor began, without a result in the backend.",
+            )
+        return task if self._may("reveal") else self._veil.task(task)
+
+    async def peek(self, queue: str, offset: int = 0, limit: int = 50, force: bool = False) -> PeekPage:
+        """Waiting messages of a queue, next to run first, not consumed."""
+        if offset < 0 or not 0 < limit <= PEEK_LIMIT:
+            raise UsageError(f"A peek takes 1 to {PEEK_LIMIT} messages from offset 0 on.")
+        page = await self._broker.queues.peek(queue, offset, limit, force)
+        for message, stored in zip(page.messages, page.stored, strict=False):
+            if message.id:
+                self._store.raw.keep(message.id, stored)
+        page.stored = []
+        self._store.apply_messages(queue, page.messages, page.at, "waiting")
+        return page if self._may("reveal") else self._veil.peek(page)
+
+    async def log(self, after: int = -1, limit: int = 100, filter: str = "", full: bool = False) -> LogPage:
+        """Events after a sequence number, oldest first."""
+        wanted = self._wanted(filter, after) if filter.strip() else None
+        return self._log.page(after, limit, full, wanted, self._may("reveal"))
+
+    def _wanted(self, filter: str, after: int) -> Callable[[Event], bool]:
+        """A filter on events is a filter on the tasks they speak of, as these are now."""
+        matching = self._store.among(filter, self._log.ids(after), self._clock())
+        return lambda event: event.uuid in matching
+
+    async def check_filter(self, text: str) -> str | None:
+        """Why a filter is wrong, with its position and the nearest field, or `None`."""
+        try:
+            parse(text)
+        except UsageError as problem:
+            return str(problem)
+        return None
+
+    async def complete(self, text: str, cursor: int) -> list[Completion]:
+        """What may stand at a place of a filter."""
+        path = text[:cursor].rpartition(" ")[2].partition(":")[0]
+        if not self._may("reveal") and any(map(self._redactor.secret, path.split("."))):
+            return []
+        return self._store.complete(text, cursor)
+
+    async def message(self, id: str) -> Message:
+        """A task's true message, while it is held somewhere, or as it was seen before."""
+        message = await self._lookup.message(id)
+        return message if self._may("reveal") else self._veil.message(message)
+
+    async def statistics(self, kind: Kind = "task", window: float = 3600.0) -> Statistics:
+        """Counts, shares and quantiles by task name, worker or queue."""
+        if window <= 0:
+            raise UsageError("A window of time is longer than nothing.")
+        return self._store.statistics(kind, window, self._clock())
+
+    async def history(self, query: HistoryQuery) -> HistoryPage:
+        """Tasks out of the recorded history, newest first."""
+        page = await self._memory.ask(query)
+        if not self._may("reveal"):
+            for task in page.tasks:
+                self._veil.task(task)
+        return page
+
+
+async def _in_slices(steps: Generator[None, None, T]) -> T:
+    """Run a sliced query; between slices events are taken in and other requests answered."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        await asyncio.sleep(0)

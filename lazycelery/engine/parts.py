@@ -1,0 +1,131 @@
+"""What one engine is made of, wired together: sources, store, actions, and what watches and remembers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lazycelery.actions.audit import AuditLog
+from lazycelery.actions.cut_off import CutOff
+from lazycelery.actions.guard import Guard
+from lazycelery.actions.service import Actions
+from lazycelery.engine.changes import Changes
+from lazycelery.engine.events_switch import EventsSwitch, noted
+from lazycelery.engine.examiner import Examiner
+from lazycelery.engine.links import Links
+from lazycelery.engine.load import LoadMeter
+from lazycelery.engine.log import EventLog
+from lazycelery.engine.lookup import Lookup
+from lazycelery.engine.memory import Memory
+from lazycelery.engine.metrics import Meter
+from lazycelery.engine.replaying import as_replayed
+from lazycelery.engine.veil import Veil
+from lazycelery.engine.watch import Watch
+from lazycelery.model.event import Event
+from lazycelery.model.profile import Profile
+from lazycelery.model.queue import Queue
+from lazycelery.model.redaction import Redactor
+from lazycelery.sources import open_broker
+from lazycelery.sources.control import Control
+from lazycelery.sources.protocols import Player
+from lazycelery.sources.replay.recording import RecordingBroker
+from lazycelery.sources.services import Services
+from lazycelery.sources.whole import WholeBroker
+from lazycelery.store.store import Store
+
+
+class Parts:
+    """Each part once. Nothing runs yet."""
+
+    def __init__(self, profile: Profile, clock: Callable[[], float]) -> None:
+        raw = open_broker(profile)
+        if isinstance(raw, Player):
+            # A recording has its own time, and nothing in it can be changed or remembered.
+            clock, profile = raw.clock, as_replayed(profile, raw.speed)
+        self.pace = raw.pace if isinstance(raw, Player) else lambda: 1.0
+        self.profile, self.clock, self.began = profile, clock, clock()
+        self.redactor = Redactor(profile.redact, defaults=profile.redact_default)
+        self.veil = Veil(self.redactor)
+        self.broker = WholeBroker(raw)
+        if profile.record:
+            self.broker = RecordingBroker(self.broker, Path(profile.record), self.redactor, clock)
+        self.control = Control(self.broker.mailbox)
+        self.store = Store(profile.max_tasks)
+        self.log = EventLog(self.redactor, self.store.name)
+        self.changes = Changes(self.store, self.log)
+        self.meter = Meter(self.store.wait)
+        self.links = Links(clock, self.changes.status)
+        self.guard = Guard(profile)
+        self.audit = AuditLog(profile)
+        self.services = Services(profile.workers)
+        self.cut_off: list[CutOff] = []
+        """What a crash cut off, as last looked for."""
+        self.actions = Actions(
+            profile=profile,
+            guard=self.guard,
+            audit=self.audit,
+            store=self.store,
+            queues=self.broker.queues,
+            remote=self.control,
+            codec=self.broker.codec,
+            results=None,
+            services=self.services,
+            clock=clock,
+        )
+        self.watch = Watch(
+            profile,
+            self.store,
+            self._heard,
+            self.links,
+            self.broker,
+            self.control,
+            clock,
+            self.changes.data,
+        )
+        self.switch = EventsSwitch(
+            self.control,
+            lambda: self.guard.may("events"),
+            noted(self.audit, profile, self.redactor, clock),
+            held=profile.enable_events and self.guard.may("events"),
+        )
+        self.watch.new_workers = self.switch.on_new_workers
+        self.lookup = Lookup(self.store, self.broker, self.control, self.watch, profile, clock)
+        self.load = LoadMeter(self._commands_sent)
+        self.examiner = Examiner(
+            profile,
+            self.store,
+            self.links,
+            self.watch,
+            clock,
+            self.changes.status,
+            lambda: [*self.broker.notes, *self.watch.backend.notes],
+            self.queues,
+        )
+        self.memory = Memory(profile, self.store, self.redactor, clock, self.changes.status)
+
+    async def queues(self) -> list[Queue]:
+        """All known queues, by name; one that is held says so."""
+        queues, held = self.store.queues(self.clock()), await self.actions.held()
+        for queue in queues:
+            queue.held = held.get(queue.name)
+            if queue.held is not None:
+                queue.why = (
+                    f"held by {queue.held.user} since {_moment(queue.held.since)}: nobody takes from it"
+                )
+        return queues
+
+    def _heard(self, events: list[Event]) -> None:
+        """Events that the store has taken in."""
+        self.log.add(events)
+        self.meter.count(events)
+        self.memory.heard(events)
+        self.examiner.periodic.take(events)
+
+    def _commands_sent(self) -> int:
+        results = self.watch.backend.results
+        return self.broker.commands_sent() + (results.commands_sent() if results else 0)
+
+
+def _moment(at: float) -> str:
+    return time.strftime("%H:%M" if time.time() - at < 43_200 else "%Y-%m-%d %H:%M", time.localtime(at))

@@ -1,0 +1,52 @@
+"""What is done once a second: levels and load are measured, and what is due goes to the history."""
+
+from __future__ import annotations
+
+import asyncio
+
+from lazycelery.engine.metrics import Levels
+from lazycelery.engine.parts import Parts
+from lazycelery.engine.totals import total
+from lazycelery.model.queue import Queue
+from lazycelery.model.worker import Worker
+
+
+class Seconds:
+    """Runs until it is cancelled."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._states: dict[str, str] = {}
+        """Workers as they were a second ago."""
+
+    async def run(self) -> None:
+        """First what a crash cut off is looked for, then every second is measured."""
+        parts = self._parts
+        parts.cut_off = await parts.actions.cut_off()
+        parts.changes.status()
+        while True:
+            parts.load.sample()
+            now = parts.clock()
+            parts.store.second(now)
+            workers, queues = parts.store.workers(now), parts.store.queues(now)
+            self._note_aging(workers)
+            parts.meter.tick(now, self._levels(workers, queues))
+            parts.memory.second(workers, queues, parts.examiner.notices())
+            await asyncio.sleep(1)
+
+    def _note_aging(self, workers: list[Worker]) -> None:
+        """Silence is news too: a worker may be lost although nothing arrived."""
+        states: dict[str, str] = {worker.name: worker.state for worker in workers}
+        if states != self._states:
+            self._states = states
+            self._parts.changes.aged()
+
+    def _levels(self, workers: list[Worker], queues: list[Queue]) -> Levels:
+        online = [worker for worker in workers if worker.state in ("online", "busy")]
+        return Levels(
+            backlog=total(queue.messages for queue in queues),
+            unacked=total(queue.unacked for queue in queues),
+            workers=len(online),
+            active=total(worker.active for worker in online),
+            lag=self._parts.store.lag(),
+        )

@@ -1,0 +1,68 @@
+"""The overview: what header, badges and notices tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lazycelery.engine.cut_off import told
+from lazycelery.engine.parts import Parts
+from lazycelery.engine.totals import total
+from lazycelery.model.cluster import Overview
+from lazycelery.model.profile import Profile
+from lazycelery.model.worker import Worker
+
+
+async def overview(parts: Parts) -> Overview:
+    """Counts, health of the sources, findings, and what this session may do."""
+    await parts.examiner.fresh()
+    now = parts.clock()
+    profile, links, store = parts.profile, parts.links, parts.store
+    workers, queues = store.workers(now), await parts.queues()
+    counts = store.counts()
+    return Overview(
+        stamp=parts.changes.now().stamp,
+        now=now,
+        profile=_place(parts),
+        broker=parts.redactor.url(profile.broker),
+        transport=parts.broker.transport,
+        production=profile.production,
+        read_only=parts.guard.read_only,
+        allowed=sorted(parts.guard.allowed),
+        may_unlock=list(profile.may_unlock),
+        sources=links.all(),
+        connected=links["broker"].state == "connected",
+        ever_connected=links["broker"].last is not None,
+        events_per_second=store.events_per_second(now),
+        events_seen=store.events_seen(),
+        events_malformed=parts.watch.malformed,
+        lag=store.lag(),
+        loss=store.loss(),
+        load=parts.load.read(),
+        workers_online=sum(worker.state in ("online", "busy") for worker in workers),
+        workers_total=len(workers),
+        queues_total=len(queues),
+        tasks_total=sum(counts.values()),
+        tasks_by_state=counts,
+        backlog=total(queue.messages for queue in queues),
+        failures=_failures(parts, workers),
+        events_enabled=parts.switch.held,
+        notices=[*parts.examiner.notices(), *told(parts.cut_off), *parts.memory.notices()],
+        findings=parts.examiner.last.findings,
+        lacks=dict(parts.broker.lacks),
+        history=parts.memory.status,
+        speed=parts.pace(),
+        first_seen=parts.began,
+    )
+
+
+def _place(parts: Parts) -> str:
+    """The profile's name; where none was chosen, the broker's place says more than "default"."""
+    profile = parts.profile
+    if profile.name != Profile().name:
+        return profile.name
+    return parts.redactor.url(profile.broker).partition("://")[2].rpartition("@")[2] or "default"
+
+
+def _failures(parts: Parts, workers: Iterable[Worker]) -> int | None:
+    heard = parts.meter.recent("failed")
+    return heard if heard or any(worker.events for worker in workers) else None
