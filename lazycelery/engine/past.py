@@ -19,6 +19,10 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 400
 """Tasks placed in one go: a few milliseconds."""
 FIRST = 20_000
+AT_MOST = 2.0
+"""Seconds that the monitor's start waits for the disk."""
+SLOW = "The history's disk did not answer in time: what was seen before is not shown"
+SLOW_HINT = "history_dir in the profile chooses another place, history = false does without."
 STILL = 60.0
 """Seconds of absence after which what had not ended is not believed any more."""
 
@@ -47,8 +51,13 @@ class Past:
         self.done = asyncio.Event()
 
     async def survey(self) -> None:
-        """See what there is, and keep row numbers for it, so that what comes now is newer than all of it."""
-        total, last = await asyncio.to_thread(self._look)
+        """See what there is, and keep row numbers for it, so that what comes now is newer than all of it.
+        A disk that does not answer in time is done without."""
+        try:
+            self._paths, total, last = await asyncio.wait_for(asyncio.to_thread(self._look), AT_MOST)
+        except asyncio.TimeoutError:
+            self._status.reason, self._status.hint = SLOW, SLOW_HINT
+            return
         columns = self._store.columns
         self._rows = columns.rows + total + 1
         columns.rows += total
@@ -58,11 +67,11 @@ class Past:
             self._still = 0 <= now - last < STILL
             self._store.gap(last, now)
 
-    def _look(self) -> tuple[int, float | None]:
-        """Tasks in all files, and when the last one was written to."""
-        self._paths = self._files.all()
+    def _look(self) -> tuple[list[Path], int, float | None]:
+        """All files, the tasks in them, and when the last one was written to."""
+        paths = self._files.all()
         total, last = 0, None
-        for file in opened(self._paths, self.unread):
+        for file in opened(paths, self.unread):
             try:
                 if last is None:
                     last = file.last_seen()
@@ -70,7 +79,7 @@ class Past:
                 total += file.count()
             except Unreadable as problem:
                 self.unread.append(str(problem))
-        return total, last
+        return paths, total, last
 
     async def load(self, limit: int) -> None:
         """Put at most so many tasks into the store. May be cancelled between two slices."""

@@ -62,7 +62,8 @@ class Recorder:
         self._changes = Changes(columns)
         self._lock = Lock(files.directory)
         self._batches: deque[list[Event]] = deque()
-        self._waiting = 0
+        self._handed = self._done = 0
+        """Events that came in, and that wait no more; each is counted by one thread alone."""
         self._rest: deque[tuple[str, Any]] = deque(maxlen=10_000)
         self._writer: Writer | None = None
         self._failures = 0
@@ -86,13 +87,13 @@ class Recorder:
     def hand_over(self, events: list[Event]) -> None:
         """Events that the store has taken in."""
         self._batches.append(events)
-        self._waiting += len(events)
-        while self._waiting > MOST_WAITING:
+        self._handed += len(events)
+        while self._handed - self._done > MOST_WAITING:
             try:
                 lost = len(self._batches.popleft())
             except IndexError:
                 break
-            self._waiting -= lost
+            self._handed -= lost
             self.status.dropped += lost
 
     def note(self, statement: str, values: tuple[Any, ...]) -> None:
@@ -161,9 +162,16 @@ class Recorder:
         return True
 
     def _forget_waiting(self) -> None:
-        self._batches.clear()
+        self._done += sum(map(len, self._waiting()))
         self._rest.clear()
-        self._waiting = 0
+
+    def _waiting(self) -> list[list[Event]]:
+        """Takes what was handed over; the loop may do so too, where there is too much."""
+        batches: list[list[Event]] = []
+        with contextlib.suppress(IndexError):
+            while True:
+                batches.append(self._batches.popleft())
+        return batches
 
     def _follow_the_day(self) -> None:
         """Open the file of today, and the next one when it is time."""
@@ -195,9 +203,7 @@ class Recorder:
 
     def _write(self, now: float, last: bool) -> None:
         assert self._writer is not None
-        batches: list[list[Event]] = []
-        while self._batches:
-            batches.append(self._batches.popleft())
+        batches = self._waiting()
         rest: list[tuple[str, Any]] = []
         while self._rest:
             rest.append(self._rest.popleft())
@@ -213,8 +219,8 @@ class Recorder:
             self._batches.extendleft(reversed(batches))
             self._rest.extendleft(reversed(rest))
             raise
-        self._waiting -= sum(map(len, batches))
-        self.status.written, self.status.behind = began, max(0, self._waiting)
+        self._done += sum(map(len, batches))
+        self.status.written, self.status.behind = began, max(0, self._handed - self._done)
 
     def _sweep(self, now: float) -> None:
         if now < self._next_sweep:
@@ -247,7 +253,8 @@ class Recorder:
             with contextlib.suppress(OSError, sqlite3.Error):
                 writer.close()
             if _is_damage(problem):
-                put_aside(writer.path, self._clock())
+                with contextlib.suppress(OSError):  # Where nothing can be renamed, the next try tells.
+                    put_aside(writer.path, self._clock())
                 self.numbers.file = ""
         self._tell(
             "broken",

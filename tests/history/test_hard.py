@@ -3,6 +3,7 @@ most the last second is lost."""
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import sqlite3
@@ -13,12 +14,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lazycelery.engine import past
 from lazycelery.engine import recorder as module
+from lazycelery.store.history import lock
 from lazycelery.store.history.files import Files
 from lazycelery.store.history.schema import MIGRATIONS, VERSION, migrate
+from lazycelery.store.history.writer import Writer
 from tests.history.keeping import Monitor, files_in, found, ids, recorded
 from tests.store.build import T0, received, started, succeeded
 from tests.support.fleet import ROOT
@@ -216,6 +221,66 @@ def test_a_damaged_file_is_put_aside_and_another_one_begun(files: Files) -> None
     monitor.stop()
     assert ids(found(files)) == ["t1"]
     assert len(list(files.directory.glob("*.damaged-*"))) == 1
+
+
+def test_damage_that_cannot_be_put_aside_ends_no_recording(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*_: object) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(module, "PATIENCE", (0.1,))
+    monitor = Monitor(files).start()
+    with monkeypatch.context() as broken:
+        broken.setattr(Writer, "write", damaged)
+        broken.setattr(module, "put_aside", refused)
+        monitor.hear(received(0, "t0"))
+        assert monitor.wait(lambda: monitor.recorder.status.state == "broken")
+    assert monitor.wait(lambda: ids(found(files)) == ["t0"])
+    monitor.stop()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are counted in /proc")
+def test_a_file_system_without_locks_is_said_and_takes_no_open_files(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(_: int) -> bool:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(module, "PATIENCE", (0.01,))
+    monkeypatch.setattr(module, "EVERY", 0.01)
+    monkeypatch.setattr(lock, "_locked", unsupported)
+    monitor = Monitor(files).start()
+    assert monitor.wait(lambda: monitor.recorder.status.state == "broken")
+    before = len(os.listdir("/proc/self/fd"))
+    time.sleep(0.3)
+    assert len(os.listdir("/proc/self/fd")) <= before + 2
+    assert "no locks available" in monitor.recorder.status.reason
+    monitor.stop()
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_start(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded(files, [received(0, "t0"), started(0, "t0"), succeeded(1, "t0")])
+    monkeypatch.setattr(past, "AT_MOST", 0.05)
+    go_on = threading.Event()
+    answer = past.opened
+
+    def hangs(*args: Any) -> Any:
+        go_on.wait(5)
+        return answer(*args)
+
+    monkeypatch.setattr(past, "opened", hangs)
+    threading.Timer(0.3, go_on.set).start()
+    monitor = Monitor(files)
+    status = monitor.load()
+    assert status.loaded == 0 and "did not answer" in status.reason
+    monkeypatch.setattr(past, "opened", answer)
+    monitor.start().hear(received(2, "t1"))
+    monitor.stop()
+    assert ids(found(files)) == ["t1", "t0"]
 
 
 def test_a_file_with_nonsense_in_its_rows_is_left_out(files: Files) -> None:

@@ -28,7 +28,12 @@ class Lock:
         if self._descriptor is not None:
             return True
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        if not _locked(descriptor):
+        try:
+            free = _locked(descriptor)
+        except BaseException:  # A file system without locks.
+            os.close(descriptor)
+            raise
+        if not free:
             os.close(descriptor)
             return False
         self._descriptor = descriptor
