@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Generator
-from typing import TypeVar
+from collections.abc import Callable
 
 from lazycelery.engine.parts import Parts
+from lazycelery.engine.slices import in_slices
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.insight import verdict
 from lazycelery.model.cluster import LogPage
@@ -21,8 +20,6 @@ from lazycelery.model.verdict import Verdict
 from lazycelery.model.worker import Pulse, WorkerDetail
 from lazycelery.sources.pulse import pulse
 from lazycelery.store.filter import parse
-
-T = TypeVar("T")
 
 PEEK_LIMIT = 1000
 """Messages a peek may ask for at once."""
@@ -99,7 +96,7 @@ class Answers:
     async def tasks(self, query: TaskQuery) -> TaskPage:
         """A window on the tasks."""
         await self._memory.needed()
-        page = await _in_slices(self._store.query_steps(query, self._clock()))
+        page = await in_slices(self._store.query_steps(query, self._clock()))
         return page if self._may("reveal") else self._veil.page(page)
 
     async def task(self, id: str, fetch: bool = True) -> Task:
@@ -162,7 +159,8 @@ class Answers:
         """Counts, shares and quantiles by task name, worker or queue."""
         if window <= 0:
             raise UsageError("A window of time is longer than nothing.")
-        return self._store.statistics(kind, window, self._clock())
+        await self._memory.figures_read()
+        return await in_slices(self._store.statistics_steps(kind, window, self._clock()))
 
     async def history(self, query: HistoryQuery) -> HistoryPage:
         """Tasks out of the recorded history, newest first."""
@@ -171,13 +169,3 @@ class Answers:
             for task in page.tasks:
                 self._veil.task(task)
         return page
-
-
-async def _in_slices(steps: Generator[None, None, T]) -> T:
-    """Run a sliced query; between slices events are taken in and other requests answered."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        await asyncio.sleep(0)

@@ -13,6 +13,7 @@ from pathlib import Path
 from lazycelery.actions.files import state_directory
 from lazycelery.engine.past import Past
 from lazycelery.engine.recorder import Recorder
+from lazycelery.engine.slices import in_slices
 from lazycelery.errors import NothingFound
 from lazycelery.model.cluster import Notice
 from lazycelery.model.event import Event
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 SAMPLE_EVERY = 10
 FIGURES_EVERY = 60
 """Seconds."""
+FIGURES_AT_ONCE = 100
 AT_FIRST = 2.0
 """Seconds after which recording begins also when the newest tasks have not been read yet."""
 FEW = 20_000
@@ -81,22 +83,24 @@ class Memory:
         )
         self._loading: asyncio.Task[None] | None = None
         self._started: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._seconds = 0
         self._open: dict[tuple[str, str], Notice] = {}
 
     # ---- life
 
     async def begin(self) -> None:
-        """See what there is; who records loads it as well. Returns in a few milliseconds."""
+        """See what there is; who records loads it as well. Returns in a few milliseconds, and soon also
+        where the disk hangs."""
         self._loop = asyncio.get_running_loop()
         if not self._profile.history:
             return
         try:
             await self._past.survey()
-            rows = await asyncio.to_thread(figures.read, self._files.all(), self._clock())
-            self._store.put_figures(rows)
         except Exception:  # Whatever is in the files, the monitor begins.
             logger.exception("history")
+        self._reading = asyncio.create_task(self._read_figures(), name="history-figures")
         if self._recorder is not None:
             self._load(self._profile.max_tasks)
             self._started = asyncio.create_task(self._record(), name="history")
@@ -107,6 +111,18 @@ class Memory:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._past.first.wait(), AT_FIRST)
         self._recorder.start()
+
+    async def _read_figures(self) -> None:
+        try:
+            told = await asyncio.to_thread(figures.read, self._files.all(), self._clock())
+            await in_slices(self._store.put_figures(told))
+        except Exception:  # Whatever is in the files, the monitor goes on.
+            logger.exception("history")
+
+    async def figures_read(self) -> None:
+        """Before statistics are told: what was counted before is read by then."""
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
 
     def _load(self, limit: int) -> None:
         if self._loading is None:
@@ -120,12 +136,12 @@ class Memory:
 
     async def close(self) -> None:
         """Write what is left."""
-        for task in (self._started, self._loading):
+        for task in (self._started, self._loading, self._reading, self._keeping):
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])
         if self._recorder is not None:
-            self._keep_figures()
+            await self._keep_figures()
             await asyncio.to_thread(self._recorder.stop)
 
     def _changed_in_thread(self) -> None:
@@ -147,8 +163,8 @@ class Memory:
         self._seconds += 1
         if self._seconds % SAMPLE_EVERY == 0:
             self._sample(workers, queues)
-        if self._seconds % FIGURES_EVERY == 0:
-            self._keep_figures()
+        if self._seconds % FIGURES_EVERY == 0 and (self._keeping is None or self._keeping.done()):
+            self._keeping = asyncio.create_task(self._keep_figures(), name="history-figures")
         self._findings(notices)
 
     def _sample(self, workers: Sequence[Worker], queues: Sequence[Queue]) -> None:
@@ -183,10 +199,13 @@ class Memory:
                     (*key, one.severity, title, hint, one.since or now),
                 )
 
-    def _keep_figures(self) -> None:
+    async def _keep_figures(self) -> None:
         assert self._recorder is not None
-        for statement, values in figures.statements(self._store.columns, self._store.hours(2)):
+        told = figures.statements(self._store.columns, self._store.hours(2))
+        for number, (statement, values) in enumerate(told, 1):
             self._recorder.note(statement, values)
+            if number % FIGURES_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     # ---- what is asked
 

@@ -7,7 +7,7 @@ and all steps together hold a bounded number of cells: the oldest and finest lea
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import chain, islice
 
 from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
@@ -34,6 +34,8 @@ MAX_CELLS = 60_000
 """In all rings together; a cell takes about a kilobyte."""
 MAX_STEP = 3_000
 """Cells of one step: names that somebody makes up are not counted one by one for ever."""
+AT_ONCE = 200
+"""Cells read in one go."""
 USUAL = HOURS * 3600.0
 SHARES = (0.5, 0.95, 0.99)
 
@@ -140,18 +142,25 @@ class Figures:
 
     # reading
 
-    def read(self, kind: Kind, window: float, now: float) -> Statistics:
-        """All rows of a kind over the last `window` seconds, as far as they are kept."""
+    def read(self, kind: Kind, window: float, now: float) -> Generator[None, None, Statistics]:
+        """All rows of a kind over the last `window` seconds, as far as they are kept; in slices of a few
+        milliseconds, between which counting may go on."""
         offset = KINDS.index(kind)
-        since, steps = self._steps(window, now)
+        since, under_way, finished = self._steps(window, now)
         cells: dict[int, Cell] = {}
-        for step in steps:
+        for number, step in enumerate((*under_way, *finished), 1):
             for key, cell in step.items():
                 if key % 3 == offset:
                     cells.setdefault(key, Cell()).merge(cell)
+            if number >= len(under_way):  # Of these each second's end moves cells from one to the next.
+                yield
         words = self._words(kind)
         span = max(1.0, now - since)
-        rows = [_row(kind, words.texts[key // 3] or "", cell, span) for key, cell in cells.items()]
+        rows: list[StatisticsRow] = []
+        for number, (key, cell) in enumerate(cells.items(), 1):
+            rows.append(_row(kind, words.texts[key // 3] or "", cell, span))
+            if number % AT_ONCE == 0:
+                yield
         rows.sort(key=lambda row: (-row.ended, -row.received, row.key))
         return Statistics(kind=kind, window=window, since=since, until=now, rows=rows, left_out=self.left_out)
 
@@ -161,9 +170,9 @@ class Figures:
         if not code:
             return None
         number = 3 * code + KINDS.index(kind)
-        since, steps = self._steps(window, now)
+        since, under_way, finished = self._steps(window, now)
         total: Cell | None = None
-        for step in steps:
+        for step in (*under_way, *finished):
             cell = step.get(number)
             if cell is not None:
                 total = total or Cell()
@@ -174,8 +183,9 @@ class Figures:
         columns = self.columns
         return {"task": columns.names, "worker": columns.workers, "queue": columns.queues}[kind]
 
-    def _steps(self, window: float, now: float) -> tuple[float, Iterator[Step]]:
-        """From when on, and every step that belongs to a window."""
+    def _steps(self, window: float, now: float) -> tuple[float, list[Step], list[Step]]:
+        """From when on, and every step that belongs to a window: those under way, and the finished ones,
+        which change no more."""
         start = now - window
         under_way: list[tuple[float, Step]] = [(self._second_at, self._second)]
         if window <= SECONDS:
@@ -190,19 +200,26 @@ class Figures:
         kept = [(at, step) for at, step in ring.steps if at > start - size]
         began = [at for at, _ in chain(kept, under_way) if at]
         since = min(began, default=now)
-        return since, chain((step for _, step in kept), (step for _, step in under_way))
+        return since, [step for _, step in under_way], [step for _, step in kept]
 
-    def hours(self, newest: int = HOURS) -> list[tuple[float, Step]]:
-        """Finished hours and the one under way, oldest first, for who keeps them."""
-        present: Step = {}
-        for step in (self._hour, self._minute, self._second):
-            _add(present, step)
+    def hours(self, newest: int = HOURS) -> Iterator[tuple[float, int, Cell]]:
+        """Cells of finished hours and of the one under way, oldest first, with when their hour began and
+        their key, for who keeps them. Counting may go on in between."""
         finished = list(islice(self._hours.steps, max(0, len(self._hours.steps) - newest), None))
-        return [*finished, (self._hour_at, present)]
+        for at, step in finished:
+            for key, cell in step.items():
+                yield at, key, cell
+        for key in list(dict.fromkeys(chain(self._hour, self._minute, self._second))):
+            total = Cell()
+            for step in (self._hour, self._minute, self._second):  # As they are by now.
+                if key in step:
+                    total.merge(step[key])
+            yield self._hour_at, key, total
 
-    def put_before(self, hours: list[tuple[float, Step]]) -> None:
-        """Hours that an earlier monitor counted, oldest first."""
-        self._hours.steps.extendleft(reversed(hours[-(HOURS - len(self._hours.steps)) :]))
+    def put_before(self, at: float, step: Step) -> None:
+        """An hour that an earlier monitor counted; the newest first."""
+        if len(self._hours.steps) < HOURS:
+            self._hours.steps.appendleft((at, step))
 
 
 def _add(into: Step, other: Step) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal, TypeVar
 
@@ -32,7 +32,7 @@ from lazycelery.store.query import Queries
 from lazycelery.store.queues import RATE_WINDOW, Queues
 from lazycelery.store.raw import RawMessages
 from lazycelery.store.reports import ReportMerge
-from lazycelery.store.statistics import USUAL, Step
+from lazycelery.store.statistics import USUAL, Cell
 from lazycelery.store.views import task
 from lazycelery.store.worker_views import alive, worker_detail, worker_view
 from lazycelery.store.workers import Workers
@@ -133,9 +133,11 @@ class Store:
             record.loss.reset()
             record.back = end
 
-    def put_figures(self, rows: Sequence[figures.Row]) -> None:
-        """Statistics by the hour that an earlier monitor counted."""
-        self._intake.figures.put_before(figures.hours_of(self._columns, rows))
+    def put_figures(self, told: Sequence[figures.Told]) -> Generator[None, None, None]:
+        """Statistics by the hour that an earlier monitor counted, in slices of a few milliseconds."""
+        for at, step in figures.hours_of(self._columns, told):
+            self._intake.figures.put_before(at, step)
+            yield
 
     def second(self, now: float) -> None:
         """A second is over, for the statistics."""
@@ -251,15 +253,15 @@ class Store:
             return None
         return sum(each[0] for each in told if each is not None) / counted if counted else 0.0
 
-    def statistics(self, kind: Kind, window: float, now: float) -> Statistics:
-        """Counts, shares and quantiles of one kind over the last `window` seconds."""
+    def statistics_steps(self, kind: Kind, window: float, now: float) -> Generator[None, None, Statistics]:
+        """Counts, shares and quantiles of one kind over the last `window` seconds, in slices."""
         return self._intake.figures.read(kind, window, now)
 
     def usual(self, kind: Kind, key: str, now: float, window: float = USUAL) -> StatisticsRow | None:
         """How one task name, worker or queue usually does; `None` when nothing was seen of it."""
         return self._intake.figures.one(kind, key, window, now)
 
-    def hours(self, newest: int) -> list[tuple[float, Step]]:
+    def hours(self, newest: int) -> Iterator[tuple[float, int, Cell]]:
         """The last finished hours of the statistics, and the one under way."""
         return self._intake.figures.hours(newest)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from lazycelery.model.statistics import Kind, Statistics
 from lazycelery.store import statistics as module
 from lazycelery.store.sketch import bucket, merge, quantiles
 from lazycelery.store.statistics import Figures
@@ -20,6 +23,19 @@ def ran(store: Store, at: float, uuid: str, runtime: float, worker: str = "w1@h"
             succeeded(at + wait + runtime, uuid, worker, runtime=runtime),
         ]
     )
+
+
+def read(
+    store: Store, kind: Kind, window: float, now: float, between: Callable[[], None] = int
+) -> Statistics:
+    """All of a kind; `between` is called after each slice."""
+    steps = store.statistics_steps(kind, window, now)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        between()
 
 
 def seconds(store: Store, first: int, last: int) -> None:
@@ -55,7 +71,7 @@ def test_a_task_name_its_worker_and_its_queue_are_told_apart() -> None:
     store.apply_events([received(1, "f"), started(1.5, "f"), failed(2, "f")])
     store.apply_events([received(1, "r"), started(1.5, "r"), retried(2, "r")])
     seconds(store, 1, 11)
-    [task] = store.statistics("task", 60, T0 + 10).rows
+    [task] = read(store, "task", 60, T0 + 10).rows
     assert (task.key, task.sent, task.started, task.succeeded, task.failed, task.retried) == (
         *("shop.add", 20, 22),
         *(20, 1, 1),
@@ -63,9 +79,9 @@ def test_a_task_name_its_worker_and_its_queue_are_told_apart() -> None:
     assert task.failure_share == pytest.approx(1 / 21) and task.retry_share == pytest.approx(1 / 22)
     assert task.runtime_p50 == pytest.approx(2.0, rel=0.03) and task.wait_p50 == pytest.approx(0.5, rel=0.03)
     assert task.rate == pytest.approx(22 / 11, rel=0.1)
-    workers = {row.key: row.succeeded for row in store.statistics("worker", 60, T0 + 10).rows}
+    workers = {row.key: row.succeeded for row in read(store, "worker", 60, T0 + 10).rows}
     assert workers == {"w0@h": 10, "w1@h": 10}
-    [queue] = store.statistics("queue", 60, T0 + 10).rows
+    [queue] = read(store, "queue", 60, T0 + 10).rows
     assert (queue.key, queue.succeeded, queue.failed) == ("celery", 20, 0)
 
 
@@ -79,7 +95,7 @@ def test_a_window_counts_what_lies_within_it(window: float, wanted: int) -> None
         second = at
         ran(store, at, f"t{number}", 1.0)
     seconds(store, second, 17_200)
-    found = store.statistics("task", window, T0 + 17_200)
+    found = read(store, "task", window, T0 + 17_200)
     assert sum(row.succeeded for row in found.rows) == wanted
     assert found.since >= T0 - 1
 
@@ -107,7 +123,7 @@ def test_it_stays_bounded_whatever_names_come(monkeypatch: pytest.MonkeyPatch) -
         store.second(T0 + second)
     cells = sum(ring.cells() for ring in (figures._seconds, figures._minutes, figures._hours))
     assert cells <= 400
-    assert store.statistics("task", 60, T0 + 300).left_out > 0
+    assert read(store, "task", 60, T0 + 300).left_out > 0
 
 
 def test_a_clock_that_jumps_back_does_no_harm() -> None:
@@ -117,7 +133,7 @@ def test_a_clock_that_jumps_back_does_no_harm() -> None:
     seconds(store, -5000, -4900)
     ran(store, -4900, "b", 1.0)
     store.second(T0 - 4899)
-    rows = store.statistics("task", 86_400, T0 - 4899).rows
+    rows = read(store, "task", 86_400, T0 - 4899).rows
     assert sum(row.succeeded for row in rows) == 2
 
 
@@ -128,7 +144,36 @@ def test_hours_are_kept_for_another_and_put_before_its_own() -> None:
     store.second(T0 + 1)
     again = Store()
     again._intake.figures.columns = store._intake.figures.columns
-    again._intake.figures.put_before(store._intake.figures.hours())
+    for at, key, cell in store._intake.figures.hours():
+        again._intake.figures.put_before(at, {key: cell})
     again.second(T0 + 4000)
     usual = again._intake.figures.one("task", "shop.add", 86_400, T0 + 4000)
     assert usual is not None and usual.succeeded == 1
+
+
+def test_what_is_counted_while_it_is_read_counts_once() -> None:
+    store = Store()
+    store.second(T0)
+    for number in range(50):
+        ran(store, 0, f"t{number}", 1.0)
+    now = T0 + 1
+
+    def hour_over() -> None:
+        nonlocal now
+        now += 3600
+        store.second(now)
+
+    found = read(store, "task", 86_400, now, hour_over)
+    assert now > T0 + 1 and [row.succeeded for row in found.rows] == [50]
+
+
+def test_what_is_kept_of_an_hour_is_counted_once_though_seconds_go_by_meanwhile() -> None:
+    store = Store()
+    store.second(T0)
+    for number in range(20):
+        ran(store, 0, f"t{number}", 1.0, worker=f"w{number}@h")
+    kept = 0
+    for second, (_, _, cell) in enumerate(store.hours(2), 1):
+        kept += cell.counts[module.SUCCEEDED]
+        store.second(T0 + second)
+    assert kept == 3 * 20  # By name, worker and queue.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,23 @@ _counts = msgspec.msgpack.Decoder(list[int]).decode
 _buckets = msgspec.msgpack.Decoder(dict[int, int]).decode
 
 Row = tuple[int, str, str, bytes, bytes, bytes]
+Told = tuple[int, int, str, Cell]
+"""When an hour began, the place of a kind in `KINDS`, its word, and what happened."""
 
 
-def statements(columns: Columns, hours: Sequence[tuple[float, Step]]) -> Iterator[tuple[str, Row]]:
-    """What writes these hours, over what was written of them before."""
+def statements(columns: Columns, cells: Iterable[tuple[float, int, Cell]]) -> Iterator[tuple[str, Row]]:
+    """What writes these cells, over what was written of them before."""
     tables = (columns.names, columns.workers, columns.queues)
-    for began, step in hours:
-        for key, cell in step.items():
-            kind = key % 3
-            word = tables[kind].texts[key // 3]
-            if word is not None:
-                told = _encode(cell.counts), _encode(cell.runtime), _encode(cell.wait)
-                yield PUT, (int(began), KINDS[kind], word, *told)
+    for began, key, cell in cells:
+        kind = key % 3
+        word = tables[kind].texts[key // 3]
+        if word is not None:
+            told = _encode(cell.counts), _encode(cell.runtime), _encode(cell.wait)
+            yield PUT, (int(began), KINDS[kind], word, *told)
 
 
-def read(paths: Sequence[Path], now: float) -> list[Row]:
-    """Rows of the hours that count as usual. What cannot be read is left out."""
+def read(paths: Sequence[Path], now: float) -> list[Told]:
+    """What was kept of the hours that count as usual, the newest first. What cannot be read is left out."""
     found: dict[tuple[int, str, str], Row] = {}
     for file in opened(paths, []):
         if file.version >= 2:
@@ -42,19 +44,19 @@ def read(paths: Sequence[Path], now: float) -> list[Row]:
                 query = "SELECT * FROM statistics WHERE began > ? AND began <= ?"
                 for row in file.rows(query, (now - USUAL, now)):
                     found.setdefault(row[:3], row)
-    return list(found.values())
+    told = [
+        (began, KINDS.index(kind), key, cell)
+        for began, kind, key, *packed in found.values()
+        if kind in KINDS and (cell := _cell(packed)) is not None
+    ]
+    return sorted(told, key=lambda one: -one[0])
 
 
-def hours_of(columns: Columns, rows: Sequence[Row]) -> list[tuple[float, Step]]:
-    """The rows as steps, oldest first."""
+def hours_of(columns: Columns, told: Sequence[Told]) -> Generator[tuple[float, Step], None, None]:
+    """As steps, the newest first: a slice of work each."""
     tables = (columns.names, columns.workers, columns.queues)
-    hours: dict[int, Step] = {}
-    for began, kind, key, *told in rows:
-        cell = _cell(told)
-        if kind in KINDS and cell is not None:
-            place = KINDS.index(kind)
-            hours.setdefault(began, {})[3 * tables[place].code(key) + place] = cell
-    return [(float(began), hours[began]) for began in sorted(hours)]
+    for began, cells in groupby(told, key=lambda one: one[0]):
+        yield float(began), {3 * tables[place].code(key) + place: cell for _, place, key, cell in cells}
 
 
 def _cell(told: Sequence[Any]) -> Cell | None:

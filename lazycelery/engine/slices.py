@@ -1,0 +1,19 @@
+"""Work in slices of a few milliseconds: between them events are taken in and other requests answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def in_slices(steps: Generator[None, None, T]) -> T:
+    """Run all steps; returns what they return."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        await asyncio.sleep(0)
