@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lazycelery.errors import UsageError
 from lazycelery.model.task import TaskQuery
 from lazycelery.store.history.files import Files, directory_of
+from lazycelery.store.history.reader import File
 from lazycelery.store.store import Store
 from tests.history.keeping import Monitor, files_in, found, ids, recorded
 from tests.store.build import T0, failed, received, retried, sent, started, succeeded
@@ -123,3 +125,26 @@ def test_many_tasks_are_searched_over_slices(tmp_path: Path) -> None:
     recorded(files, *[[received(n / 100, f"t{n}", args=f"('needle-{n}',)")] for n in range(5_000)])
     page = found(files, "needle-17", 1000)
     assert ids(page)[:2] == ["t1799", "t1798"] and len(ids(page)) == 111
+
+
+def test_what_went_on_in_a_newer_file_is_looked_up_for_many_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = files_in(tmp_path)
+    recorded(files, *[[received(n / 100, f"t{n}")] for n in range(1_000)])
+    next_day = Monitor(files, lambda: T0 + 90_000).start()
+    for number in range(0, 1_000, 2):
+        next_day.hear(succeeded(90_000 + number / 100, f"t{number}"))
+    next_day.stop()
+    looks = 0
+    answer = File.rows
+
+    def counted(file: File, *args: Any) -> list[Any]:
+        nonlocal looks
+        looks += 1
+        return answer(file, *args)
+
+    monkeypatch.setattr(File, "rows", counted)
+    page = found(files, "", 2_000)
+    assert len(ids(page)) == len(set(ids(page))) == 1_000 and looks < 30
+    assert {one.state for one in page.tasks[:500]} == {"success"}

@@ -22,6 +22,8 @@ from lazycelery.store.history.reader import File, Unreadable, opened
 from lazycelery.store.views import task
 
 AT_ONCE = 2_000
+ASKED = 900
+"""Ids asked for at once: an older SQLite takes no more values."""
 CODED = ("name", "worker", "queue")
 STORED = ("args", "kwargs", "result", "error")
 _ENDED = ", ".join(str(int(state)) for state in (*FINISHED, State.LOST))
@@ -75,9 +77,11 @@ def _file(
         matcher = Matcher(wanted, columns)
         slots = placed.slots[matcher.still(placed.slots)]
         slots = slots[matcher.now(slots, now)]
+        unfinished = [columns.id[slot] for slot in slots.tolist() if columns.state[slot] not in FINISHED]
+        over = _went_on(file, paths, unfinished, go_on)
         number_of = dict(zip(placed.slots.tolist(), placed.numbers.tolist(), strict=True))
         for slot in slots[np.argsort(columns.vector("row")[slots])][::-1].tolist():
-            if columns.state[slot] not in FINISHED and _went_on(file, paths, columns.id[slot]):
+            if columns.id[slot] in over:
                 continue
             if len(page.tasks) >= query.limit:
                 page.next = f"{file.path.name}:{number_of[slot] + 1}"
@@ -88,10 +92,19 @@ def _file(
     page.next = f"{file.path.name}:{before}"
 
 
-def _went_on(file: File, paths: Sequence[Path], id: str) -> bool:
-    """Whether a newer file has another row of a task that had not ended in this one."""
-    newer = [path for path in paths if path.name > file.path.name]
-    return any(other.rows("SELECT 1 FROM tasks WHERE id = ? LIMIT 1", (id,)) for other in opened(newer, []))
+def _went_on(file: File, paths: Sequence[Path], ids: Sequence[str], go_on: Callable[[], bool]) -> set[str]:
+    """Those tasks, which had not ended in this file, of which a newer one has another row. The file that
+    is being written has no index on ids: it is read once for many of them."""
+    over: set[str] = set()
+    newer = [path for path in paths if path.name > file.path.name] if ids else []
+    for other in opened(newer, []):
+        for start in range(0, len(ids) if other.version else 0, ASKED):
+            if not go_on():
+                return over
+            some = ids[start : start + ASKED]
+            query = f"SELECT id FROM tasks WHERE id IN ({', '.join('?' * len(some))})"
+            over.update(row[0] for row in other.rows(query, some))
+    return over
 
 
 def _narrowed(wanted: Filter, file: File, now: float) -> Condition:
