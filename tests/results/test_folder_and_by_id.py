@@ -113,3 +113,20 @@ def test_every_backend_of_celery_is_read_or_refused_in_words() -> None:
         results, why = open_results(url, Profile())
         assert results is not None or len(why) > 20, name
     assert not set(KINDS) & set(REFUSED)
+
+
+async def test_many_new_files_are_told_in_portions(tmp_path: Path) -> None:
+    results, _ = open_results(f"file://{tmp_path}", Profile())
+    assert results is not None
+    heard: list[list[ResultReport]] = []
+    states: list[StatusChange] = []
+    running = asyncio.ensure_future(results.run(heard.append, states.append))
+    try:
+        assert await until(lambda: bool(states))
+        for number in range(450):
+            (tmp_path / f"celery-task-meta-{number}").write_bytes(b'{"status": "SUCCESS", "result": 1}')
+        assert await until(lambda: sum(map(len, heard)) >= 450)
+        assert max(map(len, heard)) <= 100
+    finally:
+        running.cancel()
+        await results.close()

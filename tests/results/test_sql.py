@@ -7,6 +7,7 @@ import base64
 import json
 import pickle
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from lazycelery.errors import ConnectionProblem
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
 from lazycelery.sources.protocols import StatusChange
-from lazycelery.sources.results import open_results
+from lazycelery.sources.results import open_results, sql
 from lazycelery.sources.results.sql import SqlResults
 from tests.sources.conftest import until
 from tests.support.broker import RedisServer
@@ -153,6 +154,34 @@ async def test_large_and_broken_values_are_cut_and_told(tmp_path: Path, opened: 
     assert (found["none"].status, found["none"].result) == ("STARTED", None)
     assert found["broken"].date_done == 1795636800.5
     assert len(await results.newest(10)) == 3
+
+
+async def test_rows_are_decoded_beside_the_loop(
+    tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[int] = set()
+    answer = sql.read_row
+
+    def watched(*args: Any) -> ResultReport | None:
+        threads.add(threading.get_ident())
+        return answer(*args)
+
+    monkeypatch.setattr(sql, "read_row", watched)
+    with celery_table(tmp_path / "r.db") as database:
+        put(database, "one", json.dumps("x" * 1000).encode())
+    results = opened(f"db+sqlite:///{tmp_path}/r.db")
+    heard: list[ResultReport] = []
+    states: list[StatusChange] = []
+    running = asyncio.ensure_future(results.run(heard.extend, states.append))
+    try:
+        assert await until(lambda: bool(states))
+        with sqlite3.connect(tmp_path / "r.db") as database:
+            put(database, "two", json.dumps("y").encode())
+        assert await until(lambda: [one.id for one in heard] == ["two"])
+        assert len(await results.get(["one"])) == 1 and len(await results.newest()) == 2
+    finally:
+        running.cancel()
+    assert threads and threading.get_ident() not in threads
 
 
 async def test_nothing_is_made(tmp_path: Path, opened: Open) -> None:

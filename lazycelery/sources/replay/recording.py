@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -127,7 +128,10 @@ class _Mailbox:
             method, arguments, destination=destination, expect=expect, timeout=timeout
         )
         if destination is None:
-            told = [msgspec.structs.replace(r, value=self._broker.value(r.value)) for r in replies.replies]
+            told = []
+            for reply in replies.replies:
+                told.append(msgspec.structs.replace(reply, value=self._broker.value(reply.value)))
+                await asyncio.sleep(0)  # Those of hundreds of workers take a while.
             self._broker.keep("answer", Answer(method, msgspec.structs.replace(replies, replies=told)))
         return replies
 

@@ -72,32 +72,33 @@ class SqlResults:
         wanted = list(dict.fromkeys(ids))
         for start in range(0, len(wanted), PAGE):
             page = wanted[start : start + PAGE]
-            rows = await self._thread.do(lambda page=page: self._by_task(page))  # type: ignore[misc]
-            for report in self._reports(rows):
+            # Decoded in the thread: a page of large rows would hold up the loop.
+            reports = await self._thread.do(
+                lambda page=page: self._reports(self._by_task(page))  # type: ignore[misc]
+            )
+            for report in reports:
                 found[report.id] = report
-            await asyncio.sleep(0)  # Decoding a page of large rows must not hold up the loop.
         return found
 
     async def newest(self, limit: int = 200) -> list[ResultReport]:
         """The rows with the highest ids."""
-        rows = await self._thread.do(lambda: self._select(order="desc", limit=limit))
-        return sorted(self._reports(rows), key=lambda report: report.date_done or 0.0, reverse=True)
+        reports = await self._thread.do(lambda: self._reports(self._select(order="desc", limit=limit)))
+        return sorted(reports, key=lambda report: report.date_done or 0.0, reverse=True)
 
     async def run(self, deliver: DeliverResults, status: TellStatus) -> None:
         """Look for new and changed rows until cancelled."""
         while True:
             began = time.monotonic()
             try:
-                rows = await self._thread.do(self._fresh)
+                rows, reports = await self._thread.do(self._news)
             except LazyCeleryError as problem:
                 status(StatusChange("lost", problem.title, problem.hint, next_try=time.time() + POLL * 2))
                 await asyncio.sleep(POLL * 2)
                 continue
             status(StatusChange("connected"))
-            reports = self._reports(rows)
             if reports:
                 deliver(reports)
-            if len(rows) < PAGE:
+            if rows < PAGE:
                 await asyncio.sleep(max(POLL, SHARE * (time.monotonic() - began)))
 
     def commands_sent(self) -> int:
@@ -108,10 +109,15 @@ class SqlResults:
         """Let go of the connections."""
         await self._thread.close(lambda: self._engine.dispose() if self._engine is not None else None)
 
+    # ---- in the thread
+
+    def _news(self) -> tuple[int, list[ResultReport]]:
+        """How many rows are new or changed, and what they tell."""
+        rows = self._fresh()
+        return len(rows), self._reports(rows)
+
     def _reports(self, rows: Sequence[Any]) -> list[ResultReport]:
         return [report for row in rows if (report := read_row(self._table, row)) is not None]
-
-    # ---- in the thread
 
     def _by_task(self, ids: Sequence[str]) -> list[Any]:
         return self._select(lambda table: table.c.task_id.in_(list(ids)), limit=2 * len(ids))
