@@ -69,9 +69,9 @@ class Engine:
         await self._services.close()
         await self._actions.settle()
         await self._watch.stop()
+        await self._memory.close()  # Before the connections: a broker that hangs may use up all patience.
         await self._watch.backend.close()
         await self._broker.close()
-        await self._memory.close()
 
     async def ready(self, timeout: float = 5.0, observe: float = 0.0) -> Overview:
         """Wait until first truth is there, and then for `observe` seconds of events."""

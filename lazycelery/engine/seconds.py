@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from lazycelery.engine.metrics import Levels
 from lazycelery.engine.parts import Parts
 from lazycelery.engine.totals import total
 from lazycelery.model.queue import Queue
 from lazycelery.model.worker import Worker
+
+logger = logging.getLogger(__name__)
 
 
 class Seconds:
@@ -20,19 +23,29 @@ class Seconds:
         """Workers as they were a second ago."""
 
     async def run(self) -> None:
-        """First what a crash cut off is looked for, then every second is measured."""
+        """First what a crash cut off is looked for, then every second is measured. A bug in one of them
+        does not end the others."""
         parts = self._parts
-        parts.cut_off = await parts.actions.cut_off()
-        parts.changes.status()
+        try:
+            parts.cut_off = await parts.actions.cut_off()
+            parts.changes.status()
+        except Exception:
+            logger.exception("what was cut off cannot be told")
         while True:
-            parts.load.sample()
-            now = parts.clock()
-            parts.store.second(now)
-            workers, queues = parts.store.workers(now), parts.store.queues(now)
-            self._note_aging(workers)
-            parts.meter.tick(now, self._levels(workers, queues))
-            parts.memory.second(workers, queues, parts.examiner.notices())
+            try:
+                self._measure()
+            except Exception:
+                logger.exception("a second could not be measured")
             await asyncio.sleep(1)
+
+    def _measure(self) -> None:
+        parts, now = self._parts, self._parts.clock()
+        parts.load.sample()
+        parts.store.second(now)
+        workers, queues = parts.store.workers(now), parts.store.queues(now)
+        self._note_aging(workers)
+        parts.meter.tick(now, self._levels(workers, queues))
+        parts.memory.second(workers, queues, parts.examiner.notices())
 
     def _note_aging(self, workers: list[Worker]) -> None:
         """Silence is news too: a worker may be lost although nothing arrived."""

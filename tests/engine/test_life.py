@@ -1,0 +1,59 @@
+"""What goes on in an engine whatever breaks in it; without a broker."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lazycelery.engine.engine import Engine
+from lazycelery.model.profile import Profile
+from tests.sources.conftest import until
+
+NOBODY = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return Engine(Profile(broker=NOBODY, history_dir=str(tmp_path), timeout=0.3))
+
+
+async def test_a_bug_in_one_second_ends_neither_history_nor_levels(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds: list[int] = []
+
+    def broken(*_: object) -> None:
+        seconds.append(len(seconds))
+        raise RuntimeError("a bug")
+
+    async def unknown() -> list[object]:
+        raise OSError("no such disk")
+
+    monkeypatch.setattr(engine._memory, "second", broken)
+    monkeypatch.setattr(engine._actions, "cut_off", unknown)
+    await engine.start()
+    try:
+        assert await until(lambda: len(seconds) > 1)
+    finally:
+        await engine.close()
+
+
+async def test_the_history_is_written_before_a_broker_that_hangs_is_let_go(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    async def hangs() -> None:
+        done.append("broker")
+        await asyncio.sleep(60)
+
+    async def written() -> None:
+        done.append("history")
+
+    monkeypatch.setattr(engine._broker, "close", hangs)
+    monkeypatch.setattr(engine._memory, "close", written)
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(engine.close(), 1.0)
+    assert done == ["history", "broker"]
