@@ -508,6 +508,20 @@ def test_a_schedule_that_nobody_sends() -> None:
     assert found("beat-missing", scheduled("<freq: 10.00 seconds>", watched=60.0))
 
 
+def test_what_may_have_been_sent_unheard_is_not_missing() -> None:
+    def backlog(**own: object) -> Snapshot:
+        return scheduled(watched=60.0, queues=[queue(messages=900)], **own)
+
+    assert silent("beat-missing", backlog())
+    assert "task_send_sent_event" in (MODES["beat-missing"].blind(backlog()) or "")
+    told = {"shop.tick": [(NOW - 55, "gen7@h")]}
+    assert found("beat-missing", backlog(periodic=told))  # It told what it sent, and tells no more.
+    dead = scheduled(watched=60.0, queues=[queue(messages=3, dead_letter_from=["celery"])])
+    assert found("beat-missing", dead)
+    mixed = [*scheduled(watched=60.0).workers, worker("quiet@a", events=False)]
+    assert silent("beat-missing", seen(workers=mixed, watched=60.0))
+
+
 def test_two_beats() -> None:
     def sent(*senders: str) -> dict[str, list[tuple[float, str]]]:
         return {"shop.tick": [(NOW - 10 * n, sender) for n in range(4) for sender in senders]}

@@ -10,7 +10,7 @@ from lazycelery.model.finding import Finding
 
 def check(seen: Snapshot) -> list[Finding]:
     """One finding when every task that had to come by now is overdue."""
-    if not seen.connected:
+    if not seen.connected or _unheard(seen):
         return []
     judged = _judged(seen)
     overdue = [entry for entry in judged if seen.now - _last(seen, entry) > _patience(seen, entry)]
@@ -62,6 +62,20 @@ def _last(seen: Snapshot, entry: Entry) -> float:
     return max([seen.now - seen.watched, *(at for at, _ in sent)])
 
 
+def _unheard(seen: Snapshot) -> str | None:
+    """Why what is sent may go unheard: unless beat tells it itself, only its reception is heard."""
+    if any(sender for entry in entries(seen) for _, sender in seen.periodic.get(entry.task, ())):
+        return None
+    if any(facts.worker.events is False for facts in seen.alive):
+        return "Beat does not tell what it sends, and some workers send no task events. Start them with -E."
+    if any(queue.messages and not queue.dead_letter_from for queue in seen.queues):
+        return (
+            "Beat does not tell what it sends, and what it sent may be among the messages that wait: set "
+            "task_send_sent_event = True."
+        )
+    return None
+
+
 def blind(seen: Snapshot) -> str | None:
     """It needs a schedule with intervals, events, and time."""
     known = entries(seen)
@@ -69,6 +83,8 @@ def blind(seen: Snapshot) -> str | None:
         return "The workers' settings have no beat_schedule with plain intervals."
     if all(facts.worker.events is False for facts in seen.alive):
         return "Workers send no task events. Start them with -E."
+    if why := _unheard(seen):
+        return why
     if not _judged(seen):
         need = min(_patience(seen, entry) for entry in known)
         return (
