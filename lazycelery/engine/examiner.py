@@ -118,15 +118,19 @@ class Examiner:
             examination.cost = round(time.process_time() - began, 4)
             self._keep(examination)
             self.periodic.listen({entry.task for entry in entries(seen)})
-            self._ask(seen)
+            await self._ask(seen, breath)
             return examination
 
-    def _ask(self, seen: Snapshot) -> None:
+    async def _ask(self, seen: Snapshot, breath: Breath) -> None:
         """Ask the workers about which a check wants to be sure."""
         busy = self._asking is not None and not self._asking.done()
         if busy or not seen.connected or not seen.settled or 0 <= seen.now - self._asked < ASK_EVERY:
             return
-        names = sorted({name for mode in MODES.values() for name in mode.asks(seen)})
+        wanted: set[str] = set()
+        for mode in MODES.values():
+            await breath.take()
+            wanted |= mode.asks(seen)
+        names = sorted(wanted)
         if names:
             self._asked = seen.now
             at = self._turn % len(names)

@@ -12,27 +12,37 @@ def check(seen: Snapshot) -> list[Finding]:
     """One finding a chord."""
     if not seen.connected or not seen.alive:
         return []
-    return [
-        _finding(seen, chord)
+    still = [
+        chord
         for chord in seen.chords or ()
-        if chord.done < chord.size
-        and seen.now - chord.since >= seen.limits.chord
-        and not _may_come(seen, set(chord.names))
+        if chord.done < chord.size and seen.now - chord.since >= seen.limits.chord
     ]
+    if not still or _anything_may_come(seen):
+        return []
+    held = _held(seen)
+    return [_finding(seen, chord) for chord in still if not _may_come(held, set(chord.names))]
 
 
-def _may_come(seen: Snapshot, names: set[str]) -> bool:
-    """Whether something runs, is held, or waits where somebody takes it, that may be the missing member."""
+def _anything_may_come(seen: Snapshot) -> bool:
+    """Whether messages wait where somebody takes them, or a worker does not tell what it holds."""
     if any(queue.messages for queue in seen.queues if seen.consumers(queue.name)):
         return True
-    held = [
+    return any(facts.silent is not None for facts in seen.alive)
+
+
+def _held(seen: Snapshot) -> set[str | None]:
+    """Names of the tasks that run or are held."""
+    return {
         task.name
         for facts in seen.alive
         for tasks in (facts.active, facts.reserved, facts.scheduled)
         for task in tasks or ()
-    ]
-    silent = any(facts.silent is not None for facts in seen.alive)
-    return silent or any(name is None or not names or name in names for name in held)
+    }
+
+
+def _may_come(held: set[str | None], names: set[str]) -> bool:
+    """Whether something that runs or is held may be the missing member."""
+    return bool(held) and (not names or None in held or not held.isdisjoint(names))
 
 
 def _finding(seen: Snapshot, chord: Chord) -> Finding:

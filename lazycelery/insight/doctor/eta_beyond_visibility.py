@@ -13,6 +13,7 @@ def check(seen: Snapshot) -> list[Finding]:
     if not seen.connected or not seen.redelivers:
         return []
     timeout = seen.visibility()
+    delivered = {flight.id: flight.delivered for flight in seen.flights.messages} if seen.flights else {}
     found = []
     for facts in seen.alive:
         due = {task.id: (moment(task.eta), task.name) for task in facts.scheduled or ()}
@@ -20,18 +21,11 @@ def check(seen: Snapshot) -> list[Finding]:
         late = [
             (eta, key, name)
             for key, (eta, name) in due.items()
-            if eta is not None and eta - _held_since(seen, key) > timeout
+            if eta is not None and eta - (delivered.get(key) or seen.now) > timeout
         ]
         if late:
             found.append(_finding(seen, facts, sorted(late, key=lambda one: -one[0]), timeout))
     return found
-
-
-def _held_since(seen: Snapshot, id: str) -> float:
-    for flight in seen.flights.messages if seen.flights else ():
-        if flight.id == id and flight.delivered is not None:
-            return flight.delivered
-    return seen.now
 
 
 def _finding(

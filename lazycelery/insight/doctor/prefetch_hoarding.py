@@ -13,12 +13,12 @@ def check(seen: Snapshot) -> list[Finding]:
     """One finding a hoarder."""
     if not seen.connected:
         return []
-    found = []
-    for facts in seen.alive:
+    found, unused = [], _idle(seen)
+    for facts in seen.alive if unused else ():
         since = full_since(facts, seen.now)
         if since is None or seen.now - since < seen.limits.hoarded or not facts.reserved:
             continue
-        idle = _idle_beside(seen, facts)
+        idle = _idle_beside(seen, facts, unused)
         if idle and fresh(facts, "reserved", seen.now, 15):
             found.append(_finding(seen, facts, idle, since))
     return found
@@ -26,28 +26,32 @@ def check(seen: Snapshot) -> list[Finding]:
 
 def asks(seen: Snapshot) -> set[str]:
     """Full workers beside idle ones are asked what they hold."""
+    unused = _idle(seen)
     return {
         facts.name
         for facts in seen.alive
-        if full_since(facts, seen.now) is not None and _idle_beside(seen, facts)
+        if unused and full_since(facts, seen.now) is not None and _idle_beside(seen, facts, unused)
     }
 
 
-def _idle_beside(seen: Snapshot, full: WorkerFacts) -> list[WorkerFacts]:
-    """Workers with free slots that take from the same queues, all of which are empty."""
-    shared = set(full.queues or ())
-    if seen.waiting(full):
-        return []
+def _idle(seen: Snapshot) -> list[WorkerFacts]:
+    """Workers with free slots, and nothing reserved for them."""
     return [
         facts
         for facts in seen.alive
-        if facts is not full
-        and shared & set(facts.queues or ())
-        and facts.silent is None
+        if facts.silent is None
         and facts.worker.active is not None
         and facts.worker.active < (facts.worker.concurrency or 0)
         and not facts.reserved
     ]
+
+
+def _idle_beside(seen: Snapshot, full: WorkerFacts, unused: list[WorkerFacts]) -> list[WorkerFacts]:
+    """Those of the unused that take from the same queues, all of which are empty."""
+    if seen.waiting(full):
+        return []
+    shared = set(full.queues or ())
+    return [facts for facts in unused if facts is not full and not shared.isdisjoint(facts.queues or ())]
 
 
 def _finding(seen: Snapshot, facts: WorkerFacts, idle: list[WorkerFacts], since: float) -> Finding:

@@ -24,10 +24,11 @@ def check(seen: Snapshot) -> list[Finding]:
 
 def asks(seen: Snapshot) -> set[str]:
     """Idle workers beside waiting messages are asked what they hold."""
+    full = {queue.name for queue in seen.queues if queue.messages and _stays_full(seen, queue)}
     return {
         facts.name
         for facts in seen.alive
-        if _idle(facts) and any(_stays_full(seen, queue) for queue in seen.waiting(facts))
+        if full and _idle(facts) and not full.isdisjoint(facts.queues or ())
     }
 
 
