@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lazycelery.errors import UsageError
-from lazycelery.keys import ACTIONS, SCOPES, Keymap, document, keymap
+from lazycelery.keys import ACTIONS, SCOPES, Keymap, keymap
+from lazycelery.keys.document import document
 from lazycelery.model.action import PERMISSIONS
 from lazycelery.tui.desk import Desk
 
