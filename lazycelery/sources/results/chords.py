@@ -34,20 +34,25 @@ class Chords:
                 group = key.decode("utf-8", "replace").removeprefix(self._prefix).removesuffix(".j")
                 if len(self._known) < MOST:
                     self._known[group] = None
-            found = [await self._one(group) for group in list(self._known)]
-        return [chord for chord in found if chord is not None]
+            told = await self._ask(list(self._known))
+        chords = map(self._one, list(self._known), told)
+        return [chord for chord in chords if chord is not None]
 
-    async def _one(self, group: str) -> Chord | None:
-        key = self._prefix + group
+    async def _ask(self, groups: list[str]) -> list[tuple[Any, Any, Any]]:
+        """Members that are done, how many there are, and some of them; in one round trip."""
         pipe = self._server.redis.pipeline(transaction=False)
-        pipe.zcard(f"{key}.j")
-        pipe.get(f"{key}.s")
-        pipe.zrange(f"{key}.j", 0, SHOWN - 1)
-        try:
-            done, size, some = await pipe.execute()
-        except redis_errors.ResponseError:
-            done = 0  # An older Celery keeps a list: how many are missing is not told there.
-        if not done or size is None:
+        for group in groups:
+            key = self._prefix + group
+            pipe.zcard(f"{key}.j")
+            pipe.get(f"{key}.s")
+            pipe.zrange(f"{key}.j", 0, SHOWN - 1)
+        replies = iter(await pipe.execute(raise_on_error=False) if groups else ())
+        return list(zip(replies, replies, replies, strict=True))
+
+    def _one(self, group: str, told: tuple[Any, Any, Any]) -> Chord | None:
+        done, size, some = told
+        # An older Celery keeps a list: how many are missing is not told there.
+        if any(isinstance(each, redis_errors.ResponseError) for each in told) or not done or size is None:
             self._known.pop(group, None)
             return None
         members = [member for member in map(_member, some) if member is not None]
