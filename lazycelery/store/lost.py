@@ -57,7 +57,9 @@ class LostRuns:
             name: since for name, record in known.items() if (since := lost_since(record, now)) is not None
         }
         for name in [name for name in self._judged if name not in gone]:
-            self._revive(known[name], self._judged.pop(name))
+            judged = self._judged.pop(name)
+            if name in known:  # Not forgotten meanwhile.
+                self._revive(known[name], judged)
         overdue = {n: since for n, since in gone.items() if now - max(since, self._watching) > PATIENCE}
         if overdue and self.columns.by_state[STARTED]:
             self._judge(overdue, now)

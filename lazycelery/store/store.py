@@ -23,6 +23,7 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.eviction import Eviction
 from lazycelery.store.facts import worker_facts
 from lazycelery.store.filter.completion import complete
+from lazycelery.store.forgetting import Forgetting
 from lazycelery.store.history import figures
 from lazycelery.store.intake import Intake
 from lazycelery.store.lost import LostRuns
@@ -62,6 +63,7 @@ class Store:
         self._queues = Queues()
         self._intake = Intake(self._columns, self._merge, self._workers, self._queues)
         self._lost = LostRuns(self._columns, self._workers)
+        self._forgetting = Forgetting(self._workers)
         self._queries = Queries(self._columns)
         self._census = Census(self._columns)
         self._sent_again: dict[str, None] = {}
@@ -140,8 +142,9 @@ class Store:
             yield
 
     def second(self, now: float) -> None:
-        """A second is over, for the statistics."""
+        """A second is over, for the statistics, and for workers that went long ago."""
         self._intake.figures.tick(now)
+        self._forgetting.look(now)
 
     # readers
 

@@ -4,6 +4,7 @@ import pytest
 
 from lazycelery.model.event import Event
 from lazycelery.model.reports import ActiveQueue, QueueReport, TaskReport, WorkerReport, WorkerStats
+from lazycelery.store import forgetting
 from lazycelery.store.store import Store
 from tests.store.build import T0, beat, event, received, sent, started, store_of, succeeded
 
@@ -266,3 +267,32 @@ def test_a_queue_that_does_not_shrink_has_no_drain_time():
     assert queue(store).out_rate is None
     store.apply_queues([probe(20, 0)])
     assert queue(store).drain_time == 0.0
+
+
+def test_workers_that_went_long_ago_are_forgotten_but_for_the_last_ones(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(forgetting, "KEPT", 3)
+    store = store_of(beat(0, "lost@h"), started(0, "t1", "lost@h"))
+    for number in range(6):
+        store.apply_events([beat(number, f"pod-{number}@h"), beat(number + 1, f"pod-{number}@h", "offline")])
+    store.apply_events([beat(100, "here@h")])
+    store.second(T0 + 101)
+    assert len(store.workers(T0 + 101)) == 8  # Whoever went a moment ago is news.
+    store.apply_events([beat(2000, "here@h")])
+    store.apply_queues([QueueReport(name="celery", at=T0 + 2000)])
+    store.second(T0 + 2001)
+    names = [worker.name for worker in store.workers(T0 + 2001)]
+    assert names == ["here@h", "lost@h", "pod-4@h", "pod-5@h"]
+    store.apply_events([beat(2002, "pod-0@h", "online")])
+    assert [worker.state for worker in store.workers(T0 + 2003) if worker.name == "pod-0@h"] == ["online"]
+
+
+def test_a_lost_run_of_a_forgotten_worker_stays_lost(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(forgetting, "KEPT", 0)
+    store = store_of(beat(0, "lost@h"), started(0, "t1", "lost@h"))
+    for second in (50, 100):
+        store.apply_queues([QueueReport(name="celery", at=T0 + second)])
+    store.second(T0 + 2000)
+    assert store.workers(T0 + 2000) == []
+    store.apply_queues([QueueReport(name="celery", at=T0 + 2001)])
+    task = store.task("t1", T0 + 2001)
+    assert task is not None and task.state == "lost"
