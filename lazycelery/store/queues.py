@@ -12,6 +12,8 @@ from lazycelery.model.reports import QueueReport
 HISTORY = 120
 RATE_WINDOW = 30.0
 """Seconds over which rates are measured."""
+MAX_QUEUES = 5_000
+"""Beyond that somebody makes names up; the rest are not told."""
 
 
 class QueueRecord:
@@ -67,7 +69,9 @@ class Queues:
         """The queue of that name, new when it is."""
         record = self.known.get(name)
         if record is None:
-            record = self.known[name] = QueueRecord(name)
+            record = QueueRecord(name)
+            if len(self.known) < MAX_QUEUES:
+                self.known[name] = record
         return record
 
     def report(self, report: QueueReport) -> None:

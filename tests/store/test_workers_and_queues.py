@@ -4,7 +4,7 @@ import pytest
 
 from lazycelery.model.event import Event
 from lazycelery.model.reports import ActiveQueue, QueueReport, TaskReport, WorkerReport, WorkerStats
-from lazycelery.store import forgetting
+from lazycelery.store import forgetting, queues
 from lazycelery.store.store import Store
 from tests.store.build import T0, beat, event, received, sent, started, store_of, succeeded
 
@@ -296,3 +296,11 @@ def test_a_lost_run_of_a_forgotten_worker_stays_lost(monkeypatch: pytest.MonkeyP
     store.apply_queues([QueueReport(name="celery", at=T0 + 2001)])
     task = store.task("t1", T0 + 2001)
     assert task is not None and task.state == "lost"
+
+
+def test_made_up_queues_are_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(queues, "MAX_QUEUES", 10)
+    store = Store(1000)
+    for number in range(50):
+        store.apply_events([sent(number, f"t{number}", queue=f"q{number}")])
+    assert [one.name for one in store.queues(T0 + 50)] == sorted(f"q{number}" for number in range(10))
