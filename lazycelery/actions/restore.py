@@ -195,8 +195,12 @@ async def _put_back(context: Context, file: BackupFile, queue: str | None, facts
         pages = file.pages(last_first=context.queues.fills_front)
         while (page := await asyncio.to_thread(next, pages, None)) is not None:
             sending = len(page)
-            way.done += await context.queues.put_back(_to(queue, page))
+            taken = await context.queues.put_back(_to(queue, page))
+            way.done += taken
             sending, facts["at_least"] = 0, way.done
+            if taken < len(page):
+                way.problem = "The broker did not take more."
+                break
     except LazyCeleryError as error:
         way.problem, way.doubt = error.title, 0 if error.nothing_done else sending
     except OSError as error:

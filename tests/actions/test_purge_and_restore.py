@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lazycelery.actions import backup
 from lazycelery.actions.backup import BackupFile
 from lazycelery.errors import ConnectionProblem, NothingFound, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, Plan
+from lazycelery.model.message import StoredMessage
 from tests.actions.fakes import Room
 
 
@@ -122,6 +124,30 @@ async def test_where_messages_can_only_be_appended_the_first_page_goes_first(
     broken = await do(room, "restore", purged.backup or "")
     assert (broken.done, broken.failed) == (4, 3)
     room.queues.fail_put_back_after = None
+    await do(room, "restore", broken.backup or "")
+    assert room.queues.lists["default"] == before
+
+
+@pytest.mark.parametrize("front", [True, False])
+async def test_a_page_that_was_taken_in_part_ends_the_restore_and_the_rest_can_be_had(
+    room: Room, monkeypatch: pytest.MonkeyPatch, front: bool
+) -> None:
+    monkeypatch.setattr(backup, "PAGE", 3)
+    room.queues.fills_front = front
+    room.queues.add("default", *"abcdefgh")
+    before = list(room.queues.lists["default"])
+    purged = await do(room, "purge", "default")
+    put_back, pages = room.queues.put_back, list[int]()
+
+    async def partly(messages: Sequence[StoredMessage]) -> int:
+        pages.append(len(messages))
+        return await put_back(messages if len(pages) != 2 else messages[-1:] if front else messages[:1])
+
+    monkeypatch.setattr(room.queues, "put_back", partly)
+    broken = await do(room, "restore", purged.backup or "")
+    assert len(pages) == 2, "what follows would stand at the wrong place"
+    assert (broken.done, broken.failed) == ((3, 5) if front else (4, 4))
+    assert "did not take more" in broken.proof
     await do(room, "restore", broken.backup or "")
     assert room.queues.lists["default"] == before
 

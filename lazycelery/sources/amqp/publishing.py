@@ -26,7 +26,8 @@ Ready = tuple[str, bytes, Properties]
 async def append(server: Server, messages: Sequence[StoredMessage]) -> int:
     """Publish in order, each to its queue; returns how many of the first ones the broker took.
 
-    Raises `NothingFound` before anything is sent when a queue is missing.
+    Raises `NothingFound` before anything is sent when a queue is missing; and when an answer is lost, or
+    others than the first ones were taken: whoever asked must not believe that these were not sent.
     """
     user = server.address.username
     ready = [(message.queue, *from_envelope(message.raw, user)) for message in messages]
@@ -43,9 +44,6 @@ async def append(server: Server, messages: Sequence[StoredMessage]) -> int:
             taken += number
             if number < len(window) or session.blocked is not None:
                 break
-    except (LazyCeleryError, *problems.FAILURES):  # type: ignore[misc]
-        if not taken:
-            raise
     finally:
         channel.close()
     return taken
@@ -89,4 +87,10 @@ async def _send(server: Server, session: Session, channel: Channel, window: Sequ
         problem = problems.blocked(session.blocked, server.address)
         problem.hint += " What was sent may arrive then: look at the queue before you send it again."
         raise problem from None
-    return sum(1 for _ in itertools.takewhile(bool, confirmed))
+    number = sum(1 for _ in itertools.takewhile(bool, confirmed))
+    if any(confirmed[number:]):
+        raise LazyCeleryError(
+            f"RabbitMQ took {sum(confirmed):,} of {len(window):,} messages, and refused others between them.",
+            "A queue is full (max-length, reject-publish): make room, and look at it before you send again.",
+        )
+    return number
