@@ -23,6 +23,7 @@ MOST = 100_000
 """Messages that one pass looks at, unless the order says otherwise."""
 SHOWN = 1000
 """Items of a plan."""
+NOT_REACHED = "not reached"
 Route = Callable[[Message], str | None]
 """The target of a message that is to be taken, or `None` when it stays."""
 
@@ -197,9 +198,10 @@ async def _outcome(
         proof += f"; of {told.unknown:,} it is not known whether they are at their target as well"
     if told.problem:
         proof += f"; stopped: {told.problem}"
-    elif told.cut and work.targets is None:
-        proof += f"; only {told.looked:,} of {told.total:,} were taken: {told.cut}"
-        left += max(0, told.total - told.looked)
+    elif told.cut and (work.targets is None or left):
+        how = "taken" if work.targets is None else "looked at"
+        proof += f"; only {told.looked:,} of {told.total:,} were {how}: {told.cut}"
+        left += max(0, told.total - told.looked) if work.targets is None else 0
     return Outcome(
         action=work.action,
         done=done,
@@ -214,12 +216,14 @@ async def _outcome(
 
 
 def _rest(work: Work, told: Shifted, left: int) -> list[str]:
-    missed = max(told.missed, left - told.rejected) if not told.problem else told.missed
+    # Of a pass that ended early nobody knows what became of those that it did not come to.
+    ended = not told.problem and not told.cut
+    missed = max(told.missed, left - told.rejected) if ended else told.missed
     texts = {
         "no longer there: workers took them": missed,
         "not taken by their target: they are where they were": told.rejected,
         "in doubt: in their queue, perhaps at their target too": told.unknown,
-        "not reached": left - told.rejected - missed,
+        NOT_REACHED: left - told.rejected - missed,
     }
     return [f"{count(number, 'message')} {text}" for text, number in texts.items() if number > 0]
 

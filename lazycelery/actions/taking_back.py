@@ -92,7 +92,8 @@ async def _run(context: Context, file: BackupFile, queue: str, facts: dict[str, 
         whole.unknown, whole.items = whole.unknown + other.unknown, whole.items + other.items
         whole.proof += f"; {other.proof}"
         whole.undo = whole.backup = None
-    if not file.complete and not whole.unknown:
+    unseen = any(shifting.NOT_REACHED in item.text for item in whole.items)
+    if not file.complete and not whole.unknown and not unseen:
         await asyncio.to_thread(cut_off.mended, file.path)
     if doubled:
         whole.proof += f"; {count(len(doubled), 'message')} had never left {file.header.queue}"

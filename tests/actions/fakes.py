@@ -230,6 +230,9 @@ class FakeResults:
 
 
 class FakeCodec:
+    def identity(self, raw: bytes) -> bytes:
+        return raw
+
     def describe(self, raw: bytes, position: int = 0) -> Message:
         body = json.loads(raw)
         return Message(

@@ -1,0 +1,100 @@
+"""What is told of a pass through a queue that did not come to all that was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lazycelery.actions import backup, cut_off, saving
+from lazycelery.model.action import Order, Outcome
+from lazycelery.model.message import StoredMessage
+from lazycelery.sources.protocols import Looked, Pick, Save, Settled, Shifted
+from tests.actions.fakes import FakeQueues, Room
+
+
+class Sifted(FakeQueues):
+    """Queues of which single messages can be taken; a pass looks at `most_looked` of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most_looked = 1000
+
+    async def cost(self, queue: str) -> list[str]:
+        return []
+
+    async def look_through(self, queue: str, show: Callable[[StoredMessage], None], most: int) -> Looked:
+        waiting = self.lists.get(queue, [])
+        for message in waiting[:most]:
+            show(message)
+        return Looked(total=len(waiting), looked=len(waiting[:most]))
+
+    async def shift(
+        self, queue: str, pick: Pick, save: Save, settled: Settled, most: int, front: bool = False
+    ) -> Shifted:
+        waiting = self.lists.get(queue, [])
+        told = Shifted(total=len(waiting), looked=len(waiting[: self.most_looked]))
+        told.cut = "that is as many as one pass takes" if told.looked < told.total else ""
+        for message in waiting[: self.most_looked]:
+            target = pick(message)
+            if target is not None:
+                save([message])
+                waiting.remove(message)
+                if target:
+                    self.lists.setdefault(target, []).append(message)
+                settled([True])
+                told.done[target] = told.done.get(target, 0) + 1
+        return told
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Room:
+    room = Room(tmp_path)
+    room.queues = room.actions._context.queues = Sifted()  # type: ignore[assignment]
+    return room
+
+
+async def do(
+    room: Room, action: str, *targets: str, filter: str | None = None, looked: int = 1000
+) -> Outcome:
+    order = Order(action=action, targets=list(targets), filter=filter)  # type: ignore[arg-type]
+    plan = await room.actions.plan(order)
+    room.queues.most_looked = looked  # type: ignore[attr-defined]
+    return await room.actions.act(plan.id, plan.word)
+
+
+async def test_workers_are_not_said_to_have_taken_what_a_pass_did_not_come_to(room: Room) -> None:
+    room.queues.add("default", *"abcdef")
+    room.queues.add("other")
+    outcome = await do(room, "move", "default", "other", filter="name:shop.add", looked=2)
+    assert (outcome.done, outcome.failed) == (2, 4)
+    assert [item.text for item in outcome.items if not item.ok] == ["4 messages not reached"]
+    assert "only 2 of 6 were looked at: that is as many as one pass takes" in outcome.proof
+
+
+async def test_what_was_gone_by_then_was_taken_by_workers(room: Room) -> None:
+    room.queues.add("default", *"abc")
+    room.queues.add("other")
+    plan = await room.actions.plan(Order(action="move", targets=["default", "other"], filter="name:shop.add"))
+    del room.queues.lists["default"][0]
+    outcome = await room.actions.act(plan.id, plan.word)
+    assert [item.text for item in outcome.items if not item.ok] == [
+        "1 message no longer there: workers took them"
+    ]
+
+
+async def test_a_move_that_was_cut_off_is_mended_only_when_all_of_it_was_seen(room: Room) -> None:
+    room.queues.add("default")
+    room.queues.add("other", *"abcd")
+    context = room.actions._context
+    path = saving.backup_path(context, Order(action="move"), "default")
+    writer = backup.BackupWriter(path, saving.header(context, "default", "move", "other"))
+    saving.save(context, writer, room.queues.lists["other"])
+    writer.settle([True] * 4)
+    part = writer.keep()
+    outcome = await do(room, "restore", str(part), looked=1)
+    assert (outcome.done, outcome.failed) == (1, 3)
+    assert [each.path for each in cut_off.find(room.profile, context.broker)] == [str(part)]
+    outcome = await do(room, "restore", str(part))
+    assert outcome.done == 3 and cut_off.find(room.profile, context.broker) == []
