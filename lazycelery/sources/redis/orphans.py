@@ -14,12 +14,15 @@ from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.layout import Layout
 from lazycelery.sources.wire import read_message
 
-# All of it or nothing: the entry goes only when its message is in the queue, and only once.
+# All of it or nothing: the entry goes only when its message is in the queue, and only once. What this user
+# may not do ends it before anything is done: a message that is back and still noted would run twice.
 GIVE_BACK = """
 local entry = redis.call('HGET', KEYS[1], ARGV[1])
 if not entry then return 0 end
 local kind = redis.call('TYPE', KEYS[3]).ok
 if kind ~= 'list' and kind ~= 'none' then return redis.error_reply('WRONGTYPE the queue is no list') end
+redis.call('HDEL', KEYS[1], '')
+redis.call('ZREM', KEYS[2], '')
 redis.call('RPUSH', KEYS[3], ARGV[2])
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
@@ -29,9 +32,12 @@ return 1
 
 async def give_back(server: Server, layout: Layout, entries: Sequence[InFlight]) -> list[bool]:
     """Put entries, oldest first, in front of their queues, each in one atomic step, so that the oldest runs
-    next; tells of each whether it was still there."""
+    next; tells of each whether it was still there. What is no message of Kombu stays."""
     done: list[bool] = []
     for entry in reversed(entries):
+        if not readable(entry):
+            done.append(False)
+            continue
         priority = read_message(entry.raw).priority
         keys = [layout.unacked, layout.unacked_index, layout.key(entry.queue, priority)]
         try:

@@ -31,7 +31,8 @@ STEP_SECONDS = 0.005
 """How long a step should take, there and back."""
 Picked = tuple[StoredMessage, str]
 
-# Without a `KEYS[2]` the message is removed. A push that is refused (ACL) puts it back in front.
+# Without a `KEYS[2]` the message is removed. What this user may not push is not taken: so it is pushed first,
+# and taken away again at that end when it was no longer there. Nobody sees what is between.
 MOVE = """
 if KEYS[2] then
   local kind = redis.call('TYPE', KEYS[2]).ok
@@ -39,18 +40,24 @@ if KEYS[2] then
 end
 local done = {}
 for place = 1, #ARGV do
-  done[place] = redis.call('LREM', KEYS[1], -1, ARGV[place])
-  if done[place] > 0 and KEYS[2] then
-    local pushed = redis.pcall('%s', KEYS[2], ARGV[place])
-    if type(pushed) == 'table' and pushed.err then
-      redis.call('RPUSH', KEYS[1], ARGV[place])
-      done[place] = -1
+  local pushed = KEYS[2] and redis.pcall('%s', KEYS[2], ARGV[place])
+  if type(pushed) == 'table' and pushed.err then
+    done[place] = -1
+  else
+    local taken = redis.pcall('LREM', KEYS[1], -1, ARGV[place])
+    local refused = type(taken) == 'table' and taken.err
+    if pushed and refused then
+      redis.call('%s', KEYS[2])
+    elseif pushed and taken == 0 then
+      redis.call('LREM', KEYS[2], %d, ARGV[place])
     end
+    if refused then return taken end
+    done[place] = taken
   end
 end
 return done
 """
-LAST, NEXT = MOVE % "LPUSH", MOVE % "RPUSH"
+LAST, NEXT = MOVE % ("LPUSH", "LPOP", 1), MOVE % ("RPUSH", "RPOP", -1)
 
 
 class Sift:
