@@ -61,16 +61,7 @@ class Holding:
         Raises `Refused` when the queue has messages and gives us none."""
         if self._drained or wanted <= 0:
             return []
-        window = _Window(min(wanted, self._next))
-        self._windows.append(window)
-
-        def given(got: Got) -> None:
-            window.given.append(got)
-            window.held.append(got.tag)
-            self._held.add(got.tag)
-            self._news.set()
-
-        window.consumer = await self._channel.consume_held(self._queue, window.wanted, given)
+        window = await self._begun(min(wanted, self._next))
         await self._filled(window)
         if self._closing:
             await self._end(window)
@@ -80,6 +71,19 @@ class Holding:
         size = sum(len(got.body) for got in taken) // max(1, len(taken))
         self._next = max(1, min(self._most, self._next * 2, WINDOW_BYTES // max(1, size)))
         return taken
+
+    async def _begun(self, wanted: int) -> _Window:
+        window = _Window(wanted)
+        self._windows.append(window)
+
+        def given(got: Got) -> None:
+            window.given.append(got)
+            window.held.append(got.tag)
+            self._held.add(got.tag)
+            self._news.set()
+
+        window.consumer = await self._channel.consume_held(self._queue, window.wanted, given)
+        return window
 
     async def _filled(self, window: _Window) -> None:
         """Wait until it has what was wanted, or the queue is empty."""
@@ -116,11 +120,19 @@ class Holding:
     async def remove_last(self, tags: Collection[int]) -> int:
         """Remove these of the window that was taken last; what else it holds stays held, and more can be
         taken. Only with `closing`, and windows of `SELECTIVE`: so few commands are never kept back, and the
-        question for the depth comes to the queue after them."""
+        question for the depth comes to the queue after them. A classic queue has done them then; of a quorum
+        queue the next window proves it, and behind the last one `proven`."""
         removed = await self._remove(self._windows[-1], tags)
         if removed:
             await self._channel.depth(self._queue)
         return removed
+
+    async def proven(self) -> None:
+        """Wait until a quorum queue that is empty has done all that was acknowledged: a consumer of its own
+        comes and goes, in order with that. It could get one message, which would lose its place: so not
+        where messages wait; there their acknowledgements are with the queue, and not proven."""
+        if not (await self._channel.depth(self._queue)).messages:
+            await self._end(await self._begun(1))
 
     async def _remove(self, window: _Window, tags: Collection[int] | None) -> int:
         gone = [tag for tag in window.tags if tag in self._held and (tags is None or tag in tags)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 from lazycelery.errors import Refused
 from lazycelery.model.message import PeekPage, StoredMessage
@@ -156,7 +157,23 @@ class AmqpQueues:
     async def put_back(self, messages: Sequence[StoredMessage]) -> int:
         """Append messages in the order of their positions: RabbitMQ has no way in front."""
         ordered = sorted(messages, key=lambda message: message.position)
+        with self._server.explained():
+            await self._refuse_too_many(Counter(message.queue for message in ordered))
         return await self.publish(ordered)
+
+    async def _refuse_too_many(self, numbers: Mapping[str, int]) -> None:
+        """Raise `Refused` where so many more would push other messages out of a queue."""
+        for queue, number in numbers.items():
+            limit = await self._drops_beyond(queue)
+            if limit is None:
+                continue
+            depth = (await self._depths.read([queue]))[queue]
+            if isinstance(depth, Depth) and depth.messages + number > limit:
+                raise Refused(
+                    f"{queue} holds at most {limit:,} messages, and drops its oldest ones beyond that.",
+                    "Let workers take some, or restore into another queue.",
+                    nothing_done=True,
+                )
 
     async def purge(self, queue: str, save: Callable[[Sequence[StoredMessage]], None]) -> PurgeResult:
         """Take every message, save it, and only then acknowledge all of them."""
@@ -200,7 +217,12 @@ class AmqpQueues:
         facts = await self._facts(queue)
         kind = facts.type if facts else None
         refuse_stream(queue, kind)
-        return Sift(self._server, queue, await self._delivery_limit(facts), kind != "classic", most)
+        quorum, limit = kind != "classic", await self._delivery_limit(facts)
+        return Sift(self._server, queue, limit, quorum, most, self._drops_beyond)
+
+    async def _drops_beyond(self, queue: str) -> int | None:
+        facts = await self._facts(queue)
+        return facts.drops_beyond if facts else None
 
 
 FORCE = "`lazycelery peek QUEUE --force` looks all the same; workers cannot take the messages meanwhile."

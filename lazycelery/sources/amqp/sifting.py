@@ -7,7 +7,7 @@ saved, published with a confirmation, and only then acknowledged.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from lazycelery.errors import LazyCeleryError
@@ -28,6 +28,8 @@ PATIENCE = 10.0
 SLICE = 8
 """Messages after which others have their turn."""
 Choose = Callable[[StoredMessage], str | None]
+Limit = Callable[[str], Awaitable[int | None]]
+"""How many messages a queue holds before it drops its oldest ones."""
 
 
 @dataclass
@@ -43,11 +45,20 @@ class Sift:
     """One pass over one queue. At most a window of messages (`SELECTIVE`) is on its way at once."""
 
     def __init__(
-        self, server: Server, queue: str, limit_of_deliveries: int | None, quorum: bool, most: int
+        self,
+        server: Server,
+        queue: str,
+        limit_of_deliveries: int | None,
+        quorum: bool,
+        most: int,
+        drops_beyond: Limit,
     ) -> None:
-        self._server, self._queue = server, queue
+        self._server, self._queue, self._drops_beyond = server, queue, drops_beyond
         self._limit, self._quorum, self._most = limit_of_deliveries, quorum, min(most, MOST)
         self._bytes = self._stay = 0
+        self._fresh = 0
+        """Copies that were sent to the end of the queue, and whose originals are not removed yet."""
+        self._limits: dict[str, int | None] = {}
         self.told = Shifted(total=0, looked=0)
 
     async def look(self, show: Callable[[StoredMessage], None]) -> Looked:
@@ -58,7 +69,8 @@ class Sift:
 
         told = await self.shift(leave, lambda messages: None, lambda done: None)
         if told.problem:
-            raise LazyCeleryError(told.problem, "The messages go back by themselves.")
+            twice = f" Of {told.unknown:,} a copy may wait there as well." if told.unknown else ""
+            raise LazyCeleryError(told.problem, f"The messages go back by themselves.{twice}")
         return Looked(total=told.total, looked=told.looked, renewed=told.renewed, cut=told.cut)
 
     async def shift(self, pick: Choose, save: Save, settled: Settled) -> Shifted:
@@ -74,6 +86,7 @@ class Sift:
             await self._pass(_Ways(taking, sending, session), pick, save, settled)
         except (LazyCeleryError, *problems.FAILURES) as error:  # type: ignore[misc]
             told = problems.explain(error, self._server.address)
+            self.told.unknown += self._fresh
             told.nothing_done = not sum(self.told.done.values()) and not self.told.unknown
             if told.nothing_done:
                 raise told from None
@@ -84,10 +97,10 @@ class Sift:
         return self.told
 
     async def _pass(self, ways: _Ways, pick: Choose, save: Save, settled: Settled) -> None:
-        holding = Holding(ways.taking, self._queue, SELECTIVE, closing=True)
+        holding, proven = Holding(ways.taking, self._queue, SELECTIVE, closing=True), True
         while room := self._room():
             taken = await holding.take(room)
-            if not taken:
+            if proven := not taken:
                 break
             picked, gone = list[_Picked](), set[int]()
             for number, got in enumerate(taken):
@@ -95,6 +108,8 @@ class Sift:
                 if number % SLICE == SLICE - 1:
                     await asyncio.sleep(0)
             await self._through(ways, holding, picked, gone, save, settled)
+        if self._quorum and not proven:
+            await holding.proven()
         await holding.let_go()
         if self._quorum and self._stay:
             await self._seen_back(ways.taking)
@@ -118,7 +133,11 @@ class Sift:
         target = pick(message)
         if target is not None:
             picked.append(_Picked(got, message, target))
-        elif self._at_its_end(got) and await self._renewed(ways, raw):
+        else:
+            await self._stays(ways, got, raw, gone)
+
+    async def _stays(self, ways: _Ways, got: Got, raw: bytes, gone: set[int]) -> None:
+        if self._at_its_end(got) and await self._renewed(ways, raw):
             gone.add(got.tag)
             self.told.renewed += 1
         else:
@@ -133,7 +152,11 @@ class Sift:
     async def _renewed(self, ways: _Ways, raw: bytes) -> bool:
         """Whether a copy with a fresh count went to the end of the queue, where it would go anyway."""
         body, properties = from_envelope(raw, self._server.address.username)
-        return await ways.confirmed([ways.sending.publish("", self._queue, body, properties)]) == [True]
+        sent = ways.sending.publish("", self._queue, body, properties)
+        self._fresh += 1
+        there = await ways.confirmed([sent]) == [True]
+        self._fresh -= not there
+        return there
 
     async def _through(
         self,
@@ -150,22 +173,26 @@ class Sift:
         there = await self._sent(ways, picked)
         gone |= {each.got.tag for each, good in zip(picked, there, strict=True) if good}
         try:
+            for each, good in zip(picked, there, strict=True):
+                if not good:
+                    await self._stays(ways, each.got, each.message.raw, gone)
             await holding.remove_last(gone)
         except (LazyCeleryError, *problems.FAILURES):  # type: ignore[misc]
             self.told.unknown += sum(there)
             raise
+        self._fresh = 0
         for each, good in zip(picked, there, strict=True):
             if good:
                 self.told.done[each.target] = self.told.done.get(each.target, 0) + 1
             else:
-                self._stay += 1
                 self.told.rejected += 1
         if picked:
             await asyncio.to_thread(settled, there)
 
     async def _sent(self, ways: _Ways, picked: Sequence[_Picked]) -> list[bool]:
         """Whether each is where it is to be."""
-        moving = [each for each in picked if each.target != GONE]
+        full = await self._beyond(ways, picked)
+        moving = [each for each in picked if each.target != GONE and each.got.tag not in full]
         ready = [from_envelope(each.message.raw, self._server.address.username) for each in moving]
         sent = [
             ways.sending.publish("", each.target, body, properties)
@@ -176,7 +203,25 @@ class Sift:
         except (LazyCeleryError, *problems.FAILURES):  # type: ignore[misc]
             self.told.unknown += len(moving)
             raise
-        return [each.target == GONE or next(answers) for each in picked]
+        return [each.target == GONE or (each.got.tag not in full and next(answers)) for each in picked]
+
+    async def _beyond(self, ways: _Ways, picked: Sequence[_Picked]) -> set[int]:
+        """Those for which their target would drop its oldest messages: they stay."""
+        found, room = set[int](), dict[str, int | None]()
+        for each in picked:
+            target = each.target
+            if target not in room:
+                if target not in self._limits:
+                    self._limits[target] = await self._drops_beyond(target) if target != GONE else None
+                room[target] = limit = self._limits[target]
+                if limit is not None:
+                    room[target] = limit - (await ways.sending.depth(target)).messages
+            left = room[target]
+            if left is not None:
+                room[target] = left - 1
+                if left <= 0:
+                    found.add(each.got.tag)
+        return found
 
     async def _seen_back(self, taking: Channel) -> None:
         """A quorum queue takes messages back in its own time: the next look would find it empty."""
