@@ -31,6 +31,8 @@ MOST_FILES = 200_000
 MAX_MESSAGE = 8 * 1024 * 1024
 MAX_PEEK = 16 * 1024 * 1024
 """Bytes that one look reads."""
+PATIENCE = 3600.0
+"""Seconds for what changes something: a thread goes on when nobody waits for it, and nobody knows how far."""
 PAGE = 200
 """Messages saved at once by a purge."""
 ASIDE = "lazycelery-purge-"
@@ -118,14 +120,14 @@ class FileQueues:
 
     async def publish(self, messages: Sequence[StoredMessage]) -> int:
         """Append messages at the end, in order; each file appears whole."""
-        return await self._do(lambda: self._write(messages, self._stamps()))
+        return await self._do(lambda: self._write(messages, self._stamps()), PATIENCE)
 
     async def put_back(self, messages: Sequence[StoredMessage]) -> int:
         """Put messages in front of all that wait, in the order of their positions."""
         ordered = sorted(messages, key=lambda message: message.position)
         stamps = [stamp for stamp, _ in zip(in_front(), ordered, strict=False)]
         # The last one first: what is not reached is at the beginning, as callers expect.
-        return await self._do(lambda: self._write(ordered[::-1], iter(stamps[::-1])))
+        return await self._do(lambda: self._write(ordered[::-1], iter(stamps[::-1])), PATIENCE)
 
     def _stamps(self) -> Iterator[str]:
         while True:
@@ -156,7 +158,7 @@ class FileQueues:
 
     async def purge(self, queue: str, save: Save) -> PurgeResult:
         """Move every message aside, save it, and remove all of them when the last is safe."""
-        return await self._lane.do(lambda channel: self._purge(queue, save), patience=3600.0)
+        return await self._lane.do(lambda channel: self._purge(queue, save), PATIENCE)
 
     def _purge(self, queue: str, save: Save) -> PurgeResult:
         files = sorted(self._folder().get(queue, []))
@@ -215,7 +217,7 @@ class FileQueues:
             for start, names in sift.pages(files):
                 page = await self._do(partial(sift.read, names, start))
                 picked = picked_of(page, pick)
-                await self._do(partial(sift.carry, picked, stamps, save, settled))
+                await self._do(partial(sift.carry, picked, stamps, save, settled), PATIENCE)
         except LazyCeleryError as problem:
             problem.nothing_done = not sum(sift.told.done.values())
             if problem.nothing_done:
@@ -267,8 +269,8 @@ class FileQueues:
             return file.read(MAX_MESSAGE)
         return None
 
-    async def _do(self, work: Callable[[], T]) -> T:
-        return await self._lane.do(lambda channel: work())
+    async def _do(self, work: Callable[[], T], patience: float | None = None) -> T:
+        return await self._lane.do(lambda channel: work(), patience)
 
 
 def _move_back(aside: Path, folder: Path) -> int:
