@@ -147,9 +147,12 @@ class Actions:
         """What would be done. Touches nothing, so it is also made when it may not be carried out: then
         its `refused` says why.
 
-        Raises `UsageError` for a wrong order, `NothingFound` when nothing matches.
+        Raises `UsageError` for a wrong order, `NothingFound` when nothing matches, `Refused` for a look that
+        costs something and may not be followed by the action.
         """
         context = self._context
+        if order.params.get("look") and not context.queues.free_looks:
+            self.guard.check(order.action)  # Such a look delivers messages.
         draft = await DRAFTS[order.action](context, order)
         draft.warnings = [*draft.warnings, *await self._told(draft)]
         if order.action != "restore":
@@ -176,7 +179,7 @@ class Actions:
         planned = self._known(plan_id)
         try:
             self._check(planned, word)
-            del self._planned[plan_id]
+            self._use_up(planned)
             await self._check_still_so(planned)
         except Refused as error:
             await self._log_failure(planned, REFUSED, error.title, 0)
@@ -197,8 +200,21 @@ class Actions:
         self._forget_old()
         planned = self._planned.get(plan_id)
         if planned is None:
-            raise Refused("This plan is unknown, done already, or older than 5 minutes.", "Plan it again.")
+            raise Refused(
+                "This plan is unknown, done already, or older than 5 minutes.",
+                "Plan it again. One is also over when another one of the same was carried out.",
+            )
         return planned
+
+    def _use_up(self, planned: _Planned) -> None:
+        """Forget this plan, and those of the same action on the same: what they show is no longer so."""
+        objects = _objects(planned.draft)
+        self._planned = {
+            plan_id: each
+            for plan_id, each in self._planned.items()
+            if each is not planned
+            and (each.plan.action != planned.plan.action or objects.isdisjoint(_objects(each.draft)))
+        }
 
     def _check(self, planned: _Planned, word: str | None) -> None:
         """Raise `Refused` unless it may be done, now, and was confirmed."""

@@ -13,7 +13,7 @@ from lazycelery.actions import saving
 from lazycelery.actions.backup import BackupWriter, Header
 from lazycelery.actions.context import Context
 from lazycelery.actions.wording import call, count
-from lazycelery.errors import LazyCeleryError, Refused
+from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.action import ActionName, Order, Outcome, OutcomeItem, PlanItem
 from lazycelery.model.message import Message, StoredMessage
 from lazycelery.sources.protocols import GONE, Looked, Shifted, Sifting
@@ -61,8 +61,11 @@ def sifting(context: Context) -> Sifting:
 
 
 def most(order: Order) -> int:
-    """Messages that the order lets one pass look at."""
-    return max(1, int(order.params.get("most") or MOST))
+    """Messages that the order lets one pass look at. Raises `UsageError` for what is no number."""
+    given = order.params.get("most") or MOST
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise UsageError(f"{given!r} is no number of messages.")
+    return max(1, given)
 
 
 async def refuse_costly(context: Context, order: Order, queue: str) -> list[str]:

@@ -180,3 +180,33 @@ async def test_titles_and_previews_hold_no_secret(room: Room) -> None:
     assert plan.items[0].text.startswith("shop.charge({'api_key': '[redacted]'}")
     assert "s3cr3t" not in repr(plan)
     assert "abcdef123456" not in repr(plan)
+
+
+async def test_of_two_plans_of_the_same_one_is_carried_out(room: Room) -> None:
+    failed(room, "aaaa1111", "bbbb2222")
+    first = await room.actions.plan(Order(action="retry", targets=["aaaa1111"]))
+    second = await room.actions.plan(Order(action="retry", targets=["aaaa1111", "bbbb2222"]))
+    other = await room.actions.plan(Order(action="retry", targets=["bbbb2222"]))
+    await room.actions.act(first.id)
+    with pytest.raises(Refused) as error:
+        await room.actions.act(second.id)
+    assert "another one of the same was carried out" in error.value.hint
+    await room.actions.act(other.id)
+    assert len(room.queues.ids("default")) == 2, "each was sent once"
+
+
+async def test_a_look_that_delivers_messages_needs_the_permission(tmp_path: Path) -> None:
+    room = Room(tmp_path, allow=["revoke"])
+    room.queues.free_looks = False
+    for action in ("move", "delete", "requeue", "export"):
+        with pytest.raises(Refused, match="Not permitted"):
+            await room.actions.plan(Order(action=action, targets=["default"], params={"look": True}))  # type: ignore[arg-type]
+
+
+async def test_a_number_of_messages_that_is_none_is_a_wrong_order(room: Room) -> None:
+    from lazycelery.actions import shifting
+
+    for odd in ("many", True, [3], 2.5):
+        with pytest.raises(UsageError):
+            shifting.most(Order(action="move", params={"most": odd}))
+    assert shifting.most(Order(action="move", params={"most": -3})) == 1
