@@ -28,6 +28,8 @@ def make_private_directory(path: Path) -> None:
     missing = [each for each in (path, *path.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+        with contextlib.suppress(OSError):  # A parent that may be written and not read.
+            sync_directory(each.parent)
 
 
 def open_private(path: Path, flags: int) -> int:
@@ -45,9 +47,18 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 def claim(descriptor: int) -> None:
     """Let other processes see that this file is being written, for as long as it is open."""
+    with contextlib.suppress(OSError):  # A file system without locks: nobody can see it then.
+        claimed(descriptor)
+
+
+def claimed(descriptor: int) -> bool:
+    """Lock a file for as long as it is open, where the platform can; returns whether nobody else has it."""
     if fcntl is not None:
-        with contextlib.suppress(OSError):  # A file system without locks: nobody can see it then.
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def being_written(path: Path) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import msgspec
 
 from lazycelery.actions.context import Context
 from lazycelery.actions.files import (
+    claimed,
     make_private_directory,
     open_private,
     state_directory,
@@ -23,6 +26,8 @@ from lazycelery.errors import Refused
 from lazycelery.model.hold import HeldAt, Hold
 from lazycelery.model.reports import ActiveQueue, WorkerReport
 
+PATIENCE = 5.0
+"""Seconds for another session to write the list; it takes milliseconds."""
 SAME_START = 5.0
 """Seconds by which two reckonings of a worker's start may differ: it tells its uptime in whole seconds."""
 
@@ -105,13 +110,15 @@ def restarted(report: WorkerReport, held: HeldAt) -> float | None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Alone among all sessions of this machine, where the platform can."""
+    """Alone among all sessions of this machine, where the platform can. Raises `OSError` when another one,
+    stopped in the middle perhaps, does not let go of it."""
     descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     try:
-        with contextlib.suppress(ImportError):
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        deadline = time.monotonic() + PATIENCE
+        while not claimed(descriptor):
+            if time.monotonic() >= deadline:
+                raise TimeoutError(errno.ETIMEDOUT, "another session has it locked")
+            time.sleep(0.05)
         yield
     finally:
         os.close(descriptor)
