@@ -14,6 +14,8 @@ from lazycelery.model.message import StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.task import TaskQuery
 from lazycelery.sources import open_broker
+from lazycelery.sources.kombu import sql
+from lazycelery.sources.wire import task_id_of
 from tests.kombu.conftest import OpenBroker, OpenEngine, until
 from tests.support.fleet import send
 
@@ -67,6 +69,27 @@ async def test_a_purge_saves_before_it_removes_and_what_is_sent_can_be_read_by_k
         channel = connection.channel()
         taken = [channel.basic_get("mail", no_ack=True) for _ in range(3)]
     assert [message.headers["id"] for message in taken] == ids
+
+
+async def test_a_purge_holds_a_page_of_messages_at_most(
+    url: str, opened: OpenBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql, "PAGE", 2)
+    ids = [send(url, "shop.add", number, 1, queue="mail", sent_event=False) for number in range(5)]
+    queues = (await opened(url)).queues
+    await queues.names()
+    asked = list[str]()
+    sqlalchemy.event.listen(
+        queues._engine, "before_cursor_execute", lambda c, cursor, statement, *more: asked.append(statement)
+    )
+    pages = list[list[StoredMessage]]()
+    result = await queues.purge("mail", lambda page: pages.append(list(page)))
+    assert (result.before, result.removed, result.after) == (5, 5, 0)
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert [task_id_of(each.raw) for page in pages for each in page] == ids
+    assert [each.position for page in pages for each in page] == [*range(5)]
+    reading = [each for each in asked if "payload" in each.partition("FROM")[0] and "count" not in each]
+    assert len(reading) == 3 and all(" IN " in each for each in reading)
 
 
 async def test_the_engine_shows_queues_and_says_what_is_missing(url: str, open_engine: OpenEngine) -> None:

@@ -123,18 +123,22 @@ class SqlQueues(SentQueues):
         """Lock the waiting messages, save them, and remove them, all in one transaction."""
 
         def work(connection: Any) -> PurgeResult:
-            sql = self._sql
-            rows = connection.execute(self._waiting(queue).with_for_update()).all()
-            for start in range(0, len(rows), PAGE):
-                self._save_page(queue, rows[start : start + PAGE], start, save)
+            sql, messages = self._sql, self._messages
+            waiting = self._waiting(queue).with_only_columns(messages.c.id).with_for_update()
+            ids = connection.execute(waiting).scalars().all()
+            for start in range(0, len(ids), PAGE):
+                page = ids[start : start + PAGE]
+                rows = sql.select(messages.c.id, messages.c.payload).where(messages.c.id.in_(page))
+                texts = {row[0]: row[1] for row in connection.execute(rows)}
+                self._save_page(queue, [(each, texts[each]) for each in page], start, save)
             removed = 0
-            for start in range(0, len(rows), PAGE):
-                ids = [row[0] for row in rows[start : start + PAGE]]
-                removed += connection.execute(
-                    sql.delete(self._messages).where(self._messages.c.id.in_(ids))
-                ).rowcount
-            after = len(connection.execute(self._waiting(queue)).all()) if removed < len(rows) else 0
-            return PurgeResult(before=len(rows), removed=removed, after=after)
+            for start in range(0, len(ids), PAGE):
+                gone = sql.delete(messages).where(messages.c.id.in_(ids[start : start + PAGE]))
+                removed += connection.execute(gone).rowcount
+            left = sql.select(sql.func.count()).select_from(self._waiting(queue).subquery())
+            return PurgeResult(
+                before=len(ids), removed=removed, after=int(connection.execute(left).scalar() or 0)
+            )
 
         return await self._do(work, change=True, patience=3600.0)
 
