@@ -254,3 +254,53 @@ async def test_a_move_never_pushes_other_messages_out(ground: Ground, hands: Han
         assert outcome.failed == 1
     ground.settle("box", outcome.failed)
     assert ground.ids("strict") + ground.ids("box") == named(*range(6))
+
+
+async def test_what_its_target_refuses_is_not_lost_at_the_end_of_its_deliveries(
+    ground: Ground, hands: Hands
+) -> None:
+    if not isinstance(ground, RabbitGround) or ground.kind != "quorum":
+        return  # Nobody else counts deliveries.
+    ground.declare("limited", x_delivery_limit=1)
+    ground.fill("limited", 4)
+    for _ in range(3):
+        ground.declare("fleeting")
+        plan = await hands.plan("move", "limited", "fleeting")
+        assert (plan.refused, plan.count) == (None, 4)
+        ground.api("DELETE", "/queues/{vhost}/fleeting")
+        outcome = await hands.engine.act(plan.id, plan.word)
+        assert (outcome.done, outcome.failed, outcome.unknown) == (0, 4, 0), outcome
+        assert "4 near the limit of deliveries went back as fresh copies" in outcome.proof
+        ground.settle("limited", 4)
+    assert ground.ids("limited") == named(*range(4)) and ground.files() == []
+
+
+async def test_a_target_that_fills_up_after_the_plan_pushes_nothing_out(ground: Ground, hands: Hands) -> None:
+    if not isinstance(ground, RabbitGround):
+        return  # Lists of Redis have no limit.
+    ground.declare("small", x_max_length=5)
+    ground.fill("box", 6, first=10)
+    plan = await hands.plan("move", "box", "small", filter="id:m10,m11,m12,m13", look=True)
+    assert (plan.refused, plan.count) == (None, 4)
+    ground.fill("small", 3)
+    outcome = await hands.engine.act(plan.id, plan.word)
+    assert (outcome.done, outcome.failed) == (2, 2), outcome
+    assert any("not taken by their target" in item.text for item in outcome.items)
+    ground.settle("box", 4)
+    assert sorted(ground.ids("box")) == named(12, 13, 14, 15)
+    assert ground.ids("small") == named(0, 1, 2, 10, 11)
+
+
+async def test_a_restore_pushes_nothing_out_of_its_queue(ground: Ground, hands: Hands) -> None:
+    if not isinstance(ground, RabbitGround):
+        return
+    ground.declare("small", x_max_length=5)
+    ground.fill("small", 4)
+    purged = await hands.do("purge", "small")
+    ground.fill("small", 3, first=10)
+    outcome = await hands.do("restore", purged.backup or "")
+    assert (outcome.done, outcome.failed, outcome.unknown) == (0, 4, 0)
+    assert "stopped: small holds at most 5 messages" in outcome.proof
+    assert ground.ids("small") == named(10, 11, 12)
+    assert (await hands.do("restore", purged.backup or "")).done == 4
+    assert ground.ids("small") == named(*range(4))

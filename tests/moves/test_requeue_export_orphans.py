@@ -111,6 +111,26 @@ async def test_what_did_not_die_or_has_no_home_stays(dead: RabbitGround, hands: 
     assert sorted(dead.ids("dead")) == ["m10", "m11", "m50"]
 
 
+async def test_dead_letters_push_nothing_out_of_their_home(dead: RabbitGround, hands: Hands) -> None:
+    dead.declare("dead2")
+    dead.server.declare(
+        dead.vhost,
+        "narrow",
+        x_queue_type=dead.kind,
+        x_max_length=3,
+        x_dead_letter_exchange="",
+        x_dead_letter_routing_key="dead2",
+    )
+    dead.fill("narrow", 3, first=20)
+    reject(dead, "narrow", 3)
+    dead.settle("dead2", 3)
+    dead.fill("narrow", 2, first=30)
+    outcome = await hands.do("requeue", "dead2")
+    assert (outcome.done, outcome.failed) == (1, 2), outcome
+    dead.settle("dead2", 2)
+    assert dead.ids("narrow") == named(30, 31, 20) and dead.ids("dead2") == named(21, 22)
+
+
 async def test_a_queue_without_dead_letters_has_nothing_to_requeue(ground: Ground, hands: Hands) -> None:
     ground.fill("box", 2)
     with pytest.raises(NothingFound, match="tells in which queue it died"):
