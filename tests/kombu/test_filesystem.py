@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -115,6 +117,51 @@ async def test_a_purge_that_cannot_be_saved_changes_nothing(folder: Folder, open
     with pytest.raises(LazyCeleryError, match="No space left") as raised:
         await broker.queues.purge("mail", save)
     assert raised.value.nothing_done and folder.files("mail") == before
+
+
+async def test_what_is_being_written_is_saved_whole(folder: Folder, opened: OpenBroker) -> None:
+    folder.send("shop.add", 1, 1, queue="mail")
+    content = (folder.path / folder.files("mail")[0]).read_bytes()
+    queues = (await opened(folder.url)).queues
+    assert isinstance(queues, Sifting)
+
+    def slowly() -> None:
+        with open(folder.path / "9999999999_late.mail.msg", "wb", buffering=0) as file:
+            begun.set()
+            time.sleep(0.2)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(content[:50])
+            time.sleep(0.2)
+            file.write(content[50:])
+
+    for how in ("delete", "purge"):
+        saved, begun = list[bytes](), threading.Event()
+
+        def save(page: Sequence[StoredMessage], saved: list[bytes] = saved) -> None:
+            saved.extend(message.raw for message in page)
+
+        writer = threading.Thread(target=slowly)
+        writer.start()
+        begun.wait()
+        if how == "purge":
+            await queues.purge("mail", save)
+        else:
+            await queues.shift("mail", lambda message: GONE, save, lambda done: None, 100)
+        writer.join()
+        assert saved[-1] == content and folder.files("mail") == []
+
+
+async def test_a_slow_disk_does_not_part_a_deletion_from_its_backup(
+    folder: Folder, opened: OpenBroker
+) -> None:
+    folder.send("shop.add", 1, 1, queue="mail")
+    queues = (await opened(folder.url)).queues
+    assert isinstance(queues, Sifting)
+    settled = list[bool]()
+    told = await queues.shift(
+        "mail", lambda message: GONE, lambda page: time.sleep(5.2), lambda done: settled.extend(done), 100
+    )
+    assert (told.done, told.problem, settled) == ({GONE: 1}, "", [True])
 
 
 async def test_a_purge_that_was_killed_is_found_and_put_back(folder: Folder, opened: OpenBroker) -> None:

@@ -19,7 +19,7 @@ from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound
 from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.jsontext import size_text
-from lazycelery.sources.kombu.filesifting import FileSift, in_front, picked_of
+from lazycelery.sources.kombu.filesifting import FileSift, in_front, picked_of, whole
 from lazycelery.sources.kombu.internal import Internal
 from lazycelery.sources.kombu.lane import Lane
 from lazycelery.sources.protocols import Found, Looked, Pick, PurgeResult, Save, Settled, Shifted
@@ -188,7 +188,7 @@ class FileQueues:
             with suppress(FileNotFoundError):  # A worker was quicker.
                 (self._in / name).rename(aside / name)
                 taken.append(name)
-                raw = (aside / name).read_bytes()
+                raw = whole(aside / name)
                 page.append(StoredMessage(queue=queue, priority=0, raw=raw, position=position))
         return page
 

@@ -5,6 +5,8 @@ A message is moved by renaming its file, in one step: it is always in one of the
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +14,13 @@ from pathlib import Path
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.protocols import GONE, Looked, Pick, Save, Settled, Shifted
 
+if sys.platform != "win32":
+    import fcntl
+else:
+    fcntl = None
+
+WRITING = 2.0
+"""Seconds in which a file is filled by its sender."""
 PAGE = 100
 """Messages read at once."""
 MOST_BYTES = 256 * 1024 * 1024
@@ -32,6 +41,33 @@ def in_front() -> Iterator[str]:
         number += 1
 
 
+def whole(path: Path) -> bytes:
+    """The content of a message's file, which its sender makes first and then fills, under a lock. Raises
+    `FileNotFoundError`."""
+    deadline = time.monotonic() + WRITING
+    with path.open("rb") as file:
+        while not (unlocked(file.fileno()) and (data := file.read())):
+            old = time.time() - os.fstat(file.fileno()).st_mtime > WRITING
+            if old or time.monotonic() > deadline:
+                return file.read()
+            file.seek(0)
+            time.sleep(0.01)
+        return data
+
+
+def unlocked(descriptor: int) -> bool:
+    """Whether nobody holds a file locked to write it, as far as the platform tells."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True  # A file system without locks.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return True
+
+
 class FileSift:
     """One pass over one queue; its steps run in the thread, the picking does not."""
 
@@ -45,7 +81,7 @@ class FileSift:
         found = []
         for position, name in enumerate(files, start):
             try:
-                raw = (self._folder / name).read_bytes()
+                raw = whole(self._folder / name)
             except FileNotFoundError:
                 continue
             self._bytes -= len(raw)
