@@ -42,6 +42,11 @@ class Shown:
         """Stretches that may differ, the most urgent first: (line, column) -> column after its end."""
         self._pen = Pen(system)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height that are painted for."""
+        return self._size
+
     def resize(self, width: int, height: int) -> None:
         """After a change of size nothing is known."""
         if (width, height) != self._size:

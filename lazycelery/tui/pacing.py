@@ -25,6 +25,8 @@ SILENCE = 2.0
 """Seconds after which an answer of one that does is taken for lost."""
 UNPACED = 1 << 14
 """Bytes at a time for a terminal that does not answer."""
+MARKS = 30
+"""Questions that can be told from each other."""
 
 
 class Pacer:
@@ -33,8 +35,9 @@ class Pacer:
     def __init__(self) -> None:
         self._budget = FIRST
         self._growth = BOLD
-        self._waiting: deque[tuple[float, int, int]] = deque()
-        """(when sent, bytes on their way up to its end, its own bytes) of each piece not answered yet."""
+        self._waiting: deque[tuple[float, int, int, int]] = deque()
+        """Of each piece not answered yet: when sent, bytes on their way up to its end, its own bytes, mark."""
+        self._mark = 0
         self._base: float | None = None
         """Seconds that an answer takes on an idle line."""
         self.answers = False
@@ -45,7 +48,7 @@ class Pacer:
     @property
     def on_its_way(self) -> int:
         """Bytes that were sent and are not known to have arrived."""
-        return sum(own for _, _, own in self._waiting)
+        return sum(own for _, _, own, _ in self._waiting)
 
     @property
     def settled(self) -> bool:
@@ -67,19 +70,25 @@ class Pacer:
         self._budget = FIRST
         self.mute = not self.answers
 
-    def sent(self, size: int, now: float) -> bool:
-        """A piece is sent; whether it should end with a question."""
+    def sent(self, size: int, now: float) -> int:
+        """A piece is sent; the mark (from 1) of the question at its end, or 0 when nothing is to be asked."""
         if self.mute:
-            return False
-        self._waiting.append((now, self.on_its_way + size, size))
-        return True
+            return 0
+        self._mark = self._mark % MARKS + 1
+        self._waiting.append((now, self.on_its_way + size, size, self._mark))
+        return self._mark
 
-    def answered(self, now: float) -> None:
-        """The terminal has taken the oldest piece."""
+    def answered(self, mark: int, now: float) -> None:
+        """The terminal has taken the piece whose question bore this mark, and all before it.
+
+        An answer to a question that was given up tells that the terminal answers, and nothing of its speed.
+        """
         self.answers, self.mute = True, False
-        if not self._waiting:
+        if all(mark != own for _, _, _, own in self._waiting):
             return
-        at, ahead, _ = self._waiting.popleft()
+        at, ahead, _, own = self._waiting.popleft()
+        while own != mark:
+            at, ahead, _, own = self._waiting.popleft()
         took = max(0.0, now - at)
         # An idle line may become slower for good, so the best time is forgotten little by little.
         self._base = took if self._base is None else min(took, self._base * 1.002)
@@ -89,3 +98,12 @@ class Pacer:
             self._growth = CAREFUL
         elif delay < QUICK and ahead >= self._budget // 2:
             self._budget = min(MOST, int(self._budget * self._growth))
+
+    def give_up(self) -> None:
+        """Answers on their way are not awaited any more: somebody else may have read them."""
+        self._waiting.clear()
+
+    @property
+    def trip(self) -> float:
+        """Seconds that an answer takes on an idle line, as far as it is known."""
+        return self._base or 0.0

@@ -30,16 +30,18 @@ if TYPE_CHECKING:
     from textual import events
     from textual.timer import Timer
 
-WHERE = "\x1b[6n"
-"""Asks the terminal where its cursor is. It answers once it has taken all before."""
+MARKED = 2
+"""The line of the cursor at a question, its column being the mark. In the first line an answer would look
+like shift+F3."""
 AGAIN = 0.005
 """Seconds between two looks whether more may be sent, where no answer will tell."""
 LONG = 1000
 """Bytes from which on a piece is shown at once, where the terminal can."""
 PIECE = 8192
 """Bytes that Windows takes at a time."""
-PARTING = 0.4
-"""Seconds that the end waits for answers that are on their way: a shell would take them for keys."""
+PARTING, LONGEST_PARTING = 0.4, 0.9
+"""Seconds that the end waits for answers that are on their way, beside what one takes: a shell would take
+them for keys. And at most."""
 
 Return = TypeVar("Return")
 
@@ -109,14 +111,13 @@ class LeanApp(App[Return]):
         now = get_time()
         if self.pacer.settled and not self.pacer.answers and not self.pacer.mute:
             # Nothing stands before this one: it tells what an answer takes on an idle line.
-            self.pacer.sent(0, now)
-            self._write(WHERE)
+            self._write(_question(self.pacer.sent(0, now)))
         room = self.pacer.room(now)
         # Textual queues thirty writes and then blocks its event loop until the terminal has read one.
         if room and queue.qsize() == 0:
             piece = self.shown.send(room)
-            asks = bool(piece) and self.pacer.sent(len(piece.encode()), now)
-            self._write(piece + WHERE if asks else piece)
+            mark = self.pacer.sent(len(piece.encode()), now) if piece else 0
+            self._write(piece + _question(mark))
         if not self.shown.done and self._later is None:
             self._later = self.set_timer(AGAIN, self._look_again)
 
@@ -138,14 +139,23 @@ class LeanApp(App[Return]):
         driver.flush()
 
     def on_cursor_position(self, event: events.CursorPosition) -> None:
-        """The terminal has answered."""
-        self.pacer.answered(event.time)
+        """The terminal has answered; elsewhere the cursor never stands when it is asked."""
+        if event.y != MARKED - 1:
+            return
+        self.pacer.answered(event.x + 1, event.time)
         if self.pacer.settled:
             self._settled.set()
         self._send()
 
+    def on_resize(self, event: events.Resize) -> None:
+        """The same size again: it was another one for a moment, or the terminal was lent. Either way it does
+        not show any more what we sent."""
+        if tuple(event.size) == self.shown.size:
+            self.repaint()
+
     def repaint(self) -> None:
         """Send everything again, for a terminal that somebody else has written on."""
+        self.pacer.give_up()
         self.shown.forget()
         self.screen.refresh(repaint=True, layout=True)
 
@@ -155,7 +165,12 @@ class LeanApp(App[Return]):
         if not self.pacer.settled and not self.pacer.mute:
             self._settled.clear()
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), PARTING)
+                await asyncio.wait_for(self._settled.wait(), min(PARTING + self.pacer.trip, LONGEST_PARTING))
+
+
+def _question(mark: int) -> str:
+    """Asks the terminal where its cursor is; it answers once it has taken all before. Nothing for no mark."""
+    return f"\x1b[{MARKED};{mark}H\x1b[6n" if mark else ""
 
 
 def behind(app: App[Any]) -> bool:

@@ -73,6 +73,29 @@ def test_a_tiny_terminal_gets_a_sentence_and_can_grow(show: Show) -> None:
     terminal.until("3 Tasks")
 
 
+def test_a_size_that_changes_and_changes_back_at_once_leaves_a_whole_screen(show: Show) -> None:
+    terminal = show()
+    terminal.settle()
+    before = terminal.text
+    terminal.resize(60, 20)
+    terminal.resize(120, 35)  # What was cut off is gone from the terminal, and no size is new.
+    assert terminal.text != before
+    terminal.settle()
+    assert terminal.text == before
+
+
+def test_a_screen_that_was_stopped_in_the_shell_comes_back_whole(show: Show) -> None:
+    terminal = show()
+    terminal.settle()
+    before = terminal.text
+    terminal.process.send_signal(signal.SIGTSTP)
+    terminal.settle()
+    terminal.screen.reset()
+    terminal.process.send_signal(signal.SIGCONT)
+    terminal.settle()
+    assert terminal.text == before
+
+
 def test_a_storm_of_resizes_ends_in_a_whole_screen(show: Show) -> None:
     terminal = show("flood")
     for step in range(100):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-WHERE = b"\x1b[6n"
+import re
+
+QUESTION = re.compile(rb"\x1b\[(\d+);(\d+)H\x1b\[6n")
+"""The cursor goes to a place, and is asked for."""
+LONGEST = 15
+"""Bytes of a question, at most."""
 
 
 class Answers:
@@ -14,5 +19,9 @@ class Answers:
     def to(self, data: bytes) -> bytes:
         """The answers to the questions that end in these bytes."""
         whole = self._tail + data
-        self._tail = whole[1 - len(WHERE) :]
-        return b"\x1b[1;1R" * whole.count(WHERE)
+        answers, end = b"", 0
+        for found in QUESTION.finditer(whole):
+            answers += b"\x1b[%s;%sR" % found.groups()
+            end = found.end()
+        self._tail = whole[end:][-LONGEST:]
+        return answers

@@ -16,12 +16,12 @@ class Line:
         self._speed, self._trip = speed, trip
         self._free = 0.0
         """When all that was sent has arrived."""
-        self._answers: list[float] = []
+        self._answers: list[tuple[float, int]] = []
 
     def send(self, size: int) -> None:
         self._free = max(self._free, self.now) + size / self._speed
-        if self.pacer.sent(size, self.now):
-            self._answers.append(self._free + self._trip)
+        if mark := self.pacer.sent(size, self.now):
+            self._answers.append((self._free + self._trip, mark))
 
     def paint(self, seconds: float) -> int:
         """There is always something to send; returns how much went."""
@@ -36,9 +36,9 @@ class Line:
 
     def wait(self, seconds: float) -> None:
         end = self.now + seconds
-        while self._answers and self._answers[0] <= end:
-            self.now = self._answers.pop(0)
-            self.pacer.answered(self.now)
+        while self._answers and self._answers[0][0] <= end:
+            self.now, mark = self._answers.pop(0)
+            self.pacer.answered(mark, self.now)
         self.now = end
 
     @property
@@ -84,30 +84,49 @@ def test_more_is_sent_once_a_line_has_become_faster() -> None:
 
 def test_a_terminal_that_never_answers_is_left_in_peace_after_a_moment() -> None:
     pacer = Pacer()
-    pacer.sent(0, 0.0)
+    late = pacer.sent(0, 0.0)
     pacer.sent(FIRST, 0.0)
     assert pacer.room(PATIENCE / 2) == 0
     assert pacer.room(PATIENCE + 0.01) > 0 and pacer.mute and pacer.settled
     assert not pacer.sent(1000, 1.0), "it is not asked again"
-    pacer.answered(5.0)
+    pacer.answered(late, 5.0)
     assert not pacer.mute, "an answer that comes late is an answer"
 
 
 def test_an_answer_that_is_lost_stops_nothing() -> None:
     pacer = Pacer()
-    pacer.sent(0, 0.0)
-    pacer.answered(0.01)
-    pacer.sent(FIRST, 1.0)
+    pacer.answered(pacer.sent(0, 0.0), 0.01)
+    lost = pacer.sent(FIRST, 1.0)
     assert pacer.room(1.5) == 0
     assert pacer.room(1.0 + SILENCE) == FIRST and not pacer.mute
-    pacer.answered(9.0)
-    pacer.answered(9.0)  # More answers than questions: a person presses such a key.
+    pacer.answered(lost, 9.0)
+    pacer.answered(lost, 9.0)
+
+
+def test_the_answer_after_a_lost_one_makes_up_for_it() -> None:
+    pacer = Pacer()
+    pacer.answered(pacer.sent(0, 0.0), 0.01)
+    pacer.sent(1500, 1.0)
+    pacer.answered(pacer.sent(500, 1.0), 1.02)
+    assert pacer.settled and pacer.room(1.03) >= FIRST
+
+
+def test_an_answer_that_comes_after_patience_is_not_taken_for_another() -> None:
+    pacer = Pacer()
+    pacer.answered(pacer.sent(0, 0.0), 0.5)
+    late = pacer.sent(FIRST, 1.0)
+    assert pacer.room(1.0 + SILENCE)  # The line stood still for a moment.
+    now = 1.0 + SILENCE
+    fresh = pacer.sent(FIRST, now)
+    pacer.answered(late, now + 0.001)
+    assert not pacer.settled and pacer.trip == 0.5, "an answer within a millisecond would spoil the measure"
+    pacer.answered(fresh, now + 0.5)
+    pacer.answered(fresh, now + 0.5)
+    assert pacer.settled and pacer.room(now + 1) >= FIRST, "the line is as fast as it was"
 
 
 def test_the_slowest_line_still_gets_something() -> None:
     pacer = Pacer()
-    pacer.sent(0, 0.0)
-    pacer.answered(0.01)
-    pacer.sent(FIRST, 1.0)
-    pacer.answered(90.0)
+    pacer.answered(pacer.sent(0, 0.0), 0.01)
+    pacer.answered(pacer.sent(FIRST, 1.0), 90.0)
     assert pacer.room(91.0) == LEAST
