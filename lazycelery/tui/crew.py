@@ -146,10 +146,14 @@ class Crew(Walk):
         elif key is None or self.link.api is None:
             self.talk.say("Nothing is selected.", "warn")
         else:
+            self.talk.say("Looking for what it was given …", "dim")
             self.errands.run(self._edit(self.link.api, key))
 
     async def _edit(self, api: EngineApi, id: str) -> None:
+        pressed = self.keys_pressed
         whole, text = await form.form_of(api, id)
+        if self.keys_pressed != pressed:
+            return  # A person went on, and an editor would take the keys.
         path = await asyncio.to_thread(outside.write, text.splitlines())
         try:
             before = path.stat().st_mtime_ns

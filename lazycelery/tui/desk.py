@@ -31,9 +31,6 @@ KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "tas
 class Desk(Porter):
     """`do_…` is what a key does."""
 
-    keys_pressed = 0
-    """To know whether one came while something was awaited."""
-
     def retire(self) -> None:
         """Give up everything that runs for this desk."""
         for asking in (self.inquiry, self.detail, self.tasks.window, self.errands):
@@ -346,7 +343,14 @@ class Desk(Porter):
             choices = [self.deeds.offer(action) for action in self.keys.menu(self.lead)]
             marked = len(self.marks.of(self.lead))
             title = f"{marked:,} marked {self.lead}" if marked else f"{KINDS[self.lead]} {key}"
-            self.talk.menu = Menu(title, choices, self.keys, self.perform)
+            self.talk.menu = Menu(title, choices, self.keys, lambda action: self._chosen(action, key))
+
+    def _chosen(self, action: Action, key: str) -> None:
+        """Do it to what the menu was about, or not at all."""
+        if not self.marks.of(self.lead) and self.pane.listing.key != key:
+            self.talk.say(f"{key} is not in the list any more. Nothing was done.", "warn")
+        else:
+            self.perform(action)
 
     def do_help(self) -> None:  # noqa: D102
         self.help = not self.help

@@ -36,7 +36,7 @@ class Pacer:
         self._budget = FIRST
         self._growth = BOLD
         self._waiting: deque[tuple[float, int, int, int]] = deque()
-        """Of each piece not answered yet: when sent, bytes on their way up to its end, its own bytes, mark."""
+        """Of each piece not answered yet: when sent, bytes on their way up to its end, its own ones, mark."""
         self._mark = 0
         self._base: float | None = None
         """Seconds that an answer takes on an idle line."""

@@ -122,9 +122,14 @@ class Porter(Crew):
     async def _whether(self, queue: str, do: Callable[[bool], None], question: str) -> None:
         if self.link.api is None:
             return
+        pressed, cost = self.keys_pressed, None
         try:
             await self.link.api.peek(queue, 0, 1)
-        except Refused as cost:
+        except Refused as refused:
+            cost = refused
+        if self.keys_pressed != pressed:
+            return  # A person went on; the next key is not meant for a question about this.
+        if cost is not None:
             self.talk.ask(Question(cost.title, question, about=queue), lambda _: do(True))
         else:
             do(False)

@@ -117,6 +117,9 @@ class Sight:
         """Where each drill-down of the tasks began."""
         self._size_before = 0
 
+    keys_pressed = 0
+    """To know whether one came while something was awaited."""
+
     # ---- which desk has the screen
 
     @property
@@ -134,6 +137,7 @@ class Sight:
         """Leave the screen to another desk. A question that waits is dropped: its answer would be meant
         for what is seen then."""
         self.link.front = False
+        self.keys_pressed += 1
         self.deeds.forget()
         if isinstance(self.views.open, ClustersView):
             self.views.close()
@@ -274,8 +278,9 @@ class Sight:
         self.start = self.views.open = start
 
     def _pin(self) -> None:
-        """What is asked about stays under the cursor and on the main side."""
-        self.tasks.listing.pinned = self.talk.asked is not None or self.deeds.planning
+        """What is asked about, or has its menu open, stays under the cursor and on the main side."""
+        talk = self.talk
+        self.tasks.listing.pinned = talk.asked is not None or talk.menu is not None or self.deeds.planning
 
     def show(self) -> None:
         """Turn the main side to the selection, and paint."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -242,3 +243,23 @@ async def test_a_task_is_edited_and_sent_again(monkeypatch: pytest.MonkeyPatch) 
         assert order.params["args"] == [7] and order.params["retry_of"] == shown._id(999)
         await stage.press("R")
         await stage.until("It was not saved. Nothing was done.")
+
+
+async def test_no_editor_opens_for_who_went_on_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with staged(engine()) as stage:
+        opened: list[Path] = []
+        ready = asyncio.Event()
+
+        async def edit(path: Path) -> None:
+            opened.append(path)
+
+        async def slowly(api: object, id: str) -> tuple[str, str]:
+            await ready.wait()
+            return id, blank("shop.charge", args=[1])
+
+        monkeypatch.setattr(stage.desk.surface, "edit", edit)
+        monkeypatch.setattr("lazycelery.tui.crew.form.form_of", slowly)
+        await stage.press("3", "R", "j")
+        ready.set()
+        await asyncio.sleep(0.1)
+        assert not opened and stage.desk.talk.asked is None

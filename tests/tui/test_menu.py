@@ -71,3 +71,25 @@ async def test_the_right_button_opens_the_menu_of_what_is_under_it() -> None:
         await stage.pilot.click("#queues", offset=(5, 2), button=3)
         await stage.rest()
         assert "queue defualt" in stage.text and stage.desk.subject == ("queues", "defualt")
+
+
+async def test_a_menu_is_about_what_it_names_though_newer_tasks_come() -> None:
+    async with staged() as stage:
+        await stage.press("3", "space")
+        named = stage.desk.pane.listing.key
+        stage.engine.arrive(3)
+        await stage.until(lambda: stage.desk.tasks.window.total == 1003)
+        await stage.press("y")
+        assert stage.app.clipboard == named
+
+
+async def test_nothing_is_done_to_the_neighbour_of_what_is_gone() -> None:
+    async with staged(FakeEngine(read_only=False)) as stage:
+        await stage.press("2", "space")
+        named = stage.desk.pane.listing.key
+        stage.engine.lines = [one for one in stage.engine.lines if one.name != named]
+        stage.engine.touch("queues")
+        await stage.until(lambda: stage.desk.pane.listing.key != named)
+        await stage.press("P")
+        assert f"{named} is not in the list any more. Nothing was done." in stage.text
+        assert "plan" not in stage.engine.calls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from tests.support.fake_engine import FakeEngine
@@ -105,3 +106,26 @@ async def test_orphans_are_restored_all_together() -> None:
         await stage.press("y")
         order = await acted(stage)
         assert (order.action, order.targets, order.params) == ("restore", [], {"orphans": True})
+
+
+async def test_who_went_on_meanwhile_is_not_asked() -> None:
+    made = engine(dear=True)
+    async with staged(made) as stage:
+        await stage.press("2")
+        made.delay = 0.1
+        before = made.calls.count("peek")
+        await stage.press("v", "y")
+        await stage.until(lambda: made.calls.count("peek") > before)
+        await asyncio.sleep(0.3)
+        assert stage.desk.talk.asked is None and not made.acted
+
+
+async def test_who_went_on_meanwhile_gets_no_plan_either() -> None:
+    made = engine()
+    async with staged(made) as stage:
+        await stage.press("2", "O", *"mail name:shop.report")
+        made.delay = 0.1
+        await stage.pilot.press("enter")
+        await stage.press("j")
+        await asyncio.sleep(0.3)
+        assert stage.desk.talk.asked is None and "plan" not in made.calls
