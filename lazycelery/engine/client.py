@@ -55,11 +55,15 @@ class EngineProcess:
             raise ConnectionProblem(GONE)
         self.patience = profile.timeout + 2
         client = EngineClient(cast("BinaryIO", stdout), cast("BinaryIO", stdin), self)
-        await client.call(
-            "hello",
-            {"version": protocol.VERSION, "profile": msgspec.to_builtins(profile)},
-            msgspec.msgpack.Decoder(int),
-        )
+        try:
+            await client.call(
+                "hello",
+                {"version": protocol.VERSION, "profile": msgspec.to_builtins(profile)},
+                msgspec.msgpack.Decoder(int),
+            )
+        except BaseException:  # Given up by who asked, too: nobody else knows this engine, and would end it.
+            client.let_go()
+            raise
         return client
 
     def end(self, wait: float = 3.0) -> None:
@@ -130,6 +134,10 @@ class EngineClient:
             return self.call(name, msgspec.to_builtins(given), method.answer)
 
         return ask
+
+    def let_go(self) -> None:
+        """Close the pipe, which ends the engine; waits for nothing."""
+        self._pipe.close(0.0)
 
     async def close(self) -> None:
         """Let the engine put back what it changed, then end it."""

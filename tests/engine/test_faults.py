@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -266,3 +267,20 @@ async def test_engine_is_imported_without_faces_and_without_celery() -> None:
 
     done = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
     assert await done.wait() == 0
+
+
+async def test_an_engine_that_is_given_up_while_it_starts_ends() -> None:
+    process = spawn()
+    asking = asyncio.create_task(process.connect(Profile(broker="redis://127.0.0.1:1/0")))
+    await asyncio.sleep(0.05)
+    asking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asking
+
+    async def ended() -> bool:
+        return not process.alive
+
+    try:
+        assert await until(ended, 15)
+    finally:
+        process.end(0.1)
