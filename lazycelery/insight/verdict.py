@@ -12,7 +12,7 @@ from lazycelery.insight.doctor.worker_saturated import full_since
 from lazycelery.model.facts import Flight, WorkerFacts
 from lazycelery.model.finding import Finding
 from lazycelery.model.queue import Queue
-from lazycelery.model.task import Task
+from lazycelery.model.task import Task, next_try
 from lazycelery.model.verdict import Verdict
 
 
@@ -204,7 +204,9 @@ def _retry(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     eta = moment(task.eta)
     verdict.until = eta
     when = f" in {span(eta - seen.now)}" if eta is not None and eta > seen.now else ""
-    return f"failed{_on(task)} with {_error(task)}, and is tried again{when} (try {(task.retries or 0) + 2})"
+    number = next_try(task)
+    which = f" (try {number})" if number is not None else ""
+    return f"failed{_on(task)} with {_error(task)}, and is tried again{when}{which}"
 
 
 def _lost(task: Task, seen: Snapshot, verdict: Verdict) -> str:

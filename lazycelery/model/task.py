@@ -86,6 +86,15 @@ class Task(msgspec.Struct, kw_only=True):
     """When any source last spoke of it, our clock."""
 
 
+def next_try(task: Task) -> int | None:
+    """The number of the run that a task in state retry waits for; `None` when nobody told its retries."""
+    if task.retries is None:
+        return None
+    # Where only its sending is known of a run, that is the one it waits for.
+    sent_already = task.sent is not None and task.received is None and task.started is None
+    return task.retries + (1 if sent_already else 2)
+
+
 class TaskRow(msgspec.Struct, kw_only=True):
     """A task as a list shows it: short texts only, `stamp` differs whenever the row differs."""
 

@@ -17,6 +17,7 @@ from lazycelery.tui.mainside import as_json
 from lazycelery.tui.marks import MOST
 from lazycelery.tui.menu import Menu
 from lazycelery.tui.porter import Porter
+from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.search import whole_texts
 from lazycelery.tui.sight import AT_START
@@ -342,7 +343,8 @@ class Desk(Porter):
         else:
             choices = [self.deeds.offer(action) for action in self.keys.menu(self.lead)]
             marked = len(self.marks.of(self.lead))
-            title = f"{marked:,} marked {self.lead}" if marked else f"{KINDS[self.lead]} {key}"
+            kind = KINDS[self.lead]
+            title = q.counted(marked, f"marked {kind}") if marked else f"{kind} {key}"
             self.talk.menu = Menu(title, choices, self.keys, lambda action: self._chosen(action, key))
 
     def _chosen(self, action: Action, key: str) -> None:

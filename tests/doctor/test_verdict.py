@@ -100,6 +100,12 @@ def test_a_scheduled_task_has_its_hour() -> None:
         ({"state": "rejected"}, "Rejected: its worker gave the message back or threw it away."),
         ({"state": "unknown"}, "It was heard of, and no source tells where it is now."),
         ({"state": "retry", "error": "E()", "retries": 1}, "Failed with E(), and is tried again (try 3)."),
+        # Its next run is published already, and its retries are those of that one.
+        (
+            {"state": "retry", "error": "E()", "retries": 1, "sent": NOW},
+            "Failed with E(), and is tried again (try 2).",
+        ),
+        ({"state": "retry", "error": "E()"}, "Failed with E(), and is tried again."),
     ],
 )
 def test_how_it_ended(task: dict[str, Any], sentence: str) -> None:

@@ -108,7 +108,7 @@ def _evidence(subject: Worker | Queue, look: Look, width: int) -> list[Line]:
         facts = [seen, f"{q.count(subject.active)} active", f"{q.count(subject.reserved)} reserved"]
     else:
         text, token = queues.verdict(subject, look)
-        facts = [f"{q.count(subject.messages)} messages", f"{q.count(subject.consumers)} consumers"]
+        facts = [q.counted(subject.messages, "message"), q.counted(subject.consumers, "consumer")]
         facts.append(f"in {q.rate(subject.in_rate)}, out {q.rate(subject.out_rate)}")
     return [
         *wrapped(text, width, token),

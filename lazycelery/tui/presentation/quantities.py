@@ -15,6 +15,11 @@ def count(number: int | None) -> str:
     return UNKNOWN if number is None else f"{number:,}"
 
 
+def counted(number: int | None, noun: str) -> str:
+    """`1 message`, `1,204 messages`, `– messages`."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def short_count(number: float | None) -> str:
     """1,204,331 -> "1.2M": for places with few cells."""
     if number is None:

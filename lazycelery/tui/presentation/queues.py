@@ -114,13 +114,17 @@ def verdict(queue: Queue, look: Look) -> Span:
             "warn" if faulty(queue) else "ok"
         )
     if unattended(queue):
-        return f"{look.signs.warning} {q.count(queue.messages)} messages, nobody consumes it", "warn"
+        return f"{look.signs.warning} {q.counted(queue.messages, 'message')}, nobody consumes it", "warn"
     if not queue.messages:
         return f"{look.signs.online} empty" if queue.messages == 0 else "? not counted yet", "ok"
     growing = trend(queue)
     if growing is not None and growing > 0.05:
-        return f"{look.signs.warning} {q.count(queue.messages)} wait, {q.rate(growing, True)} more", "warn"
-    return f"{look.signs.online} {q.count(queue.messages)} wait", "ok"
+        return f"{look.signs.warning} {_wait(queue.messages)}, {q.rate(growing, True)} more", "warn"
+    return f"{look.signs.online} {_wait(queue.messages)}", "ok"
+
+
+def _wait(messages: int | None) -> str:
+    return f"{q.count(messages)} {'waits' if messages == 1 else 'wait'}"
 
 
 def held_up(queue: Queue, consumers: Sequence[Worker]) -> str:

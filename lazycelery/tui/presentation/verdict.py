@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lazycelery.model.queue import Queue
-from lazycelery.model.task import Task, TaskRow
+from lazycelery.model.task import Task, TaskRow, next_try
 from lazycelery.model.text import clean
 from lazycelery.model.worker import Worker
 from lazycelery.tui.presentation import quantities as q
@@ -55,9 +55,9 @@ def _sentence(task: Task, look: Look, around: Surroundings) -> str:
     if task.state == "started":
         return f"runs{where}" + (f" since {q.age(look.now - task.started)}" if task.started else "")
     if task.state == "retry":
-        return (
-            f"failed{where}, will run again (try {(task.retries or 0) + 1}): {clean(task.error or '', 200)}"
-        )
+        number = next_try(task)
+        which = f" (try {number})" if number is not None else ""
+        return f"failed{where}, will run again{which}: {clean(task.error or '', 200)}"
     if task.state == "failure":
         return f"failed{where}{after}: {clean(task.error or 'no reason was told', 300)}"
     if task.state == "lost":
