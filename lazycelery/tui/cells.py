@@ -174,8 +174,8 @@ def _wide_cells(text: str, style: Style) -> Iterator[Cell]:
     held = ""
     for char in text:
         width = cell_len(char)
-        if width == 0:  # A combining mark belongs to the character before it.
-            held += char
+        if width == 0:  # A combining mark belongs to the character before it; without one it is left out.
+            held += char if held else ""
             continue
         if held:
             yield from _cell(held, style)

@@ -149,3 +149,9 @@ def test_a_frame_for_a_wider_terminal_than_there_is_now_is_left_out() -> None:
     assert shown.done
     shown.want([(8, 1, [Segment("at the edge")])])
     assert shown.send(99) == "\x1b[2;9Hat"
+
+
+def test_a_combining_mark_takes_no_cell_of_its_own() -> None:
+    assert [text for text, _ in cells_of([Segment("\u0301ab"), Segment("e\u0301 漢")])] == [
+        *("a", "b", "e\u0301", " ", "漢", ""),
+    ]
