@@ -26,6 +26,8 @@ from lazycelery.tui.views.clusters import ClustersView
 from lazycelery.tui.views.live import LiveView
 from lazycelery.tui.views.metrics import MetricsView
 
+TO_ONE = ("copy.id", "copy.json")
+"""Actions that exist everywhere and are about what is selected."""
 KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "task", "findings": "finding"}
 
 
@@ -68,7 +70,10 @@ class Desk(Porter):
 
     def perform(self, action: Action) -> None:
         """Do what an action says, when it may be done."""
-        if self.deeds.permitted(action):
+        if self.views.open is not None and (action.scope in KINDS or action.id in TO_ONE):
+            # What is selected is hidden behind the view.
+            self.talk.say(f"Nothing is selected here. {self.look().key('back')} leaves this view.", "dim")
+        elif self.deeds.permitted(action):
             getattr(self, "do_" + action.id.replace(".", "_"))()
 
     # ---- what commands ask for
@@ -337,7 +342,7 @@ class Desk(Porter):
         if self.scope == "clusters":
             self.do_open()
             return
-        key = self.pane.listing.key
+        key = self.pane.listing.key if self.views.open is None else None
         if key is None:
             self.talk.say("Nothing is selected.", "warn")
         else:

@@ -124,3 +124,15 @@ def test_metrics_say_since_when_they_have_numbers() -> None:
     assert "Numbers since 02:03:20." in lines
     assert "failed        1.0/s" in lines and "2.0/s" in lines
     assert "backlog           –" in lines
+
+
+@pytest.mark.parametrize("view", ["L", "A", "i"])
+async def test_no_key_acts_on_what_a_view_hides(view: str) -> None:
+    async with staged(FakeEngine(read_only=False)) as stage:
+        await stage.press("3", view)
+        for key in ("x", "r", "y", "Y", "X", "space"):
+            await stage.press(key)
+            assert stage.desk.talk.message is not None and "Nothing is selected" in stage.desk.talk.message[0]
+        assert "plan" not in stage.engine.calls and not stage.app.clipboard
+        await stage.press("escape", "x")
+        await stage.until(lambda: "plan" in stage.engine.calls)
