@@ -95,7 +95,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("cluster.next", ("}",), "Next open cluster", "next"),
     Action("cluster.previous", ("{",), "Previous open cluster"),
     Action("cluster.close", ("x",), "Close it: its engine ends", "close", scope="clusters"),
-    Action("theme", ("T",), "Next theme"),
+    Action("theme", ("T",), "Next theme", "theme"),
     Action("utc", ("U",), "Times in UTC, or local"),
     Action(
         "events",

@@ -31,6 +31,7 @@ from lazycelery.tui.saved import SavedViews
 from lazycelery.tui.surface import Surface
 from lazycelery.tui.talk import Talk
 from lazycelery.tui.views.clusters import ClustersView
+from lazycelery.tui.views.live import LiveView
 from lazycelery.tui.views.start import StartView
 from lazycelery.tui.views.view import Tabbed, Views
 
@@ -39,6 +40,10 @@ IN_VIEW = ("back", "filter", "open", "pause", "move.down", "help", "quit")
 """Keys that a full view needs most."""
 IN_SPANS = ("back", "tab.next", "move.down", "pause", "help", "quit")
 """Keys that a view of several spans needs most: there is nothing to open or filter."""
+IN_HELP = ("back", "move.down", "help", "quit")
+"""Keys that help needs."""
+ON_PAGE = ("tab.next", "menu", "filter", "unlock", "move.down", "help", "quit")
+"""Keys of an opened page, behind those of the thing itself: there is nothing more to open or sort."""
 AT_START = ("open", "move.down", "theme", "help", "quit", "move.up", "back", "utc")
 """Actions that mean something while no broker is known, the footer's first."""
 START_HINTS = 5
@@ -207,14 +212,22 @@ class Sight:
         """The keys that the footer names."""
         if self.start is not None:
             return [self.keys[name] for name in AT_START[:START_HINTS]]
+        if self.help:
+            return [self.keys[name] for name in IN_HELP]
         if self.views.open is not None:
             return [self.keys[name] for name in self._hints_in_view]
-        return self.keys.footer(self.lead, self.allowed)
+        footer = self.keys.footer(self.lead, self.allowed)
+        if self.scrolls:
+            own = [action for action in footer if action.scope == self.lead]
+            return [self.keys["back"], *own, *(self.keys[name] for name in ON_PAGE)]
+        return footer
 
     @property
     def _hints_in_view(self) -> Sequence[str]:
         if isinstance(self.views.open, Tabbed):
             return IN_SPANS
+        if isinstance(self.views.open, LiveView):
+            return [name for name in IN_VIEW if name != "open"]  # An event has no page.
         return IN_CLUSTERS if self.scope == "clusters" else IN_VIEW
 
     # ---- what the engine says

@@ -253,7 +253,7 @@ async def test_production_is_marked_in_its_tab_and_its_line() -> None:
         )
 
 
-@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 35), (60, 20)])
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 35), (200, 60), (60, 20)])
 async def test_the_list_of_clusters(width: int, height: int, golden: Golden) -> None:
     first, second, third = FakeEngine(), staging(), staging()
     first.seen.workers_online, first.seen.workers_total = 4, 5
@@ -304,7 +304,7 @@ async def test_without_other_profiles_it_says_how_to_have_some() -> None:
 # ---- no broker yet
 
 
-@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 35)])
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 35), (200, 60)])
 async def test_the_start_screen_says_what_was_tried_and_what_can_be_done(
     width: int, height: int, golden: Golden
 ) -> None:

@@ -14,7 +14,7 @@ from textual import events
 from lazycelery.errors import ConnectionProblem
 from lazycelery.model.cluster import Notice, SourceHealth
 from lazycelery.model.metrics import Metrics, Series
-from lazycelery.model.task import TaskPage, TaskQuery
+from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker
 from lazycelery.tui import link
 from lazycelery.tui.presentation.look import Look
@@ -33,6 +33,13 @@ class Silent(FakeEngine):
 
     async def tasks(self, query: TaskQuery) -> TaskPage:
         return await asyncio.sleep(60, TaskPage())
+
+
+class Slow(FakeEngine):
+    """Knows the tasks, but takes its time with all about one."""
+
+    async def task(self, id: str, fetch: bool = True) -> Task:
+        return await asyncio.sleep(60, Task(id=id))
 
 
 class Blank(FakeEngine):
@@ -100,6 +107,28 @@ async def test_the_dashboard_in_a_state(state: str, golden: Golden) -> None:
         await stage.until(said, timeout=20)
         async for size in stage.sizes():
             golden(f"state-{state}-{size}", stage.text)
+
+
+async def test_a_task_whose_details_are_awaited(golden: Golden) -> None:
+    async with staged(Slow(), (80, 24)) as stage:
+        for key in ("3", "enter"):
+            await stage.pilot.press(key)
+        await stage.until("Asking for the details")
+        async for size in stage.sizes():
+            golden(f"state-task-loading-{size}", stage.text)
+
+
+async def test_the_footer_names_only_keys_that_do_something_here(golden: Golden) -> None:
+    async with staged(FakeEngine(read_only=False), (80, 24)) as stage:
+        await stage.press("3")
+        lines = [stage.text.splitlines()[-1]]
+        await stage.press("enter")
+        lines.append(stage.text.splitlines()[-1])
+        await stage.press("?")
+        lines.append(stage.text.splitlines()[-1])
+        await stage.press("?", "escape", "1", "tab", "tab", "tab", "tab")
+        lines.append(stage.text.splitlines()[-1])
+        golden("footers-80", "\n".join(lines))
 
 
 async def test_the_dashboard_when_the_connection_is_lost(golden: Golden) -> None:
