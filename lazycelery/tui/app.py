@@ -130,6 +130,11 @@ class ControlRoom(LeanApp[int]):
 
     # ---- the surface of the desk
 
+    @property
+    def asks(self) -> bool:
+        """Whether a question waits."""
+        return self.desk.talk.asked is not None
+
     def paint(self) -> None:
         """Show what has changed."""
         self.dashboard.sync()

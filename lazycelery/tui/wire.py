@@ -62,6 +62,11 @@ class LeanApp(App[Return]):
         self._settled = asyncio.Event()
         self._later: Timer | None = None
 
+    @property
+    def asks(self) -> bool:
+        """Whether a person is asked something: the next key would answer it, so it must be seen first."""
+        return False
+
     @contextmanager
     def answering(self) -> Iterator[None]:
         """What is painted meanwhile answers a key."""
@@ -76,7 +81,7 @@ class LeanApp(App[Return]):
             super()._display(screen, renderable)
             return
         self.shown.resize(*self.size)
-        self.shown.want(lines_of(renderable), self.urgent)
+        self.shown.want(lines_of(renderable), self.urgent or self.asks)
         self._send()
         self.post_display_hook()
 

@@ -27,6 +27,17 @@ def test_at_five_kilobytes_a_second_keys_are_answered_and_quitting_is_quick(show
     assert terminal.process.poll() == 0
 
 
+def test_at_five_kilobytes_a_second_a_question_is_seen_at_once(show: Show) -> None:
+    terminal = show("flood", "unlocked", "tasks=100000", wait="", width=160, height=50)
+    line = SlowLine(terminal)
+    assert line.carry(20, lambda: "web-3" in terminal.text) < 20
+    terminal.send("2")
+    line.carry(1.5)
+    terminal.send("]")  # A page of messages is on its way when the question comes.
+    terminal.send("P")
+    assert line.carry(5, lambda: "Type default" in terminal.text) < 0.6
+
+
 def test_a_terminal_that_never_answers_freezes_nothing(show: Show) -> None:
     terminal = show("flood", wait="", answers=False, width=160, height=50)
     terminal.until("web-1")
