@@ -16,8 +16,11 @@ KEYS = st.sampled_from(
         *("session_id", "Cookie", "csrf_token"),
     )
 )
-SECRET = st.text(min_size=6, max_size=30, alphabet="XYZQW0123456789'\"\\ ,;:=(){}[]<>/@é").filter(
-    lambda text: sum(char in "XYZQW" for char in text) >= 4
+AROUND = st.text(max_size=4, alphabet="XYZQW0123456789'\"\\ ,;:=(){}[]<>/@é")
+SECRET = st.builds(
+    lambda parts, end: "".join(around + capital for around, capital in parts) + end,
+    st.lists(st.tuples(AROUND, st.sampled_from("XYZQW")), min_size=6, max_size=8),
+    AROUND,
 )
 WORD = st.text(min_size=6, max_size=30, alphabet="XYZQW0123456789")
 PLAIN = st.dictionaries(st.sampled_from(["a", "order", "n"]), st.integers() | st.just("b"), max_size=3)
