@@ -23,7 +23,8 @@ class LazyCeleryError(Exception):
         self.nothing_done = nothing_done
 
     def __str__(self) -> str:
-        return f"{self.title} {self.hint}".rstrip()
+        ended = not self.hint or self.title.endswith((".", "?", "!", ":", "…"))
+        return f"{self.title}{'' if ended else '.'} {self.hint}".rstrip()
 
 
 class NothingFound(LazyCeleryError):
