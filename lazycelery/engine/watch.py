@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 PROBE_COMMANDS = 8.0
 """Broker commands a second that queue probes may cost: many queues are probed less often."""
+MOST_REST = 15.0
+"""Seconds without a look at the queues, at most: what is older misleads more than it spares."""
 IN_FLIGHT = 100
 """Unacknowledged messages looked at in a round."""
 IN_FLIGHT_EVERY = 10.0
@@ -293,10 +295,15 @@ class Watch:
     # ---- queues
 
     async def _queue_loop(self) -> None:
+        await self.probe()
+        await asyncio.sleep(self._profile.refresh)  # The first look is dearer than all that follow.
         while True:
             await self.probe()
-            rate = self._commands_per_probe / PROBE_COMMANDS
-            await asyncio.sleep(max(self._profile.refresh, rate))
+            await asyncio.sleep(self._rest(self._commands_per_probe))
+
+    def _rest(self, commands: int) -> float:
+        """Seconds until the next look at the queues, after one that cost so many commands."""
+        return max(self._profile.refresh, min(commands / PROBE_COMMANDS, MOST_REST))
 
     async def probe(self) -> None:
         """One look at every queue."""

@@ -57,3 +57,10 @@ async def test_the_history_is_written_before_a_broker_that_hangs_is_let_go(
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(engine.close(), 1.0)
     assert done == ["history", "broker"]
+
+
+def test_many_queues_are_looked_at_less_often_but_often_enough(engine: Engine) -> None:
+    rest = engine._watch._rest
+    assert rest(2) == engine._profile.refresh
+    assert 5 < rest(80) <= 10
+    assert rest(5_000) == rest(50_000) <= 15

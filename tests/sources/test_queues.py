@@ -13,7 +13,7 @@ import pytest
 from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.protocols import Recovery
-from lazycelery.sources.redis import purging, queues, refilling
+from lazycelery.sources.redis import bindings, purging, queues, refilling
 from lazycelery.sources.redis.queues import RedisQueues
 from tests.sources.conftest import Open, task_message, until
 from tests.support.broker import RedisServer
@@ -115,6 +115,30 @@ class TestProbe:
         before = link.commands_sent()
         await link.queues.probe(names)
         assert link.commands_sent() - before == 2
+        await link.queues.peek("q7")
+        before = link.commands_sent()
+        await link.queues.probe(names)
+        assert link.commands_sent() - before == 2, "a look at one queue forgets nothing of the others"
+
+    async def test_many_bindings_are_read_now_and_then_and_new_ones_at_once(
+        self, opened: Open, broker: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def bind(name: str) -> None:
+            broker.client().sadd(f"_kombu.binding.{name}", f"{name}\x06\x16\x06\x16{name}")
+
+        for number in range(150):
+            bind(f"q{number}")
+        link = await opened(broker.url)
+        assert len(await link.queues.names()) >= 150
+        before = link.commands_sent()
+        assert len(await link.queues.names()) >= 150
+        assert link.commands_sent() - before < 10
+        monkeypatch.setattr(bindings, "RESCAN_SMALL", 0.0)
+        bind("late")
+        assert "late" in await link.queues.names()
+        broker.client().delete("_kombu.binding.q3")
+        monkeypatch.setattr(bindings, "REREAD", 0.0)
+        assert "q3" not in await link.queues.names()
 
     async def test_messages_in_flight_are_told_by_queue(
         self, opened: Open, broker: RedisServer, worker: Callable[..., CeleryWorker]

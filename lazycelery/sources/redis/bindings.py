@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ from redis import exceptions as redis_errors
 
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.layout import Layout
-from lazycelery.sources.redis.scanning import Scan, members
+from lazycelery.sources.redis.scanning import COUNT, Scan, as_bytes, members
 
 MARK = "_kombu.binding."
 FIRST_CALLS, LATER_CALLS = 200, 40
@@ -21,6 +22,11 @@ RESCAN_SMALL = 3.0
 SMALL = 2
 MAX_SETS = 2000
 """Binding sets that are read."""
+FEW_SETS = 20
+"""So many are read at every look; of more each one now and then: a set that was new is read at once."""
+REREAD = 30.0
+PAGE = 100
+"""Sets read in one round trip."""
 
 
 class Bindings:
@@ -30,6 +36,8 @@ class Bindings:
         self._server, self._layout = server, layout
         self._scan = Scan(f"*{MARK}*")
         self._exchanges: set[str] = {"celery"}
+        self._sets: dict[str, tuple[float, set[str]]] = {}
+        """By exchange: when its set was read, and the queues in it."""
         self._routes: dict[tuple[str, str], str] = {}
         self._scanned_at: float | None = None
         self.queues: set[str] = set()
@@ -68,17 +76,46 @@ class Bindings:
                 self.other_prefixes.add(prefix)
 
     async def _read_sets(self, exchanges: Sequence[str]) -> None:
-        queues: set[str] = set()
-        for exchange in exchanges:
-            if exchange.endswith(self._layout.pidbox) or exchange == self._layout.event_exchange:
-                continue
-            try:
-                found = await members(self._server.redis, self._layout.binding(exchange))
-            except redis_errors.ResponseError:
-                continue  # Not permitted, or not a set.
-            for member in found:
-                routing_key, _, queue = self._layout.bound(member)
-                if not self._layout.is_internal(queue):
-                    queues.add(queue)
-                    self._routes[(exchange, routing_key)] = queue
-        self.queues = queues
+        wanted = [
+            exchange
+            for exchange in exchanges
+            if not exchange.endswith(self._layout.pidbox) and exchange != self._layout.event_exchange
+        ]
+        now = time.monotonic()
+        due = [each for each in wanted if len(wanted) <= FEW_SETS or now - self._read_at(each) >= REREAD]
+        for start in range(0, len(due), PAGE):
+            page = due[start : start + PAGE]
+            for exchange, found in zip(page, await self._members(page), strict=True):
+                self._sets[exchange] = (now, self._bound(exchange, found))
+        self._sets = {exchange: self._sets[exchange] for exchange in wanted}
+        self.queues = {queue for _, queues in self._sets.values() for queue in queues}
+
+    def _read_at(self, exchange: str) -> float:
+        return self._sets[exchange][0] if exchange in self._sets else -math.inf
+
+    async def _members(self, exchanges: Sequence[str]) -> list[set[bytes]]:
+        """Members of the sets of some exchanges, in one round trip unless they are large."""
+        keys = [self._layout.binding(exchange) for exchange in exchanges]
+        pipe = self._server.redis.pipeline(transaction=False)
+        for key in keys:
+            pipe.sscan(key, 0, count=COUNT)
+        found: list[set[bytes]] = []
+        for key, answer in zip(keys, await pipe.execute(raise_on_error=False), strict=True):
+            if isinstance(answer, redis_errors.ResponseError):
+                found.append(set())  # Not permitted, or not a set.
+            elif isinstance(answer, Exception):
+                raise answer
+            elif answer[0]:
+                found.append(await members(self._server.redis, key))
+            else:
+                found.append(set(map(as_bytes, answer[1])))
+        return found
+
+    def _bound(self, exchange: str, found: set[bytes]) -> set[str]:
+        queues = set()
+        for member in found:
+            routing_key, _, queue = self._layout.bound(member)
+            if not self._layout.is_internal(queue):
+                queues.add(queue)
+                self._routes[(exchange, routing_key)] = queue
+        return queues

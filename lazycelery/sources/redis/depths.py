@@ -39,7 +39,8 @@ class Depths:
             asked += silent
             silent = []
         depth = dict.fromkeys(silent, 0) | dict(zip(asked, answers, strict=True))
-        self._empty = {key for key, answer in depth.items() if answer == 0}
+        # A look at one queue leaves what is known of the others.
+        self._empty = (self._empty - keys) | {key for key, answer in depth.items() if answer == 0}
         return {name: self._of_queue(name, depth) for name in names}, _number(in_flight)
 
     async def _lengths(self, keys: Sequence[str]) -> list[Any]:
