@@ -131,6 +131,18 @@ async def test_dead_letters_push_nothing_out_of_their_home(dead: RabbitGround, h
     assert dead.ids("narrow") == named(30, 31, 20) and dead.ids("dead2") == named(21, 22)
 
 
+async def test_a_message_that_names_a_mailbox_as_its_home_stays(dead: RabbitGround, hands: Hands) -> None:
+    mailbox = "w1@host.celery.pidbox"
+    dead.declare("forged", mailbox)
+    for queue in (mailbox, "nobody@host.celery.pidbox"):
+        death = [{"queue": queue, "reason": "rejected", "count": 1}]
+        dead.fill("forged", 1, headers={"x-death": death})
+    outcome = await hands.do("requeue", "forged")
+    assert (outcome.done, outcome.failed, outcome.unknown) == (0, 2, 0), outcome
+    dead.settle("forged", 2)
+    assert dead.depth(mailbox) == 0, "it would be remote control of a worker"
+
+
 async def test_a_queue_without_dead_letters_has_nothing_to_requeue(ground: Ground, hands: Hands) -> None:
     ground.fill("box", 2)
     with pytest.raises(NothingFound, match="tells in which queue it died"):

@@ -218,11 +218,15 @@ class AmqpQueues:
         kind = facts.type if facts else None
         refuse_stream(queue, kind)
         quorum, limit = kind != "classic", await self._delivery_limit(facts)
-        return Sift(self._server, queue, limit, quorum, most, self._drops_beyond)
+        return Sift(self._server, queue, limit, quorum, most, self._room)
 
     async def _drops_beyond(self, queue: str) -> int | None:
         facts = await self._facts(queue)
         return facts.drops_beyond if facts else None
+
+    async def _room(self, queue: str) -> int | None:
+        """None in a mailbox and the like: what a message tells of its home could be remote control."""
+        return 0 if self._internal.fullmatch(queue) else await self._drops_beyond(queue)
 
 
 FORCE = "`lazycelery peek QUEUE --force` looks all the same; workers cannot take the messages meanwhile."

@@ -29,7 +29,7 @@ SLICE = 8
 """Messages after which others have their turn."""
 Choose = Callable[[StoredMessage], str | None]
 Limit = Callable[[str], Awaitable[int | None]]
-"""How many messages a queue holds before it drops its oldest ones."""
+"""How many messages a queue holds before it drops its oldest ones; 0 where tasks do not belong."""
 
 
 @dataclass
@@ -214,7 +214,7 @@ class Sift:
                 if target not in self._limits:
                     self._limits[target] = await self._drops_beyond(target) if target != GONE else None
                 room[target] = limit = self._limits[target]
-                if limit is not None:
+                if limit:
                     room[target] = limit - (await ways.sending.depth(target)).messages
             left = room[target]
             if left is not None:
