@@ -16,6 +16,7 @@ from lazycelery.actions import cut_off, doubt, orphans, remains, taking_back
 from lazycelery.actions.audit import AuditLog
 from lazycelery.actions.backup import BackupFile
 from lazycelery.actions.context import Context
+from lazycelery.actions.files import being_written
 from lazycelery.actions.leftovers import give_back, left_aside
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.purge import by_priority
@@ -37,6 +38,8 @@ async def draft(context: Context, order: Order) -> Draft:
     if len(order.targets) != 1 or order.filter is not None:
         raise UsageError("Restore takes one backup file.", "Say `lazycelery restore FILE`.")
     path = _path(order.targets[0])
+    if path.suffix == ".part" and path.is_file() and await asyncio.to_thread(being_written, path):
+        raise Refused(f"{path} is being written: what it belongs to still runs.", "Let it end first.")
     file = await asyncio.to_thread(BackupFile, path)
     if file.header.action in taking_back.KINDS:
         return await taking_back.draft(context, order, file)

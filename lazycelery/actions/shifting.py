@@ -127,6 +127,8 @@ class Work:
     planned: int
     front: bool = False
     """Where they go: to the end that runs next, where the transport can."""
+    done: dict[str, int] = field(default_factory=dict)
+    """What became of it: messages by target."""
     facts: dict[str, Any]
     """Told, under `kept`, which file a failure left behind."""
 
@@ -184,6 +186,7 @@ async def _finished(writer: BackupWriter, told: Shifted) -> tuple[Path | None, s
 async def _outcome(
     context: Context, work: Work, told: Shifted, backup: Path | None, verb: str, note: str
 ) -> Outcome:
+    work.done.update(told.done)
     done = sum(told.done.values())
     planned = work.planned if work.targets is not None else done + told.missed + told.rejected + told.unknown
     left = max(0, planned - done - told.unknown)

@@ -82,10 +82,10 @@ async def _run(context: Context, file: BackupFile, queue: str, facts: dict[str, 
         raise Refused(f"{file.path} changed since it was looked at.", "Plan it again.", nothing_done=True)
     doubled = await doubt.still_waiting(context, file)
     groups = await asyncio.to_thread(_by_place, context, file)
-    outcomes = [
-        await _from(context, place, queue, {each: GONE if each in doubled else queue for each in ids}, facts)
-        for place, ids in sorted(groups.items())
-    ]
+    outcomes = []
+    for place, ids in sorted(groups.items()):
+        targets = {each: GONE if each in doubled else queue for each in ids}
+        outcomes.append(await _from(context, place, queue, targets, facts))
     whole = outcomes[0]
     for other in outcomes[1:]:
         whole.done, whole.failed = whole.done + other.done, whole.failed + other.failed
@@ -97,7 +97,6 @@ async def _run(context: Context, file: BackupFile, queue: str, facts: dict[str, 
         await asyncio.to_thread(cut_off.mended, file.path)
     if doubled:
         whole.proof += f"; {count(len(doubled), 'message')} had never left {file.header.queue}"
-        whole.failed = max(0, whole.failed - len(doubled))
     return whole
 
 
@@ -114,4 +113,8 @@ async def _from(
         facts=facts,
         front=True,
     )
-    return await shifting.carry_out(context, work, "taken back")
+    outcome = await shifting.carry_out(context, work, "taken back")
+    # One that never left its queue need not be found here.
+    absent = sum(target == GONE for target in targets.values()) - work.done.get(GONE, 0)
+    outcome.failed = max(0, outcome.failed - absent)
+    return outcome

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from lazycelery.actions import backup, cut_off, saving
+from lazycelery.errors import Refused
 from lazycelery.model.action import Order, Outcome
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.protocols import Looked, Pick, Save, Settled, Shifted
-from tests.actions.fakes import FakeQueues, Room
+from tests.actions.fakes import FakeQueues, Room, raw
 
 
 class Sifted(FakeQueues):
@@ -98,3 +99,29 @@ async def test_a_move_that_was_cut_off_is_mended_only_when_all_of_it_was_seen(ro
     assert [each.path for each in cut_off.find(room.profile, context.broker)] == [str(part)]
     outcome = await do(room, "restore", str(part))
     assert outcome.done == 3 and cut_off.find(room.profile, context.broker) == []
+
+
+async def test_what_never_left_its_queue_hides_no_other_that_is_missing(room: Room) -> None:
+    room.queues.add("default", "a", "b")  # Published to the target as well, and not yet acknowledged.
+    room.queues.add("other", "a", "b", "c")
+    context = room.actions._context
+    path = saving.backup_path(context, Order(action="move"), "default")
+    writer = backup.BackupWriter(path, saving.header(context, "default", "move", "other"))
+    message = {"queue": "default", "priority": 0, "position": 0}
+    saving.save(context, writer, [StoredMessage(raw=raw(id), **message) for id in "cde"])  # type: ignore[arg-type]
+    writer.settle([True] * 3)
+    saving.save(context, writer, [StoredMessage(raw=raw(id), **message) for id in "ab"])  # type: ignore[arg-type]
+    outcome = await do(room, "restore", str(writer.keep()))
+    assert (room.queues.ids("default"), room.queues.ids("other")) == (["a", "b", "c"], [])
+    assert (outcome.done, outcome.failed) == (3, 2), "d and e ran meanwhile"
+
+
+async def test_the_backup_of_what_still_runs_is_not_restored(room: Room) -> None:
+    room.queues.add("default")
+    context = room.actions._context
+    path = saving.backup_path(context, Order(action="delete"), "default")
+    writer = backup.BackupWriter(path, saving.header(context, "default", "delete"))
+    saving.save(context, writer, [StoredMessage(queue="default", priority=0, raw=raw("a"), position=0)])
+    with pytest.raises(Refused, match="still runs"):
+        await room.actions.plan(Order(action="restore", targets=[str(writer.part)]))
+    assert (await do(room, "restore", str(writer.keep()))).done == 1
