@@ -225,7 +225,7 @@ class AmqpQueues:
         return facts.drops_beyond if facts else None
 
     async def _room(self, queue: str) -> int | None:
-        """None in a mailbox and the like: what a message tells of its home could be remote control."""
+        """No room (0) in a mailbox and the like: a message may name one as its home, to control a worker."""
         return 0 if self._internal.fullmatch(queue) else await self._drops_beyond(queue)
 
 
