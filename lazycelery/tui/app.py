@@ -220,7 +220,9 @@ class ControlRoom(LeanApp[int]):
 
     def _fronted(self, cluster: Cluster) -> None:
         self.dashboard.desk = cluster.desk
-        Painted.ascii_only = cluster.ascii
+        if Painted.ascii_only != cluster.ascii:
+            Painted.ascii_only = cluster.ascii
+            self.dashboard.forget()
         self.theme = self.wardrobe.wear(cluster.theme).name
 
     def _go_to_demo(self) -> None:

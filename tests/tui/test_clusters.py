@@ -99,6 +99,18 @@ async def test_each_has_the_keys_theme_and_signs_of_its_own_profile() -> None:
         assert stage.app.theme == "lazy-contrast"
 
 
+async def test_what_both_clusters_show_is_written_in_the_signs_of_each() -> None:
+    async with staged(
+        others={"staging": staging()}, each={"staging": {"ascii": True}}, more=["staging"]
+    ) as stage:
+        await stage.until("2 staging")
+        assert "⏎ open" in stage.text
+        await stage.press("}")
+        assert stage.text.isascii() and "open" in stage.text
+        await stage.press("{")
+        assert "⏎ open" in stage.text
+
+
 async def test_a_keymap_that_cannot_be_leaves_that_cluster_closed_and_says_why() -> None:
     each = {"staging": {"keymap": {"help": "q"}}}
     async with staged(others={"staging": staging()}, each=each) as stage:

@@ -90,6 +90,11 @@ class Dashboard(Screen[None]):
         if any(part.owes for part in self._parts) and self._debt is None:
             self._debt = self.set_timer(OWED, self._repay)
 
+    def forget(self) -> None:
+        """All lines are made anew: signs are written in another way from now on."""
+        for part in self._parts:
+            part.forget()
+
     def _differing(self, part: Painted) -> list[tuple[int, int, Strip]]:
         """The lines of a part that are not as they were painted: column, line, strip."""
         dirty = part.sync()

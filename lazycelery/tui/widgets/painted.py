@@ -67,6 +67,11 @@ class Painted(Widget):
         pairs = enumerate(zip(before, self._lines, strict=True))
         return [y for y, (old, new) in pairs if old != new]
 
+    def forget(self) -> None:
+        """What was made of lines that stay the same is made anew."""
+        self._strips.clear()
+        self.refresh()
+
     def _draw(self) -> list[Line]:
         width, height = self.size
         try:
