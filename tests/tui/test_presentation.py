@@ -193,3 +193,17 @@ def test_a_long_question_still_shows_the_keys_of_its_answer(width: int) -> None:
     assert said.endswith("y/N") and said.count("y/N") == 1
     [short] = question_lines(Question("Retry", "retry?"), None, Look(NOW), width)[1:]
     assert "".join(part for part, _ in short).strip() == "Retry? y/N"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_long_word_to_type_is_shown_whole_and_so_is_what_is_typed(width: int) -> None:
+    word = "eu-west-1.shop.orders.priority_" + "x" * 40
+    asked = Question("Purge it", "Backup: here.", "typed", word)
+    lines = question_lines(asked, word, Look(NOW), width)
+    told = "".join("".join(text for text, _ in line).strip() for line in lines[:-1])
+    assert word in told.replace(" ", "")
+    assert all(length(line) <= width for line in lines)
+    typed = "".join(text for text, _ in lines[-1])
+    assert word[-4:] in typed, "the end of what is typed, where the caret is"
+    [_, _, short] = question_lines(Question("Purge it", "Now?", "typed", "mail"), "ma", Look(NOW), 80)[-3:]
+    assert "".join(text for text, _ in short).rstrip() == " Type mail to go on, or enter for no: ma"

@@ -12,6 +12,8 @@ from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.line import Line, Span, fit, merge, width_of
 from lazycelery.tui.presentation.look import Look
 
+TYPED = 20
+"""Cells of a word being typed that must be in sight."""
 LAST = ("help", "quit")
 """Always in sight, at the end of the line."""
 
@@ -80,7 +82,10 @@ def question_lines(asked: Question, typed: str | None, look: Look, width: int) -
     text = text[:1].upper() + text[1:]
     if asked.level == "typed":
         lines += wrapped(text, width - 2, "", lead=" ", limit=2)
-        lead = f" Type {clean(asked.word, 60)} to go on, or enter for no: "
+        lead = f" Type {clean(asked.word)} to go on, or enter for no: "
+        if width_of(lead) + min(width_of(asked.word), TYPED) + 2 > width:
+            lines += wrapped(lead.strip(), width - 2, "accent", lead=" ", limit=5)
+            lead = f" {look.signs.cursor} "
         lines.append(input_line(lead, typed or "", len(typed or ""), (), width))
         return lines
     return [*lines, *_asked(text.removesuffix("y/N").rstrip(), width)]
