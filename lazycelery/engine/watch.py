@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import groupby
 
@@ -33,6 +34,8 @@ SLOW_EVERY = 60.0
 """Seconds between rounds of registered and conf, which rarely change."""
 HELD_EVERY = 30.0
 """Seconds between rounds of reserved and scheduled: their replies carry whole arguments."""
+TRIES = 5
+"""Rounds in a row that ask a worker for its settings, while it answers other questions and not this one."""
 FIRST = ("ping", "stats", "active", "active_queues")
 FIRST_LOOK = 0.4
 """Seconds that the very first round waits."""
@@ -77,6 +80,9 @@ class Watch:
         """Gaps after which the backend was asked what had ended meanwhile."""
         self._survey_wanted = asyncio.Event()
         self._surveyed: set[str] = set()
+        self._told: set[str] = set()
+        """Workers that have told their settings."""
+        self._tries: Counter[str] = Counter()
         self._due: dict[str, float] = {}
         self._commands_per_probe = 0
         self._probed: set[str] = set()
@@ -250,8 +256,14 @@ class Watch:
         if fresh and not set(what) >= {"registered", "conf"}:
             self.survey_now()  # A worker that came between the slow rounds.
         self._surveyed.update(report.worker for report in reports)
+        self._told.update(report.worker for report in reports if report.conf is not None)
         if "conf" in what:
+            self._tries.update(answered)
             await self._learn_backend()
+        if any(name not in self._told and self._tries[name] < TRIES for name in answered):
+            self._due.pop(
+                "slow", None
+            )  # Too late or too busy for that question: the next round has it again.
         self._changed()
         if fresh and self.new_workers is not None:
             await self.new_workers(fresh)

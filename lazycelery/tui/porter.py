@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 from lazycelery.errors import Refused, UsageError
@@ -42,7 +43,8 @@ class Porter(Crew):
         if (queue := self._one("moved")) is None:
             return
         others = [one for one in self.link.truth.queues or () if one.name != queue]
-        offers = [(one.name, _note(one)) for one in others]
+        others.sort(key=lambda one: SequenceMatcher(None, queue, one.name).ratio(), reverse=True)
+        offers = [(one.name, _note(one)) for one in others]  # The nearest name first: it may be a typo.
         if any(one.name == queue and one.dead_letter_from for one in self.link.truth.queues or ()):
             offers.insert(0, (HOME, "each dead letter to the queue in which it died"))
         lead = f" Move the messages of {queue} to (QUEUE [FILTER]): "

@@ -33,7 +33,7 @@ async def test_without_a_server_the_shop_lives_on_files(
         Fleet(group, "shop", url, 1)
         engine = Engine(Profile(broker=url, audit_file=str(tmp_path / "audit")))
         await engine.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         ended: list[str] = []
         while time.monotonic() < deadline:
             overview = await engine.overview()
@@ -42,7 +42,7 @@ async def test_without_a_server_the_shop_lives_on_files(
             if overview.workers_online == 3 and ended and results.state == "connected":
                 break
             await asyncio.sleep(0.2)
-        assert (overview.workers_online, results.state) == (3, "connected") and ended
+        assert (overview.workers_online, results.state, results.reason) == (3, "connected", "") and ended
         assert {queue.name for queue in await engine.queues()} >= {"high", "default", "low"}
     finally:
         if engine is not None:

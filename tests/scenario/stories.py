@@ -140,7 +140,8 @@ STORIES = (
             Key("\r", "⏎ open", "to the queue"),
             *UNLOCK,
             Key("O", "O move", "move its messages"),
-            Key("\r", "▸ celery", "to the queue that was meant"),
+            Key("\t", "celery 0 wait", "take the queue that was meant"),
+            Key("\r", "to (QUEUE [FILTER]): celery", "move them there"),
             Key("y", "y/N", "yes"),
         ),
         Answer("proof", "moved 7 of 7 messages of celrey", r"moved 7 of 7 messages of celrey"),
@@ -177,7 +178,7 @@ def _told(story: Story) -> str:
 
 
 def _shown(key: str) -> str:
-    return "⏎" if key == "\r" else key
+    return {"\r": "⏎", "\t": "tab"}.get(key, key)
 
 
 FRAME = str.maketrans(dict.fromkeys("│┃╭╮╰╯─", " "))
