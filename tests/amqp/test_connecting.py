@@ -234,6 +234,7 @@ async def test_a_broker_that_takes_no_messages_is_told_and_then_it_goes_on(
     assert await broker.queues.publish([message]) == 1
 
 
+@pytest.mark.soak
 async def test_a_line_that_goes_dead_without_a_word_is_noticed(vhost: Vhost, opened: Open) -> None:
     wire = Wire(vhost.server.port)
     async with serving(wire.handle) as port:

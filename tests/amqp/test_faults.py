@@ -131,6 +131,7 @@ async def test_events_come_again_after_somebody_deleted_their_exchange(
     await watched.stop()
 
 
+@pytest.mark.soak
 async def test_a_virtual_host_that_is_deleted_is_named_and_its_return_is_noticed(
     vhost: Vhost, open_engine: Callable[..., Awaitable[Engine]]
 ) -> None:

@@ -72,6 +72,7 @@ async def test_an_eta_beyond_the_visibility_timeout(broker: RedisServer, worker:
         assert "1h" in str(finding.evidence)
 
 
+@pytest.mark.soak
 async def test_a_task_far_beyond_its_usual_and_its_end(broker: RedisServer, worker: Start) -> None:
     worker("w1")
     async with clinic(broker.url, allow=["terminate"], limits={"stalled_least": 11}) as doctor:

@@ -118,6 +118,7 @@ async def test_a_rate_limit_that_keeps_tasks_back(broker: RedisServer, worker: S
         await doctor.cured("rate-limited-backlog", 40)
 
 
+@pytest.mark.soak
 async def test_settings_and_versions_that_differ(broker: RedisServer, worker: Start) -> None:
     worker("w1")
     odd = worker(
@@ -140,6 +141,7 @@ async def test_settings_and_versions_that_differ(broker: RedisServer, worker: St
         await doctor.healthy(1)
 
 
+@pytest.mark.soak
 async def test_no_results_and_a_backend_that_dies(broker: RedisServer, worker: Start) -> None:
     one = worker("w1", backend="")
     async with clinic(broker.url) as doctor:
@@ -159,6 +161,7 @@ async def test_no_results_and_a_backend_that_dies(broker: RedisServer, worker: S
         backend.remove()
 
 
+@pytest.mark.soak
 async def test_a_broker_that_throws_away_and_reply_queues_that_stay(
     broker: RedisServer, worker: Start
 ) -> None:
