@@ -128,7 +128,9 @@ class Clusters:
             self._to_front(cluster)
         elif asked is not None:
             # A key pressed meanwhile was meant for what was seen; so is the next one.
-            self._tell(f"{name} is open. {asked.look().key('cluster.next')} goes to it.")
+            key = asked.look().key("cluster.next")
+            how = f"{key} goes to it." if asked.start is None else "Choose it again to go there."
+            self._tell(f"{name} is open. {how}")
 
     # ---- which one is in front
 

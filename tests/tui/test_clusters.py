@@ -334,6 +334,23 @@ async def test_a_profile_is_chosen_on_the_start_screen() -> None:
         assert [line.name for line in stage.app.clusters()] == ["staging", "shop-prod"]
 
 
+async def test_a_profile_that_opens_slowly_is_chosen_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with staged(others={"staging": staging()}, broker="", name="default") as stage:
+        fast = stage.app.board._load
+        assert fast is not None
+
+        def slow(name: str) -> Settings:
+            time.sleep(0.3)
+            return fast(name)
+
+        monkeypatch.setattr(stage.app.board, "_load", slow)
+        for key in ("enter", "k"):
+            await stage.pilot.press(key)
+        await stage.until("staging is open. Choose it again to go there.")
+        await stage.pilot.press("enter")
+        await stage.until("redis://staging/0")
+
+
 async def test_the_demo_is_one_key_away() -> None:
     async with staged(broker="", name="default") as stage:
         assert "no profile: the configuration names none" in stage.text
