@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lazycelery.actions.backup import BackupFile
-from lazycelery.errors import NothingFound, Refused, UsageError
+from lazycelery.errors import LazyCeleryError, NothingFound, Refused, UsageError
+from lazycelery.model.message import StoredMessage
 from tests.moves.conftest import Ground, Hands, RabbitGround, RedisGround, body
 
 pytestmark = pytest.mark.broker
@@ -304,3 +305,21 @@ async def test_a_restore_pushes_nothing_out_of_its_queue(ground: Ground, hands: 
     assert ground.ids("small") == named(10, 11, 12)
     assert (await hands.do("restore", purged.backup or "")).done == 4
     assert ground.ids("small") == named(*range(4))
+
+
+async def test_a_message_that_was_taken_behind_a_refused_one_is_not_called_unsent(
+    ground: Ground, hands: Hands
+) -> None:
+    if not isinstance(ground, RabbitGround) or ground.kind != "classic":
+        return  # A quorum queue rejects a little late.
+    ground.declare("strict", x_max_length=1, x_overflow="reject-publish")
+    ground.fill("strict", 1)
+    ground.fill("box", 1)
+    queues = hands.engine._broker.queues
+    raw = (await queues.peek("box", 0, 5, True)).stored[0].raw
+    both = [StoredMessage(queue=name, priority=0, raw=raw) for name in ("strict", "other")]
+    with pytest.raises(LazyCeleryError, match="took 1 of 2 messages") as told:
+        await queues.publish(both)
+    assert not told.value.nothing_done
+    assert await queues.publish(both[:1]) == 0
+    assert (ground.depth("strict"), ground.depth("other")) == (1, 1)
