@@ -61,7 +61,6 @@ class Examiner:
         self._queues = queues
         self._profile, self._store, self._links, self._watch = profile, store, links, watch
         self._clock, self._changed, self._notes = clock, changed, notes
-        self._transport = watch.transport
         self._redactor = Redactor(profile.redact, defaults=profile.redact_default)
         self._limits = msgspec.convert(profile.limits, Limits)
         self.periodic = Periodic()
@@ -202,7 +201,7 @@ class Examiner:
             now=now,
             watched=now - self._began if self._began is not None else 0.0,
             settled=settled,
-            transport=self._transport,
+            realm=self._watch.realm,
             lacks=self._watch.lacks,
             sources=self._links.all(),
             workers=workers,
@@ -213,6 +212,7 @@ class Examiner:
             chords=self._watch.backend.chords,
             periodic={name: list(times) for name, times in self.periodic.sent.items()},
             redelivers=self._watch.redelivers,
+            gives_back=self._watch.gives_back,
             visibility_timeout=self._profile.visibility_timeout,
             lag=self._store.lag(),
             loss=self._store.loss(),

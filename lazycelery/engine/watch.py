@@ -68,7 +68,7 @@ class Watch:
         """Control and queues have answered once, and the first sweep is done."""
         self.new_workers: Callable[[list[str]], Awaitable[None]] | None = None
         """Called with the names of workers that were surveyed for the first time."""
-        self.transport = broker.transport
+        self.realm = broker.realm
         self.facts: BrokerFacts | None = None
         """What the broker told of itself."""
         self.flights: Flights | None = None
@@ -102,7 +102,12 @@ class Watch:
     @property
     def redelivers(self) -> bool:
         """Whether the broker delivers again what was not acknowledged in time."""
-        return bool(getattr(self._broker, "redelivers", False))
+        return self._broker.redelivers
+
+    @property
+    def gives_back(self) -> str:
+        """What becomes of a message whose worker was lost."""
+        return self._broker.gives_back
 
     def start(self) -> None:
         """Start the loops; nothing is waited for."""

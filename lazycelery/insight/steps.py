@@ -37,11 +37,10 @@ def _bindings(seen: Snapshot) -> Step:
     if seen.queues:
         names = listed([queue.name for queue in seen.queues], 4)
         return Step(name="Celery was here", ok=True, text=f"{count(len(seen.queues), 'queue')}: {names}.")
-    place = "database number" if seen.transport == "redis" else "virtual host"
     return Step(
         name="Celery was here",
         ok=False,
-        text=f"No queue of Celery is bound: another {place}, or another global_keyprefix? "
+        text=f"No queue of Celery is bound: another {seen.realm}, or another global_keyprefix? "
         + " ".join(note for note in seen.notes if "prefix" in note),
     )
 

@@ -237,8 +237,9 @@ def _ended(task: Task, seen: Snapshot, verdict: Verdict) -> str:
 def _orphaned(task: Task, seen: Snapshot, verdict: Verdict, flight: Flight | None) -> str:
     who = short(task.worker) if task.worker else "its worker"
     if flight is None or not seen.redelivers:
-        back = "where its message is, is not known" if seen.redelivers else "its message comes back by itself"
-        return f"{who} is gone, and held it; {back}"
+        if not seen.redelivers:
+            return f"{who} is gone, and held it. {seen.gives_back}"
+        return f"{who} is gone, and held it; where its message is, is not known"
     delivered = flight.delivered or seen.now
     verdict.until = delivered + seen.visibility()
     verdict.evidence.append(fact("its message is unacknowledged, held by nobody", "broker", delivered))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -27,25 +27,7 @@ ActionName = Literal[
 Level = Literal["none", "letter", "typed"]
 Grade = Literal["exact", "arguments", "unsafe"]
 
-PERMISSIONS: tuple[str, ...] = (
-    "retry",
-    "revoke",
-    "terminate",
-    "purge",
-    "move",
-    "delete",
-    "requeue",
-    "export",
-    "restore",
-    "events",
-    "pool",
-    "consumers",
-    "limits",
-    "shutdown",
-    "service",
-    "send",
-    "reveal",
-)
+PERMISSIONS: tuple[str, ...] = (*get_args(ActionName), "reveal")
 ROLES: dict[str, tuple[str, ...]] = {
     "viewer": (),
     "operator": ("retry", "revoke", "events", "pool", "consumers", "limits"),

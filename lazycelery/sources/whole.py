@@ -22,6 +22,7 @@ from lazycelery.sources.protocols import (
 
 OPERATIONS = frozenset(name for name in dir(QueueOps) if not name.startswith("_"))
 LACKS_IT = "This broker cannot do that."
+IN_ITS_OWN_TIME = "The broker gives its message to another worker in its own time"
 
 
 class WholeBroker:
@@ -30,6 +31,10 @@ class WholeBroker:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self.transport: str = broker.transport
+        self.realm: str = getattr(broker, "realm", "broker")
+        """What parts applications on one server: the word for it."""
+        self.gives_back: str = getattr(broker, "gives_back", "") or IN_ITS_OWN_TIME
+        """What becomes of a message whose worker was lost, in a sentence without its full stop."""
         self.codec: Codec = broker.codec
         self.lacks: Mapping[str, str] = getattr(broker, "lacks", {})
         """Why something is not there: `events`, `control`, or an operation of `QueueOps`."""

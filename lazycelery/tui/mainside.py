@@ -150,7 +150,8 @@ class Known(NamedTuple):
     worker: Worker | None = None
     consumers: Sequence[Worker] = ()
     """Who takes from the selected queue."""
-    transport: str = ""
+    gives_back: str = ""
+    """What the broker does with the message of a lost worker."""
 
     @property
     def parts(self) -> tuple[object, ...]:
@@ -179,7 +180,7 @@ def page_of(item: Item, known: Known, tab: int, look: Look, width: int) -> Page:
         peek = answer if isinstance(answer, PeekPage) else inquiry.problem
         return queues.page(item, peek, tab, look, width, known.consumers)
     if isinstance(answer, Task) and answer.id == item.id:
-        around = Surroundings(known.queue, known.worker, inquiry.running, known.transport)
+        around = Surroundings(known.queue, known.worker, inquiry.running, known.gives_back)
         detail = task_page.Detail(known.detail.answer, known.detail.problem)
         return task_page.page(answer, tab, look, width, around, detail)
     return task_page.waiting_page(item.name, item.id, inquiry.problem, width)

@@ -198,8 +198,8 @@ class Sight:
             if isinstance(item, Queue)
             else ()
         )
-        transport = truth.overview.transport if truth.overview is not None else ""
-        return Known(self.inquiry, self.detail, queue, worker, consumers, transport)
+        gives_back = truth.overview.gives_back if truth.overview is not None else ""
+        return Known(self.inquiry, self.detail, queue, worker, consumers, gives_back)
 
     @property
     def allowed(self) -> list[str]:

@@ -68,6 +68,10 @@ def test_what_a_lost_worker_held_comes_back() -> None:
     told = said(was_running, workers=[worker(**GONE)], flights=flights)
     assert "once a worker runs" in told
     assert said({"state": "lost", "worker": "w1@a"}).startswith("Lost: w1@a is gone")
+    held = {"state": "received", "worker": "w1@a"}
+    nobody = "Its message is in no file any more: no other worker gets it"
+    told = said(held, workers=[worker(**GONE)], redelivers=False, gives_back=nobody)
+    assert told == f"W1@a is gone, and held it. {nobody}."
 
 
 def test_a_running_task_has_a_place_an_age_and_a_limit() -> None:

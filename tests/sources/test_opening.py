@@ -11,6 +11,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.sources import open_broker
 from lazycelery.sources.redis.address import Address, parse_address
 from lazycelery.sources.results import open_results
+from lazycelery.sources.whole import WholeBroker
 
 SECRET = "s3cret"
 
@@ -133,3 +134,20 @@ def test_opening_loads_no_celery_and_no_kombu() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("url", "realm", "told"),
+    [
+        ("redis://h/0", "database number", "after the visibility timeout"),
+        ("amqp://h//", "virtual host", "to another worker at once"),
+        ("filesystem:///tmp/queues", "broker", "no other worker gets it"),
+        ("sqla+sqlite:///queues.db", "broker", "no other worker gets it"),
+        ("kafka://h", "broker", "in its own time"),
+    ],
+)
+def test_what_becomes_of_a_lost_workers_message_is_the_brokers_to_say(
+    url: str, realm: str, told: str
+) -> None:
+    whole = WholeBroker(open_broker(Profile(broker=url)))
+    assert whole.realm == realm and told in whole.gives_back

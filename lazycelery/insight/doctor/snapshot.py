@@ -83,7 +83,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """Seconds since control and queues had answered once."""
     settled: bool = True
     """They have."""
-    transport: str = "redis"
+    realm: str = "database number"
+    """What parts applications on one server: a database number, a virtual host."""
     lacks: dict[str, str] = {}
     """What the transport does not have, and why."""
     sources: list[SourceHealth] = []
@@ -96,6 +97,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """Chords that are not complete; `None` where the result backend does not tell."""
     redelivers: bool = True
     """The broker delivers again what was not acknowledged in time."""
+    gives_back: str = ""
+    """What becomes of a message whose worker was lost, as the broker's source says it."""
     visibility_timeout: float = 3600.0
     """Seconds after which Redis transports deliver again what was not acknowledged: the profile's."""
     lag: float | None = None

@@ -24,6 +24,8 @@ class AmqpBroker:
     """A `Broker` on RabbitMQ."""
 
     transport = "amqp"
+    realm = "virtual host"
+    gives_back = "RabbitMQ gives its message to another worker at once"
 
     def __init__(self, profile: Profile) -> None:
         self._address = parse_address(profile.broker.strip(), profile)

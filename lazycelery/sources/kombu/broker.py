@@ -24,6 +24,7 @@ class KombuBroker:
     def __init__(self, profile: Profile) -> None:
         self._address = address = parse_address(profile)
         self.transport = address.transport.scheme
+        self.gives_back = address.transport.gives_back
         self._lanes = {name: Lane(name, address) for name in ("queues", "events", "control")}
         silent = bool(address.transport.silent)
         self._events = None if silent else KombuEvents(self._lanes["events"], profile.event_exchange)

@@ -32,6 +32,8 @@ class Transport(NamedTuple):
     """Celery publishes events on a fanout exchange there, elsewhere on a topic exchange."""
     note: str = ""
     """What else a person should know."""
+    gives_back: str = ""
+    """What becomes of a message whose worker was lost; "" is not known."""
     poll: float = 0.25
     """Seconds between two looks for new messages of our own queues."""
     options: tuple[str, ...] = ()
@@ -45,6 +47,7 @@ TRANSPORTS: tuple[Transport, ...] = (
         "The filesystem transport",
         queues="files",
         note="Messages that a worker has taken are in no file: a killed worker loses them.",
+        gives_back="Its message is in no file any more: no other worker gets it",
         poll=0.05,
         options=("data_folder_in", "data_folder_out", "control_folder", "polling_interval"),
     ),
@@ -53,6 +56,7 @@ TRANSPORTS: tuple[Transport, ...] = (
         "The memory transport",
         queues="counted",
         note="Only workers in this very process can be seen.",
+        gives_back="Its message is lost with it",
         poll=0.05,
     ),
     Transport(
@@ -97,6 +101,7 @@ TRANSPORTS: tuple[Transport, ...] = (
         modules=("sqlalchemy",),
         others=("sqla",),
         queues="sql",
+        gives_back="Its message stays in the table unseen: no other worker gets it",
         silent=NO_FANOUT,
     ),
     Transport(

@@ -25,8 +25,12 @@ class RedisBroker:
     """A `Broker` on Redis, Valkey, or one that Sentinels name."""
 
     transport = "redis"
+    realm = "database number"
     redelivers = True
     """What was not acknowledged within the visibility timeout is delivered again."""
+    gives_back = (
+        "Redis gives its message to another worker after the visibility timeout, an hour unless it is set"
+    )
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile

@@ -26,8 +26,8 @@ class Surroundings:
     worker: Worker | None = None
     running: Sequence[TaskRow] = ()
     """What runs on its worker."""
-    transport: str = ""
-    """The broker's kind: it says when a message that was held by a lost worker comes back."""
+    gives_back: str = ""
+    """What the broker does with a message that was held by a lost worker."""
 
     @property
     def lost(self) -> bool:
@@ -73,16 +73,6 @@ def _since(around: Surroundings, look: Look) -> str:
     return "" if stopped is None else f" {q.age(look.now - stopped)} ago"
 
 
-def _returns(transport: str) -> str:
-    if transport == "amqp":
-        return "RabbitMQ gives its message to another worker at once"
-    if transport == "redis":
-        return (
-            "Redis gives its message to another worker after the visibility timeout, an hour unless it is set"
-        )
-    return "The broker gives its message to another worker in its own time"
-
-
 def _waiting(task: Task, look: Look, queue: Queue | None) -> str:
     since = f" since {q.age(look.now - task.sent)}" if task.sent else ""
     text = f"waits in {clean(task.queue or 'a queue', 80)}{since}"
@@ -100,7 +90,7 @@ def _reserved(task: Task, look: Look, around: Surroundings) -> str:
     since = f" since {q.age(look.now - task.received)}" if task.received else ""
     text = f"reserved{where}{since}, not started"
     if around.lost:
-        return f"{text}; that worker is lost. {_returns(around.transport)}"
+        return f"{text}; that worker is lost. {around.gives_back}".rstrip()
     if worker is not None and worker.state == "offline":
         return f"{text}; that worker is gone"
     runs = Counter(row.name or "tasks not named" for row in around.running)
