@@ -141,6 +141,26 @@ async def test_a_cancelled_call_leaves_nothing_after_close(opened: Open, fleet: 
     assert set(client.scan_iter()) == before
 
 
+async def test_a_reply_that_comes_when_its_queue_was_given_back_is_deleted(
+    opened: Open, broker: RedisServer
+) -> None:
+    client = broker.client()
+    link = await opened(broker.url)
+    client.sadd("_kombu.binding.celery.pidbox", "\x06\x16\x06\x16late@test.celery.pidbox")
+    watching = broker.client().pubsub()
+    watching.psubscribe("/*.celery.pidbox")
+    call = asyncio.ensure_future(link.mailbox.call("ping"))
+    await until(lambda: client.smembers("_kombu.binding.reply.celery.pidbox"), what="binding")
+    (member,) = client.smembers("_kombu.binding.reply.celery.pidbox")
+    closing = asyncio.ensure_future(link.close())
+    await until(lambda: not client.exists("_kombu.binding.reply.celery.pidbox"), what="binding gone")
+    # As a worker does that had read the binding before.
+    client.lpush(member.decode().split("\x06\x16")[-1], b"{}")
+    await closing
+    await call
+    assert not [key for key in client.scan_iter() if key.endswith(b".reply.celery.pidbox")]
+
+
 async def test_the_reply_queue_is_given_back_when_idle_and_made_again(
     opened: Open, fleet: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,10 @@ FRESH = 0.25
 """Seconds for which the list of mailboxes is good enough: calls made together share it."""
 GATHER = 0.004
 """Seconds in which the other replies of a round arrive, to be fetched with the first."""
+STRAGGLE = 0.25
+"""Seconds in which a worker that saw our binding just before it went sends its reply."""
+ROUNDS = 8
+"""How often a reply queue that stragglers make anew is deleted at most."""
 PAGE = 100
 """Replies fetched in one round trip."""
 
@@ -45,6 +49,8 @@ class RedisMailbox:
         self._open = False
         """Whether our binding is on the broker."""
         self._bound_at = 0.0
+        self._owed_until = 0.0
+        """Until when workers may answer calls that ended before their replies came."""
         self._known: list[str] = []
         self._opening = asyncio.Lock()
         self._closed = False
@@ -61,7 +67,7 @@ class RedisMailbox:
         """Send a command and gather its replies; a beat's reply is kept, and not waited for."""
         with self._server.explained():
             names = await self._ready()
-            call = _Call(names, destination, expect)
+            call = _Call(names, destination, expect, timeout)
             ticket = str(uuid.uuid4())
             self._calls[ticket] = call
             try:
@@ -74,6 +80,8 @@ class RedisMailbox:
                     raise call.failure
             finally:
                 del self._calls[ticket]
+                if not call.done.is_set():
+                    self._owed_until = max(self._owed_until, call.expires)
                 self._rest()
         return call.result()
 
@@ -99,6 +107,7 @@ class RedisMailbox:
         if self._idle is not None:
             self._idle.cancel()
         for call in self._calls.values():
+            self._owed_until = max(self._owed_until, call.expires)
             call.done.set()
         if self._reader is not None:
             self._reader.cancel()
@@ -169,7 +178,7 @@ class RedisMailbox:
 
     async def _give_back(self) -> None:
         async with self._opening:
-            if not self._open or self._calls:
+            if not self._open or (self._calls and not self._closed):
                 return
             self._open = False
             with suppress(*problems.FAILURES):
@@ -177,6 +186,16 @@ class RedisMailbox:
                 pipe.srem(*self._binding)
                 pipe.delete(self._layout.prefix + self._queue)
                 await pipe.execute()
+                await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Delete what stragglers send: a worker reads our binding first, and pushes its reply then."""
+        for _ in range(ROUNDS):
+            if time.monotonic() > self._owed_until:
+                return
+            await asyncio.sleep(STRAGGLE)
+            if not await self._server.redis.delete(self._layout.prefix + self._queue):
+                return
 
     # -- receiving
 
@@ -230,7 +249,9 @@ class RedisMailbox:
 class _Call:
     """One command, and who answered it."""
 
-    def __init__(self, names: list[str], destination: Sequence[str] | None, expect: int | None) -> None:
+    def __init__(
+        self, names: list[str], destination: Sequence[str] | None, expect: int | None, timeout: float
+    ) -> None:
         wanted = names if destination is None else list(destination)
         self.workers = {name for name in wanted if is_worker(name)}
         self.beats = 0 if destination is not None else len(wanted) - len(self.workers)
@@ -238,6 +259,8 @@ class _Call:
         self.receivers: int | None = None
         self.replies: dict[str, Reply] = {}
         self.sent = time.monotonic()
+        self.expires = self.sent + timeout
+        """When workers will not carry it out any more."""
         self.done = asyncio.Event()
         self.failure: BaseException | None = None
 
