@@ -40,7 +40,8 @@ class Said:
                 "One profile at a time: this command looks at one cluster.",
                 "Several are for the screen (lazycelery -p A -p B) and for lazycelery status.",
             )
-        names = ("broker", "backend", "profile", "config", "allow", "read_only", "timeout", "enable_events")
+        where = ("broker", "backend", "beat", "profile", "config")
+        names = (*where, "allow", "read_only", "timeout", "enable_events")
         return Options(**{name: self.values[name] for name in names if name in self.values}, **more)
 
 
@@ -73,6 +74,7 @@ def _option(*names: str, callback: Any = _remember, **settings: Any) -> Callable
 COMMON: tuple[Callable[[Any], Any], ...] = (
     _option("-b", "--broker", metavar="URL", help="Broker, for example redis://localhost:6379/0."),
     _option("--backend", metavar="URL", help="Result backend; by default the workers are asked."),
+    _option("--beat", metavar="URL", help="Beat's own schedule: RedBeat's Redis, or Django's database."),
     _option(
         "-p",
         "--profile",

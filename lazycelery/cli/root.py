@@ -46,6 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "export": Entry("messages", "export", "Write waiting messages to a file."),
     "restore": Entry("messages", "restore", "Put the messages of a backup back."),
     "worker": Entry("worker", "worker", "Workers: pool, queues, limits, events, ping, shutdown."),
+    "beat": Entry("beat", "beat", "What is scheduled: last and next run, lateness."),
     "audit": Entry("audit", "audit", "What was done, by whom, and the proof."),
     "config": Entry("config", "config", "The configuration: init, show, path, check, export."),
 }

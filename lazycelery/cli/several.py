@@ -11,7 +11,7 @@ from lazycelery.errors import UsageError
 if TYPE_CHECKING:
     from lazycelery.config import Settings
 
-_OF_ONE = ("LAZYCELERY_BROKER", "LAZYCELERY_BACKEND", "LAZYCELERY_PROFILE", "LAZYCELERY_ALLOW")
+_OF_ONE = tuple(f"LAZYCELERY_{name}" for name in ("BROKER", "BACKEND", "BEAT", "PROFILE", "ALLOW"))
 """What the environment says of one broker, not of others."""
 
 
@@ -23,7 +23,7 @@ def named(words: Said) -> list[str]:
     names: list[str] = words.profiles or []
     if len(names) < 2:
         return []
-    for name in ("broker", "backend", "allow"):
+    for name in ("broker", "backend", "beat", "allow"):
         if words.values.get(name):
             raise UsageError(
                 f"--{name} with several profiles: it is not said for which one.",

@@ -138,7 +138,7 @@ def _from_table(
 
 
 def _from_options(options: Options) -> Iterator[Entry]:
-    for key in ("broker", "backend", "timeout", "allow"):
+    for key in ("broker", "backend", "beat", "timeout", "allow"):
         value = getattr(options, key)
         if value is not None:
             yield key, _option(key, value), f"--{key}"

@@ -20,7 +20,7 @@ from lazycelery.model.service import Service
 
 PLACEHOLDER = "${LAZYCELERY_PASSWORD}"
 """Stands for a password in an exported file."""
-_URLS = ("broker", "backend")
+_URLS = ("broker", "backend", "beat")
 
 
 class Row(NamedTuple):

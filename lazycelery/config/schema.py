@@ -185,6 +185,8 @@ UI: dict[str, Setting] = {
 CLUSTER: dict[str, Setting] = {
     "broker": Setting(str, _URL, url, secret=True),
     "backend": Setting(str, _URL, url, secret=True),
+    "beat": Setting(str, "a URL like redis://host:6379/2 or postgresql://host/app", url, secret=True),
+    "beat_prefix": Setting(str, _TEXT),
     "allow": Setting(list[str], "a list of permissions or roles", permissions),
     "may_unlock": Setting(list[str], "a list of permissions or roles", permissions),
     "production": Setting(bool, _YES_NO),

@@ -108,7 +108,7 @@ def insert(broker: str, fetch: Callable[[], str], document: Document, path: KeyP
 def warnings(document: Document, profile: KeyPath) -> list[str]:
     """What to tell about passwords that stand in the file itself."""
     table = document.data[profile[0]][profile[1]]
-    texts = [(key, table[key]) for key in ("broker", "backend", "sentinel_password") if key in table]
+    texts = [(key, table[key]) for key in ("broker", "backend", "beat", "sentinel_password") if key in table]
     paths = [(*profile, key) for key, text in texts if is_literal(text, url=key != "sentinel_password")]
     if not paths:
         return []

@@ -29,6 +29,7 @@ class Options(msgspec.Struct, kw_only=True):
 
     broker: str | None = None
     backend: str | None = None
+    beat: str | None = None
     profile: str | None = None
     config: str | None = None
     allow: list[str] | None = None

@@ -8,6 +8,7 @@ from lazycelery.engine.parts import Parts
 from lazycelery.engine.slices import in_slices
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.insight import verdict
+from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import LogPage
 from lazycelery.model.completion import Completion
 from lazycelery.model.event import Event
@@ -35,7 +36,7 @@ class Answers:
         self._broker, self._control, self._services = parts.broker, parts.control, parts.services
         self._redactor, self._veil, self._may = parts.redactor, parts.veil, parts.guard.may
         self._lookup, self._memory, self._log = parts.lookup, parts.memory, parts.log
-        self._actions, self._examiner = parts.actions, parts.examiner
+        self._actions, self._examiner, self._beats = parts.actions, parts.examiner, parts.beats
 
     async def why(self, target: str) -> Verdict:
         """Where a task, queue or worker is and why it is not done."""
@@ -161,6 +162,11 @@ class Answers:
             raise UsageError("A window of time is longer than nothing.")
         await self._memory.figures_read()
         return await in_slices(self._store.statistics_steps(kind, window, self._clock()))
+
+    async def beat(self) -> Beat:
+        """What beat sends and when."""
+        beat = await self._beats.read()
+        return beat if self._may("reveal") else self._veil.beat(beat)
 
     async def history(self, query: HistoryQuery) -> HistoryPage:
         """Tasks out of the recorded history, newest first."""

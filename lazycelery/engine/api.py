@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
+from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
 from lazycelery.model.finding import Examination
@@ -99,6 +100,11 @@ class EngineApi(Protocol):
         """Tasks out of the recorded history, newest first, without asking the cluster.
 
         Raises `UsageError` for a wrong filter, `NothingFound` when no history is kept."""
+
+    async def beat(self) -> Beat:
+        """What beat sends and when: the workers' settings, and a scheduler's own store.
+
+        Raises `UsageError` when the profile names a store that is none."""
 
     async def plan(self, order: Order) -> Plan:
         """What would be done, to what, at which grade. Touches nothing."""

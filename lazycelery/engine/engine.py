@@ -13,6 +13,7 @@ from lazycelery.engine.seconds import Seconds
 from lazycelery.engine.summary import overview
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
+from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
 from lazycelery.model.finding import Examination
@@ -53,6 +54,7 @@ class Engine:
         await self._memory.begin()
         self._watch.start()
         self._own = [asyncio.create_task(each.run()) for each in (self._seconds, self._examiner)]
+        self._own.append(asyncio.create_task(self._parts.beats.run(self._watch.first_truth)))
 
     async def close(self) -> None:
         """Stop. What was begun is finished first; events that this session switched on are switched off."""
@@ -71,6 +73,7 @@ class Engine:
         await self._watch.stop()
         await self._memory.close()  # Before the connections: a broker that hangs may use up all patience.
         await self._watch.backend.close()
+        await self._parts.beats.close()
         await self._broker.close()
 
     async def ready(self, timeout: float = 5.0, observe: float = 0.0) -> Overview:
@@ -179,6 +182,10 @@ class Engine:
     async def history(self, query: HistoryQuery) -> HistoryPage:
         """Tasks out of the recorded history, newest first."""
         return await self._answers.history(query)
+
+    async def beat(self) -> Beat:
+        """What beat sends and when."""
+        return await self._answers.beat()
 
     # ---- actions
 

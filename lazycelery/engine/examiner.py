@@ -19,6 +19,7 @@ from lazycelery.insight.doctor.mode import Mode
 from lazycelery.insight.doctor.schedule import entries
 from lazycelery.insight.doctor.snapshot import History, Snapshot
 from lazycelery.insight.steps import steps
+from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import Notice
 from lazycelery.model.finding import RANK, Examination, Finding, Unchecked
 from lazycelery.model.limits import Limits
@@ -58,6 +59,8 @@ class Examiner:
         notes: Callable[[], list[str]],
         queues: Callable[[], Awaitable[list[Queue]]],
     ) -> None:
+        self.beat: Callable[[], Beat | None] = lambda: None
+        """The schedules, as last read."""
         self._queues = queues
         self._profile, self._store, self._links, self._watch = profile, store, links, watch
         self._clock, self._changed, self._notes = clock, changed, notes
@@ -116,7 +119,8 @@ class Examiner:
                 examination.steps = steps(seen)
             examination.cost = round(time.process_time() - began, 4)
             self._keep(examination)
-            self.periodic.listen({entry.task for entry in entries(seen)})
+            tasks = {entry.task for entry in entries(seen)} | {entry.task for entry in seen.schedule}
+            self.periodic.listen(tasks - {""})
             await self._ask(seen, breath)
             return examination
 
@@ -210,6 +214,7 @@ class Examiner:
             flights=self._watch.flights,
             broker=self._watch.facts,
             chords=self._watch.backend.chords,
+            schedule=beat.entries if (beat := self.beat()) is not None else [],
             periodic={name: list(times) for name, times in self.periodic.sent.items()},
             redelivers=self._watch.redelivers,
             gives_back=self._watch.gives_back,

@@ -10,6 +10,7 @@ from lazycelery.actions.audit import AuditLog
 from lazycelery.actions.cut_off import CutOff
 from lazycelery.actions.guard import Guard
 from lazycelery.actions.service import Actions
+from lazycelery.engine.beat import Beats
 from lazycelery.engine.changes import Changes
 from lazycelery.engine.events_switch import EventsSwitch, noted
 from lazycelery.engine.examiner import Examiner
@@ -102,6 +103,8 @@ class Parts:
             lambda: [*self.broker.notes, *self.watch.backend.notes],
             self.queues,
         )
+        self.beats = Beats(profile, self.store, self.links, self.examiner.periodic, clock)
+        self.examiner.beat = lambda: self.beats.last
         self.memory = Memory(profile, self.store, self.redactor, clock, self.changes.status)
 
     async def queues(self) -> list[Queue]:
@@ -124,7 +127,8 @@ class Parts:
 
     def _commands_sent(self) -> int:
         results = self.watch.backend.results
-        return self.broker.commands_sent() + (results.commands_sent() if results else 0)
+        own = self.broker.commands_sent() + self.beats.commands_sent()
+        return own + (results.commands_sent() if results else 0)
 
 
 def _moment(at: float) -> str:

@@ -18,6 +18,7 @@ def as_replayed(profile: Profile, speed: float) -> Profile:
         allow=[],
         may_unlock=[],
         backend=None,
+        beat=None,
         history=False,
         recorder=False,
         record=None,

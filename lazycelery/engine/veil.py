@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lazycelery.model.beat import Beat
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import Task, TaskPage
@@ -44,6 +45,14 @@ class Veil:
         message.headers = self._redactor.value(message.headers)
         message.embed = self._redactor.value(message.embed)
         return message
+
+    def beat(self, beat: Beat) -> Beat:
+        """Arguments and options of all entries."""
+        for entry in beat.entries:
+            entry.args, entry.kwargs = self.any(entry.args), self.any(entry.kwargs)
+            entry.options = self._redactor.value(entry.options)
+            entry.name, entry.task = self._redactor.text(entry.name), self._redactor.text(entry.task)
+        return beat
 
     def peek(self, page: PeekPage) -> PeekPage:
         """All messages of a page."""

@@ -13,13 +13,18 @@ from lazycelery.model.service import Service
 class Profile(msgspec.Struct, kw_only=True):
     """One cluster and how we may treat it. Only `broker` is needed.
 
-    `broker`, `backend` hold credentials: they travel by pipe and never in argv, logs or messages.
+    `broker`, `backend`, `beat` hold credentials: they travel by pipe and never in argv, logs or messages.
     """
 
     name: str = "default"
     broker: str = ""
     backend: str | None = None
     """Result backend URL. `None`: ask the workers' conf, else on Redis the broker's own database."""
+    beat: str | None = None
+    """URL at which beat's scheduler keeps its entries: Redis for RedBeat, Django's database for
+    django-celery-beat. `None`: the workers' conf, else RedBeat's keys are looked for on a Redis broker."""
+    beat_prefix: str | None = None
+    """redbeat_key_prefix; `None`: `redbeat:`. Workers mask it."""
     allow: list[str] = []
     """Permissions open from the start."""
     may_unlock: list[str] = msgspec.field(

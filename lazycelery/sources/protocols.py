@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from lazycelery.model.beat import BeatEntry, SchedulerName
 from lazycelery.model.cluster import Link
 from lazycelery.model.event import Event
 from lazycelery.model.message import Message, PeekPage, StoredMessage
@@ -328,6 +329,37 @@ class Results(Protocol):
 
     async def run(self, deliver: DeliverResults, status: TellStatus) -> None:
         """Deliver results as they are written, until cancelled. A backend that cannot returns at once."""
+
+    def commands_sent(self) -> int:
+        """Commands sent since the start."""
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+
+
+class ScheduleReport(msgspec.Struct, kw_only=True):
+    """One look at a scheduler's own store."""
+
+    entries: list[BeatEntry]
+    total: int
+    """How many there are."""
+    present: bool = True
+    """Whether there is a schedule at all."""
+    locked: float | None = None
+    """Seconds for which a beat still holds the scheduler's lock."""
+    now: float | None = None
+    """The store's clock."""
+
+
+class Schedules(Protocol):
+    """Beat's schedule where a scheduler keeps it outside of the application."""
+
+    name: SchedulerName
+    url: str
+    """Without credentials."""
+
+    async def read(self) -> ScheduleReport:
+        """All entries, a bounded number. Raises `ConnectionProblem`."""
 
     def commands_sent(self) -> int:
         """Commands sent since the start."""

@@ -53,6 +53,8 @@ def test_a_value_that_is_called_the_default_is_the_default():
     examples = {
         "broker",
         "backend",
+        "beat",
+        "beat_prefix",
         "allow",
         "queues",
         "redact",

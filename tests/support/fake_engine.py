@@ -18,6 +18,7 @@ import msgspec
 from lazycelery.config.views import Shelf
 from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused, UsageError
 from lazycelery.model.action import AuditEntry, Order, Outcome, OutcomeItem, Plan, PlanItem
+from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import Load, LogLine, LogPage, Notice, Overview, SourceHealth, Tick
 from lazycelery.model.completion import Completion
 from lazycelery.model.history import HistoryPage, HistoryQuery
@@ -29,6 +30,7 @@ from lazycelery.model.service import LogText
 from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
 from lazycelery.model.task import Attempt, Task, TaskPage, TaskQuery, TaskRow
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
+from tests.support.fake_beat import schedule
 
 NOW = 1_763_690_602.0
 """2025-11-21 02:03:22 UTC."""
@@ -184,6 +186,7 @@ class FakeEngine:
         self.logs: dict[str, list[str]] = {}
         self.acted: list[tuple[Order, str | None]] = []
         self.audited = audited()
+        self.schedule = schedule(NOW)
         self.closed = False
         self._plans: dict[str, Plan] = {}
         self._numbers: dict[str, int] = {}
@@ -515,6 +518,10 @@ class FakeEngine:
     async def metrics(self) -> Metrics:
         await self._answer("metrics")
         return Metrics(fine=self._series(1.0, 300, 180), coarse=self._series(60.0, 240, 97))
+
+    async def beat(self) -> Beat:
+        await self._answer("beat")
+        return self.schedule
 
     async def history(self, query: HistoryQuery) -> HistoryPage:
         await self._answer("history")

@@ -9,6 +9,7 @@ import time
 
 from celery import Celery
 from celery.exceptions import Ignore, Reject
+from celery.schedules import crontab
 from celery.worker.control import control_command
 from celery.worker.state import SOFTWARE_INFO
 
@@ -39,6 +40,12 @@ if os.environ.get("TEST_QUORUM") == "1":  # As Celery's documentation says it fo
 
 
 app.conf.update(json.loads(os.environ.get("TEST_CONF", "{}")))
+for entry in app.conf.beat_schedule.values():
+    if isinstance(entry["schedule"], str):  # JSON has no crontab: its five fields as cron writes them.
+        minute, hour, day_of_month, month_of_year, day_of_week = entry["schedule"].split()
+        entry["schedule"] = crontab(
+            minute, hour, day_of_week=day_of_week, day_of_month=day_of_month, month_of_year=month_of_year
+        )
 if "TEST_VERSION" in os.environ:
     SOFTWARE_INFO["sw_ver"] = os.environ["TEST_VERSION"]
 
