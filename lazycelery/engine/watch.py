@@ -42,6 +42,10 @@ FIRST_LOOK = 0.4
 SWEEP_MESSAGES = 100
 SENT_TO = 100
 """Queues that are looked at because events name them: a misspelt one is bound long before it is found."""
+QUIET = 4.0
+"""Seconds without any event, after which a broker that does not answer is thought to be cut off."""
+UNNOTICED = 30.0
+"""Seconds for which a broken link may go unnoticed: silence just before the break is ours, too."""
 RESTART = 5.0
 
 
@@ -182,6 +186,19 @@ class Watch:
             self._surveyed.clear()
             self._due.clear()
             self._survey_wanted.set()
+        self._note_sight()
+
+    def _note_sight(self) -> None:
+        """Tell the store whether a worker's silence means anything."""
+        heard, now = self._links["events"].last, self._clock()
+        if heard is None:
+            return
+        # The queues' probe notes a broker that hangs before the events' connection does.
+        broken = self._links["broker"].state != "connected" and now - heard > QUIET
+        if broken or self._links["events"].state != "connected":
+            self._store.blind(max(heard, now - UNNOTICED))
+        else:
+            self._store.blind(None)
 
     # ---- control
 
@@ -341,6 +358,7 @@ class Watch:
             self._links.down("broker", problem, self._clock() + self._profile.refresh)
         else:
             self._links.up("broker")
+        self._note_sight()
         self._commands_per_probe = self._broker.commands_sent() - before
         self._changed()
 

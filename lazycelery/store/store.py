@@ -35,7 +35,7 @@ from lazycelery.store.raw import RawMessages
 from lazycelery.store.reports import ReportMerge
 from lazycelery.store.statistics import USUAL, Cell
 from lazycelery.store.views import task
-from lazycelery.store.worker_views import alive, worker_detail, worker_view
+from lazycelery.store.worker_views import alive, lost_since, worker_detail, worker_view
 from lazycelery.store.workers import Workers
 
 MAX_GAPS = 100
@@ -126,6 +126,14 @@ class Store:
             del self._sent_again[next(iter(self._sent_again))]
         self._note([self._reports.sent(id, name, queue, at, retry_of)], at)
 
+    def blind(self, since: float | None) -> None:
+        """No events are heard from this moment on, so that a worker's silence proves nothing; `None`: they
+        are heard again."""
+        for record in self._workers.known.values():
+            if (record.blind is None) != (since is None):
+                record.blind = since
+                self._workers.touch(record)
+
     def gap(self, start: float, end: float) -> None:
         """Between these moments no events were seen."""
         self._gaps.append((start, end))
@@ -133,7 +141,9 @@ class Store:
         self._lost.blind_until(end)
         for record in self._workers.known.values():
             record.loss.reset()
-            record.back = end
+            record.blind = None
+            if lost_since(record, start) is None:
+                record.back = end
 
     def put_figures(self, told: Sequence[figures.Told]) -> Generator[None, None, None]:
         """Statistics by the hour that an earlier monitor counted, in slices of a few milliseconds."""

@@ -116,7 +116,10 @@ def _state(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
     if record.heartbeat is None:
         return _state_without_heartbeats(record, now)
     sign = last_sign(record)
-    if now - sign > max(3 * (record.freq or 2.0), LOST_AFTER):
+    patience = max(3 * (record.freq or 2.0), LOST_AFTER)
+    if now - sign > patience:
+        if record.blind is not None and record.blind - sign <= patience:
+            return "unknown", f"not heard for {span(now - sign)}, as we are not connected: it was here then"
         if _blocked(record) and now - sign < SOLO_PATIENCE:
             return "busy", _held_up(record)
         return "offline", f"lost {span(now - sign)} ago: its heartbeats ended without goodbye"

@@ -39,6 +39,8 @@ class WorkerRecord:
         """Newest start and end of a task that events told, the worker's clock."""
         self.skew = Skew()
         self.loss = Loss()
+        self.blind: float | None = None
+        """Since when we hear no events, our clock; `None` while we do."""
         # control
         self.control: float | None = None
         """Last answer, our clock."""

@@ -175,6 +175,46 @@ async def test_a_killed_worker_is_said_to_be_lost(
         await engine.close()
 
 
+async def test_while_the_broker_hangs_no_worker_is_said_to_be_lost(
+    broker: RedisServer, worker: Callable[..., CeleryWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lazycelery.store.worker_views.LOST_AFTER", 7.0)
+    worker("w1")
+    engine = Engine(Profile(broker=broker.url, refresh=0.5, control_refresh=1, timeout=1))
+    await engine.start()
+    assert broker.process is not None
+    try:
+        await engine.ready(10)
+
+        async def state() -> str:
+            (known,) = await engine.workers()
+            return known.state
+
+        async def heard() -> bool:
+            return (await engine.workers())[0].heartbeat_age is not None
+
+        assert await until(heard, 20)
+        broker.process.send_signal(signal.SIGSTOP)
+        seen = {await state()}
+
+        async def doubted() -> bool:
+            seen.add(await state())
+            return "unknown" in seen
+
+        assert await until(doubted, 30)
+        await asyncio.sleep(2)
+        assert await state() == "unknown" and "offline" not in seen
+        broker.process.send_signal(signal.SIGCONT)
+
+        async def back() -> bool:
+            return await state() == "online"
+
+        assert await until(back, 30)
+    finally:
+        broker.process.send_signal(signal.SIGCONT)
+        await engine.close()
+
+
 async def test_a_solo_worker_in_its_task_is_busy_however_long_it_is_silent(
     broker: RedisServer, worker: Callable[..., CeleryWorker], tmp_path: Path
 ) -> None:

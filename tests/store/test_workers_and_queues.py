@@ -123,6 +123,18 @@ def test_a_worker_that_beats_but_does_not_answer_is_busy():
     assert only(store, 22).state == "online"
 
 
+def test_while_we_hear_nothing_no_worker_is_called_lost():
+    store = store_of(beat(0, worker="here@h"), beat(-60, worker="gone@h"))
+    states = lambda at: {each.name: each.state for each in store.workers(T0 + at)}  # noqa: E731
+    store.blind(T0 + 5)
+    store.blind(T0 + 50)  # Still the same silence.
+    assert states(60) == {"here@h": "unknown", "gone@h": "offline"}
+    assert "not heard for 1m" in (store.worker("here@h", T0 + 60).worker.why or "")  # type: ignore[union-attr]
+    store.gap(T0 + 5, T0 + 61)
+    assert states(62) == {"here@h": "online", "gone@h": "offline"}
+    assert states(80) == {"here@h": "offline", "gone@h": "offline"}
+
+
 def test_a_worker_without_heartbeats_lives_by_its_answers():
     store = Store(100)
     store.apply_worker(control(0))
