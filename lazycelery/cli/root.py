@@ -29,6 +29,7 @@ COMMANDS: dict[str, Entry] = {
     "tasks": Entry("tasks", "tasks", "Tasks that match a FILTER, newest first."),
     "task": Entry("task", "task", "Everything that is known of one task."),
     "doctor": Entry("doctor", "doctor", "What is wrong, how it is known, what helps."),
+    "finding": Entry("finding", "finding", "Acknowledge findings, or snooze them."),
     "why": Entry("why", "why", "Why a task, queue or worker is not done, in one sentence."),
     "replay": Entry("replay", "replay", "Open a recording as if it were live."),
     "history": Entry("history", "history", "Tasks of the recorded history; export."),

@@ -7,13 +7,13 @@ safe for a terminal before `lazycelery.model.text.clean`.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
-from lazycelery.model.finding import Examination
+from lazycelery.model.finding import Examination, FindingMark
 from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import Metrics
@@ -42,6 +42,19 @@ class EngineApi(Protocol):
 
     async def doctor(self) -> Examination:
         """An examination now: findings with evidence and cure, what was looked for, what could not be."""
+
+    async def mark_finding(
+        self,
+        code: str,
+        subject: str = "",
+        kind: Literal["ack", "snooze", "clear"] = "ack",
+        seconds: float | None = None,
+        note: str = "",
+    ) -> FindingMark:
+        """Acknowledge or snooze a finding for `seconds` (`None`: until it is gone or worse), or take that
+        back; in the audit log, for all sessions of this machine. Returns the mark that was put or taken.
+
+        Raises `NothingFound`, `UsageError` when several are meant, `Refused` when it cannot be kept."""
 
     async def why(self, target: str) -> Verdict:
         """Where a task (id or its beginning), queue or worker is and why it is not done.

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from lazycelery.engine.answers import Answers
 from lazycelery.engine.parts import Parts
@@ -16,7 +17,7 @@ from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
-from lazycelery.model.finding import Examination
+from lazycelery.model.finding import Examination, FindingMark
 from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import Metrics
@@ -116,6 +117,17 @@ class Engine:
     async def doctor(self) -> Examination:
         """What is wrong, where, since when, how it is known, and what helps."""
         return await self._examiner.examine()
+
+    async def mark_finding(
+        self,
+        code: str,
+        subject: str = "",
+        kind: Literal["ack", "snooze", "clear"] = "ack",
+        seconds: float | None = None,
+        note: str = "",
+    ) -> FindingMark:
+        """Acknowledge or snooze a finding, or take that back."""
+        return await self._examiner.mark(code, subject, kind, seconds, note)
 
     async def why(self, target: str) -> Verdict:
         """Where a task, queue or worker is and why it is not done."""

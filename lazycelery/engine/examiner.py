@@ -9,11 +9,14 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from lazycelery.engine.finding_marks import FindingMarks, MarkKind
 from lazycelery.engine.links import Links
+from lazycelery.engine.outage import Outage
 from lazycelery.engine.periodic import Periodic
 from lazycelery.engine.watch import Watch
 from lazycelery.insight.doctor import MODES, NEED_NO_BROKER, NEED_NO_WORKER, page
 from lazycelery.insight.doctor.grouping import grouped
+from lazycelery.insight.doctor.marks import marked, outgrown
 from lazycelery.insight.doctor.memory import Memory
 from lazycelery.insight.doctor.mode import Mode
 from lazycelery.insight.doctor.schedule import entries
@@ -21,7 +24,7 @@ from lazycelery.insight.doctor.snapshot import History, Snapshot
 from lazycelery.insight.steps import steps
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import Notice
-from lazycelery.model.finding import RANK, Examination, Finding, Unchecked
+from lazycelery.model.finding import RANK, Examination, Finding, FindingMark, Unchecked
 from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
@@ -58,16 +61,17 @@ class Examiner:
         changed: Callable[[], None],
         notes: Callable[[], list[str]],
         queues: Callable[[], Awaitable[list[Queue]]],
+        marks: FindingMarks,
     ) -> None:
         self.beat: Callable[[], Beat | None] = lambda: None
         """The schedules, as last read."""
-        self._queues = queues
+        self._queues, self._marks = queues, marks
         self._profile, self._store, self._links, self._watch = profile, store, links, watch
         self._clock, self._changed, self._notes = clock, changed, notes
         self._redactor = Redactor(profile.redact, defaults=profile.redact_default)
         self._limits = msgspec.convert(profile.limits, Limits)
         self.periodic = Periodic()
-        self._memory, self._history = Memory(), History()
+        self._memory, self._history, self._outage = Memory(), History(), Outage()
         self._began: float | None = None
         """When the cluster was first seen as a whole."""
         self._lock = asyncio.Lock()
@@ -77,6 +81,12 @@ class Examiner:
         self._asking: asyncio.Future[None] | None = None
         self._asked, self._turn = 0.0, 0
         self.last = Examination()
+        self.present: set[tuple[str, str]] = set()
+        """Code and subject of all that is found, also of what a cause or a mark hides."""
+        self.examined: Callable[[Examination, set[tuple[str, str]]], None] = lambda _examination, _present: (
+            None
+        )
+        """Called after each examination."""
 
     async def run(self) -> None:
         """Examine until cancelled. A bug in a check ends neither the others nor the examiner."""
@@ -105,24 +115,47 @@ class Examiner:
             breath = Breath()
             self._looked = self._state()
             seen = await self._snapshot(breath)
+            self._outage.note(seen.connected, seen.source("broker").state in ("lost", "refused"), seen.now)
             examination = Examination(at=seen.now, watched=round(seen.watched, 1))
             found: list[Finding] = []
             for mode in MODES.values():
                 await breath.take()
                 self._run(mode, seen, found, examination)
-            said = grouped(self._memory.note(found, MODES, seen.now, seen.settled and seen.connected))
-            examination.findings = sorted(
-                said, key=lambda finding: (RANK[finding.severity], finding.since or 0.0, finding.code)
+            noted = self._memory.note(found, MODES, seen.now, seen.settled and seen.connected)
+            self.present = {(one.code, one.subject) for one in noted}
+            said = sorted(
+                grouped(noted),
+                key=lambda finding: (RANK[finding.severity], finding.since or 0.0, finding.code),
             )[:MOST]
-            examination.healthy = not said
+            await self._mark(examination, said, seen.now)
             if seen.connected and seen.settled and not seen.alive:
                 examination.steps = steps(seen)
             examination.cost = round(time.process_time() - began, 4)
             self._keep(examination)
+            self.examined(examination, self.present)
             tasks = {entry.task for entry in entries(seen)} | {entry.task for entry in seen.schedule}
             self.periodic.listen(tasks - {""})
             await self._ask(seen, breath)
             return examination
+
+    async def _mark(self, examination: Examination, said: list[Finding], now: float) -> None:
+        """Put aside what somebody snoozed. An engine that goes on also ends the marks that no longer hold."""
+        marks = await self._marks.fresh()
+        examination.findings, examination.snoozed = marked(said, marks, now)
+        examination.healthy = not examination.findings
+        if self._profile.recorder:
+            ended = outgrown(said, self._marks.now, now)
+            ended += self._marks.gone(self.present, set(examination.checked), now)
+            await self._marks.end(ended)
+
+    async def mark(
+        self, code: str, subject: str, kind: MarkKind, seconds: float | None, note: str
+    ) -> FindingMark:
+        """Acknowledge or snooze a finding, or take that back; the next examination knows it."""
+        until = None if seconds is None else self._clock() + seconds
+        mark = await self._marks.put(await self.examine(), code, subject, kind, until, note)
+        await self.examine()
+        return mark
 
     async def _ask(self, seen: Snapshot, breath: Breath) -> None:
         """Ask the workers about which a check wants to be sure."""
@@ -151,7 +184,7 @@ class Examiner:
         return await self._snapshot(Breath())
 
     def _run(self, mode: Mode, seen: Snapshot, found: list[Finding], examination: Examination) -> None:
-        why = _hindered(mode, seen)
+        why = _hindered(mode, seen) or self._outage.hinders(mode.code, seen.now)
         findings: list[Finding] = []
         try:
             if why is None:
@@ -231,15 +264,17 @@ class Examiner:
     def _keep(self, examination: Examination) -> None:
         """Faces are told when something that they show is different."""
         told: list[tuple[str, ...]] = [
-            (one.code, one.subject, one.severity, one.title) for one in examination.findings
+            (one.code, one.subject, one.severity, one.title, one.mark.kind if one.mark else "")
+            for one in (*examination.findings, *examination.snoozed)
         ]
         changed, self._told = told != self._told, told
         self.last = examination
         if changed:
             self._changed()
 
-    def notices(self) -> list[Notice]:
-        """Findings and notes in the few fields of a notice."""
+    def notices(self, snoozed: bool = False) -> list[Notice]:
+        """Findings and notes in the few fields of a notice; also of what is `snoozed`, when asked for."""
+        findings = [*self.last.findings, *(self.last.snoozed if snoozed else ())]
         notices = [
             Notice(
                 code=one.code,
@@ -249,7 +284,7 @@ class Examiner:
                 hint=one.fix,
                 since=one.since,
             )
-            for one in self.last.findings
+            for one in findings
         ]
         return notices + [Notice(code="note", severity="info", title=text) for text in self._notes()]
 

@@ -14,6 +14,7 @@ from lazycelery.engine.beat import Beats
 from lazycelery.engine.changes import Changes
 from lazycelery.engine.events_switch import EventsSwitch, noted
 from lazycelery.engine.examiner import Examiner
+from lazycelery.engine.finding_marks import FindingMarks
 from lazycelery.engine.links import Links
 from lazycelery.engine.load import LoadMeter
 from lazycelery.engine.log import EventLog
@@ -102,6 +103,7 @@ class Parts:
             self.changes.status,
             lambda: [*self.broker.notes, *self.watch.backend.notes],
             self.queues,
+            FindingMarks(profile, self.audit, self.redactor, clock),
         )
         self.beats = Beats(profile, self.store, self.links, self.examiner.periodic, clock)
         self.examiner.beat = lambda: self.beats.last

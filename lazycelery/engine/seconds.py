@@ -45,7 +45,7 @@ class Seconds:
         workers, queues = parts.store.workers(now), parts.store.queues(now)
         self._note_aging(workers)
         parts.meter.tick(now, self._levels(workers, queues))
-        parts.memory.second(workers, queues, parts.examiner.notices())
+        parts.memory.second(workers, queues, parts.examiner.notices(snoozed=True))
 
     def _note_aging(self, workers: list[Worker]) -> None:
         """Silence is news too: a worker may be lost although nothing arrived."""

@@ -49,6 +49,7 @@ async def overview(parts: Parts) -> Overview:
         events_enabled=parts.switch.held,
         notices=[*parts.examiner.notices(), *told(parts.cut_off), *parts.memory.notices()],
         findings=parts.examiner.last.findings,
+        snoozed=parts.examiner.last.snoozed,
         lacks=dict(parts.broker.lacks),
         history=parts.memory.status,
         speed=parts.pace(),

@@ -271,4 +271,20 @@ ACTIONS: tuple[Action, ...] = (
         permission="limits",
         question="What each worker has now and would have",
     ),
+    Action(
+        "acknowledge",
+        ("a",),
+        "Acknowledge the finding: known, no alert tells it again until it is worse; again takes it back",
+        "acknowledge",
+        scope="findings",
+        rank=2,
+    ),
+    Action(
+        "snooze",
+        ("s",),
+        "Snooze the finding: folded away for a time, or until it is worse; again takes it back",
+        "snooze",
+        scope="findings",
+        rank=3,
+    ),
 )

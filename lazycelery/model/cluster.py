@@ -94,6 +94,8 @@ class Overview(msgspec.Struct, kw_only=True):
     """The findings in short, and remarks of the connection."""
     findings: list[Finding] = []
     """What the doctor finds, most severe first."""
+    snoozed: list[Finding] = []
+    """What it finds too, and somebody put off."""
     lacks: dict[str, str] = {}
     """What the broker's transport does not have, and why: events, control, peek, purge …"""
     history: HistoryStatus = msgspec.field(default_factory=HistoryStatus)

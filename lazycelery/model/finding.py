@@ -23,6 +23,26 @@ class Evidence(msgspec.Struct, kw_only=True):
     """broker, control, event, result, inferred, or `monitor` for what we know of ourselves."""
 
 
+class FindingMark(msgspec.Struct, kw_only=True):
+    """What somebody said of a finding: known (`ack`: it stays in sight, no alert tells it again), or not now
+    (`snooze`: folded away). It holds for these subjects at most, and up to this severity."""
+
+    code: str
+    subject: str
+    kind: Literal["ack", "snooze"]
+    by: str
+    """`user@host`."""
+    at: float
+    """Epoch seconds, as `until`."""
+    until: float | None = None
+    """`None`: until the finding goes away."""
+    note: str = ""
+    severity: Severity = "info"
+    """Of the finding when it was marked."""
+    subjects: list[str] = []
+    """All that the finding was about then."""
+
+
 class Finding(msgspec.Struct, kw_only=True):
     """Field names are the JSON contract of `lazycelery doctor`."""
 
@@ -45,6 +65,8 @@ class Finding(msgspec.Struct, kw_only=True):
     """Other subjects of the same cause."""
     page: str = ""
     """Its page in the documentation."""
+    mark: FindingMark | None = None
+    """What somebody said of it."""
 
 
 class Unchecked(msgspec.Struct, kw_only=True):
@@ -73,6 +95,8 @@ class Examination(msgspec.Struct, kw_only=True):
     unchecked: list[Unchecked] = []
     findings: list[Finding] = []
     """Most severe first."""
+    snoozed: list[Finding] = []
+    """Findings that somebody put off: none of them counts for `healthy`."""
     steps: list[Step] = []
     """From broker to busy pool, when no worker answers."""
     at: float | None = None

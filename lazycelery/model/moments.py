@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
+
+_SPAN = re.compile(r"(\d{1,9}(?:\.\d+)?)(s|m|h|d)?", re.ASCII)
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, None: 1.0}
+
+
+def span_in(text: str) -> float | None:
+    """Seconds of `90`, `30m`, `2h` or `1d`; `None` for what is no length of time above 0."""
+    match = _SPAN.fullmatch(text.strip())
+    return None if match is None else float(match[1]) * _UNITS[match[2]] or None
 
 
 def calendar(moment: float, utc: bool) -> time.struct_time | None:

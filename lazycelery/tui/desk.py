@@ -15,8 +15,8 @@ from lazycelery.tui.commands import Commands
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.mainside import as_json
 from lazycelery.tui.marks import MOST
+from lazycelery.tui.medic import Medic
 from lazycelery.tui.menu import Menu
-from lazycelery.tui.porter import Porter
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.search import whole_texts
@@ -31,7 +31,7 @@ TO_ONE = ("copy.id", "copy.json")
 KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "task", "findings": "finding"}
 
 
-class Desk(Porter):
+class Desk(Medic):
     """`do_…` is what a key does."""
 
     def retire(self) -> None:

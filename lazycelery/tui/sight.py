@@ -104,6 +104,8 @@ class Sight:
             "tasks": self.tasks,
             "findings": self.findings,
         }
+        self.unfolded = False
+        """Whether snoozed findings are shown."""
         self.lead: Scope = "workers"
         """The pane whose selection the main side shows."""
         self.scrolls = False
@@ -255,7 +257,7 @@ class Sight:
         if queues and truth.queues is not None:
             self.queues.take(truth.queues)
         if truth.overview is not None:
-            self.findings.take(items(truth.overview))
+            self.findings.take(items(truth.overview, self.unfolded))
         if tasks:
             self.tasks.window.ask()
         if (workers and self.lead == "workers") or (queues and self._peeking):

@@ -6,7 +6,7 @@ from lazycelery.keys import Scope
 from lazycelery.model.queue import Queue
 from lazycelery.model.worker import Worker
 from lazycelery.tui.panes.tasks import quoted
-from lazycelery.tui.presentation.findings import Finding
+from lazycelery.tui.presentation.findings import FOLD, Finding
 from lazycelery.tui.sight import ORDER, Sight, notice_key
 from lazycelery.tui.views.view import Tabbed
 
@@ -123,6 +123,9 @@ class Walk(Sight):
             self._drill(quoted("worker", item.name))
         elif isinstance(item, Queue):
             self._drill(quoted("queue", item.name))
+        elif isinstance(item, Finding) and item.notice.code == FOLD:
+            self.unfolded = not self.unfolded
+            self.changed(tasks=False, workers=False, queues=False, status=True)
         elif isinstance(item, Finding):
             self._go_to_subject()
         else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lazycelery.actions import holds
+from lazycelery.actions import holds, shared_file
 from lazycelery.actions.holds import Holds
 from lazycelery.errors import Refused
 from tests.actions.fakes import Room
@@ -18,7 +18,7 @@ async def test_a_session_that_hangs_does_not_hang_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(holds, "state_directory", lambda: tmp_path)
-    monkeypatch.setattr(holds, "PATIENCE", 0.2)
+    monkeypatch.setattr(shared_file, "PATIENCE", 0.2)
     store = Holds(Room(tmp_path).actions._context)
     with store.changing():
         pass

@@ -21,6 +21,7 @@ from lazycelery.model.action import AuditEntry, Order, Outcome, OutcomeItem, Pla
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import Load, LogLine, LogPage, Notice, Overview, SourceHealth, Tick
 from lazycelery.model.completion import Completion
+from lazycelery.model.finding import FindingMark
 from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import LEVELS, RATES, TIMES, Metrics, Series
@@ -279,6 +280,29 @@ class FakeEngine:
 
     async def ready(self, timeout: float = 5.0, observe: float = 0.0) -> Overview:
         return await self.overview()
+
+    async def mark_finding(
+        self, code: str, subject: str = "", kind: str = "ack", seconds: float | None = None, note: str = ""
+    ) -> FindingMark:
+        mark = FindingMark(
+            code=code,
+            subject=subject,
+            kind="snooze" if kind == "snooze" else "ack",
+            by="ada@ops1",
+            at=NOW,
+            until=None if seconds is None else NOW + seconds,
+            note=note,
+            subjects=[subject],
+        )
+        both = [*self.seen.findings, *self.seen.snoozed]
+        for finding in both:
+            if (finding.code, finding.subject) == (code, subject):
+                finding.mark = None if kind == "clear" else mark
+        put_off = [one for one in both if one.mark is not None and one.mark.kind == "snooze"]
+        self.seen.snoozed, self.seen.findings = put_off, [one for one in both if one not in put_off]
+        hidden = {(one.code, one.subject) for one in put_off}
+        self.seen.notices = [one for one in self.seen.notices if (one.code, one.subject) not in hidden]
+        return mark
 
     async def workers(self) -> list[Worker]:
         await self._answer("workers")

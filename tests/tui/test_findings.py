@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from lazycelery.model.cluster import Notice
+from lazycelery.model.finding import Finding as Found
 from lazycelery.tui.arrangement import accordion, arrange
 from lazycelery.tui.presentation.findings import Finding, matches, page
 from lazycelery.tui.presentation.look import Look
@@ -95,3 +96,43 @@ def test_a_finding_shows_what_its_subject_tells() -> None:
 
 def test_a_finding_is_found_by_what_it_says() -> None:
     assert matches(Finding(TYPO), "MEAN DEFAULT") and not matches(Finding(TYPO), "old-7")
+
+
+def known() -> FakeEngine:
+    engine = troubled()
+    engine.seen.findings = [
+        Found(code=one.code, severity=one.severity, title=one.title, subject=one.subject, fix=one.hint)
+        for one in (LOST, TYPO)
+    ]
+    return engine
+
+
+async def test_a_finding_is_acknowledged_with_a_note_and_that_is_taken_back() -> None:
+    async with staged(known()) as stage:
+        await stage.press("4", "a", *"ada", "enter")
+        assert "known: old-7" in stage.text and "Note: ada" in stage.text and "ada@ops1" in stage.text
+        await stage.press("a")
+        assert "known:" not in stage.text and "worker-lost counts again" in stage.text
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 48)])
+async def test_a_snoozed_finding_is_folded_away_counted_and_unfolded(
+    width: int, height: int, golden: Callable[[str, str], None]
+) -> None:
+    async with staged(known(), (width, height)) as stage:
+        await stage.press("4", "s", *"4h deploy", "enter")
+        assert "2 + 1" in stage.text and "heartbeats ended" not in stage.text
+        golden(f"snoozed-{width}x{height}", stage.text)
+        await stage.press("G", "enter", "G")
+        assert "heartbeats ended" in stage.text
+        assert "Snoozed by ada@ops1" in stage.text and "Note: deploy" in stage.text
+        await stage.press("s")
+        assert "snoozed" not in stage.text
+
+
+async def test_a_wrong_time_and_a_remark_are_told() -> None:
+    async with staged(known()) as stage:
+        await stage.press("4", "s", *"soon", "enter")
+        assert "is no time" in stage.text and stage.engine.seen.findings
+        await stage.press("G", "a")
+        assert "This is a remark" in stage.text

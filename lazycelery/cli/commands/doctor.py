@@ -12,7 +12,7 @@ import click
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
-from lazycelery.cli.words import ago, plural
+from lazycelery.cli.words import ago, date, plural
 from lazycelery.errors import ConnectionProblem, UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ _SIGN = {True: "ok", False: "NO", None: "?"}
 def doctor(ctx: click.Context, observe: float, watch: float | None, ignore: Sequence[str], least: str) -> int:
     """What is wrong, since when, how it is known, and what helps.
 
-    Ends with 0 when nothing is found, 1 when there are findings, 3 when the broker cannot be reached.
+    Ends with 0 when nothing is found (what is snoozed does not count), 1 when there are findings, 3 when the
+    broker cannot be reached.
     With --watch and --json: one JSON value a line, each time.
     """
     ignored = {code.strip() for part in ignore for code in part.split(",") if code.strip()}
@@ -86,6 +87,7 @@ def _chosen(examination: Examination, ignored: set[str], least: str) -> Examinat
         for finding in examination.findings
         if finding.code not in ignored and LEVELS.index(finding.severity) >= LEVELS.index(least)
     ]
+    examination.snoozed = [finding for finding in examination.snoozed if finding.code not in ignored]
     examination.healthy = not examination.findings
     return examination
 
@@ -114,6 +116,10 @@ def _print(session: Session, examination: Examination) -> None:
             [Column("")] * 2, [(Cell(finding.severity.upper(), _STYLE[finding.severity]), finding.title)]
         )
         _details(session, finding, now)
+    if examination.snoozed:
+        output.line()
+        names = ", ".join(f"{one.code} {one.subject}".rstrip() for one in examination.snoozed)
+        output.line(f"{len(examination.snoozed)} snoozed: {names}.")
     if examination.steps:
         output.line()
         output.line("From the broker to a busy pool:")
@@ -130,6 +136,9 @@ def _details(session: Session, finding: Finding, now: float) -> None:
     since = f", since {ago(finding.since, now)}" if finding.since is not None else ""
     about = f" {finding.subject}" if finding.subject else ""
     output.line(f"  {finding.code}{about}{since}")
+    if finding.mark is not None:
+        note = f": {finding.mark.note}" if finding.mark.note else ""
+        output.line(f"  acknowledged by {finding.mark.by}, {date(finding.mark.at)}{note}")
     for fact in finding.evidence:
         output.line(f"  - {fact.text} ({fact.source})" if fact.source else f"  - {fact.text}")
     if finding.fix:

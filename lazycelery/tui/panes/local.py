@@ -17,6 +17,9 @@ from lazycelery.tui.presentation.findings import Finding
 from lazycelery.tui.presentation.line import Column, Span
 from lazycelery.tui.presentation.look import Look
 
+NARROW = 28
+"""Columns of a pane under which the count in its title is without words."""
+
 
 class Named(Protocol):
     """Something with a name, which is its identity."""
@@ -124,7 +127,8 @@ class LocalPane(Generic[Item]):
 
     def note(self, width: int, look: Look) -> str:
         """How many, of how many."""
-        return self._kind.note(self.rows.items)
+        note = self._kind.note(self.rows.items)
+        return note if width >= NARROW else note.removesuffix(" snoozed")
 
     def cells(self, index: int, look: Look) -> list[Span] | None:
         """The cells of a line."""
@@ -212,10 +216,10 @@ FINDINGS: Kind[Finding] = Kind(
     matches=findings.matches,
     faulty=lambda finding: finding.notice.severity != "info",
     sorts={
-        "severity": lambda finding: tuple(findings.TOKENS).index(finding.notice.severity),
+        "severity": findings.rank,
         "subject": lambda finding: (finding.notice.subject, finding.name),
         "since": lambda finding: (-(finding.notice.since or 0.0), finding.name),
     },
-    note=lambda shown: str(len(shown)),
+    note=findings.counted,
     leads={"severity": "FINDING", "subject": "SUBJECT", "since": "SINCE"},
 )

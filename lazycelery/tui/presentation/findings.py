@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lazycelery.model.cluster import Notice, Overview
 from lazycelery.model.finding import Finding as Found
+from lazycelery.model.finding import FindingMark
 from lazycelery.model.queue import Queue
 from lazycelery.model.text import clean
 from lazycelery.model.worker import Worker
@@ -22,6 +24,8 @@ COLUMNS = (
     Column("SUBJECT", 12, grow=1, rank=4),
     Column("SINCE", 6, rank=3, right=True),
 )
+FOLD = "snoozed"
+"""The code of the line that stands for all that is snoozed."""
 TOKENS = {"critical": "fail", "warning": "warn", "info": "dim"}
 
 
@@ -37,11 +41,51 @@ class Finding:
         """Its identity: what, about whom."""
         return f"{self.notice.code}:{self.notice.subject}"
 
+    @property
+    def mark(self) -> FindingMark | None:
+        """What somebody said of it."""
+        return self.found.mark if self.found is not None else None
 
-def items(overview: Overview) -> list[Finding]:
-    """All findings and remarks, most severe first."""
+
+def items(overview: Overview, unfolded: bool = False) -> list[Finding]:
+    """All findings and remarks, most severe first; what is snoozed last, in one line or `unfolded`."""
     found = {(one.code, one.subject): one for one in overview.findings}
-    return [Finding(notice, found.get((notice.code, notice.subject))) for notice in overview.notices]
+    shown = [Finding(notice, found.get((notice.code, notice.subject))) for notice in overview.notices]
+    if not overview.snoozed:
+        return shown
+    codes = ", ".join(dict.fromkeys(one.code for one in overview.snoozed))
+    title = f"{len(overview.snoozed)} snoozed: {codes}"
+    shown.append(Finding(Notice(code=FOLD, severity="info", title=title)))
+    return shown + [Finding(_notice(one), one) for one in overview.snoozed if unfolded]
+
+
+def _notice(found: Found) -> Notice:
+    return Notice(
+        code=found.code,
+        severity=found.severity,
+        title=found.title,
+        subject=found.subject,
+        hint=found.fix,
+        since=found.since,
+    )
+
+
+def counted(shown: Sequence[Finding]) -> str:
+    """How many there are, for the title: `3`, `3 + 2 snoozed`."""
+    fold = next((one for one in shown if one.notice.code == FOLD), None)
+    number = sum(not _aside(one) for one in shown)
+    return str(number) if fold is None else f"{number} + {fold.notice.title.partition(':')[0]}"
+
+
+def rank(finding: Finding) -> int:
+    """Most severe first; then the line of what is snoozed, and that at the end."""
+    last = len(TOKENS) + (finding.notice.code != FOLD)
+    return last if _aside(finding) else tuple(TOKENS).index(finding.notice.severity)
+
+
+def _aside(finding: Finding) -> bool:
+    """Whether it is no finding that counts."""
+    return finding.notice.code == FOLD or (finding.mark is not None and finding.mark.kind == "snooze")
 
 
 def sign(notice: Notice, look: Look) -> Span:
@@ -54,11 +98,14 @@ def cells(finding: Finding, look: Look) -> list[Span]:
     """A finding in the order of `COLUMNS`."""
     notice = finding.notice
     since = None if notice.since is None else look.now - notice.since
+    known = finding.mark is not None
+    loud = TOKENS[notice.severity] if notice.severity == "critical" else ""
+    lead = "known: " if finding.mark is not None and finding.mark.kind == "ack" else ""
     return [
         sign(notice, look),
         (
-            clean(notice.title.removeprefix("celery@"), 300),
-            TOKENS[notice.severity] if notice.severity == "critical" else "",
+            clean(lead + notice.title.removeprefix("celery@"), 300),
+            "dim" if known or notice.code == FOLD else loud,
         ),
         (clean(notice.subject, 120), "dim"),
         (q.rough_age(since), "dim"),
@@ -80,6 +127,10 @@ def page(finding: Finding, subject: Worker | Queue | None, look: Look, width: in
         *wrapped(f"{mark} {notice.title}", width, token),
         ((f"{notice.severity}{since}", "dim"),),
     ]
+    if notice.code == FOLD:
+        body += [(), *wrapped(f"{look.key('open')} shows them, and folds them away again.", width)]
+    if finding.mark is not None:
+        body += _mark(finding.mark, look, width)
     if notice.hint:
         body += [(), (("What helps", "head"),), *wrapped(notice.hint, width)]
     if finding.found is not None:
@@ -95,6 +146,14 @@ def page(finding: Finding, subject: Worker | Queue | None, look: Look, width: in
     if finding.found is not None and finding.found.page:
         body += [(), ((f"More about it: {finding.found.page}", "dim"),)]
     return Page(((clean(notice.code, 60), "title"), (f" {clean(notice.subject, 80)}", "dim")), (), 0, body)
+
+
+def _mark(mark: FindingMark, look: Look, width: int) -> list[Line]:
+    until = "it is gone" if mark.until is None else q.moment(mark.until, look.now, look.utc)
+    said = "Acknowledged" if mark.kind == "ack" else "Snoozed"
+    text = f"{said} by {mark.by}, {q.moment(mark.at, look.now, look.utc)}; until {until}, or worse."
+    note = wrapped(f"Note: {mark.note}", width) if mark.note else []
+    return [(), *wrapped(text, width), *note]
 
 
 def _evidence(subject: Worker | Queue, look: Look, width: int) -> list[Line]:

@@ -1,0 +1,49 @@
+"""After the broker was gone, its workers come back one by one: their silence says nothing yet."""
+
+from __future__ import annotations
+
+import math
+
+LONGEST_PAUSE = 30.0
+"""Seconds between two tries of a worker at the most: Kombu waits 2, 4, 6 … seconds."""
+SETTLING = 10.0
+"""Seconds that a worker takes from its connection to its first heartbeats, on a busy machine."""
+OF_WORKERS = frozenset(
+    {
+        "no-workers",
+        "worker-lost",
+        "worker-deaf",
+        "worker-busy-control",
+        "queue-without-consumer",
+        "task-lost",
+        "message-orphaned",
+        "beat-missing",
+    }
+)
+"""Failure modes that judge by workers that do not speak."""
+
+
+class Outage:
+    """Told at each examination whether the broker is there."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._back, self._until = 0.0, 0.0
+
+    def note(self, connected: bool, lost: bool, now: float) -> None:
+        """The broker's link as it is now: there, or lost after all."""
+        if lost and self._began is None:
+            self._began = now
+        elif connected and self._began is not None:
+            away = max(0.0, now - self._began)
+            self._began, self._back = None, now
+            self._until = now + min(LONGEST_PAUSE, 2 * math.sqrt(away) + 2) + SETTLING
+
+    def hinders(self, code: str, now: float) -> str | None:
+        """Why a failure mode cannot be judged yet."""
+        if code not in OF_WORKERS or not self._back <= now < self._until:
+            return None
+        return (
+            f"The broker came back {now - self._back:.0f} s ago; "
+            f"its workers may need {self._until - now:.0f} s more to come back too."
+        )
