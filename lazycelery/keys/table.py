@@ -70,6 +70,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("view.live", ("L",), "Live events, as they come"),
     Action("view.audit", ("A",), "The audit log: who did what"),
     Action("view.metrics", ("i",), "Metrics: rates, times, backlog over a minute and an hour, or more"),
+    Action("view.beat", ("B",), "Beat: what is scheduled, its last and next run, what is late"),
     Action("filter", ("/",), "Filter the list", "filter", rank=5),
     Action("command", (":",), "Command line: every action by its name, tasks FILTER, queue NAME"),
     Action("palette", ("ctrl+p",), "Find an action by a part of what it does"),

@@ -22,6 +22,7 @@ from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.search import whole_texts
 from lazycelery.tui.sight import AT_START
 from lazycelery.tui.views.audit import AuditView
+from lazycelery.tui.views.beat import BeatView
 from lazycelery.tui.views.clusters import ClustersView
 from lazycelery.tui.views.live import LiveView
 from lazycelery.tui.views.metrics import MetricsView
@@ -143,6 +144,9 @@ class Desk(Medic):
 
     def do_view_audit(self) -> None:  # noqa: D102
         self.views.show(AuditView())
+
+    def do_view_beat(self) -> None:  # noqa: D102
+        self.views.show(BeatView())
 
     def do_view_metrics(self) -> None:  # noqa: D102
         self.views.show(MetricsView())

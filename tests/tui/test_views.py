@@ -18,7 +18,12 @@ from tests.support.fake_engine import NOW, FakeEngine
 from tests.tui.conftest import Stage, staged
 
 LOOK = Look(NOW, utc=True)
-VIEWS = {"live": ("L", "follows"), "audit": ("A", "Purge default"), "metrics": ("i", "Numbers since")}
+VIEWS = {
+    "live": ("L", "follows"),
+    "audit": ("A", "Purge default"),
+    "metrics": ("i", "Numbers since"),
+    "beat": ("B", "every 30 s"),
+}
 
 
 def text(lines: Any) -> str:
@@ -136,3 +141,30 @@ async def test_no_key_acts_on_what_a_view_hides(view: str) -> None:
         assert "plan" not in stage.engine.calls and not stage.app.clipboard
         await stage.press("escape", "x")
         await stage.until(lambda: "plan" in stage.engine.calls)
+
+
+async def test_a_scheduled_entry_opens_and_says_what_is_not_known() -> None:
+    async with staged() as stage:
+        await shown(stage, "beat")
+        assert "1 late" in stage.text and "disabled" in stage.text
+        await stage.press("j", "j", "enter")
+        await stage.until("Late: it was due 30m00s ago.")
+        assert "template" in stage.text
+        await stage.press("escape", "slash", *"thumb", "enter")
+        await stage.until(lambda: "close the books" not in stage.text)
+        await stage.press("enter")
+        await stage.until("last run: Not seen yet.")
+
+
+async def test_beat_says_what_it_cannot_see() -> None:
+    engine = FakeEngine()
+    engine.schedule.entries.clear()
+    engine.schedule.schedulers[0].state = "refused"
+    engine.schedule.schedulers[0].reason = "WRONGPASS \x1b[31m"
+    async with staged(engine, (80, 24)) as stage:
+        await stage.press("B")
+        await stage.until("redbeat is not seen: WRONGPASS")
+        assert "Nothing is scheduled" in stage.text and "\x1b" not in stage.text
+        engine.fails = ConnectionProblem("The engine process has ended.", "It is started again.")
+        await stage.press("escape", "B")
+        await stage.until("The engine process has ended.")

@@ -1,0 +1,139 @@
+"""Beat: what is scheduled, its last and next run, and what is late."""
+
+from __future__ import annotations
+
+from lazycelery.engine.api import EngineApi
+from lazycelery.model.beat import Beat, BeatEntry
+from lazycelery.model.text import clean
+from lazycelery.tui.presentation import quantities as q
+from lazycelery.tui.presentation.beat import COLUMNS, EMPTY, cells, details, late, remarks
+from lazycelery.tui.presentation.body import wrapped
+from lazycelery.tui.presentation.frame import framed, scroll_thumb
+from lazycelery.tui.presentation.line import Line, choose, crop, row
+from lazycelery.tui.presentation.look import Look
+
+
+class BeatView:
+    """A list of entries by name; one of them can be opened."""
+
+    title = "Beat"
+    pace = 3.0
+
+    def __init__(self) -> None:
+        self.filter: str | None = ""
+        self.problem: str | None = None
+        self._beat: Beat | None = None
+        self._at: str | None = None
+        """The name that the cursor is on: entries come and go."""
+        self._top = self._scrolled = 0
+        self._page = 1
+        self._opened = False
+
+    async def fetch(self, api: EngineApi) -> None:
+        """Ask what is scheduled."""
+        self._beat = await api.beat()
+
+    @property
+    def shown(self) -> list[BeatEntry]:
+        """Entries with what was typed in their name, task, schedule or queue."""
+        typed = (self.filter or "").lower()
+        entries = self._beat.entries if self._beat is not None else []
+        return [
+            one
+            for one in entries
+            if typed in " ".join((one.name, one.task, one.schedule, one.queue or "", one.scheduler)).lower()
+        ]
+
+    @property
+    def entry(self) -> BeatEntry | None:
+        """What the cursor is on."""
+        shown = self.shown
+        return shown[self._place(shown)] if shown else None
+
+    def _place(self, shown: list[BeatEntry]) -> int:
+        return next((at for at, one in enumerate(shown) if one.name == self._at), 0)
+
+    def draw(self, look: Look, width: int, height: int) -> list[Line]:
+        """The list with what cannot be seen below it, or the opened entry."""
+        entry = self.entry
+        if self._opened and entry is not None and self._beat is not None:
+            return self._details(entry, self._beat, look, width, height)
+        shown, inner = self.shown, width - 2
+        place = self._place(shown)
+        notes = [
+            line
+            for text in (remarks(self._beat) if self._beat else ())
+            for line in wrapped(text, inner - 2, "warn", lead=" ")
+        ][: max(0, height // 3)]
+        self._page = max(1, height - 3 - (len(notes) + 1 if notes else 0))
+        self._top = max(place - self._page + 1, min(self._top, place))
+        columns = choose(COLUMNS, inner - 1)
+        lines: list[Line] = [
+            ((" ", "head"), *row([(one.title, "head") for one in COLUMNS], COLUMNS, columns))
+        ]
+        for at, one in enumerate(shown[self._top : self._top + self._page], self._top):
+            mark = (look.signs.cursor if at == place else " ", "accent")
+            line = crop((mark, *row(cells(one, look), COLUMNS, columns)), inner, look.signs.more)
+            here = at == place
+            lines.append(tuple((text, f"{token} cursor".strip()) for text, token in line) if here else line)
+        if not shown:
+            lines = wrapped(self._nothing(), inner - 2, "warn" if self.problem else "dim", lead=" ")
+        lines += [(), *notes] if notes else []
+        crumb = f" {look.signs.into} {clean(self.filter, 80)}" if self.filter else ""
+        thumb = scroll_thumb(self._top, self._page, len(shown))
+        overdue = sum(map(late, shown))
+        return framed(
+            lines, width, height, look.signs,
+            title=((self.title, "accent title"), (crumb, "accent")),
+            note=q.count(len(shown)) + (f", {overdue} late" if overdue else ""),
+            focused=True,
+            thumb=range(thumb.start + 1, thumb.stop + 1) if thumb else thumb,
+        )  # fmt: skip
+
+    def _nothing(self) -> str:
+        if self.problem is not None:
+            return self.problem
+        if self._beat is None:
+            return "Asking what is scheduled …"
+        return f"No entry matches {clean(self.filter, 60)}." if self.filter else EMPTY
+
+    def _details(self, entry: BeatEntry, beat: Beat, look: Look, width: int, height: int) -> list[Line]:
+        lines = details(entry, beat, look, width - 4)
+        self._page = max(1, height - 2)
+        self._scrolled = max(0, min(self._scrolled, len(lines) - self._page))
+        title: Line = (
+            (self.title, "accent title"),
+            (f" {look.signs.into} {clean(entry.name, 60)}", "accent"),
+        )
+        seen = [crop(line, width - 2, look.signs.more) for line in lines[self._scrolled :]]
+        thumb = scroll_thumb(self._scrolled, self._page, len(lines))
+        return framed(seen, width, height, look.signs, title=title, focused=True, thumb=thumb)
+
+    def move(self, lines: int) -> None:
+        """The cursor, or the opened entry."""
+        shown = self.shown
+        if self._opened:
+            self._scrolled += lines
+        elif shown:
+            self._at = shown[max(0, min(self._place(shown) + lines, len(shown) - 1))].name
+
+    def turn(self, pages: float) -> None:
+        """Move by pages."""
+        self.move(round(pages * self._page))
+
+    def set_filter(self, text: str) -> None:
+        """Entries that contain a word."""
+        self.filter, self._top = text, 0
+
+    def hold(self) -> None:
+        """The screen's own pause holds it."""
+
+    def enter(self) -> None:
+        """Open the entry under the cursor."""
+        if self.entry is not None:
+            self._at, self._opened, self._scrolled = self.entry.name, True, 0
+
+    def leave(self) -> bool:
+        """Close the entry."""
+        was, self._opened = self._opened, False
+        return was
