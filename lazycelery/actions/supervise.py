@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Literal, cast
 
@@ -36,9 +37,13 @@ async def draft(context: Context, order: Order) -> Draft:
     services = context.services.known()
     name = _named(order.targets[0], list(services))
     command = context.services.shown(name, cast("Doing", do))  # Refused when the profile has none.
-    before = await _seen(context, name)
+    before, blind = None, ""
+    try:
+        before = await _seen(context, name)
+    except Refused as error:
+        blind = f"Whether it runs cannot be seen: {error.title}"
     running = f", runs {before[2]:,} now" if before is not None and before[2] else ""
-    state = "answers" if before is not None else "does not answer"
+    state = "answers" if before is not None else "cannot be asked" if blind else "does not answer"
     host = services[name].host
     item = PlanItem(target=name, text=f"{context.redactor.text(clean(command, 300))} (it {state}{running})")
     if do == "start" and before is not None:
@@ -50,7 +55,7 @@ async def draft(context: Context, order: Order) -> Draft:
         items=[item],
         name=name,
         typed=do != "start",
-        warnings=[HARD] if do != "start" and before is not None else [],
+        warnings=[blind] * bool(blind) + [HARD] * (do != "start" and (before is not None or bool(blind))),
         details={"do": do, "host": host, "command": context.redactor.text(clean(command, 300))},
     )
 
@@ -70,8 +75,11 @@ _Life = tuple[int | None, float | None, int]
 
 
 async def _seen(context: Context, name: str) -> _Life | None:
+    """What it says of itself, `None` when it is silent. Raises `Refused` where nobody can be asked."""
     try:
         report = (await crew.look(context, [name], "ping", "stats", "active")).get(name)
+    except Refused:
+        raise
     except LazyCeleryError:
         return None
     if report is None or not report.ping or report.stats is None:
@@ -83,7 +91,13 @@ async def _seen(context: Context, name: str) -> _Life | None:
 async def _run(context: Context, name: str, do: Doing, before: _Life | None) -> Outcome:
     ran = await context.services.run(name, do, timeout=TIME)
     told = _told(context, ran)
-    proof = await _proof(context, name, do, before)
+    try:
+        proof = await _proof(context, name, do, before)
+    except Refused as error:
+        blind = OutcomeItem(target=name, ok=False, text=f"the command ended with {ran.code}{told}")
+        if ran.code == 0:
+            blind.text = f"the command ended well; what became of it cannot be seen: {error.title}"
+        return crew.outcome("service", DONE[do], [blind], int(ran.code == 0), None, None)
     if proof is not None:
         item = OutcomeItem(target=name, ok=True, text=proof)
     elif ran.code is None:
@@ -97,17 +111,18 @@ async def _run(context: Context, name: str, do: Doing, before: _Life | None) -> 
 
 
 async def _proof(context: Context, name: str, do: Doing, before: _Life | None) -> str | None:
-    patience, waited = PATIENCE * context.patience / 3, 0.0
+    loop = asyncio.get_running_loop()
+    patience = PATIENCE * context.patience / 3
+    deadline = loop.time() + patience
     while True:
         now = await _seen(context, name)
         if do == "stop" and now is None:
             return "it answers no more"
         if do != "stop" and now is not None and _new(before, now):
             return f"it answers (pid {now[0]})"
-        if waited >= patience:
+        if loop.time() >= deadline:
             return None
         await crew.pause(min(PAUSE, patience))
-        waited += min(PAUSE, patience) or patience
 
 
 def _new(before: _Life | None, now: _Life) -> bool:

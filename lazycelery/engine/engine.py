@@ -12,8 +12,8 @@ from lazycelery.engine.answers import Answers
 from lazycelery.engine.parts import Parts
 from lazycelery.engine.seconds import Seconds
 from lazycelery.engine.summary import overview
-from lazycelery.errors import ConnectionProblem, LazyCeleryError
-from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
+from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused
+from lazycelery.model.action import ActionName, AuditEntry, Order, Outcome, Plan
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
@@ -31,8 +31,12 @@ from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 
 logger = logging.getLogger(__name__)
 
-NEEDS = {"revoke": "control", "terminate": "control", "events": "control", "purge": "purge"}
-"""What a broker must have for an action; the others say it when they come to it."""
+NEEDS: dict[ActionName, str] = {
+    **dict.fromkeys(("revoke", "terminate", "events", "pool", "consumers", "limits", "shutdown"), "control"),
+    **dict.fromkeys(("move", "delete", "requeue", "export"), "shift"),
+    "purge": "purge",
+}
+"""What a broker must have for an action; where it lacks that, this is why the action cannot be had."""
 
 
 class Engine:
@@ -204,8 +208,15 @@ class Engine:
     async def plan(self, order: Order) -> Plan:
         """What would be done, to what, at which grade. Touches nothing."""
         self._actions.results = self._watch.backend.results
-        plan = await self._actions.plan(order)
-        plan.refused = plan.refused or self._broker.lacks.get(NEEDS.get(order.action, ""))
+        lacking = self._broker.lacks.get(NEEDS.get(order.action, ""))
+        try:
+            plan = await self._actions.plan(order)
+        except (NothingFound, Refused):
+            if lacking is None:
+                raise
+            raise Refused(lacking, nothing_done=True) from None  # That is why nothing was found.
+        if lacking is not None:
+            plan.refused, plan.hint = lacking, ""
         return plan
 
     async def act(self, plan_id: str, word: str | None = None) -> Outcome:

@@ -15,7 +15,7 @@ from lazycelery.errors import Refused
 from lazycelery.model.action import Order
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
-from tests.matrix.conftest import Place
+from tests.matrix.places import Place
 from tests.support.fleet import CeleryWorker
 from tests.support.rabbit import RabbitServer
 
@@ -142,7 +142,7 @@ async def test_eta_tasks_are_seen_where_they_are_held(
         return
 
     async def scheduled() -> bool:
-        engine._watch.survey_now()  # type: ignore[attr-defined]
+        engine._watch.survey_now()
         detail = await engine.worker("w1@test")
         return {str(job["id"]) for job in detail.scheduled} == ids
 
@@ -178,15 +178,16 @@ async def test_a_purge_and_its_restore_lose_and_double_nothing(
 
 
 async def test_a_stream_is_counted_and_left_alone(rabbit: RabbitServer, open_engine: OpenEngine) -> None:
-    import pika
+    import pika  # type: ignore[import-untyped]
 
-    rabbit.declare("/", "flow", x_queue_type="stream")
-    with pika.BlockingConnection(pika.URLParameters(rabbit.url())) as connection:
+    rabbit.add_vhost("streams")
+    rabbit.declare("streams", "flow", x_queue_type="stream")
+    with pika.BlockingConnection(pika.URLParameters(rabbit.url("streams"))) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
         for _ in range(5):
             channel.basic_publish("", "flow", b"[[], {}, {}]")
-    engine = await open_engine(broker=rabbit.url(), management=rabbit.management, allow=["purge"])
+    engine = await open_engine(broker=rabbit.url("streams"), management=rabbit.management, allow=["purge"])
 
     async def counted() -> bool:
         return (await queue(engine, "flow")).messages == 5

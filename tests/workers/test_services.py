@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,51 +21,15 @@ from tests.actions.fakes import Room
 from tests.actions.live import live
 from tests.support.broker import RedisServer
 from tests.support.fleet import ROOT, CeleryWorker
+from tests.support.supervised import end_supervised, service_of
 from tests.workers.conftest import W1
-
-SUPERVISOR = """
-import os, signal, subprocess, sys
-pidfile, log, do, command = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
-def stop():
-    pid = int(open(pidfile).read())
-    os.kill(pid, signal.SIGTERM)
-    while os.path.exists(f"/proc/{pid}") and open(f"/proc/{pid}/stat").read().split(") ")[1][0] != "Z":
-        pass
-def start():
-    out = open(log, "ab")
-    one = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
-    open(pidfile, "w").write(str(one.pid))
-if do != "start": stop()
-if do != "stop": start()
-print("done:", do)
-"""
 
 
 @pytest.fixture
 def supervised(broker: RedisServer, tmp_path: Path) -> Iterator[Service]:
     """A worker in the hands of a little supervisor."""
-    one = CeleryWorker(broker.url, "w1")
-    script, pidfile, log = tmp_path / "supervisor.py", tmp_path / "pid", tmp_path / "log"
-    script.write_text(SUPERVISOR)
-    before = dict(os.environ)
-    os.environ.update(one.env)
-    here = [sys.executable, str(script), str(pidfile), str(log)]
-    yield Service(
-        name=W1,
-        start=[*here, "start", *one.command],
-        stop=[*here, "stop"],
-        restart=shlex.join([*here, "restart", *one.command]),
-        logs=["tail", "-n", "50", "-F", str(log)],
-    )
-    os.environ.clear()
-    os.environ.update(before)
-    if pidfile.exists():
-        with_pid = int(pidfile.read_text())
-        try:
-            os.killpg(with_pid, 15)
-            os.waitpid(with_pid, 0)
-        except (ProcessLookupError, ChildProcessError):
-            pass
+    yield service_of(CeleryWorker(broker.url, "w1"), tmp_path)
+    end_supervised(tmp_path)
 
 
 @pytest.mark.broker

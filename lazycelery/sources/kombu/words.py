@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lazycelery.sources.capabilities import Counts, Looks, Purges, Searches
 from lazycelery.sources.kombu.transports import Transport
-from lazycelery.sources.protocols import SomeQueueOps
+from lazycelery.sources.protocols import Sifting, SomeQueueOps
 
 
 def notes(transport: Transport, queues: SomeQueueOps) -> list[str]:
@@ -26,17 +26,24 @@ def notes(transport: Transport, queues: SomeQueueOps) -> list[str]:
 def lacks(transport: Transport, queues: SomeQueueOps) -> dict[str, str]:
     """Why something is not there: `events`, `control`, or an operation on queues."""
     title, found = transport.title, dict[str, str]()
+    name = title[:1].lower() + title[1:] if title.startswith("The ") else title
     if transport.silent:
         found["events"] = f"{title} {transport.silent}: no task events and no heartbeats are seen."
         found["control"] = f"{title} {transport.silent}: workers cannot be asked or told anything."
     if not isinstance(queues, Counts):
         found["probe"] = transport.uncounted
     if not isinstance(queues, Looks):
-        found["peek"] = f"Through {title} a message is only seen by taking it away from the workers."
+        found["peek"] = f"Through {name} a message is only seen by taking it away from the workers."
     if not isinstance(queues, Searches):
-        found["find"] = f"Messages of {title} cannot be searched."
+        found["find"] = f"Messages of {name} cannot be searched."
     if not isinstance(queues, Purges):
         found["purge"] = (
-            f"Through {title} messages cannot be saved before they are removed: nothing is purged."
+            f"Through {name} messages cannot be saved before they are removed: nothing is purged."
         )
+    if isinstance(queues, Purges) and not isinstance(queues, Sifting):
+        found["shift"] = (
+            f"Of {name} only whole queues are saved and taken, by a purge; `lazycelery peek` shows messages."
+        )
+    elif not isinstance(queues, Sifting):
+        found["shift"] = f"Through {name} messages cannot be saved before they are taken: none is taken."
     return found
