@@ -19,7 +19,7 @@ from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import Metrics
 from lazycelery.model.queue import Queue
 from lazycelery.model.service import LogText
-from lazycelery.model.statistics import Kind, Statistics
+from lazycelery.model.statistics import Comparison, Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.verdict import Verdict
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
@@ -108,6 +108,10 @@ class EngineApi(Protocol):
 
     async def statistics(self, kind: Kind = "task", window: float = 3600.0) -> Statistics:
         """Counts, shares and quantiles by task name, worker or queue over the last `window` seconds."""
+
+    async def compared(self, kind: Kind = "task", window: float = 3600.0) -> Comparison:
+        """The same of the last `window` seconds, a minute to an hour, against an hour, a day and a week
+        ago. Days ago are whole hours; what nobody watched is told with the setting that keeps it."""
 
     async def history(self, query: HistoryQuery) -> HistoryPage:
         """Tasks out of the recorded history, newest first, without asking the cluster.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from lazycelery.engine.answers import Answers
+from lazycelery.engine.comparing import Comparing
 from lazycelery.engine.parts import Parts
 from lazycelery.engine.seconds import Seconds
 from lazycelery.engine.summary import overview
@@ -24,7 +25,7 @@ from lazycelery.model.metrics import Metrics
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.service import LogText
-from lazycelery.model.statistics import Kind, Statistics
+from lazycelery.model.statistics import Comparison, Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.verdict import Verdict
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
@@ -49,6 +50,7 @@ class Engine:
         self._actions, self._services, self._guard = parts.actions, parts.services, parts.guard
         self._examiner, self._memory, self._changes = parts.examiner, parts.memory, parts.changes
         self._answers, self._seconds = Answers(parts), Seconds(parts)
+        self._comparing = Comparing(parts.profile, parts.store, parts.memory, parts.clock)
         self._own: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -194,6 +196,10 @@ class Engine:
     async def statistics(self, kind: Kind = "task", window: float = 3600.0) -> Statistics:
         """Counts, shares and quantiles by task name, worker or queue."""
         return await self._answers.statistics(kind, window)
+
+    async def compared(self, kind: Kind = "task", window: float = 3600.0) -> Comparison:
+        """The same, against an hour, a day and a week ago."""
+        return await self._comparing.compare(kind, window)
 
     async def history(self, query: HistoryQuery) -> HistoryPage:
         """Tasks out of the recorded history, newest first."""

@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from lazycelery.actions.files import state_directory
@@ -26,6 +27,7 @@ from lazycelery.model.worker import Worker
 from lazycelery.store.history import figures
 from lazycelery.store.history.files import Files, directory_of
 from lazycelery.store.history.search import search, task_of
+from lazycelery.store.rings import Kept
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -119,6 +121,13 @@ class Memory:
         except Exception:  # Whatever is in the files, the monitor goes on.
             logger.exception("history")
 
+    async def hours(self, since: float, until: float) -> list[Kept]:
+        """What was recorded of the hours that have a part in a span of time, the newest first."""
+        if not self._profile.history:
+            return []
+        told = await asyncio.to_thread(figures.read, self._files.all(), until, until - since + 3600.0)
+        return list(figures.hours_of(self._store.columns, told))
+
     async def figures_read(self) -> None:
         """Before statistics are told: what was counted before is read by then."""
         if self._reading is not None:
@@ -201,7 +210,10 @@ class Memory:
 
     async def _keep_figures(self) -> None:
         assert self._recorder is not None
-        told = figures.statements(self._store.columns, self._store.hours(2))
+        counted = self._store.figures
+        told = chain(
+            figures.watched(counted.hours_seen(2)), figures.statements(self._store.columns, counted.hours(2))
+        )
         for number, (statement, values) in enumerate(told, 1):
             self._recorder.note(statement, values)
             if number % FIGURES_AT_ONCE == 0:

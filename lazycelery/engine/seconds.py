@@ -41,7 +41,7 @@ class Seconds:
     def _measure(self) -> None:
         parts, now = self._parts, self._parts.clock()
         parts.load.sample()
-        parts.store.second(now)
+        parts.store.second(now, parts.links["events"].state == "connected")
         workers, queues = parts.store.workers(now), parts.store.queues(now)
         self._note_aging(workers)
         parts.meter.tick(now, self._levels(workers, queues))

@@ -7,6 +7,9 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["task", "worker", "queue"]
+When = Literal["now", "hour", "day", "week"]
+AGO: dict[When, float] = {"now": 0.0, "hour": 3600.0, "day": 86_400.0, "week": 604_800.0}
+"""Seconds from a time to now."""
 
 
 class StatisticsRow(msgspec.Struct, kw_only=True):
@@ -55,3 +58,34 @@ class Statistics(msgspec.Struct, kw_only=True):
     rows: list[StatisticsRow] = []
     left_out: int = 0
     """Events of names beyond the bound, counted for nobody."""
+
+
+class Span(msgspec.Struct, kw_only=True):
+    """A span of time that is compared, and what is known of it."""
+
+    when: When
+    since: float
+    """From when on events are counted here, epoch seconds; whole minutes, or whole hours."""
+    until: float
+    seen: float = 0.0
+    """Seconds of it in which events could be seen; rates are per second of these."""
+    why: str = ""
+    """Why nothing is known of it, and the setting that would change that."""
+
+
+class Compared(msgspec.Struct, kw_only=True):
+    """One task name, worker or queue now and before."""
+
+    key: str
+    rows: dict[When, StatisticsRow | None]
+    """`None`: nothing is known of that time. Known, and without an event: a row of zeros."""
+
+
+class Comparison(msgspec.Struct, kw_only=True):
+    """Now against an hour, a day and a week ago, the busiest first."""
+
+    kind: Kind
+    window: float
+    spans: list[Span] = []
+    rows: list[Compared] = []
+    left_out: int = 0

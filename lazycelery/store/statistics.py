@@ -1,19 +1,18 @@
 """Counts and quantiles by task name, worker and queue, kept as events arrive, in time rings.
 
-A minute of seconds, an hour of minutes, two days of hours. A step holds only what had traffic in it,
-and all steps together hold a bounded number of cells: the oldest and finest leave first.
+A minute of seconds, two hours of minutes, two days of hours.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import chain, islice
 
-from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
+from lazycelery.model.statistics import Kind, Span, Statistics, StatisticsRow
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
-from lazycelery.store.sketch import Buckets, bucket, merge, quantiles
+from lazycelery.store.rings import MAX_STEP, Cell, Kept, Rings, Step, together
+from lazycelery.store.sketch import bucket, quantiles
 
 KINDS: tuple[Kind, ...] = ("task", "worker", "queue")
 COUNTED = {
@@ -28,49 +27,14 @@ COUNTED = {
 }
 _FIELDS = tuple(kind.removeprefix("task-") for kind in COUNTED)
 STARTED, SUCCEEDED, FAILED = 2, 3, 4
-SECONDS, MINUTES, HOURS = 60, 60, 48
+SECONDS, FEWS, MINUTES, HOURS = 60, 7, 120, 48
 """Steps kept of each size."""
-MAX_CELLS = 60_000
-"""In all rings together; a cell takes about a kilobyte."""
-MAX_STEP = 3_000
-"""Cells of one step: names that somebody makes up are not counted one by one for ever."""
+FEW = 5.0
 AT_ONCE = 200
 """Cells read in one go."""
-USUAL = HOURS * 3600.0
+HOUR = 3600.0
+USUAL = HOURS * HOUR
 SHARES = (0.5, 0.95, 0.99)
-
-
-class Cell:
-    """What happened to one task name, worker or queue within one step."""
-
-    __slots__ = ("counts", "runtime", "wait")
-
-    def __init__(self) -> None:
-        self.counts = [0] * len(COUNTED)
-        self.runtime: Buckets = {}
-        self.wait: Buckets = {}
-
-    def merge(self, other: Cell) -> None:
-        """Take in a shorter step."""
-        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
-        merge(self.runtime, other.runtime)
-        merge(self.wait, other.wait)
-
-
-Step = dict[int, Cell]
-"""Cells by key: three times the word's number, and the place of its kind in `KINDS`."""
-
-
-class Ring:
-    """Finished steps of one size, newest last."""
-
-    def __init__(self, size: int) -> None:
-        self.steps: deque[tuple[float, Step]] = deque(maxlen=size)
-        """When each began, and its cells."""
-
-    def cells(self) -> int:
-        """Cells in all of its steps."""
-        return sum(len(step) for _, step in self.steps)
 
 
 class Figures:
@@ -78,14 +42,9 @@ class Figures:
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
+        self.rings = Rings((1.0, SECONDS), (FEW, FEWS), (60.0, MINUTES), (HOUR, HOURS))
+        self.seconds, self.fews, self.minutes, self.hourly = self.rings.all
         self.left_out = 0
-        self.began: float | None = None
-        """When counting began."""
-        self._second: Step = {}
-        self._minute: Step = {}
-        self._hour: Step = {}
-        self._second_at = self._minute_at = self._hour_at = 0.0
-        self._seconds, self._minutes, self._hours = Ring(SECONDS), Ring(MINUTES), Ring(HOURS)
 
     # writing
 
@@ -94,7 +53,7 @@ class Figures:
         index = COUNTED.get(type)
         if index is None:
             return
-        columns, step = self.columns, self._second
+        columns, step = self.columns, self.seconds.step
         place = -1
         if index == STARTED:
             wait = columns.wait[slot]
@@ -118,125 +77,133 @@ class Figures:
                 buckets = cell.wait if index == STARTED else cell.runtime
                 buckets[place] = buckets.get(place, 0) + 1
 
-    def tick(self, now: float) -> None:
-        """A second is over. A clock that jumps ends the steps under way, and does no more harm."""
-        if self.began is None:
-            self.began = self._second_at = self._minute_at = self._hour_at = now - 1.0
-        self._seconds.steps.append((self._second_at, self._second))
-        self.left_out += _add(self._minute, self._second)
-        self._second, self._second_at = {}, now
-        if now // 60 != self._minute_at // 60:
-            self._minutes.steps.append((self._minute_at, self._minute))
-            self.left_out += _add(self._hour, self._minute)
-            self._minute, self._minute_at = {}, now
-        if now // 3600 != self._hour_at // 3600:
-            self._hours.steps.append((self._hour_at, self._hour))
-            self._hour, self._hour_at = {}, now
-        self._stay_bounded()
-
-    def _stay_bounded(self) -> None:
-        total = sum(ring.cells() for ring in (self._seconds, self._minutes, self._hours))
-        for ring in (self._seconds, self._minutes, self._hours):
-            while total > MAX_CELLS and len(ring.steps) > 1:
-                total -= len(ring.steps.popleft()[1])
+    def tick(self, now: float, seeing: bool = True) -> None:
+        """A second is over; `seeing`: events could be seen in it."""
+        self.rings.tick(now, seeing)
 
     # reading
 
     def read(self, kind: Kind, window: float, now: float) -> Generator[None, None, Statistics]:
         """All rows of a kind over the last `window` seconds, as far as they are kept; in slices of a few
         milliseconds, between which counting may go on."""
+        under_way, finished = self._steps(window, now)
+        since = min((kept.at for kept in (*under_way, *finished) if kept.at), default=now)
+        rows = yield from self._rows(kind, under_way, finished, max(1.0, now - since))
+        left_out = self.left_out + self.rings.left_out
+        return Statistics(kind=kind, window=window, since=since, until=now, rows=rows, left_out=left_out)
+
+    def span(self, kind: Kind, when: Span) -> Generator[None, None, list[StatisticsRow]]:
+        """All rows of a kind between two moments; what is kept of that time is noted in `when`. Minutes
+        where they reach, else whole hours."""
+        under_way = [step for step in self.rings.under_way() if when.since <= step.at < when.until]
+        # The hour under way holds minutes that are counted here already.
+        minutes = [step for step in self.minutes.steps if when.since <= step.at < when.until]
+        kept = [*(step for step in under_way if step.cells is not self.hourly.step), *minutes]
+        hours = [*under_way, *touching(self.hourly.steps, when.since, when.until)]
+        if 2 * seen_in(kept) < min(seen_in(hours), when.until - when.since):
+            kept = hours
+        return (yield from self.rows(kind, when, kept))
+
+    def rows(self, kind: Kind, when: Span, steps: list[Kept]) -> Generator[None, None, list[StatisticsRow]]:
+        """All rows of a kind over some steps; their time is noted in `when`."""
+        when.seen = seen_in(steps)
+        if not when.seen:
+            return []
+        when.since = min(kept.at for kept in steps)
+        moving = [ring.step for ring in self.rings.all]
+        under_way = [kept for kept in steps if any(kept.cells is step for step in moving)]
+        finished = [kept for kept in steps if not any(kept.cells is step for step in moving)]
+        return (yield from self._rows(kind, under_way, finished, max(1.0, when.seen)))
+
+    def _rows(
+        self, kind: Kind, under_way: list[Kept], finished: list[Kept], seconds: float
+    ) -> Generator[None, None, list[StatisticsRow]]:
         offset = KINDS.index(kind)
-        since, under_way, finished = self._steps(window, now)
         cells: dict[int, Cell] = {}
-        for number, step in enumerate((*under_way, *finished), 1):
+        for number, (_, _, step) in enumerate((*under_way, *finished), 1):
             for key, cell in step.items():
                 if key % 3 == offset:
                     cells.setdefault(key, Cell()).merge(cell)
             if number >= len(under_way):  # Of these each second's end moves cells from one to the next.
                 yield
-        words = self._words(kind)
-        span = max(1.0, now - since)
+        texts = self.words(kind).texts
         rows: list[StatisticsRow] = []
         for number, (key, cell) in enumerate(cells.items(), 1):
-            rows.append(_row(kind, words.texts[key // 3] or "", cell, span))
+            rows.append(row_of(kind, texts[key // 3] or "", cell, seconds))
             if number % AT_ONCE == 0:
                 yield
         rows.sort(key=lambda row: (-row.ended, -row.received, row.key))
-        return Statistics(kind=kind, window=window, since=since, until=now, rows=rows, left_out=self.left_out)
+        return rows
 
     def one(self, kind: Kind, key: str, window: float, now: float) -> StatisticsRow | None:
         """One task name, worker or queue; `None` when nothing was seen of it in that time."""
-        code = self._words(kind).codes.get(key)
+        code = self.words(kind).codes.get(key)
         if not code:
             return None
-        number = 3 * code + KINDS.index(kind)
-        since, under_way, finished = self._steps(window, now)
-        total: Cell | None = None
-        for step in (*under_way, *finished):
-            cell = step.get(number)
-            if cell is not None:
-                total = total or Cell()
-                total.merge(cell)
-        return None if total is None else _row(kind, key, total, max(1.0, now - since))
+        under_way, finished = self._steps(window, now)
+        since = min((kept.at for kept in (*under_way, *finished) if kept.at), default=now)
+        total = together((*under_way, *finished), 3 * code + KINDS.index(kind))
+        return None if total is None else row_of(kind, key, total, max(1.0, now - since))
 
-    def _words(self, kind: Kind) -> Words:
+    def words(self, kind: Kind) -> Words:
+        """The names of a kind."""
         columns = self.columns
         return {"task": columns.names, "worker": columns.workers, "queue": columns.queues}[kind]
 
-    def _steps(self, window: float, now: float) -> tuple[float, list[Step], list[Step]]:
-        """From when on, and every step that belongs to a window: those under way, and the finished ones,
-        which change no more."""
+    def _steps(self, window: float, now: float) -> tuple[list[Kept], list[Kept]]:
+        """Every step that belongs to a window: those under way, and the finished ones, which change no
+        more."""
         start = now - window
-        under_way: list[tuple[float, Step]] = [(self._second_at, self._second)]
         if window <= SECONDS:
-            ring, size = self._seconds, 1.0
+            number = 1
         elif window <= MINUTES * 60:
-            ring, size = self._minutes, 60.0
-            under_way.append((self._minute_at, self._minute))
+            number = 3
         else:
-            ring, size = self._hours, 3600.0
-            under_way += [(self._minute_at, self._minute), (self._hour_at, self._hour)]
+            number = 4
+        ring = self.rings.all[number - 1]
         # Steps are counted whole: the first one may have begun a little before the window.
-        kept = [(at, step) for at, step in ring.steps if at > start - size]
-        began = [at for at, _ in chain(kept, under_way) if at]
-        since = min(began, default=now)
-        return since, [step for _, step in under_way], [step for _, step in kept]
+        kept = [each for each in ring.steps if each.at > start - ring.size]
+        return self.rings.under_way()[:number], kept
 
     def hours(self, newest: int = HOURS) -> Iterator[tuple[float, int, Cell]]:
         """Cells of finished hours and of the one under way, oldest first, with when their hour began and
         their key, for who keeps them. Counting may go on in between."""
-        finished = list(islice(self._hours.steps, max(0, len(self._hours.steps) - newest), None))
-        for at, step in finished:
+        for at, _, step in self._finished(newest):
             for key, cell in step.items():
                 yield at, key, cell
-        for key in list(dict.fromkeys(chain(self._hour, self._minute, self._second))):
-            total = Cell()
-            for step in (self._hour, self._minute, self._second):  # As they are by now.
-                if key in step:
-                    total.merge(step[key])
-            yield self._hour_at, key, total
+        at = self.hourly.at
+        for key in list(dict.fromkeys(chain.from_iterable(ring.step for ring in self.rings.all))):
+            total = together(self.rings.under_way(), key)  # As they are by now.
+            if total is not None:
+                yield at, key, total
 
-    def put_before(self, at: float, step: Step) -> None:
+    def hours_seen(self, newest: int = HOURS) -> list[tuple[float, float]]:
+        """When these hours began, and how many seconds of each were watched."""
+        under_way = sum(ring.seen for ring in self.rings.all)
+        return [*((at, seen) for at, seen, _ in self._finished(newest)), (self.hourly.at, under_way)]
+
+    def _finished(self, newest: int) -> list[Kept]:
+        steps = self.hourly.steps
+        return list(islice(steps, max(0, len(steps) - newest), None))
+
+    def put_before(self, at: float, step: Step, seen: float = HOUR) -> None:
         """An hour that an earlier monitor counted; the newest first."""
-        if len(self._hours.steps) < HOURS:
-            self._hours.steps.appendleft((at, step))
+        if len(self.hourly.steps) < HOURS:
+            self.hourly.steps.appendleft(Kept(at, seen, step))
 
 
-def _add(into: Step, other: Step) -> int:
-    """Add a shorter step; returns the events of those for whom there is no room."""
-    left_out = 0
-    for key, cell in other.items():
-        known = into.get(key)
-        if known is None:
-            if len(into) >= MAX_STEP:
-                left_out += sum(cell.counts)
-                continue
-            known = into[key] = Cell()
-        known.merge(cell)
-    return left_out
+def seen_in(steps: Iterable[Kept]) -> float:
+    """Seconds of steps in which events could be seen."""
+    return sum(kept.seen for kept in steps)
 
 
-def _row(kind: Kind, key: str, cell: Cell, seconds: float) -> StatisticsRow:
+def touching(hours: Iterable[Kept], since: float, until: float) -> list[Kept]:
+    """Hours that have a part in a span of time, whole."""
+    return [kept for kept in hours if kept.at < until and (kept.at // HOUR + 1) * HOUR > since]
+
+
+def row_of(kind: Kind, key: str, cell: Cell, seconds: float) -> StatisticsRow:
+    """A cell in words: counts, and what follows from them; `seconds` is the time that was seen."""
     row = StatisticsRow(kind=kind, key=key, **dict(zip(_FIELDS, cell.counts, strict=True)))
     row.rate = row.ended / seconds
     if decided := row.succeeded + row.failed:

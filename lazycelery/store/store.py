@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from itertools import islice
 from typing import Literal, TypeVar
 
@@ -33,7 +33,7 @@ from lazycelery.store.query import Queries
 from lazycelery.store.queues import RATE_WINDOW, Queues
 from lazycelery.store.raw import RawMessages
 from lazycelery.store.reports import ReportMerge
-from lazycelery.store.statistics import USUAL, Cell
+from lazycelery.store.statistics import USUAL, Figures
 from lazycelery.store.views import task
 from lazycelery.store.worker_views import alive, lost_since, worker_detail, worker_view
 from lazycelery.store.workers import Workers
@@ -147,13 +147,14 @@ class Store:
 
     def put_figures(self, told: Sequence[figures.Told]) -> Generator[None, None, None]:
         """Statistics by the hour that an earlier monitor counted, in slices of a few milliseconds."""
-        for at, step in figures.hours_of(self._columns, told):
-            self._intake.figures.put_before(at, step)
+        for hour in figures.hours_of(self._columns, told):
+            self._intake.figures.put_before(hour.at, hour.cells, hour.seen)
             yield
 
-    def second(self, now: float) -> None:
-        """A second is over, for the statistics, and for workers that went long ago."""
-        self._intake.figures.tick(now)
+    def second(self, now: float, seeing: bool = True) -> None:
+        """A second is over, for the statistics, and for workers that went long ago; `seeing`: events
+        could be seen in it."""
+        self._intake.figures.tick(now, seeing)
         self._forgetting.look(now)
 
     # readers
@@ -274,9 +275,10 @@ class Store:
         """How one task name, worker or queue usually does; `None` when nothing was seen of it."""
         return self._intake.figures.one(kind, key, window, now)
 
-    def hours(self, newest: int) -> Iterator[tuple[float, int, Cell]]:
-        """The last finished hours of the statistics, and the one under way."""
-        return self._intake.figures.hours(newest)
+    @property
+    def figures(self) -> Figures:
+        """The statistics themselves, for who compares them, and who keeps them."""
+        return self._intake.figures
 
     def events_seen(self) -> int:
         """Events taken in."""

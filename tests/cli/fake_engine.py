@@ -11,7 +11,7 @@ from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.service import LogText
-from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
+from lazycelery.model.statistics import Compared, Comparison, Kind, Span, Statistics, StatisticsRow
 from lazycelery.model.task import Task, TaskPage, TaskQuery, TaskRow
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 
@@ -66,6 +66,32 @@ class FakeEngine:
     async def statistics(self, kind: Kind, window: float) -> Statistics:
         self.asked["statistics"] = (kind, window)
         return Statistics(kind=kind, window=window, since=NOW - window, until=NOW, rows=self.figures)
+
+    async def compared(self, kind: Kind, window: float) -> Comparison:
+        self.asked["compared"] = (kind, window)
+        why = "no history of that day: history_days = 7 in the profile; 8 keeps a week and a day"
+        return Comparison(
+            kind=kind,
+            window=window,
+            spans=[
+                Span(when="now", since=NOW - window, until=NOW, seen=window),
+                Span(when="hour", since=NOW - 2 * window, until=NOW - window, seen=window / 2),
+                Span(when="day", since=NOW - 86_400 - window, until=NOW - 86_400, seen=window),
+                Span(when="week", since=NOW, until=NOW, why=why),
+            ],
+            rows=[
+                Compared(
+                    key=row.key,
+                    rows={
+                        "now": row,
+                        "hour": row,
+                        "day": StatisticsRow(kind=kind, key=row.key, rate=0.0),
+                        "week": None,
+                    },
+                )
+                for row in self.figures
+            ],
+        )
 
     async def overview(self) -> Overview:
         online = sum(worker.state == "online" for worker in self.all_workers)

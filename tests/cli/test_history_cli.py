@@ -150,6 +150,23 @@ def test_stats_shows_a_line_a_name(engine: FakeEngine, run: Run) -> None:
     assert run("stats", "--json").json["rows"][0]["runtime_p99"] == 12.0
 
 
+def test_stats_tells_now_and_before_and_why_a_time_is_not_known(engine: FakeEngine, run: Run) -> None:
+    engine.figures = rows()
+    ran = run("stats", "--usual", "--by", "queue")
+    assert ran.code == 0 and engine.asked["compared"] == ("queue", 3600.0)
+    lines = [line.split() for line in ran.out.splitlines()]
+    assert [line[:3] for line in lines[1:]] == [
+        ["shop.charge", "now", "50"],
+        ["an", "hour", "ago"],
+        ["a", "day", "ago"],
+    ]
+    assert lines[3][3:6] == ["0", "0.0/s", "-"]
+    assert "A week ago: no history of that day: history_days = 7" in ran.err
+    told = run("stats", "--usual", "--json").json
+    assert told["rows"][0]["rows"]["week"] is None and told["rows"][0]["rows"]["day"]["succeeded"] == 0
+    assert run("stats", "--usual", "--window", "2h").code == 2
+
+
 def test_stats_of_nothing_says_what_would_show_some(engine: FakeEngine, run: Run) -> None:
     ran = run("stats", "--by", "queue")
     assert ran.code == 1 and "--observe 10" in ran.err and engine.asked["statistics"][0] == "queue"

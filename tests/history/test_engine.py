@@ -41,7 +41,8 @@ async def test_a_killed_engine_is_followed_by_one_that_knows_what_it_knew(
         return await state_of(client.api, failed) == "failure"
 
     async def written() -> bool:
-        return [task.id for task in (await client.api.history(HistoryQuery())).tasks] == [failed]
+        told = (await client.api.history(HistoryQuery())).tasks
+        return [(task.id, task.state) for task in told] == [(failed, "failure")]
 
     assert await until(seen) and await until(written)
     os.kill(process.pid, signal.SIGKILL)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from lazycelery.model.statistics import Kind, Statistics
+from lazycelery.store import rings
 from lazycelery.store import statistics as module
 from lazycelery.store.sketch import bucket, merge, quantiles
 from lazycelery.store.statistics import Figures
@@ -113,7 +114,8 @@ def test_what_is_usual_comes_from_days() -> None:
 
 def test_it_stays_bounded_whatever_names_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_STEP", 30)
-    monkeypatch.setattr(module, "MAX_CELLS", 400)
+    monkeypatch.setattr(rings, "MAX_STEP", 30)
+    monkeypatch.setattr(rings, "MAX_CELLS", 400)
     store = Store()
     figures: Figures = store._intake.figures
     for second in range(300):
@@ -121,7 +123,7 @@ def test_it_stays_bounded_whatever_names_come(monkeypatch: pytest.MonkeyPatch) -
             uuid = f"{second}-{number}"
             store.apply_events([received(second, uuid, name=f"n{second}.{number}")])
         store.second(T0 + second)
-    cells = sum(ring.cells() for ring in (figures._seconds, figures._minutes, figures._hours))
+    cells = sum(ring.cells() for ring in figures.rings.all)
     assert cells <= 400
     assert read(store, "task", 60, T0 + 300).left_out > 0
 
@@ -173,7 +175,7 @@ def test_what_is_kept_of_an_hour_is_counted_once_though_seconds_go_by_meanwhile(
     for number in range(20):
         ran(store, 0, f"t{number}", 1.0, worker=f"w{number}@h")
     kept = 0
-    for second, (_, _, cell) in enumerate(store.hours(2), 1):
+    for second, (_, _, cell) in enumerate(store.figures.hours(2), 1):
         kept += cell.counts[module.SUCCEEDED]
         store.second(T0 + second)
     assert kept == 3 * 20  # By name, worker and queue.

@@ -28,7 +28,7 @@ from lazycelery.model.metrics import LEVELS, RATES, TIMES, Metrics, Series
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.service import LogText
-from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
+from lazycelery.model.statistics import Compared, Comparison, Kind, Span, Statistics, StatisticsRow
 from lazycelery.model.task import Attempt, Task, TaskPage, TaskQuery, TaskRow
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 from tests.support.fake_beat import schedule
@@ -555,6 +555,48 @@ class FakeEngine:
         await self._answer("statistics")
         row = StatisticsRow(kind=kind, key="shop.charge", started=40, succeeded=38, failed=2, rate=0.1)
         return Statistics(kind=kind, window=window, since=NOW - window, until=NOW, rows=[row])
+
+    async def compared(self, kind: Kind = "task", window: float = 3600.0) -> Comparison:
+        await self._answer("compared")
+        names = {"task": NAMES, "worker": ("celery@web-1", "celery@web-2"), "queue": ("default", "mail")}[
+            kind
+        ]
+        spans = [
+            Span(when="now", since=NOW - window, until=NOW, seen=window),
+            Span(when="hour", since=NOW - 2 * window, until=NOW - window, seen=1810.0),
+            Span(when="day", since=NOW - 90_000, until=NOW - 86_400, seen=7200.0),
+            Span(
+                when="week",
+                since=NOW - 608_400,
+                until=NOW - 604_800,
+                why="no history of that day: history_days = 7 in the profile; 8 keeps a week and a day",
+            ),
+        ]
+        rows = [self._compared(kind, name, place) for place, name in enumerate(names)]
+        return Comparison(kind=kind, window=window, spans=spans, rows=rows)
+
+    @staticmethod
+    def _compared(kind: Kind, name: str, place: int) -> Compared:
+        def row(factor: float, failed: int) -> StatisticsRow:
+            return StatisticsRow(
+                kind=kind,
+                key=name,
+                succeeded=1204 - 100 * place,
+                failed=failed,
+                rate=(2.0 + place) / factor,
+                failure_share=failed / 1204,
+                retry_share=0.01,
+                runtime_p50=0.21 * factor,
+                runtime_p95=1.4 * factor,
+                runtime_p99=12.0 * factor,
+                wait_p50=0.02,
+                wait_p95=0.31 * factor,
+                wait_p99=2.0,
+            )
+
+        quiet = StatisticsRow(kind=kind, key=name, rate=0.0)
+        day = quiet if place == 1 else row(1.1, 5)
+        return Compared(key=name, rows={"now": row(3, 140), "hour": row(1, 4), "day": day, "week": None})
 
     @staticmethod
     def _series(step: float, length: int, known: int) -> Series:

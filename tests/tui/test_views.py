@@ -47,6 +47,19 @@ async def test_a_full_view(view: str, width: int, height: int, golden: Callable[
         assert "1 Workers" in stage.text
 
 
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 48)])
+async def test_tasks_against_their_usual(width: int, height: int, golden: Callable[[str, str], None]) -> None:
+    async with staged(size=(width, height)) as stage:
+        await shown(stage, "metrics")
+        await stage.press("]", "]")
+        await stage.until("week ago: no history of that day")
+        golden(f"usual-{width}x{height}", stage.text)
+        await stage.press("]", "]")
+        await stage.until("default")
+        await stage.press("]")
+        await stage.until("Numbers since")
+
+
 async def test_live_events_follow_stand_still_and_go_on() -> None:
     async with staged() as stage:
         await shown(stage, "live")

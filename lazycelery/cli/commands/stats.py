@@ -14,9 +14,10 @@ from lazycelery.cli.words import date, duration, number, plural, rate, share
 from lazycelery.errors import UsageError
 
 if TYPE_CHECKING:
-    from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
+    from lazycelery.model.statistics import Comparison, Kind, Statistics, StatisticsRow
 
-DAY = 86_400.0
+HOUR, DAY = 3600.0, 86_400.0
+_WHEN = {"now": "now", "hour": "an hour ago", "day": "a day ago", "week": "a week ago"}
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
 _TITLES = {"task": "TASK", "worker": "WORKER", "queue": "QUEUE"}
 
@@ -24,7 +25,8 @@ _TITLES = {"task": "TASK", "worker": "WORKER", "queue": "QUEUE"}
 @click.command()
 @common
 @click.option("--by", type=click.Choice(tuple(_TITLES)), default="task", show_default=True)
-@click.option("--window", default="24h", show_default=True, metavar="SPAN", help="30s, 15m, 6h, 2d at most.")
+@click.option("--window", metavar="SPAN", help="30s, 15m, 6h, 2d at most (24h); with --usual 1m to 1h (1h).")
+@click.option("--usual", is_flag=True, help="Now against an hour, a day and a week ago.")
 @click.option(
     "--observe",
     type=click.FloatRange(0, 3600),
@@ -34,14 +36,18 @@ _TITLES = {"task": "TASK", "worker": "WORKER", "queue": "QUEUE"}
 )
 @click.option("--enable-events", is_flag=True, help="Switch task events on meanwhile (--allow events).")
 @click.pass_context
-def stats(ctx: click.Context, by: str, window: str, observe: float, enable_events: bool) -> int:
+def stats(
+    ctx: click.Context, by: str, window: str | None, usual: bool, observe: float, enable_events: bool
+) -> int:
     """Runs, rates, shares of failures and retries, run and wait times, the busiest first.
 
     Counted from the recorded history and from the events of --observe SECONDS. Ends with 1 when there
     are none.
     """
     said(ctx).take("enable_events", enable_events)
-    seconds = _span(window)
+    if usual:
+        return _compared(ctx, cast("Kind", by), _span(window or "1h", HOUR, 60.0), observe)
+    seconds = _span(window or "24h", 2 * DAY)
 
     async def body(session: Session) -> int:
         found = await session.engine.statistics(cast("Kind", by), seconds)
@@ -57,13 +63,46 @@ def stats(ctx: click.Context, by: str, window: str, observe: float, enable_event
     return one_shot(ctx, body, observe)
 
 
-def _span(text: str) -> float:
+def _compared(ctx: click.Context, by: Kind, seconds: float, observe: float) -> int:
+    async def body(session: Session) -> int:
+        found = await session.engine.compared(by, seconds)
+        if session.output.as_json:
+            session.output.json(found)
+        elif found.rows:
+            session.output.table([_columns(by)[0], Column("WHEN"), *_columns(by)[1:]], _lines(found))
+        known = [
+            f"{_WHEN[span.when].capitalize()}: since {date(span.since, session.settings.ui.utc)}, "
+            f"{duration(span.seen)} of it were watched."
+            if span.seen
+            else f"{_WHEN[span.when].capitalize()}: {span.why}."
+            for span in found.spans
+        ]
+        session.output.notes(
+            [*known, *_left_out(found.left_out), *await unseen.remarks(session, results=False)]
+        )
+        return 0 if found.rows else 1
+
+    return one_shot(ctx, body, observe)
+
+
+def _lines(found: Comparison) -> list[tuple[object, ...]]:
+    told: list[tuple[object, ...]] = []
+    for one in found.rows:
+        known = [(when, row) for when, row in one.rows.items() if row is not None]
+        for place, (when, row) in enumerate(known):
+            told.append((one.key if place == 0 else "", _WHEN[when], *_row(row)[1:]))
+    return told
+
+
+def _span(text: str, most: float, least: float = 0.0) -> float:
     unit = _UNITS.get(text[-1:].lower())
     try:
         seconds = float(text[:-1]) * unit if unit else float(text)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds <= 2 * DAY:
+    if not least <= seconds <= most or not seconds:
+        if least:
+            raise UsageError(f"--window {text} is no span of a minute to an hour.", "For example 5m, 1h.")
         raise UsageError(f"--window {text} is no span up to two days.", "For example 30s, 15m, 6h, 2d.")
     return seconds
 
@@ -92,8 +131,10 @@ def _remarks(session: Session, found: Statistics, observe: float) -> list[str]:
         told.append(f"Counted since {date(found.since, session.settings.ui.utc)}.")
     elif not observe:
         told.append("Nothing is recorded in that time. --observe 10 watches events for ten seconds.")
-    if found.left_out:
-        told.append(
-            f"{plural(found.left_out, 'event')} of more names than are counted one by one are missing."
-        )
-    return told
+    return [*told, *_left_out(found.left_out)]
+
+
+def _left_out(events: int) -> list[str]:
+    if not events:
+        return []
+    return [f"{plural(events, 'event')} of more names than are counted one by one are missing."]

@@ -1,4 +1,4 @@
-"""Metrics: rates, times and levels over a minute and an hour, or five minutes and four hours."""
+"""Metrics: rates, times and levels as charts; then task names, workers and queues against their usual."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 from lazycelery.engine.api import EngineApi
 from lazycelery.model.metrics import Metrics, Series
+from lazycelery.model.statistics import Comparison, Kind
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.charts import chart, highest
+from lazycelery.tui.presentation.comparison import compared
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
 from lazycelery.tui.presentation.line import Line, crop, fit, right
 from lazycelery.tui.presentation.look import Look
@@ -21,7 +23,13 @@ LABEL, NUMBER = 12, 7
 
 
 SPANS = (("1 min and 1 h", 60, 3600), ("5 min and 4 h", 300, 14_400))
-"""What the two charts beside each other show, in words and seconds; `]` turns to the next."""
+"""What the two charts beside each other show, in words and seconds; `]` turns to the next page."""
+KINDS: tuple[tuple[str, Kind], ...] = (
+    ("tasks and their usual", "task"),
+    ("workers and their usual", "worker"),
+    ("queues and their usual", "queue"),
+)
+"""The pages behind the charts."""
 
 
 class Shown(NamedTuple):
@@ -50,7 +58,7 @@ SHOWN = (
 
 
 class MetricsView:
-    """Charts; all that is known since the engine began."""
+    """Charts of all that is known since the engine began, and tables of what is usual."""
 
     title = "Metrics"
     pace = 1.0
@@ -59,37 +67,48 @@ class MetricsView:
     def __init__(self) -> None:
         self.problem: str | None = None
         self._metrics: Metrics | None = None
+        self._compared: dict[Kind, Comparison] = {}
         self._top = 0
         self._page = 1
-        self._spans = 0
+        self._at = 0
+
+    @property
+    def _kind(self) -> Kind | None:
+        """What is compared on this page; `None` where it has charts."""
+        return None if self._at < len(SPANS) else KINDS[self._at - len(SPANS)][1]
 
     async def fetch(self, api: EngineApi) -> None:
         """The newest numbers."""
+        if (kind := self._kind) is not None:
+            self._compared[kind] = await api.compared(kind)
         self._metrics = await api.metrics()
 
     def draw(self, look: Look, width: int, height: int) -> list[Line]:
         """All charts, as tall as there is room."""
         inner, self._page = width - 4, max(1, height - 2)
-        if self._metrics is None:
-            lines = wrapped(
-                self.problem or "Asking for the numbers …", inner, "warn" if self.problem else "dim"
-            )
-        else:
-            _, fine, coarse = SPANS[self._spans]
-            lines = metric_lines(
-                last(self._metrics, fine, coarse), look, inner, (self._page - 3) // len(SHOWN)
-            )
+        lines = self._lines(look, inner)
         self._top = max(0, min(self._top, len(lines) - self._page))
         seen = [((" ", ""), *crop(line, inner)) for line in lines[self._top :]]
         thumb = scroll_thumb(self._top, self._page, len(lines))
-        name = SPANS[self._spans][0]
-        keys = f"  {look.key('tab.previous')} {look.key('tab.next')} other spans"
+        name = [*SPANS, *KINDS][self._at][0]
+        keys = f"  {look.key('tab.previous')} {look.key('tab.next')} other pages"
         title: Line = ((self.title, "accent title"), (f" {look.signs.into} {name}", "accent"), (keys, "dim"))
         return framed(seen, width, height, look.signs, title=title, focused=True, thumb=thumb)
 
+    def _lines(self, look: Look, inner: int) -> list[Line]:
+        kind = self._kind
+        if kind is not None and kind in self._compared:
+            return compared(self._compared[kind], look, inner)
+        if kind is None and self._metrics is not None:
+            _, fine, coarse = SPANS[self._at]
+            room = (self._page - 3) // len(SHOWN)
+            return metric_lines(last(self._metrics, fine, coarse), look, inner, room)
+        return wrapped(self.problem or "Asking for the numbers …", inner, "warn" if self.problem else "dim")
+
     def tab(self, step: int) -> None:
-        """Other spans of time."""
-        self._spans = (self._spans + step) % len(SPANS)
+        """Other spans of time, or another kind."""
+        self._at = (self._at + step) % (len(SPANS) + len(KINDS))
+        self._top = 0
 
     def move(self, lines: int) -> None:
         """Scroll."""

@@ -1,0 +1,149 @@
+"""What happened by task name, worker and queue in steps of time: seconds, five seconds, minutes, hours.
+
+A step holds only what had traffic in it, and all steps together hold a bounded number of cells: the
+oldest and finest leave first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from lazycelery.store.sketch import Buckets, merge
+
+EVENTS = 8
+"""Kinds of events that are counted."""
+SUSPENDED = 5.0
+"""Seconds between two ends of a second, beyond which the machine slept: nobody watched then."""
+MAX_CELLS = 60_000
+"""In all rings together; a cell takes about a kilobyte."""
+MAX_STEP = 3_000
+"""Cells of one step: names that somebody makes up are not counted one by one for ever."""
+
+
+class Cell:
+    """What happened to one task name, worker or queue within one step."""
+
+    __slots__ = ("counts", "runtime", "wait")
+
+    def __init__(self) -> None:
+        self.counts = [0] * EVENTS
+        self.runtime: Buckets = {}
+        self.wait: Buckets = {}
+
+    def merge(self, other: Cell) -> None:
+        """Take in a shorter step."""
+        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
+        merge(self.runtime, other.runtime)
+        merge(self.wait, other.wait)
+
+
+Step = dict[int, Cell]
+"""Cells by key: three times the word's number, and the place of its kind in `KINDS`."""
+
+
+class Kept(NamedTuple):
+    """A step of time."""
+
+    at: float
+    """When it began, epoch seconds."""
+    seen: float
+    """Seconds of it in which events could be seen."""
+    cells: Step
+
+
+class Ring:
+    """Steps of one size: the finished ones, newest last, and the one under way."""
+
+    def __init__(self, size: float, steps: int) -> None:
+        self.size = size
+        self.steps: deque[Kept] = deque(maxlen=steps)
+        self.at, self.seen = 0.0, 0.0
+        self.step: Step = {}
+
+    def begin(self, at: float) -> None:
+        """The first step begins."""
+        self.at = at
+
+    def take(self, shorter: Kept) -> int:
+        """Add a shorter step to the one under way; returns the events of those without room."""
+        self.seen += shorter.seen
+        return _add(self.step, shorter.cells)
+
+    def turn(self, now: float) -> Kept:
+        """The step under way is finished."""
+        finished = Kept(self.at, self.seen, self.step)
+        self.steps.append(finished)
+        self.at, self.seen, self.step = now, 0.0, {}
+        return finished
+
+    def under_way(self) -> Kept:
+        """The step under way, as it is."""
+        return Kept(self.at, self.seen, self.step)
+
+    def cells(self) -> int:
+        """Cells in all finished steps."""
+        return sum(len(kept.cells) for kept in self.steps)
+
+
+class Rings:
+    """Rings of growing steps: each finished step is added to the next longer one."""
+
+    def __init__(self, *sizes: tuple[float, int]) -> None:
+        self.all = [Ring(size, steps) for size, steps in sizes]
+        self.left_out = 0
+        """Events for which there was no room."""
+        self.began: float | None = None
+
+    def tick(self, now: float, seeing: bool) -> None:
+        """A second is over. A clock that jumps ends the steps under way, and does no more harm."""
+        first = self.all[0]
+        if self.began is None:
+            self.began = now - 1.0
+            for ring in self.all:
+                ring.begin(self.began)
+        passed = now - first.at
+        first.seen = passed if seeing and 0 < passed <= SUSPENDED else 0.0
+        finished = first.turn(now)
+        for ring in self.all[1:]:
+            self.left_out += ring.take(finished)
+            if now // ring.size == ring.at // ring.size:
+                break
+            finished = ring.turn(now)
+        self._stay_bounded()
+
+    def _stay_bounded(self) -> None:
+        total = sum(ring.cells() for ring in self.all)
+        for ring in self.all:
+            while total > MAX_CELLS and len(ring.steps) > 1:
+                total -= len(ring.steps.popleft().cells)
+
+    def under_way(self) -> list[Kept]:
+        """The steps that are not finished, the shortest first: together the time since the last hour."""
+        return [ring.under_way() for ring in self.all]
+
+
+def together(steps: Iterable[Kept], key: int) -> Cell | None:
+    """One key over several steps; `None` when nothing happened to it."""
+    total: Cell | None = None
+    for _, _, cells in steps:
+        cell = cells.get(key)
+        if cell is not None:
+            total = total or Cell()
+            total.merge(cell)
+    return total
+
+
+def _add(into: Step, other: Step) -> int:
+    """Add a shorter step; returns the events of those for whom there is no room."""
+    left_out = 0
+    for key, cell in other.items():
+        known = into.get(key)
+        if known is None:
+            if len(into) >= MAX_STEP:
+                left_out += sum(cell.counts)
+                continue
+            known = into[key] = Cell()
+        known.merge(cell)
+    return left_out
