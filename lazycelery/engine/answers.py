@@ -17,7 +17,7 @@ from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.service import LogText
 from lazycelery.model.statistics import Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
-from lazycelery.model.verdict import Verdict
+from lazycelery.model.verdict import Thing, Verdict
 from lazycelery.model.worker import Pulse, WorkerDetail
 from lazycelery.sources.pulse import pulse
 from lazycelery.store.filter import parse
@@ -38,25 +38,31 @@ class Answers:
         self._lookup, self._memory, self._log = parts.lookup, parts.memory, parts.log
         self._actions, self._examiner, self._beats = parts.actions, parts.examiner, parts.beats
 
-    async def why(self, target: str) -> Verdict:
+    async def why(self, target: str, kind: Thing | None = None, fetch: bool = True) -> Verdict:
         """Where a task, queue or worker is and why it is not done."""
-        await self._examiner.fresh()
-        seen, findings = await self._examiner.snapshot(), self._examiner.last.findings
-        for facts in seen.workers:
+        if fetch:
+            await self._examiner.fresh()
+        seen = await (self._examiner.snapshot() if fetch else self._examiner.recent())
+        findings = self._examiner.last.findings
+        for facts in seen.workers if kind in (None, "worker") else ():
             if target in (facts.name, facts.name.removeprefix("celery@"), facts.name.partition("@")[0]):
                 return verdict.of_worker(facts, seen, findings)
-        for queue in seen.queues:
+        for queue in seen.queues if kind in (None, "queue") else ():
             if queue.name == target:
                 return verdict.of_queue(queue, seen, findings)
         try:
-            task = await self.task(target)
+            if kind not in (None, "task"):
+                raise NothingFound(f"No {kind} is called {target}.")
+            task = await self.task(target, fetch)
         except NothingFound:
             raise NothingFound(
-                f"Never seen: {target} is no task, queue or worker that anybody told of.",
+                f"Never seen: {target} is no {kind or 'task, queue or worker'} that anybody told of.",
                 "A task that ended before this monitor began is known only from the result backend. "
                 "--observe 10 watches for a while.",
             ) from None
-        return verdict.of_task(task, await self._examiner.snapshot(), findings)
+        if fetch:
+            seen = await self._examiner.snapshot()
+        return verdict.of_task(task, seen, findings)
 
     async def worker(self, name: str) -> WorkerDetail:
         """A worker with its lists, asked afresh when they are older than three seconds."""

@@ -21,7 +21,7 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.service import LogText
 from lazycelery.model.statistics import Comparison, Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
-from lazycelery.model.verdict import Verdict
+from lazycelery.model.verdict import Thing, Verdict
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 
 
@@ -56,10 +56,11 @@ class EngineApi(Protocol):
 
         Raises `NothingFound`, `UsageError` when several are meant, `Refused` when it cannot be kept."""
 
-    async def why(self, target: str) -> Verdict:
+    async def why(self, target: str, kind: Thing | None = None, fetch: bool = True) -> Verdict:
         """Where a task (id or its beginning), queue or worker is and why it is not done.
 
-        Raises `NothingFound` for what nobody has seen."""
+        With `kind` only one of these is meant; without `fetch` the answer is made from what is known, for
+        a face that asks again and again. Raises `NothingFound` for what nobody has seen."""
 
     async def workers(self) -> list[Worker]:
         """All known workers, by name."""

@@ -27,7 +27,7 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.service import LogText
 from lazycelery.model.statistics import Comparison, Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
-from lazycelery.model.verdict import Verdict
+from lazycelery.model.verdict import Thing, Verdict
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 
 logger = logging.getLogger(__name__)
@@ -135,9 +135,9 @@ class Engine:
         """Acknowledge or snooze a finding, or take that back."""
         return await self._examiner.mark(code, subject, kind, seconds, note)
 
-    async def why(self, target: str) -> Verdict:
+    async def why(self, target: str, kind: Thing | None = None, fetch: bool = True) -> Verdict:
         """Where a task, queue or worker is and why it is not done."""
-        return await self._answers.why(target)
+        return await self._answers.why(target, kind, fetch)
 
     # ---- views
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from copy import copy
 
 import msgspec
 
@@ -24,6 +25,7 @@ from lazycelery.insight.doctor.snapshot import History, Snapshot
 from lazycelery.insight.steps import steps
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import Notice
+from lazycelery.model.facts import TaskFacts
 from lazycelery.model.finding import RANK, Examination, Finding, FindingMark, Unchecked
 from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
@@ -39,6 +41,8 @@ SHARE = 0.03
 """Of a core that examinations may take: dear ones come less often."""
 SLICE = 0.004
 """Seconds of work after which others have their turn."""
+RECENT = 0.5
+"""Seconds for which a snapshot does for one who asks often."""
 MOST = 200
 """Findings that are told."""
 WINDOW = 120.0
@@ -80,6 +84,10 @@ class Examiner:
         """The state of the links at the last examination."""
         self._asking: asyncio.Future[None] | None = None
         self._asked, self._turn = 0.0, 0
+        self._tasks: TaskFacts | None = None
+        """As counted last."""
+        self._recent: tuple[Snapshot | None, float] = (None, 0.0)
+        """For who asks often, and until when."""
         self.last = Examination()
         self.present: set[tuple[str, str]] = set()
         """Code and subject of all that is found, also of what a cause or a mark hides."""
@@ -183,6 +191,19 @@ class Examiner:
         """The cluster as it is now."""
         return await self._snapshot(Breath())
 
+    async def recent(self) -> Snapshot:
+        """The cluster as it was a moment ago, its tasks as last counted: for who asks again and again."""
+        held, until = self._recent
+        now = self._clock()
+        if held is None or not now < until:
+            began = time.process_time()
+            held = await self._snapshot(Breath(), self._tasks)
+            until = now + max(RECENT, (time.process_time() - began) / SHARE)
+            self._recent = (held, until)
+        seen = copy(held)
+        seen.now = now
+        return seen
+
     def _run(self, mode: Mode, seen: Snapshot, found: list[Finding], examination: Examination) -> None:
         why = _hindered(mode, seen) or self._outage.hinders(mode.code, seen.now)
         findings: list[Finding] = []
@@ -213,7 +234,7 @@ class Examiner:
             if isinstance(fact.value, str):
                 fact.value = hide(fact.value)
 
-    async def _snapshot(self, breath: Breath) -> Snapshot:
+    async def _snapshot(self, breath: Breath, tasks: TaskFacts | None = None) -> Snapshot:
         now = self._clock()
         settled = self._watch.first_truth.is_set()
         if settled and self._began is None:
@@ -222,14 +243,7 @@ class Examiner:
         await breath.take()
         queues = await self._queues()
         await breath.take()
-        counting = self._store.task_facts_steps(now, WINDOW)
-        while True:
-            try:
-                next(counting)
-            except StopIteration as end:
-                tasks = end.value
-                break
-            await breath.take()
+        tasks = tasks or await self._count(now, breath)
         self._history.note(now, queues, workers)
         for flight in self._watch.flights.messages if self._watch.flights else ():
             if flight.id is not None:
@@ -260,6 +274,16 @@ class Examiner:
             history=self._history,
             limits=self._limits,
         )
+
+    async def _count(self, now: float, breath: Breath) -> TaskFacts:
+        counting = self._store.task_facts_steps(now, WINDOW)
+        while True:
+            try:
+                next(counting)
+            except StopIteration as end:
+                self._tasks = end.value
+                return self._tasks
+            await breath.take()
 
     def _keep(self, examination: Examination) -> None:
         """Faces are told when something that they show is different."""

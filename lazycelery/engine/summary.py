@@ -25,7 +25,6 @@ async def overview(parts: Parts) -> Overview:
         profile=_place(parts),
         broker=parts.redactor.url(profile.broker),
         transport=parts.broker.transport,
-        gives_back=parts.broker.gives_back,
         production=profile.production,
         read_only=parts.guard.read_only,
         allowed=sorted(parts.guard.allowed),

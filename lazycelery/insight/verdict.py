@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lazycelery.insight.doctor.mode import count, fact, listed, moment, plain_slots, short, span
-from lazycelery.insight.doctor.queue_without_consumer import near
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.doctor.worker_saturated import full_since
 from lazycelery.model.facts import Flight, WorkerFacts
@@ -14,6 +13,14 @@ from lazycelery.model.finding import Finding
 from lazycelery.model.queue import Queue
 from lazycelery.model.task import Task, next_try
 from lazycelery.model.verdict import Verdict
+from lazycelery.store.queues import near
+
+SOON = 5.0
+"""Seconds in which a worker with a free slot begins what it has reserved."""
+TOLD = ("backlog-growing", "queue-without-consumer")
+"""Findings about a queue that say no more than the sentence before them."""
+GROWING = 0.05
+"""Messages a second above which a queue is said to grow."""
 
 
 def of_task(task: Task, seen: Snapshot, findings: Sequence[Finding] = ()) -> Verdict:
@@ -29,11 +36,12 @@ def of_task(task: Task, seen: Snapshot, findings: Sequence[Finding] = ()) -> Ver
 def of_worker(facts: WorkerFacts, seen: Snapshot, findings: Sequence[Finding] = ()) -> Verdict:
     """Alive or gone, free or full, and with what."""
     worker, name = facts.worker, short(facts.name)
-    own = [one for one in findings if facts.name == one.subject or facts.name in one.related]
+    about = [one for one in findings if facts.name == one.subject or facts.name in one.related]
+    own = [one for one in about if one.subject == facts.name and one.severity != "info"]
     verdict = Verdict(kind="worker", subject=facts.name, state=worker.state, text="", at=seen.now)
-    verdict.findings = [one.code for one in own]
+    verdict.findings = [one.code for one in about]
     if worker.state == "offline":
-        verdict.text = f"{name} is gone: {worker.why}."
+        verdict.text = f"{name} is gone: {worker.why or 'it stopped'}."
     elif own:
         verdict.text = own[0].title
     elif worker.why:
@@ -49,7 +57,7 @@ def of_worker(facts: WorkerFacts, seen: Snapshot, findings: Sequence[Finding] = 
     if worker.reserved:
         told = count(worker.reserved, "reserved task")
         verdict.evidence.append(fact(told, "control", worker.reserved))
-    verdict.evidence += [each for one in own for each in one.evidence]
+    verdict.evidence += [each for one in about for each in one.evidence]
     return verdict
 
 
@@ -59,17 +67,29 @@ def of_queue(queue: Queue, seen: Snapshot, findings: Sequence[Finding] = ()) -> 
     verdict = Verdict(kind="queue", subject=queue.name, text="", at=seen.now)
     verdict.findings = [one.code for one in own]
     verdict.evidence = [each for one in own for each in one.evidence]
-    if own:
-        verdict.text = own[0].title
-    elif queue.messages is None:
+    waits = f"{count(queue.messages or 0, 'message')} {'waits' if queue.messages == 1 else 'wait'}"
+    if queue.held is not None:
+        verdict.text = f"{queue.name} is {queue.why}. {waits}."
+    elif queue.messages is None or queue.error:
         why = queue.error or "it was not seen yet"
-        verdict.text = f"How much waits in {queue.name} is not known: {why}."
+        verdict.text = f"How much waits in {queue.name} is not known: {why.rstrip('.')}."
     elif not queue.messages:
         verdict.text = f"{queue.name} is empty; {_who(seen, queue)}."
+    elif queue.why:
+        verdict.text = queue.why
     else:
-        why = _why_they_wait(seen, queue, verdict)
-        verdict.text = f"{count(queue.messages, 'message')} wait in {queue.name}; {why}."
+        why = _why_they_wait(seen, queue, verdict, "the last one's")
+        verdict.text = f"{waits} in {queue.name}{_growing(queue)}; {why}."
+    if not queue.why:
+        more = [one.title for one in own if one.code not in TOLD]
+        verdict.text = " ".join([verdict.text, *more[:1]])
     return verdict
+
+
+def _growing(queue: Queue) -> str:
+    if queue.in_rate is None or queue.out_rate is None or queue.in_rate - queue.out_rate <= GROWING:
+        return ""
+    return f", {queue.in_rate - queue.out_rate:.1f} more each second"
 
 
 # ---- a task, by its state
@@ -84,6 +104,8 @@ def _waiting(task: Task, seen: Snapshot, verdict: Verdict) -> str:
         return f"waits{since} in a queue that no source names: it may be unrouted"
     queue = next((one for one in seen.queues if one.name == task.queue), None)
     told = f"waits in {task.queue}{since}"
+    if queue is not None and (queue.messages or 0) > 1:
+        told += f", one of {count(queue.messages or 0, 'message')}"
     expires = moment(task.expires)
     if expires is not None and expires < seen.now:
         verdict.until = expires
@@ -96,30 +118,32 @@ def _waiting(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     return f"{told}; {_why_they_wait(seen, queue, verdict)}"
 
 
-def _why_they_wait(seen: Snapshot, queue: Queue, verdict: Verdict) -> str:
+def _why_they_wait(seen: Snapshot, queue: Queue, verdict: Verdict, whose: str = "its") -> str:
     messages = queue.messages or 0
     verdict.evidence.append(fact(f"{count(messages, 'message')} in {queue.name}", "broker", messages))
     consumers = seen.consumers(queue.name)
     if not consumers and not queue.consumers:
-        if not seen.alive:
+        if seen.settled and not seen.alive:
             return "no worker runs"
         meant = near(queue.name, sorted({name for facts in seen.alive for name in facts.queues or ()}))
-        return f"nobody consumes {queue.name}" + (f" (did you mean {meant}?)" if meant else "")
+        return "nobody consumes it" + (f" (did you mean {meant}?)" if meant else "")
     silent = [facts for facts in consumers if facts.silent is not None]
     if consumers and len(silent) == len(consumers):
-        return f"{listed([short(one.name) for one in silent])} answers nobody now: {_runs(silent)}"
-    full = [facts for facts in consumers if full_since(facts, seen.now) is not None]
+        return f"{listed([short(one.name) for one in silent])} answers nobody now: {_runs(silent, seen)}"
+    full = [facts for facts in consumers if _full(facts)]
+    free = len(consumers) - len(full)
     told = ""
-    if consumers and len(full) == len(consumers):
-        since = max(full_since(facts, seen.now) or 0.0 for facts in full)
+    if full and not free:
         names = listed([short(one.name) for one in full])
-        told = f"all slots of {names} are taken, {_runs(full)}, none free for {span(seen.now - since)}"
+        told = f"all slots of {names} {_runs(full, seen)}{_none_free(full, seen)}"
+    elif full:
+        told = f"{free} of its {len(consumers)} workers {'has' if free == 1 else 'have'} a free slot"
     if queue.out_rate:
         wait = messages / queue.out_rate
         verdict.until = seen.now + wait
         source = queue.sources.get("out_rate", "event")
         verdict.evidence.append(fact(f"{queue.out_rate:.1f} are taken a second", source, queue.out_rate))
-        pace = f"{queue.out_rate:.1f} a second are taken, so that its turn comes within {span(wait)}"
+        pace = f"{queue.out_rate:.1f} a second are taken, so that {whose} turn comes within {span(wait)}"
         return f"{told}; {pace}" if told else pace
     return told or _who(seen, queue)
 
@@ -128,35 +152,60 @@ def _who(seen: Snapshot, queue: Queue) -> str:
     names = [short(facts.name) for facts in seen.consumers(queue.name)]
     if names:
         return f"{listed(names)} {'consumes' if len(names) == 1 else 'consume'} it"
-    return f"{count(queue.consumers, 'consumer')} take from it" if queue.consumers else "nobody consumes it"
+    if queue.consumers is None:
+        return "who consumes it is not known"
+    verb = "takes" if queue.consumers == 1 else "take"
+    return f"{count(queue.consumers, 'consumer')} {verb} from it" if queue.consumers else "nobody consumes it"
 
 
-def _runs(workers: Sequence[WorkerFacts]) -> str:
+def _runs(workers: Sequence[WorkerFacts], seen: Snapshot) -> str:
+    """What they run: as they told, else as events did."""
     names = Counter(task.name or "a task" for facts in workers for task in facts.active or ())
     if not names:
-        return "what it runs is not known"
-    return "running " + listed([f"{number} × {name}" for name, number in names.most_common()], 2)
+        own = {facts.name for facts in workers}
+        names = Counter(one.name or "a task" for one in seen.tasks.running if one.worker in own)
+    if not names:
+        return "run what is not known"
+    return "run " + listed([f"{number} × {name}" for name, number in names.most_common()], 2)
+
+
+def _full(facts: WorkerFacts) -> bool:
+    slots = facts.worker.concurrency
+    return bool(slots) and max(facts.worker.active or 0, len(facts.active or ())) >= (slots or 0)
+
+
+def _none_free(full: Sequence[WorkerFacts], seen: Snapshot) -> str:
+    """For how long none of their slots became free, where all of them told since when theirs run."""
+    since = [at for facts in full if (at := full_since(facts, seen.now)) is not None]
+    return f", none free for {span(seen.now - max(since))}" if len(since) == len(full) else ""
 
 
 def _received(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     holder = _holder(task, seen)
+    since = f" for {span(seen.now - task.received)}" if task.received else ""
+    told = f"reserved{_on(task)}{since}, not started"
+    if holder is None and not seen.settled:
+        return told
     if holder is None or not holder.alive:
         return _orphaned(task, seen, verdict, _flight(task, seen))
-    since = f" for {span(seen.now - task.received)}" if task.received else ""
-    told = f"reserved on {short(holder.name)}{since}"
     slots = holder.worker.concurrency or 0
-    if slots and len(holder.active or ()) >= slots:
-        behind = len(holder.reserved or ())
-        others = f", among {count(behind, 'reserved task')}" if behind > 1 else ""
+    if _full(holder):
         verdict.evidence = [
             fact(f"{each.name} runs", "control", each.time_start) for each in holder.active or ()
         ]
-        free = full_since(holder, seen.now)
-        ago = f", none free for {span(seen.now - free)}" if free else ""
-        return f"{told}, not started: its {plain_slots(slots)} are taken, {_runs([holder])}{ago}{others}"
+        behind = len(holder.reserved or ())
+        others = f"; it is one of {count(behind, 'reserved task')} there" if behind > 1 else ""
+        runs = f"{_runs([holder], seen)}{_none_free([holder], seen)}{others}"
+        if slots == 1:
+            return f"{told}: its only slot {runs.replace('run', 'runs', 1)}"
+        return f"{told}: its {slots:,} slots {runs}"
     if holder.silent is not None:
-        return f"{told}, not started: the worker answers nobody now"
-    return f"{told}, not started although slots are free: a rate limit, or just about to"
+        return f"{told}: the worker answers nobody now"
+    if not slots or holder.worker.active is None:
+        return told
+    if task.received and seen.now - task.received < SOON:
+        return f"{told}: slots are free, it is about to"
+    return f"{told} although slots are free: a rate limit, perhaps"
 
 
 def _scheduled(task: Task, seen: Snapshot, verdict: Verdict) -> str:
@@ -164,12 +213,12 @@ def _scheduled(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     verdict.until = eta
     if holder is not None and not holder.alive:
         return _orphaned(task, seen, verdict, _flight(task, seen))
-    where = f" by {short(holder.name)}" if holder else ""
+    where = f" by {short(task.worker)}" if task.worker else ""
     if eta is None:
-        return f"held{where} until its ETA"
+        return f"held{where} until its ETA" + (f" ({task.eta[:40]})" if task.eta else "")
     left = eta - seen.now
     if left <= 0:
-        return f"due for {span(-left)}, held{where}"
+        return f"held{where}, {span(-left)} past its ETA"
     told = f"held{where} until its ETA, in {span(left)}"
     if seen.redelivers and left > seen.visibility():
         timeout = span(seen.visibility())
@@ -179,11 +228,17 @@ def _scheduled(task: Task, seen: Snapshot, verdict: Verdict) -> str:
 
 def _started(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     holder = _holder(task, seen)
-    age = None if task.started is None else max(0.0, seen.now - task.started)
-    told = f"runs on {short(task.worker)}" + (f", process {task.pid}" if task.pid else "")
-    told += f", for {span(age)}" if age is not None else ""
+    if holder is not None and holder.worker.lost:
+        stopped = holder.worker.stopped
+        ago = "" if stopped is None else f" {span(seen.now - stopped)} ago"
+        return f"ran{_on(task)} when that was lost{ago}; whether it ended is not known"
     if holder is not None and not holder.alive:
-        return f"ran on {short(task.worker)}, which is gone: {holder.worker.why or 'lost'}"
+        return f"ran{_on(task)}, which is gone: {holder.worker.why or 'it does not answer'}"
+    age = None if task.started is None else max(0.0, seen.now - task.started)
+    told = f"runs{_on(task) or ' on a worker that nobody named'}" + (
+        f", process {task.pid}" if task.pid else ""
+    )
+    told += f", for {span(age)}" if age is not None else ""
     conf = (holder.conf if holder else None) or {}
     limit = conf.get("task_time_limit")
     if isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit and age is not None:
@@ -210,7 +265,9 @@ def _retry(task: Task, seen: Snapshot, verdict: Verdict) -> str:
 
 
 def _lost(task: Task, seen: Snapshot, verdict: Verdict) -> str:
-    return f"lost: {short(task.worker)} is gone, and its message is nowhere; nobody will run it again"
+    verdict.actions = ["retry"]
+    who = f"{short(task.worker)}, which ran it," if task.worker else "the worker that ran it"
+    return f"lost: {who} is gone, and its message is nowhere; nobody will run it again"
 
 
 def _unknown(task: Task, seen: Snapshot, verdict: Verdict) -> str:
@@ -220,7 +277,7 @@ def _unknown(task: Task, seen: Snapshot, verdict: Verdict) -> str:
 
 
 def _ended(task: Task, seen: Snapshot, verdict: Verdict) -> str:
-    after = f" after {task.runtime:.2f} s" if task.runtime is not None else ""
+    after = f" after {_took(task.runtime)}" if task.runtime is not None else ""
     ago = f", {span(max(0.0, seen.now - task.finished))} ago" if task.finished else ""
     if task.state == "success":
         return f"succeeded{_on(task)}{after}{ago}"
@@ -235,17 +292,18 @@ def _ended(task: Task, seen: Snapshot, verdict: Verdict) -> str:
 
 
 def _orphaned(task: Task, seen: Snapshot, verdict: Verdict, flight: Flight | None) -> str:
-    who = short(task.worker) if task.worker else "its worker"
-    if flight is None or not seen.redelivers:
-        if not seen.redelivers:
-            return f"{who} is gone, and held it. {seen.gives_back}"
-        return f"{who} is gone, and held it; where its message is, is not known"
+    who = short(task.worker) if task.worker else "a worker"
+    if not seen.redelivers or (seen.flights is None and seen.gives_back):
+        return f"held by {who}, which is gone. {seen.gives_back}".rstrip(". ")
+    if flight is None:
+        return f"held by {who}, which is gone; where its message is, is not known"
     delivered = flight.delivered or seen.now
     verdict.until = delivered + seen.visibility()
     verdict.evidence.append(fact("its message is unacknowledged, held by nobody", "broker", delivered))
     left = verdict.until - seen.now
     when = f"in about {span(left)}" if left > 0 else "at the next sweep of a worker"
     runs = "" if seen.alive else ", once a worker runs"
+    who = who if task.worker else "its worker"
     return f"orphaned: {who} is gone, and its message comes back to {flight.queue} {when}{runs}"
 
 
@@ -262,8 +320,16 @@ def _on(task: Task) -> str:
     return f" on {short(task.worker)}" if task.worker else ""
 
 
+def _took(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 60:
+        return f"{seconds:.2f}s" if seconds < 10 else f"{seconds:.1f}s"
+    return span(seconds)
+
+
 def _error(task: Task) -> str:
-    return (task.error or "no reason told")[:300].rstrip(".")
+    return (task.error or "no reason was told")[:300].rstrip(".")
 
 
 _TASK = {

@@ -61,8 +61,6 @@ class Overview(msgspec.Struct, kw_only=True):
     broker: str = ""
     """The URL without credentials."""
     transport: str = ""
-    gives_back: str = ""
-    """What becomes of a message whose worker was lost, in a sentence without its full stop."""
     production: bool = False
     read_only: bool = True
     allowed: list[str] = []

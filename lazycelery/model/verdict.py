@@ -8,11 +8,13 @@ import msgspec
 
 from lazycelery.model.finding import Evidence
 
+Thing = Literal["task", "queue", "worker"]
+
 
 class Verdict(msgspec.Struct, kw_only=True):
-    """The answer of `lazycelery why`."""
+    """The answer of `lazycelery why`, and the first sentence of a page of the screen."""
 
-    kind: Literal["task", "queue", "worker"]
+    kind: Thing
     subject: str
     """Id of the task, name of the queue or worker."""
     state: str | None = None
@@ -24,4 +26,6 @@ class Verdict(msgspec.Struct, kw_only=True):
     evidence: list[Evidence] = []
     findings: list[str] = []
     """Codes of findings about it."""
+    actions: list[str] = []
+    """Names of actions that would help."""
     at: float | None = None

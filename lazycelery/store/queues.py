@@ -168,6 +168,11 @@ def _dead(report: QueueReport, workers: list[str]) -> str | None:
     return f"{report.messages:,} {noun} from {', '.join(report.dead_letter_from)} in {report.name}."
 
 
+def near(name: str, names: list[str]) -> str | None:
+    """The nearest of some names, when it looks like the one that was meant."""
+    return next(iter(get_close_matches(name, names, n=1, cutoff=0.7)), None)
+
+
 def _why(
     name: str,
     depth: int | None,
@@ -177,8 +182,8 @@ def _why(
     if not depth or workers or consumed is None:
         return None
     noun = "message" if depth == 1 else "messages"
-    near = get_close_matches(name, consumed, n=1, cutoff=0.7)
-    asked = f" Did you mean {near[0]}?" if near else ""
+    meant = near(name, consumed)
+    asked = f" Did you mean {meant}?" if meant else ""
     return f"{depth:,} {noun} in {name}, nobody consumes it.{asked}"
 
 

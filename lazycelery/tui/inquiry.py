@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from lazycelery.engine.api import EngineApi
@@ -14,7 +15,8 @@ from lazycelery.keys import Scope
 from lazycelery.model.cluster import LogPage
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.service import LogText
-from lazycelery.model.task import Task, TaskQuery, TaskRow
+from lazycelery.model.task import Task, TaskQuery
+from lazycelery.model.verdict import Thing, Verdict
 from lazycelery.model.worker import Pulse, WorkerDetail
 from lazycelery.tui.panes.tasks import quoted
 from lazycelery.tui.presentation.family import Family
@@ -33,13 +35,14 @@ LOG = 500
 EVENTS = 200
 """Events of a task that are shown, the newest."""
 
-Answer = WorkerDetail | Pulse | LogText | PeekPage | Task | Family | LogPage | Message
+Answer = WorkerDetail | Verdict | Pulse | LogText | PeekPage | Task | Family | LogPage | Message
 
 
 class Subject(NamedTuple):
-    """What the main side is about: the selection, or what one tab of a task asks for."""
+    """What the main side is about: the selection, what one tab of a task asks for, or where a thing is
+    and why."""
 
-    kind: Scope | DetailKind
+    kind: Scope | DetailKind | Thing
     key: str
 
 
@@ -51,11 +54,11 @@ class Inquiry:
         self._changed = changed
         self.subject: Subject | None = None
         self.answer: Answer | None = None
-        self.running: list[TaskRow] = []
-        """What runs on the worker that has reserved the task."""
+        self.verdict: Verdict | None = None
+        """Where it is and why, of a task or worker."""
         self.problem: str | None = None
         self._task: asyncio.Task[None] | None = None
-        self._again = False
+        self._again = self._whole = False
         self._kept = False
         """The answer was dear: it is not asked for again."""
         self.pending = False
@@ -65,16 +68,17 @@ class Inquiry:
         """Turn to a subject."""
         if subject == self.subject:
             return
-        self.subject, self.answer, self.problem, self.running = subject, None, None, []
+        self.subject, self.answer, self.problem, self.verdict = subject, None, None, None
         self._kept = False
         self.stop()
         self.again()
 
-    def again(self) -> None:
-        """The subject has changed: ask once more, soon."""
+    def again(self, whole: bool = True) -> None:
+        """The subject has changed, or what is around it (not `whole`): ask once more, soon."""
         if self.subject is None or self._kept:
             return
         self._again = True
+        self._whole |= whole
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._ask(self.subject))
 
@@ -93,18 +97,22 @@ class Inquiry:
 
     async def _ask(self, subject: Subject) -> None:
         while self._again and not self._kept:
-            self._again = False
+            whole, self._again, self._whole = self._whole, False, False
             started = time.monotonic()
             api = self._api()
             if api is not None:
-                await self._once(api, subject)
+                await self._once(api, subject, whole)
             await asyncio.sleep(max(0.0, PACE - (time.monotonic() - started)))
 
-    async def _once(self, api: EngineApi, subject: Subject) -> None:
+    async def _once(self, api: EngineApi, subject: Subject, whole: bool) -> None:
         self.pending = True
         try:
             if subject.kind == "tasks":
-                await self._task_in_two_steps(api, subject.key)
+                await self._about_task(api, subject.key, whole)
+            elif subject.kind == "workers":
+                self.verdict = await api.why(subject.key, "worker", fetch=False)
+                self._changed()  # Its lists may take a second.
+                self._take(await api.worker(subject.key))
             else:
                 self._take(await ASKERS[subject.kind](api, subject.key))
         except LazyCeleryError as problem:
@@ -113,14 +121,18 @@ class Inquiry:
         finally:
             self.pending = False
 
-    async def _task_in_two_steps(self, api: EngineApi, id: str) -> None:
+    async def _about_task(self, api: EngineApi, id: str, whole: bool) -> None:
         # What the engine holds comes at once; what must be fetched only when the cursor rests.
         first = self.answer is None
+        self.verdict = await api.why(id, "task", fetch=False)
+        if not (whole or first):
+            self._changed()
+            return
         self._take(await api.task(id, fetch=False))
         if first:
             await asyncio.sleep(REST)
         task = await api.task(id, fetch=True)
-        self.running = await _beside(api, task)
+        self.verdict = await api.why(id, "task", fetch=False)
         self._take(task)
 
     def _take(self, answer: Answer) -> None:
@@ -128,16 +140,12 @@ class Inquiry:
         self._changed()
 
 
-async def _beside(api: EngineApi, task: Task) -> list[TaskRow]:
-    """What keeps a reserved task waiting."""
-    if task.state != "received" or not task.worker:
-        return []
-    query = TaskQuery(filter=f"{quoted('worker', task.worker)} state:started", limit=50)
-    return (await api.tasks(query)).rows
+async def _why_worker(api: EngineApi, name: str) -> Answer:
+    return await api.why(name, "worker", fetch=False)
 
 
-async def _worker(api: EngineApi, name: str) -> Answer:
-    return await api.worker(name)
+async def _why_queue(api: EngineApi, name: str) -> Answer:
+    return await api.why(name, "queue", fetch=False)
 
 
 async def _pulse(api: EngineApi, name: str) -> Answer:
@@ -169,11 +177,15 @@ async def _family(api: EngineApi, id: str) -> Answer:
         if one not in members:
             with suppress(NothingFound):  # It left the engine meanwhile, or was never seen.
                 members[one] = await api.task(one, fetch=False)
-    return Family(root, list(members.values()), max(page.matched, len(members)))
+    family = Family(root, list(members.values()), max(page.matched, len(members)))
+    if (held := family.held) is None:
+        return family
+    return replace(family, told=await api.why(held.id, "task", fetch=False))
 
 
 ASKERS: Mapping[str, Callable[[EngineApi, str], Awaitable[Answer]]] = {
-    "workers": _worker,
+    "worker": _why_worker,
+    "queue": _why_queue,
     "pulse": _pulse,
     "log": _log,
     "queues": _peek,

@@ -12,6 +12,7 @@ from lazycelery.model.message import PeekPage
 from lazycelery.model.queue import Queue
 from lazycelery.model.service import LogText
 from lazycelery.model.task import Task, TaskRow
+from lazycelery.model.verdict import Verdict
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 from lazycelery.tui.inquiry import Inquiry
 from lazycelery.tui.presentation import findings, queues, task_page, workers
@@ -23,7 +24,6 @@ from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.page import Page
 from lazycelery.tui.presentation.search import highlighted, hits
 from lazycelery.tui.presentation.task_page import DetailKind
-from lazycelery.tui.presentation.verdict import Surroundings
 
 TABS: Mapping[Scope, tuple[str, ...]] = {
     "workers": workers.TABS,
@@ -135,6 +135,7 @@ class MainSide:
         # What is shown is held beside its identities, so that these stay its own.
         key = (*map(id, held), known.problems, tab, width, look.utc, look.signs)
         key += (int(look.now) if kind != "tasks" or TABS[kind][tab] in task_page.AGEING else 0,)
+        key += known.words if tab == 0 else ()
         if self._built is None or self._built[0] != key:
             self._built = (key, page_of(item, known, tab, look, width))
             self._held = held
@@ -148,16 +149,24 @@ class Known(NamedTuple):
     detail: Inquiry
     queue: Queue | None = None
     worker: Worker | None = None
-    consumers: Sequence[Worker] = ()
-    """Who takes from the selected queue."""
-    gives_back: str = ""
-    """What the broker does with the message of a lost worker."""
+
+    @property
+    def told(self) -> Verdict | None:
+        """Where the selection is, and why."""
+        answer = self.inquiry.answer
+        return answer if isinstance(answer, Verdict) else self.inquiry.verdict
 
     @property
     def parts(self) -> tuple[object, ...]:
         """What a page is made of."""
-        answers = self.inquiry.answer, self.inquiry.running, self.detail.answer
-        return *answers, self.queue, self.worker, *self.consumers
+        answer = self.inquiry.answer
+        return None if answer is self.told else answer, self.detail.answer, self.queue, self.worker
+
+    @property
+    def words(self) -> tuple[object, ...]:
+        """What a verdict says: asked again, it is mostly the same."""
+        told = self.told
+        return () if told is None else (told.text, told.until, *told.actions)
 
     @property
     def problems(self) -> tuple[str | None, str | None]:
@@ -173,16 +182,15 @@ def page_of(item: Item, known: Known, tab: int, look: Look, width: int) -> Page:
         lists = answer if isinstance(answer, WorkerDetail) else None
         more = known.detail.answer
         told = more if isinstance(more, (Pulse, LogText)) else known.detail.problem
-        return workers.page(item, lists, tab, look, width, told)
+        return workers.page(item, known.told, lists, tab, look, width, told)
     if isinstance(item, Finding):
-        return findings.page(item, known.worker or known.queue, look, width)
+        return findings.page(item, known.worker or known.queue, known.told, look, width)
     if isinstance(item, Queue):
         peek = answer if isinstance(answer, PeekPage) else inquiry.problem
-        return queues.page(item, peek, tab, look, width, known.consumers)
+        return queues.page(item, known.told, peek, tab, look, width)
     if isinstance(answer, Task) and answer.id == item.id:
-        around = Surroundings(known.queue, known.worker, inquiry.running, known.gives_back)
         detail = task_page.Detail(known.detail.answer, known.detail.problem)
-        return task_page.page(answer, tab, look, width, around, detail)
+        return task_page.page(answer, tab, look, width, known.told, detail)
     return task_page.waiting_page(item.name, item.id, inquiry.problem, width)
 
 

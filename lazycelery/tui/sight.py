@@ -10,7 +10,7 @@ from lazycelery.keys import Action, Keymap, Scope
 from lazycelery.model.action import Outcome
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
-from lazycelery.model.task import TaskPage, TaskQuery, TaskRow
+from lazycelery.model.task import TaskPage, TaskQuery
 from lazycelery.model.worker import Worker
 from lazycelery.tui.deeds import Deeds
 from lazycelery.tui.errands import Errands
@@ -191,17 +191,10 @@ class Sight:
     def known(self) -> Known:
         """What has been asked about the selection, and what surrounds it."""
         truth, item = self.link.truth, self.item
-        finding = item.notice.subject if isinstance(item, Finding) else None
-        names = {finding} if finding else {item.queue, item.worker} if isinstance(item, TaskRow) else set()
-        queue = next((one for one in truth.queues or () if one.name in names), None)
-        worker = next((one for one in truth.workers or () if one.name in names), None)
-        consumers = (
-            [one for one in truth.workers or () if one.name in item.workers]
-            if isinstance(item, Queue)
-            else ()
-        )
-        gives_back = truth.overview.gives_back if truth.overview is not None else ""
-        return Known(self.inquiry, self.detail, queue, worker, consumers, gives_back)
+        name = item.notice.subject if isinstance(item, Finding) else ""
+        queue = next((one for one in truth.queues or () if name and one.name == name), None)
+        worker = next((one for one in truth.workers or () if name and one.name == name), None)
+        return Known(self.inquiry, self.detail, queue, worker)
 
     @property
     def allowed(self) -> list[str]:
@@ -262,6 +255,8 @@ class Sight:
             self.tasks.window.ask()
         if (workers and self.lead == "workers") or (queues and self._peeking):
             self.inquiry.again()
+        else:
+            self._look_around()
         if self.detail.subject is not None and self.detail.subject.kind == "log":
             self.detail.again()  # Followed: whatever changes, it may have said something.
         self.show()
@@ -301,14 +296,28 @@ class Sight:
         """Turn the main side to the selection, and paint."""
         self._pin()
         subject = self.subject
-        asked = (
-            subject is not None and subject.kind != "findings" and (subject.kind != "queues" or self._peeking)
-        )
-        wanted = subject if asked else None
-        self.inquiry.about(wanted)
+        self.inquiry.about(self._asked(subject))
         more = self.main.detail_wanted(self.lead)
         self.detail.about(None if more is None or subject is None else Subject(more, subject.key))
         self.paint()
+
+    def _asked(self, subject: Subject | None) -> Subject | None:
+        """What is asked about the selection: its lists, its messages, or only where it is and why."""
+        if subject is None:
+            return None
+        if subject.kind == "findings":
+            known = self.known
+            if (found := known.worker or known.queue) is None:
+                return None
+            return Subject("worker" if isinstance(found, Worker) else "queue", found.name)
+        if subject.kind == "queues" and not self._peeking:
+            return Subject("queue", subject.key)
+        return subject
+
+    def _look_around(self) -> None:
+        """Something has changed, or time has passed: a verdict may be another one."""
+        if self.front and self.main.tabs[self.lead] == 0:
+            self.inquiry.again(whole=False)
 
     def _failed(self, text: str) -> None:
         self.talk.say(text, "fail")
@@ -318,6 +327,7 @@ class Sight:
         """Time has passed: ages move on."""
         if not self.paused:
             self.link.truth.now = now
+            self._look_around()
             self.paint()
 
     def _done(self, outcome: Outcome) -> None:

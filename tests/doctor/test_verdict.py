@@ -10,6 +10,7 @@ import pytest
 from lazycelery.insight.verdict import of_queue, of_task, of_worker
 from lazycelery.model.facts import Flight, Flights, TaskFacts, TaskSeen
 from lazycelery.model.finding import Evidence, Finding
+from lazycelery.model.hold import Hold
 from lazycelery.model.task import Task
 from tests.doctor.seen import NOW, held, queue, running, seen, worker
 
@@ -29,15 +30,16 @@ def test_a_waiting_task_is_behind_something() -> None:
     waiting = {"state": "waiting", "sent": NOW - 60}
     many = [queue(messages=80, out_rate=4.0)]
     assert said(waiting, queues=many) == (
-        "Waits in default for 1m; 4.0 a second are taken, so that its turn comes within 20s."
+        "Waits in default for 1m, one of 80 messages; 4.0 a second are taken, "
+        "so that its turn comes within 20s."
     )
     assert of_task(Task(id="x", queue="default", **waiting), seen(queues=many)).until == NOW + 20
     alone = [queue("defualt", 3, consumers=0, workers=[])]
     told = said({**waiting, "queue": "defualt"}, queues=alone)
-    assert "nobody consumes defualt (did you mean default?)" in told
+    assert "nobody consumes it (did you mean default?)" in told
     full = worker(state="busy", active=[running("a", age=99), running("b", age=30)])
     told = said(waiting, queues=[queue(messages=3)], workers=[full])
-    assert "all slots of w1@a are taken, running 2 × shop.nap, none free for 30s" in told
+    assert "all slots of w1@a run 2 × shop.nap, none free for 30s" in told
     assert "none of its workers knows shop.gone" in said({**waiting, "name": "shop.gone"}, queues=many)
     assert "expired 1m ago" in said({**waiting, "expires": iso(-60)}, queues=many)
     assert "unrouted" in said({**waiting, "queue": None})
@@ -50,11 +52,32 @@ def test_a_reserved_task_is_behind_what_its_worker_runs() -> None:
     full = worker(state="busy", active=active, reserved=reserved_too)
     told = said(reserved, workers=[full])
     assert told == (
-        "Reserved on w1@a for 14m, not started: its 2 slots are taken, running 2 × shop.nap, "
-        "none free for 30s, "
-        "among 2 reserved tasks."
+        "Reserved on w1@a for 14m, not started: its 2 slots run 2 × shop.nap, none free for 30s; "
+        "it is one of 2 reserved tasks there."
     )
-    assert "a rate limit" in said(reserved)
+    only = worker(concurrency=1, state="busy", active=[running("a", age=99)])
+    assert "not started: its only slot runs 1 × shop.nap, none free for 1m39s." in said(
+        reserved, workers=[only]
+    )
+    mixed = [running(str(n), name) for n, name in enumerate(("a", "a", "b", "c", "d"))]
+    assert "run 2 × a, 1 × b and 2 more" in said(reserved, workers=[worker(active=mixed)])
+
+
+def test_what_a_reserved_task_waits_for_is_not_made_up() -> None:
+    reserved = {"state": "received", "worker": "w1@a", "received": NOW - 840}
+    # Only its heartbeats tell that it is full, and only events of what.
+    beats = worker(active=[], reserved=[])
+    beats.worker.active = 2
+    seen_running = TaskFacts(running=[TaskSeen(id=str(n), name="shop.nap", worker="w1@a") for n in range(2)])
+    told = said(reserved, workers=[beats], tasks=seen_running)
+    assert told.endswith("not started: its 2 slots run 2 × shop.nap.")
+    assert said(reserved, workers=[beats]).endswith("its 2 slots run what is not known.")
+    unknown = worker(concurrency=None)
+    assert said(reserved, workers=[unknown]) == "Reserved on w1@a for 14m, not started."
+    first = said(reserved, workers=[], settled=False)
+    assert first == "Reserved on w1@a for 14m, not started.", "nobody is gone who was not asked yet"
+    assert "slots are free: a rate limit, perhaps" in said(reserved)
+    assert "about to" in said({**reserved, "received": NOW - 1})
     assert "answers nobody" in said(reserved, workers=[worker(silent=NOW - 9)])
 
 
@@ -67,11 +90,12 @@ def test_what_a_lost_worker_held_comes_back() -> None:
     was_running = {"state": "waiting", "marks": ["run-lost"], "worker": "w1@a"}
     told = said(was_running, workers=[worker(**GONE)], flights=flights)
     assert "once a worker runs" in told
-    assert said({"state": "lost", "worker": "w1@a"}).startswith("Lost: w1@a is gone")
+    lost = of_task(Task(id="x", state="lost", worker="w1@a"), seen())
+    assert lost.text.startswith("Lost: w1@a, which ran it, is gone") and lost.actions == ["retry"]
     held = {"state": "received", "worker": "w1@a"}
     nobody = "Its message is in no file any more: no other worker gets it"
     told = said(held, workers=[worker(**GONE)], redelivers=False, gives_back=nobody)
-    assert told == f"W1@a is gone, and held it. {nobody}."
+    assert told == f"Held by w1@a, which is gone. {nobody}."
 
 
 def test_a_running_task_has_a_place_an_age_and_a_limit() -> None:
@@ -83,20 +107,24 @@ def test_a_running_task_has_a_place_an_age_and_a_limit() -> None:
         "take less than 2 s."
     )
     assert "sets no time limit" in said(started)
-    assert "which is gone" in said(started, workers=[worker(**GONE)])
+    told = said(started, workers=[worker(**GONE)])
+    assert told == "Ran on w1@a when that was lost 1m ago; whether it ended is not known."
+    stopped = worker(state="offline", why="stopped 1m ago")
+    assert said(started, workers=[stopped]) == "Ran on w1@a, which is gone: stopped 1m ago."
 
 
 def test_a_scheduled_task_has_its_hour() -> None:
     scheduled = {"state": "scheduled", "worker": "w1@a"}
     assert said({**scheduled, "eta": iso(600)}) == "Held by w1@a until its ETA, in 10m."
     assert "run more than once" in said({**scheduled, "eta": iso(7200)})
-    assert "Due for 1m" in said({**scheduled, "eta": iso(-60)})
+    assert said({**scheduled, "eta": iso(-60)}) == "Held by w1@a, 1m past its ETA."
+    assert "until its ETA (soon)" in said({**scheduled, "eta": "soon"})
 
 
 @pytest.mark.parametrize(
     ("task", "sentence"),
     [
-        ({"state": "success", "runtime": 0.25, "finished": NOW - 60}, "Succeeded after 0.25 s, 1m ago."),
+        ({"state": "success", "runtime": 0.25, "finished": NOW - 60}, "Succeeded after 250ms, 1m ago."),
         ({"state": "failure", "error": "Timeout('x')", "worker": "w1@a"}, "Failed on w1@a: Timeout('x')."),
         ({"state": "revoked", "marks": ["expired"]}, "Dropped: it had expired before it could begin."),
         ({"state": "revoked", "marks": ["terminated"]}, "Terminated while it ran."),
@@ -119,6 +147,27 @@ def test_how_it_ended(task: dict[str, Any], sentence: str) -> None:
 def test_queues_and_workers() -> None:
     assert of_queue(queue(), seen()).text == "default is empty; w1@a consumes it."
     assert of_queue(queue(messages=3), seen()).text == "3 messages wait in default; w1@a consumes it."
+    one = queue(messages=1, in_rate=3.0, out_rate=1.0)
+    assert of_queue(one, seen()).text == (
+        "1 message waits in default, 2.0 more each second; 1.0 a second are taken, so that the last one's "
+        "turn comes within 1s."
+    )
+    full, free = worker(active=[running("a"), running("b")]), worker("w2@a")
+    half = of_queue(queue(messages=3), seen(workers=[full, free])).text
+    assert half == "3 messages wait in default; 1 of its 2 workers has a free slot."
+    letters = queue("dead", 2, consumers=0, why="2 dead letters from mail in dead.")
+    assert of_queue(letters, seen()).text == "2 dead letters from mail in dead."
+    held = queue(
+        messages=3,
+        held=Hold(queue="default", since=NOW, user="ada", host="h"),
+        why="held by ada since 12:00: nobody takes from it",
+    )
+    assert of_queue(held, seen()).text == (
+        "default is held by ada since 12:00: nobody takes from it. 3 messages wait."
+    )
+    assert of_queue(queue(messages=None, error="it is no list"), seen()).text == (
+        "How much waits in default is not known: it is no list."
+    )
     assert of_worker(worker(), seen()).text == "w1@a is online: 0 of 2 slots taken, it takes from default."
     assert of_worker(worker(**GONE), seen()).text == "w1@a is gone: lost 1m ago."
     full = Finding(
@@ -131,3 +180,8 @@ def test_queues_and_workers() -> None:
     verdict = of_worker(worker(), seen(), [full])
     assert (verdict.text, verdict.findings) == ("w1@a is full.", ["worker-saturated"])
     assert verdict.evidence[-1].text == "2 slots run shop.nap"
+    mixed = Finding(
+        code="version-mixed", severity="info", title="Two versions.", subject="", related=["w1@a"]
+    )
+    verdict = of_worker(worker(), seen(), [mixed])
+    assert verdict.text.startswith("w1@a is online") and verdict.findings == ["version-mixed"]

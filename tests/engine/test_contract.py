@@ -52,6 +52,14 @@ async def test_a_url_is_enough_to_see_workers_queues_and_waiting_tasks(
     assert queues["nobody"].messages == 1 and queues["nobody"].why
     assert queues["mail"].workers == ["w1@test"]
     assert (await engine.task(waiting)).state == "waiting"
+    for fetch in (True, False):
+        told = await engine.why(waiting, "task", fetch)
+        assert (told.kind, told.state, told.actions) == ("task", "waiting", [])
+        assert "nobody consumes it" in told.text
+    assert (await engine.why("nobody", fetch=False)).text.startswith("1 message in nobody")
+    assert (await engine.why("w1@test", "worker", fetch=False)).text.startswith("w1@test is online")
+    with pytest.raises(NothingFound):
+        await engine.why("nobody", "worker", fetch=False)
     [message] = (await engine.peek("nobody")).messages
     assert (message.id, message.task, message.args) == (waiting, "shop.add", [1, 2])
 

@@ -17,19 +17,24 @@ import msgspec
 
 from lazycelery.config.views import Shelf
 from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused, UsageError
+from lazycelery.insight import verdict
+from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.action import AuditEntry, Order, Outcome, OutcomeItem, Plan, PlanItem
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import Load, LogLine, LogPage, Notice, Overview, SourceHealth, Tick
 from lazycelery.model.completion import Completion
+from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import FindingMark
 from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import LEVELS, RATES, TIMES, Metrics, Series
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
+from lazycelery.model.reports import TaskReport
 from lazycelery.model.service import LogText
 from lazycelery.model.statistics import Compared, Comparison, Kind, Span, Statistics, StatisticsRow
 from lazycelery.model.task import Attempt, Task, TaskPage, TaskQuery, TaskRow
+from lazycelery.model.verdict import Thing, Verdict
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 from tests.support.fake_beat import schedule
 
@@ -88,7 +93,7 @@ def fleet() -> list[Worker]:
             active=4,
             reserved=12,
             loadavg=[3.9, 3.5, 3.0],
-            why="its 4 slots run shop.report since 14m; 12 reserved wait behind them",
+            why="busy: its 4 slots run shop.report, the oldest since 14m02s; 12 reserved wait behind them",
         ),
     ]
 
@@ -117,7 +122,7 @@ def queues() -> list[Queue]:
             consumers=0,
             workers=[],
             history=[7] * 8,
-            why="7 messages, nobody consumes it. Did you mean default?",
+            why="7 messages in defualt, nobody consumes it. Did you mean default?",
         ),
         Queue(
             name="mail",
@@ -342,6 +347,39 @@ class FakeEngine:
             conf={"task_acks_late": False},
             at=NOW,
         )
+
+    async def why(self, target: str, kind: Thing | None = None, fetch: bool = True) -> Verdict:
+        await self._answer("why")
+        seen = Snapshot(
+            now=NOW,
+            sources=self.seen.sources,
+            workers=[self._facts(one) for one in self.fleet],
+            queues=self.lines,
+        )
+        found = self.seen.findings
+        for facts in seen.workers if kind in (None, "worker") else ():
+            if facts.name == target:
+                return verdict.of_worker(facts, seen, found)
+        for line in seen.queues if kind in (None, "queue") else ():
+            if line.name == target:
+                return verdict.of_queue(line, seen, found)
+        self.calls.pop()
+        return verdict.of_task(await self.task(target, fetch), seen, found)
+
+    def _facts(self, one: Worker) -> WorkerFacts:
+        active = [
+            TaskReport(
+                id=self._id(n),
+                phase="active",
+                worker=one.name,
+                name="shop.report",
+                time_start=NOW - 842 + n,
+            )
+            for n in range(one.active or 0)
+        ]
+        lists: dict[str, Any] = {"active": active, "reserved": [], "scheduled": []}
+        told = {} if one.state == "offline" else {"at": dict.fromkeys(lists, NOW - 1), **lists}
+        return WorkerFacts(worker=one, queues=one.queues, answered=NOW - 1, **told)
 
     async def queues(self) -> list[Queue]:
         await self._answer("queues")

@@ -86,10 +86,12 @@ def test_the_tasks_take_what_the_others_leave() -> None:
 
 
 def test_a_finding_shows_what_its_subject_tells() -> None:
-    lost = page(Finding(LOST), worker("celery@old-7", "offline", stopped=NOW - 130), Look(NOW, utc=True), 60)
+    lost = page(
+        Finding(LOST), worker("celery@old-7", "offline", stopped=NOW - 130), None, Look(NOW, utc=True), 60
+    )
     said = "\n".join("".join(text for text, _ in line) for line in lost.body)
-    assert "gone since 02:01:12" in said and "last sign of life" in said
-    typo = page(Finding(TYPO), queues()[1], Look(NOW), 60)
+    assert "How it is known\n✗ offline" in said and "last sign of life" in said
+    typo = page(Finding(TYPO), queues()[1], None, Look(NOW), 60)
     said = "\n".join("".join(text for text, _ in line) for line in typo.body)
     assert "What helps" in said and "7 messages · 0 consumers" in said
 

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.insight.verdict import of_task
 from lazycelery.model.cluster import Notice, Overview
 from lazycelery.model.task import Task
 from lazycelery.tui import themes
@@ -178,10 +180,10 @@ def test_the_worst_notice_is_told_with_the_number_of_others() -> None:
     "state", ["waiting", "scheduled", "received", "started", "retry", "failure", "lost", "unknown"]
 )
 def test_every_state_has_a_verdict_even_when_nothing_else_is_known(state: str) -> None:
-    text, _ = task_page.verdict(Task(id="abc", state=state), Look(NOW))
-    assert len(text) > 5 and "None" not in text
+    told = of_task(Task(id="abc", state=state), Snapshot(now=NOW))
+    assert len(told.text) > 5 and "None" not in told.text
     for tab in range(len(task_page.TABS)):
-        page = task_page.page(Task(id="abc", state=state), tab, Look(NOW), 60)
+        page = task_page.page(Task(id="abc", state=state), tab, Look(NOW), 60, told)
         assert all("None" not in part for line in page.body for part, _ in line)
 
 

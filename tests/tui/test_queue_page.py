@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from lazycelery.keys import keymap
 from lazycelery.model.queue import Queue
+from lazycelery.model.verdict import Verdict
 from lazycelery.tui.presentation import queues
 from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.page import Page
 from lazycelery.tui.presentation.signs import UNICODE
-from tests.support.fake_engine import NOW, worker
+from tests.support.fake_engine import NOW
 
 LOOK = Look(NOW, UNICODE, True, keymap({}))
 
 
 def said(queue: Queue) -> str:
-    body = queues.page(queue, None, 0, LOOK, 100).body
-    return "\n".join("".join(text for text, _ in line) for line in body)
+    return text(queues.page(queue, None, None, 0, LOOK, 100))
+
+
+def text(page: Page) -> str:
+    return "\n".join("".join(part for part, _ in line) for line in page.body)
 
 
 def test_dead_letters_know_their_source_and_sources_their_dead_letters() -> None:
@@ -47,13 +52,10 @@ def test_the_order_of_priorities_is_said() -> None:
     assert "0 runs first" in said(Queue(name="q", type="list", priorities={"0": 1}))
 
 
-def test_a_queue_in_which_messages_wait_says_what_its_workers_do_instead() -> None:
-    full = worker("celery@w1", "busy", why="busy: its 2 slots run shop.report, the oldest since 14m")
+def test_the_sentence_of_the_engine_comes_first_and_until_then_the_number() -> None:
     queue = Queue(name="q", messages=40, workers=["celery@w1"])
-    assert queues.held_up(queue, [full]) == ("w1 is full: its 2 slots run shop.report, the oldest since 14m.")
-    other = worker("celery@w2", "busy")
-    assert queues.held_up(queue, [full, other]).endswith("So is 1 more.")
-    assert queues.held_up(queue, [full, other, other]).endswith("So are 2 more.")
-    assert queues.held_up(queue, [full, worker("celery@w3")]) == "1 of its 2 workers has a free slot."
-    assert queues.held_up(queue, [worker("celery@w3")]) == ""
-    assert queues.held_up(Queue(name="q", messages=0), [full]) == ""
+    told = Verdict(kind="queue", subject="q", text="40 messages wait in q; w1 is full.", until=NOW + 90)
+    page = text(queues.page(queue, told, None, 0, LOOK, 100))
+    assert page.startswith("● 40 messages wait in q; w1 is full.\n\n")
+    assert said(queue).startswith("● 40 messages\n")
+    assert said(Queue(name="q")).startswith("● not counted yet")

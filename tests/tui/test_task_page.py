@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from lazycelery.model.cluster import LogLine, LogPage
 from lazycelery.model.message import Message
-from lazycelery.model.queue import Queue
-from lazycelery.model.task import Attempt, Task, TaskRow
+from lazycelery.model.task import Attempt, Task
+from lazycelery.model.verdict import Verdict
 from lazycelery.tui.presentation.family import Family, family_lines, family_verdict
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.look import Look
@@ -17,10 +15,10 @@ from lazycelery.tui.presentation.message import message_lines
 from lazycelery.tui.presentation.page import Page
 from lazycelery.tui.presentation.sources_tab import source_lines
 from lazycelery.tui.presentation.task_events import event_lines
+from lazycelery.tui.presentation.task_page import page
 from lazycelery.tui.presentation.timeline import timeline
 from lazycelery.tui.presentation.traceback import TracebackText, own_frames
-from lazycelery.tui.presentation.verdict import Surroundings, verdict
-from tests.support.fake_engine import NOW, TRACEBACK, worker
+from tests.support.fake_engine import NOW, TRACEBACK
 
 LOOK = Look(NOW, utc=True)
 
@@ -29,71 +27,30 @@ def text(lines: Any) -> list[str]:
     return ["".join(part for part, _ in line).rstrip() for line in lines]
 
 
-def row(number: int, name: str) -> TaskRow:
-    return TaskRow(row=number, stamp=1, id=f"t{number}", name=name, state="started")
+def verdict(text: str, **own: Any) -> Verdict:
+    return Verdict(kind="task", subject="a", text=text, **own)
 
 
-def said(task: Task, **around: Any) -> str:
-    return verdict(task, LOOK, Surroundings(**around))[0]
-
-
-def test_a_waiting_task_says_behind_what_it_waits() -> None:
-    task = Task(id="a", state="waiting", queue="mail", sent=NOW - 90)
-    queue = Queue(name="mail", messages=1204, consumers=2, out_rate=8.0)
-    assert said(task, queue=queue) == "○ waits in mail since 1m30s, one of 1,204 there, which takes 8.0/s"
-
-
-def test_a_task_in_a_queue_that_nobody_consumes_says_so() -> None:
-    task = Task(id="a", state="waiting", queue="defualt")
-    assert said(task, queue=Queue(name="defualt", messages=7, consumers=0)).endswith("nobody consumes it")
-
-
-def test_a_reserved_task_names_what_its_worker_runs() -> None:
-    task = Task(id="a", state="received", worker="celery@web-3", received=NOW - 842)
-    running = [row(n, "shop.report") for n in range(3)] + [row(4, "mail.send")]
-    assert said(task, worker=worker("celery@web-3"), running=running) == (
-        "○ reserved on web-3 since 14m02s, not started: its 4 slots run 3 × shop.report, 1 × mail.send"
-    )
-
-
-def test_a_task_reserved_by_a_worker_that_is_gone_says_so() -> None:
-    task = Task(id="a", state="received", worker="celery@old-7")
-    assert said(task, worker=worker("celery@old-7", "offline")).endswith("that worker is gone")
-
-
-def test_what_becomes_of_the_tasks_of_a_lost_worker_is_said() -> None:
-    lost = worker("celery@old-7", "offline", lost=True, stopped=NOW - 14)
-    reserved = Task(id="a", state="received", worker="celery@old-7")
-    told = said(reserved, worker=lost, gives_back="RabbitMQ gives its message to another worker at once")
-    assert told.endswith("that worker is lost. RabbitMQ gives its message to another worker at once")
-    ran = Task(id="a", state="started", worker="celery@old-7", started=NOW - 60)
-    assert said(ran, worker=lost) == (
-        "◐ ran on old-7 when that was lost 14s ago; whether it ended is not known"
-    )
-    assert said(Task(id="a", state="lost", worker="celery@old-7")).endswith("r runs it again")
+def test_the_sentence_of_the_engine_stands_behind_the_sign_of_the_state() -> None:
+    lost = Task(id="a", state="lost", worker="celery@old-7")
+    told = verdict("Lost: old-7 is gone.", actions=["retry"])
+    assert text(page(lost, 0, LOOK, 80, told).body)[0] == "✗ Lost: old-7 is gone. r runs it again."
+    held = Task(id="a", state="scheduled", eta="2025-11-21T02:05:22+00:00")
+    told = verdict("Held by w1 until its ETA, in 2m.", until=NOW + 120)
+    lines = text(page(held, 0, LOOK, 80, told).body)
+    assert lines[:2] == ["◌ Held by w1 until its ETA, in 2m.", "  until about 02:05:22"]
+    assert text(page(held, 0, LOOK, 80).body)[0] == "◌ scheduled", "until the engine has said more"
 
 
 def test_a_family_says_how_far_it_is_and_what_holds_it_up() -> None:
     first = Task(id="1" * 8, name="shop.add", state="success", sent=NOW - 9, root_id="1" * 8)
     second = Task(id="2" * 8, name="shop.add", state="waiting", queue="slow", sent=NOW - 5)
-    told, token = family_verdict(Family("1", [first, second], 2), "1" * 8, LOOK, None)
-    assert told == "○ 1 of 2 known tasks done. shop.add 22222222: waits in slow since 5s" and token == "wait"
+    told, token = family_verdict(Family("1", [first, second], 2, verdict("Waits in slow.")), LOOK)
+    assert told == "○ 1 of 2 known tasks done. shop.add 22222222: Waits in slow." and token == "wait"
     failed = Task(id="3" * 8, name="shop.sum", state="failure", error="Boom", sent=NOW - 2)
-    told, token = family_verdict(Family("1", [first, second, failed], 3), "1" * 8, LOOK, None)
-    assert "2 of 3 known tasks done. shop.sum 33333333: failed: Boom" in told and token == "fail"
-    assert family_verdict(Family("1", [first], 1), "1" * 8, LOOK, None) == ("✔ 1 of 1 known tasks done", "ok")
-
-
-@pytest.mark.parametrize(
-    ("eta", "wanted"),
-    [
-        ("2025-11-21T02:05:22+00:00", "02:05:22, in 2m00s"),
-        ("2025-11-21T02:03:12Z", "02:03:12, which was 10s ago"),
-        ("soon", "soon"),
-    ],
-)
-def test_a_scheduled_task_counts_down(eta: str, wanted: str) -> None:
-    assert said(Task(id="a", state="scheduled", worker="celery@w", eta=eta)).endswith(wanted)
+    told, token = family_verdict(Family("1", [first, second, failed], 3), LOOK)
+    assert "2 of 3 known tasks done. shop.sum 33333333: failure" in told and token == "fail"
+    assert family_verdict(Family("1", [first], 1), LOOK) == ("✔ 1 of 1 known tasks done", "ok")
 
 
 def retried() -> Task:

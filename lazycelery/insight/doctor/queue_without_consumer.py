@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.finding import Finding
 from lazycelery.model.queue import Queue
+from lazycelery.store.queues import near
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -24,11 +23,6 @@ def check(seen: Snapshot) -> list[Finding]:
         and queue.held is None  # On purpose, and its page says so.
         and not queue.dead_letter_from  # Those are to be looked at by a person.
     ]
-
-
-def near(name: str, names: list[str]) -> str | None:
-    """The nearest of some names, when it looks like the one that was meant."""
-    return next(iter(get_close_matches(name, names, n=1, cutoff=0.7)), None)
 
 
 def _finding(seen: Snapshot, queue: Queue, consumed: list[str]) -> Finding:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short
-from lazycelery.insight.doctor.queue_without_consumer import near
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Evidence, Finding
+from lazycelery.store.queues import near
 
 
 def check(seen: Snapshot) -> list[Finding]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from lazycelery.model.task import Task
 from lazycelery.model.text import clean
+from lazycelery.model.verdict import Verdict
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.line import Line, Span
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.signs import of_task
-from lazycelery.tui.presentation.verdict import Surroundings, verdict
+from lazycelery.tui.presentation.verdict import sentence
 from lazycelery.tui.presentation.workers import short_name
 
 DEEPEST = 12
@@ -29,20 +30,27 @@ class Family:
     members: Sequence[Task]
     matched: int
     """How many the engine knows."""
+    told: Verdict | None = None
+    """Where the one that holds it up is, and why."""
+
+    @property
+    def held(self) -> Task | None:
+        """What holds it up: the first that failed, else the oldest that is not done."""
+        failed = [task for task in self.members if task.state in ENDED and task.state != "success"]
+        going = [task for task in self.members if task.state not in ENDED]
+        return failed[0] if failed else min(going, key=_age, default=None)
 
 
-def family_verdict(family: Family, own: str, look: Look, around: Surroundings | None) -> Span:
-    """How far it is, and what holds it up: the first that failed, else the oldest that is not done."""
-    ended = [task for task in family.members if task.state in ENDED]
-    bad = [task for task in ended if task.state != "success"]
-    going = sorted((task for task in family.members if task.state not in ENDED), key=_age)
-    done = f"{len(ended)} of {family.matched} known tasks done"
-    if not (bad or going):
+def family_verdict(family: Family, look: Look) -> Span:
+    """How far it is, and what holds it up."""
+    ended = sum(task.state in ENDED for task in family.members)
+    done = f"{ended} of {family.matched} known tasks done"
+    held = family.held
+    if held is None:
         return f"{look.signs.success} {done}", "ok"
-    held = bad[0] if bad else going[0]
-    sentence, token = verdict(held, look, around if held.id == own else None)
-    sign, _, text = sentence.partition(" ")
-    return f"{sign} {done}. {clean(held.name or 'A task', 80)} {q.short_id(held.id)}: {text}", token
+    sign, token = of_task(held.state, look.signs)
+    why = sentence(family.told, held.state, look)
+    return f"{sign} {done}. {clean(held.name or 'A task', 80)} {q.short_id(held.id)}: {why}", token
 
 
 def family_lines(family: Family, own: str, look: Look) -> list[Line]:

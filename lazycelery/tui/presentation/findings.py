@@ -10,6 +10,7 @@ from lazycelery.model.finding import Finding as Found
 from lazycelery.model.finding import FindingMark
 from lazycelery.model.queue import Queue
 from lazycelery.model.text import clean
+from lazycelery.model.verdict import Verdict
 from lazycelery.model.worker import Worker
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation import queues, workers
@@ -118,8 +119,10 @@ def matches(finding: Finding, text: str) -> bool:
     return text.lower() in f"{notice.code} {notice.title} {notice.subject} {notice.hint}".lower()
 
 
-def page(finding: Finding, subject: Worker | Queue | None, look: Look, width: int) -> Page:
-    """All about one finding."""
+def page(
+    finding: Finding, subject: Worker | Queue | None, verdict: Verdict | None, look: Look, width: int
+) -> Page:
+    """All about one finding; the verdict is on its subject."""
     notice = finding.notice
     mark, token = sign(notice, look)
     since = "" if notice.since is None else f", since {q.moment(notice.since, look.now, look.utc)}"
@@ -140,7 +143,7 @@ def page(finding: Finding, subject: Worker | Queue | None, look: Look, width: in
             body += wrapped(f"{look.signs.dot} {fact.text}{source}", width)
     if subject is not None:
         head = "How it is known" if finding.found is None else "How it is now"
-        body += [(), ((head, "head"),), *_evidence(subject, look, width), ()]
+        body += [(), ((head, "head"),), *_evidence(subject, verdict, look, width), ()]
         kind = "worker" if isinstance(subject, Worker) else "queue"
         body.append(((f"{look.key('open')} goes to the {kind} {clean(subject.name, 80)}.", "dim"),))
     if finding.found is not None and finding.found.page:
@@ -156,9 +159,9 @@ def _mark(mark: FindingMark, look: Look, width: int) -> list[Line]:
     return [(), *wrapped(text, width), *note]
 
 
-def _evidence(subject: Worker | Queue, look: Look, width: int) -> list[Line]:
+def _evidence(subject: Worker | Queue, verdict: Verdict | None, look: Look, width: int) -> list[Line]:
     if isinstance(subject, Worker):
-        text, token = workers.verdict(subject, look)
+        first = workers.first_lines(subject, verdict, look, width)
         seen = (
             ""
             if subject.last_seen is None
@@ -166,10 +169,10 @@ def _evidence(subject: Worker | Queue, look: Look, width: int) -> list[Line]:
         )
         facts = [seen, f"{q.count(subject.active)} active", f"{q.count(subject.reserved)} reserved"]
     else:
-        text, token = queues.verdict(subject, look)
+        first = queues.first_lines(subject, verdict, look, width)
         facts = [q.counted(subject.messages, "message"), q.counted(subject.consumers, "consumer")]
         facts.append(f"in {q.rate(subject.in_rate)}, out {q.rate(subject.out_rate)}")
     return [
-        *wrapped(text, width, token),
+        *first,
         *wrapped(f" {look.signs.dot} ".join(fact for fact in facts if fact), width, "dim"),
     ]

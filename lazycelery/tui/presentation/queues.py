@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.queue import Queue
 from lazycelery.model.text import clean, short_value
-from lazycelery.model.worker import Worker
+from lazycelery.model.verdict import Verdict
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.charts import chart
@@ -17,7 +17,7 @@ from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.message import died
 from lazycelery.tui.presentation.page import Page
 from lazycelery.tui.presentation.signs import gauge, sparkline
-from lazycelery.tui.presentation.workers import short_name
+from lazycelery.tui.presentation.verdict import verdict_lines
 
 COLUMNS = (
     Column("", 1),
@@ -94,57 +94,28 @@ def matches(queue: Queue, text: str) -> bool:
 
 def page(
     queue: Queue,
+    verdict: Verdict | None,
     peek: PeekPage | str | None,
     tab: int,
     look: Look,
     width: int,
-    consumers: Sequence[Worker] = (),
 ) -> Page:
     """All about one queue. `peek` is the answer, why there is none, or `None` while it is awaited."""
-    body = _overview(queue, look, width, consumers) if tab == 0 else _messages(queue, peek, look, width)
+    body = _overview(queue, verdict, look, width) if tab == 0 else _messages(queue, peek, look, width)
     return Page(((clean(queue.name, 200), "title"),), TABS, tab, body)
 
 
-def verdict(queue: Queue, look: Look) -> Span:
+def first_lines(queue: Queue, verdict: Verdict | None, look: Look, width: int) -> list[Line]:
     """How the queue is, in one sentence."""
-    if queue.error:
-        return f"{look.signs.warning} {clean(queue.error, 300)}", "warn"
-    if queue.why:
-        return f"{look.signs.warning if faulty(queue) else look.signs.online} {clean(queue.why, 400)}", (
-            "warn" if faulty(queue) else "ok"
-        )
-    if unattended(queue):
-        return f"{look.signs.warning} {q.counted(queue.messages, 'message')}, nobody consumes it", "warn"
-    if not queue.messages:
-        return f"{look.signs.online} empty" if queue.messages == 0 else "? not counted yet", "ok"
     growing = trend(queue)
-    if growing is not None and growing > 0.05:
-        return f"{look.signs.warning} {_wait(queue.messages)}, {q.rate(growing, True)} more", "warn"
-    return f"{look.signs.online} {_wait(queue.messages)}", "ok"
+    bad = faulty(queue) or bool(queue.messages and growing is not None and growing > 0.05)
+    sign: Span = (look.signs.warning, "warn") if bad else (look.signs.online, "ok")
+    state = "not counted yet" if queue.messages is None else q.counted(queue.messages, "message")
+    return verdict_lines(verdict, state, sign, look, width)
 
 
-def _wait(messages: int | None) -> str:
-    return f"{q.count(messages)} {'waits' if messages == 1 else 'wait'}"
-
-
-def held_up(queue: Queue, consumers: Sequence[Worker]) -> str:
-    """What those do who should take from a queue in which messages wait; empty when nothing holds them up."""
-    full = [worker for worker in consumers if worker.state == "busy"]
-    if not queue.messages or not full:
-        return ""
-    if free := len(consumers) - len(full):
-        return f"{free} of its {len(consumers)} workers {'has' if free == 1 else 'have'} a free slot."
-    first = full[0]
-    more = f" So {'is' if len(full) == 2 else 'are'} {len(full) - 1} more." if len(full) > 1 else ""
-    why = clean((first.why or "all its slots are taken").removeprefix("busy: "), 300)
-    return f"{short_name(first.name)} is full: {why}.{more}"
-
-
-def _overview(queue: Queue, look: Look, width: int, consumers: Sequence[Worker]) -> list[Line]:
-    text, token = verdict(queue, look)
-    lines = wrapped(text, width, token)
-    if why := held_up(queue, consumers):
-        lines += wrapped(why, width, token, lead="  ")
+def _overview(queue: Queue, verdict: Verdict | None, look: Look, width: int) -> list[Line]:
+    lines = first_lines(queue, verdict, look, width)
     lines.append(())
     lines += field_lines(_fields(queue), queue.sources, width)
     lines += [(), (("Depth, newest on the right", "head"),), *_history(queue, look, width)]

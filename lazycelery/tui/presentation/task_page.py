@@ -10,6 +10,7 @@ from lazycelery.model.cluster import LogPage
 from lazycelery.model.message import Message
 from lazycelery.model.task import Task
 from lazycelery.model.text import clean, short_value
+from lazycelery.model.verdict import Verdict
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.body import Joined, wrapped
 from lazycelery.tui.presentation.family import Family, family_lines, family_verdict
@@ -18,12 +19,13 @@ from lazycelery.tui.presentation.line import Line, merge
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.message import message_lines
 from lazycelery.tui.presentation.page import Page
+from lazycelery.tui.presentation.signs import of_task
 from lazycelery.tui.presentation.sources_tab import source_lines
 from lazycelery.tui.presentation.task_events import event_lines
 from lazycelery.tui.presentation.timeline import timeline
 from lazycelery.tui.presentation.traceback import traceback_body
 from lazycelery.tui.presentation.values import value_body
-from lazycelery.tui.presentation.verdict import Surroundings, verdict
+from lazycelery.tui.presentation.verdict import verdict_lines
 
 DetailKind = Literal["family", "events", "message", "pulse", "log"]
 TABS = ("Summary", "Args", "Result", "Timeline", "Family", "Events", "Message", "Sources")
@@ -47,7 +49,7 @@ def page(
     tab: int,
     look: Look,
     width: int,
-    around: Surroundings | None = None,
+    told: Verdict | None = None,
     detail: Detail | None = None,
 ) -> Page:
     """All about one task."""
@@ -57,18 +59,18 @@ def page(
         (f" {clean(task.id, FULL_ID)}", "dim"),
     )
     tabs = tuple("Error" if each == "Result" and failed(task) else each for each in TABS)
-    return Page(title, tabs, tab, _body(name, task, look, width, around, detail or Detail()))
+    return Page(title, tabs, tab, _body(name, task, look, width, told, detail or Detail()))
 
 
 def _body(
-    name: str, task: Task, look: Look, width: int, around: Surroundings | None, detail: Detail
+    name: str, task: Task, look: Look, width: int, told: Verdict | None, detail: Detail
 ) -> Sequence[Line]:
     if name in ASKED and detail.problem is not None:
         return wrapped(detail.problem, width, "warn")
     if name == "Summary":
-        return _summary(task, look, width, around)
+        return _summary(task, look, width, told)
     if name == "Family":
-        return _family(detail.answer, task, look, width, around)
+        return _family(detail.answer, task, look, width)
     if name == "Events":
         return _events(detail.answer, look, width)
     if name == "Message":
@@ -85,9 +87,8 @@ def waiting_page(name: str | None, id: str, problem: str | None, width: int) -> 
     return Page(title, TABS, 0, text)
 
 
-def _summary(task: Task, look: Look, width: int, around: Surroundings | None) -> list[Line]:
-    text, token = verdict(task, look, around)
-    lines = [*wrapped(text, width, token), ()]
+def _summary(task: Task, look: Look, width: int, told: Verdict | None) -> list[Line]:
+    lines = [*verdict_lines(told, task.state, of_task(task.state, look.signs), look, width), ()]
     lines += field_lines(_fields(task, look), task.sources, width, task.truncated)
     lines.append(())
     for label, field, value in (
@@ -104,8 +105,8 @@ def _summary(task: Task, look: Look, width: int, around: Surroundings | None) ->
         lines += _last_frames(task.traceback, width)
     for mark in task.marks:
         if mark == "history":
-            told = f"from the recorded history, last seen {q.moment(task.seen, look.now, look.utc)}"
-            lines += wrapped(told, width, "dim")
+            since = q.moment(task.seen, look.now, look.utc)
+            lines += wrapped(f"from the recorded history, last seen {since}", width, "dim")
             continue
         lines.append(((f"{look.signs.warning} {clean(mark, 80)}", "warn"),))
     return [*lines, (), ((LEGEND if width >= len(LEGEND) else "letters: the source of a value", "dim"),)]
@@ -200,11 +201,9 @@ def _error(task: Task, width: int) -> Sequence[Line]:
     return [*error, (), (("No source has told a traceback.", "dim"),)]
 
 
-def _family(
-    detail: object, task: Task, look: Look, width: int, around: Surroundings | None
-) -> Sequence[Line]:
+def _family(detail: object, task: Task, look: Look, width: int) -> Sequence[Line]:
     if isinstance(detail, Family):
-        text, token = family_verdict(detail, task.id, look, around)
+        text, token = family_verdict(detail, look)
         return [*wrapped(text, width, token), (), *family_lines(detail, task.id, look)]
     return [(("Looking for its relatives …", "dim"),)]
 

@@ -7,15 +7,16 @@ from typing import Any, Literal
 
 from lazycelery.model.service import LogText
 from lazycelery.model.text import clean, short_value
+from lazycelery.model.verdict import Verdict
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
 from lazycelery.tui.presentation import quantities as q
-from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.fields import field_lines
 from lazycelery.tui.presentation.line import Column, Line, Span, choose, row
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.page import Page
 from lazycelery.tui.presentation.signs import gauge, of_worker
 from lazycelery.tui.presentation.statistics import statistics
+from lazycelery.tui.presentation.verdict import verdict_lines
 from lazycelery.tui.presentation.worker_log import worker_log
 
 COLUMNS = (
@@ -71,38 +72,36 @@ def matches(worker: Worker, text: str) -> bool:
 
 def page(
     worker: Worker,
+    verdict: Verdict | None,
     detail: WorkerDetail | None,
     tab: int,
     look: Look,
     width: int,
     told: Pulse | LogText | str | None = None,
 ) -> Page:
-    """All about one worker. `told` is what the open tab has asked for, or why it is not there."""
+    """All about one worker. `told` is what the open tab has asked for, or why it is not there; answers
+    that are awaited are `None`."""
     title: Line = ((clean(worker.name, 200), "title"),)
     if TABS[tab] == "Statistics":
         pulse = None if isinstance(told, LogText) else told
         return Page(title, TABS, tab, statistics(pulse, detail, look, width))
     if TABS[tab] == "Log":
         return Page(title, TABS, tab, worker_log(None if isinstance(told, Pulse) else told, width))
-    body = (_overview, _reserved, _scheduled, _registered, _config)[tab](worker, detail, look, width)
+    if tab == 0:
+        return Page(title, TABS, tab, _overview(worker, verdict, detail, look, width))
+    body = (_reserved, _scheduled, _registered, _config)[tab - 1](worker, detail, look, width)
     return Page(title, TABS, tab, body)
 
 
-def verdict(worker: Worker, look: Look) -> Span:
+def first_lines(worker: Worker, verdict: Verdict | None, look: Look, width: int) -> list[Line]:
     """How the worker is, in one sentence."""
-    sign, token = of_worker(worker.state, look.signs)
-    if worker.why:
-        return f"{sign} {clean(worker.why, 400)}", token
-    if worker.state == "busy":
-        return f"{sign} busy: all {worker.concurrency or ''} slots are taken", token
-    if worker.state == "offline":
-        return f"{sign} gone since {q.moment(worker.stopped, look.now, look.utc)}", token
-    return f"{sign} {worker.state}", token
+    return verdict_lines(verdict, worker.state, of_worker(worker.state, look.signs), look, width)
 
 
-def _overview(worker: Worker, detail: WorkerDetail | None, look: Look, width: int) -> list[Line]:
-    text, token = verdict(worker, look)
-    lines = [*wrapped(text, width, token), ()]
+def _overview(
+    worker: Worker, verdict: Verdict | None, detail: WorkerDetail | None, look: Look, width: int
+) -> list[Line]:
+    lines = [*first_lines(worker, verdict, look, width), ()]
     lines += field_lines(_fields(worker, look), worker.sources, width)
     lines.append(())
     if detail is None:
