@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,6 +15,7 @@ from lazycelery.config.settings import Settings, UiSettings
 from lazycelery.config.urls import hosts
 from lazycelery.config.views import TABLE as VIEWS
 from lazycelery.config.views import written
+from lazycelery.model.alert import AlertTarget
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import REDACTED, Redactor
 from lazycelery.model.service import Service
@@ -51,17 +53,26 @@ def _row(settings: Settings, key: str, value: Any) -> Row:
 def _shown(key: str, value: Any) -> Any:
     if isinstance(value, dict):
         return Redactor().value(value)
-    if isinstance(value, list) and value and isinstance(value[0], Service):
-        return [_given(service) for service in value]
+    if isinstance(value, list) and value and isinstance(value[0], (Service, AlertTarget)):
+        return [_given(one) for one in value]
     if not value or not CLUSTER[key].secret:
         return value
     return _redacted(value) if key in _URLS else REDACTED
 
 
-def _given(service: Service) -> Any:
-    """What is set of it, secrets redacted."""
-    told = {key: value for key, value in msgspec.to_builtins(service).items() if value is not None}
-    return Redactor().value(told)
+def _given(table: Service | AlertTarget) -> Any:
+    """What is set of it, secrets redacted; of a URL of alerts the host alone is no secret."""
+    default = {} if isinstance(table, Service) else msgspec.to_builtins(AlertTarget(name=""))
+    told = {
+        key: value
+        for key, value in msgspec.to_builtins(table).items()
+        if value is not None and value != default.get(key)
+    }
+    names = {key: told.pop(key) for key in ("authorization_env", "authorization_keyring") if key in told}
+    for key in ("webhook", "slack"):
+        if key in told:
+            told[key] = f"{urlsplit(told[key]).scheme}://{urlsplit(told[key]).hostname}/{REDACTED}"
+    return {**Redactor().value(told), **names}
 
 
 def _redacted(url: str) -> str:

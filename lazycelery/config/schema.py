@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
 from lazycelery.config.document import did_you_mean
 from lazycelery.config.places import themes_directory
 from lazycelery.model.action import PERMISSIONS, ROLES
+from lazycelery.model.alert import AlertTarget
 from lazycelery.model.limits import Limits
 from lazycelery.model.service import Service
 
@@ -151,6 +153,61 @@ def services(found: list[Service]) -> list[Service]:
     return found
 
 
+def alerts(found: list[AlertTarget]) -> list[AlertTarget]:
+    """Targets of alerts, each named once, each with one way out. No URL is ever shown."""
+    names = [target.name for target in found]
+    for target in found:
+        name = _quoted(target.name)
+        ways = [way for way in ("command", "webhook", "slack", "terminal") if getattr(target, way)]
+        if not target.name or names.count(target.name) > 1:
+            raise Wrong(f"named, each otherwise; {name} is not")
+        if len(ways) != 1:
+            said = " and ".join(ways) or "none"
+            raise Wrong(f"each with one of command, webhook, slack, terminal; {name} has {said}")
+        for url_ in filter(None, (target.webhook, target.slack)):
+            _endpoint(url_, name)
+        if target.authorization_env and target.authorization_keyring:
+            raise Wrong(f"each with one Authorization; {name} has two", "Keep one of them.")
+        if (target.authorization_env or target.authorization_keyring) and ways != ["webhook"]:
+            raise Wrong(f"without Authorization where there is no webhook; {name} has one")
+        if target.authorization_env and not target.authorization_env.isidentifier():
+            raise Wrong(
+                f"with the name of a variable in authorization_env; that of {name} is none",
+                'The header itself is never in the file: export TOKEN=…, authorization_env = "TOKEN"',
+            )
+        if "/" not in (target.authorization_keyring or "/"):
+            raise Wrong(f'with "service/user" in authorization_keyring; {name} has something else')
+        if min(target.cool_down, target.group) < 0 or not 0 < target.timeout <= 300:
+            raise Wrong(f"with cool_down and group from 0, and a timeout up to 300 s; {name} has others")
+        _check_codes(target.codes, name)
+    return found
+
+
+def _endpoint(url_: str, name: str) -> None:
+    parts = urlsplit(url_)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Wrong(f"with http:// or https:// URLs; that of {name} is none")
+    if parts.username or parts.password:
+        raise Wrong(
+            f"without credentials in a URL; {name} has some", "authorization_env names a variable for them."
+        )
+
+
+def _check_codes(patterns: list[str], name: str) -> None:
+    # The codes are the doctor's; they are read only where there is a pattern to check.
+    if not patterns:
+        return
+    from fnmatch import fnmatchcase
+
+    from lazycelery.insight.doctor import MODES
+
+    for pattern in patterns:
+        plain = pattern.removeprefix("!")
+        if not any(fnmatchcase(code, plain) for code in MODES):
+            near = did_you_mean(plain, MODES, "docs/findings.md lists them.")
+            raise Wrong(f"with codes of findings; {_quoted(plain)} of {name} matches none", near)
+
+
 def path(text: str) -> str:
     """A path with `~` expanded."""
     return os.path.expanduser(text)
@@ -170,6 +227,10 @@ _SECONDS = "a number of seconds above 0"
 _YES_NO = "true or false"
 _NAMES = "a list of names"
 _TEXT = "text in quotes"
+_ALERTS = (
+    "tables with a name, one of command, webhook, slack, terminal, and least, codes, subjects, cool_down, "
+    "group, recovery, timeout, authorization_env, authorization_keyring"
+)
 _SERVICES = "tables with a name, and host, unit, start, stop, restart, logs as texts or lists of words"
 
 UI: dict[str, Setting] = {
@@ -229,6 +290,7 @@ CLUSTER: dict[str, Setting] = {
         environment=False,
     ),
     "enable_events": Setting(bool, _YES_NO),
+    "alerts": Setting(list[AlertTarget], _ALERTS, alerts, environment=False),
     "workers": Setting(list[Service], _SERVICES, services, environment=False),
 }
 """The settings of a profile that become fields of `Profile`, in the order they are shown."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
+from lazycelery.model.alert import TurnPage
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
@@ -55,6 +56,11 @@ class EngineApi(Protocol):
         back; in the audit log, for all sessions of this machine. Returns the mark that was put or taken.
 
         Raises `NothingFound`, `UsageError` when several are meant, `Refused` when it cannot be kept."""
+
+    async def turns(self, after: int = -1, timeout: float = 10.0, settle: bool = False) -> TurnPage:
+        """Findings that are new, worse, back or gone since a turn's number; waits for one at most `timeout`
+        seconds. With `settle` it waits instead until the last examination was looked at and alerts that are
+        due were tried. Raises `NothingFound` where the profile does not say `alerting`."""
 
     async def why(self, target: str, kind: Thing | None = None, fetch: bool = True) -> Verdict:
         """Where a task (id or its beginning), queue or worker is and why it is not done.

@@ -15,6 +15,7 @@ from lazycelery.engine.seconds import Seconds
 from lazycelery.engine.summary import overview
 from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused
 from lazycelery.model.action import ActionName, AuditEntry, Order, Outcome, Plan
+from lazycelery.model.alert import TurnPage
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
@@ -59,6 +60,8 @@ class Engine:
     async def start(self) -> None:
         """Begin to watch; returns at once."""
         await self._memory.begin()
+        if self._parts.vigil is not None:
+            self._parts.vigil.start()
         self._watch.start()
         self._own = [asyncio.create_task(each.run()) for each in (self._seconds, self._examiner)]
         self._own.append(asyncio.create_task(self._parts.beats.run(self._watch.first_truth)))
@@ -70,6 +73,8 @@ class Engine:
         self._closed = True
         for own in self._own:
             own.cancel()
+        if self._parts.vigil is not None:
+            await self._parts.vigil.close()
         try:
             await asyncio.wait_for(self._switch.restore(), self._profile.timeout + 0.5)
         except (LazyCeleryError, asyncio.TimeoutError):
@@ -122,7 +127,10 @@ class Engine:
 
     async def doctor(self) -> Examination:
         """What is wrong, where, since when, how it is known, and what helps."""
-        return await self._examiner.examine()
+        examination = await self._examiner.examine()
+        if self._parts.vigil is not None and self._profile.glance:
+            self._parts.vigil.take(examination, self._examiner.present)  # What was asked for, nothing before.
+        return examination
 
     async def mark_finding(
         self,
@@ -134,6 +142,12 @@ class Engine:
     ) -> FindingMark:
         """Acknowledge or snooze a finding, or take that back."""
         return await self._examiner.mark(code, subject, kind, seconds, note)
+
+    async def turns(self, after: int = -1, timeout: float = 10.0, settle: bool = False) -> TurnPage:
+        """Findings that are new, worse, back or gone."""
+        if self._parts.vigil is None:
+            raise NothingFound("This engine keeps no watch over findings.", "`lazycelery watch` does.")
+        return await self._parts.vigil.turns(after, timeout, settle)
 
     async def why(self, target: str, kind: Thing | None = None, fetch: bool = True) -> Verdict:
         """Where a task, queue or worker is and why it is not done."""

@@ -23,6 +23,7 @@ from lazycelery.engine.memory import Memory
 from lazycelery.engine.metrics import Meter
 from lazycelery.engine.replaying import as_replayed
 from lazycelery.engine.veil import Veil
+from lazycelery.engine.vigil import Vigil
 from lazycelery.engine.watch import Watch
 from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
@@ -107,6 +108,9 @@ class Parts:
         )
         self.beats = Beats(profile, self.store, self.links, self.examiner.periodic, clock)
         self.examiner.beat = lambda: self.beats.last
+        self.vigil = Vigil(profile, self.redactor, clock, self.changes.status) if profile.alerting else None
+        if self.vigil is not None and not profile.glance:
+            self.examiner.examined = self.vigil.take
         self.memory = Memory(profile, self.store, self.redactor, clock, self.changes.status)
 
     async def queues(self) -> list[Queue]:

@@ -21,6 +21,7 @@ def as_replayed(profile: Profile, speed: float) -> Profile:
         beat=None,
         history=False,
         recorder=False,
+        alerts=[],
         record=None,
         enable_events=False,
         refresh=max(OFTEN, profile.refresh / pace),

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from lazycelery.model.action import PERMISSIONS
+from lazycelery.model.alert import AlertTarget
 from lazycelery.model.service import Service
 
 
@@ -82,6 +83,12 @@ class Profile(msgspec.Struct, kw_only=True):
     """This engine records the history (unless another one does already); all others only read it."""
     limits: dict[str, float] = {}
     """From where on the doctor calls something wrong, where that differs from its own limits."""
+    alerts: list[AlertTarget] = []
+    """Where findings are told, by `lazycelery watch` and `serve`."""
+    alerting: bool = False
+    """This engine keeps watch over findings, and sends alerts unless another one does already."""
+    glance: bool = False
+    """It looks once: what it knows of findings goes on with the next look."""
     workers: list[Service] = []
     """How workers are started, stopped and followed outside of Celery."""
     enable_events: bool = False

@@ -34,7 +34,7 @@ def test_uncommented_it_loads_with_every_profile(tmp_path: Path):
     path = tmp_path / "config.toml"
     path.write_text(uncommented(), encoding="utf-8")
     for name in ("local", "prod", "staging"):
-        environ = {"SENTINEL_PASSWORD": "x"}
+        environ = {"SENTINEL_PASSWORD": "x", "SLACK_WEBHOOK": "https://h/x"}
         settings = load(Options(config=str(path), profile=name), environ, fetch_secrets=False)
         assert settings.profiles == ["local", "prod", "staging"]
         assert settings.profile.name == name
@@ -72,7 +72,7 @@ def test_a_value_that_is_called_the_default_is_the_default():
 
 
 def test_the_table_of_settings_has_every_field_of_the_profile():
-    assert {"name", "recorder", "record", *CLUSTER} == set(Profile.__struct_fields__)  # The screen records.
+    assert {"name", "recorder", "record", "alerting", "glance", *CLUSTER} == set(Profile.__struct_fields__)
     assert {*UI} - {"refresh"} | {"keymap"} == set(UiSettings.__struct_fields__)
     assert "dark" in THEMES
 

@@ -1,0 +1,1 @@
+"""Alerts: what is told to whom, kept on disk until it was delivered. Knows no cluster, only findings."""
