@@ -15,6 +15,8 @@ from lazycelery.errors import NothingFound, UsageError
 from lazycelery.model.action import Order, PlanItem
 from lazycelery.model.reports import QueueReport
 
+UNSEEN = "only the management API tells"
+
 
 async def draft(context: Context, order: Order) -> Draft:
     """Count what would move, look at the target, and choose the backup's file."""
@@ -34,7 +36,8 @@ async def draft(context: Context, order: Order) -> Draft:
         chosen = await shifting.choose(context, order, queue, route)
         none_matches(chosen, queue, order.filter)
     number = report.messages or 0 if chosen.targets is None else len(chosen.targets)
-    refused = refused or await too_many(context, to, number)
+    full, room = await too_many(context, to, number, report.size if chosen.targets is None else None)
+    refused = refused or full
     path = saving.backup_path(context, order, queue)
     facts: dict[str, Any] = {"queue": queue, "to": to, "messages": number}
     what = described(context, queue, number, chosen, report, order)
@@ -64,6 +67,7 @@ async def draft(context: Context, order: Order) -> Draft:
             *chosen.warnings(queue),
             *(cost if chosen.targets is not None else cost[-1:]),
             *warnings,
+            *room,
             *held(report),
         ],
         refused=refused,
@@ -99,13 +103,24 @@ def held(report: QueueReport) -> list[str]:
     return [f"{count(report.unacked, 'unacknowledged message')} are not touched: workers hold them."]
 
 
-async def too_many(context: Context, to: str, number: int) -> str | None:
-    """Why so many more would push other messages out of a queue, or `None`."""
+async def too_many(
+    context: Context, to: str, number: int, size: int | None = None
+) -> tuple[str | None, list[str]]:
+    """Why so many more (of `size` bytes altogether, where that is known) would push other messages out of a
+    queue, or `None`; and what is to be known of its limits."""
     (report,) = await context.queues.probe([to])
-    limit = report.drops_beyond
-    if limit is None or (report.messages or 0) + number <= limit:
-        return None
-    return f"{to} holds at most {count(limit, 'message')}, and the broker drops its oldest ones beyond that"
+    limit = report.limit
+    if limit is None:
+        unknown = f"Whether {to} drops its oldest messages beyond some number is not known: {UNSEEN}."
+        return None, [unknown] * report.limit_unknown
+    said = f"{to} holds at most {limit.text}, and the broker {limit.beyond}"
+    if limit.messages is not None and (report.messages or 0) + number > limit.messages:
+        return said, []
+    if limit.bytes is None:
+        return None, []
+    if (size or 0) + (report.size or 0) > limit.bytes:
+        return said, []
+    return None, [f"{said}: those that do not fit are not sent, and stay where they are."]
 
 
 async def target(context: Context, to: str) -> tuple[str | None, list[str]]:

@@ -109,8 +109,9 @@ async def _targets(context: Context, chosen: Chosen) -> tuple[str | None, list[s
     places = Counter((chosen.targets or {}).values())
     for place, number in sorted(places.items()):
         problem, told = await target(context, place)
-        problem = problem or await too_many(context, place, number)
-        warnings += told
+        full, room = await too_many(context, place, number)
+        problem = problem or full
+        warnings += told + room
         if problem:
             problems.append(problem)
             warnings.append(f"{count(number, 'message')} stay: {problem}")

@@ -123,6 +123,26 @@ class ResultReport(msgspec.Struct, kw_only=True):
     """True when `result` was too large to keep and is a prefix of its text."""
 
 
+class Limit(msgspec.Struct, kw_only=True):
+    """What a queue holds before the broker loses messages, or doubles them; not one at which it refuses."""
+
+    messages: int | None = None
+    bytes: int | None = None
+    """Of bodies."""
+    beyond: str = "drops its oldest ones beyond that"
+    """What the broker does then."""
+
+    @property
+    def text(self) -> str:
+        """`5 messages or 1,000 bytes`."""
+        said = {"message": self.messages, "byte": self.bytes}
+        return " or ".join(
+            f"{number:,} {noun}{'' if number == 1 else 's'}"
+            for noun, number in said.items()
+            if number is not None
+        )
+
+
 class QueueReport(msgspec.Struct, kw_only=True):
     """One look at one queue."""
 
@@ -139,8 +159,11 @@ class QueueReport(msgspec.Struct, kw_only=True):
     """Seconds the next message has waited; `None` where the broker cannot tell."""
     unacked_age: float | None = None
     """Seconds since the oldest unacknowledged delivery."""
-    drops_beyond: int | None = None
-    """Messages beyond which the broker drops the oldest ones, where it tells of such a limit."""
+    size: int | None = None
+    """Bytes of the bodies of ready messages, where the broker tells; some seconds old."""
+    limit: Limit | None = None
+    limit_unknown: bool = False
+    """There may be a limit, and nobody tells."""
     error: str | None = None
     bound: bool = True
     """False: a list of that name exists, but no binding names it."""

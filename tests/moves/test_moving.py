@@ -237,26 +237,6 @@ async def test_what_breaks_off_in_the_middle_is_told_and_mended(
     assert sorted(ground.ids("box")) == sorted(named(*range(60)))
 
 
-async def test_a_move_never_pushes_other_messages_out(ground: Ground, hands: Hands) -> None:
-    if not isinstance(ground, RabbitGround):
-        return  # Lists of Redis have no limit.
-    ground.declare("small", x_max_length=5)
-    ground.declare("strict", x_max_length=5, x_overflow="reject-publish")
-    ground.fill("box", 6)
-    for _ in range(50):
-        plan = await hands.plan("move", "box", "small")
-        if plan.refused:
-            break
-        await asyncio.sleep(0.2)
-    assert plan.refused == "small holds at most 5 messages, and the broker drops its oldest ones beyond that"
-    outcome = await hands.do("move", "box", "strict")
-    assert outcome.done + outcome.failed == 6 and outcome.done >= 5, outcome
-    if ground.kind == "classic":  # A quorum queue rejects a little late.
-        assert outcome.failed == 1
-    ground.settle("box", outcome.failed)
-    assert ground.ids("strict") + ground.ids("box") == named(*range(6))
-
-
 async def test_what_its_target_refuses_is_not_lost_at_the_end_of_its_deliveries(
     ground: Ground, hands: Hands
 ) -> None:
@@ -274,37 +254,6 @@ async def test_what_its_target_refuses_is_not_lost_at_the_end_of_its_deliveries(
         assert "4 near the limit of deliveries went back as fresh copies" in outcome.proof
         ground.settle("limited", 4)
     assert ground.ids("limited") == named(*range(4)) and ground.files() == []
-
-
-async def test_a_target_that_fills_up_after_the_plan_pushes_nothing_out(ground: Ground, hands: Hands) -> None:
-    if not isinstance(ground, RabbitGround):
-        return  # Lists of Redis have no limit.
-    ground.declare("small", x_max_length=5)
-    ground.fill("box", 6, first=10)
-    plan = await hands.plan("move", "box", "small", filter="id:m10,m11,m12,m13", look=True)
-    assert (plan.refused, plan.count) == (None, 4)
-    ground.fill("small", 3)
-    outcome = await hands.engine.act(plan.id, plan.word)
-    assert (outcome.done, outcome.failed) == (2, 2), outcome
-    assert any("not taken by their target" in item.text for item in outcome.items)
-    ground.settle("box", 4)
-    assert sorted(ground.ids("box")) == named(12, 13, 14, 15)
-    assert ground.ids("small") == named(0, 1, 2, 10, 11)
-
-
-async def test_a_restore_pushes_nothing_out_of_its_queue(ground: Ground, hands: Hands) -> None:
-    if not isinstance(ground, RabbitGround):
-        return
-    ground.declare("small", x_max_length=5)
-    ground.fill("small", 4)
-    purged = await hands.do("purge", "small")
-    ground.fill("small", 3, first=10)
-    outcome = await hands.do("restore", purged.backup or "")
-    assert (outcome.done, outcome.failed, outcome.unknown) == (0, 4, 0)
-    assert "stopped: small holds at most 5 messages" in outcome.proof
-    assert ground.ids("small") == named(10, 11, 12)
-    assert (await hands.do("restore", purged.backup or "")).done == 4
-    assert ground.ids("small") == named(*range(4))
 
 
 async def test_a_message_that_was_taken_behind_a_refused_one_is_not_called_unsent(

@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from lazycelery.model.reports import Limit
+
 T = TypeVar("T")
 COLUMNS = (
     "name,type,auto_delete,exclusive,arguments,policy,effective_policy_definition,messages_ready,"
-    "messages_unacknowledged,consumers,memory,head_message_timestamp,backing_queue_status.priority_lengths,"
+    "messages_unacknowledged,message_bytes_ready,consumers,memory,head_message_timestamp,backing_queue_status.priority_lengths,"
     "message_stats.publish_details.rate,message_stats.deliver_get_details.rate"
 )
 SAMPLES = "messages_ready_details.samples"
@@ -55,6 +57,7 @@ class QueueFacts(msgspec.Struct, kw_only=True):
     policy_definition: Any = msgspec.field(default=None, name="effective_policy_definition")
     messages_ready: int | None = None
     messages_unacknowledged: int | None = None
+    message_bytes_ready: int | None = None
     consumers: int | None = None
     memory: int | None = None
     head_message_timestamp: float | None = None
@@ -69,19 +72,26 @@ class QueueFacts(msgspec.Struct, kw_only=True):
         return {name: count for name, count in lengths.items() if count}
 
     @property
-    def drops_beyond(self) -> int | None:
-        """How many messages it holds before it drops its oldest ones; `None` where it rejects new ones."""
-        overflow = self.arguments.get("x-overflow") or self.by_policy("overflow") or "drop-head"
-        said = [self.arguments.get("x-max-length"), self.by_policy("max-length")]
-        numbers = [each for each in said if isinstance(each, int)]
-        return min(numbers, default=None) if overflow == "drop-head" else None
+    def limit(self) -> Limit | None:
+        """What it holds before messages are lost or doubled; `None` also where it only rejects new ones."""
+        overflow = self.setting("overflow")
+        messages, size = self._least("max-length"), self._least("max-length-bytes")
+        if overflow == "reject-publish" or (messages is None and size is None):
+            return None
+        limit = Limit(messages=messages, bytes=size)
+        if overflow == "reject-publish-dlx" and self.type == "classic":  # Elsewhere that drops: measured.
+            limit.beyond = "rejects others beyond that, and gives each to its dead letters as well"
+        return limit
 
     @property
     def delivery_limit(self) -> int | None:
         """How often a message of a quorum queue may be delivered, where an argument or policy says so."""
-        said = [self.arguments.get("x-delivery-limit"), self.by_policy("delivery-limit")]
-        numbers = [each for each in said if isinstance(each, int)]
-        return min(numbers, default=None)
+        return self._least("delivery-limit")
+
+    def _least(self, name: str) -> int | None:
+        """The least of the numbers that argument and policy give."""
+        said = [self.arguments.get(f"x-{name}"), self.by_policy(name)]
+        return min((each for each in said if isinstance(each, int)), default=None)
 
     @property
     def rates(self) -> tuple[float | None, float | None]:

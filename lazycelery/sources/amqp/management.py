@@ -96,6 +96,18 @@ class Management:
 
         return await self._try(read)
 
+    async def one(self, queue: str) -> QueueFacts | None:
+        """What is told of one queue now; `None` when nothing is."""
+
+        def read() -> QueueFacts | None:
+            path = f"/queues/{self._vhost}/{quote(queue, safe='')}?columns={COLUMNS}"
+            try:
+                return self._decoded(self._get(path), QueueFacts)
+            except Silent:
+                return None
+
+        return await self._try(read)
+
     @property
     def last(self) -> dict[str, QueueFacts]:
         """What was told last, without asking."""

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from lazycelery.errors import Refused
 from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
-from lazycelery.model.reports import QueueReport
+from lazycelery.model.reports import Limit, QueueReport
 from lazycelery.sources.amqp import deadletters, delayed, publishing
 from lazycelery.sources.amqp.channel import Depth
 from lazycelery.sources.amqp.connection import Server
 from lazycelery.sources.amqp.delayed import Held
 from lazycelery.sources.amqp.depths import Depths
+from lazycelery.sources.amqp.envelope import from_envelope
 from lazycelery.sources.amqp.facts import QueueFacts
 from lazycelery.sources.amqp.management import Management
+from lazycelery.sources.amqp.room import NOWHERE, Rooms, bytes_held
 from lazycelery.sources.amqp.sifting import Sift
 from lazycelery.sources.amqp.taking import Look, Purge, refuse_stream
 from lazycelery.sources.amqp.wiring import Wiring
@@ -82,6 +84,9 @@ class AmqpQueues:
             told = facts or {}
             if facts is not None:
                 await self._wiring.refresh(facts)
+                if len(names) == 1 and names[0] not in told:  # Perhaps newer than what was told last.
+                    one = await self._management.one(names[0])
+                    told = {names[0]: one} if one is not None else told
             many = facts is not None and len(names) > EXACT
             asked = [name for name in names if not many or name not in told][:ONE_BY_ONE]
             at = time.time()
@@ -95,11 +100,11 @@ class AmqpQueues:
     def _report(
         self, name: str, at: float, facts: QueueFacts | None, depth: Depth | str | None
     ) -> QueueReport:
-        report = QueueReport(name=name, at=at, bound=not isinstance(depth, str))
+        report = QueueReport(name=name, at=at, bound=not isinstance(depth, str), limit_unknown=facts is None)
         if facts is not None:
             report.type = facts.type
             report.messages, report.unacked = facts.messages_ready, facts.messages_unacknowledged
-            report.drops_beyond = facts.drops_beyond
+            report.size, report.limit = facts.message_bytes_ready, facts.limit
             report.consumers, report.priorities = facts.consumers, facts.priorities
             report.in_rate, report.out_rate = facts.rates
             report.memory, report.policy, report.history = facts.memory, facts.policy, facts.depths
@@ -158,22 +163,31 @@ class AmqpQueues:
         """Append messages in the order of their positions: RabbitMQ has no way in front."""
         ordered = sorted(messages, key=lambda message: message.position)
         with self._server.explained():
-            await self._refuse_too_many(Counter(message.queue for message in ordered))
+            for queue in {message.queue for message in ordered}:
+                await self._refuse_too_many(queue, [each for each in ordered if each.queue == queue])
         return await self.publish(ordered)
 
-    async def _refuse_too_many(self, numbers: Mapping[str, int]) -> None:
+    async def _refuse_too_many(self, queue: str, messages: Sequence[StoredMessage]) -> None:
         """Raise `Refused` where so many more would push other messages out of a queue."""
-        for queue, number in numbers.items():
-            limit = await self._drops_beyond(queue)
-            if limit is None:
-                continue
-            depth = (await self._depths.read([queue]))[queue]
-            if isinstance(depth, Depth) and depth.messages + number > limit:
-                raise Refused(
-                    f"{queue} holds at most {limit:,} messages, and drops its oldest ones beyond that.",
-                    "Let workers take some, or restore into another queue.",
-                    nothing_done=True,
-                )
+        limit = await self._limit(queue)
+        if limit is None:
+            return
+        rooms = Rooms(self._limit, self._depth, self._bytes_held)
+        sizes = [len(from_envelope(each.raw, "")[0]) if limit.bytes is not None else 0 for each in messages]
+        if await rooms.left_over((number, queue, size) for number, size in enumerate(sizes)):
+            raise Refused(
+                f"{queue} holds at most {limit.text}, and {limit.beyond}.",
+                "Let workers take some, or restore into another queue.",
+                nothing_done=True,
+            )
+
+    async def _depth(self, queue: str) -> int:
+        """Messages that wait; 0 for a queue that cannot be read, which takes none."""
+        depth = (await self._depths.read([queue]))[queue]
+        return depth.messages if isinstance(depth, Depth) else 0
+
+    async def _bytes_held(self, queue: str) -> int | None:
+        return await bytes_held(partial(self._depth, queue), partial(self._management.one, queue))
 
     async def purge(self, queue: str, save: Callable[[Sequence[StoredMessage]], None]) -> PurgeResult:
         """Take every message, save it, and only then acknowledge all of them."""
@@ -218,15 +232,16 @@ class AmqpQueues:
         kind = facts.type if facts else None
         refuse_stream(queue, kind)
         quorum, limit = kind != "classic", await self._delivery_limit(facts)
-        return Sift(self._server, queue, limit, quorum, most, self._room)
+        rooms = Rooms(self._room, self._depth, self._bytes_held)
+        return Sift(self._server, queue, limit, quorum, most, rooms)
 
-    async def _drops_beyond(self, queue: str) -> int | None:
+    async def _limit(self, queue: str) -> Limit | None:
         facts = await self._facts(queue)
-        return facts.drops_beyond if facts else None
+        return facts.limit if facts else None
 
-    async def _room(self, queue: str) -> int | None:
-        """No room (0) in a mailbox and the like: a message may name one as its home, to control a worker."""
-        return 0 if self._internal.fullmatch(queue) else await self._drops_beyond(queue)
+    async def _room(self, queue: str) -> Limit | None:
+        """No room in a mailbox and the like: a message may name one as its home, to control a worker."""
+        return NOWHERE if self._internal.fullmatch(queue) else await self._limit(queue)
 
 
 FORCE = "`lazycelery peek QUEUE --force` looks all the same; workers cannot take the messages meanwhile."

@@ -7,7 +7,7 @@ saved, published with a confirmation, and only then acknowledged.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lazycelery.errors import LazyCeleryError
@@ -17,6 +17,7 @@ from lazycelery.sources.amqp.channel import Channel, Got
 from lazycelery.sources.amqp.connection import Server, Session
 from lazycelery.sources.amqp.envelope import delivery_count, from_envelope, priority_of, to_envelope
 from lazycelery.sources.amqp.holding import SELECTIVE, Holding
+from lazycelery.sources.amqp.room import Rooms
 from lazycelery.sources.jsontext import size_text
 from lazycelery.sources.protocols import GONE, Looked, Save, Settled, Shifted
 
@@ -28,8 +29,6 @@ PATIENCE = 10.0
 SLICE = 8
 """Messages after which others have their turn."""
 Choose = Callable[[StoredMessage], str | None]
-Limit = Callable[[str], Awaitable[int | None]]
-"""How many messages a queue holds before it drops its oldest ones; 0 where tasks do not belong."""
 
 
 @dataclass
@@ -51,14 +50,13 @@ class Sift:
         limit_of_deliveries: int | None,
         quorum: bool,
         most: int,
-        drops_beyond: Limit,
+        rooms: Rooms,
     ) -> None:
-        self._server, self._queue, self._drops_beyond = server, queue, drops_beyond
+        self._server, self._queue, self._rooms = server, queue, rooms
         self._limit, self._quorum, self._most = limit_of_deliveries, quorum, min(most, MOST)
         self._bytes = self._stay = 0
         self._fresh = 0
         """Copies that were sent to the end of the queue, and whose originals are not removed yet."""
-        self._limits: dict[str, int | None] = {}
         self.told = Shifted(total=0, looked=0)
 
     async def look(self, show: Callable[[StoredMessage], None]) -> Looked:
@@ -191,7 +189,10 @@ class Sift:
 
     async def _sent(self, ways: _Ways, picked: Sequence[_Picked]) -> list[bool]:
         """Whether each is where it is to be."""
-        full = await self._beyond(ways, picked)
+        # Those for which their target would drop its oldest messages stay.
+        full = await self._rooms.left_over(
+            (each.got.tag, each.target, len(each.got.body)) for each in picked if each.target != GONE
+        )
         moving = [each for each in picked if each.target != GONE and each.got.tag not in full]
         ready = [from_envelope(each.message.raw, self._server.address.username) for each in moving]
         sent = [
@@ -204,24 +205,6 @@ class Sift:
             self.told.unknown += len(moving)
             raise
         return [each.target == GONE or (each.got.tag not in full and next(answers)) for each in picked]
-
-    async def _beyond(self, ways: _Ways, picked: Sequence[_Picked]) -> set[int]:
-        """Those for which their target would drop its oldest messages: they stay."""
-        found, room = set[int](), dict[str, int | None]()
-        for each in picked:
-            target = each.target
-            if target not in room:
-                if target not in self._limits:
-                    self._limits[target] = await self._drops_beyond(target) if target != GONE else None
-                room[target] = limit = self._limits[target]
-                if limit:
-                    room[target] = limit - (await ways.sending.depth(target)).messages
-            left = room[target]
-            if left is not None:
-                room[target] = left - 1
-                if left <= 0:
-                    found.add(each.got.tag)
-        return found
 
     async def _seen_back(self, taking: Channel) -> None:
         """A quorum queue takes messages back in its own time: the next look would find it empty."""
