@@ -165,5 +165,7 @@ class BrokerFacts(msgspec.Struct, kw_only=True):
     """Whether it says when it takes no messages."""
     tells_events: bool = False
     """Whether queues of monitors are counted."""
+    tells_letters: bool = False
+    """Whether it is known where dead letters go."""
     refused: str | None = None
     """Why it did not tell."""

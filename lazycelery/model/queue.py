@@ -48,6 +48,8 @@ class Queue(msgspec.Struct, kw_only=True):
     """Queues whose dead letters come here."""
     dead_letter_exchange: str | None = None
     """Where they are sent to; with `dead_letter_to` unknown they may go nowhere. `""` is the default one."""
+    dead_letter_lost: str | None = None
+    """Why dead letters certainly go nowhere: "there is no exchange dlx"."""
     delayed: int | None = None
     """Tasks that the broker holds until their ETA, beside `messages`; `None` where that is not known."""
     sources: dict[str, str] = {}

@@ -180,6 +180,7 @@ class QueueReport(msgspec.Struct, kw_only=True):
     dead_letter_exchange: str | None = None
     dead_letter_to: str | None = None
     dead_letter_from: list[str] = []
+    dead_letter_lost: str | None = None
     delayed: int | None = None
     """Tasks for this queue that the broker holds until their ETA, beside `messages`."""
     workers: list[str] = []

@@ -141,6 +141,7 @@ class Queues:
             dead_letter_to=report.dead_letter_to,
             dead_letter_from=list(report.dead_letter_from),
             dead_letter_exchange=report.dead_letter_exchange,
+            dead_letter_lost=report.dead_letter_lost,
             delayed=report.delayed,
             sources=_sources(record, report, workers),
             stamp=record.stamp,

@@ -96,6 +96,52 @@ async def test_dead_letters_are_followed_through_arguments_policies_and_exchange
     assert (found["default"].dead_letter_exchange, found["reports"].policy) == ("", "letters")
 
 
+async def test_dead_letters_that_lead_nowhere_are_told_and_those_that_may_arrive_are_not(
+    vhost: Vhost, opened: Open
+) -> None:
+    for name, kind in (("bare", "fanout"), ("direct", "direct"), ("topics", "topic"), ("outer", "topic")):
+        exchange(vhost, name, kind)
+    path = f"/exchanges/{quote(vhost.name, safe='')}/spare"
+    vhost.server.api("PUT", path, {"type": "direct", "arguments": {"alternate-exchange": "topics"}})
+    vhost.declare("graves")
+    bind(vhost, "direct", "graves", "grave")
+    bind(vhost, "topics", "graves", "#.dead")
+    bind(vhost, "outer", "direct", "x.#", to="e")
+    nothing = "nothing is bound to the exchange"
+    wanted: dict[str, tuple[str, str | None, str | None]] = {
+        "no-exchange": ("missing", None, "there is no exchange missing"),
+        "no-queue": ("", "missing", "there is no queue missing"),
+        "nothing-bound": ("bare", None, f"{nothing} bare"),
+        "other-key": ("direct", "gravel", f"{nothing} direct for the routing key gravel"),
+        "own-key": ("direct", None, f"{nothing} direct for the routing key own-key"),
+        "other-topic": ("topics", "a.b", f"{nothing} topics for the routing key a.b"),
+        # Their twins, that arrive or may.
+        "to-queue": ("", "graves", None),
+        "to-itself": ("", None, None),
+        "right-key": ("direct", "grave", None),
+        "right-topic": ("topics", "mail.dead", None),
+        "any-key": ("direct", None, None),
+        "through": ("outer", "y", None),
+        "alternate": ("spare", "any", None),
+    }
+    exchange(vhost, "work", "topic")
+    for name, (to, key, _) in wanted.items():
+        own = {} if key is None else {"x_dead_letter_routing_key": key}
+        vhost.declare(name, x_dead_letter_exchange=to, **own)
+    bind(vhost, "work", "any-key", "mail.*")
+    broker = await opened(vhost.url, management=vhost.server.management)
+    names = [*wanted, "graves"]
+    found = await told(broker, names, lambda each: each["no-exchange"].dead_letter_lost)
+    lost = {name: found[name].dead_letter_lost for name in names}
+    assert lost == {**{name: why for name, (_, _, why) in wanted.items()}, "graves": None}
+    assert (await broker.facts()).tells_letters
+    exchange(vhost, "missing", "fanout")
+    bind(vhost, "missing", "graves")
+    found = await told(broker, names, lambda each: each["no-exchange"].dead_letter_lost is None)
+    assert found["no-exchange"].dead_letter_lost is None
+    assert found["no-exchange"].dead_letter_to == "graves"
+
+
 @pytest.mark.parametrize(
     ("pattern", "key", "right"),
     [

@@ -102,6 +102,14 @@ def test_dead_letters_are_no_misspelt_queue() -> None:
     assert silent("queue-without-consumer", seen(queues=[dead]))
 
 
+def test_dead_letters_that_lead_nowhere_are_told_where_that_is_certain() -> None:
+    lost = queue("mail", dead_letter_exchange="dlx", dead_letter_lost="there is no exchange dlx")
+    snapshot = seen(queues=[lost, queue("other", dead_letter_exchange="dlx")])
+    [finding] = found("dead-letters-lost", snapshot)
+    assert finding.title == "Dead letters of mail are lost: there is no exchange dlx."
+    assert "management API" in (MODES["dead-letters-lost"].blind(snapshot) or "")
+
+
 def test_while_a_worker_has_not_told_its_queues_none_is_without_consumer() -> None:
     wrong = queue("defualt", 7, consumers=0, workers=[])
     snapshot = seen(queues=[wrong], workers=[worker(), worker("w2@a", queues=None)])

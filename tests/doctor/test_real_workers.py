@@ -15,6 +15,7 @@ from lazycelery.model.action import Order
 from tests.doctor.clinic import Clinic, clinic
 from tests.support.broker import RedisServer
 from tests.support.fleet import CeleryWorker, app_env, send
+from tests.support.rabbit import RabbitServer
 
 pytestmark = pytest.mark.broker
 Start = Callable[..., CeleryWorker]
@@ -241,3 +242,20 @@ async def test_a_wrong_clock(broker: RedisServer, worker: Start, tmp_path: Path)
 async def sent_again(doctor: Clinic, id: str) -> None:
     plan = await doctor.engine.plan(Order(action="retry", targets=[id]))
     await doctor.engine.act(plan.id, plan.word)
+
+
+@pytest.mark.soak
+async def test_dead_letters_that_lead_nowhere_are_found_until_a_queue_gets_them(rabbit: RabbitServer) -> None:
+    vhost = "letters"
+    rabbit.add_vhost(vhost)
+    rabbit.declare(vhost, "mail", x_dead_letter_exchange="dlx")
+    rabbit.declare(vhost, "fine", x_dead_letter_exchange="", x_dead_letter_routing_key="graves")
+    rabbit.declare(vhost, "graves")
+    async with clinic(rabbit.url(vhost), management=rabbit.management) as doctor:
+        finding = await doctor.finds("dead-letters-lost", within=60)
+        assert (finding.subject, finding.severity) == ("mail", "warning")
+        assert finding.title == "Dead letters of mail are lost: there is no exchange dlx."
+        rabbit.api("PUT", f"/exchanges/{vhost}/dlx", {"type": "fanout", "durable": True})
+        rabbit.api("POST", f"/bindings/{vhost}/e/dlx/q/graves", {"routing_key": ""})
+        await doctor.cured("dead-letters-lost", 60)
+    rabbit.drop_vhost(vhost)

@@ -91,6 +91,7 @@ class AmqpBroker:
             tells_alarms=True,
             tells_events=not self._management.why,
             event_backlog=backlog,
+            tells_letters=self._queues.tells_letters,
         )
 
     async def lost(self) -> str | None:

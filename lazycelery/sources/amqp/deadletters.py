@@ -25,6 +25,8 @@ class Exchange(msgspec.Struct):
 
     type: str = "direct"
     bindings: list[Binding] = []
+    otherwise: bool = False
+    """What no binding takes may go elsewhere: to an alternate exchange, as arguments say, or a policy may."""
 
 
 def exchange_of(facts: QueueFacts) -> str | None:
@@ -51,6 +53,35 @@ def targets(
         # Without a key of its own the letter would come back into its queue: that is no other queue.
         return sorted({each for each in used if each in queues and each != facts.name})
     return sorted(each for each in _reached(exchange, used, exchanges, DEPTH) if each in queues)
+
+
+def lost(
+    facts: QueueFacts, queues: Collection[str], exchanges: Mapping[str, Exchange], keys: Collection[str]
+) -> str | None:
+    """Why dead letters of a queue certainly lead nowhere, as the end of a sentence, or `None`.
+
+    `exchanges` are all that there are. Where a letter keeps a key that can be any, only an exchange to which
+    nothing at all is bound is certain."""
+    name, key = exchange_of(facts), key_of(facts)
+    if name is None:
+        return None
+    if name == "":
+        return f"there is no queue {key}" if key is not None and key not in queues else None
+    exchange = exchanges.get(name)
+    if exchange is None:
+        return f"there is no exchange {name}"
+    if exchange.otherwise:
+        return None
+    if not exchange.bindings:
+        return f"nothing is bound to the exchange {name}"
+    known = [key] if key is not None else [facts.name, *keys]
+    literal = key is not None or not any(mark in each for each in keys for mark in "*#")
+    if not literal or _reached(name, known, exchanges, DEPTH):
+        return None
+    if any(each.destination_type == "exchange" for each in exchange.bindings):
+        return None  # Another exchange may have its own ways.
+    said = " or ".join(known)
+    return f"nothing is bound to the exchange {name} for the routing key {said}"
 
 
 def _reached(name: str, keys: Collection[str], exchanges: Mapping[str, Exchange], depth: int) -> set[str]:

@@ -72,6 +72,11 @@ class AmqpQueues:
         return not (facts.auto_delete and self._results.fullmatch(facts.name))
 
     @property
+    def tells_letters(self) -> bool:
+        """Whether it is told where dead letters go."""
+        return not self._management.why and self._wiring.told
+
+    @property
     def delayed(self) -> list[Held]:
         """Tasks that RabbitMQ holds until their ETA, as last told."""
         return delayed.held(self._management.last, self._wiring.behind)
@@ -111,6 +116,7 @@ class AmqpQueues:
             report.first_priority = facts.highest_priority
             report.dead_letter_exchange = deadletters.exchange_of(facts)
             report.dead_letter_to = next(iter(self._wiring.dead_letter_to.get(name, [])), None)
+            report.dead_letter_lost = self._wiring.dead_letter_lost.get(name)
             report.dead_letter_from = self._wiring.dead_letter_from.get(name, [])
             report.workers = self._wiring.workers.get(name, [])
             if facts.head_message_timestamp:

@@ -21,6 +21,8 @@ from lazycelery.sources.amqp.management import Management
 SLICE = 20
 """Queues followed before something else may run."""
 BINDINGS_EVERY, CONSUMERS_EVERY = 60.0, 15.0
+ALARMED_EVERY = 10.0
+"""Seconds between readings of the bindings while dead letters are thought to lead nowhere."""
 
 
 class _Bound(Binding):
@@ -30,6 +32,15 @@ class _Bound(Binding):
 class _Kind(msgspec.Struct):
     name: str = ""
     type: str = ""
+    arguments: object = None
+    policy: str | None = None
+
+    @property
+    def otherwise(self) -> bool:
+        """Whether it may have an alternate exchange."""
+        return bool(self.policy) or (
+            isinstance(self.arguments, dict) and "alternate-exchange" in self.arguments
+        )
 
 
 class _Queue(msgspec.Struct):
@@ -59,6 +70,8 @@ class Wiring:
         """From what the dead letters were followed last."""
         self.dead_letter_to: dict[str, list[str]] = {}
         self.dead_letter_from: dict[str, list[str]] = {}
+        self.dead_letter_lost: dict[str, str] = {}
+        """Why they lead nowhere, by queue."""
         self.workers: dict[str, list[str]] = {}
         """Workers by queue, as their connections tell."""
 
@@ -67,12 +80,17 @@ class Wiring:
         wanted = {each for each in map(deadletters.exchange_of, facts.values()) if each}  # Delayed ones too.
         if wanted - self._asked_for:
             self._due["bindings"] = 0.0  # Somebody new dead-letters: that is shown at once.
-        if wanted and self._is_due("bindings", BINDINGS_EVERY):
+        if wanted and self._is_due("bindings", ALARMED_EVERY if self.dead_letter_lost else BINDINGS_EVERY):
             self._asked_for = wanted
             await self._read_bindings()
         if self._is_due("consumers", CONSUMERS_EVERY):
             await self._read_consumers()
         await self._join(facts)
+
+    @property
+    def told(self) -> bool:
+        """Whether it is known where dead letters go, if there are any."""
+        return bool(self._exchanges) or not self._asked_for
 
     def behind(self, exchange: str) -> set[str]:
         """Every queue that an exchange leads to, whatever the routing key."""
@@ -87,10 +105,10 @@ class Wiring:
     async def _read_bindings(self) -> None:
         columns = "source,destination,destination_type,routing_key"
         bound = await self._management.extra(f"bindings?columns={columns}", list[_Bound])
-        kinds = await self._management.extra("exchanges?columns=name,type", list[_Kind])
+        kinds = await self._management.extra("exchanges?columns=name,type,arguments,policy", list[_Kind])
         if bound is None or kinds is None:
             return
-        self._exchanges = {each.name: Exchange(each.type, []) for each in kinds}
+        self._exchanges = {each.name: Exchange(each.type, [], each.otherwise) for each in kinds}
         keys = defaultdict[str, list[str]](list)
         for each in bound:
             if each.source and each.source in self._exchanges:  # The default one binds every queue.
@@ -127,8 +145,13 @@ class Wiring:
         if state == self._joined:
             return
         to, sources = dict[str, list[str]](), defaultdict[str, list[str]](list)
+        lost = dict[str, str]()
         for number, name in enumerate(wiring, 1):
-            found = deadletters.targets(facts[name], facts.keys(), self._exchanges, self._keys.get(name, ()))
+            keys = self._keys.get(name, ())
+            found = deadletters.targets(facts[name], facts.keys(), self._exchanges, keys)
+            why = deadletters.lost(facts[name], facts.keys(), self._exchanges, keys)
+            if why is not None and self._exchanges:
+                lost[name] = why
             if found:
                 to[name] = found
             for target in found:
@@ -136,7 +159,7 @@ class Wiring:
                     sources[target].append(name)
             if number % SLICE == 0:
                 await asyncio.sleep(0)
-        self.dead_letter_to = to
+        self.dead_letter_to, self.dead_letter_lost = to, lost
         self.dead_letter_from = {target: sorted(names) for target, names in sources.items()}
         self._joined = state
 

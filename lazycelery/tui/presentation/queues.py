@@ -185,6 +185,9 @@ def _letters(queue: Queue, width: int) -> list[Line]:
             lines += wrapped(
                 f"Dead letters go to {clean(queue.dead_letter_to, 200)}, by {exchange}.", width, ""
             )
+        elif queue.dead_letter_lost is not None:
+            text = f"Dead letters are lost: {clean(queue.dead_letter_lost, 300)}."
+            lines += wrapped(text, width, "warn")
         else:
             text = (
                 f"Dead letters go to {exchange}, and no other queue is known to get them: they may be lost."
