@@ -268,6 +268,7 @@ class Examiner:
             visibility_timeout=self._profile.visibility_timeout,
             lag=self._store.lag(),
             loss=self._store.loss(),
+            relief=self._store.relief(),
             malformed=self._watch.malformed,
             notes=self._notes(),
             tls_unverified=self._watch.tls_unverified,

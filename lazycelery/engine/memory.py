@@ -160,7 +160,7 @@ class Memory:
 
     # ---- what comes in
 
-    def heard(self, events: list[Event]) -> None:
+    def heard(self, events: Sequence[Event]) -> None:
         """Events that the store has taken in."""
         if self._recorder is not None:
             self._recorder.hand_over(events)

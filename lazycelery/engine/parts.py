@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lazycelery.actions.audit import AuditLog
@@ -21,6 +21,7 @@ from lazycelery.engine.log import EventLog
 from lazycelery.engine.lookup import Lookup
 from lazycelery.engine.memory import Memory
 from lazycelery.engine.metrics import Meter
+from lazycelery.engine.overload import Overload
 from lazycelery.engine.replaying import as_replayed
 from lazycelery.engine.veil import Veil
 from lazycelery.engine.vigil import Vigil
@@ -57,7 +58,7 @@ class Parts:
         self.store = Store(profile.max_tasks)
         self.log = EventLog(self.redactor, self.store.name)
         self.changes = Changes(self.store, self.log)
-        self.meter = Meter(self.store.wait)
+        self.meter = Meter()
         self.links = Links(clock, self.changes.status)
         self.guard = Guard(profile)
         self.audit = AuditLog(profile)
@@ -76,6 +77,7 @@ class Parts:
             services=self.services,
             clock=clock,
         )
+        self.overload = Overload(self._relieve)
         self.watch = Watch(
             profile,
             self.store,
@@ -85,6 +87,7 @@ class Parts:
             self.control,
             clock,
             self.changes.data,
+            self.overload,
         )
         self.switch = EventsSwitch(
             self.control,
@@ -124,12 +127,15 @@ class Parts:
                 )
         return queues
 
-    def _heard(self, events: list[Event]) -> None:
-        """Events that the store has taken in."""
-        self.log.add(events)
-        self.meter.count(events)
-        self.memory.heard(events)
+    def _heard(self, events: list[Event], kept: Sequence[Event]) -> None:
+        """Events that the store has taken in; of some tasks it keeps none under load."""
+        self.log.add(kept)
+        self.memory.heard(kept)
         self.examiner.periodic.take(events)
+
+    def _relieve(self, stage: int) -> None:
+        self.store.relieve(stage, self.clock())
+        self.changes.status()
 
     def _commands_sent(self) -> int:
         results = self.watch.backend.results

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class Recorder:
         self.status = HistoryStatus(state="reading", directory=str(files.directory))
         self._changes = Changes(columns)
         self._lock = Lock(files.directory)
-        self._batches: deque[list[Event]] = deque()
+        self._batches: deque[Sequence[Event]] = deque()
         self._handed = self._done = 0
         """Events that came in, and that wait no more; each is counted by one thread alone."""
         self._rest: deque[tuple[str, Any]] = deque(maxlen=10_000)
@@ -84,7 +84,7 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._thread.start()
 
-    def hand_over(self, events: list[Event]) -> None:
+    def hand_over(self, events: Sequence[Event]) -> None:
         """Events that the store has taken in."""
         self._batches.append(events)
         self._handed += len(events)
@@ -165,9 +165,9 @@ class Recorder:
         self._done += sum(map(len, self._waiting()))
         self._rest.clear()
 
-    def _waiting(self) -> list[list[Event]]:
+    def _waiting(self) -> list[Sequence[Event]]:
         """Takes what was handed over; the loop may do so too, where there is too much."""
-        batches: list[list[Event]] = []
+        batches: list[Sequence[Event]] = []
         with contextlib.suppress(IndexError):
             while True:
                 batches.append(self._batches.popleft())

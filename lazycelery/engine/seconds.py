@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from lazycelery.engine.metrics import Levels
 from lazycelery.engine.parts import Parts
@@ -44,7 +45,8 @@ class Seconds:
         parts.store.second(now, parts.links["events"].state == "connected")
         workers, queues = parts.store.workers(now), parts.store.queues(now)
         self._note_aging(workers)
-        parts.meter.tick(now, self._levels(workers, queues))
+        parts.overload.second(time.monotonic())
+        parts.meter.tick(now, parts.store.counted(), self._levels(workers, queues))
         parts.memory.second(workers, queues, parts.examiner.notices(snoozed=True))
 
     def _note_aging(self, workers: list[Worker]) -> None:

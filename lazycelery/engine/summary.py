@@ -38,6 +38,7 @@ async def overview(parts: Parts) -> Overview:
         lag=store.lag(),
         loss=store.loss(),
         load=parts.load.read(),
+        relief=parts.store.relief(),
         workers_online=sum(worker.state in ("online", "busy") for worker in workers),
         workers_total=len(workers),
         queues_total=len(queues),
@@ -65,5 +66,5 @@ def _place(parts: Parts) -> str:
 
 
 def _failures(parts: Parts, workers: Iterable[Worker]) -> int | None:
-    heard = parts.meter.recent("failed")
+    heard = parts.meter.recent("failed") + parts.store.counting("task-failed")
     return heard if heard or any(worker.events for worker in workers) else None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import groupby
 
 from lazycelery.engine.backend import Backend
 from lazycelery.engine.links import Links, backoff
+from lazycelery.engine.overload import Overload
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.event import Event
 from lazycelery.model.facts import BrokerFacts, Flight, Flights
@@ -56,13 +58,15 @@ class Watch:
         self,
         profile: Profile,
         store: Store,
-        taken: Callable[[list[Event]], None],
+        taken: Callable[[list[Event], Sequence[Event]], None],
         links: Links,
         broker: WholeBroker,
         control: Control,
         clock: Callable[[], float],
         changed: Callable[[], None],
+        overload: Overload,
     ) -> None:
+        self._overload = overload
         self._profile, self._store, self._taken, self._links = profile, store, taken, links
         self._broker, self._control, self._clock, self._changed = broker, control, clock, changed
         self.backend = Backend(profile, store, links, clock, changed)
@@ -165,8 +169,8 @@ class Watch:
         await self._broker.events.run(self._deliver, self._events_status)
 
     def _deliver(self, batch: EventBatch) -> None:
-        self._store.apply_events(batch.events)
-        self._taken(batch.events)
+        kept = self._store.apply_events(batch.events)
+        self._taken(batch.events, kept)
         self._links.heard("events")
         self.malformed += batch.malformed
         for event in batch.events:
@@ -176,6 +180,8 @@ class Watch:
                 self._surveyed.discard(event.hostname)
                 self._survey_wanted.set()
         self._changed()
+        if batch.began is not None:
+            self._overload.took(batch.began, time.monotonic(), len(batch.events), batch.more)
 
     def _events_status(self, change: StatusChange) -> None:
         health = self._links["events"]

@@ -8,6 +8,7 @@ import msgspec
 
 from lazycelery.model.finding import Finding
 from lazycelery.model.history import HistoryStatus
+from lazycelery.model.relief import Relief
 
 Link = Literal["connecting", "connected", "lost", "refused", "off"]
 
@@ -77,6 +78,8 @@ class Overview(msgspec.Struct, kw_only=True):
     """Median seconds from an event's timestamp to us, skew taken out."""
     loss: float | None = None
     load: Load = msgspec.field(default_factory=Load)
+    relief: Relief = msgspec.field(default_factory=Relief)
+    """What is let go, because more comes in than can be taken."""
     workers_online: int = 0
     workers_total: int = 0
     queues_total: int = 0

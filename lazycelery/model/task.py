@@ -69,6 +69,8 @@ class Task(msgspec.Struct, kw_only=True):
     parent_id: str | None = None
     group_id: str | None = None
     truncated: list[str] = []
+    not_kept: list[str] = []
+    """Fields whose long text this monitor let go, as more came in than it could take."""
     sources: dict[str, str] = {}
     priority: int | None = None
     pid: int | None = None
@@ -118,6 +120,8 @@ class TaskRow(msgspec.Struct, kw_only=True):
     error: str | None = None
     """Error or result as one short line, at most 200 characters."""
     truncated: bool = False
+    not_kept: bool = False
+    """A long text of it was let go under load."""
     past: bool = False
     """Known from the recorded history alone: no source has spoken of it since this monitor began."""
 

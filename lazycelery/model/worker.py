@@ -33,6 +33,8 @@ class Worker(msgspec.Struct, kw_only=True):
     heartbeat_age: float | None = None
     clock_skew: float | None = None
     """Its clock minus ours, seconds."""
+    lag: float | None = None
+    """Seconds by which its newest event came late here, skew taken out."""
     loss: float | None = None
     """Share of its finished tasks whose events never reached us, 0 to 1."""
     why: str | None = None

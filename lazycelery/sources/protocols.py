@@ -44,6 +44,10 @@ class EventBatch(msgspec.Struct):
 
     events: list[Event]
     malformed: int = 0
+    began: float | None = None
+    """When reading them began, monotonic; `None` where nothing can wait behind them."""
+    more: bool = False
+    """Others were waiting behind them already."""
 
 
 Deliver = Callable[[EventBatch], None]

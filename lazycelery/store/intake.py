@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 from lazycelery.model.event import Event
 from lazycelery.store.columns import Columns
 from lazycelery.store.loss import Lag, Rate
-from lazycelery.store.marks import PAST, SOURCES
+from lazycelery.store.marks import NOT_KEPT, PAST, SOURCES
+from lazycelery.store.mending import checked, mend
 from lazycelery.store.merge import EventMerge
 from lazycelery.store.queues import Queues
 from lazycelery.store.statistics import Figures
-from lazycelery.store.values import bounded
+from lazycelery.store.tally import Tally
+from lazycelery.store.thinning import Held, Thinning
 from lazycelery.store.workers import Workers
 
-MAX_ID = 512
 EVENT = SOURCES["event"]
-_TEXTS = (
-    *("name", "args", "kwargs", "root_id", "parent_id", "eta", "expires", "queue", "exchange", "routing_key"),
-    *("result", "exception", "traceback", "sw_ident", "sw_ver", "sw_sys"),
-)
-_NUMBERS = ("runtime", "freq")
-_COUNTS = ("pid", "clock", "retries", "active", "processed")
+A_SECOND = 1_000
+"""Tasks that were held back and are shown at the end of a second, at most."""
+_WRONG = (TypeError, ValueError, OverflowError, AttributeError)
 
 
 class Intake:
@@ -34,30 +30,77 @@ class Intake:
         self.columns = columns
         self.merge = merge
         self.workers = workers
-        self.queues = queues
         self.figures = Figures(columns)
+        self.tally = Tally(columns, workers, queues)
+        self.thinning = Thinning(columns, self.tally, self.figures, merge.fields.only_queue)
         self.seen = 0
         self.malformed = 0
-        self.received = 0
-        """Starts that events told."""
-        self.sent = 0
-        """Sendings that events told."""
         self.rate = Rate()
         self.lag = Lag()
         self.latest = 0.0
         """Arrival of the newest batch, our clock."""
 
-    def apply(self, events: Sequence[Event]) -> None:
-        """Take in a batch."""
+    def apply(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Take in a batch; returns the events that are kept, which are all of them but under load."""
         if not events:
-            return
-        for event in in_order(events):
-            try:
-                self._one(event)
-            except (TypeError, ValueError, OverflowError, AttributeError):
-                self._mended(event)
+            return events
+        kept = ordered = in_order(events)
+        if self.thinning.on:
+            kept = self._thinned(ordered)
+        else:
+            for event in ordered:
+                try:
+                    self._one(event)
+                except _WRONG:
+                    self._mended(event)
         self.seen += len(events)
         self._measure(events[-1], len(events))
+        return kept
+
+    def second(self, now: float, seeing: bool) -> None:
+        """A second is over: what was held back for long is shown, also where no more events come."""
+        if self.thinning.on:
+            self.thinning.look(now, A_SECOND)
+            self._show(self.thinning.due, [])
+        self.figures.tick(now, seeing)
+
+    def _thinned(self, events: Sequence[Event]) -> list[Event]:
+        """The same while something is let go."""
+        thinning = self.thinning
+        kept: list[Event] = []
+        for event in events:
+            try:
+                lost = thinning.shorten(event)
+                if thinning.take(event, lost):
+                    continue
+                self._show(thinning.due, kept)
+                kept.append(event)
+                self._one(event)
+                if lost:
+                    self._mark(event)
+            except _WRONG:
+                self._mended(event)
+        thinning.look(events[-1].received)
+        self._show(thinning.due, kept)
+        return kept
+
+    def _show(self, due: list[Held], kept: list[Event]) -> None:
+        """Into the columns with tasks that were held back; their events were counted as they came."""
+        while due:
+            held = due.pop(0)
+            for event in held.events:
+                kept.append(event)
+                try:
+                    self._stamp(self.merge.handlers[event.type](event), event)
+                except _WRONG:
+                    self.malformed += 1
+            if held.lost:
+                self._mark(held.events[0])
+
+    def _mark(self, event: Event) -> None:
+        slot = self.columns.slots.get(event.uuid or "")
+        if slot is not None:
+            self.columns.marks[slot] |= NOT_KEPT
 
     def _mended(self, event: Event) -> None:
         better = mend(event)
@@ -65,7 +108,7 @@ class Intake:
             if better is not None:
                 self._one(better)
                 return
-        except (TypeError, ValueError, OverflowError, AttributeError):
+        except _WRONG:
             pass
         self.malformed += 1
 
@@ -77,22 +120,25 @@ class Intake:
         self.rate.add(at, count)
         record = self.workers.known.get(event.hostname) if isinstance(event.hostname, str) else None
         if record is not None:
-            record.skew.add(event.timestamp, at)
-            self.lag.add(event.timestamp, at, record.skew.seconds or 0.0)
+            self.lag.add(record.time(event.timestamp, at))
 
     def _one(self, event: Event) -> None:
         kind = event.type
         handler = self.merge.handlers.get(kind)
         if handler is not None:
-            self._task(event, handler(_checked(event)))
+            slot = handler(checked(event))
+            self._stamp(slot, event)
+            worker = self.tally.count(event, self.columns.queue[slot])
+            if worker >= 0:
+                self.figures.count(kind, slot, worker, event.timestamp)
         elif kind.startswith("worker-"):
             self.workers.event(event)
         elif event.uuid is not None and (kind.startswith("task-") or event.uuid in self.columns.slots):
-            slot = self.merge.custom(_checked(event))
+            slot = self.merge.custom(checked(event))
             self.columns.seen[slot] = event.received or event.timestamp
             self.columns.touch(slot)
 
-    def _task(self, event: Event, slot: int) -> None:
+    def _stamp(self, slot: int, event: Event) -> None:
         columns = self.columns
         columns.seen[slot] = event.received or event.timestamp
         columns.sources[slot] |= EVENT
@@ -100,33 +146,6 @@ class Intake:
             columns.marks[slot] &= ~PAST
         columns.changes += 1
         columns.stamp[slot] = columns.changes
-        kind = event.type
-        if kind == "task-sent":
-            self.sent += 1
-            self.figures.count(kind, slot, 0, event.timestamp)
-            queue = columns.queue[slot]
-            if queue:
-                self.queues.record(columns.queues.texts[queue] or "").sent += 1
-            return
-        known = self.workers.known.get(event.hostname)
-        record = known if known is not None else self.workers.seen(event)
-        if record is None:
-            return
-        self.figures.count(kind, slot, columns.workers.code(event.hostname), event.timestamp)
-        record.last_seen = event.received or event.timestamp
-        record.loss.task_event()
-        if kind == "task-started":
-            record.loss.started += 1
-            record.last_start = event.timestamp
-            self.received += 1
-            queue = columns.queue[slot]
-            if queue:
-                self.queues.record(columns.queues.texts[queue] or "").taken += 1
-        elif kind != "task-received":
-            record.last_end = event.timestamp
-            if kind == "task-failed":
-                record.failed += 1
-                self.workers.touch(record)
 
 
 def in_order(events: Sequence[Event]) -> Sequence[Event]:
@@ -155,50 +174,3 @@ def _sorted(events: Sequence[Event]) -> list[Event]:
         for place, source in zip(own, sorted(own, key=lambda place: events[place].clock or 0), strict=True):
             ordered[place] = events[source]
     return ordered
-
-
-def mend(event: Event) -> Event | None:
-    """A copy with every field of its right type, or unknown; `None` when nothing sensible is left."""
-    if not isinstance(event.type, str) or not _finite(event.timestamp):
-        return None
-    fields: dict[str, Any] = {
-        "type": event.type,
-        "hostname": event.hostname[:MAX_ID] if isinstance(event.hostname, str) else "",
-        "timestamp": float(event.timestamp),
-        "received": float(event.received) if _finite(event.received) else 0.0,
-        "uuid": event.uuid if isinstance(event.uuid, str) and len(event.uuid) <= MAX_ID else None,
-    }
-    if fields["uuid"] is None and event.type.startswith("task-"):
-        return None
-    for name in _TEXTS:
-        value = getattr(event, name)
-        fields[name] = None if value is None else bounded(value)
-    for name in _NUMBERS:
-        fields[name] = float(getattr(event, name)) if _finite(getattr(event, name)) else None
-    for name in _COUNTS:
-        fields[name] = _count(getattr(event, name))
-    for name in ("terminated", "expired", "requeue"):
-        fields[name] = getattr(event, name) is True
-    if isinstance(event.loadavg, list) and all(_finite(load) for load in event.loadavg):
-        fields["loadavg"] = [float(load) for load in event.loadavg[:3]]
-    return Event(**fields, extra=event.extra if isinstance(event.extra, dict) else None)
-
-
-def _checked(event: Event) -> Event:
-    """The event itself when its own fields have their types. Raises `TypeError`."""
-    uuid = event.uuid
-    if type(uuid) is not str or len(uuid) > MAX_ID or type(event.hostname) is not str:
-        raise TypeError("not a task event")
-    if not math.isfinite(event.timestamp):
-        raise ValueError("not a time")
-    return event
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _count(value: Any) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 62:
-        return value
-    return None

@@ -71,9 +71,9 @@ class Lag:
     def __init__(self) -> None:
         self._samples: deque[float] = deque(maxlen=200)
 
-    def add(self, timestamp: float, received: float, skew: float) -> None:
-        """Note one event."""
-        self._samples.append(max(0.0, received - timestamp + skew))
+    def add(self, seconds: float) -> None:
+        """Note by how much one event came late."""
+        self._samples.append(seconds)
 
     def median(self) -> float | None:
         """The middle one of the last events; `None` before the first."""

@@ -14,6 +14,8 @@ STATE_INFERRED = 256
 RUN_LOST = 512
 PAST = 1024
 """Known from the recorded history alone: no source has spoken of it since."""
+NOT_KEPT = 2048
+"""A long text of it was let go under load."""
 UNSEEN = ENDED_UNSEEN | RUN_LOST
 """Taken back by whatever tells how it really went."""
 

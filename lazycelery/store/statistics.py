@@ -45,6 +45,8 @@ class Figures:
         self.rings = Rings((1.0, SECONDS), (FEW, FEWS), (60.0, MINUTES), (HOUR, HOURS))
         self.seconds, self.fews, self.minutes, self.hourly = self.rings.all
         self.left_out = 0
+        self.total = Cell()
+        """Everything since it was last taken away, whatever its name."""
 
     # writing
 
@@ -53,7 +55,7 @@ class Figures:
         index = COUNTED.get(type)
         if index is None:
             return
-        columns, step = self.columns, self.seconds.step
+        columns = self.columns
         place = -1
         if index == STARTED:
             wait = columns.wait[slot]
@@ -63,7 +65,17 @@ class Figures:
             runtime = columns.runtime[slot]
             if runtime == runtime and columns.finished[slot] == at:
                 place = bucket(runtime)
-        for key in (3 * columns.name[slot], 3 * worker + 1, 3 * columns.queue[slot] + 2):
+        self.add(index, columns.name[slot], worker, columns.queue[slot], place)
+
+    def add(self, index: int, name: int, worker: int, queue: int, place: int) -> None:
+        """Count an event by the columns' numbers of its words; `place` is the bucket of its duration, -1
+        for none."""
+        total, step = self.total, self.seconds.step
+        total.counts[index] += 1
+        if place >= 0:
+            buckets = total.wait if index == STARTED else total.runtime
+            buckets[place] = buckets.get(place, 0) + 1
+        for key in (3 * name, 3 * worker + 1, 3 * queue + 2):
             if key < 3:
                 continue  # Nobody told.
             cell = step.get(key)
@@ -76,6 +88,11 @@ class Figures:
             if place >= 0:
                 buckets = cell.wait if index == STARTED else cell.runtime
                 buckets[place] = buckets.get(place, 0) + 1
+
+    def taken(self) -> Cell:
+        """Everything counted since this was last asked."""
+        total, self.total = self.total, Cell()
+        return total
 
     def tick(self, now: float, seeing: bool = True) -> None:
         """A second is over; `seeing`: events could be seen in it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterable, Sequence
 from itertools import islice
 from typing import Literal, TypeVar
@@ -13,6 +12,7 @@ from lazycelery.model.event import Event
 from lazycelery.model.facts import TaskFacts, WorkerFacts
 from lazycelery.model.message import Message
 from lazycelery.model.queue import Queue
+from lazycelery.model.relief import Relief
 from lazycelery.model.reports import QueueReport, ResultReport, TaskReport, WorkerReport
 from lazycelery.model.states import State
 from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
@@ -33,7 +33,7 @@ from lazycelery.store.query import Queries
 from lazycelery.store.queues import RATE_WINDOW, Queues
 from lazycelery.store.raw import RawMessages
 from lazycelery.store.reports import ReportMerge
-from lazycelery.store.statistics import USUAL, Figures
+from lazycelery.store.statistics import COUNTED, USUAL, Cell, Figures
 from lazycelery.store.views import task
 from lazycelery.store.worker_views import alive, lost_since, worker_detail, worker_view
 from lazycelery.store.workers import Workers
@@ -77,11 +77,17 @@ class Store:
 
     # writers
 
-    def apply_events(self, events: Sequence[Event]) -> None:
-        """Take in events; `Event.received` is set. A wrong or hostile one is mended or left out."""
-        self._intake.apply(events)
+    def apply_events(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Take in events; `Event.received` is set. A wrong or hostile one is mended or left out. Returns
+        those that are kept: all, while no stage of relief is on."""
+        kept = self._intake.apply(events)
         if events:
             self._lost.look(self._intake.latest)
+        return kept
+
+    def relieve(self, stage: int, now: float) -> None:
+        """Let go what a stage of `STAGES` says, from now on."""
+        self._intake.thinning.begin(stage, now)
 
     def apply_worker(self, report: WorkerReport) -> None:
         """Take in what control calls told about a worker, and about the tasks it holds."""
@@ -102,7 +108,9 @@ class Store:
 
     def apply_results(self, reports: Sequence[ResultReport], at: float) -> None:
         """Take in documents of the result backend, the oldest first."""
-        ordered = sorted(reports, key=lambda report: report.date_done or at)
+        thinning = self._intake.thinning
+        wanted = [one for one in reports if not (thinning.on and thinning.passes_over(one.id, one.status))]
+        ordered = sorted(wanted, key=lambda report: report.date_done or at)
         self._note((self._reports.result(report, at) for report in ordered), at)
 
     def apply_queues(self, reports: Sequence[QueueReport]) -> None:
@@ -152,9 +160,9 @@ class Store:
             yield
 
     def second(self, now: float, seeing: bool = True) -> None:
-        """A second is over, for the statistics, and for workers that went long ago; `seeing`: events
-        could be seen in it."""
-        self._intake.figures.tick(now, seeing)
+        """A second is over: for statistics, what is held back under load, workers that went long ago;
+        `seeing`: events could be seen in it."""
+        self._intake.second(now, seeing)
         self._forgetting.look(now)
 
     # readers
@@ -196,12 +204,6 @@ class Store:
         """The name of a task, when it is known."""
         slot = self._columns.slots.get(id)
         return self._columns.names.texts[self._columns.name[slot]] if slot is not None else None
-
-    def wait(self, id: str) -> float | None:
-        """Seconds that a task waited before its present run; `None` while unknown."""
-        slot = self._columns.slots.get(id)
-        wait = self._columns.wait[slot] if slot is not None else math.nan
-        return None if math.isnan(wait) else wait
 
     def task(self, id: str, now: float) -> Task | None:
         """All that is known of a task."""
@@ -246,7 +248,7 @@ class Store:
     def task_facts_steps(self, now: float, window: float) -> Generator[None, None, TaskFacts]:
         """The tasks counted, in slices of a few milliseconds; writers may run in between."""
         facts = yield from self._census.take(now, window, set(self._sent_again))
-        facts.received, facts.sent = self._intake.received, self._intake.sent
+        facts.received, facts.sent = self._intake.tally.received, self._intake.tally.sent
         return facts
 
     def counts(self) -> dict[str, int]:
@@ -254,6 +256,18 @@ class Store:
         return {
             state.label: self._columns.by_state[state] for state in State if self._columns.by_state[state]
         }
+
+    def relief(self) -> Relief:
+        """What is let go under load, and what was so far."""
+        return self._intake.thinning.relief()
+
+    def counted(self) -> Cell:
+        """All task events counted since this was last asked."""
+        return self._intake.figures.taken()
+
+    def counting(self, type: str) -> int:
+        """Task events of a type since `counted` was last asked."""
+        return self._intake.figures.total.counts[COUNTED[type]]
 
     def lag(self) -> float | None:
         """Median seconds from an event's timestamp to us, skew taken out."""

@@ -41,6 +41,7 @@ def task_row(columns: Columns, slot: int) -> TaskRow:
         args=_arguments_line(columns.args[slot], columns.kwargs[slot]),
         error=_line(said) if said is not None else None,
         truncated=columns.cut[slot] != 0,
+        not_kept=bool(_not_kept(columns, slot)),
         past=columns.marks[slot] & marks.PAST != 0,
     )
 
@@ -71,6 +72,7 @@ def task(columns: Columns, slot: int, gaps: Sequence[tuple[float, float]] = ()) 
         root_id=columns.root_id[slot],
         parent_id=columns.parent_id[slot],
         truncated=marks.names_in(columns.cut[slot], marks.CUTS),
+        not_kept=_not_kept(columns, slot),
         marks=marks.names_in(columns.marks[slot], marks.MARKS),
         seen=columns.seen[slot] or None,
     )
@@ -80,6 +82,14 @@ def task(columns: Columns, slot: int, gaps: Sequence[tuple[float, float]] = ()) 
     _add_sources(columns, slot, one)
     _add_doubts(one, gaps)
     return one
+
+
+def _not_kept(columns: Columns, slot: int) -> list[str]:
+    """Texts that were let go under load and that no other source has told since."""
+    if not columns.marks[slot] & marks.NOT_KEPT:
+        return []
+    may = {"args": True, "kwargs": True, "result": columns.state[slot] == State.SUCCESS}
+    return [name for name, there in may.items() if there and getattr(columns, name)[slot] is None]
 
 
 def children(columns: Columns, slot: int) -> list[str]:

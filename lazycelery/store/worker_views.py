@@ -50,6 +50,7 @@ def worker_view(record: WorkerRecord, now: float) -> Worker:
         software=record.software,
         heartbeat_age=max(0.0, now - record.heartbeat) if record.heartbeat is not None else None,
         clock_skew=skew,
+        lag=record.lag,
         loss=record.loss.share,
         events=record.loss.events,
         last_seen=record.last_seen,

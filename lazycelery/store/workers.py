@@ -38,6 +38,8 @@ class WorkerRecord:
         self.last_end = 0.0
         """Newest start and end of a task that events told, the worker's clock."""
         self.skew = Skew()
+        self.lag: float | None = None
+        """Seconds by which its newest heartbeat (or batch) came late, skew taken out."""
         self.loss = Loss()
         self.blind: float | None = None
         """Since when we hear no events, our clock; `None` while we do."""
@@ -60,6 +62,12 @@ class WorkerRecord:
         self.lists_at: dict[str, float] = {}
         self.errors: dict[str, str] = {}
 
+    def time(self, timestamp: float, at: float) -> float:
+        """Note both times of an event; returns how late it came, in seconds."""
+        self.skew.add(timestamp, at)
+        self.lag = max(0.0, at - timestamp + (self.skew.seconds or 0.0))
+        return self.lag
+
 
 class Workers:
     """All known workers."""
@@ -81,7 +89,7 @@ class Workers:
         if record is None:
             return
         at = event.received or event.timestamp
-        record.skew.add(event.timestamp, at)
+        record.time(event.timestamp, at)
         if event.type == "worker-offline":
             record.goodbye = at
         elif event.type in ("worker-online", "worker-heartbeat"):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import pytest
 
 from lazycelery.engine.metrics import FINE, Levels, Meter
-from lazycelery.model.event import Event
+from lazycelery.store.columns import Columns
+from lazycelery.store.sketch import bucket
+from lazycelery.store.statistics import COUNTED, Cell, Figures
 
 UNKNOWN = Levels(None, None, None, None, None)
 
 
 def test_a_second_counts_what_came_within_it() -> None:
-    meter = Meter(lambda id: 2.0)
-    meter.count([Event(type="task-started", uuid="a"), Event(type="task-succeeded", uuid="a", runtime=0.5)])
-    meter.tick(10.0, Levels(7, 1, 2, 3, 0.1))
-    meter.tick(11.0, UNKNOWN)
+    meter, figures = Meter(), Figures(Columns(10))
+    figures.add(COUNTED["task-started"], 0, 0, 0, bucket(2.0))
+    figures.add(COUNTED["task-succeeded"], 0, 0, 0, bucket(0.5))
+    meter.tick(10.0, figures.taken(), Levels(7, 1, 2, 3, 0.1))
+    meter.tick(11.0, figures.taken(), UNKNOWN)
     fine = meter.read().fine
     assert fine.end == 11.0
     assert fine.values["succeeded"] == [1.0, 0.0]
@@ -25,15 +28,16 @@ def test_a_second_counts_what_came_within_it() -> None:
 
 
 def test_a_minute_is_the_mean_of_its_seconds() -> None:
-    meter = Meter(lambda id: None)
+    meter = Meter()
     for second in range(60):
-        meter.count([Event(type="task-failed", uuid="a")] * (second % 2))
-        meter.tick(second, UNKNOWN)
+        cell = Cell()
+        cell.counts[COUNTED["task-failed"]] = second % 2
+        meter.tick(second, cell, UNKNOWN)
     assert meter.read().coarse.values["failed"] == [0.5]
 
 
 def test_the_rings_are_bounded() -> None:
-    meter = Meter(lambda id: None)
+    meter = Meter()
     for second in range(FINE + 50):
-        meter.tick(second, UNKNOWN)
+        meter.tick(second, Cell(), UNKNOWN)
     assert {len(values) for values in meter.read().fine.values.values()} == {FINE}

@@ -8,7 +8,8 @@ import pytest
 
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.verdict import of_task
-from lazycelery.model.cluster import Notice, Overview
+from lazycelery.model.cluster import Load, Notice, Overview
+from lazycelery.model.relief import Relief
 from lazycelery.model.task import Task
 from lazycelery.tui import themes
 from lazycelery.tui.arrangement import accordion, arrange
@@ -16,7 +17,8 @@ from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation import sayings, task_page
 from lazycelery.tui.presentation.body import Text, wrapped
 from lazycelery.tui.presentation.footer import Question, question_lines
-from lazycelery.tui.presentation.line import Column, choose, crop, fit, length, merge, row
+from lazycelery.tui.presentation.header import header
+from lazycelery.tui.presentation.line import Column, Line, choose, crop, fit, length, merge, row
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.signs import ASCII, UNICODE, gauge, sparkline
 from lazycelery.tui.presentation.values import LINES, value_body
@@ -53,6 +55,37 @@ from tests.support.fake_engine import NOW
 )
 def test_numbers_have_units_and_the_unknown_is_a_dash(made: str, wanted: str) -> None:
     assert made == wanted
+
+
+def plain_text(line: Line) -> str:
+    return "".join(text for text, _ in line)
+
+
+@pytest.mark.parametrize(
+    ("relief", "said"),
+    [
+        (Relief(), None),
+        (Relief(stage=1, texts_let_go=True), "no long texts"),
+        (Relief(stage=2, texts_let_go=True, one_in=10, successes=5), "keeps 1 in 10"),
+        (Relief(texts=1000, successes=204_331), "let go 205k"),
+    ],
+)
+def test_the_header_tells_what_is_let_go_and_what_was(relief: Relief, said: str | None) -> None:
+    load = Load(cpu=0.034, rss=212_000_000, commands_per_second=6.0)
+    overview = Overview(connected=True, lag=0.02, loss=0.0, relief=relief, load=load)
+    wide = plain_text(header(overview, True, False, Look(now=NOW), 160))
+    assert "load 3%  210 MB  ~5 cmd/s" in wide
+    narrow = plain_text(header(overview, True, False, Look(now=NOW), 80))
+    assert "MB" not in narrow and ("load 3%" in narrow or said)
+    for line in (wide, narrow):
+        assert (said is None and "let go" not in line) or (said is not None and said in line)
+
+
+@pytest.mark.parametrize("tab", [0, 1, 2])
+def test_a_text_that_was_not_kept_is_not_shown_as_empty(tab: int) -> None:
+    task = Task(id="a", state="success", args=None, kwargs="{}", not_kept=["args", "result"])
+    page = task_page.page(task, tab, Look(now=NOW), 100)
+    assert "not kept under load" in "\n".join(plain_text(line) for line in page.body)
 
 
 def test_a_cut_is_shown_as_cut_in_any_script() -> None:

@@ -12,8 +12,9 @@ import pytest
 from textual import events
 
 from lazycelery.errors import ConnectionProblem
-from lazycelery.model.cluster import Notice, SourceHealth
+from lazycelery.model.cluster import Load, Notice, SourceHealth
 from lazycelery.model.metrics import Metrics, Series
+from lazycelery.model.relief import Relief
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker
 from lazycelery.tui import link
@@ -68,6 +69,14 @@ def production() -> FakeEngine:
     return engine
 
 
+def overloaded() -> FakeEngine:
+    engine = FakeEngine()
+    engine.seen.relief = Relief(stage=2, texts_let_go=True, one_in=10, texts=1204, successes=48_000)
+    engine.seen.events_per_second, engine.seen.lag = 64_000.0, 1.2
+    engine.seen.load = Load(commands_per_second=6.0, cpu=0.94, rss=412 << 20)
+    return engine
+
+
 def found() -> FakeEngine:
     engine = FakeEngine()
     engine.seen.notices = [
@@ -97,6 +106,7 @@ STATES: dict[str, tuple[Callable[[], FakeEngine], str]] = {
     "unlocked": (lambda: FakeEngine(read_only=False), "UNLOCKED"),
     "production": (production, "PRODUCTION"),
     "found": (found, "defualt"),
+    "overloaded": (overloaded, "keeps 1 in 10"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from lazycelery.cli import several, unseen
 from lazycelery.cli.options import common, said
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lazycelery.cli.output import Output
     from lazycelery.model.cluster import Overview
     from lazycelery.model.queue import Queue
+    from lazycelery.model.relief import Relief
 
 
 _COLUMNS = [
@@ -83,11 +85,17 @@ def _row(overview: Overview) -> tuple[object, ...]:
 async def _status(session: Session) -> int:
     overview, output = session.overview, session.output
     if output.as_json:
-        output.json(overview)
+        output.json({**msgspec.to_builtins(overview), "workers": await _per_worker(session)})
     else:
         _print(session, await session.engine.queues())
     output.notes(await unseen.remarks(session))
     return 0 if _alive(overview) else 1
+
+
+async def _per_worker(session: Session) -> list[dict[str, object]]:
+    """How well we see each worker."""
+    wanted = ("name", "state", "lag", "loss", "clock_skew", "heartbeat_age")
+    return [{name: getattr(one, name) for name in wanted} for one in await session.engine.workers()]
 
 
 def _print(session: Session, queues: list[Queue]) -> None:
@@ -147,8 +155,25 @@ def _monitor(overview: Overview) -> str:
         f"{load.commands_per_second:g} broker commands/s" if load.commands_per_second is not None else "",
         f"{share(load.cpu)} of a core" if load.cpu is not None else "",
         size(load.rss) if load.rss is not None else "",
+        _relief(overview.relief),
     ]
     return ", ".join(filter(None, told))
+
+
+def _relief(relief: Relief) -> str:
+    """What is let go under load, and what was."""
+    parts = []
+    if relief.active:
+        kept = f"keeps 1 in {relief.one_in} successes" if relief.one_in > 1 else "keeps no long texts"
+        parts.append(f"overloaded: {kept}")
+    if relief.ever:
+        gone = ((relief.texts, "long text"), (relief.successes, "success"), (relief.waiting, "waiting task"))
+        parts.append("let go " + ", ".join(_many(number, what) for number, what in gone if number))
+    return "; ".join(parts)
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} successes" if what == "success" and number != 1 else plural(number, what)
 
 
 def _tasks(overview: Overview) -> str:

@@ -75,6 +75,8 @@ def _print(session: Session, found: Task) -> None:
         value = getattr(found, name)
         if value is not None:
             output.line(f"{name:<11}{_text(name, value, utc)}{_origin(found, name)}")
+        elif name in found.not_kept:
+            output.line(f"{name:<11}not kept under load")
     if found.traceback:
         output.line(f"traceback{_origin(found, 'traceback')}")
         output.block(found.traceback)
@@ -85,7 +87,7 @@ def _print(session: Session, found: Task) -> None:
 
 def _doubts(found: Task) -> list[str]:
     told = [f"{_DOUBTS.get(mark, mark.replace('-', ' ').capitalize())}." for mark in found.marks]
-    if found.args is None and found.kwargs is None:
+    if found.args is None and found.kwargs is None and not found.not_kept:
         told.append("Its arguments are not known: with result_extended = True the result backend keeps them.")
     return told
 

@@ -6,6 +6,12 @@ from lazycelery.insight.doctor.mode import Mode, fact
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.finding import Evidence, Finding
 
+FASTER = (
+    "It catches up by itself. A faster or less busy machine keeps more; history = false spares it a third."
+)
+REMEMBERED = 600.0
+"""Seconds for which it is still told that something was let go."""
+
 
 def check(seen: Snapshot) -> list[Finding]:
     """One finding for lag, loss, or a stream that is down."""
@@ -23,7 +29,8 @@ def check(seen: Snapshot) -> list[Finding]:
         share = f"{seen.loss:.0%} of started tasks sent no event that came here"
         evidence.append(fact(share, "monitor", round(seen.loss, 3)))
     if not evidence:
-        return []
+        return _relieved(seen)
+    evidence += _let_go(seen)
     down = events.state in ("lost", "refused") or control.state in ("lost", "refused")
     hint = events.hint or control.hint
     return [
@@ -38,6 +45,40 @@ def check(seen: Snapshot) -> list[Finding]:
             else "Run this monitor nearer to the broker, or set a larger refresh in the profile.",
         )
     ]
+
+
+def _relieved(seen: Snapshot) -> list[Finding]:
+    """We keep up, as something is let go, or was a while ago."""
+    relief = seen.relief
+    recent = relief.ever and relief.since is not None and seen.now - relief.since < REMEMBERED
+    if not relief.active and not recent:
+        return []
+    if relief.one_in > 1:
+        what = f"of tasks that succeed 1 in {relief.one_in} is kept, and all are counted"
+    else:
+        what = "long arguments and results are not kept"
+    active = f"More events come than this monitor can take: {what}."
+    over = "More events came than this monitor can take. It keeps everything again."
+    return [
+        Finding(
+            code="monitor-behind",
+            severity="warning" if relief.active else "info",
+            title=active if relief.active else over,
+            since=relief.since if relief.active else None,
+            evidence=_let_go(seen),
+            fix=FASTER if relief.active else "Nothing is to be done; failures were kept whole all the time.",
+        )
+    ]
+
+
+def _let_go(seen: Snapshot) -> list[Evidence]:
+    relief = seen.relief
+    told = (
+        (relief.texts, "long texts were let go"),
+        (relief.successes, "successful tasks were counted and let go"),
+        (relief.waiting, "waiting tasks were let go until a worker had them"),
+    )
+    return [fact(f"{number:,} {what}", "monitor", number) for number, what in told if number]
 
 
 def blind(seen: Snapshot) -> str | None:

@@ -11,6 +11,7 @@ from lazycelery.model.cluster import SourceHealth
 from lazycelery.model.facts import BrokerFacts, Chord, Flights, TaskFacts, WorkerFacts
 from lazycelery.model.limits import Limits
 from lazycelery.model.queue import Queue
+from lazycelery.model.relief import Relief
 
 SAMPLE_EVERY = 5.0
 """Seconds between two samples of the history."""
@@ -104,6 +105,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """Seconds after which Redis transports deliver again what was not acknowledged: the profile's."""
     lag: float | None = None
     loss: float | None = None
+    relief: Relief = msgspec.field(default_factory=Relief)
+    """What the monitor lets go under load."""
     malformed: int = 0
     mailboxes: list[str] = []
     """Names of open mailboxes, beats among them."""

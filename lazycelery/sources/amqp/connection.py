@@ -47,6 +47,11 @@ class Session:
         return bool(self._raw.is_open)
 
     @property
+    def full(self) -> bool:
+        """Whether the last read of a fast lane left more to be read."""
+        return bool(self._raw.full)
+
+    @property
     def version(self) -> tuple[int, ...]:
         """RabbitMQ's version, empty when it does not tell one."""
         text = str((self._raw.server_properties or {}).get("version", ""))

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 import uuid
+from collections.abc import Callable
 
 from lazycelery.errors import LazyCeleryError, Refused
 from lazycelery.model.cluster import Link
@@ -60,6 +61,7 @@ class AmqpEvents:
         """Begin to read, on a channel of its own."""
         await ensure_exchange(self._server, "events", self._exchange, "topic", durable=True)
         session = await self._server.session("events")
+        gathered.more = lambda: session.full
         channel = await session.channel()
         limits = {"x-message-ttl": TTL, "x-max-length": MAX_LENGTH, "x-max-length-bytes": MAX_BYTES}
         await channel.declare_queue(self._queue, {**limits, "x-expires": EXPIRES})
@@ -90,19 +92,21 @@ class _Gathered:
         self._events: list[Event] = []
         self._malformed = 0
         self._waiting = False
-        self._received = 0.0
+        self._received = self._began = 0.0
+        self.more: Callable[[], bool] = lambda: False
+        """Whether others wait behind those that were read last."""
 
     def take(self, body: bytes, properties: Properties) -> None:
         self.read(body)
 
     def read(self, body: bytes) -> None:
         if not self._waiting:
-            self._waiting, self._received = True, time.time()
+            self._waiting, self._received, self._began = True, time.time(), time.monotonic()
             asyncio.get_running_loop().call_soon(self._flush)
         self._malformed += decode_event_body(body, self._received, self._events)
 
     def _flush(self) -> None:
-        batch = EventBatch(self._events, self._malformed)
+        batch = EventBatch(self._events, self._malformed, self._began, self.more())
         self._events, self._malformed, self._waiting = [], 0, False
         self._deliver(batch)
 

@@ -83,6 +83,8 @@ class ExpressConnection(AsyncioConnection):  # type: ignore[misc]
     lane: Lane | None = None
     _frame_buffer: bytes
     _resting = False
+    full = False
+    """The last read left more to be read."""
 
     def open_lane(self, lane: Lane) -> None:
         """Deliveries go its way from here on."""
@@ -94,6 +96,7 @@ class ExpressConnection(AsyncioConnection):  # type: ignore[misc]
         if self.lane is None:
             super()._on_data_available(data_in)
             return
+        self.full = len(data_in) >= FULL
         data, at = self._frame_buffer + data_in, 0
         while at < len(data) and self.lane is not None:
             begun = at
@@ -106,7 +109,7 @@ class ExpressConnection(AsyncioConnection):  # type: ignore[misc]
             super()._on_data_available(b"")
             at = end
         self._frame_buffer = data[at:]
-        if len(data_in) < FULL:
+        if not self.full:
             self._rest()
 
     def _rest(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from lazycelery.model.event import Event
 from lazycelery.sources.event_wire import decode_events
 from lazycelery.sources.protocols import Deliver, EventBatch, TellStatus
@@ -22,11 +24,12 @@ class RedisEvents:
     async def run(self, deliver: Deliver, status: TellStatus) -> None:
         """Read until cancelled."""
 
-        def take(messages: list[tuple[bytes, bytes]], received: float) -> None:
+        def take(messages: list[tuple[bytes, bytes]], received: float, more: bool) -> None:
+            began = time.monotonic()
             events: list[Event] = []
             malformed = 0
             for _, payload in messages:
                 malformed += decode_events(payload, received, events)
-            deliver(EventBatch(events, malformed))
+            deliver(EventBatch(events, malformed, began, more))
 
         await self._subscription.run(take, status)

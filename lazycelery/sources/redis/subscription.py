@@ -32,8 +32,9 @@ MAX_PENDING = 64 * 1024 * 1024
 """Bytes of one unfinished message before we hang up."""
 FIRST_DELAY, LAST_DELAY = 0.2, 5.0
 
-Take = Callable[[list[tuple[bytes, bytes]], float], None]
-"""(channel, payload) pairs that were read together, and our clock. Must not wait."""
+Take = Callable[[list[tuple[bytes, bytes]], float, bool], None]
+"""(channel, payload) pairs that were read together, our clock, and whether more is waiting. Must not
+wait."""
 
 
 class Subscription:
@@ -158,7 +159,7 @@ class _Feed(asyncio.BufferedProtocol):
         self._heard = time.monotonic()
         messages = self._read(nbytes)
         if messages:
-            self._take(messages, received)
+            self._take(messages, received, nbytes >= FULL)
         if self.live and nbytes < FULL and not self._transport.is_closing():
             self._transport.pause_reading()
             asyncio.get_running_loop().call_later(NAP, self._resume)

@@ -58,7 +58,7 @@ class RedisResults:
     async def run(self, deliver: DeliverResults, status: TellStatus) -> None:
         """Deliver results as they are written, until cancelled."""
 
-        def take(messages: list[tuple[bytes, bytes]], received: float) -> None:
+        def take(messages: list[tuple[bytes, bytes]], received: float, more: bool) -> None:
             read = (read_document(self._id(channel), payload) for channel, payload in messages)
             reports = [report for report in read if report is not None]
             if reports:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lazycelery.model.cluster import LogLine, Overview
+from lazycelery.model.cluster import Load, LogLine, Overview
+from lazycelery.model.relief import Relief
 from lazycelery.model.text import clean
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.line import Line, Span, length, merge, spread
@@ -60,14 +61,38 @@ def _figures(overview: Overview, look: Look, width: int) -> list[Span]:
     """Most important first. Values are rounded so that they stand still while little happens."""
     events = "no events" if "events" in overview.lacks else f"ev {_steady(overview.events_per_second)}"
     figures: list[Span] = [(events, "")]
+    if overview.relief.active or overview.relief.ever:
+        figures.append((relieved(overview.relief), "warn"))
     if overview.lag is not None:
         figures.append((f"lag {_lag(overview.lag)}", "warn" if overview.lag > 5 else "dim"))
     if overview.loss is not None:
         figures.append((f"loss {q.share(overview.loss)}", "warn" if overview.loss > 0.01 else "dim"))
-    load = overview.load.commands_per_second
-    if load is not None and width >= 100:
-        figures.append((f"load ~{max(1, round(load / 5) * 5) if load else 0} cmd/s", "dim"))
-    return figures
+    return [*figures, *_load(overview.load, width)]
+
+
+def relieved(relief: Relief) -> str:
+    """What is not kept, as more comes in than can be taken; else how much was not."""
+    if relief.one_in > 1:
+        return f"keeps 1 in {relief.one_in}"
+    if relief.active:
+        return "no long texts"
+    return f"let go {q.short_count(relief.texts + relief.successes + relief.waiting)}"
+
+
+def _load(load: Load, width: int) -> list[Span]:
+    """What the engine costs itself: share of a core; where there is room also memory and broker commands."""
+    told = []
+    if load.cpu is not None:
+        percent = load.cpu * 100
+        steady = round(percent) if percent < 5 else round(percent / 5) * 5
+        told.append(f"{steady}%" if steady else "<1%")
+    if load.rss is not None and width >= 100:
+        told.append(f"{max(10, round(load.rss / 10_000_000) * 10)} MB")
+    commands = load.commands_per_second
+    if commands is not None and width >= 100:
+        told.append(f"~{max(1, round(commands / 5) * 5) if commands else 0} cmd/s")
+    token = "warn" if (load.cpu or 0) > 0.8 else "dim"
+    return [(text if place else f"load {text}", token) for place, text in enumerate(told)]
 
 
 def _steady(per_second: float) -> str:

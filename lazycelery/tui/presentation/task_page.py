@@ -22,12 +22,14 @@ from lazycelery.tui.presentation.page import Page
 from lazycelery.tui.presentation.signs import of_task
 from lazycelery.tui.presentation.sources_tab import source_lines
 from lazycelery.tui.presentation.task_events import event_lines
+from lazycelery.tui.presentation.tasks import NOT_KEPT
 from lazycelery.tui.presentation.timeline import timeline
 from lazycelery.tui.presentation.traceback import traceback_body
 from lazycelery.tui.presentation.values import value_body
 from lazycelery.tui.presentation.verdict import verdict_lines
 
 DetailKind = Literal["family", "events", "message", "pulse", "log"]
+NOT_KEPT_WHY = "more events came than this monitor could take, and long texts go first"
 TABS = ("Summary", "Args", "Result", "Timeline", "Family", "Events", "Message", "Sources")
 ASKED: Mapping[str, DetailKind] = {"Family": "family", "Events": "events", "Message": "message"}
 """Tabs that need an answer of their own."""
@@ -96,7 +98,9 @@ def _summary(task: Task, look: Look, width: int, told: Verdict | None) -> list[L
         ("kwargs", "kwargs", task.kwargs),
         ("result", "result", task.result),
     ):
-        if value is not None:
+        if field in task.not_kept:
+            lines.append(((f"{label:<10} ", "dim"), (NOT_KEPT, "warn")))
+        elif value is not None:
             lines.append(_short(label, field, value, task, width))
     if task.error and task.state not in ("failure", "retry"):  # There the verdict tells it.
         lines += [(), *wrapped(task.error, width, "fail", limit=4)]
@@ -161,6 +165,8 @@ def _last_frames(traceback: str, width: int) -> list[Line]:
 
 
 def _told(task: Task, field: str) -> list[Line]:
+    if field in task.not_kept:
+        return [((f"{NOT_KEPT}: {NOT_KEPT_WHY}", "warn"),)]
     source = task.sources.get(field)
     lines: list[Line] = [((f"told by {source}" if source else "source unknown", "dim"),)]
     if field in task.truncated:
@@ -169,19 +175,21 @@ def _told(task: Task, field: str) -> list[Line]:
 
 
 def _args(task: Task, look: Look, width: int) -> Sequence[Line]:
-    if task.args is None and task.kwargs is None:
+    if task.args is None and task.kwargs is None and not task.not_kept:
         return [(("No source has told the arguments.", "dim"),)]
     return Joined(
         [(("args", "head"),), *_told(task, "args")],
-        value_body(task.args, "  "),
+        [] if "args" in task.not_kept else value_body(task.args, "  "),
         [(), (("kwargs", "head"),), *_told(task, "kwargs")],
-        value_body(task.kwargs, "  "),
+        [] if "kwargs" in task.not_kept else value_body(task.kwargs, "  "),
     )
 
 
 def _result(task: Task, look: Look, width: int) -> Sequence[Line]:
     if failed(task):
         return _error(task, width)
+    if "result" in task.not_kept:
+        return _told(task, "result")
     if task.result is None:
         if task.state == "success":
             return [(("None, or kept nowhere: no source has told a result.", "dim"),)]

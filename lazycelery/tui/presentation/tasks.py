@@ -36,6 +36,8 @@ NARROW = tuple(
     for column in COLUMNS
 )
 """The same for the left column, where the main side tells the rest, and the name needs the room."""
+NOT_KEPT = "not kept under load"
+"""What stands for a long text that was let go."""
 BAD = ("failure", "rejected", "lost")
 
 
@@ -56,7 +58,7 @@ def cells(row: TaskRow, look: Look) -> list[Span]:
         (clean(row.queue or q.UNKNOWN, 80), "dim"),
         (short_name(row.worker) if row.worker else q.UNKNOWN, "dim"),
         (q.count(row.retries), "warn" if row.retries else "dim"),
-        (clean(row.args or "", 200) + ("…" if row.truncated else ""), "dim"),
+        (clean(row.args or (NOT_KEPT if row.not_kept else ""), 200) + ("…" if row.truncated else ""), "dim"),
         (
             clean(row.error or "", 200),
             "fail" if row.state in BAD else "warn" if row.state == "retry" else "dim",

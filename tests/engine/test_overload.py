@@ -1,0 +1,163 @@
+"""More events than the monitor can take: what goes, what stays, and how it catches up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lazycelery.engine import overload
+from lazycelery.engine.engine import Engine
+from lazycelery.engine.overload import CALM, FEW, PATIENCE, Overload
+from lazycelery.model.profile import Profile
+from lazycelery.model.relief import STAGES
+from lazycelery.model.task import TaskQuery
+from tests.engine.test_contract import until
+from tests.support.broker import RedisServer
+from tests.support.flood import FAILS, Flood
+
+TASKS = 40_000
+
+
+class Machine:
+    """Takes events at a cost by stage, on a clock of its own."""
+
+    def __init__(self, *costs: float) -> None:
+        self.costs = costs
+        self.now = 100.0
+        self.stages: list[int] = []
+        self.overload = Overload(self.stages.append)
+
+    def run(self, seconds: float, rate: float) -> None:
+        """So many events a second, read as the sources read: a backlog stands behind what is full."""
+        end, second = self.now + seconds, self.now + 1
+        arrived, taken, began = 0.0, 0, self.now
+        while self.now < end:
+            arrived = rate * (self.now - began)
+            events = min(int(arrived - taken), 2000)
+            taken += events
+            took = events * self.costs[self.overload.stage]
+            more = arrived - taken > 100
+            self.overload.took(self.now, self.now + took, events, more)
+            self.now += took if more else max(took, 0.005)
+            while self.now >= second:
+                self.overload.second(second)
+                second += 1
+
+
+def test_what_can_be_taken_is_taken_whole() -> None:
+    machine = Machine(8e-6, 7e-6, 4e-6, 3e-6)
+    machine.run(30, 60_000)
+    assert machine.stages == []
+
+
+def test_stages_begin_one_after_the_other_and_only_as_far_as_needed() -> None:
+    machine = Machine(8e-6, 7e-6, 4e-6, 3e-6)
+    machine.run(5, 130_000)
+    assert machine.stages == [1]
+    machine = Machine(8e-6, 7e-6, 4e-6, 3e-6)
+    machine.run(5, 155_000)
+    assert machine.stages == [1, 2]
+
+
+def test_nothing_more_can_go_than_the_last_stage_lets_go() -> None:
+    machine = Machine(8e-6, 7e-6, 4e-6, 3e-6)
+    machine.run(5, 1_000_000)
+    assert machine.stages == [1, 2, 3] == list(range(1, len(STAGES)))
+
+
+def test_it_catches_up_stage_by_stage_once_there_is_room() -> None:
+    machine = Machine(8e-6, 7e-6, 4e-6, 3e-6)
+    machine.run(5, 155_000)
+    began = machine.now
+    machine.run(60, 20_000)
+    assert machine.stages == [1, 2, 1, 0]
+    assert machine.now - began > 2 * CALM
+
+
+def test_a_stage_lasts_while_the_one_before_would_fall_behind_again() -> None:
+    machine = Machine(8e-6, 7e-6, 4e-6, 3e-6)
+    machine.run(5, 155_000)
+    machine.run(120, 120_000)  # 84 % of its time at stage 1: no room to go back.
+    assert machine.stages == [1, 2]
+
+
+def test_a_load_that_comes_and_goes_does_not_make_it_flicker() -> None:
+    machine = Machine(8e-6, 7e-6, 4e-6, 3e-6)
+    for _ in range(20):
+        machine.run(2, 180_000)
+        machine.run(7, 20_000)
+    falls = sum(1 for one, other in zip(machine.stages, machine.stages[1:], strict=False) if other < one)
+    assert falls < 20
+
+
+def test_a_single_full_read_after_a_pause_of_ours_is_no_overload() -> None:
+    stages: list[int] = []
+    one = Overload(stages.append)
+    one.took(10.0, 10.1, FEW, more=True)
+    one.took(10.1, 10.1 + PATIENCE / 2, FEW, more=False)
+    one.took(20.0, 20.1, FEW, more=True)
+    assert stages == []
+
+
+@pytest.fixture
+def roomy() -> Iterator[RedisServer]:
+    """A broker that does not drop a slow reader: the test is to see all of the flood."""
+    server = RedisServer("--client-output-buffer-limit", "pubsub 0 0 0").start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.broker
+async def test_a_flood_costs_texts_and_successes_and_never_a_failure(
+    roomy: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overload, "PATIENCE", 0.02)
+    monkeypatch.setattr(overload, "CALM", 0.5)
+    flood = Flood(roomy.port, TASKS, text=400)
+    engine = Engine(Profile(broker=roomy.url, history_dir=str(tmp_path), recorder=True))
+    await engine.start()
+    try:
+        await engine.ready(10)
+        await asyncio.to_thread(flood.ready)
+        flood.go()
+        failures = TASKS // FAILS
+
+        async def all_seen() -> bool:
+            return (await engine.overview()).tasks_by_state.get("failure") == failures
+
+        assert await until(all_seen, 60)
+        overview = await engine.overview()
+        relief = overview.relief
+        assert relief.texts > 0 and relief.successes > 0
+        assert overview.events_seen == 3 * TASKS and overview.sources[1].gaps == 0
+
+        async def said() -> bool:
+            return "monitor-behind" in {one.code for one in (await engine.overview()).findings}
+
+        assert await until(said, 30)
+
+        # A failure is whole: its name came with an event that was held back.
+        page = await engine.tasks(TaskQuery(filter="state:failure", limit=50))
+        assert page.matched == failures
+        for row in page.rows:
+            assert row.name and row.error and row.error.startswith("ValueError")
+            assert (await engine.task(row.id, fetch=False)).traceback
+
+        # What was let go is in no list, and in all counts.
+        told = await engine.statistics("task", 3600)
+        assert sum(row.failed for row in told.rows) == failures
+        assert sum(row.succeeded for row in told.rows) == TASKS - failures
+        assert overview.tasks_by_state["success"] == TASKS - failures - relief.successes
+
+        async def over() -> bool:
+            return not (await engine.overview()).relief.active
+
+        assert await until(over, 30)
+        after = (await engine.overview()).relief
+        assert (after.texts_let_go, after.one_in) == (False, 1) and after.successes == relief.successes
+    finally:
+        await engine.close()
+        flood.stop()
