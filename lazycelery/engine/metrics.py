@@ -6,8 +6,9 @@ from collections import deque
 from typing import NamedTuple
 
 from lazycelery.model.metrics import LEVELS, RATES, TIMES, Metrics, Series
+from lazycelery.store.rings import Cell
 from lazycelery.store.sketch import quantiles
-from lazycelery.store.statistics import COUNTED, Cell
+from lazycelery.store.statistics import COUNTED
 
 FINE, COARSE = 300, 240
 """Values kept: five minutes of seconds, four hours of minutes."""

@@ -6,8 +6,9 @@ import pytest
 
 from lazycelery.engine.metrics import FINE, Levels, Meter
 from lazycelery.store.columns import Columns
+from lazycelery.store.rings import Cell
 from lazycelery.store.sketch import bucket
-from lazycelery.store.statistics import COUNTED, Cell, Figures
+from lazycelery.store.statistics import COUNTED, Figures
 
 UNKNOWN = Levels(None, None, None, None, None)
 
