@@ -33,6 +33,7 @@ from lazycelery.store.query import Queries
 from lazycelery.store.queues import RATE_WINDOW, Queues
 from lazycelery.store.raw import RawMessages
 from lazycelery.store.reports import ReportMerge
+from lazycelery.store.rings import Cell
 from lazycelery.store.statistics import COUNTED, USUAL, Figures
 from lazycelery.store.views import task
 from lazycelery.store.worker_views import alive, lost_since, worker_detail, worker_view
