@@ -101,13 +101,12 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "events",
         ("E",),
-        "Task events on for this session, or off again",
+        "Task events of all workers: on for this session, or off again",
         "events",
         danger="letter",
         permission="events",
-        question="Which workers are told to send task events, or to stop",
+        question="How many workers are told to send task events, or to stop",
         rank=9,
-        menu=True,
     ),
     Action(
         "undo",
@@ -142,6 +141,16 @@ ACTIONS: tuple[Action, ...] = (
         permission="consumers",
         question="Which queue, and who is left without a consumer",
         rank=3,
+    ),
+    Action(
+        "events.worker",
+        ("v",),
+        "Task events of this worker: on for this session, or off again",
+        "its events",
+        scope="workers",
+        danger="letter",
+        permission="events",
+        question="Which worker is told to send task events, or to stop",
     ),
     Action("statistics", ("s",), "Statistics: ping, clock, memory, tasks accepted", scope="workers"),
     Action(

@@ -82,7 +82,16 @@ class Crew(Walk):
         do = "add" if verb == "consume" else "cancel"
         self.deeds.order("consumers", [queue], do=do, workers=list(names))
 
+    def do_events_worker(self) -> None:  # noqa: D102
+        names = self._those("workers")
+        on = all(one.events for one in self.link.truth.workers or () if one.name in names)
+        if names:
+            self.deeds.order("events", names, on=not on)
+        else:
+            self.talk.say("Nothing is selected.", "warn")
+
     def do_statistics(self) -> None:  # noqa: D102
+        self._show_page()
         self.main.open("workers", "Statistics")
         self.detail.again()
 
@@ -96,6 +105,9 @@ class Crew(Walk):
 
     def do_consumers(self) -> None:  # noqa: D102
         queue = self.pane.listing.key
+        if len(self.marked) > 1:
+            self.talk.say("Consumers are changed one queue at a time. Nothing was done.", "warn")
+            return
         known = self._workers()
         offers = [
             *((f"add {worker.name}", "") for worker in known if queue not in worker.queues),
@@ -112,7 +124,7 @@ class Crew(Walk):
 
     def do_hold(self) -> None:  # noqa: D102
         queue = self.pane.listing.key
-        if len(self.marks.of("queues")) > 1:
+        if len(self.marked) > 1:
             self.talk.say("One queue is held at a time. Nothing was done.", "warn")
         elif queue is None:
             self.talk.say("Nothing is selected.", "warn")
@@ -123,6 +135,9 @@ class Crew(Walk):
 
     def do_limit(self) -> None:  # noqa: D102
         task = self.item.name if isinstance(self.item, TaskRow) else None
+        if len(self.marked) > 1:
+            self.talk.say("Tasks of one name are limited at a time. Nothing was done.", "warn")
+            return
         if not task:
             self.talk.say("The name of this task is not known.", "warn")
             return
@@ -141,7 +156,7 @@ class Crew(Walk):
 
     def do_send(self) -> None:  # noqa: D102
         key = self.pane.listing.key
-        if len(self.marks.of("tasks")) > 1:
+        if len(self.marked) > 1:
             self.talk.say("One task is edited at a time. Nothing was done.", "warn")
         elif key is None or self.link.api is None:
             self.talk.say("Nothing is selected.", "warn")
@@ -175,7 +190,7 @@ class Crew(Walk):
     def _those(self, scope: str) -> list[str]:
         """All that are marked, or what the cursor is on."""
         key = self.pane.listing.key
-        return list(self.marks.of(self.lead)) or ([key] if key is not None and self.lead == scope else [])
+        return self.marked or ([key] if key is not None and self.lead == scope else [])
 
     def _workers(self) -> list[Worker]:
         return [worker for worker in self.link.truth.workers or () if worker.state in LIVING]

@@ -21,13 +21,14 @@ from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.search import whole_texts
 from lazycelery.tui.sight import AT_START
+from lazycelery.tui.unseen import InSight, unseen
 from lazycelery.tui.views.audit import AuditView
 from lazycelery.tui.views.beat import BeatView
 from lazycelery.tui.views.clusters import ClustersView
 from lazycelery.tui.views.live import LiveView
 from lazycelery.tui.views.metrics import MetricsView
 
-TO_ONE = ("copy.id", "copy.json")
+TO_ONE = ("copy.id", "copy.json", "mark")
 """Actions that exist everywhere and are about what is selected."""
 KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "task", "findings": "finding"}
 
@@ -74,8 +75,16 @@ class Desk(Medic):
         if self.views.open is not None and (action.scope in KINDS or action.id in TO_ONE):
             # What is selected is hidden behind the view.
             self.talk.say(f"Nothing is selected here. {self.look().key('back')} leaves this view.", "dim")
+        elif why := self._out_of_sight(action):
+            self.talk.say(why, "dim")
         elif self.deeds.permitted(action):
             getattr(self, "do_" + action.id.replace(".", "_"))()
+
+    def _out_of_sight(self, action: Action) -> str:
+        if self.start is not None:
+            return ""
+        seen = InSight(self.listed, self.paged, self.views.open is not None, self.help)
+        return unseen(action.id, seen, self.look())
 
     # ---- what commands ask for
 
@@ -318,13 +327,17 @@ class Desk(Medic):
 
     def do_mark(self) -> None:  # noqa: D102
         listing = self.pane.listing
-        if listing.key is not None and self.views.open is None:
-            self.marks.turn(self.lead, listing.key)
+        if listing.key is None:
+            self.talk.say("Nothing is selected.", "dim")
+            return
+        self.marks.turn(self.lead, listing.key)
+        if self.listed:
             listing.move(1)
+        else:  # What is seen stays; its mark is in the list.
+            is_marked = listing.key in self.marks.of(self.lead)
+            self.talk.say("Marked." if is_marked else "Not marked any more.", "dim")
 
     def do_mark_all(self) -> None:  # noqa: D102
-        if self.views.open is not None:
-            return
         if self.lead == "tasks":
             self.errands.run(self._mark_tasks())
         else:
@@ -351,14 +364,14 @@ class Desk(Medic):
             self.talk.say("Nothing is selected.", "warn")
         else:
             choices = [self.deeds.offer(action) for action in self.keys.menu(self.lead)]
-            marked = len(self.marks.of(self.lead))
+            marked = len(self.marked)
             kind = KINDS[self.lead]
             title = q.counted(marked, f"marked {kind}") if marked else f"{kind} {key}"
             self.talk.menu = Menu(title, choices, self.keys, lambda action: self._chosen(action, key))
 
     def _chosen(self, action: Action, key: str) -> None:
         """Do it to what the menu was about, or not at all."""
-        if not self.marks.of(self.lead) and self.pane.listing.key != key:
+        if not self.marked and self.pane.listing.key != key:
             self.talk.say(f"{key} is not in the list any more. Nothing was done.", "warn")
         else:
             self.perform(action)
@@ -370,6 +383,7 @@ class Desk(Medic):
         self.surface.quit()
 
     def do_flow(self) -> None:  # noqa: D102
+        self._show_page()
         self.main.open("tasks", "Family")
 
     # ---- dangerous ones: Deeds has checked the permission, and asks
@@ -378,12 +392,8 @@ class Desk(Medic):
         self.deeds.unlock()
 
     def do_events(self) -> None:  # noqa: D102
-        marked = list(self.marks.of("workers"))
-        overview, workers = self.link.truth.overview, self.link.truth.workers or []
-        on = overview is not None and overview.events_enabled
-        if marked:
-            on = all(one.events for one in workers if one.name in marked)
-        self.deeds.order("events", marked, on=not on)
+        overview = self.link.truth.overview
+        self.deeds.order("events", [], on=not (overview is not None and overview.events_enabled))
 
     def do_undo(self) -> None:  # noqa: D102
         if self.deeds.back is not None:
@@ -394,7 +404,7 @@ class Desk(Medic):
             self.deeds.order("restore", [self.deeds.backup])
 
     def do_purge(self) -> None:  # noqa: D102
-        if len(self.marks.of("queues")) > 1:
+        if len(self.marked) > 1:
             self.talk.say("A purge takes one queue at a time. Nothing was done.", "warn")
         else:
             self._order("purge")
@@ -411,7 +421,7 @@ class Desk(Medic):
     def _order(self, name: ActionName, **params: str) -> None:
         """To all that are marked, or to what the cursor is on."""
         key = self.pane.listing.key
-        targets = list(self.marks.of(self.lead)) or ([key] if key is not None else [])
+        targets = self.marked or ([key] if key is not None else [])
         if targets:
             self.deeds.order(name, targets, **params)
         else:

@@ -58,7 +58,7 @@ class Medic(Porter):
 
     def _those_found(self) -> list[Finding]:
         """All that are marked, or what the cursor is on: findings of the doctor, no remarks."""
-        names = set(self.marks.of("findings"))
+        names = set(self.marked)
         item = self.findings.item
         chosen = [one for one in self.findings.rows.items if one.name in names] if names else [item]
         found = [one for one in chosen if one is not None and one.found is not None]

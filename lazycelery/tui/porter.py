@@ -23,6 +23,7 @@ class Porter(Crew):
     """The keys that handle messages."""
 
     def do_peek(self) -> None:  # noqa: D102 - the table of actions says what each does
+        self._show_page()
         self.main.open("queues", "Messages")
         if (queue := self.pane.listing.key) is not None:
             self._if_it_may(queue, lambda forced: self._look(queue) if forced else None, "Look all the same?")
@@ -98,7 +99,7 @@ class Porter(Crew):
     def _one(self, done: str) -> str | None:
         """The queue under the cursor; says why there is none."""
         queue = self.pane.listing.key
-        if len(self.marks.of("queues")) > 1:
+        if len(self.marked) > 1:
             self.talk.say(f"One queue at a time is {done}. Nothing was done.", "warn")
             return None
         if queue is None:

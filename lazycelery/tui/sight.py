@@ -124,6 +124,9 @@ class Sight:
         """Where each drill-down of the tasks began."""
         self._size_before = 0
 
+    listed = paged = True
+    """Whether the leading list, and the page of what is selected, are in sight: the screen tells."""
+
     keys_pressed = 0
     """To know whether one came while something was awaited."""
 
@@ -180,6 +183,11 @@ class Sight:
         if self.lead == "findings":
             return self.findings.item
         return self.queues.item if self.lead == "queues" else self.tasks.item
+
+    @property
+    def marked(self) -> list[str]:
+        """What is marked in the leading list, while it is in sight: a page alone speaks of one thing."""
+        return list(self.marks.of(self.lead)) if self.listed else []
 
     @property
     def subject(self) -> Subject | None:

@@ -103,7 +103,9 @@ class Walk(Sight):
         self._turn_tab(-1)
 
     def _turn_tab(self, step: int) -> None:
-        if self.views.open is None:
+        if self.help:
+            self.talk.say("Help has no tabs.", "dim")
+        elif self.views.open is None:
             self.main.turn(self.lead, step)
         elif isinstance(self.views.open, Tabbed):
             self.views.open.tab(step)
@@ -129,7 +131,15 @@ class Walk(Sight):
         elif isinstance(item, Finding):
             self._go_to_subject()
         else:
-            self._size_before, self.size, self.scrolls = self.size, WIDEST, True
+            self._open_page()
+
+    def _open_page(self) -> None:
+        self._size_before, self.size, self.scrolls = self.size, WIDEST, True
+
+    def _show_page(self) -> None:
+        """Open the page of what is selected, where the list has all the room."""
+        if not self.paged:
+            self._open_page()
 
     def _drill(self, filter: str) -> None:
         self._origins.append(self.lead)

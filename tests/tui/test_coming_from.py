@@ -61,7 +61,7 @@ async def test_the_screen_answers_and_goes_on() -> None:
             ("x", "space opens the menu of what is possible here."),
             ("ctrl+z", "f shows faults only."),
             ("5", "There are four panes: 1 2 3 4."),
-            ("v", "v works on a queue"),
+            ("D", "D works on a queue"),
         ):
             await stage.press(key)
             assert said in " ".join(stage.text.split()), key

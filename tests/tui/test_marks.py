@@ -90,7 +90,7 @@ async def test_what_failed_stays_marked() -> None:
 
 async def test_task_events_of_the_marked_workers() -> None:
     async with staged(FakeEngine(read_only=False)) as stage:
-        await asked(stage, "1", "m", "E")
+        await asked(stage, "1", "m", "v")
         await stage.press("y")
         await stage.until(lambda: len(stage.engine.acted) == 1)
         order, _ = stage.engine.acted[0]

@@ -156,6 +156,54 @@ async def test_no_key_acts_on_what_a_view_hides(view: str) -> None:
         await stage.until(lambda: "plan" in stage.engine.calls)
 
 
+@pytest.mark.parametrize("view", ["L", "A", "i", "B"])
+async def test_no_key_changes_a_list_or_a_page_behind_a_view(view: str) -> None:
+    async with staged(FakeEngine(read_only=False)) as stage:
+        await stage.press("3", view)
+        tasks, main = stage.desk.tasks, stage.desk.main
+        for key in ("f", "S", "I", "M", "m", "+", "_", "z"):
+            await stage.press(key)
+            assert stage.desk.talk.message is not None, key
+        assert not tasks.faults and tasks.ordering.usual
+        assert not list(stage.desk.marks.of("tasks")) and stage.desk.size == 0 and main.tabs["tasks"] == 0
+
+
+async def test_an_opened_page_speaks_of_one_task_whatever_is_marked() -> None:
+    async with staged(FakeEngine(read_only=False)) as stage:
+        await stage.press("3", "m", "m", "enter")
+        for key in ("f", "S", "I", "M"):
+            await stage.press(key)
+            assert "none is in sight" in stage.text, key
+        assert not stage.desk.tasks.faults and len(stage.desk.marks.of("tasks")) == 2
+        await stage.press("x")
+        await stage.until(lambda: stage.desk.talk.asked is not None)
+        assert "revoke 2 tasks" not in stage.text
+        await stage.press("y")
+        await stage.until(lambda: len(stage.engine.acted) == 1)
+        assert stage.engine.acted[0][0].targets == [stage.desk.tasks.listing.key]
+        stage.desk.marks.add("tasks", [stage.engine._id(n) for n in (999, 998)])
+        await stage.press("m")
+        assert "Marked." in stage.text and len(stage.desk.marks.of("tasks")) == 3
+        await stage.press("escape", "x")
+        await stage.until("revoke 3 tasks")
+
+
+async def test_a_list_alone_says_where_its_page_is_and_opens_it_for_a_tab_of_its_own() -> None:
+    async with staged() as stage:
+        await stage.press("1", "z")
+        for key in ("]", "[", "w", "J", "K", "o"):
+            await stage.press(key)
+            assert "The page is not in sight. z or tab leads to it." in stage.text, key
+        assert stage.desk.main.tabs["workers"] == 0 and not stage.desk.main.wrap
+        await stage.press("s")
+        await stage.until("4.2 ms")
+        await stage.press("escape", "3", "F")
+        await stage.until("known tasks done")
+        await stage.press("escape", "2", "v")
+        await stage.until("TASK")
+        assert "1 Workers" not in stage.text
+
+
 async def test_a_scheduled_entry_opens_and_says_what_is_not_known() -> None:
     async with staged() as stage:
         await shown(stage, "beat")

@@ -129,6 +129,7 @@ class Dashboard(Screen[None]):
         self._show("tabs", tabs)
         new = arrange(width, height - tabs, wants, desk.lead, desk.on_main, size)
         before, self._arranged = self._arranged, new
+        desk.listed, desk.paged = new.panes[desk.lead] > 0, new.main > 0 and not whole
         # Questions grow over the body instead of pushing it: a push would repaint everything.
         self._height("footer", len(self._foot(width)))
         if new == before:
