@@ -13,7 +13,7 @@ from lazycelery.actions.crew import Change
 from lazycelery.actions.holds import declaration
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.wording import listed, nearest
-from lazycelery.errors import UsageError
+from lazycelery.errors import Refused, UsageError
 from lazycelery.model.action import Order, Outcome, PlanItem
 from lazycelery.model.reports import ActiveQueue, QueueReport, WorkerReport
 from lazycelery.model.worker import Worker
@@ -51,6 +51,8 @@ async def _add(context: Context, queue: str, workers: Sequence[Worker]) -> Draft
     everybody = [worker.name for worker in context.online()]
     reports = await crew.look(context, everybody, "active_queues")
     known, report = declared(queue, reports.values()), await _probe(context, queue)
+    if report is not None and report.folded:
+        raise Refused(f"{queue} is no queue.", report.folded)
     arguments = how_declared(queue, known, report)
     items, changes = [], []
     kind = kind_of(known, report)

@@ -128,6 +128,8 @@ async def target(context: Context, to: str) -> tuple[str | None, list[str]]:
     (report,) = await context.queues.probe([to])
     if report.error:
         return f"{to} cannot take them: {report.error}", []
+    if report.folded:
+        return f"{to} stands for queues of the broker's own: nothing is put there", []
     if report.type == "stream":
         return f"{to} is a stream: tasks are never taken out of it", []
     known = {*await context.queues.names(), *(each.name for each in context.store.queues(context.clock()))}

@@ -62,6 +62,8 @@ def unreadable(report: QueueReport) -> str | None:
     """Why nothing can be done with a queue, or `None`."""
     if report.error:
         return f"{report.name} cannot be read: {report.error}"
+    if report.folded:
+        return f"{report.name} stands for queues of the broker's own: nothing is taken from them"
     if report.messages is None:
         return f"nobody can tell how many messages {report.name} holds"
     return None

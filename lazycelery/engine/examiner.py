@@ -241,7 +241,7 @@ class Examiner:
             self._began = now
         workers = self._store.worker_facts(now)
         await breath.take()
-        queues = await self._queues()
+        queues = [queue for queue in await self._queues() if queue.folded is None]
         await breath.take()
         tasks = tasks or await self._count(now, breath)
         self._history.note(now, queues, workers)

@@ -59,7 +59,7 @@ class Seconds:
     def _levels(self, workers: list[Worker], queues: list[Queue]) -> Levels:
         online = [worker for worker in workers if worker.state in ("online", "busy")]
         return Levels(
-            backlog=total(queue.messages for queue in queues),
+            backlog=total(queue.messages for queue in queues if queue.folded is None),
             unacked=total(queue.unacked for queue in queues),
             workers=len(online),
             active=total(worker.active for worker in online),

@@ -44,7 +44,7 @@ async def overview(parts: Parts) -> Overview:
         queues_total=len(queues),
         tasks_total=sum(counts.values()),
         tasks_by_state=counts,
-        backlog=total(queue.messages for queue in queues),
+        backlog=total(queue.messages for queue in queues if queue.folded is None),
         failures=_failures(parts, workers),
         events_enabled=parts.switch.held,
         notices=[*parts.examiner.notices(), *told(parts.cut_off), *parts.memory.notices()],

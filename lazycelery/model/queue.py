@@ -52,5 +52,7 @@ class Queue(msgspec.Struct, kw_only=True):
     """Why dead letters certainly go nowhere: "there is no exchange dlx"."""
     delayed: int | None = None
     """Tasks that the broker holds until their ETA, beside `messages`; `None` where that is not known."""
+    folded: str | None = None
+    """What it stands for, when it is several queues of the broker's own: nothing is taken from those."""
     sources: dict[str, str] = {}
     stamp: int = 0

@@ -183,6 +183,8 @@ class QueueReport(msgspec.Struct, kw_only=True):
     dead_letter_lost: str | None = None
     delayed: int | None = None
     """Tasks for this queue that the broker holds until their ETA, beside `messages`."""
+    folded: str | None = None
+    """It is no queue but several of the broker's own, told as one: what they hold, in a sentence."""
     workers: list[str] = []
     """Its consumers that are workers, as the broker tells."""
 

@@ -132,7 +132,8 @@ class Queues:
             history=list(record.depths),
             age=max(0.0, now - report.at) if record.report is not None else None,
             error=report.error,
-            why=_dead(report, workers)
+            why=report.folded
+            or _dead(report, workers)
             or _why(name, depth, workers, consumed if consumers is not None else None),
             bound=report.bound,
             memory=report.memory,
@@ -143,6 +144,7 @@ class Queues:
             dead_letter_exchange=report.dead_letter_exchange,
             dead_letter_lost=report.dead_letter_lost,
             delayed=report.delayed,
+            folded=report.folded,
             sources=_sources(record, report, workers),
             stamp=record.stamp,
         )

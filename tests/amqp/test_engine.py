@@ -16,6 +16,7 @@ from lazycelery.engine.engine import Engine
 from lazycelery.errors import ConnectionProblem, NothingFound, Refused
 from lazycelery.model.action import Order, Outcome
 from lazycelery.model.profile import Profile
+from lazycelery.sources.amqp.delayed import FOLDED
 from tests.amqp.conftest import Vhost
 from tests.support.broker import RedisServer
 from tests.support.fleet import CeleryWorker, send
@@ -211,3 +212,25 @@ async def test_no_trace_is_left_not_even_by_an_engine_that_is_killed(vhost: Vhos
     process._process.kill()
     assert await until(lambda: asyncio.to_thread(lambda: set(vhost.queues()) == before), 20)
     await client.close()
+
+
+async def test_the_line_of_delayed_delivery_takes_and_gives_nothing(
+    vhost: Vhost, open_engine: OpenEngine
+) -> None:
+    vhost.declare("celery_delayed_5", x_queue_type="quorum")
+    vhost.declare("mail")
+    with pika.BlockingConnection(pika.URLParameters(vhost.url)) as connection:
+        for queue in ("celery_delayed_5", "mail"):
+            connection.channel().basic_publish("", queue, b"[[], {}, {}]")
+    engine = await open_engine(allow=["all"])
+
+    async def told() -> bool:
+        depths = {queue.name: queue.messages for queue in await engine.queues()}
+        return depths == {FOLDED: 1, "mail": 1}
+
+    assert await until(told, 40)
+    assert (await engine.overview()).backlog == 1
+    for action, targets in (("purge", [FOLDED]), ("move", [FOLDED, "mail"]), ("move", ["mail", FOLDED])):
+        plan = await engine.plan(Order(action=action, targets=targets))  # type: ignore[arg-type]
+        assert plan.refused and plan.refused.startswith(f"{FOLDED} stands for queues of the broker's own")
+    assert {finding.subject for finding in (await engine.doctor()).findings} & {FOLDED} == set()

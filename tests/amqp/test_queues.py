@@ -12,6 +12,8 @@ import pytest
 
 from lazycelery.errors import LazyCeleryError, NothingFound, Refused
 from lazycelery.model.message import StoredMessage
+from lazycelery.model.reports import QueueReport
+from lazycelery.sources.amqp.delayed import FOLDED
 from lazycelery.sources.amqp.holding import SELECTIVE, Holding
 from lazycelery.sources.amqp.properties import Properties, read_properties, write_properties
 from lazycelery.sources.capabilities import Searches, ShowsInFlight
@@ -95,25 +97,30 @@ async def test_work_queues_are_named_and_the_inner_ones_are_not(
     broker = await opened(vhost.url, management=vhost.server.management, queues=["mine"])
     await broker.mailbox.call("ping", timeout=2)
     assert "celery_delayed_3" in vhost.queues()
-    assert await broker.queues.names() == ["celery", "mail", "mine", "orders.high"]
+    assert await broker.queues.names() == ["celery", FOLDED, "mail", "mine", "orders.high"]
 
 
-async def test_tasks_in_delayed_delivery_are_counted_in_a_note(vhost: Vhost, opened: Open) -> None:
-    vhost.declare("celery_delayed_5", x_queue_type="quorum")
+async def test_queues_of_delayed_delivery_are_one_line_that_is_left_alone(vhost: Vhost, opened: Open) -> None:
+    for level in (3, 5):
+        vhost.declare(f"celery_delayed_{level}", x_queue_type="quorum")
     fill(vhost, "celery_delayed_5", 3)
     broker = await opened(vhost.url, management=vhost.server.management)
 
-    async def notes() -> list[str]:
+    async def line() -> QueueReport:
         broker.queues._management.forget()  # type: ignore[attr-defined]
-        await broker.queues.names()
-        return broker.notes
+        assert await broker.queues.names() == [FOLDED]
+        [report] = await broker.queues.probe([FOLDED])
+        return report
 
-    for _ in range(60):
-        if found := await notes():
+    for _ in range(100):
+        if (found := await line()).messages:
             break
         await asyncio.sleep(0.2)
-    assert found == ["RabbitMQ holds 3 tasks until their ETA (delayed delivery)."]
-    assert await broker.queues.names() == []
+    assert (found.messages, found.consumers, found.type, found.error) == (3, 0, "delayed", None)
+    held = "RabbitMQ holds 3 tasks until their ETA, in 2 queues of delayed delivery"
+    assert found.folded == f"{held}, the last one within 0:01:04."
+    with pytest.raises(Refused, match="are not looked into"):
+        await broker.queues.peek(FOLDED, force=True)
 
 
 async def test_depths_are_exact_with_and_without_the_management(

@@ -14,6 +14,7 @@ import pytest
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.amqp.broker import AmqpBroker
 from lazycelery.sources.amqp.deadletters import topic_matches
+from lazycelery.sources.amqp.delayed import FOLDED
 from tests.amqp.conftest import Open, Vhost
 from tests.support.fleet import CeleryWorker, send
 
@@ -223,10 +224,14 @@ async def test_eta_tasks_in_delayed_delivery_are_counted_to_their_queue_without_
     found = await told(broker, ["celery"], lambda each: each["celery"].delayed == 3)
     assert (found["celery"].delayed, found["celery"].messages) == (3, 0)
     assert found["celery"].dead_letter_from == [] and found["celery"].type == "quorum"
-    assert broker.notes == ["RabbitMQ holds 3 tasks until their ETA (delayed delivery), for celery."]
+    [line] = await broker.queues.probe([FOLDED])
+    assert line.messages == 3
+    assert (line.folded or "").startswith(
+        "RabbitMQ holds 3 tasks until their ETA, for celery, in 28 queues of"
+    )
     held = [name for name, each in vhost.queues().items() if each.get("messages_ready")]
     assert held == ["celery_delayed_11"]  # 3000 s are more than 2048 and less than 4096.
-    assert [name for name in await broker.queues.names() if "delayed" in name] == []
+    assert [name for name in await broker.queues.names() if "delayed" in name] == [FOLDED]
 
 
 async def test_with_two_queues_behind_it_nobody_guesses_for_which_an_eta_task_is(
@@ -249,5 +254,6 @@ async def test_with_two_queues_behind_it_nobody_guesses_for_which_an_eta_task_is
     publish(vhost, "celery_delayed_4", 1)
     found = await told(broker, names, lambda each: each["celery"].delayed is None)
     assert [found[name].delayed for name in names] == [None, None, None]
-    [note] = broker.notes
-    assert "holds 1 task until" in note and "which of celery, mail they are for" in note
+    [line] = await broker.queues.probe([FOLDED])
+    assert line.messages == 1 and "holds 1 task until their ETA, for celery, mail," in (line.folded or "")
+    assert "for which of them each is, only taking it would tell" in (line.folded or "")

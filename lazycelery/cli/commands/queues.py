@@ -57,7 +57,7 @@ async def _queues(session: Session) -> int:
 
 
 def _row(queue: Queue) -> tuple[object, ...]:
-    alone = queue.consumers == 0 and bool(queue.messages)
+    alone = queue.consumers == 0 and bool(queue.messages) and queue.folded is None
     return (
         queue.name,
         number(queue.messages),

@@ -8,7 +8,7 @@ from contextlib import suppress
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.facts import BrokerFacts
 from lazycelery.model.profile import Profile
-from lazycelery.sources.amqp import delayed, problems
+from lazycelery.sources.amqp import problems
 from lazycelery.sources.amqp.address import parse_address
 from lazycelery.sources.amqp.codec import AmqpCodec
 from lazycelery.sources.amqp.connection import Server
@@ -55,7 +55,6 @@ class AmqpBroker:
                 "workers are known, without type and unacknowledged messages. "
                 f"{self._management.cure}".rstrip()
             )
-        notes += [delayed.sentence(each) for each in self._queues.delayed if each.count]
         if self._server.blocked:
             notes.append(f"RabbitMQ takes no messages now: {self._server.blocked}.")
         return notes

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 import msgspec
 
+from lazycelery.model.reports import QueueReport
 from lazycelery.sources.amqp.facts import QueueFacts
 
 PATTERN = re.compile(r"(?P<prefix>.+_)?celery_delayed_(?P<level>\d{1,2}|delivery)")
 """Queues and exchanges of delayed delivery; the prefix is `broker_native_delayed_delivery_prefix`'s."""
+
+
+FOLDED = "celery_delayed_*"
+"""The one line that stands for all of them."""
 
 
 class Held(msgspec.Struct):
@@ -51,6 +57,38 @@ def is_delayed(name: str) -> bool:
     return PATTERN.fullmatch(name) is not None
 
 
+def folded(facts: Mapping[str, QueueFacts], groups: list[Held], at: float) -> QueueReport | None:
+    """All of them as one queue, or `None` where there are none."""
+    own = [each for name, each in facts.items() if is_delayed(name)]
+    if not own:
+        return None
+    count, within = sum(group.count for group in groups), max(group.within for group in groups)
+    return QueueReport(
+        name=FOLDED,
+        at=at,
+        type="delayed",
+        messages=count,
+        unacked=0,
+        consumers=0,
+        memory=sum(each.memory or 0 for each in own),
+        folded=_sentence(groups, count, within, len(own)),
+    )
+
+
+def _sentence(groups: list[Held], count: int, within: float, own: int) -> str:
+    text = f"RabbitMQ holds {count:,} {'task' if count == 1 else 'tasks'} until their ETA"
+    queues = sorted({name for group in groups for name in group.queues})
+    shown = ", ".join(queues[:3]) + (", …" if len(queues) > 3 else "")
+    if queues:
+        text += f", for {shown}"
+    text += f", in {own:,} {'queue' if own == 1 else 'queues'} of delayed delivery"
+    if count:
+        text += f", the last one within {timedelta(seconds=round(within))}"
+    if count and any(len(group.queues) > 1 and group.count for group in groups):
+        text += "; for which of them each is, only taking it would tell"
+    return text + "."
+
+
 def by_queue(groups: list[Held]) -> dict[str, int | None]:
     """Tasks held for each queue that may have some; `None` where they can be for several."""
     found: dict[str, int | None] = {}
@@ -60,15 +98,3 @@ def by_queue(groups: list[Held]) -> dict[str, int | None]:
             before = found.get(queue, 0)
             found[queue] = before + group.count if alone and before is not None else None
     return found
-
-
-def sentence(group: Held) -> str:
-    """What a note says of it."""
-    noun = "task" if group.count == 1 else "tasks"
-    text = f"RabbitMQ holds {group.count:,} {noun} until their ETA (delayed delivery)"
-    if len(group.queues) == 1:
-        text += f", for {group.queues[0]}"
-    elif group.queues:
-        shown = ", ".join(group.queues[:3]) + (", …" if len(group.queues) > 3 else "")
-        text += f"; which of {shown} they are for, only taking them would tell"
-    return text + "."

@@ -15,7 +15,7 @@ from lazycelery.model.reports import Limit, QueueReport
 from lazycelery.sources.amqp import deadletters, delayed, publishing
 from lazycelery.sources.amqp.channel import Depth
 from lazycelery.sources.amqp.connection import Server
-from lazycelery.sources.amqp.delayed import Held
+from lazycelery.sources.amqp.delayed import FOLDED, Held
 from lazycelery.sources.amqp.depths import Depths
 from lazycelery.sources.amqp.envelope import from_envelope
 from lazycelery.sources.amqp.facts import QueueFacts
@@ -63,7 +63,8 @@ class AmqpQueues:
     async def names(self) -> list[str]:
         """Queues that RabbitMQ or the profile names, sorted; those of the profile without the API."""
         facts = await self._management.queues() or {}
-        return sorted({*self._shown, *(name for name, each in facts.items() if self._is_work(each))})
+        lines = [FOLDED] if any(map(delayed.is_delayed, facts)) else []
+        return sorted({*self._shown, *lines, *(name for name, each in facts.items() if self._is_work(each))})
 
     def _is_work(self, facts: QueueFacts) -> bool:
         """Neither a mailbox, nor a queue of events or replies, nor one of delayed delivery."""
@@ -83,7 +84,8 @@ class AmqpQueues:
 
     async def probe(self, names: Sequence[str]) -> list[QueueReport]:
         """Depths, consumers, types. Exact for few queues; of many, as the management API tells."""
-        names = list(dict.fromkeys(names))
+        fold = FOLDED in names
+        names = [name for name in dict.fromkeys(names) if name != FOLDED]
         with self._server.explained():
             facts = await self._management.queues()
             told = facts or {}
@@ -100,6 +102,8 @@ class AmqpQueues:
         held = delayed.by_queue(self.delayed)
         for report in reports:
             report.delayed = held.get(report.name)
+        if fold and (line := delayed.folded(told, self.delayed, at)) is not None:
+            reports.append(line)
         return reports
 
     def _report(
@@ -131,6 +135,8 @@ class AmqpQueues:
 
     async def peek(self, queue: str, offset: int = 0, limit: int = 50, force: bool = False) -> PeekPage:
         """Take waiting messages and put them back. Raises `Refused` unless `force` says to."""
+        if queue == FOLDED:
+            raise Refused("Queues of delayed delivery are not looked into.", "RabbitMQ delivers from them.")
         facts = (await self._management.queues() or {}).get(queue)
         kind = facts.type if facts else None
         refuse_stream(queue, kind)

@@ -36,7 +36,7 @@ TABS = ("Depth", "Messages")
 
 def unattended(queue: Queue) -> bool:
     """Messages wait, and nobody is known to take them."""
-    if queue.dead_letter_from:
+    if queue.dead_letter_from or queue.folded:
         return False  # Dead letters lie there for somebody to look at.
     return bool(queue.messages) and queue.consumers == 0
 
