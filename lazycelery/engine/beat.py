@@ -4,6 +4,7 @@ runs."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -35,6 +36,7 @@ SETTLE = 2.0
 """Seconds after the first truth until the first look: one-shot commands end before it."""
 SHARED = "{number} entries send {task}: events cannot tell them apart."
 UNSEEN = "Not seen yet. Beat tells what it sends with task_send_sent_event = True, workers with -E what came."
+WRITTEN_LATER = "Its scheduler writes runs down minutes later: whether this one was sent is not known yet."
 DISABLED = "It is disabled."
 
 
@@ -170,16 +172,15 @@ class Beats:
         """Entries of the settings have no memory that can be read: events alone tell of their runs."""
         shared = Counter(entry.task for entry in entries)
         for entry in entries:
-            if entry.scheduler != "conf":
-                continue
-            times = self._periodic.sent.get(entry.task)
-            if shared[entry.task] > 1:
-                entry.unknown["last_run"] = SHARED.format(number=shared[entry.task], task=entry.task)
-            elif times:
-                entry.last_run, entry.sources["last_run"] = times[-1][0], "event"
-            else:
-                entry.unknown["last_run"] = UNSEEN
-            if not self._heard_since(entry.last_run):
+            times = self._periodic.sent.get(entry.task) if shared[entry.task] == 1 else None
+            if times and (entry.scheduler == "conf" or entry.written):
+                if entry.last_run is None or times[-1][0] > entry.last_run + 1:
+                    entry.last_run, entry.sources["last_run"] = times[-1][0], "event"
+                    entry.unknown.pop("last_run", None)
+            elif entry.scheduler == "conf":
+                many = SHARED.format(number=shared[entry.task], task=entry.task)
+                entry.unknown["last_run"] = many if shared[entry.task] > 1 else UNSEEN
+            if entry.scheduler == "conf" and not self._heard_since(entry.last_run):
                 entry.unknown["late"] = "Events were not heard all the time since."
 
     def _heard_since(self, moment: float | None) -> bool:
@@ -197,6 +198,17 @@ def _compute(entries: list[BeatEntry], now: float) -> None:
             _next(entry, now)
         if entry.next_run is not None and "late" not in entry.unknown:
             entry.late = max(0.0, now - entry.next_run)
+            if 0 < entry.late <= entry.written:
+                _past(entry, now)
+
+
+def _past(entry: BeatEntry, now: float) -> None:
+    """It was due a moment ago, and its scheduler would not have written that down yet."""
+    entry.late, entry.unknown["late"] = None, WRITTEN_LATER
+    with contextlib.suppress(Unknowable):
+        every = entry.timing.every or 0.0
+        begin = now if entry.timing.kind != "interval" else now - (now - (entry.next_run or now)) % every
+        entry.next_run = next_after(entry.timing, begin)
 
 
 def _next(entry: BeatEntry, now: float) -> None:
@@ -204,7 +216,7 @@ def _next(entry: BeatEntry, now: float) -> None:
     sure = entry.last_run is not None and "late" not in entry.unknown
     begin = entry.last_run if sure else now
     if not sure and entry.timing.kind == "interval":
-        begin = entry.last_run
+        begin = entry.last_run or entry.since
     if begin is None:
         entry.unknown["next_run"] = "An interval counts from its last run, which is not known."
         return

@@ -58,6 +58,10 @@ class BeatEntry(msgspec.Struct, kw_only=True):
     """The application's settings have it too, and put it back at each start of beat."""
     sources: dict[str, str] = {}
     """Where `last_run` and `next_run` are from: event, redbeat, django, computed."""
+    since: float | None = None
+    """Where an entry that was never sent is counted from, when its scheduler tells."""
+    written: float = 0.0
+    """Seconds by which its scheduler may write down a run later."""
     unknown: dict[str, str] = {}
     """Why a field is not known."""
     seen: Runs | None = None

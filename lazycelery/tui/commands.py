@@ -18,7 +18,7 @@ from lazycelery.tui.talk import Talk
 
 SILENT = ("command", "palette", "back", "open", "menu")
 """Actions that mean nothing as a command."""
-ALIASES = {"q": "quit", "cluster": "brokers", "view": "views"}
+ALIASES = {"q": "quit", "cluster": "brokers", "view": "views", "beat": "view.beat"}
 """Actions that are called by another word."""
 KIND = "commands"
 """Under which they are remembered."""
@@ -49,6 +49,7 @@ OWN: tuple[Verb, ...] = (
     Verb("save", "Save filter and order of the tasks under a name", "NAME", "views"),
     Verb("view", "Show a saved view, or choose one", "NAME", "views"),
     Verb("forget", "Forget a saved view", "NAME", "views"),
+    Verb("beat", "What is scheduled: last and next run, what is late"),
     Verb("purge", "Purge a queue; its messages are saved first", "NAME", "queues"),
 )
 

@@ -13,6 +13,7 @@ from typing import Any
 from tests.support.fleet import ROOT, app_env
 
 REDBEAT = "redbeat.RedBeatScheduler"
+DATABASE = "django_celery_beat.schedulers:DatabaseScheduler"
 
 
 def conf(**settings: Any) -> dict[str, str]:
@@ -28,6 +29,7 @@ class CeleryBeat:
         broker: str,
         *,
         scheduler: str = "",
+        app: str = "tests.support.tasks",
         env: dict[str, str] | None = None,
         options: tuple[str, ...] = (),
     ) -> None:
@@ -35,7 +37,7 @@ class CeleryBeat:
         self.log = f"{self.dir}/log"
         self.env = app_env(broker, None, env)
         self.command = [
-            *(sys.executable, "-m", "celery", "-A", "tests.support.tasks", "beat", "-l", "DEBUG"),
+            *(sys.executable, "-m", "celery", "-A", app, "beat", "-l", "DEBUG"),
             *("--pidfile=", "--max-interval", "1", "-s", f"{self.dir}/schedule"),
             *(("-S", scheduler) if scheduler else ()),
             *options,

@@ -19,4 +19,9 @@ def open_schedules(url: str, profile: Profile) -> Schedules:
         from lazycelery.sources.beat.redbeat import RedBeat
 
         return RedBeat(url, profile)
+    from lazycelery.sources.beat.django import KINDS, PREFIXES, DjangoBeat
+
+    bare = next((url.removeprefix(each) for each in PREFIXES if url.startswith(each)), url)
+    if scheme_of(bare).partition("+")[0] in KINDS:
+        return DjangoBeat(url, profile)
     raise UsageError(f"Beat's schedule is not read from {scheme[:30] or 'this'}://.", EXAMPLE)

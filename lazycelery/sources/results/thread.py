@@ -19,8 +19,13 @@ class Thread:
     """Does one thing after the other. It ends with the program, also while a driver hangs."""
 
     def __init__(
-        self, label: str, timeout: float, explain: Callable[[BaseException], LazyCeleryError]
+        self,
+        label: str,
+        timeout: float,
+        explain: Callable[[BaseException], LazyCeleryError],
+        what: str = "The result backend",
     ) -> None:
+        self._what = what
         self.commands = 0
         self._label, self._patience, self._explain = label, max(2 * timeout, 5.0), explain
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -38,7 +43,7 @@ class Thread:
             return await asyncio.wait_for(done, self._patience)
         except asyncio.TimeoutError:
             raise ConnectionProblem(
-                f"The result backend {self._label} does not answer in time.",
+                f"{self._what} {self._label} does not answer in time.",
                 "Check the address, VPN and firewall, or give it longer with --timeout SECONDS.",
             ) from None
 
