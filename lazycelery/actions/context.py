@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lazycelery.actions.audit import AuditLog
+from lazycelery.model.beat import Beat
 from lazycelery.model.message import StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
@@ -52,6 +53,16 @@ class StoreView(Protocol):
         """A task was sent by ourselves."""
 
 
+class BeatView(Protocol):
+    """Beat's schedule, as actions need it."""
+
+    async def read(self, max_age: float) -> Beat:
+        """All entries, not redacted, at most `max_age` seconds old."""
+
+    async def switch(self, name: str, on: bool) -> bool:
+        """Enable or disable an entry; false when it was so already."""
+
+
 @dataclass
 class Context:
     """The surroundings of every action."""
@@ -66,6 +77,7 @@ class Context:
     redactor: Redactor
     clock: Callable[[], float]
     services: Commands
+    beats: BeatView | None = None
     patience: float = 3.0
     """Seconds to watch for a proof."""
 

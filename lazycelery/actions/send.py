@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
-from lazycelery.actions import arrival
+from lazycelery.actions import arrival, schedule
 from lazycelery.actions.context import Context
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.recovery import gather
@@ -27,6 +27,9 @@ KNOWN = ("task", "args", "kwargs", "queue", "priority", "eta", "expires", "retry
 
 async def draft(context: Context, order: Order) -> Draft:
     """Check everything that was written; a task that no worker knows is refused unless forced."""
+    told, hindered, own = list[str](), None, dict[str, str]()
+    if order.params.get("entry"):
+        order, told, hindered, own = await schedule.as_send(context, order)
     given = order.params
     if strange := sorted(set(given) - set(KNOWN)):
         raise UsageError(f"{strange[0]!r} is nothing that is sent.", f"Known: {', '.join(KNOWN)}.")
@@ -39,7 +42,7 @@ async def draft(context: Context, order: Order) -> Draft:
     now = context.clock()
     eta, expires = _moment(given.get("eta"), "eta", now), _moment(given.get("expires"), "expires", now)
     new_id = str(uuid.uuid4())
-    headers: dict[str, Any] = {"eta": _iso(eta), "expires": _iso(expires)}
+    headers: dict[str, Any] = {**own, "eta": _iso(eta), "expires": _iso(expires)}
     if old := given.get("retry_of"):
         headers["lazycelery_retry_of"] = str(old)
     raw = context.codec.build(
@@ -49,7 +52,8 @@ async def draft(context: Context, order: Order) -> Draft:
     item = PlanItem(target=str(old or name), text=f"{call(name, args, kwargs, context.redactor)} → {queue}")
     item.text += f", not before {_iso(eta)}" if eta else ""
     item.text += f", priority {priority}" if priority else ""
-    if not given.get("force"):
+    item.refused = hindered
+    if not given.get("force") and hindered is None:
         item.refused = _unknown(context, name) or await _twice(context, old)
     again = f", edited from {short(str(old))}" if old else ""
     return Draft(
@@ -58,8 +62,8 @@ async def draft(context: Context, order: Order) -> Draft:
         count=1,
         items=[item],
         name=name,
-        warnings=[ALONE, *doubts(context, name, queue)],
-        hint="--force sends it all the same." if item.refused else "",
+        warnings=[*(told or [ALONE]), *doubts(context, name, queue)],
+        hint="--force sends it all the same." if item.refused and hindered is None else "",
         details={"queue": queue, "new_id": new_id, "retry_of": old},
     )
 

@@ -24,13 +24,14 @@ from lazycelery.actions import (
     restore,
     retry,
     revoke,
+    schedule,
     send,
     shutdown,
     supervise,
     terminate,
 )
 from lazycelery.actions.audit import INTENT, REFUSED, AuditLog, whoami
-from lazycelery.actions.context import Context, StoreView
+from lazycelery.actions.context import BeatView, Context, StoreView
 from lazycelery.actions.cut_off import CutOff
 from lazycelery.actions.guard import Guard
 from lazycelery.actions.holds import Holds
@@ -68,6 +69,7 @@ DRAFTS: dict[ActionName, Callable[[Context, Order], Awaitable[Draft]]] = {
     "shutdown": shutdown.draft,
     "service": supervise.draft,
     "send": send.draft,
+    "beat": schedule.draft,
 }
 """Every action there is. Its name is also the permission it needs."""
 
@@ -96,6 +98,7 @@ class Actions:
         codec: Codec,
         results: Results | None,
         services: Commands,
+        beats: BeatView | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.guard, self.audit = guard, audit
@@ -108,6 +111,7 @@ class Actions:
             results=results,
             audit=audit,
             services=services,
+            beats=beats,
             redactor=Redactor(profile.redact, defaults=profile.redact_default),
             clock=clock,
         )

@@ -90,7 +90,7 @@ COMMON: tuple[Callable[[Any], Any], ...] = (
         multiple=True,
         callback=_names,
         help="Open actions: retry, revoke, terminate, purge, move, delete, requeue, export, restore, events, "
-        "pool, consumers, limits, shutdown, service, send, reveal, operator, admin, all.",
+        "pool, consumers, limits, shutdown, service, send, beat, reveal, operator, admin, all.",
     ),
     _option("--read-only", is_flag=True, help="Nothing that changes the cluster; wins over --allow."),
     _option("--json", is_flag=True, help="JSON on stdout, errors as JSON on stderr."),

@@ -15,7 +15,7 @@ import msgspec
 
 from lazycelery.engine.links import Links
 from lazycelery.engine.periodic import Periodic
-from lazycelery.errors import LazyCeleryError
+from lazycelery.errors import LazyCeleryError, Refused
 from lazycelery.model.beat import Beat, BeatEntry, SchedulerState
 from lazycelery.model.profile import Profile
 from lazycelery.sources.beat import MOST, choice, open_schedules
@@ -75,13 +75,22 @@ class Beats:
     async def read(self, max_age: float = FRESH) -> Beat:
         """All entries, not redacted."""
         async with self._lock:
-            if self.last is None or time.monotonic() - self._at > max_age:
+            if self.last is None or time.monotonic() - self._at > max_age or not max_age:
                 self.last = await self._read()
                 self._at = time.monotonic()
                 self._periodic.listen({entry.task for entry in self.last.entries if entry.task})
             return msgspec.structs.replace(
                 self.last, entries=[msgspec.structs.replace(one) for one in self.last.entries]
             )
+
+    async def switch(self, name: str, on: bool) -> bool:
+        """Enable or disable an entry in its scheduler's store; false when it was so already."""
+        if self.schedules is None:
+            raise Refused("No scheduler with a switch is known.", nothing_done=True)
+        try:
+            return await self.schedules.switch(name, on)
+        finally:
+            self._at = 0.0
 
     def commands_sent(self) -> int:
         """Commands sent to the scheduler's store."""
@@ -191,11 +200,12 @@ class Beats:
 def _compute(entries: list[BeatEntry], now: float) -> None:
     """Next runs and lateness. In a thread: Celery is imported for it."""
     for entry in entries:
+        if entry.next_run is None and "next_run" not in entry.unknown:
+            _next(entry, now)
+        entry.due = entry.next_run
         if entry.enabled is False:
             entry.next_run, entry.unknown["next_run"] = None, DISABLED
             continue
-        if entry.next_run is None and "next_run" not in entry.unknown:
-            _next(entry, now)
         if entry.next_run is not None and "late" not in entry.unknown:
             entry.late = max(0.0, now - entry.next_run)
             if 0 < entry.late <= entry.written:

@@ -66,6 +66,7 @@ class Examiner:
         notes: Callable[[], list[str]],
         queues: Callable[[], Awaitable[list[Queue]]],
         marks: FindingMarks,
+        periodic: Periodic | None = None,
     ) -> None:
         self.beat: Callable[[], Beat | None] = lambda: None
         """The schedules, as last read."""
@@ -74,7 +75,7 @@ class Examiner:
         self._clock, self._changed, self._notes = clock, changed, notes
         self._redactor = Redactor(profile.redact, defaults=profile.redact_default)
         self._limits = msgspec.convert(profile.limits, Limits)
-        self.periodic = Periodic()
+        self.periodic = periodic or Periodic()
         self._memory, self._history, self._outage = Memory(), History(), Outage()
         self._began: float | None = None
         """When the cluster was first seen as a whole."""

@@ -22,6 +22,7 @@ from lazycelery.engine.lookup import Lookup
 from lazycelery.engine.memory import Memory
 from lazycelery.engine.metrics import Meter
 from lazycelery.engine.overload import Overload
+from lazycelery.engine.periodic import Periodic
 from lazycelery.engine.replaying import as_replayed
 from lazycelery.engine.veil import Veil
 from lazycelery.engine.vigil import Vigil
@@ -63,6 +64,8 @@ class Parts:
         self.guard = Guard(profile)
         self.audit = AuditLog(profile)
         self.services = Services(profile.workers)
+        self.periodic = Periodic()
+        self.beats = Beats(profile, self.store, self.links, self.periodic, clock)
         self.cut_off: list[CutOff] = []
         """What a crash cut off, as last looked for."""
         self.actions = Actions(
@@ -75,6 +78,7 @@ class Parts:
             codec=self.broker.codec,
             results=None,
             services=self.services,
+            beats=self.beats,
             clock=clock,
         )
         self.overload = Overload(self._relieve)
@@ -108,8 +112,8 @@ class Parts:
             lambda: [*self.broker.notes, *self.watch.backend.notes],
             self.queues,
             FindingMarks(profile, self.audit, self.redactor, clock),
+            self.periodic,
         )
-        self.beats = Beats(profile, self.store, self.links, self.examiner.periodic, clock)
         self.examiner.beat = lambda: self.beats.last
         self.vigil = Vigil(profile, self.redactor, clock, self.changes.status) if profile.alerting else None
         if self.vigil is not None and not profile.glance:
@@ -131,7 +135,7 @@ class Parts:
         """Events that the store has taken in; of some tasks it keeps none under load."""
         self.log.add(kept)
         self.memory.heard(kept)
-        self.examiner.periodic.take(events)
+        self.periodic.take(events)
 
     def _relieve(self, stage: int) -> None:
         self.store.relieve(stage, self.clock())

@@ -7,8 +7,8 @@ from typing import Literal
 
 from lazycelery.model.action import Level
 
-Scope = Literal["everywhere", "workers", "queues", "tasks", "findings", "clusters"]
-"""Where an action exists: always, while the pane of that name leads, or in the list of clusters."""
+Scope = Literal["everywhere", "workers", "queues", "tasks", "findings", "clusters", "beat"]
+"""Where an action exists: always, while the pane of that name leads, in the list of clusters, or of beat."""
 
 SCOPES: dict[Scope, str] = {
     "everywhere": "Everywhere",
@@ -17,6 +17,7 @@ SCOPES: dict[Scope, str] = {
     "tasks": "On a task",
     "findings": "On a finding",
     "clusters": "In the list of clusters",
+    "beat": "In the list of beat",
 }
 
 
@@ -296,5 +297,25 @@ ACTIONS: tuple[Action, ...] = (
         "snooze",
         scope="findings",
         rank=3,
+    ),
+    Action(
+        "beat.run",
+        ("r",),
+        "Run the entry now, once more",
+        "run now",
+        scope="beat",
+        danger="letter",
+        permission="send",
+        question="The task with its arguments, and its queue",
+    ),
+    Action(
+        "beat.switch",
+        ("x",),
+        "Disable the entry, or enable it again (RedBeat, django-celery-beat)",
+        "on, off",
+        scope="beat",
+        danger="letter",
+        permission="beat",
+        question="Which entry, and when beat heeds it",
     ),
 )

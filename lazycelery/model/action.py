@@ -23,6 +23,7 @@ ActionName = Literal[
     "shutdown",
     "service",
     "send",
+    "beat",
 ]
 Level = Literal["none", "letter", "typed"]
 Grade = Literal["exact", "arguments", "unsafe"]
@@ -38,7 +39,8 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """What somebody wants done. Targets are task ids, a queue, workers, or a backup file's path."""
+    """What somebody wants done. Targets are task ids, a queue, workers, entries of beat, or a backup file's
+    path."""
 
     action: ActionName
     targets: list[str] = []
@@ -51,7 +53,8 @@ class Order(msgspec.Struct, kw_only=True):
     pool: do (grow, shrink, size, autoscale, restart), n, max, min · consumers: do (add, cancel, hold,
     resume, turn), workers (all without), forget · limits: do (rate, time), task, rate, soft, hard ·
     shutdown: cold · service: do (start, stop, restart) · send (targets: name): args, kwargs, queue,
-    priority, eta, expires, retry_of · move (targets: from, to) and delete: backup, look (also where looks
+    priority, eta, expires, retry_of, or entry: what beat sends for it · beat (targets: entries): do (enable,
+    disable) · move (targets: from, to) and delete: backup, look (also where looks
     are not free), most (messages looked at) · requeue: the same · export: file, look, most · restore:
     queue, again, orphans (unacknowledged messages that nobody holds, instead of a file)"""
 

@@ -60,6 +60,10 @@ class BeatEntry(msgspec.Struct, kw_only=True):
     """Where `last_run` and `next_run` are from: event, redbeat, django, computed."""
     since: float | None = None
     """Where an entry that was never sent is counted from, when its scheduler tells."""
+    due: float | None = None
+    """The next run as it would be, of a disabled entry too."""
+    hidden: bool = False
+    """Workers hide a part of its arguments."""
     written: float = 0.0
     """Seconds by which its scheduler may write down a run later."""
     unknown: dict[str, str] = {}

@@ -365,6 +365,11 @@ class Schedules(Protocol):
     async def read(self) -> ScheduleReport:
         """All entries, a bounded number. Raises `ConnectionProblem`."""
 
+    async def switch(self, name: str, on: bool) -> bool:
+        """Enable or disable an entry, in one atomic step; false when it was so already.
+
+        Raises `NothingFound` when it is not there, `Refused` when it was changed meanwhile."""
+
     def commands_sent(self) -> int:
         """Commands sent since the start."""
 

@@ -177,7 +177,7 @@ class Commands:
         action = self._room.keys[name if name in ids else f"pane.{name}"]
         if action.scope not in ("everywhere", self._room.lead):
             where = SCOPES[action.scope].lower()
-            goes = "brokers" if action.scope == "clusters" else f"pane.{action.scope}"
+            goes = {"clusters": "brokers", "beat": "view.beat"}.get(action.scope, f"pane.{action.scope}")
             key = symbol(self._room.keys[goes].keys[0])
             raise UsageError(f":{name} works {where}.", f"{key} goes to the {action.scope}.")
         self._room.perform(action)

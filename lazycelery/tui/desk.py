@@ -9,6 +9,7 @@ from functools import cached_property
 from lazycelery.coming_from import instead
 from lazycelery.keys import Action, Scope, symbol
 from lazycelery.model.action import ActionName
+from lazycelery.model.beat import BeatEntry
 from lazycelery.model.task import TaskQuery
 from lazycelery.tui import outside
 from lazycelery.tui.commands import Commands
@@ -318,6 +319,22 @@ class Desk(Medic):
         if isinstance(self.views.open, ClustersView):
             self.views.open.end()
 
+    def do_beat_run(self) -> None:  # noqa: D102
+        if (entry := self._entry) is not None:
+            self.deeds.order("send", [], entry=entry.name)
+
+    def do_beat_switch(self) -> None:  # noqa: D102
+        if (entry := self._entry) is not None:
+            self.deeds.order("beat", [entry.name], do="enable" if entry.enabled is False else "disable")
+
+    @property
+    def _entry(self) -> BeatEntry | None:
+        """What the cursor is on in the list of beat."""
+        entry = self.views.open.entry if isinstance(self.views.open, BeatView) else None
+        if entry is None:
+            self.talk.say("Nothing is selected.", "warn")
+        return entry
+
     def do_theme(self) -> None:  # noqa: D102
         self.talk.say(f"Theme {self.surface.next_theme()}", "dim")
 
@@ -356,7 +373,7 @@ class Desk(Medic):
         self.show()
 
     def do_menu(self) -> None:  # noqa: D102
-        if self.scope == "clusters":
+        if self.scope in ("clusters", "beat"):
             self.do_open()
             return
         key = self.pane.listing.key if self.views.open is None else None

@@ -30,6 +30,7 @@ from lazycelery.tui.presentation.signs import Signs
 from lazycelery.tui.saved import SavedViews
 from lazycelery.tui.surface import Surface
 from lazycelery.tui.talk import Talk
+from lazycelery.tui.views.beat import BeatView
 from lazycelery.tui.views.clusters import ClustersView
 from lazycelery.tui.views.live import LiveView
 from lazycelery.tui.views.start import StartView
@@ -49,6 +50,8 @@ AT_START = ("open", "move.down", "theme", "help", "quit", "move.up", "back", "ut
 START_HINTS = 5
 IN_CLUSTERS = ("open", "cluster.close", "cluster.next", "back", "filter", "move.down", "help", "quit")
 """Keys that the list of clusters needs most."""
+IN_BEAT = ("back", "filter", "open", "beat.run", "beat.switch", "move.down", "help", "quit")
+"""Keys that the list of beat needs most."""
 ACTED_ON: dict[str, Scope] = {
     "retry": "tasks",
     "revoke": "tasks",
@@ -156,7 +159,9 @@ class Sight:
 
     @property
     def scope(self) -> Scope:
-        """Where keys are looked up: the pane that leads, or the list of clusters."""
+        """Where keys are looked up: the pane that leads, or the list of clusters, or of beat."""
+        if isinstance(self.views.open, BeatView):
+            return "beat"
         return "clusters" if isinstance(self.views.open, ClustersView) else self.lead
 
     # ---- what is seen
@@ -218,7 +223,8 @@ class Sight:
         if self.help:
             return [self.keys[name] for name in IN_HELP]
         if self.views.open is not None:
-            return [self.keys[name] for name in self._hints_in_view]
+            wanted = [self.keys[name] for name in self._hints_in_view]
+            return [one for one in wanted if one.permission is None or one.permission in self.allowed]
         footer = self.keys.footer(self.lead, self.allowed)
         if self.scrolls:
             own = [action for action in footer if action.scope == self.lead]
@@ -231,7 +237,7 @@ class Sight:
             return IN_SPANS
         if isinstance(self.views.open, LiveView):
             return [name for name in IN_VIEW if name != "open"]  # An event has no page.
-        return IN_CLUSTERS if self.scope == "clusters" else IN_VIEW
+        return {"clusters": IN_CLUSTERS, "beat": IN_BEAT}.get(self.scope, IN_VIEW)
 
     # ---- what the engine says
 

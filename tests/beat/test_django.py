@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from lazycelery.errors import ConnectionProblem, UsageError
 from lazycelery.model.profile import Profile
 from lazycelery.sources.beat import open_schedules
 from lazycelery.sources.beat.django import DjangoBeat, read_row
-from tests.beat.test_on_redis import engine_on, named, until
+from tests.beat.test_on_redis import carry_out, engine_on, named, rests, until, when
 from tests.cli.program import lazycelery
 from tests.support.beat import DATABASE, CeleryBeat
 from tests.support.broker import RedisServer
@@ -139,8 +140,6 @@ async def test_a_database_that_cannot_be_read_says_why_without_its_password(url:
 
 
 async def test_missing_tables_are_named(tmp_path: Path) -> None:
-    import sqlite3
-
     sqlite3.connect(tmp_path / "empty.sqlite3").close()
     source = open_schedules(f"sqlite:///{tmp_path}/empty.sqlite3", Profile(broker="redis://x"))
     with pytest.raises(ConnectionProblem, match="django_celery_beat_periodictask is not there"):
@@ -152,6 +151,36 @@ def test_a_url_that_is_no_schedule_is_refused_without_its_password() -> None:
     with pytest.raises(UsageError, match="not read from amqp://") as told:
         open_schedules("amqp://me:s3cretwrong@h//", Profile(broker="redis://x"))
     assert "s3cretwrong" not in str(told.value)
+
+
+async def test_a_disabled_entry_is_sent_no_more_and_an_enabled_one_again(
+    shared_broker: RedisServer, database: tuple[Path, dict[str, str]], beat: CeleryBeat
+) -> None:
+    async with engine_on(shared_broker, beat=f"sqlite:///{database[0]}", allow=["beat"]) as engine:
+        outcome = await carry_out(engine, "beat", "often", do="disable")
+        assert outcome.done == 1 and named(await engine.beat(), "often").enabled is False
+        assert (await carry_out(engine, "beat", "off", do="enable")).done == 1  # It is the other one now.
+        await rests(beat, "often", "off")
+        sent = beat.sent("often")
+        assert (await carry_out(engine, "beat", "often", do="enable")).done == 1
+        await until(lambda: when(beat.sent("often") > sent))
+
+
+async def test_a_database_that_takes_no_change_has_none_in_part(
+    shared_broker: RedisServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "app.sqlite3"
+    make_database(path, shared_broker.url, ENTRIES[:1])
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "CREATE TRIGGER held BEFORE INSERT ON django_celery_beat_periodictasks "
+            "BEGIN SELECT RAISE(ABORT, 'this user may not'); END"
+        )
+        connection.execute("DELETE FROM django_celery_beat_periodictasks")
+    async with engine_on(shared_broker, beat=f"sqlite:///{path}", allow=["beat"]) as engine:
+        outcome = await carry_out(engine, "beat", "often", do="disable")
+        assert (outcome.done, outcome.failed) == (0, 1) and "this user may not" in outcome.proof
+        assert named(await engine.beat(), "often").enabled is True
 
 
 NOW = 1_800_000_000.0

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from lazycelery.engine.engine import Engine
+from lazycelery.errors import Refused
+from lazycelery.model.action import Order, Outcome
 from lazycelery.model.beat import Beat, BeatEntry
 from lazycelery.model.profile import Profile
 from tests.cli.program import lazycelery
@@ -29,19 +31,29 @@ SCHEDULE = {
         "kwargs": {"password": "hunter2"},
         "options": {"queue": "celery", "priority": 3},
     },
-    "\x1b[31mred": {"task": "shop.late", "schedule": 86400.0},
+    "other": {"task": "shop.late", "schedule": 1.0, "args": [0]},
+    "\x1b[31mred": {"task": "shop.ignored", "schedule": 86400.0},
 }
 
 
+def settings(broker: RedisServer) -> dict[str, str]:
+    """One application, RedBeat's schedule in a database of its own."""
+    url = broker.url.replace("/0", "/2")
+    return conf(beat_schedule=SCHEDULE, timezone="Europe/Berlin", redbeat_redis_url=url)
+
+
 @pytest.fixture(scope="module")
-def fleet(shared_broker: RedisServer) -> Iterator[RedisServer]:
-    """A worker and a beat of one application, RedBeat's schedule in a database of its own."""
-    url = shared_broker.url.replace("/0", "/2")
-    env = conf(beat_schedule=SCHEDULE, timezone="Europe/Berlin", redbeat_redis_url=url)
-    worker = CeleryWorker(shared_broker.url, "w1", pool="solo", env=env).start()
-    beat = CeleryBeat(shared_broker.url, scheduler=REDBEAT, env=env).start()
+def beat(shared_broker: RedisServer) -> Iterator[CeleryBeat]:
+    one = CeleryBeat(shared_broker.url, scheduler=REDBEAT, env=settings(shared_broker)).start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="module")
+def fleet(shared_broker: RedisServer, beat: CeleryBeat) -> Iterator[RedisServer]:
+    """A worker and a beat."""
+    worker = CeleryWorker(shared_broker.url, "w1", pool="solo", env=settings(shared_broker)).start()
     yield shared_broker
-    beat.stop()
     worker.stop()
 
 
@@ -87,7 +99,7 @@ async def test_redbeat_tells_last_and_next_run(fleet: RedisServer) -> None:
         assert nightly.next_run is not None and nightly.next_run % 60 == 0 and nightly.next_run > beat.at
         assert nightly.kwargs == {"password": "[redacted]"}
         redbeat = next(one for one in beat.schedulers if one.name == "redbeat")
-        assert (redbeat.state, redbeat.entries, redbeat.switches) == ("connected", 3, True)
+        assert (redbeat.state, redbeat.entries, redbeat.switches) == ("connected", 4, True)
         assert redbeat.locked is not None and redbeat.locked > 0  # the beat that runs holds it
 
 
@@ -115,7 +127,7 @@ def test_the_command_prints_a_table_and_json(fleet: RedisServer) -> None:
     assert "often" in done.out and "at 02:30 on mon-fri (Europe/Berlin)" in done.out
     assert "\x1b" not in done.out and "hunter2" not in done.out + done.err
     told = lazycelery(fleet.url, "beat", "--json")
-    assert [entry["name"] for entry in told.json] == ["\x1b[31mred", "nightly", "often"]
+    assert [entry["name"] for entry in told.json] == ["\x1b[31mred", "nightly", "often", "other"]
     assert "hunter2" not in told.out
 
 
@@ -174,3 +186,124 @@ async def test_many_entries_are_cut_and_it_is_said(broker: RedisServer) -> None:
     async with engine_on(broker) as engine:
         beat = await engine.beat()
         assert len(beat.entries) == 1000 and beat.schedulers[0].cut
+
+
+# ---- what can be done
+
+
+async def carry_out(engine: Engine, action: Any, *targets: str, **params: Any) -> Outcome:
+    plan = await engine.plan(Order(action=action, targets=list(targets), params=params))
+    assert plan.refused is None, plan.refused
+    return await engine.act(plan.id, plan.word)
+
+
+async def rests(beat: CeleryBeat, name: str, other: str) -> None:
+    """Beat looks again and again, and sends one entry only."""
+    other_sent = beat.sent(other)
+    await until(lambda: when(beat.sent(other) >= other_sent + 1))
+    sent, other_sent = beat.sent(name), beat.sent(other)
+    await until(lambda: when(beat.sent(other) >= other_sent + 3))
+    assert beat.sent(name) == sent
+
+
+async def when(true: bool) -> bool:
+    return true
+
+
+async def test_a_disabled_entry_is_sent_no_more_and_an_enabled_one_again(
+    fleet: RedisServer, beat: CeleryBeat
+) -> None:
+    client = fleet.client(db=2)
+    before = json.loads(client.hget("redbeat:often", "definition") or "")
+    async with engine_on(fleet, allow=["beat"]) as engine:
+        plan = await engine.plan(Order(action="beat", targets=["often"], params={"do": "disable"}))
+        assert plan.title == "Disable often in beat's schedule" and plan.level == "letter"
+        assert any("enables it again at each start of beat" in told for told in plan.warnings)
+        outcome = await carry_out(engine, "beat", "often", do="disable")
+        assert (outcome.done, outcome.undo) == (1, "lazycelery beat enable often --allow beat")
+        assert json.loads(client.hget("redbeat:often", "definition") or "") == {**before, "enabled": False}
+        entry = named(await engine.beat(), "often")
+        assert entry.enabled is False and entry.next_run is None
+        await rests(beat, "often", "other")
+        sent = beat.sent("often")
+        assert outcome.back is not None
+        back = await engine.plan(outcome.back)
+        assert any("beat sends it at once" in told for told in back.warnings)
+        assert (await engine.act(back.id, back.word)).done == 1
+        await until(lambda: when(beat.sent("often") > sent))
+        assert json.loads(client.hget("redbeat:often", "definition") or "") == before
+        told = [one.title for one in await engine.audit(10)]
+        assert told[0] == "Enable often in beat's schedule"
+
+
+async def test_run_now_sends_what_beat_would_send(fleet: RedisServer, beat: CeleryBeat) -> None:
+    async with engine_on(fleet, allow=["send"]) as engine:
+        plan = await engine.plan(Order(action="send", params={"entry": "nightly"}))
+        assert "hunter2" not in str(plan) and "its schedule is not touched" in plan.warnings[0]
+        assert plan.items[0].text.endswith("→ celery, priority 3")
+        outcome = await engine.act(plan.id, plan.word)
+        new = str(outcome.items[0].new_id)
+
+        async def ended() -> Any:
+            task = await engine.task(new)
+            return task if task.state == "success" else None
+
+        await until(ended)
+        stored = json.loads(fleet.client().get(f"celery-task-meta-{new}") or "")
+        assert stored["result"] == [[], {"password": "hunter2"}]
+        assert beat.sent("nightly") == 0 and named(await engine.beat(), "nightly").runs is None
+
+
+async def test_settings_have_no_switch_and_what_workers_hide_is_not_sent(fleet: RedisServer) -> None:
+    async with engine_on(fleet, beat_prefix="nobodys:", allow=["beat", "send"]) as engine:
+        plan = await engine.plan(Order(action="beat", targets=["often"], params={"do": "disable"}))
+        assert plan.refused is not None and "only there" in plan.refused
+        plan = await engine.plan(Order(action="send", params={"entry": "nightly"}))
+        assert plan.refused is not None and "workers hide a part of its arguments" in plan.refused
+        with pytest.raises(Refused):
+            await engine.act(plan.id, plan.word)
+        plan = await engine.plan(Order(action="send", params={"entry": "often"}))
+        assert plan.refused is None and plan.items[0].text.startswith("shop.add(1, 2)")
+
+
+@pytest.mark.parametrize(
+    ("order", "needs"),
+    [
+        (Order(action="beat", targets=["often"], params={"do": "disable"}), "beat"),
+        (Order(action="send", params={"entry": "often"}), "send"),
+    ],
+)
+async def test_read_only_changes_nothing(fleet: RedisServer, order: Order, needs: str) -> None:
+    before = fleet.client(db=2).hget("redbeat:often", "definition")
+    async with engine_on(fleet) as engine:
+        plan = await engine.plan(order)
+        assert plan.refused == "Read-only." and needs in plan.hint
+        with pytest.raises(Refused):
+            await engine.act(plan.id, plan.word)
+    assert fleet.client(db=2).hget("redbeat:often", "definition") == before
+
+
+def test_the_commands_change_and_refuse(fleet: RedisServer) -> None:
+    refused = lazycelery(fleet.url, "beat", "disable", "other", "--yes")
+    assert refused.code == 4 and "--allow beat" in refused.err
+    unasked = lazycelery(fleet.url, "beat", "disable", "other", "--allow", "beat")
+    assert unasked.code == 4 and "Not confirmed" in unasked.err
+    done = lazycelery(fleet.url, "beat", "disable", "other", "--allow", "beat", "--yes")
+    assert done.code == 0 and "disabled other" in done.out
+    again = lazycelery(fleet.url, "beat", "disable", "other", "--allow", "beat", "--yes")
+    assert again.code == 4 and "disabled already" in again.err
+    assert lazycelery(fleet.url, "beat", "enable", "other", "--allow", "beat", "--yes").code == 0
+    nobody = lazycelery(fleet.url, "beat", "enable", "othr", "--allow", "beat", "--yes")
+    assert nobody.code == 1 and "Did you mean other?" in nobody.err
+    looked = lazycelery(fleet.url, "beat", "run", "often", "--dry-run")
+    assert looked.code == 4 and "shop.add(1, 2)" in looked.out
+
+
+async def test_what_cannot_be_read_is_never_written_over(broker: RedisServer) -> None:
+    client = broker.client()
+    client.hset("redbeat:odd", "definition", "[1, ")
+    client.zadd("redbeat::schedule", {"redbeat:odd": 5})
+    async with engine_on(broker, allow=["beat"]) as engine:
+        plan = await engine.plan(Order(action="beat", targets=["odd"], params={"do": "disable"}))
+        assert plan.refused == "its definition cannot be read"
+    assert client.hget("redbeat:odd", "definition") == b"[1, "

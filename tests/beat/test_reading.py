@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from lazycelery.errors import Refused
 from lazycelery.model.timing import Timing, words
 from lazycelery.sources.beat import conf, redbeat
 from lazycelery.sources.beat.clock import Unknowable, between, next_after
@@ -189,3 +190,15 @@ def test_a_moment_of_redbeat(zone: object, hour: int | None) -> None:
     found = redbeat.read_moment(told)
     assert found == (None if hour is None else at(f"2026-01-02T{hour}:00"))
     assert redbeat.read_moment({**told, "month": 13}) is None
+
+
+def test_a_switched_definition_keeps_all_else() -> None:
+    raw = b'{"name": "n", "big": 123456789012345678901234567890, "f": 0.1, "nan": NaN, "enabled": true}'
+    written = redbeat.switched(raw, False)
+    assert written is not None and json.loads(written)["big"] == 123456789012345678901234567890
+    assert written == raw.decode().replace("true", "false")
+    assert redbeat.switched(written.encode(), False) is None
+    assert redbeat.switched(b'{"name": "n"}', True) is None  # RedBeat takes it for enabled
+    for broken in (b"", b"[1]", b"[" * 100_000, pickle.dumps(Bomb())):
+        with pytest.raises(Refused):
+            redbeat.switched(broken, True)

@@ -229,3 +229,29 @@ async def test_beat_says_what_it_cannot_see() -> None:
         engine.fails = ConnectionProblem("The engine process has ended.", "It is started again.")
         await stage.press("escape", "B")
         await stage.until("The engine process has ended.")
+
+
+async def test_an_entry_is_switched_and_run_after_a_question() -> None:
+    async with staged(FakeEngine(read_only=False)) as stage:
+        await shown(stage, "beat")
+        await stage.press("j", "x")
+        await stage.until("beat refresh stock")
+        await stage.press("y")
+        await stage.until(lambda: "y/N" not in stage.text)
+        await stage.press("j", "j", "x")
+        await stage.until("beat sweep")
+        await stage.press("n", "r")
+        await stage.until("send all workers")
+        orders = [plan.order for plan in stage.engine._plans.values()]
+        assert [(one.action, one.targets, one.params) for one in orders if one] == [
+            ("beat", ["refresh stock"], {"do": "disable"}),
+            ("beat", ["sweep"], {"do": "enable"}),
+            ("send", [], {"entry": "sweep"}),
+        ]
+
+
+async def test_a_locked_session_switches_nothing_of_beat() -> None:
+    async with staged() as stage:
+        await shown(stage, "beat")
+        await stage.press("x")
+        assert "beat" in stage.text and "y/N" not in stage.text and not stage.engine._plans

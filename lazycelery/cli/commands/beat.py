@@ -1,18 +1,21 @@
-"""`lazycelery beat`: what is scheduled, its last and next run."""
+"""`lazycelery beat`: what is scheduled, its last and next run; `enable`, `disable`, `run`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from lazycelery.cli import unseen
+from lazycelery.cli.acting import carry_out
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import UNKNOWN, date, duration, number, sentence
 
 if TYPE_CHECKING:
+    from lazycelery.model.action import ActionName
     from lazycelery.model.beat import Beat, BeatEntry, SchedulerState
 
 LATE = 5.0
@@ -33,6 +36,20 @@ NOTHING = (
     "Nothing is scheduled, as far as can be seen. Workers tell beat_schedule of their settings; RedBeat and "
     "django-celery-beat keep theirs elsewhere: --beat redis://… or --beat postgresql://… names the place."
 )
+
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _asks(command: _F) -> _F:
+    """Decorator: the options of what changes something."""
+    for option in (
+        click.option("--yes", "-y", is_flag=True, help="Do not ask."),
+        click.option("--dry-run", is_flag=True, help="Show the plan and do nothing."),
+        common,
+    ):
+        command = option(command)
+    return command
 
 
 @click.group(invoke_without_command=True)
@@ -68,6 +85,63 @@ def beat(ctx: click.Context, observe: float) -> int:
         if not found.entries:
             output.note(NOTHING)
         return 0 if found.entries else 1
+
+    return one_shot(ctx, body)
+
+
+@beat.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@_asks
+@click.pass_context
+def enable(ctx: click.Context, /, names: tuple[str, ...], dry_run: bool, yes: bool) -> int:
+    """Enable entries, where their scheduler has a switch: RedBeat, django-celery-beat.
+
+    \b
+    lazycelery beat enable nightly-report --allow beat
+    """
+    return _order(ctx, Switch("beat", list(names), {"do": "enable"}), dry_run, yes)
+
+
+@beat.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@_asks
+@click.pass_context
+def disable(ctx: click.Context, /, names: tuple[str, ...], dry_run: bool, yes: bool) -> int:
+    """Disable entries: beat sends them no more, until they are enabled again."""
+    return _order(ctx, Switch("beat", list(names), {"do": "disable"}), dry_run, yes)
+
+
+@beat.command()
+@click.argument("name")
+@click.option(
+    "--queue", metavar="NAME", help="Its queue, where beat leaves that to the application's routes."
+)
+@_asks
+@click.pass_context
+def run(ctx: click.Context, /, name: str, queue: str | None, dry_run: bool, yes: bool) -> int:
+    """Send now what an entry sends, once more; its schedule goes on as it is.
+
+    \b
+    lazycelery beat run nightly-report --allow send
+    """
+    params = {"entry": name, **({"queue": queue} if queue else {})}
+    return _order(ctx, Switch("send", [], params), dry_run, yes)
+
+
+class Switch(NamedTuple):
+    """An order, before its class is loaded."""
+
+    action: ActionName
+    targets: list[str]
+    params: dict[str, Any]
+
+
+def _order(ctx: click.Context, wanted: Switch, dry_run: bool, yes: bool) -> int:
+    async def body(session: Session) -> int:
+        from lazycelery.model.action import Order
+
+        order = Order(action=wanted.action, targets=wanted.targets, params=wanted.params)
+        return await carry_out(session, order, dry_run=dry_run, yes=yes)
 
     return one_shot(ctx, body)
 

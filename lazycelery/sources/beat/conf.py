@@ -58,6 +58,7 @@ def _entry(name: str, entry: Mapping[str, Any], zone: str | None) -> BeatEntry:
         kwargs=entry.get("kwargs"),
         options={key: options[key] for key in OPTIONS if options.get(key) is not None},
         scheduler="conf",
+        hidden=masked(entry.get("args")) or masked(entry.get("kwargs")),
         unknown={"enabled": "Settings have no switch: what they name is sent, once a beat runs with them."},
     )
 

@@ -4,6 +4,7 @@ its JSON is read here, and never by RedBeat's own decoder."""
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from redis import exceptions as redis_errors
 
-from lazycelery.errors import ConnectionProblem
+from lazycelery.errors import ConnectionProblem, NothingFound, Refused
 from lazycelery.model.beat import BeatEntry, SchedulerName
 from lazycelery.model.profile import Profile
 from lazycelery.model.timing import Timing, crontab, words
@@ -104,6 +105,31 @@ class RedBeat:
             entry.unknown["next_run"] = "Its schedule has come to its end."
         return entry
 
+    async def switch(self, name: str, on: bool) -> bool:
+        """Rewrite `enabled` in an entry's definition, all else as it is: what RedBeat reads at each look."""
+        await self._check()
+        key = self._key(name)
+        with self._server.explained():
+            async with self._server.redis.pipeline(transaction=True) as pipe:
+                await pipe.watch(key)
+                if int(await pipe.hstrlen(key, "definition")) > LARGEST:
+                    raise Refused("Its definition is too large to be changed from here.", nothing_done=True)
+                raw = await pipe.hget(key, "definition")
+                if raw is None:
+                    raise NothingFound(f"{name} is not in RedBeat's schedule any more.", nothing_done=True)
+                written = switched(raw, on)
+                if written is None:
+                    return False
+                pipe.multi()  # type: ignore[no-untyped-call]
+                pipe.hset(key, "definition", written)
+                try:
+                    await pipe.execute()
+                except redis_errors.WatchError:
+                    raise Refused(
+                        f"{name} was changed by somebody else meanwhile.", "Try again.", nothing_done=True
+                    ) from None
+        return True
+
     def commands_sent(self) -> int:
         """Commands sent since the start."""
         return self._server.commands
@@ -161,6 +187,22 @@ def read_definition(name: str, raw: Any) -> BeatEntry:
         enabled=enabled if isinstance(enabled, bool) else True,
         scheduler="redbeat",
     )
+
+
+def switched(raw: bytes | str, on: bool) -> str | None:
+    """A definition with `enabled` set; `None` when it is so already. Raises `Refused` for what is none."""
+    try:
+        parse(raw)  # Bounds are looked at before Python's own reader, which keeps every number as it is.
+        told = json.loads(raw)
+        if not isinstance(told, dict):
+            raise Unreadable("it is no table")
+    except (ValueError, RecursionError):
+        raise Refused(
+            "Its definition cannot be read: nothing is written over it.", nothing_done=True
+        ) from None
+    if told.get("enabled", True) is on:
+        return None
+    return json.dumps({**told, "enabled": on})
 
 
 def read_meta(raw: Any) -> tuple[float | None, int | None]:
