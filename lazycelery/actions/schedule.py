@@ -100,7 +100,7 @@ async def _run(context: Context, on: bool, entries: Sequence[BeatEntry]) -> Outc
     did = "enabled" if on else "disabled"
     back = Order(action="beat", targets=done, params={"do": "disable" if on else "enable"}) if done else None
     rest = next((item for item in items if not item.ok), None)
-    proof = f"{did} {listed(done, 3)}: {LOOKS_AFTER}" if done else f"nothing {did}"
+    proof = f"{did} {listed(done, 3)}: read back from its scheduler" if done else f"nothing {did}"
     return Outcome(
         action="beat",
         done=len(done),
@@ -108,14 +108,18 @@ async def _run(context: Context, on: bool, entries: Sequence[BeatEntry]) -> Outc
         unknown=unknown,
         proof=proof + (f"; {rest.target}: {rest.text}" if rest else ""),
         items=items,
-        undo=f"lazycelery beat {'disable' if on else 'enable'} {shlex.join(done)} --allow beat"
-        if done
-        else None,
+        undo=_undo(on, done) if done else None,
         back=back,
     )
 
 
-LOOKS_AFTER = "read back from its scheduler"
+def _undo(on: bool, names: Sequence[str]) -> str:
+    given = shlex.join(names)
+    return (
+        f"lazycelery beat disable {given} --allow beat"
+        if on
+        else f"lazycelery beat enable {given} --allow beat"
+    )
 
 
 async def _proofs(

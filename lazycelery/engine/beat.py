@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from lazycelery.engine.beat_runs import RunsSeen
 from lazycelery.engine.links import Links
 from lazycelery.engine.periodic import Periodic
 from lazycelery.errors import LazyCeleryError, Refused
@@ -48,6 +49,9 @@ class Beats:
     ) -> None:
         self._profile, self._store, self._links = profile, store, links
         self._periodic, self._clock = periodic, clock
+        self._runs = RunsSeen(periodic, links, store.loss)
+        self._expiry, self._renewed = 0.0, 0.0
+        """When RedBeat's lock was to be given up, as last read, and when that was last put off."""
         self.last: Beat | None = None
         """The newest answer."""
         self.schedules: Schedules | None = None
@@ -78,7 +82,8 @@ class Beats:
             if self.last is None or time.monotonic() - self._at > max_age or not max_age:
                 self.last = await self._read()
                 self._at = time.monotonic()
-                self._periodic.listen({entry.task for entry in self.last.entries if entry.task})
+                tasks = {entry.task for entry in self.last.entries if entry.task}
+                self._periodic.listen(tasks | self._periodic.names, self._clock())
             return msgspec.structs.replace(
                 self.last, entries=[msgspec.structs.replace(one) for one in self.last.entries]
             )
@@ -124,6 +129,7 @@ class Beats:
         beat.entries = sorted(entries.values(), key=lambda entry: entry.name)
         self._note_events(beat.entries, now)
         await asyncio.to_thread(_compute, beat.entries, now)
+        await self._runs.note(beat.entries, now)
         return beat
 
     def _confs(self) -> list[Mapping[str, Any]]:
@@ -168,6 +174,11 @@ class Beats:
     def _join(self, report: ScheduleReport, state: SchedulerState, entries: dict[str, BeatEntry]) -> None:
         state.entries, state.cut = len(report.entries), report.total > MOST
         state.locked, state.at, state.switches = report.locked, self._clock(), True
+        if report.locked is not None:
+            expiry = self._clock() + report.locked
+            if expiry > self._expiry + 1:
+                self._expiry, self._renewed = expiry, self._clock()
+            state.renewed = self._renewed
         for entry in report.entries:
             same = entries.get(entry.name)
             if same is not None:

@@ -143,7 +143,7 @@ class Examiner:
             self._keep(examination)
             self.examined(examination, self.present)
             tasks = {entry.task for entry in entries(seen)} | {entry.task for entry in seen.schedule}
-            self.periodic.listen(tasks - {""})
+            self.periodic.listen(tasks - {""}, seen.now)
             await self._ask(seen, breath)
             return examination
 
@@ -263,6 +263,7 @@ class Examiner:
             broker=self._watch.facts,
             chords=self._watch.backend.chords,
             schedule=beat.entries if (beat := self.beat()) is not None else [],
+            schedulers=beat.schedulers if beat is not None else [],
             periodic={name: list(times) for name, times in self.periodic.sent.items()},
             redelivers=self._watch.redelivers,
             gives_back=self._watch.gives_back,

@@ -18,12 +18,20 @@ class Periodic:
     def __init__(self) -> None:
         self.names: frozenset[str] = frozenset()
         self.sent: dict[str, deque[tuple[float, str]]] = {}
+        self.since: dict[str, float] = {}
+        """From when on each name is listened for."""
+        self.told = False
+        """Whether a process tells what it sends of them."""
+        self.told_since = 0.0
+        self.off = 0.0
+        """Seconds by which the clock of who sent last is behind ours."""
         self._ids: dict[str, None] = {}
         """Sendings that were told: their reception tells nothing new."""
 
-    def listen(self, names: set[str]) -> None:
+    def listen(self, names: set[str], now: float = 0.0) -> None:
         """These names are scheduled now."""
         if names != self.names:
+            self.since = {name: self.since.get(name, now) for name in names}
             self.names = frozenset(names)
             self.sent = {name: times for name, times in self.sent.items() if name in names}
 
@@ -44,5 +52,13 @@ class Periodic:
                 if len(self._ids) > RECENT:
                     del self._ids[next(iter(self._ids))]
                 sender = event.hostname if event.type == "task-sent" else ""
+                if sender:
+                    self._tells(event)
                 times = self.sent.setdefault(str(event.name), deque(maxlen=KEPT))
                 times.append((event.received or event.timestamp, sender))
+
+    def _tells(self, event: Event) -> None:
+        received = event.received or event.timestamp
+        if not self.told:
+            self.told, self.told_since = True, received
+        self.off = received - event.timestamp

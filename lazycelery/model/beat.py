@@ -23,10 +23,14 @@ class Runs(msgspec.Struct, kw_only=True):
     """How often it had to be sent."""
     seen: int
     """How often it was."""
+    left_out: int = 0
+    """How often it had to be sent and was not."""
+    twice: int = 0
+    """How often it was sent once more."""
     missing: list[float] = []
-    """Moments at which it had to be sent and was not; at most ten."""
+    """The moments of the first, the newest ten."""
     doubled: list[float] = []
-    """Moments at which it was sent more than once; at most ten."""
+    """The moments of the second, the newest ten."""
     by: list[str] = []
     """Processes that sent it."""
 
@@ -89,6 +93,8 @@ class SchedulerState(msgspec.Struct, kw_only=True):
     """Why not."""
     locked: float | None = None
     """RedBeat: seconds for which its lock is still held by a beat; `None` when nobody holds it."""
+    renewed: float | None = None
+    """When the lock was seen to be held anew, our clock: a beat that lives does it at each look."""
     at: float | None = None
     """When it was read, our clock."""
 

@@ -175,7 +175,21 @@ def _remarks(found: Beat) -> list[str]:
     for why, names in reasons.items():
         several = f"{len(set(names)):,} entries"
         told.append(f"{names[0] if len(set(names)) == 1 else several}: {why}")
+    told += [text for entry in found.entries if (text := _runs(entry))]
     return [*told, *found.notes]
+
+
+def _runs(entry: BeatEntry) -> str:
+    """What was wrong with its runs, as far as events prove it."""
+    runs = entry.seen
+    if runs is None or not (runs.left_out or runs.twice):
+        return ""
+    wrong = [f"{number(runs.left_out)} missing"] if runs.left_out else []
+    wrong += [f"{number(runs.twice)} sent twice, by {', '.join(runs.by)}"] if runs.twice else []
+    return (
+        f"{entry.name}: due {number(runs.due)} times in {duration(runs.until - runs.since)}, "
+        f"sent {number(runs.seen)}: {', '.join(wrong)}."
+    )
 
 
 def _of(state: SchedulerState) -> str:

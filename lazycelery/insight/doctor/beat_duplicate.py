@@ -9,6 +9,7 @@ from statistics import median
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, span
 from lazycelery.insight.doctor.schedule import Entry, entries
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.beat import BeatEntry, Runs
 from lazycelery.model.finding import Finding
 
 ENOUGH = 3
@@ -24,7 +25,30 @@ def check(seen: Snapshot) -> list[Finding]:
         beats = _beats(seen, entry)
         if len(beats) > 1:
             return [_finding(seen, entry, beats)]
+    for one in seen.schedule:
+        if one.seen is not None and one.seen.twice >= ENOUGH and len(one.seen.by) > 1:
+            return [_calendar(one, one.seen)]
     return []
+
+
+def _calendar(entry: BeatEntry, runs: Runs) -> Finding:
+    """An entry by the calendar: each of its moments was met by several processes."""
+    return Finding(
+        code="beat-duplicate",
+        severity="critical",
+        title=f"{count(len(runs.by), 'beat')} run: {entry.task} is sent again and again at the same moment.",
+        subject=entry.task,
+        evidence=[
+            fact(
+                f"{entry.name} ({entry.schedule}): sent twice at {runs.twice} of {runs.due} moments",
+                "event",
+                runs.twice,
+            ),
+            fact(f"by {listed(runs.by)}", "event", len(runs.by)),
+        ],
+        related=list(runs.by),
+        fix=f"Stop all but one of {listed(runs.by)} (gen<pid>@host: the pid and machine of each).",
+    )
 
 
 def _beats(seen: Snapshot, entry: Entry) -> dict[str, int]:

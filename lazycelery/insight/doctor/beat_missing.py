@@ -7,10 +7,20 @@ from lazycelery.insight.doctor.schedule import Entry, entries
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.finding import Finding
 
+PATIENCE = {"redbeat": 300.0, "django": 260.0}
+"""Seconds after which a scheduler that lives has sent what is due, and written it down: RedBeat looks every 5
+minutes at least, Django's writes every 3."""
+STALE = 120.0
+"""Seconds after which what was read of a scheduler proves nothing."""
+
 
 def check(seen: Snapshot) -> list[Finding]:
     """One finding when every task that had to come by now is overdue."""
-    if not seen.connected or _unheard(seen):
+    if not seen.connected:
+        return []
+    if kept := [finding for name in PATIENCE if (finding := _by_store(seen, name))]:
+        return kept[:1]
+    if _unheard(seen):
         return []
     judged = _judged(seen)
     overdue = [entry for entry in judged if seen.now - _last(seen, entry) > _patience(seen, entry)]
@@ -27,7 +37,7 @@ def check(seen: Snapshot) -> list[Finding]:
             since=since,
             evidence=[
                 fact(
-                    f"{first.name}: every {span(first.every)}, by the workers' beat_schedule",
+                    f"{first.name}: every {span(first.every)}, by {first.by}",
                     "control",
                     first.every,
                 ),
@@ -46,6 +56,55 @@ def check(seen: Snapshot) -> list[Finding]:
             "entries are enabled.",
         )
     ]
+
+
+def _by_store(seen: Snapshot, name: str) -> Finding | None:
+    """By a scheduler's own due times: the most overdue entry, when no other one was sent since."""
+    own = [one for one in seen.schedule if one.scheduler == name and one.enabled and one.task]
+    patience = PATIENCE[name] + seen.limits.beat_grace
+    state = next((one for one in seen.schedulers if one.name == name), None)
+    late = [one for one in own if one.next_run is not None and (one.late or 0.0) > patience]
+    if not late or state is None or state.at is None or seen.now - state.at > STALE:
+        return None
+    first = min(late, key=lambda one: one.next_run or 0.0)
+    due = first.next_run or 0.0
+    ran = max((one.last_run for one in own if one.last_run is not None), default=None)
+    renewed = state.locked is not None and seen.now - (state.renewed or seen.now) < patience
+    if renewed or (ran is not None and ran > due + patience):
+        return None  # A beat lives; why it leaves this one out, its page may tell.
+    if name == "django" and not _silence(seen, first.task, patience):
+        return None  # A database may write local times, which look late.
+    words = {"redbeat": "RedBeat's", "django": "the database's"}[name]
+    evidence = [
+        fact(
+            f"{first.name}: due {span(seen.now - due)} ago, by {words} schedule",
+            "broker",
+            round(seen.now - due),
+        ),
+        fact(f"{len(late):,} of {len(own):,} enabled entries are overdue", "inferred", len(late)),
+    ]
+    if ran is not None:
+        evidence.append(
+            fact(f"the last run of any was {span(seen.now - ran)} ago", "broker", round(seen.now - ran))
+        )
+    if name == "redbeat":
+        held = "nobody holds its lock" if state.locked is None else "its lock is held, and not renewed"
+        evidence.append(fact(held, "broker"))
+    return Finding(
+        code="beat-missing",
+        severity="critical",
+        title=f"Nobody sends what is scheduled: {first.task} was due {span(seen.now - due)} ago.",
+        subject=first.task,
+        since=due,
+        evidence=evidence,
+        fix="Start beat with this scheduler, exactly one; or look into its log.",
+    )
+
+
+def _silence(seen: Snapshot, task: str, patience: float) -> bool:
+    """Whether events would have told of it, and did not."""
+    heard = seen.watched > patience and _unheard(seen) is None and bool(seen.alive)
+    return heard and not any(seen.now - at < patience for at, _ in seen.periodic.get(task, ()))
 
 
 def _judged(seen: Snapshot) -> list[Entry]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from lazycelery.insight.doctor.snapshot import Snapshot
 
 FREQ = re.compile(r"<freq: ([\d.]+) (second|minute|hour|day)s?>")
+NAMES = {"conf": "the workers' beat_schedule", "redbeat": "RedBeat", "django": "Django's database"}
 UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 
 
@@ -18,10 +19,20 @@ class Entry(NamedTuple):
     task: str
     every: float
     """Seconds."""
+    by: str = "the workers' beat_schedule"
+    """Who says so."""
 
 
 def entries(seen: Snapshot) -> list[Entry]:
-    """Entries with plain intervals of all living workers; those by the calendar are left out."""
+    """Enabled entries with plain intervals; those by the calendar are left out. Until the schedules were
+    read, those of all living workers."""
+    if seen.schedule:
+        return [
+            Entry(one.name, one.task, one.timing.every, NAMES[one.scheduler])
+            for one in seen.schedule
+            if one.timing.kind == "interval" and one.timing.every and one.enabled is not False and one.task
+            if one.scheduler != "conf" or seen.alive
+        ]
     found: dict[str, Entry] = {}
     for facts in seen.alive:
         schedule = (facts.conf or {}).get("beat_schedule")

@@ -6,7 +6,7 @@ from collections import deque
 
 import msgspec
 
-from lazycelery.model.beat import BeatEntry
+from lazycelery.model.beat import BeatEntry, SchedulerState
 from lazycelery.model.cluster import SourceHealth
 from lazycelery.model.facts import BrokerFacts, Chord, Flights, TaskFacts, WorkerFacts
 from lazycelery.model.limits import Limits
@@ -112,6 +112,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """Names of open mailboxes, beats among them."""
     schedule: list[BeatEntry] = []
     """What beat sends, of every scheduler; empty until it was read."""
+    schedulers: list[SchedulerState] = []
+    """Where its entries are kept."""
     periodic: dict[str, list[tuple[float, str]]] = {}
     """Sendings of periodic tasks: when, and by which process; by task name."""
     notes: list[str] = []

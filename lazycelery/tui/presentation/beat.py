@@ -70,6 +70,18 @@ def _schedule(entry: BeatEntry) -> str:
     return clean(f"{entry.schedule} ({zone})" if zone and zone != "UTC" else entry.schedule, 200)
 
 
+def seen_runs(entry: BeatEntry, look: Look) -> Span | None:
+    """What events prove of its runs, in a sentence."""
+    runs = entry.seen
+    if runs is None:
+        return None
+    since = q.moment(runs.since, look.now, look.utc)
+    text = f"Since {since} it was due {q.count(runs.due)} times and sent {q.count(runs.seen)}"
+    wrong = [f"{q.count(runs.left_out)} missing"] if runs.left_out else []
+    wrong += [f"{q.count(runs.twice)} sent twice by {clean(', '.join(runs.by), 120)}"] if runs.twice else []
+    return f"{text}{': ' if wrong else '.'}{', '.join(wrong)}", "fail" if wrong else "dim"
+
+
 def remarks(beat: Beat) -> list[str]:
     """What cannot be seen of a scheduler, and what would show it."""
     told = [
@@ -91,6 +103,8 @@ def details(entry: BeatEntry, beat: Beat, look: Look, width: int) -> list[Line]:
     state = next((one for one in beat.schedulers if one.name == entry.scheduler), None)
     if late(entry):
         lines += wrapped(f"Late: it was due {q.age(entry.late)} ago.", width, "fail", lead=" ")
+    if (runs := seen_runs(entry, look)) is not None:
+        lines += wrapped(runs[0], width, runs[1], lead=" ")
     for field, why in entry.unknown.items():
         lines += wrapped(f"{field.replace('_', ' ')}: {clean(why, 300)}", width, "dim", lead=" ")
     if entry.static and entry.scheduler != "conf":

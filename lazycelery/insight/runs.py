@@ -1,0 +1,85 @@
+"""What sendings prove of a schedule: which runs were missing, which came twice. Pure; our clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lazycelery.model.beat import Runs
+
+Sending = tuple[float, str]
+"""When, and by which process."""
+MOST = 10
+"""Moments that are told one by one."""
+SLACK = 5.0
+"""Seconds that a sending may be off beside what is counted."""
+SOONER = 0.75
+"""Of an interval: beat counts it from its last sending, so that it may come later, and never much sooner."""
+REACH = 60.0
+"""Seconds after its moment in which a run of a crontab is looked for, at most."""
+
+
+def of_interval(
+    every: float, sent: Sequence[Sending], since: float, until: float, patience: float
+) -> Runs | None:
+    """Runs of an interval, counted from one sending to the next; `None` when nothing was due."""
+    inside = [one for one in sent if since <= one[0] <= until]
+    missing: list[float] = []
+    doubled: list[float] = []
+    at, kept = since, 0
+    for moment, _ in inside:
+        if kept and moment - at < SOONER * every:
+            doubled.append(moment)
+            continue
+        if kept or moment - at > every + patience:
+            missing += _left_out(at, moment, every)
+        at, kept = moment, kept + 1
+    if until - at > every + patience:
+        missing += [at + n * every for n in range(1, int((until - at - patience) // every) + 1)]
+    return _runs(since, until, kept + len(missing), inside, missing, doubled)
+
+
+def of_moments(due: Sequence[float], sent: Sequence[Sending], since: float, until: float) -> Runs | None:
+    """Runs at given moments, ascending: each is looked for until half of the time to the next one."""
+    inside = [one for one in sent if since - SLACK <= one[0] <= until + REACH]
+    missing: list[float] = []
+    doubled: list[float] = []
+    judged = [moment for moment in due if since <= moment <= until]
+    for place, moment in enumerate(judged):
+        later = judged[place + 1] if place + 1 < len(judged) else moment + 2 * REACH
+        reach = min(REACH, (later - moment) / 2)
+        came = sum(moment - SLACK <= at < moment + reach for at, _ in inside)
+        if came == 0:
+            missing.append(moment)
+        elif came > 1:
+            doubled.append(moment)
+    return _runs(since, until, len(judged), inside, missing, doubled)
+
+
+def _left_out(before: float, after: float, every: float) -> list[float]:
+    gap = after - before
+    if gap <= 1.5 * every + SLACK:
+        return []
+    return [before + n * every for n in range(1, round(gap / every))]
+
+
+def _runs(
+    since: float,
+    until: float,
+    due: int,
+    sent: Sequence[Sending],
+    missing: Sequence[float],
+    doubled: Sequence[float],
+) -> Runs | None:
+    if not due:
+        return None
+    return Runs(
+        since=since,
+        until=until,
+        due=due,
+        seen=len(sent),
+        left_out=len(missing),
+        twice=len(doubled),
+        missing=list(missing[-MOST:]),
+        doubled=list(doubled[-MOST:]),
+        by=sorted({by for _, by in sent})[:MOST],
+    )
