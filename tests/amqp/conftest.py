@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -33,6 +34,11 @@ class Vhost:
 
     def declare(self, queue: str, **arguments: Any) -> None:
         self.server.declare(self.name, queue, **arguments)
+
+    def declare_events(self) -> None:
+        """As the first worker does, and never we."""
+        path = f"/exchanges/{quote(self.name, safe='')}/celeryev"
+        self.server.api("PUT", path, {"type": "topic", "durable": True})
 
     def waiting(self, queue: str) -> list[dict[str, Any]]:
         return self.server.waiting(self.name, queue)

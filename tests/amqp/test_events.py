@@ -48,10 +48,27 @@ async def test_the_queue_is_exclusive_bounded_and_gone_when_the_reader_stops(
     assert queue["arguments"]["x-max-length-bytes"] > 0 and queue["arguments"]["x-expires"] > 60_000
     await watched.stop()
     await until(lambda: vhost.queues() == {})
-    assert "celeryev" in vhost.server.exchanges(vhost.name)  # Celery's own, as workers declare it.
+
+
+async def test_where_no_worker_ever_was_nothing_durable_is_made_and_the_first_one_is_heard(
+    vhost: Vhost, worker: Worker, opened: Open
+) -> None:
+    before = vhost.server.exchanges(vhost.name)
+    broker = await opened(vhost.url, management=vhost.server.management)
+    watched = await Watched(broker.events).connected()
+    replies = await broker.mailbox.call("ping", timeout=0.5)
+    assert replies.replies == []
+    assert vhost.server.exchanges(vhost.name) - before == {"reply.celery.pidbox"}  # Gone with a restart.
+    path = f"/exchanges/{vhost.name.replace('/', '%2F')}/reply.celery.pidbox"
+    assert vhost.server.api("GET", path)["durable"] is False
+    await asyncio.to_thread(worker, "w1")
+    await until(lambda: any(event.hostname == "w1@test" for event in watched.events), 20)
+    assert [change.state for change in watched.changes] == ["connecting", "connected"]
+    await watched.stop()
 
 
 async def test_what_is_no_event_is_counted_and_harms_nothing(vhost: Vhost, opened: Open) -> None:
+    vhost.declare_events()
     broker = await opened(vhost.url)
     watched = await Watched(broker.events).connected()
     for body in ('{"type": 5}', "not json", '[{"type": "my-thing", "n": 1}, 7]'):
@@ -66,6 +83,7 @@ async def test_what_is_no_event_is_counted_and_harms_nothing(vhost: Vhost, opene
 async def test_a_thousand_events_of_one_moment_come_in_few_batches(vhost: Vhost, opened: Open) -> None:
     import pika
 
+    vhost.declare_events()
     broker = await opened(vhost.url)
     watched = await Watched(broker.events).connected()
 
@@ -86,6 +104,7 @@ async def test_a_thousand_events_of_one_moment_come_in_few_batches(vhost: Vhost,
 async def test_small_and_large_events_come_whole_and_in_order(vhost: Vhost, opened: Open) -> None:
     import pika
 
+    vhost.declare_events()
     broker = await opened(vhost.url)
     watched = await Watched(broker.events).connected()
     sizes = [0, 100, LARGEST - 200, LARGEST + 1, 3, 131_000, 400_000, 50, 1_000_000, 7] * 5

@@ -105,11 +105,15 @@ async def test_events_come_again_after_somebody_deleted_their_exchange(
     vhost: Vhost, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "REBIND", 0.3)
+    path = f"/exchanges/{quote(vhost.name, safe='')}/celeryev"
+    vhost.server.api("PUT", path, {"type": "topic", "durable": True})
     broker = await opened(vhost.url)
     watched = await Watched(broker.events).connected()
-    path = f"/exchanges/{quote(vhost.name, safe='')}/celeryev"
     vhost.server.api("DELETE", path)
     await until(lambda: any("no exchange" in change.reason for change in watched.changes))
+    await asyncio.sleep(0.5)
+    assert watched.state == "lost" and "celeryev" not in vhost.server.exchanges(vhost.name)
+    vhost.server.api("PUT", path, {"type": "topic", "durable": True})
     await until(lambda: watched.state == "connected")
     message = {
         "properties": {},

@@ -43,6 +43,9 @@ def events_from_either() -> list[Figure]:
 
 def _cost(url: str) -> float:
     """CPU seconds of this process for one event."""
+    if not url.startswith("redis"):
+        with pika.BlockingConnection(pika.URLParameters(url)) as connection:  # As workers do.
+            connection.channel().exchange_declare("celeryev", "topic", durable=True)
     return asyncio.run(_listen(url))
 
 

@@ -94,9 +94,9 @@ class Channel:
         """Raises when there is no such exchange, which closes the channel."""
         await self._ask(self._raw.exchange_declare, exchange, passive=True)
 
-    async def declare_exchange(self, exchange: str, kind: str, durable: bool) -> None:
-        """An exchange as Celery declares it."""
-        await self._ask(self._raw.exchange_declare, exchange, kind, durable=durable)
+    async def declare_exchange(self, exchange: str, kind: str) -> None:
+        """An exchange that is gone with a restart of the broker."""
+        await self._ask(self._raw.exchange_declare, exchange, kind, durable=False)
 
     async def bind(self, queue: str, exchange: str, routing_key: str) -> None:
         """Bind a queue of ours."""

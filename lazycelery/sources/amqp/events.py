@@ -14,7 +14,7 @@ from lazycelery.model.event import Event
 from lazycelery.sources.amqp import problems
 from lazycelery.sources.amqp.channel import Channel
 from lazycelery.sources.amqp.connection import Server
-from lazycelery.sources.amqp.exchanges import ensure_exchange
+from lazycelery.sources.amqp.exchanges import exists
 from lazycelery.sources.amqp.properties import Properties
 from lazycelery.sources.event_wire import decode_event_body
 from lazycelery.sources.protocols import Deliver, EventBatch, StatusChange, TellStatus
@@ -25,6 +25,8 @@ MAX_LENGTH = 50_000
 MAX_BYTES = 64 * 1024 * 1024
 """Beyond these RabbitMQ drops the oldest: a monitor that hangs must not fill the broker."""
 EXPIRES = 120_000
+LOOK = 2.0
+"""Seconds between looks for the exchange where no worker has ever been: it declares it, we never do."""
 REBIND = 15.0
 """Seconds between bindings anew: whoever deletes the exchange and declares it again unbinds us in silence."""
 FIRST_DELAY, LAST_DELAY = 0.2, 5.0
@@ -36,6 +38,8 @@ class AmqpEvents:
     def __init__(self, server: Server, exchange: str) -> None:
         self._server, self._exchange = server, exchange
         self._queue = ""
+        self._seen = False
+        """The exchange has been there: when it is not, that is a fault."""
 
     async def run(self, deliver: Deliver, status: TellStatus) -> None:
         """Read until cancelled; `status` tells each change of the link."""
@@ -59,13 +63,14 @@ class AmqpEvents:
 
     async def _subscribe(self, gathered: _Gathered) -> Channel:
         """Begin to read, on a channel of its own."""
-        await ensure_exchange(self._server, "events", self._exchange, "topic", durable=True)
         session = await self._server.session("events")
         gathered.more = lambda: session.full
         channel = await session.channel()
         limits = {"x-message-ttl": TTL, "x-max-length": MAX_LENGTH, "x-max-length-bytes": MAX_BYTES}
         await channel.declare_queue(self._queue, {**limits, "x-expires": EXPIRES})
-        await channel.bind(self._queue, self._exchange, "#")
+        if self._seen or await exists(self._server, "events", self._exchange):
+            await channel.bind(self._queue, self._exchange, "#")
+            self._seen = True
         session.open_lane(channel, gathered.read)
         await channel.consume(self._queue, gathered.take)
         return channel
@@ -73,10 +78,12 @@ class AmqpEvents:
     async def _stay_bound(self, channel: Channel) -> None:
         """Until the channel closes: raises why."""
         while True:
-            await asyncio.wait([channel.closed], timeout=REBIND)
+            await asyncio.wait([channel.closed], timeout=REBIND if self._seen else LOOK)
             if channel.closed.done():
                 raise channel.closed.result()
-            await channel.bind(self._queue, self._exchange, "#")
+            if self._seen or await exists(self._server, "events", self._exchange):
+                await channel.bind(self._queue, self._exchange, "#")
+                self._seen = True
 
     def _broken(self, error: BaseException, delay: float) -> StatusChange:
         problem = problems.explain(error, self._server.address)

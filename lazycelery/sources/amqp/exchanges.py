@@ -1,4 +1,4 @@
-"""Celery's own exchanges: used as they are, declared as Celery declares them when there is no worker yet."""
+"""Celery's own exchanges: used as they are. What is durable is never declared by us."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ from pika import exceptions as amqp  # type: ignore[import-untyped]
 from lazycelery.sources.amqp.connection import Server
 
 
-async def ensure_exchange(server: Server, purpose: str, name: str, kind: str, durable: bool) -> None:
-    """Make sure that an exchange is there; its arguments are not ours to argue about."""
+async def exists(server: Server, purpose: str, name: str) -> bool:
+    """Whether an exchange is there: asked on a channel of its own, which a no closes."""
     channel = await server.channel(purpose)
     try:
         await channel.has_exchange(name)
     except amqp.ChannelClosedByBroker as closed:
         if closed.reply_code != 404:
             raise
-        channel = await server.channel(purpose)
-        await channel.declare_exchange(name, kind, durable)
+        return False
     channel.close()
+    return True
+
+
+async def ensure_transient(server: Server, purpose: str, name: str, kind: str) -> None:
+    """Make sure that an exchange is there which a restart of the broker removes; the arguments of one that
+    is there are not ours to argue about."""
+    if not await exists(server, purpose, name):
+        channel = await server.channel(purpose)
+        await channel.declare_exchange(name, kind)
+        channel.close()

@@ -15,7 +15,7 @@ from lazycelery.sources import replies
 from lazycelery.sources.amqp import problems
 from lazycelery.sources.amqp.channel import Channel
 from lazycelery.sources.amqp.connection import Server
-from lazycelery.sources.amqp.exchanges import ensure_exchange
+from lazycelery.sources.amqp.exchanges import ensure_transient
 from lazycelery.sources.amqp.properties import Properties, read_properties, write_properties
 from lazycelery.sources.amqp.roster import Roster
 from lazycelery.sources.amqp.tables import Malformed
@@ -114,7 +114,7 @@ class AmqpMailbox:
         return self._channel
 
     async def _open(self) -> Channel:
-        await ensure_exchange(self._server, "control", self._replies, "direct", durable=False)
+        await ensure_transient(self._server, "control", self._replies, "direct")
         channel = await self._server.channel("control")
         self._oid = str(uuid.uuid4())
         queue = f"{self._oid}.{self._replies}"
