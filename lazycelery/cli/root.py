@@ -37,6 +37,8 @@ COMMANDS: dict[str, Entry] = {
     "replay": Entry("replay", "replay", "Open a recording as if it were live."),
     "history": Entry("history", "history", "Tasks of the recorded history; export."),
     "stats": Entry("stats", "stats", "What is usual: rates, failures, run and wait times."),
+    "errors": Entry("errors", "errors", "Failures in groups: what fails, where, what is new."),
+    "mark": Entry("mark", "mark", "Set a deploy mark: errors after it count as new."),
     "events": Entry("events", "events", "Follow events as they happen."),
     "peek": Entry("peek", "peek", "Waiting messages of a queue, without consuming them."),
     "retry": Entry("mutate", "retry", "Send tasks again."),

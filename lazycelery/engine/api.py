@@ -14,6 +14,7 @@ from lazycelery.model.alert import TurnPage
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
+from lazycelery.model.faults import ErrorDetail, ErrorPage, ErrorQuery, HeatBy, HeatMap, Mark
 from lazycelery.model.finding import Examination, FindingMark
 from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
@@ -129,6 +130,21 @@ class EngineApi(Protocol):
         """What beat sends and when: the workers' settings, and a scheduler's own store.
 
         Raises `UsageError` when the profile names a store that is none."""
+
+    async def errors(self, query: ErrorQuery) -> ErrorPage:
+        """Failures that are known, in groups that are the same but for ids, numbers and names. Raises
+        `UsageError` for a wrong filter, `NothingFound` for an unknown mark."""
+
+    async def error_group(self, id: str, filter: str = "") -> ErrorDetail:
+        """One group by its id or the beginning of it, and what its tasks have in common. Raises
+        `NothingFound`."""
+
+    async def heat(self, by: HeatBy = "worker", filter: str = "", since: str = "") -> HeatMap:
+        """Failures by task name and worker or hour, and how many ended there since that moment."""
+
+    async def mark(self, name: str) -> Mark:
+        """Set a mark now, for all sessions: errors that come first after it count as new. Raises
+        `LazyCeleryError` where it cannot be written."""
 
     async def plan(self, order: Order) -> Plan:
         """What would be done, to what, at which grade. Touches nothing."""

@@ -10,6 +10,7 @@ from typing import Literal
 
 from lazycelery.engine.answers import Answers
 from lazycelery.engine.comparing import Comparing
+from lazycelery.engine.errors import ErrorAnswers
 from lazycelery.engine.parts import Parts
 from lazycelery.engine.seconds import Seconds
 from lazycelery.engine.summary import overview
@@ -19,6 +20,7 @@ from lazycelery.model.alert import TurnPage
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
+from lazycelery.model.faults import ErrorDetail, ErrorPage, ErrorQuery, HeatBy, HeatMap, Mark
 from lazycelery.model.finding import Examination, FindingMark
 from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
@@ -52,6 +54,7 @@ class Engine:
         self._examiner, self._memory, self._changes = parts.examiner, parts.memory, parts.changes
         self._answers, self._seconds = Answers(parts), Seconds(parts)
         self._comparing = Comparing(parts.profile, parts.store, parts.memory, parts.clock)
+        self._errors = ErrorAnswers(parts)
         self._own: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -83,6 +86,7 @@ class Engine:
         await self._services.close()
         await self._actions.settle()
         await self._watch.stop()
+        await self._parts.marks.close()
         await self._memory.close()  # Before the connections: a broker that hangs may use up all patience.
         await self._watch.backend.close()
         await self._parts.beats.close()
@@ -222,6 +226,24 @@ class Engine:
     async def beat(self) -> Beat:
         """What beat sends and when."""
         return await self._answers.beat()
+
+    # ---- errors
+
+    async def errors(self, query: ErrorQuery) -> ErrorPage:
+        """Failures in groups that are the same but for ids and numbers."""
+        return await self._errors.page(query)
+
+    async def error_group(self, id: str, filter: str = "") -> ErrorDetail:
+        """One group, and what its tasks have in common."""
+        return await self._errors.detail(id, filter)
+
+    async def heat(self, by: HeatBy = "worker", filter: str = "", since: str = "") -> HeatMap:
+        """Failures by task name and worker or hour."""
+        return await self._errors.heat(by, filter, since)
+
+    async def mark(self, name: str) -> Mark:
+        """Set a mark now: errors that come first after it count as new."""
+        return await self._errors.mark(name)
 
     # ---- actions
 

@@ -40,6 +40,8 @@ AT_FIRST = 2.0
 """Seconds after which recording begins also when the newest tasks have not been read yet."""
 FEW = 20_000
 """Tasks that an engine reads which only looks: some tenths of a second."""
+FAILURES = 100_000
+"""Recorded failures that are read."""
 MOST_A_PAGE = 10_000
 
 
@@ -88,6 +90,8 @@ class Memory:
         self._reading: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._seconds = 0
+        self._bad = False
+        """Whether all recorded failures have been asked for."""
         self._open: dict[tuple[str, str], Notice] = {}
 
     # ---- life
@@ -142,6 +146,18 @@ class Memory:
         if self._profile.history and self._recorder is None and self._loop is not None:
             self._load(min(FEW, self._profile.max_tasks))
             await self._past.done.wait()
+
+    @property
+    def directory(self) -> Path | None:
+        """Where this cluster's history is; `None` where none is kept."""
+        return self._files.directory if self._profile.history else None
+
+    async def failures(self) -> None:
+        """Before failures are counted: who only looks reads all of them that were recorded, bounded."""
+        await self.needed()
+        if self._profile.history and self._recorder is None and self._loop is not None and not self._bad:
+            self._bad = True
+            await self._past.load_failures(FAILURES)
 
     async def close(self) -> None:
         """Write what is left."""

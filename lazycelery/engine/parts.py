@@ -19,6 +19,7 @@ from lazycelery.engine.links import Links
 from lazycelery.engine.load import LoadMeter
 from lazycelery.engine.log import EventLog
 from lazycelery.engine.lookup import Lookup
+from lazycelery.engine.marks import Marks
 from lazycelery.engine.memory import Memory
 from lazycelery.engine.metrics import Meter
 from lazycelery.engine.overload import Overload
@@ -57,6 +58,7 @@ class Parts:
             self.broker = RecordingBroker(self.broker, Path(profile.record), self.redactor, clock)
         self.control = Control(self.broker.mailbox)
         self.store = Store(profile.max_tasks)
+        self.store.errors.veil(self.redactor.text)
         self.log = EventLog(self.redactor, self.store.name)
         self.changes = Changes(self.store, self.log)
         self.meter = Meter()
@@ -119,6 +121,9 @@ class Parts:
         if self.vigil is not None and not profile.glance:
             self.examiner.examined = self.vigil.take
         self.memory = Memory(profile, self.store, self.redactor, clock, self.changes.status)
+        self.marks = Marks(
+            self.memory.directory, clock, self.changes.status, lambda: self.memory.status.state == "writing"
+        )
 
     async def queues(self) -> list[Queue]:
         """All known queues, by name; one that is held says so."""

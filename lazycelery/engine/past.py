@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from lazycelery.model.history import HistoryStatus
+from lazycelery.model.states import State
 from lazycelery.store.history.files import Files
 from lazycelery.store.history.placing import Chunk, Coding, chunk_of, place
 from lazycelery.store.history.reader import File, Unreadable, opened
@@ -23,6 +25,7 @@ AT_MOST = 2.0
 """Seconds that the monitor's start waits for the disk."""
 SLOW = "The history's disk did not answer in time: what was seen before is not shown"
 SLOW_HINT = "history_dir in the profile chooses another place, history = false does without."
+FAILED = f"state = {int(State.FAILURE)}"
 STILL = 60.0
 """Seconds of absence after which what had not ended is not believed any more."""
 
@@ -92,13 +95,20 @@ class Past:
             self.done.set()
             self._changed()
 
-    async def _load(self, limit: int) -> None:
+    async def load_failures(self, limit: int) -> None:
+        """All tasks that failed, also those that are older than what was loaded; at most so many."""
+        if not self._paths:
+            return
+        with suppress(Exception):  # Whatever is in the files, the rest is shown.
+            await self._load(self._status.loaded + limit, FAILED)
+
+    async def _load(self, limit: int, where: str = "") -> None:
         unread: list[str] = []
         for file in opened(self._paths, unread):
             coding, before = Coding(file.words), file.last + 1
             while self._status.loaded < limit:
                 try:
-                    chunk = await _to_its_end(file, before)
+                    chunk = await _to_its_end(file, before, where)
                     if chunk is None:
                         break
                     before = chunk.numbers[0]
@@ -131,9 +141,9 @@ class Past:
         return len(columns) < columns.max_tasks
 
 
-async def _to_its_end(file: File, before: int) -> Chunk | None:
+async def _to_its_end(file: File, before: int, where: str = "") -> Chunk | None:
     """Read in a thread; whoever cancels waits for it, as the file is closed then."""
-    reading = asyncio.ensure_future(asyncio.to_thread(_read, file, before))
+    reading = asyncio.ensure_future(asyncio.to_thread(_read, file, before, where))
     try:
         return await asyncio.shield(reading)
     except asyncio.CancelledError:
@@ -141,6 +151,6 @@ async def _to_its_end(file: File, before: int) -> Chunk | None:
         raise
 
 
-def _read(file: File, before: int) -> Chunk | None:
-    rows = file.newest(before, AT_ONCE)
+def _read(file: File, before: int, where: str = "") -> Chunk | None:
+    rows = file.newest(before, AT_ONCE, where)
     return chunk_of(file.path.name, rows[::-1]) if rows else None

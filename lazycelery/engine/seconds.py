@@ -47,6 +47,7 @@ class Seconds:
         self._note_aging(workers)
         parts.overload.second(time.monotonic())
         parts.meter.tick(now, parts.store.counted(), self._levels(workers, queues))
+        parts.marks.note(parts.store.worker_starts())
         parts.memory.second(workers, queues, parts.examiner.notices(snoozed=True))
 
     def _note_aging(self, workers: list[Worker]) -> None:

@@ -7,8 +7,8 @@ from typing import Literal
 
 from lazycelery.model.action import Level
 
-Scope = Literal["everywhere", "workers", "queues", "tasks", "findings", "clusters", "beat"]
-"""Where an action exists: always, while the pane of that name leads, in the list of clusters, or of beat."""
+Scope = Literal["everywhere", "workers", "queues", "tasks", "findings", "clusters", "beat", "errors"]
+"""Where an action exists: always, while the pane of that name leads, or in the list of that name."""
 
 SCOPES: dict[Scope, str] = {
     "everywhere": "Everywhere",
@@ -18,6 +18,7 @@ SCOPES: dict[Scope, str] = {
     "findings": "On a finding",
     "clusters": "In the list of clusters",
     "beat": "In the list of beat",
+    "errors": "In the list of errors",
 }
 
 
@@ -71,6 +72,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("view.live", ("L",), "Live events, as they come"),
     Action("view.audit", ("A",), "The audit log: who did what"),
     Action("view.metrics", ("i",), "Metrics: rates, times, backlog; tasks, workers, queues and their usual"),
+    Action("view.errors", ("e",), "Errors in groups, and where they come together: by worker, by hour"),
     Action("view.beat", ("B",), "Beat: what is scheduled, its last and next run, what is late"),
     Action("filter", ("/",), "Filter the list", "filter", rank=5),
     Action("command", (":",), "Command line: every action by its name, tasks FILTER, queue NAME"),
@@ -281,6 +283,32 @@ ACTIONS: tuple[Action, ...] = (
         danger="letter",
         permission="limits",
         question="What each worker has now and would have",
+    ),
+    Action(
+        "group.retry",
+        ("r",),
+        "Run the failures of the group again as new tasks",
+        "retry",
+        scope="errors",
+        danger="letter",
+        permission="retry",
+        question="How many tasks, how faithful the copies are, and how many are left out",
+        rank=2,
+    ),
+    Action(
+        "group.revoke",
+        ("x",),
+        "Revoke those of the group that wait for a retry",
+        "revoke",
+        scope="errors",
+        danger="letter",
+        permission="revoke",
+        question="How many tasks, and what a revoke does not survive",
+        rank=3,
+    ),
+    Action("group.new", ("v",), "Only what is new since the mark, or all", "new", scope="errors"),
+    Action(
+        "deploy", ("d",), "Set a deploy mark: what fails first after it is new", "deploy mark", scope="errors"
     ),
     Action(
         "acknowledge",

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from lazycelery.model.states import State
 from lazycelery.store.coding import Words
+from lazycelery.store.faults.kinds import Kinds
 from lazycelery.store.marks import TELLERS, TOLD
 from lazycelery.store.shards import Shards
 
@@ -30,6 +31,7 @@ NUMBERS: dict[str, str] = {
     "head": "Q",  # first bytes of the id, to find it by its beginning
     "clock": "q",  # of the newest worker event of the present attempt
     "told": "q",  # source by field, where it is not the event stream
+    "faulted": "q",  # stamp at which `fault` was read
     "parent": "q",  # hash of the parent's id, to find children by one comparison
     "first": "d",
     "since": "d",
@@ -43,6 +45,7 @@ NUMBERS: dict[str, str] = {
     "name": "i",
     "worker": "i",
     "queue": "i",
+    "fault": "i",  # kind of failure, as far as asked for
     "retries": "h",
     "attempt": "H",
     "marks": "H",
@@ -97,6 +100,7 @@ class Columns:
     head: memoryview[int]
     clock: memoryview[int]
     told: memoryview[int]
+    faulted: memoryview[int]
     parent: memoryview[int]
     first: memoryview[float]
     since: memoryview[float]
@@ -110,6 +114,7 @@ class Columns:
     name: memoryview[int]
     worker: memoryview[int]
     queue: memoryview[int]
+    fault: memoryview[int]
     retries: memoryview[int]
     attempt: memoryview[int]
     marks: memoryview[int]
@@ -132,6 +137,7 @@ class Columns:
         self.names = Words()
         self.workers = Words()
         self.queues = Words()
+        self.kinds = Kinds(self)
         self.slots: Shards[str, int] = Shards()
         self.id: list[str] = []
         self.args: list[str | None] = []

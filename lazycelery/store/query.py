@@ -8,7 +8,8 @@ import numpy as np
 
 from lazycelery.model.task import TaskPage, TaskQuery, TaskRow
 from lazycelery.store.columns import Columns
-from lazycelery.store.filter.matching import Slots
+from lazycelery.store.faults.grouping import failed_slots
+from lazycelery.store.filter.matching import GROUP, Slots
 from lazycelery.store.orders import Order, Orders
 from lazycelery.store.views import task_row
 
@@ -26,6 +27,7 @@ class Queries:
     def page(self, query: TaskQuery, now: float, evicted: int) -> Generator[None, None, TaskPage]:
         """The window, in slices of a few milliseconds. Raises `UsageError` for a wrong filter."""
         order = self.orders.order(query.filter.strip(), query.sort, query.reverse)
+        yield from self._ready(query.filter)
         yield from order.update()
         slots = yield from order.lines(now)
         held = self._line(order, slots, query.hold)
@@ -46,10 +48,17 @@ class Queries:
     def ids(self, filter: str, limit: int, now: float) -> Generator[None, None, list[str]]:
         """Ids of the tasks that match, newest first, in slices."""
         order = self.orders.order(filter.strip(), "newest", False)
+        yield from self._ready(filter)
         yield from order.update()
         slots = yield from order.lines(now)
         found = (self.columns.id[slot] for slot in slots[: max(0, limit)].tolist())
         return [one for one in found if one]
+
+    def _ready(self, filter: str) -> Generator[None, None, None]:
+        """Where a filter asks for groups of errors, all failures are read before, in slices."""
+        if GROUP in filter:
+            slots = yield from failed_slots(self.columns)
+            yield from self.columns.kinds.read(slots)
 
     def among(self, filter: str, ids: Iterable[str], now: float) -> set[str]:
         """Those of some ids whose tasks match."""

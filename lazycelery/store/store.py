@@ -22,6 +22,7 @@ from lazycelery.store.census import Census
 from lazycelery.store.columns import Columns
 from lazycelery.store.eviction import Eviction
 from lazycelery.store.facts import worker_facts
+from lazycelery.store.faults.errors import Errors
 from lazycelery.store.filter.completion import complete
 from lazycelery.store.forgetting import Forgetting
 from lazycelery.store.history import figures
@@ -67,6 +68,8 @@ class Store:
         self._forgetting = Forgetting(self._workers)
         self._queries = Queries(self._columns)
         self._census = Census(self._columns)
+        self.errors = Errors(self._columns)
+        """Failures in groups."""
         self._sent_again: dict[str, None] = {}
         """Ids of tasks that were sent again, in order."""
         self._gaps: list[tuple[float, float]] = []
@@ -238,6 +241,10 @@ class Store:
     def worker_facts(self, now: float) -> list[WorkerFacts]:
         """All workers with what they told of themselves, by name. Nothing is copied."""
         return [worker_facts(record, now) for _, record in sorted(self._workers.known.items())]
+
+    def worker_starts(self) -> dict[str, tuple[int | None, str | None, float]]:
+        """Process, software, and when it last said that it has started, by worker."""
+        return {name: (one.pid, one.software, one.online) for name, one in self._workers.known.items()}
 
     def holder(self, id: str) -> tuple[str | None, float | None]:
         """The worker that told to have a task and has not told its end, and since when."""

@@ -45,6 +45,8 @@ OWN: tuple[Verb, ...] = (
     Verb("worker", "Go to a worker", "NAME", "workers"),
     Verb("cluster", "Go to a cluster, or open it", "NAME", "clusters"),
     Verb("theme", "Next theme, or this one", "NAME", "themes"),
+    Verb("errors", "Errors in groups, of the tasks that match", "FILTER"),
+    Verb("deploy", "Set a deploy mark: what fails first after it is new", "NAME"),
     Verb("sort", "Sort by the next column, or by this one; again from the other end", "NAME", "orders"),
     Verb("save", "Save filter and order of the tasks under a name", "NAME", "views"),
     Verb("view", "Show a saved view, or choose one", "NAME", "views"),
@@ -76,6 +78,12 @@ class Room(Protocol):
 
     def filter_tasks(self, text: str) -> None:
         """Show the tasks that match."""
+
+    def show_errors(self, filter: str = "") -> None:
+        """Open the list of errors, of tasks that match."""
+
+    def deploy(self, name: str) -> None:
+        """Set a deploy mark. Raises `UsageError` without a name."""
 
     def use_theme(self, name: str) -> None:
         """Turn to a theme."""
@@ -167,6 +175,10 @@ class Commands:
             room.show_view(word)
         elif verb.name in ("save", "forget"):
             room.saved.save(word) if verb.name == "save" else room.saved.forget(word)
+        elif verb.name == "errors":
+            room.show_errors(word)
+        elif verb.name == "deploy":
+            room.deploy(word)
         elif verb.name == "tasks":
             room.filter_tasks(word)
         else:
@@ -177,7 +189,8 @@ class Commands:
         action = self._room.keys[name if name in ids else f"pane.{name}"]
         if action.scope not in ("everywhere", self._room.lead):
             where = SCOPES[action.scope].lower()
-            goes = {"clusters": "brokers", "beat": "view.beat"}.get(action.scope, f"pane.{action.scope}")
+            views = {"clusters": "brokers", "beat": "view.beat", "errors": "view.errors"}
+            goes = views.get(action.scope, f"pane.{action.scope}")
             key = symbol(self._room.keys[goes].keys[0])
             raise UsageError(f":{name} works {where}.", f"{key} goes to the {action.scope}.")
         self._room.perform(action)

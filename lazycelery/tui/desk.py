@@ -12,11 +12,11 @@ from lazycelery.model.action import ActionName
 from lazycelery.model.beat import BeatEntry
 from lazycelery.model.task import TaskQuery
 from lazycelery.tui import outside
+from lazycelery.tui.analyst import Analyst
 from lazycelery.tui.commands import Commands
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.mainside import as_json
 from lazycelery.tui.marks import MOST
-from lazycelery.tui.medic import Medic
 from lazycelery.tui.menu import Menu
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.line import Line
@@ -34,7 +34,7 @@ TO_ONE = ("copy.id", "copy.json", "mark")
 KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "task", "findings": "finding"}
 
 
-class Desk(Medic):
+class Desk(Analyst):
     """`do_…` is what a key does."""
 
     def retire(self) -> None:
@@ -82,7 +82,7 @@ class Desk(Medic):
             getattr(self, "do_" + action.id.replace(".", "_"))()
 
     def _out_of_sight(self, action: Action) -> str:
-        if self.start is not None:
+        if self.start is not None or (self.errors is not None and action.id == "sort"):
             return ""
         seen = InSight(self.listed, self.paged, self.views.open is not None, self.help)
         return unseen(action.id, seen, self.look())
@@ -241,6 +241,10 @@ class Desk(Medic):
         self.pane.toggle_faults()
 
     def do_sort(self) -> None:  # noqa: D102
+        if self.errors is not None:
+            self.talk.say(f"Errors: {self.errors.sort()}", "dim")
+            self.views.again()
+            return
         self.pane.ordering.next()
         self._sorted()
 
@@ -375,6 +379,9 @@ class Desk(Medic):
     def do_menu(self) -> None:  # noqa: D102
         if self.scope in ("clusters", "beat"):
             self.do_open()
+            return
+        if self.errors is not None:
+            self._group_menu(self.perform)
             return
         key = self.pane.listing.key if self.views.open is None else None
         if key is None:

@@ -32,9 +32,10 @@ from lazycelery.tui.surface import Surface
 from lazycelery.tui.talk import Talk
 from lazycelery.tui.views.beat import BeatView
 from lazycelery.tui.views.clusters import ClustersView
+from lazycelery.tui.views.errors import ErrorsView
 from lazycelery.tui.views.live import LiveView
 from lazycelery.tui.views.start import StartView
-from lazycelery.tui.views.view import Tabbed, Views
+from lazycelery.tui.views.view import Tabbed, View, Views
 
 ORDER: tuple[Scope, ...] = ("workers", "queues", "tasks", "findings")
 IN_VIEW = ("back", "filter", "open", "pause", "move.down", "help", "quit")
@@ -52,6 +53,9 @@ IN_CLUSTERS = ("open", "cluster.close", "cluster.next", "back", "filter", "move.
 """Keys that the list of clusters needs most."""
 IN_BEAT = ("back", "filter", "open", "beat.run", "beat.switch", "move.down", "help", "quit")
 """Keys that the list of beat needs most."""
+IN_ERRORS = ("back", "open", "deploy", "tab.next", "filter", "sort", "group.new", "move.down", "help", "quit")
+"""Keys that the list of errors needs most; behind the second those of a group that are permitted."""
+OF_GROUP = ("group.retry", "group.revoke")
 ACTED_ON: dict[str, Scope] = {
     "retry": "tasks",
     "revoke": "tasks",
@@ -123,8 +127,8 @@ class Sight:
         self.utc = utc
         self.start: StartView | None = None
         """What is shown while no broker is known."""
-        self._origins: list[Scope] = []
-        """Where each drill-down of the tasks began."""
+        self._origins: list[tuple[Scope, View | None]] = []
+        """Where each drill-down of the tasks began: a pane, and the view that was open."""
         self._size_before = 0
 
     listed = paged = True
@@ -159,9 +163,11 @@ class Sight:
 
     @property
     def scope(self) -> Scope:
-        """Where keys are looked up: the pane that leads, or the list of clusters, or of beat."""
+        """Where keys are looked up: the pane that leads, or the list of clusters, of beat, of errors."""
         if isinstance(self.views.open, BeatView):
             return "beat"
+        if isinstance(self.views.open, ErrorsView):
+            return "errors"
         return "clusters" if isinstance(self.views.open, ClustersView) else self.lead
 
     # ---- what is seen
@@ -233,6 +239,9 @@ class Sight:
 
     @property
     def _hints_in_view(self) -> Sequence[str]:
+        if self.scope == "errors":
+            may = [name for name in OF_GROUP if self.keys[name].permission in self.allowed]
+            return [*IN_ERRORS[:2], *may, *IN_ERRORS[2:]]
         if isinstance(self.views.open, Tabbed):
             return IN_SPANS
         if isinstance(self.views.open, LiveView):

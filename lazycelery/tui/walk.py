@@ -8,7 +8,7 @@ from lazycelery.model.worker import Worker
 from lazycelery.tui.panes.tasks import quoted
 from lazycelery.tui.presentation.findings import FOLD, Finding
 from lazycelery.tui.sight import ORDER, Sight, notice_key
-from lazycelery.tui.views.view import Tabbed
+from lazycelery.tui.views.view import Tabbed, View
 
 WIDEST = 2
 
@@ -109,6 +109,7 @@ class Walk(Sight):
             self.main.turn(self.lead, step)
         elif isinstance(self.views.open, Tabbed):
             self.views.open.tab(step)
+            self.views.again()
         else:
             self.talk.say("This view has no tabs.", "dim")
 
@@ -141,8 +142,9 @@ class Walk(Sight):
         if not self.paged:
             self._open_page()
 
-    def _drill(self, filter: str) -> None:
-        self._origins.append(self.lead)
+    def _drill(self, filter: str, view: View | None = None) -> None:
+        """The tasks that match, too; a step back leads where it began."""
+        self._origins.append((self.lead, view))
         self._lead("tasks")
         self.tasks.push(filter)
 
@@ -178,7 +180,10 @@ class Walk(Sight):
         if self.lead != "tasks" or not self._origins or tasks.filter or tasks.faults or not tasks.pushed:
             return False
         tasks.step_back()
-        self._lead(self._origins.pop())
+        lead, view = self._origins.pop()
+        self._lead(lead)
+        if view is not None:
+            self.views.show(view)
         return True
 
     def visit(self, scope: Scope, name: str) -> None:

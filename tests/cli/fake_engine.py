@@ -7,6 +7,7 @@ from typing import Any
 from lazycelery.errors import LazyCeleryError, NothingFound, Refused
 from lazycelery.model.action import AuditEntry, Order, Outcome, OutcomeItem, Plan, PlanItem
 from lazycelery.model.cluster import LogLine, LogPage, Overview, SourceHealth, Tick
+from lazycelery.model.faults import ErrorDetail, ErrorGroup, ErrorPage, ErrorQuery, HeatBy, HeatMap
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
@@ -55,6 +56,9 @@ class FakeEngine:
         self.conf: dict[str, object] = {}
         self.first_seen: float | None = None
         self.figures: list[StatisticsRow] = []
+        self.error_page = ErrorPage(now=NOW)
+        self.error_detail = ErrorDetail(group=ErrorGroup(id="3fa91b22c0", type="E", message="x"))
+        self.hot = HeatMap(by="worker")
         self.sources = [SourceHealth(name="broker", state="connected")]
 
     async def ready(self, timeout: float = 5.0, observe: float = 0.0) -> Overview:
@@ -92,6 +96,18 @@ class FakeEngine:
                 for row in self.figures
             ],
         )
+
+    async def errors(self, query: ErrorQuery) -> ErrorPage:
+        self.asked["errors"] = query
+        return self.error_page
+
+    async def error_group(self, id: str, filter: str = "") -> ErrorDetail:
+        self.asked["error_group"] = (id, filter)
+        return self.error_detail
+
+    async def heat(self, by: HeatBy = "worker", filter: str = "", since: str = "") -> HeatMap:
+        self.asked["heat"] = (by, filter, since)
+        return self.hot
 
     async def overview(self) -> Overview:
         online = sum(worker.state == "online" for worker in self.all_workers)

@@ -24,6 +24,7 @@ from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import Load, LogLine, LogPage, Notice, Overview, SourceHealth, Tick
 from lazycelery.model.completion import Completion
 from lazycelery.model.facts import WorkerFacts
+from lazycelery.model.faults import ErrorDetail, ErrorPage, ErrorQuery, HeatBy, HeatMap, Mark
 from lazycelery.model.finding import FindingMark
 from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
@@ -36,6 +37,7 @@ from lazycelery.model.statistics import Compared, Comparison, Kind, Span, Statis
 from lazycelery.model.task import Attempt, Task, TaskPage, TaskQuery, TaskRow
 from lazycelery.model.verdict import Thing, Verdict
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
+from tests.support import fake_faults
 from tests.support.fake_beat import schedule
 
 NOW = 1_763_690_602.0
@@ -193,6 +195,9 @@ class FakeEngine:
         self.acted: list[tuple[Order, str | None]] = []
         self.audited = audited()
         self.schedule = schedule(NOW)
+        self.groups = fake_faults.groups(NOW)
+        self.asked_errors: ErrorQuery | None = None
+        self.marked: list[str] = []
         self.closed = False
         self._plans: dict[str, Plan] = {}
         self._numbers: dict[str, int] = {}
@@ -439,6 +444,8 @@ class FakeEngine:
         field, colon, value = word.partition(":")
         if not colon:
             return word in f"{row.name} {row.id} {row.error}"
+        if field == "error_group":
+            return row.state == "failure"
         if field == "root":
             return self._id(row.row - row.row % 4) == value
         return str(getattr(row, field)) in value.split(",")
@@ -585,6 +592,35 @@ class FakeEngine:
         await self._answer("beat")
         return self.schedule
 
+    async def errors(self, query: ErrorQuery) -> ErrorPage:
+        await self._answer("errors")
+        self.asked_errors = query
+        if problem := await self.check_filter(query.filter):
+            raise UsageError(problem)
+        groups = [one for one in self.groups if one.new or not query.new]
+        return ErrorPage(
+            groups=groups,
+            matched=len(groups),
+            failures=sum(one.count for one in groups),
+            since=NOW - 90_000,
+            now=NOW,
+            mark=fake_faults.marks(NOW)[0],
+            marks=fake_faults.marks(NOW),
+        )
+
+    async def error_group(self, id: str, filter: str = "") -> ErrorDetail:
+        await self._answer("error_group")
+        return fake_faults.detail(next(one for one in self.groups if one.id == id), NOW)
+
+    async def heat(self, by: HeatBy = "worker", filter: str = "", since: str = "") -> HeatMap:
+        await self._answer("heat")
+        return fake_faults.heat(by, NOW) if self.groups else HeatMap(by=by)
+
+    async def mark(self, name: str) -> Mark:
+        await self._answer("mark")
+        self.marked.append(name)
+        return Mark(at=NOW, name=name, user="ada")
+
     async def history(self, query: HistoryQuery) -> HistoryPage:
         await self._answer("history")
         return HistoryPage()
@@ -690,7 +726,7 @@ class FakeEngine:
     async def check_filter(self, text: str) -> str | None:
         for word in text.split():
             field, colon, _ = word.partition(":")
-            if colon and field not in ("state", "name", "worker", "queue", "id", "root"):
+            if colon and field not in ("state", "name", "worker", "queue", "id", "root", "error_group"):
                 return f'at {text.index(word) + 1}: there is no field "{field}". Did you mean state?'
         return None
 
@@ -716,7 +752,9 @@ class FakeEngine:
         plan = Plan(
             id=id, action=order.action, title=f"{order.action} {target}", count=1, order=order, level="letter"
         )
-        if order.action == "retry":
+        if order.filter is not None:
+            plan.title, plan.question = f"{order.action} what matches {order.filter}", "Do it to all of them?"
+        elif order.action == "retry":
             row = next(r for r in (self._row(n) for n in range(self.total - 1, -1, -1)) if r.id == target)
             plan.items = [PlanItem(target=target, text=str(row.name), grade="exact")]
             plan.title = f"Retry {row.name} exactly, to {row.queue}"

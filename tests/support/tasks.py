@@ -103,6 +103,16 @@ def wait_for(path, at_most=60):
         time.sleep(0.02)
 
 
+@app.task(name="shop.breaks")
+def breaks(how, order):
+    """Fails in one of three ways; each message tells something else each time."""
+    if how == "key":
+        return {}[f"user_{order}"]
+    if how == "json":
+        return json.loads("no json" * order)
+    raise TimeoutError(f"gateway did not answer for order {order} within {order / 7:.3f} s")
+
+
 @app.task(name="shop.ignored")
 def ignored():
     raise Ignore()

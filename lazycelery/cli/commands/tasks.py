@@ -72,7 +72,7 @@ def tasks(
     """Tasks that match a FILTER, newest first. Ends with 1 when none does.
 
     Words are free text; field:value narrows down. Fields: state name worker queue id root group error
-    args kwargs result retries runtime wait age since until source. A leading - negates;
+    error_group args kwargs result retries runtime wait age since until source. A leading - negates;
     a negated word without a field comes after --.
 
     \b

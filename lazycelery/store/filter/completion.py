@@ -11,7 +11,7 @@ from lazycelery.model.completion import Completion
 from lazycelery.model.states import LABELS
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
-from lazycelery.store.filter.matching import value_at
+from lazycelery.store.filter.matching import GROUP, value_at
 from lazycelery.store.filter.parser import FAULTS, FIELDS, PATHS
 from lazycelery.store.filter.paths import MISSING
 from lazycelery.store.marks import CUTS, SOURCES
@@ -93,6 +93,8 @@ def _values(columns: Columns, field: str, begun: str) -> list[tuple[str, str]]:
         found = _words(columns, field)
     elif field == "error":
         found = _counted(_errors(columns))
+    elif field == GROUP:
+        found = _groups(columns)
     elif field.partition(".")[0] in PATHS and "." in field:
         found = _counted(_leaves(columns, field))
     else:
@@ -130,6 +132,16 @@ def _top(
 ) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     part = np.argpartition(rows, len(rows) - limit)[len(rows) - limit :]
     return part[np.argsort(-rows[part])]
+
+
+def _groups(columns: Columns) -> list[tuple[str, str]]:
+    """Groups of the newest failures that were read already, with what they say."""
+    found: Counter[int] = Counter()
+    for slot in _newest(columns, SAMPLE):
+        if columns.fault[slot] and columns.faulted[slot] == columns.stamp[slot]:
+            found[columns.fault[slot]] += 1
+    kinds = [columns.kinds.faults[code] for code, _ in found.most_common(MOST)]
+    return [(one.id, f"{one.type}: {one.message}"[:LONGEST]) for one in kinds if one is not None]
 
 
 def _errors(columns: Columns) -> Counter[str]:

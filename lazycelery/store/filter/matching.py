@@ -22,6 +22,7 @@ from lazycelery.store.values import NUL, decode, plain
 Mask = npt.NDArray[np.bool_]
 Slots = npt.NDArray[np.intp]
 CODED = {"name": "names", "worker": "workers", "queue": "queues"}
+GROUP = "error_group"
 FREE_TEXTS = ("id", "args", "kwargs", "result", "error")
 CHEAP, CODES, DEAR = 0, 1, 2
 BETWEEN = "\x01"
@@ -74,6 +75,8 @@ class Matcher:
             return self._word(number, term, slots)
         if term.field in CODED:
             return self._coded(number, term, CODED[term.field], term.field, slots)
+        if term.field == GROUP:
+            return self._group(number, term, slots)
         if isinstance(term.tests[0], TextMatch):
             return self._each(slots, self._text_reader(term))
         return self._numbers(term, slots, now)
@@ -104,6 +107,18 @@ class Matcher:
     def _coded(self, number: int, term: Term, words: str, field: str, slots: Slots) -> Mask:
         table = self._table(number, field, term, getattr(self.columns, words))
         found: Mask = table[self._vector(field)[slots]]
+        return found
+
+    def _group(self, number: int, term: Term, slots: Slots) -> Mask:
+        kinds = self.columns.kinds
+        codes = kinds.known(slots)
+        known = self._tables.get((number, GROUP))
+        done = 0 if known is None else len(known)
+        if known is None or done < len(kinds.faults):
+            fresh = kinds.faults[done:]
+            more = np.array([one is not None and _any(term, one.id) for one in fresh], dtype=np.bool_)
+            known = self._tables[number, GROUP] = more if known is None else np.concatenate([known, more])
+        found: Mask = known[codes]
         return found
 
     def _table(self, number: int, field: str, term: Term, words: Words) -> Mask:
@@ -228,7 +243,7 @@ def _cost(term: Term) -> int:
     if (
         term.path
         or not term.field
-        or term.field in ("id", "root", "group", "error", "args", "kwargs", "result")
+        or term.field in ("id", "root", "group", "error", "args", "kwargs", "result", GROUP)
     ):
         return DEAR
     return CODES if term.field in CODED else CHEAP

@@ -138,7 +138,7 @@ def forget_strangers(root: Path, days: float, now: float) -> None:
             with contextlib.suppress(OSError):
                 names = os.listdir(directory)
                 ours = [name for name in names if _NAME.match(name)]
-                others = [name for name in names if name not in ours and name != LOCK]
+                others = [name for name in names if name not in ours and name not in (LOCK, MARKS)]
                 if not ours or others:
                     continue
                 newest = max(os.stat(directory / name).st_mtime for name in ours)
@@ -149,6 +149,8 @@ def forget_strangers(root: Path, days: float, now: float) -> None:
 
 
 LOCK = "lock"
+MARKS = "marks.ndjson"
+"""Deploy marks: lines that any session appends."""
 
 
 def _order(name: str) -> tuple[str, int]:

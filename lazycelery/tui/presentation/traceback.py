@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import overload
 
+from lazycelery.model.frames import FOREIGN, FRAME, TAIL
 from lazycelery.model.text import clean
 from lazycelery.tui.presentation.body import Joined, Text
 from lazycelery.tui.presentation.line import Line
 
-FOREIGN = re.compile(
-    r"site-packages|dist-packages|[/\\](?:celery|kombu|billiard|vine|amqp)[/\\]|[/\\]lib[/\\]python\d"
-)
-"""Paths of code that is not the application's."""
-_FRAME = re.compile(r'^\s*File "(?P<path>[^"]*)", line (?P<line>\d+)(?:, in (?P<function>.*))?')
-TAIL = 200_000
-"""Characters at the end of a traceback in which own frames are looked for."""
 OWN = 8
 """Own frames that are listed before the whole."""
 
@@ -54,7 +47,7 @@ class TracebackText(Sequence[Line]):
         if not raw[:1].isspace():
             return "dim" if raw.startswith(("Traceback", "During", "The above")) or not raw else "fail"
         for back in range(index, max(-1, index - 4), -1):
-            frame = _FRAME.match(self._raw[back][:1000])
+            frame = FRAME.match(self._raw[back][:1000])
             if frame is not None:
                 return "dim" if FOREIGN.search(frame["path"]) else "accent" if back == index else ""
         return "dim"
@@ -65,7 +58,7 @@ def own_frames(text: str) -> list[Line]:
     raw = text[-TAIL:].split("\n")
     found: list[Line] = []
     for at in range(len(raw) - 1, -1, -1):
-        frame = _FRAME.match(raw[at][:1000])
+        frame = FRAME.match(raw[at][:1000])
         if frame is None or FOREIGN.search(frame["path"]):
             continue
         code = raw[at + 1].strip() if at + 1 < len(raw) and raw[at + 1][:1].isspace() else ""

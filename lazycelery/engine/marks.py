@@ -1,0 +1,177 @@
+"""Deploy marks: moments from which on errors count as new.
+
+A person sets them, in any face; they are lines of a file beside the cluster's history, appended whole, so
+that every session sees those of the others. Workers that begin anew, or with another version, make one too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from lazycelery.model.faults import Mark
+from lazycelery.model.text import clean
+from lazycelery.store.history.files import MARKS
+
+KEPT = 100
+"""Marks that are told, the newest."""
+LONGEST = 80
+READ = 256 * 1024
+"""Bytes at the end of the file that are read."""
+TOGETHER = 300.0
+"""Seconds within which starts of workers belong to one mark."""
+SETTLED = 30.0
+"""Seconds without another start after which such a mark is written down."""
+_decode = msgspec.json.Decoder(Mark).decode
+
+Start = tuple[int | None, str | None, float]
+"""A worker's process, its software, and when it last said that it has started."""
+
+
+class Marks:
+    """The marks of one cluster. `directory` is that of its history; without one they last as long as this
+    session. `writes` says whether this engine is the one that records."""
+
+    def __init__(
+        self,
+        directory: Path | None,
+        clock: Callable[[], float],
+        changed: Callable[[], None],
+        writes: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._path = directory / MARKS if directory is not None else None
+        self._clock, self._changed, self._writes = clock, changed, writes
+        self._own: list[Mark] = []
+        self._read: list[Mark] = []
+        self._seen: tuple[float, int] = (0.0, -1)
+        self._starts: dict[str, Start] = {}
+        self._burst: Mark | None = None
+        self._burst_last = 0.0
+        self._burst_names: set[str] = set()
+        self._versions: set[str] = set()
+        self._writing: asyncio.Task[None] | None = None
+
+    @property
+    def lasting(self) -> bool:
+        """Whether marks survive this session."""
+        return self._path is not None
+
+    async def all(self) -> list[Mark]:
+        """The last marks, newest first."""
+        if self._path is not None:
+            await asyncio.to_thread(self._look)
+        found = {(one.at, one.by): one for one in (*self._read, *self._own)}
+        return sorted(found.values(), key=lambda one: -one.at)[:KEPT]
+
+    async def add(self, name: str) -> Mark:
+        """Set one now. Raises `OSError` when it cannot be written."""
+        mark = Mark(at=round(self._clock(), 3), name=clean(name.strip(), LONGEST) or "mark", user=_user())
+        mark.kept = self.lasting
+        if self._path is not None:
+            await asyncio.to_thread(self._append, mark)
+        self._own.append(mark)
+        self._changed()
+        return mark
+
+    def _look(self) -> None:
+        """Read the file again when it is another one than at the last time."""
+        assert self._path is not None
+        try:
+            told = os.stat(self._path)
+            if (told.st_mtime, told.st_size) == self._seen:
+                return
+            with self._path.open("rb") as file:
+                file.seek(max(0, told.st_size - READ))
+                lines = file.read(READ).splitlines()
+        except OSError:
+            return
+        found = []
+        for line in lines:
+            with contextlib.suppress(msgspec.DecodeError):
+                found.append(_decode(line))
+        self._seen, self._read = (told.st_mtime, told.st_size), found
+
+    def _append(self, mark: Mark) -> None:
+        assert self._path is not None
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        line = json.dumps(msgspec.to_builtins(mark), separators=(",", ":")) + "\n"
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
+
+    # ---- what is seen of the workers
+
+    def note(self, starts: Mapping[str, Start]) -> None:
+        """How the workers are by now, once a second."""
+        now = self._clock()
+        for name, start in starts.items():
+            before = self._starts.get(name)
+            if before is not None and _began_anew(before, start):
+                self._began(name, before, start, now)
+            self._starts[name] = _joined(before, start)
+        for name in [name for name in self._starts if name not in starts]:
+            del self._starts[name]
+        if self._burst is not None and now - self._burst_last > SETTLED:
+            self._settle(now)
+
+    def _began(self, name: str, before: Start, start: Start, now: float) -> None:
+        if self._burst is None:
+            self._burst = Mark(at=round(now, 3), name="", by="workers")
+            self._burst_names, self._versions = set(), set()
+            self._own.append(self._burst)
+        self._burst_last = now
+        self._burst_names.add(name)
+        if before[1] and start[1] and before[1] != start[1]:
+            self._versions.add(f"{before[1]} to {start[1]}")
+        one = len(self._burst_names) == 1
+        who = name.removeprefix("celery@") if one else f"{len(self._burst_names)} workers"
+        what = f", {sorted(self._versions)[0]}" if self._versions else ""
+        self._burst.name = clean(f"{who} began anew{what}", LONGEST)
+        self._changed()
+
+    def _settle(self, now: float) -> None:
+        burst = self._burst
+        if burst is not None and self._path is not None and self._writes() and self._writing is None:
+            self._writing = asyncio.create_task(self._keep(burst), name="marks")
+        if now - self._burst_last > TOGETHER:
+            self._burst = self._writing = None
+
+    async def _keep(self, mark: Mark) -> None:
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(self._append, mark)
+
+    async def close(self) -> None:
+        """Finish what is being written."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+
+
+def _began_anew(before: Start, start: Start) -> bool:
+    if before[1] and start[1] and before[1] != start[1]:
+        return True
+    if before[0] is not None and start[0] is not None and before[0] != start[0]:
+        return True
+    return start[2] > before[2]
+
+
+def _joined(before: Start | None, start: Start) -> Start:
+    """What is not told now is still so."""
+    if before is None:
+        return start
+    return start[0] if start[0] is not None else before[0], start[1] or before[1], start[2]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""

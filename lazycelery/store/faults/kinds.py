@@ -1,0 +1,79 @@
+"""Which kind of failure each task has, by its slot: read when it is asked for, and again after a change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from lazycelery.model.states import State
+from lazycelery.store.faults.fault import Fault, Reader, coarse
+
+if TYPE_CHECKING:
+    from lazycelery.store.columns import Columns
+
+MOST = 10_000
+"""Kinds that are told apart; beyond that by exception and place alone."""
+AT_ONCE = 48
+"""Failures read in one go: a few milliseconds."""
+FAILED = (int(State.FAILURE), int(State.RETRY))
+
+Slots = npt.NDArray[np.intp]
+Codes = npt.NDArray[np.int32]
+
+
+class Kinds:
+    """Numbers of kinds; 0 is a task that did not fail."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self.faults: list[Fault | None] = [None]
+        """By number."""
+        self._numbers: dict[str, int] = {}
+        self._reader = Reader()
+
+    def veil(self, hide: Callable[[str], str]) -> None:
+        """From now on secrets are taken out of texts by `hide`, before anything is made of them."""
+        self._reader = Reader(hide)
+
+    def known(self, slots: Slots) -> Codes:
+        """Numbers of these slots; what was not read yet is read now."""
+        columns = self._columns
+        stale = np.flatnonzero(columns.vector("faulted")[slots] != columns.vector("stamp")[slots])
+        for slot in slots[stale].tolist():
+            self._read(slot)
+        found: Codes = columns.vector("fault")[slots]
+        return found
+
+    def read(self, slots: Slots) -> Generator[None, None, Codes]:
+        """The same in slices of a few milliseconds; a task that changes meanwhile is read again."""
+        for start in range(0, len(slots), 16 * AT_ONCE):
+            part = slots[start : start + 16 * AT_ONCE]
+            stale = part[self._columns.vector("faulted")[part] != self._columns.vector("stamp")[part]]
+            for first in range(0, len(stale), AT_ONCE):
+                self.known(stale[first : first + AT_ONCE])
+                yield
+        return self.known(slots)
+
+    def _read(self, slot: int) -> None:
+        columns = self._columns
+        number = 0
+        if columns.state[slot] in FAILED:
+            number = self._number(self._reader.read(columns.error[slot], columns.traceback.get(slot)))
+        columns.fault[slot] = number
+        columns.faulted[slot] = columns.stamp[slot]
+
+    def _number(self, fault: Fault) -> int:
+        number = self._numbers.get(fault.id)
+        if number is None:
+            if len(self.faults) > MOST and (rough := coarse(fault)).id != fault.id:
+                return self._number(rough) if rough.id in self._numbers else self._add(rough)
+            number = self._add(fault)
+        return number
+
+    def _add(self, fault: Fault) -> int:
+        self.faults.append(fault)
+        self._numbers[fault.id] = len(self.faults) - 1
+        return len(self.faults) - 1

@@ -1,0 +1,96 @@
+"""What keys do to errors: show them in groups, run a group again, revoke it, set a deploy mark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lazycelery.errors import UsageError
+from lazycelery.keys import Action
+from lazycelery.model.action import ActionName, Order
+from lazycelery.tui.entry import Entry
+from lazycelery.tui.medic import Medic
+from lazycelery.tui.menu import Menu
+from lazycelery.tui.presentation import quantities as q
+from lazycelery.tui.views.errors import ErrorsView
+
+
+class Analyst(Medic):
+    """The keys of the list of errors."""
+
+    def show_errors(self, filter: str = "") -> None:
+        """Open the list of errors, of tasks that match."""
+        self.help = False
+        self.views.show(ErrorsView(self._to_members, filter))
+
+    def do_view_errors(self) -> None:  # noqa: D102 - the table of actions says what each does
+        self.show_errors()
+
+    def _to_members(self, filter: str) -> None:
+        """The tasks of a group; a step back comes here again."""
+        self._drill(filter, self.views.open)
+
+    @property
+    def errors(self) -> ErrorsView | None:
+        """The list of errors, while it is open."""
+        return self.views.open if isinstance(self.views.open, ErrorsView) else None
+
+    def do_group_retry(self) -> None:  # noqa: D102
+        self._act_on_group("retry", "state:failure")
+
+    def do_group_revoke(self) -> None:  # noqa: D102
+        self._act_on_group("revoke", "state:retry")
+
+    def _act_on_group(self, name: ActionName, state: str) -> None:
+        chosen = self.errors.chosen if self.errors is not None else None
+        if chosen is None:
+            self.talk.say("No group is selected.", "warn")
+        else:
+            self.deeds.again(Order(action=name, filter=f"{chosen} {state}"))
+
+    def do_group_new(self) -> None:  # noqa: D102
+        if self.errors is not None:
+            self.errors.new = not self.errors.new
+            self.views.again()
+
+    def do_deploy(self) -> None:  # noqa: D102
+        def end(text: str, entered: bool) -> None:
+            if entered and text.strip():
+                self.deploy(text.strip())
+            else:
+                self.talk.say("No mark was set.", "dim")
+
+        self.talk.typing = Entry(" Mark this moment as (release 1.4): ", "", end)
+
+    def deploy(self, name: str) -> None:
+        """Set a deploy mark. Raises `UsageError` without a name."""
+        if not name:
+            raise UsageError("What is deployed?", ":deploy NAME")
+        self.errands.run(self._deploy(name))
+
+    async def _deploy(self, name: str) -> None:
+        if self.link.api is None:
+            return
+        mark = await self.link.api.mark(name)
+        at = q.clock(mark.at, self.utc)
+        kept = "" if mark.kept else " for this session: no history is kept"
+        self.talk.say(f"Marked {mark.name} at {at}{kept}. What fails first from now on is new.", "ok")
+        if self.errors is not None:
+            self.views.again()
+        self.show()
+
+    def _group_menu(self, perform: Callable[[Action], None]) -> None:
+        """What is possible with the group under the cursor."""
+        chosen = self.errors.chosen if self.errors is not None else None
+        offered = [action for action in self.keys.menu("errors") if action.scope == "errors"]
+        choices = [self.deeds.offer(action) for action in [self.keys["open"], *offered]]
+
+        def run(action: Action) -> None:
+            if self.errors is None or self.errors.chosen != chosen:
+                self.talk.say("The group is not under the cursor any more. Nothing was done.", "warn")
+            else:
+                perform(action)
+
+        if chosen is None or self.errors is None:
+            self.talk.say("Nothing is selected.", "warn")
+        else:
+            self.talk.menu = Menu(self.errors.told() or chosen, choices, self.keys, run)

@@ -1,0 +1,152 @@
+"""Errors in groups on the screen: the list, what a group's tasks share, heat maps, marks, actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lazycelery.model.faults import ErrorGroup
+from lazycelery.tui.presentation.errors import cells, heat_lines
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.signs import ASCII
+from tests.support.fake_engine import NOW, FakeEngine
+from tests.support.fake_faults import heat
+from tests.tui.conftest import Stage, staged
+
+Golden = Callable[[str, str], None]
+SIZES = [(80, 24), (120, 35), (200, 60)]
+
+
+async def opened(stage: Stage, *keys: str) -> None:
+    await stage.press("e")
+    await stage.until("Timeout: gateway did")
+    await stage.until("differ" if stage.app.size.height >= 20 else "COUNT")
+    await stage.press(*keys)
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+async def test_the_list_of_errors(width: int, height: int, golden: Golden) -> None:
+    async with staged(size=(width, height)) as stage:
+        await opened(stage)
+        golden(f"errors-{width}x{height}", stage.text)
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize(("page", "tabs", "seen"), [("worker", 1, "70%"), ("hour", 2, "78%")])
+async def test_heat_maps(page: str, tabs: int, seen: str, width: int, height: int, golden: Golden) -> None:
+    async with staged(size=(width, height), utc=True) as stage:
+        await opened(stage, *["]"] * tabs)
+        await stage.until(seen)
+        golden(f"heat-{page}-{width}x{height}", stage.text)
+
+
+async def test_signs_from_ascii_only(golden: Golden) -> None:
+    async with staged(size=(80, 24), ascii=True) as stage:
+        await opened(stage)
+        assert stage.text.isascii()
+        await stage.press("]")
+        await stage.until("70%")
+        assert stage.text.isascii()
+        golden("heat-ascii-80x24", stage.text)
+
+
+async def test_a_group_opens_its_tasks_and_back_leads_to_the_list() -> None:
+    async with staged() as stage:
+        await opened(stage, "j", "enter")
+        assert stage.desk.tasks.pushed == ["error_group:90aa17ff02"]
+        await stage.until("Tasks › error_g")
+        await stage.press("escape")
+        await stage.until("Timeout: gateway did")
+        assert stage.desk.errors is not None and stage.desk.errors.group is not None
+        assert stage.desk.errors.group.id == "90aa17ff02" and not stage.desk.tasks.pushed
+        await stage.press("escape")
+        assert "1 Workers" in stage.text
+
+
+async def test_a_cell_of_a_heat_map_opens_the_failures_of_its_task() -> None:
+    async with staged() as stage:
+        await opened(stage, "]")
+        await stage.until("70%")
+        await stage.press("j", "enter")
+        assert stage.desk.tasks.pushed == ["name:shop.report state:failure,retry"]
+
+
+async def test_only_what_is_new_and_in_another_order() -> None:
+    async with staged() as stage:
+        await opened(stage, "v")
+        await stage.until(lambda: "Timeout: gateway" not in stage.text)
+        assert "KeyError: currency" in stage.text
+        await stage.press("escape")
+        await stage.until("Timeout: gateway did")
+        await stage.press("S")
+        await stage.until("last seen first")
+        assert stage.engine.asked_errors is not None and stage.engine.asked_errors.sort == "last"
+
+
+async def test_a_filter_is_that_of_the_tasks_and_goes_along() -> None:
+    async with staged() as stage:
+        await stage.press("colon", *"errors name:shop.charge", "enter")
+        await stage.until("Timeout: gateway did")
+        assert (
+            stage.engine.asked_errors is not None and stage.engine.asked_errors.filter == "name:shop.charge"
+        )
+        await stage.press("enter")
+        assert stage.desk.tasks.pushed == ["error_group:3fa91b22c0 name:shop.charge"]
+        await stage.press("escape", "slash", *" x:y", "enter")
+        await stage.until("there is no field")
+
+
+async def test_a_deploy_mark_by_key_and_by_command() -> None:
+    async with staged() as stage:
+        await opened(stage, "d", *"release 2", "enter")
+        await stage.until("Marked release 2")
+        assert stage.engine.marked == ["release 2"]
+        await stage.press("d", "escape")
+        assert "No mark was set." in stage.text
+        await stage.press("colon", *"deploy r3", "enter")
+        await stage.until("Marked r3")
+        await stage.press("colon", *"deploy", "enter")
+        assert "What is deployed?" in stage.text
+
+
+async def test_a_group_is_run_again_after_a_question() -> None:
+    async with staged(FakeEngine(read_only=False)) as stage:
+        await opened(stage, "r")
+        await stage.until(lambda: stage.desk.talk.asked is not None)
+        await stage.press("y")
+        await stage.until(lambda: bool(stage.engine.acted))
+        assert stage.engine.acted[0][0].filter == "error_group:3fa91b22c0 state:failure"
+        await stage.press("space")
+        assert stage.desk.talk.menu is not None and "Revoke those of the group" in stage.text
+        await stage.press("x")
+        await stage.until(lambda: stage.desk.talk.asked is not None)
+        await stage.press("y")
+        await stage.until(lambda: len(stage.engine.acted) == 2)
+        assert stage.engine.acted[1][0].filter == "error_group:3fa91b22c0 state:retry"
+
+
+async def test_read_only_acts_on_no_group() -> None:
+    async with staged() as stage:
+        await opened(stage, "r")
+        assert "Read-only" in stage.text and "plan" not in stage.engine.calls
+
+
+async def test_nothing_fails() -> None:
+    engine = FakeEngine()
+    engine.groups = []
+    async with staged(engine) as stage:
+        await stage.press("e")
+        await stage.until("No failure is known.")
+        await stage.press("enter", "r", "space", "]")
+        assert "plan" not in engine.calls
+
+
+def test_hostile_texts_are_harmless() -> None:
+    nasty = "[/x]\x1b[2J\u202e"
+    group = ErrorGroup(id="a", type=nasty, message=nasty, place=nasty, count=1, failed=1)
+    assert all(text.isprintable() for text, _ in cells(group, Look(NOW)))
+    hot = heat("worker", NOW)
+    hot.rows[0] = hot.columns[0] = nasty
+    for line in heat_lines(hot, 0, 0, 5, Look(NOW, ASCII), 80):
+        assert all(text.isprintable() for text, _ in line)
