@@ -49,7 +49,7 @@ class StoreView(Protocol):
     def queues(self, now: float) -> list[Queue]:
         """All known queues."""
 
-    def note_sent(self, id: str, name: str, queue: str, at: float, retry_of: str) -> None:
+    def note_sent(self, id: str, name: str, queue: str, at: float, retry_of: str, tag: str = "") -> None:
         """A task was sent by ourselves."""
 
 

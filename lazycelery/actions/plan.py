@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from lazycelery.actions.course import Course
 from lazycelery.model.action import Level, Order, Outcome, Plan, PlanItem
 from lazycelery.model.profile import Profile
 
@@ -35,10 +36,15 @@ class Draft:
     whole: int | None = None
     """How many workers there are of which the targets are some; `None` when it is not about workers."""
     question: str = ""
+    summary: list[str] = field(default_factory=list)
+    grades: dict[str, int] = field(default_factory=dict)
+    queues: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     refused: str | None = None
     hint: str = ""
     backup: str | None = None
+    course: Course | None = None
+    """Where it goes page by page, and can be stopped in between."""
     details: dict[str, Any] = field(default_factory=dict)
     """Facts for the audit log, redacted."""
 
@@ -60,6 +66,9 @@ def make_plan(draft: Draft, order: Order, profile: Profile, now: float) -> Plan:
         level=level,
         word=word,
         question=draft.question or draft.title[:1].lower() + draft.title[1:] + "?",
+        summary=draft.summary,
+        grades=draft.grades,
+        queues=draft.queues,
         warnings=draft.warnings,
         backup=draft.backup,
         order=order,

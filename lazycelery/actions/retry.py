@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,36 +10,24 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from lazycelery.actions import arrival
+from lazycelery.actions import bulk, resume, summary
 from lazycelery.actions.context import Context
+from lazycelery.actions.course import Course
+from lazycelery.actions.journal import Journal
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.recovery import ADVICE, Evidence, Recovered, gather, recover
+from lazycelery.actions.resending import Resend, carry_out, item, stored
 from lazycelery.actions.routing import choose_queue, doubts
 from lazycelery.actions.targets import task_ids
 from lazycelery.actions.wording import call, count, listed, short
 from lazycelery.errors import LazyCeleryError, NothingFound
-from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
-from lazycelery.model.message import Message, StoredMessage
+from lazycelery.model.action import Order, Outcome, PlanItem
+from lazycelery.model.message import Message
 
-PAGE = 50
-"""Messages published at once."""
 LOST = (
     "Sent from arguments: what was embedded in the message (chain, chord, callbacks), its own headers, "
     "priority, ETA and expiry are not known and are lost."
 )
-
-
-@dataclass(kw_only=True)
-class Resend:
-    """One task that will be sent again."""
-
-    old_id: str
-    new_id: str
-    name: str
-    queue: str
-    how: Recovered
-    headers: dict[str, Any]
-    priority: int = 0
 
 
 @dataclass(kw_only=True)
@@ -53,7 +42,12 @@ class _Judged:
 
 async def draft(context: Context, order: Order) -> Draft:
     """Grade every task, choose its queue, and refuse what would run twice or differ."""
+    if "resume" in order.params:
+        return await resume.draft(context, order)
+    rate, tag = bulk.wanted_rate(order), bulk.wanted_tag(order)
     ids, warnings = task_ids(context, order)
+    if order.filter is not None:
+        ids.reverse()  # A filter finds the newest first; they are sent in the order in which they came.
     every, unasked = await gather(context, ids)
     if not any(evidence.known for evidence in every):
         raise NothingFound(
@@ -64,17 +58,60 @@ async def draft(context: Context, order: Order) -> Draft:
     work = [each.resend for each in judged if each.resend is not None]
     warnings += unasked + list(dict.fromkeys(text for each in judged for text in each.warnings))
     title = _title(work, len(judged))
+    course = Course(len(work), rate)
+    sums = summary.of_retry(items := [each.item for each in judged], work)
+    if rate is not None:
+        warnings.append(_how_long(len(work), rate))
     return Draft(
         title=title,
         question=title[:1].lower() + title[1:] + "?",
-        run=partial(_run, context, work),
+        run=partial(_run, context, order, work, course, title, tag),
+        course=course,
         count=len(work),
-        items=[each.item for each in judged],
+        items=items,
+        summary=sums.lines,
+        grades=sums.grades,
+        queues=sums.queues,
         name=short(work[0].old_id) if len(work) == 1 else "",
         warnings=warnings,
         hint=next((each.hint for each in judged if each.hint), ""),
         details={"grades": dict(Counter(each.how.grade for each in work)), "queues": _queues(work)},
     )
+
+
+def _how_long(number: int, rate: float) -> str:
+    seconds = max(0, number - 1) / rate
+    takes = f"{seconds:,.0f} s" if seconds < 120 else f"{seconds / 60:,.0f} min"
+    return f"At {rate:g} a second this takes about {takes}; it can be stopped, and resumed, at any time."
+
+
+async def _run(
+    context: Context, order: Order, work: Sequence[Resend], course: Course, title: str, tag: str
+) -> Outcome:
+    """Several are written into a plan file first, with the exact messages: the rest can be sent later."""
+    forced = bool(order.params.get("force"))
+    plan = uuid.uuid4().hex[:8]
+    if len(work) > 1 or tag:
+        tag = tag or plan
+        for resend in work:
+            resend.headers["lazycelery_tag"] = tag
+    items = await asyncio.to_thread(lambda: [item(context, n, resend) for n, resend in enumerate(work)])
+    journal = None
+    if len(items) > 1:
+        header = bulk.header(context, order, plan, title, len(items), course, tag)
+        header.params = {"force": True} if forced else {}
+        journal = await asyncio.to_thread(Journal.create, header, items)
+    try:
+        return await carry_out(context, items, course, journal, forced, tag)
+    except LazyCeleryError:
+        # Raised only when nothing was done at all: nothing is left that could be resumed.
+        if journal is not None:
+            journal.discard()
+            journal = None
+        raise
+    finally:
+        if journal is not None:
+            await asyncio.to_thread(journal.close)
 
 
 def _judge(context: Context, evidence: Evidence, order: Order) -> _Judged:
@@ -181,6 +218,7 @@ def _resend(evidence: Evidence, how: Recovered, message: Message | None, name: s
         how=how,
         headers=headers,
         priority=_priority(evidence, how, message),
+        was=evidence.task.state if evidence.task else "",
     )
 
 
@@ -195,26 +233,9 @@ def _priority(evidence: Evidence, how: Recovered, message: Message | None) -> in
     return next((priority for priority in known if priority is not None), 0)
 
 
-def _stored(context: Context, resend: Resend) -> StoredMessage:
-    codec, how = context.codec, resend.how
-    if how.message is not None:
-        raw = codec.copy(how.message.raw, queue=resend.queue, new_id=resend.new_id, headers=resend.headers)
-    else:
-        raw = codec.build(
-            task=resend.name,
-            args=how.args,
-            kwargs=how.kwargs,
-            queue=resend.queue,
-            new_id=resend.new_id,
-            headers=resend.headers,
-            priority=resend.priority,
-        )
-    return StoredMessage(queue=resend.queue, priority=resend.priority, raw=raw)
-
-
 def _cannot_copy(context: Context, resend: Resend) -> str:
     try:
-        _stored(context, resend)
+        stored(context, resend)
     except LazyCeleryError as error:
         return error.title
     return ""
@@ -255,87 +276,3 @@ def _title(work: Sequence[Resend], every: int) -> str:
 
 def _queues(work: Iterable[Resend]) -> list[str]:
     return sorted({resend.queue for resend in work})
-
-
-@dataclass(kw_only=True)
-class _Sending:
-    """What became of the pages that were published."""
-
-    sent: list[Resend] = field(default_factory=list)
-    doubtful: list[Resend] = field(default_factory=list)
-    """Published, and the answer was lost."""
-    items: list[OutcomeItem] = field(default_factory=list)
-    """Those that were not sent."""
-    why: str = ""
-
-
-async def _run(context: Context, work: Sequence[Resend]) -> Outcome:
-    """Publish, and tell what was seen of it. What may have been sent is looked for by its new id."""
-    sending = await _published(context, work)
-    for resend in sending.sent:
-        _note(context, resend)
-    seen = await arrival.watch(context, {resend.new_id: resend.queue for resend in sending.sent})
-    arrived = await arrival.arrived(context, [resend.new_id for resend in sending.doubtful])
-    unsure = [resend for resend in sending.doubtful if resend.new_id not in arrived]
-    found = [resend for resend in sending.doubtful if resend.new_id in arrived]
-    for resend in found:
-        _note(context, resend)
-    seen |= arrived
-    items = [_sent(resend, seen[resend.new_id]) for resend in (*sending.sent, *found)]
-    items += [*(_unsure(resend, sending.why) for resend in unsure), *sending.items]
-    return Outcome(
-        action="retry",
-        done=len(sending.sent) + len(found),
-        failed=len(sending.items),
-        unknown=len(unsure),
-        proof=_proof(items, seen, len(unsure)),
-        items=items,
-    )
-
-
-async def _published(context: Context, work: Sequence[Resend]) -> _Sending:
-    """Publish in pages; what was sent stays sent when a later page fails."""
-    sending = _Sending()
-    for at in range(0, len(work), PAGE):
-        page = work[at : at + PAGE]
-        try:
-            number = await context.queues.publish([_stored(context, resend) for resend in page])
-        except LazyCeleryError as error:
-            if not sending.sent and error.nothing_done:
-                raise
-            sending.why = error.title
-            sending.doubtful = [] if error.nothing_done else list(page)
-            rest = work[at + len(sending.doubtful) :]
-            sending.items += [_not_sent(resend, error.title) for resend in rest]
-            break
-        sending.sent += page[:number]
-        sending.items += [_not_sent(resend, "the broker did not take it") for resend in page[number:]]
-    return sending
-
-
-def _note(context: Context, resend: Resend) -> None:
-    context.store.note_sent(resend.new_id, resend.name, resend.queue, context.clock(), retry_of=resend.old_id)
-
-
-def _sent(resend: Resend, seen: str) -> OutcomeItem:
-    text = f"new task {short(resend.new_id)}…: {seen}"
-    return OutcomeItem(target=resend.old_id, ok=True, text=text, new_id=resend.new_id)
-
-
-def _not_sent(resend: Resend, why: str) -> OutcomeItem:
-    return OutcomeItem(target=resend.old_id, ok=False, text=f"not sent: {why}")
-
-
-def _unsure(resend: Resend, why: str) -> OutcomeItem:
-    text = f"may have been sent as {short(resend.new_id)}…: {why} Look for it before you retry again."
-    return OutcomeItem(target=resend.old_id, ok=False, text=text, new_id=resend.new_id)
-
-
-def _proof(items: Sequence[OutcomeItem], seen: dict[str, str], unsure: int) -> str:
-    failed = [item for item in items if not item.ok and item.new_id is None]
-    if len(items) == 1:
-        return items[0].text
-    said = Counter(text.partition(" on ")[0] for text in seen.values())
-    proof = f"{count(len(seen), 'new task')}: " + ", ".join(f"{n:,} {text}" for text, n in said.most_common())
-    proof += f"; {unsure:,} may have been sent: the answer was lost" if unsure else ""
-    return proof + (f"; {len(failed):,} not sent: {failed[0].text}" if failed else "")

@@ -39,6 +39,7 @@ from lazycelery.actions.neighbours import Neighbours
 from lazycelery.actions.plan import Draft, make_plan
 from lazycelery.errors import LazyCeleryError, Refused
 from lazycelery.model.action import ActionName, AuditEntry, Order, Outcome, Plan, PlanItem
+from lazycelery.model.bulk import Progress
 from lazycelery.model.hold import Hold
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
@@ -78,6 +79,7 @@ DRAFTS: dict[ActionName, Callable[[Context, Order], Awaitable[Draft]]] = {
 class _Planned:
     plan: Plan
     draft: Draft
+    began: float = 0.0
 
 
 class Actions:
@@ -120,7 +122,7 @@ class Actions:
         self._held: dict[str, Hold] = {}
         self._held_at = 0.0
         self._planned: dict[str, _Planned] = {}
-        self._running: set[asyncio.Task[Outcome]] = set()
+        self._running: dict[asyncio.Task[Outcome], _Planned] = {}
 
     @property
     def results(self) -> Results | None:
@@ -190,14 +192,44 @@ class Actions:
             raise
         # Once begun it is finished and logged, also when whoever asked has gone.
         task = asyncio.create_task(self._carry_out(planned))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = planned
+        planned.began = self._context.clock()
+        task.add_done_callback(lambda _: self._running.pop(task, None))
         return await asyncio.shield(task)
 
+    def progress(self) -> list[Progress]:
+        """How far those actions are that go page by page and run now."""
+        return [
+            Progress(
+                plan=each.plan.id,
+                action=each.plan.action,
+                title=each.plan.title,
+                total=course.total,
+                done=course.done,
+                unknown=course.unknown,
+                began=each.began,
+                rate=course.rate,
+                halting=course.halting,
+            )
+            for each in self._running.values()
+            if (course := each.draft.course) is not None
+        ]
+
+    def halt(self, plan_id: str | None = None) -> bool:
+        """Let an action (all, without an id) stop after the page that is under way; what is left stays in
+        its plan file. Returns whether there was one."""
+        meant = [each for each in self._running.values() if plan_id in (None, each.plan.id)]
+        courses = [each.draft.course for each in meant if each.draft.course is not None]
+        for course in courses:
+            course.halt()
+        return bool(courses)
+
     async def settle(self, seconds: float = SETTLE) -> bool:
-        """Wait until what was begun is finished and logged, at most so long; returns whether it is."""
+        """Wait until what was begun is finished and logged, at most so long; returns whether it is. What
+        goes page by page stops after the page that is under way: the rest stays in its plan file."""
+        self.halt()
         if self._running:
-            await asyncio.wait(set(self._running), timeout=seconds)
+            await asyncio.wait(list(self._running), timeout=seconds)
         return not self._running
 
     def _known(self, plan_id: str) -> _Planned:
@@ -283,6 +315,8 @@ class Actions:
         entry = self._entry(planned, _ending(outcome))
         entry.ok, entry.proof, entry.backup = _ending(outcome) == "done", outcome.proof, outcome.backup
         entry.plan |= {**_counts(outcome), **_new_ids(outcome)}
+        entry.plan |= {"plan_file": outcome.bulk} if outcome.bulk else {}
+        entry.plan |= {"tag": outcome.tag} if outcome.tag else {}
         try:
             await self._log(entry)
         except Refused as error:

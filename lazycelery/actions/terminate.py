@@ -12,7 +12,8 @@ from lazycelery.actions.context import Context
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.recovery import Evidence, gather
 from lazycelery.actions.replies import account, agreed, said, shown
-from lazycelery.actions.revoke import ended, ended_meanwhile, whereabouts
+from lazycelery.actions.revoke import whereabouts
+from lazycelery.actions.revoking import ended, ended_meanwhile
 from lazycelery.actions.targets import task_ids
 from lazycelery.actions.wording import call, count, listed, short
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError

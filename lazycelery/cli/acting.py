@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
+from lazycelery.cli import progress
 from lazycelery.cli.output import Output
 from lazycelery.cli.session import Session, to_its_end
 from lazycelery.cli.table import Cell, Column
@@ -36,7 +38,9 @@ async def carry_out(session: Session, order: Order, *, dry_run: bool, yes: bool)
         raise Refused(sentence(plan.refused), _hint(session, plan))
     preview(plan)
     word = confirm(plan, yes)
-    outcome = await to_its_end(session.engine.act(plan.id, word), session.output)
+    async with progress.told(session.engine, session.output):
+        halt = partial(session.engine.halt, plan.id)
+        outcome = await to_its_end(session.engine.act(plan.id, word), session.output, halt)
     outcome.undo = _undo(session, outcome.undo)
     _show_outcome(session.output, outcome)
     _remark_on_undo(session, outcome)
@@ -77,7 +81,8 @@ def plan_lines(plan: Plan, width: int | None, color: bool) -> list[str]:
     """Title, warnings, and a sample of the targets with their grades."""
     from lazycelery.cli.table import render
 
-    lines = [clean(plan.title), *(f"Warning: {clean(warning)}" for warning in plan.warnings)]
+    lines = [clean(plan.title), *(f"  {clean(said)}" for said in plan.summary)]
+    lines += [*(f"Warning: {clean(warning)}" for warning in plan.warnings)]
     if plan.backup:
         lines.append(f"Backup: {clean(plan.backup)}")
     if plan.items:
@@ -102,16 +107,28 @@ def confirm(plan: Plan, yes: bool) -> str | None:
     """The word to act with. Asks on the terminal; raises `Refused` when nobody says yes."""
     if yes or plan.level == "none":
         return plan.word
+    _need_terminal()
+    if plan.level == "typed" and plan.word:
+        # A wrong word is for the engine to refuse: it also writes it down.
+        return _ask(f"{plan.question} Type {plan.word} to go on: ") or _not_confirmed()
+    confirmed(plan.question, yes)
+    return None
+
+
+def confirmed(question: str, yes: bool) -> None:
+    """Ask on the terminal unless `yes`; raises `Refused` when nobody says yes."""
+    if yes:
+        return
+    _need_terminal()
+    if _ask(f"{question} [y/N] ").lower() not in ("y", "yes"):
+        _not_confirmed()
+
+
+def _need_terminal() -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Refused(
             "Not confirmed: there is no terminal to ask on.", "--yes confirms, --dry-run only looks."
         )
-    if plan.level == "typed" and plan.word:
-        # A wrong word is for the engine to refuse: it also writes it down.
-        return _ask(f"{plan.question} Type {plan.word} to go on: ") or _not_confirmed()
-    if _ask(f"{plan.question} [y/N] ").lower() not in ("y", "yes"):
-        _not_confirmed()
-    return None
 
 
 def _not_confirmed() -> NoReturn:

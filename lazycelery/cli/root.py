@@ -51,6 +51,7 @@ COMMANDS: dict[str, Entry] = {
     "requeue": Entry("messages", "requeue", "Dead letters back to the queue in which they died."),
     "export": Entry("messages", "export", "Write waiting messages to a file."),
     "restore": Entry("messages", "restore", "Put the messages of a backup back."),
+    "plan": Entry("plan", "plan", "Bulk actions that stopped in the middle: list, show, resume."),
     "worker": Entry("worker", "worker", "Workers: pool, queues, limits, events, ping, shutdown."),
     "beat": Entry("beat", "beat", "What is scheduled: last and next run, lateness."),
     "audit": Entry("audit", "audit", "What was done, by whom, and the proof."),

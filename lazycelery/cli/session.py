@@ -194,8 +194,11 @@ class BrokenOff(LazyCeleryError):
     code: ClassVar[str] = "interrupted"
 
 
-async def to_its_end(begun: Awaitable[T], output: Output) -> T:
-    """What was begun is finished: a first Ctrl-C or SIGTERM only says so, a second breaks off.
+async def to_its_end(
+    begun: Awaitable[T], output: Output, halt: Callable[[], Awaitable[bool]] | None = None
+) -> T:
+    """What was begun is finished: a first Ctrl-C or SIGTERM only says so (and has what goes page by page
+    stop, by `halt`), a second breaks off.
 
     Raises `BrokenOff` then: how far it came is not known here.
     """
@@ -206,13 +209,16 @@ async def to_its_end(begun: Awaitable[T], output: Output) -> T:
         except asyncio.CancelledError:
             if work.cancelled():
                 raise
-        output.note("Finishing what was begun … Ctrl-C again breaks it off.")
+        stops = halt is not None and await halt()
+        what = "Stopping after the page under way" if stops else "Finishing what was begun"
+        output.note(f"{what} … Ctrl-C again breaks it off.")
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             raise BrokenOff(
                 "Broken off: how far it came is not known.",
-                "`lazycelery audit` tells what was begun; a purge is taken up by restoring its .part file.",
+                "`lazycelery audit` tells what was begun, `lazycelery plan list` what can be resumed; "
+                "a purge is taken up by restoring its .part file.",
             ) from None
 
 

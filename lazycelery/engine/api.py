@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
 from lazycelery.model.alert import TurnPage
 from lazycelery.model.beat import Beat
+from lazycelery.model.bulk import Bulk, Progress
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
 from lazycelery.model.faults import ErrorDetail, ErrorPage, ErrorQuery, HeatBy, HeatMap, Mark
@@ -153,6 +154,23 @@ class EngineApi(Protocol):
         """Carry out a plan that a person has confirmed; `word` is what was typed at level `typed`.
 
         Raises `Refused` when it may not be done any more."""
+
+    async def progress(self) -> list[Progress]:
+        """How far those actions are that go page by page and run now, in this engine."""
+
+    async def halt(self, plan_id: str) -> bool:
+        """Let such an action stop after the page that is under way; what is left stays in its plan file.
+        Returns whether it runs."""
+
+    async def bulks(self, everywhere: bool = False) -> list[Bulk]:
+        """Plan files of bulk actions on this broker (or any), newest first, without their targets."""
+
+    async def bulk(self, id: str) -> Bulk:
+        """One plan file, by its id or the beginning of it, with its targets. Raises `NothingFound`."""
+
+    async def discard(self, id: str) -> Bulk:
+        """Remove a plan file: what is left in it is not done any more. Raises `NothingFound`, and `Refused`
+        while it is being carried out."""
 
     async def audit(self, limit: int = 100, filter: str = "") -> list[AuditEntry]:
         """The audit log, newest first."""

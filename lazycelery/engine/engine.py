@@ -18,6 +18,7 @@ from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, 
 from lazycelery.model.action import ActionName, AuditEntry, Order, Outcome, Plan
 from lazycelery.model.alert import TurnPage
 from lazycelery.model.beat import Beat
+from lazycelery.model.bulk import Bulk, Progress
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
 from lazycelery.model.faults import ErrorDetail, ErrorPage, ErrorQuery, HeatBy, HeatMap, Mark
@@ -265,11 +266,36 @@ class Engine:
         """Carry out a plan that a person has confirmed."""
         outcome = await self._actions.act(plan_id, word)
         self._parts.cut_off = await self._actions.cut_off()
+        if outcome.bulk:
+            await self._parts.plans.look()
         if outcome.action == "events":
             self._switch.note(outcome)
         self._changes.status()
         await self.refresh()
         return outcome
+
+    async def progress(self) -> list[Progress]:
+        """How far those actions are that go page by page and run now."""
+        return self._actions.progress()
+
+    async def halt(self, plan_id: str) -> bool:
+        """Let one of them stop after the page that is under way."""
+        return self._actions.halt(plan_id)
+
+    async def bulks(self, everywhere: bool = False) -> list[Bulk]:
+        """Plan files of bulk actions on this broker, or on any, newest first."""
+        return await self._parts.plan_files.all(everywhere)
+
+    async def bulk(self, id: str) -> Bulk:
+        """One plan file with its targets."""
+        return await self._parts.plan_files.one(id)
+
+    async def discard(self, id: str) -> Bulk:
+        """Remove a plan file."""
+        gone = await self._parts.plan_files.discard(id)
+        await self._parts.plans.look()
+        self._changes.status()
+        return gone
 
     async def audit(self, limit: int = 100, filter: str = "") -> list[AuditEntry]:
         """The audit log, newest first."""

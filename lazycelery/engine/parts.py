@@ -9,6 +9,7 @@ from pathlib import Path
 from lazycelery.actions.audit import AuditLog
 from lazycelery.actions.cut_off import CutOff
 from lazycelery.actions.guard import Guard
+from lazycelery.actions.planfiles import PlanFiles
 from lazycelery.actions.service import Actions
 from lazycelery.engine.beat import Beats
 from lazycelery.engine.changes import Changes
@@ -24,6 +25,7 @@ from lazycelery.engine.memory import Memory
 from lazycelery.engine.metrics import Meter
 from lazycelery.engine.overload import Overload
 from lazycelery.engine.periodic import Periodic
+from lazycelery.engine.plans import Plans
 from lazycelery.engine.replaying import as_replayed
 from lazycelery.engine.veil import Veil
 from lazycelery.engine.vigil import Vigil
@@ -65,6 +67,8 @@ class Parts:
         self.links = Links(clock, self.changes.status)
         self.guard = Guard(profile)
         self.audit = AuditLog(profile)
+        self.plan_files = PlanFiles(self.audit, profile, self.redactor.url(profile.broker), clock)
+        self.plans = Plans(self.plan_files, self.store)
         self.services = Services(profile.workers)
         self.periodic = Periodic()
         self.beats = Beats(profile, self.store, self.links, self.periodic, clock)

@@ -29,6 +29,7 @@ class Seconds:
         parts = self._parts
         try:
             parts.cut_off = await parts.actions.cut_off()
+            await parts.plans.look()
             parts.changes.status()
         except Exception:
             logger.exception("what was cut off cannot be told")

@@ -47,7 +47,12 @@ async def overview(parts: Parts) -> Overview:
         backlog=total(queue.messages for queue in queues if queue.folded is None),
         failures=_failures(parts, workers),
         events_enabled=parts.switch.held,
-        notices=[*parts.examiner.notices(), *told(parts.cut_off), *parts.memory.notices()],
+        notices=[
+            *parts.examiner.notices(),
+            *told(parts.cut_off),
+            *parts.plans.notices(),
+            *parts.memory.notices(),
+        ],
         findings=parts.examiner.last.findings,
         snoozed=parts.examiner.last.snoozed,
         lacks=dict(parts.broker.lacks),

@@ -120,6 +120,7 @@ ACTIONS: tuple[Action, ...] = (
         permission="restore",
         question="What is put back; other undos than a purge's need the permission of what they undo",
     ),
+    Action("bulk", ("C",), "Bulk: stop it, resume or discard the rest", "bulk"),
     Action("unlock", ("W",), "Unlock dangerous keys for this session, or lock again", "unlock", rank=7),
     Action("help", ("?",), "This help", "help", rank=0),
     Action("quit", ("q", "ctrl+c"), "Quit", "quit", rank=1),

@@ -48,14 +48,15 @@ class Order(msgspec.Struct, kw_only=True):
     """Instead of targets: all tasks that match, newest first. move, delete: which messages of the queue."""
     limit: int = 1000
     params: dict[str, Any] = {}
-    """retry: queue, keep_canvas, force (also what would run twice) · revoke: force (also what no source
-    knows) · terminate: signal · purge: backup (path) · events: on (bool), stay (also after this session) ·
-    pool: do (grow, shrink, size, autoscale, restart), n, max, min · consumers: do (add, cancel, hold,
-    resume, turn), workers (all without), forget · limits: do (rate, time), task, rate, soft, hard ·
-    shutdown: cold · service: do (start, stop, restart) · send (targets: name): args, kwargs, queue,
-    priority, eta, expires, retry_of, or entry: what beat sends for it · beat (targets: entries): do (enable,
-    disable) · move (targets: from, to) and delete: backup, look (also where looks
-    are not free), most (messages looked at) · requeue: the same · export: file, look, most · restore:
+    """retry: queue, keep_canvas, force (also what would run twice), rate (tasks a second), tag · revoke:
+    force (also what no source knows), rate · both: resume (a plan file's id), doubtful (ask, send, drop),
+    look (also where looks are not free) · terminate: signal · purge: backup (path) · events: on (bool), stay
+    (also after this session) · pool: do (grow, shrink, size, autoscale, restart), n, max, min · consumers: do
+    (add, cancel, hold, resume, turn), workers (all without), forget · limits: do (rate, time), task, rate,
+    soft, hard · shutdown: cold · service: do (start, stop, restart) · send (targets: name): args, kwargs,
+    queue, priority, eta, expires, retry_of, or entry: what beat sends for it · beat (targets: entries): do
+    (enable, disable) · move (targets: from, to) and delete: backup, look (also where
+    looks are not free), most (messages looked at) · requeue: the same · export: file, look, most · restore:
     queue, again, orphans (unacknowledged messages that nobody holds, instead of a file)"""
 
 
@@ -88,6 +89,12 @@ class Plan(msgspec.Struct, kw_only=True):
     word: str | None = None
     """What must be typed at level `typed`."""
     question: str = ""
+    summary: list[str] = []
+    """What it comes to, in lines: how many of each grade, to which queues, what would be lost."""
+    grades: dict[str, int] = {}
+    """retry: targets by grade; `refused` are those that are not sent, whatever their grade."""
+    queues: dict[str, int] = {}
+    """retry: targets by the queue they go to."""
     warnings: list[str] = []
     backup: str | None = None
     """Where the backup will be written."""
@@ -118,6 +125,10 @@ class Outcome(msgspec.Struct, kw_only=True):
     unknown: int = 0
     """Of how many nobody knows whether it was done: their answer was lost. Neither done nor failed."""
     backup: str | None = None
+    bulk: str | None = None
+    """The id of the plan file, where there is one: what is left of it can be resumed."""
+    tag: str = ""
+    """By which the new tasks are found: `tag:` in a filter, the header `lazycelery_tag` of their messages."""
     undo: str | None = None
     """The command that undoes it, where one exists."""
     back: Order | None = None

@@ -18,6 +18,7 @@ from lazycelery.model.states import State
 from lazycelery.store.coding import Words
 from lazycelery.store.faults.kinds import Kinds
 from lazycelery.store.marks import TELLERS, TOLD
+from lazycelery.store.notes import Notes
 from lazycelery.store.shards import Shards
 
 NAN = float("nan")
@@ -134,6 +135,7 @@ class Columns:
         self._vectors: dict[str, npt.NDArray[Any]] = {}
         for name, code in NUMBERS.items():
             self._reserve(name, code)
+        self.notes = Notes()
         self.names = Words()
         self.workers = Words()
         self.queues = Words()

@@ -16,6 +16,7 @@ from lazycelery.store import marks
 from lazycelery.store.attempts import RACE, open_attempt, result_before
 from lazycelery.store.columns import Columns, PastAttempt
 from lazycelery.store.fields import EventFields
+from lazycelery.store.notes import TAG
 from lazycelery.store.runs import ENDED
 from lazycelery.store.values import MAX_TEXT, MAX_TRACEBACK, bounded, encode, moment, was_cut
 
@@ -88,6 +89,8 @@ class ReportMerge:
         extra = columns.extras(slot)
         extra.priority, extra.content_type = message.priority, message.content_type
         extra.message_seen = at
+        if isinstance(tag := message.headers.get(TAG), str) and message.id:
+            columns.notes.tag(message.id, bounded(tag, 64))
         extra.redelivered = message.redelivered if message.redelivered is not None else extra.redelivered
         if message.expires is not None:
             columns.expires[slot] = bounded(message.expires, 64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Literal, TypeVar
 
@@ -131,8 +131,10 @@ class Store:
         """Take in messages that were seen in a queue, next to run first, or delivered and unacknowledged."""
         self._note((self._reports.message(queue, message, at, where) for message in messages), at)
 
-    def note_sent(self, id: str, name: str, queue: str, at: float, retry_of: str) -> None:
+    def note_sent(self, id: str, name: str, queue: str, at: float, retry_of: str, tag: str = "") -> None:
         """A task that we published ourselves."""
+        if tag:
+            self._columns.notes.tag(id, tag)
         self._sent_again[retry_of] = None
         while len(self._sent_again) > MAX_SENT_AGAIN:
             del self._sent_again[next(iter(self._sent_again))]
@@ -145,6 +147,11 @@ class Store:
             if (record.blind is None) != (since is None):
                 record.blind = since
                 self._workers.touch(record)
+
+    def note_tags(self, tags: Mapping[str, str]) -> None:
+        """By which tags tasks were sent, by their ids; the oldest first."""
+        for task_id, tag in tags.items():
+            self._columns.notes.tag(task_id, tag)
 
     def gap(self, start: float, end: float) -> None:
         """Between these moments no events were seen."""

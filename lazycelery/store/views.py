@@ -81,6 +81,8 @@ def task(columns: Columns, slot: int, gaps: Sequence[tuple[float, float]] = ()) 
     one.children = children(columns, slot)
     _add_sources(columns, slot, one)
     _add_doubts(one, gaps)
+    if tag := columns.notes.tags.get(one.id):
+        one.marks.append(f"tag {tag}")
     return one
 
 

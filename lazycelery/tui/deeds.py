@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from lazycelery.tui.presentation.footer import Question
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.menu import Choice
 from lazycelery.tui.talk import Talk
+
+PACE = 1.0
+"""Seconds between two sayings of how far something is."""
 
 
 class Deeds:
@@ -125,7 +129,11 @@ class Deeds:
         self._errands.run(self._act(plan, word))
 
     async def _act(self, plan: Plan, word: str | None) -> None:
-        outcome = await self._api().act(plan.id, word)
+        telling = asyncio.create_task(self._tell_progress(plan.id))
+        try:
+            outcome = await self._api().act(plan.id, word)
+        finally:
+            telling.cancel()
         self._done(outcome)
         if outcome.action == "purge" and outcome.backup:
             self.backup, self.back = outcome.backup, None
@@ -137,6 +145,16 @@ class Deeds:
         undo = f"; {self._look().key('undo')} undoes." if undoes else ""
         self._talk.say(f"{outcome.proof}{undo}", "warn" if outcome.failed else "ok")
         self._paint()
+
+    async def _tell_progress(self, plan_id: str) -> None:
+        """Say now and then how far it is, where it goes page by page; a key hides it until the next time."""
+        while True:
+            await asyncio.sleep(PACE)
+            running = [one for one in await self._api().progress() if one.plan == plan_id]
+            for one in running:
+                if one.done < one.total and not self._talk.listens:
+                    self._talk.say(sayings.progress(one, self._look()), "dim")
+                    self._paint()
 
     def unlock(self) -> None:
         """Open what the profile permits, after a question; or lock again."""

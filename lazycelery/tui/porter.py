@@ -10,7 +10,7 @@ from lazycelery.errors import Refused, UsageError
 from lazycelery.model.action import ActionName, Order
 from lazycelery.model.completion import Completion
 from lazycelery.model.queue import Queue
-from lazycelery.tui.crew import Crew
+from lazycelery.tui.bulks import Bulks
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.inquiry import Subject
 from lazycelery.tui.presentation.footer import Question
@@ -19,7 +19,7 @@ HOME = "home"
 """As a target: each dead letter goes to the queue in which it died."""
 
 
-class Porter(Crew):
+class Porter(Bulks):
     """The keys that handle messages."""
 
     def do_peek(self) -> None:  # noqa: D102 - the table of actions says what each does

@@ -71,7 +71,7 @@ class FakeStore:
     def queues(self, now: float) -> list[Queue]:
         return [Queue(name=name) for name in self.known_queues]
 
-    def note_sent(self, id: str, name: str, queue: str, at: float, retry_of: str) -> None:
+    def note_sent(self, id: str, name: str, queue: str, at: float, retry_of: str, tag: str = "") -> None:
         self.sent.append((id, name, queue, retry_of))
         if (task := self.after_send(id)) is not None:
             self.tasks[id] = task

@@ -6,6 +6,7 @@ from typing import Any
 
 from lazycelery.errors import LazyCeleryError, NothingFound, Refused
 from lazycelery.model.action import AuditEntry, Order, Outcome, OutcomeItem, Plan, PlanItem
+from lazycelery.model.bulk import Bulk, Progress
 from lazycelery.model.cluster import LogLine, LogPage, Overview, SourceHealth, Tick
 from lazycelery.model.faults import ErrorDetail, ErrorGroup, ErrorPage, ErrorQuery, HeatBy, HeatMap
 from lazycelery.model.message import Message, PeekPage
@@ -53,6 +54,7 @@ class FakeEngine:
             proof="1 sent",
             items=[OutcomeItem(target="id-0", ok=True, text="sent", new_id="id-9", replies={"w1@a": "ok"})],
         )
+        self.plans: list[Bulk] = []
         self.conf: dict[str, object] = {}
         self.first_seen: float | None = None
         self.figures: list[StatisticsRow] = []
@@ -185,6 +187,25 @@ class FakeEngine:
         if self.next_plan.level == "typed" and word != self.next_plan.word:
             raise Refused("Not the word.")
         return self.outcome
+
+    async def progress(self) -> list[Progress]:
+        return []
+
+    async def halt(self, plan_id: str) -> bool:
+        return False
+
+    async def bulks(self, everywhere: bool = False) -> list[Bulk]:
+        return self.plans
+
+    async def bulk(self, id: str) -> Bulk:
+        for plan in self.plans:
+            if plan.id.startswith(id):
+                return plan
+        raise NothingFound(f"There is no plan {id!r}.")
+
+    async def discard(self, id: str) -> Bulk:
+        self.asked["discard"] = id
+        return await self.bulk(id)
 
     async def audit(self, limit: int = 100, filter: str = "") -> list[AuditEntry]:
         self.asked["audit"] = (limit, filter)

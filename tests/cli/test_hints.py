@@ -39,6 +39,7 @@ OPTION_OF = {
     "supervise": ("worker service",),
     "send": ("send",),
     "stamped": ("revoke",),
+    "resume": ("plan resume",),
 }
 """Modules of `actions` whose hints are given by certain commands: options are looked for there."""
 

@@ -21,6 +21,7 @@ from lazycelery.insight import verdict
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.action import AuditEntry, Order, Outcome, OutcomeItem, Plan, PlanItem
 from lazycelery.model.beat import Beat
+from lazycelery.model.bulk import Bulk, Progress
 from lazycelery.model.cluster import Load, LogLine, LogPage, Notice, Overview, SourceHealth, Tick
 from lazycelery.model.completion import Completion
 from lazycelery.model.facts import WorkerFacts
@@ -192,6 +193,9 @@ class FakeEngine:
         """Fields of `Task` that all details carry."""
         self.calls: list[str] = []
         self.logs: dict[str, list[str]] = {}
+        self.under_way: list[Progress] = []
+        self.halted: list[str] = []
+        self.bulk_plans: list[Bulk] = []
         self.acted: list[tuple[Order, str | None]] = []
         self.audited = audited()
         self.schedule = schedule(NOW)
@@ -754,7 +758,7 @@ class FakeEngine:
         )
         if order.filter is not None:
             plan.title, plan.question = f"{order.action} what matches {order.filter}", "Do it to all of them?"
-        elif order.action == "retry":
+        elif order.action == "retry" and order.targets:
             row = next(r for r in (self._row(n) for n in range(self.total - 1, -1, -1)) if r.id == target)
             plan.items = [PlanItem(target=target, text=str(row.name), grade="exact")]
             plan.title = f"Retry {row.name} exactly, to {row.queue}"
@@ -803,6 +807,22 @@ class FakeEngine:
             outcome.items = [OutcomeItem(target=target, ok=True, text="sent", new_id="new-id")]
             outcome.proof = "retried as new-id"
         return outcome
+
+    async def progress(self) -> list[Progress]:
+        return self.under_way
+
+    async def halt(self, plan_id: str) -> bool:
+        self.halted.append(plan_id)
+        return True
+
+    async def bulks(self, everywhere: bool = False) -> list[Bulk]:
+        return self.bulk_plans
+
+    async def bulk(self, id: str) -> Bulk:
+        return next(one for one in self.bulk_plans if one.id == id)
+
+    async def discard(self, id: str) -> Bulk:
+        return await self.bulk(id)
 
     async def audit(self, limit: int = 100, filter: str = "") -> list[AuditEntry]:
         await self._answer("audit")

@@ -44,8 +44,15 @@ def _on_tasks(command: _F) -> _F:
     return command
 
 
+_RATE = click.option(
+    "--rate", type=click.FloatRange(0.001, 100_000), metavar="N", help="At most N tasks a second."
+)
+
+
 @click.command(cls=FilterCommand)
 @_on_tasks
+@_RATE
+@click.option("--tag", metavar="NAME", help="Find the new tasks by tag:NAME; without it, by the plan's id.")
 @click.option("--queue", help="Send to this queue instead of the task's own.")
 @click.option(
     "--without-canvas", is_flag=True, help="Arguments only: leave out its chain, group, chord and callbacks."
@@ -53,7 +60,14 @@ def _on_tasks(command: _F) -> _F:
 @click.option("--force", is_flag=True, help="Also what still waits or runs: it runs twice.")
 @click.pass_context
 def retry(
-    ctx: click.Context, /, queue: str | None, without_canvas: bool, force: bool, **common_options: Any
+    ctx: click.Context,
+    /,
+    queue: str | None,
+    without_canvas: bool,
+    force: bool,
+    rate: float | None,
+    tag: str | None,
+    **common_options: Any,
 ) -> int:
     """Send tasks again, as new tasks.
 
@@ -61,28 +75,35 @@ def retry(
     result backend), or unsafe (only a cut text is known: refused). An exact copy continues the chain or
     chord of the old task; --without-canvas sends the call alone.
 
+    Several are written into a plan file first, and sent page by page. Ctrl-C stops in between, the first
+    surprise too; `lazycelery plan resume` sends the rest.
+
     \b
     lazycelery retry 9f3c21ab --allow retry
     lazycelery retry state:failure name:shop.charge since:1h --allow retry --dry-run
     """
     params: dict[str, Any] = {"queue": queue} if queue else {}
     params |= {"keep_canvas": False} if without_canvas else {}
-    return _run(ctx, "retry", params | _forced(force), **common_options)
+    params |= {"tag": tag} if tag else {}
+    return _run(ctx, "retry", params | _forced(force) | _paced(rate), **common_options)
 
 
 @click.command(cls=FilterCommand)
 @_on_tasks
+@_RATE
 @click.option("--force", is_flag=True, help="Tell the workers also of ids that no source knows.")
 @click.option("--stamp", "stamps", multiple=True, metavar="NAME=VALUE", help="All with this stamped header.")
 @click.pass_context
-def revoke(ctx: click.Context, /, force: bool, stamps: tuple[str, ...], **common_options: Any) -> int:
+def revoke(
+    ctx: click.Context, /, force: bool, stamps: tuple[str, ...], rate: float | None, **common_options: Any
+) -> int:
     """Tell the workers to discard tasks that have not begun.
 
     \b
     lazycelery revoke 9f3c21ab --allow revoke
     lazycelery revoke state:waiting queue:low --allow revoke
     """
-    return _run(ctx, "revoke", {**_forced(force), **_stamped(stamps)}, **common_options)
+    return _run(ctx, "revoke", {**_forced(force), **_stamped(stamps), **_paced(rate)}, **common_options)
 
 
 @click.command(cls=FilterCommand)
@@ -111,6 +132,10 @@ def _stamped(given: tuple[str, ...]) -> dict[str, Any]:
 
 def _forced(force: bool) -> dict[str, Any]:
     return {"force": True} if force else {}
+
+
+def _paced(rate: float | None) -> dict[str, Any]:
+    return {"rate": rate} if rate else {}
 
 
 def _run(

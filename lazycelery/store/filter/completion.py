@@ -91,6 +91,8 @@ def _values(columns: Columns, field: str, begun: str) -> list[tuple[str, str]]:
         found: Iterable[tuple[str, str]] = ((value, "") for value in HABITS[field])
     elif field in ("name", "worker", "queue"):
         found = _words(columns, field)
+    elif field == "tag":
+        found = _counted(Counter(columns.notes.tags.values()))
     elif field == "error":
         found = _counted(_errors(columns))
     elif field == GROUP:

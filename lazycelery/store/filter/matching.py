@@ -184,6 +184,8 @@ class Matcher:
             return columns.root_id.__getitem__
         if field == "group":
             return columns.group_of
+        if field == "tag":
+            return lambda slot: columns.notes.tags.get(columns.id[slot])
         texts: list[str | None] = getattr(columns, field)
         return texts.__getitem__
 
@@ -243,7 +245,7 @@ def _cost(term: Term) -> int:
     if (
         term.path
         or not term.field
-        or term.field in ("id", "root", "group", "error", "args", "kwargs", "result", GROUP)
+        or term.field in ("id", "root", "group", "error", "args", "kwargs", "result", "tag", GROUP)
     ):
         return DEAR
     return CODES if term.field in CODED else CHEAP

@@ -15,6 +15,7 @@ from lazycelery.store.filter.parser import Term, parse
 from lazycelery.store.filter.paths import MISSING, leaf, step
 from lazycelery.store.filter.quantities import Span
 from lazycelery.store.filter.texts import TextMatch
+from lazycelery.store.notes import TAG
 
 READ: dict[str, Callable[[Message], Any]] = {
     "name": lambda message: message.task,
@@ -22,6 +23,7 @@ READ: dict[str, Callable[[Message], Any]] = {
     "root": lambda message: message.root_id,
     "group": lambda message: message.group_id,
     "retries": lambda message: message.retries,
+    "tag": lambda message: message.headers.get(TAG),
     "age": lambda message: message.age,
     "args": lambda message: message.args if message.decoded else None,
     "kwargs": lambda message: message.kwargs if message.decoded else None,

@@ -14,7 +14,10 @@ from lazycelery.store.filter.quantities import Moment, Span, moment, number, spa
 from lazycelery.store.filter.texts import TextMatch, text_match
 from lazycelery.store.marks import SOURCES
 
-TEXTS = ("name", "worker", "queue", "id", "root", "group", "error", "args", "kwargs", "result", "error_group")
+TEXTS = (
+    *("name", "worker", "queue", "id", "root", "group", "error", "args", "kwargs", "result", "error_group"),
+    "tag",
+)
 DURATIONS = ("runtime", "wait", "age")
 TIMES = ("since", "until")
 PATHS = ("args", "kwargs", "result")

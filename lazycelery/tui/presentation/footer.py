@@ -54,6 +54,8 @@ class Question:
     warnings: tuple[str, ...] = ()
     about: str = ""
     """What it is done to, when that is one thing."""
+    summary: tuple[str, ...] = ()
+    """What it comes to, when that is many."""
 
     @classmethod
     def of(cls, plan: Plan) -> Question:
@@ -61,7 +63,8 @@ class Question:
         about = plan.items[0].text if len(plan.items) == 1 else ""
         if about and plan.action in ("retry", "revoke", "terminate"):
             about = f"{plan.items[0].target[:8]} {about}"
-        return cls(plan.title, plan.question, plan.level, plan.word or "", tuple(plan.warnings), about)
+        warnings, summary = tuple(plan.warnings), tuple(plan.summary)
+        return cls(plan.title, plan.question, plan.level, plan.word or "", warnings, about, summary)
 
     @property
     def repeats(self) -> bool:
@@ -76,6 +79,8 @@ def question_lines(asked: Question, typed: str | None, look: Look, width: int) -
         lines += wrapped(asked.title, width - 2, "title", lead=" ", limit=2)
     if asked.about:
         lines += wrapped(asked.about, width - 2, "dim", lead=" ", limit=2)
+    for said in asked.summary[:4]:
+        lines += wrapped(said, width - 4, "dim", lead="   ", limit=1)
     for warning in asked.warnings[:3]:
         lines += wrapped(warning, width - 4, "warn", lead=f" {look.signs.warning} ", limit=2)
     text = clean(asked.text or "Do it?", 300)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
+from lazycelery.model.bulk import Progress
 from lazycelery.model.cluster import Overview, SourceHealth
 from lazycelery.model.text import clean
 from lazycelery.model.worker import Worker
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.line import Line, merge
 from lazycelery.tui.presentation.look import Look
+
+BAR = 20
+"""Cells of a bar."""
 
 
 def trouble(
@@ -40,6 +44,16 @@ def trouble(
     token = "fail" if worst.severity == "critical" else "warn"
     title, hint = clean(worst.title, 300).rstrip("."), clean(worst.hint, 300)
     return merge([(f" {look.signs.warning} {_ended(title)} ", token), (hint, ""), (more, "dim")])
+
+
+def progress(one: Progress, look: Look) -> str:
+    """How far a bulk action is, as a bar and in numbers."""
+    full = one.done * BAR // max(1, one.total)
+    levels = look.signs.levels
+    bar = levels[-1] * full + levels[0] * (BAR - full)
+    doubt = f", {one.unknown:,} in doubt" if one.unknown else ""
+    stop = "stopping" if one.halting else f"{look.key('bulk')} stops it"
+    return f"{one.title}  {bar} {one.done:,} of {one.total:,}{doubt}  {stop}"
 
 
 def _ended(title: str) -> str:

@@ -1,0 +1,157 @@
+"""Going on with a plan file: what waits in it is done, what is in doubt is looked for first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from lazycelery.actions import arrival, bulk, journal, resending, revoking
+from lazycelery.actions.context import Context
+from lazycelery.actions.course import Course
+from lazycelery.actions.journal import Header, Item, Journal
+from lazycelery.actions.plan import Draft
+from lazycelery.actions.wording import count, listed, short
+from lazycelery.errors import LazyCeleryError, Refused, UsageError
+from lazycelery.model.action import Order, Outcome, PlanItem
+from lazycelery.model.message import StoredMessage
+from lazycelery.sources.protocols import Sifting
+
+MOST = 100_000
+"""Waiting messages that are looked through for those in doubt, where the order says to look."""
+DOUBTFUL = ("ask", "send", "drop")
+UNSEEN = "in doubt: it may have been sent as {new}, and is seen nowhere now"
+CHOOSE = (
+    "--doubtful send sends them, under the same ids: one that had been sent runs twice. "
+    "--doubtful drop leaves them."
+)
+LOOK = "Their queues were not looked through, as that delivers their messages; --force does it."
+AGAIN = "Revoking twice does no harm: those in doubt are simply told again."
+
+
+async def draft(context: Context, order: Order) -> Draft:
+    """What is left of a plan file, and what was found of those in doubt."""
+    path = journal.find(str(order.params.get("resume") or ""))
+    doubtful = str(order.params.get("doubtful") or "ask")
+    if doubtful not in DOUBTFUL:
+        raise UsageError(f"{doubtful!r} is nothing that is done with them.", f"One of {', '.join(DOUBTFUL)}.")
+    header, items, why = await asyncio.to_thread(journal.read, path)
+    _check(context, order, header, items)
+    left = [item for item in items if item.state in ("waiting", "doubt")]
+    if header.action == "revoke":
+        found = dict[int, str]()
+        warnings = [AGAIN] if any(item.state == "doubt" for item in left) else []
+        shown = [PlanItem(target=item.target, text=item.name or "unknown task") for item in left]
+    else:
+        found, warnings = await _looked_for(context, order, left)
+        shown = [_shown(item, found, doubtful) for item in left]
+    if why:
+        warnings.insert(0, f"It stopped: {why}.")
+    rate = bulk.wanted_rate(order) or header.rate
+    course = Course(sum(each.refused is None for each in shown), rate)
+    verb = "Send" if header.action == "retry" else "Revoke"
+    title = f"{verb} the rest of plan {header.plan}: {len(left):,} of {count(header.count, 'task')}"
+    hint = CHOOSE if any(each.refused for each in shown) else ""
+    return Draft(
+        title=title,
+        run=partial(_run, context, order, header.plan, course, doubtful),
+        course=course,
+        count=course.total,
+        items=shown,
+        name=header.plan,
+        warnings=[*warnings, *([hint] if hint else [])],
+        hint=hint,
+        details={"plan_file": header.plan, "doubtful": doubtful},
+    )
+
+
+def _check(context: Context, order: Order, header: Header, items: Sequence[Item]) -> None:
+    if header.broker != context.broker:
+        raise Refused(
+            f"Plan {header.plan} belongs to another broker: {header.broker}.",
+            "Name that one: --broker or --profile.",
+        )
+    if header.action != order.action:
+        raise UsageError(f"Plan {header.plan} is a {header.action}, not a {order.action}.")
+    if all(item.state in ("done", "dropped") for item in items):
+        raise Refused(f"Plan {header.plan} is done.", f"`lazycelery plan show {header.plan}` tells how.")
+    if header.action == "retry" and any(item.raw is None for item in items):
+        raise Refused(f"Plan {header.plan} holds no messages any more.")
+
+
+def _shown(item: Item, found: Mapping[int, str], doubtful: str) -> PlanItem:
+    new = short(str(item.new_id))
+    text = f"{item.name or 'unknown task'} → {item.queue}"
+    shown = PlanItem(target=item.target, text=text, grade="exact" if item.grade == "exact" else "arguments")
+    if item.state != "doubt":
+        return shown
+    if item.n in found:
+        shown.text = f"{text}: it was sent as {new}: {found[item.n]}"
+    elif doubtful == "ask":
+        shown.refused = UNSEEN.format(new=new)
+    else:
+        shown.text = f"{text}: in doubt, {'sent again' if doubtful == 'send' else 'dropped'}"
+    return shown
+
+
+async def _looked_for(
+    context: Context, order: Order, items: Sequence[Item]
+) -> tuple[dict[int, str], list[str]]:
+    """What is seen of the new tasks of those in doubt, by item number, and how far was not looked."""
+    doubt = {str(item.new_id): item for item in items if item.state == "doubt"}
+    if not doubt:
+        return {}, []
+    seen = await arrival.arrived(context, list(doubt))
+    unseen = [each for each in doubt if each not in seen]
+    if unseen and context.results is not None:
+        with contextlib.suppress(LazyCeleryError):
+            for each, result in (await context.results.get(unseen)).items():
+                seen[each] = f"{result.status.lower()} in the result backend"
+    unseen = [each for each in doubt if each not in seen]
+    warnings = []
+    if unseen and order.params.get("look"):
+        seen |= await _in_queues(context, [doubt[each] for each in unseen])
+    elif unseen and not context.queues.free_looks:
+        warnings.append(LOOK)
+    ids = [each for each in doubt if each not in seen]
+    if ids:
+        warnings.append(
+            f"Of {count(len(doubt), 'task')} in doubt, {len(ids):,} are seen nowhere: "
+            f"{listed((short(doubt[each].target) for each in ids), 3)}. They are not sent again unasked."
+        )
+    return {doubt[each].n: text for each, text in seen.items()}, warnings
+
+
+async def _in_queues(context: Context, items: Sequence[Item]) -> dict[str, str]:
+    """Look through their queues. It delivers the messages where looks are not free."""
+    if not isinstance(context.queues, Sifting):
+        return {}
+    wanted, found = {str(item.new_id) for item in items}, dict[str, str]()
+    for queue in sorted({str(item.queue) for item in items}):
+
+        def look(stored: StoredMessage, queue: str = queue) -> None:
+            new_id = context.codec.describe(stored.raw).id
+            if new_id in wanted:
+                found[str(new_id)] = f"waits in {queue}"
+
+        await context.queues.look_through(queue, look, MOST)
+    return found
+
+
+async def _run(context: Context, order: Order, id: str, course: Course, doubtful: str) -> Outcome:
+    work = await asyncio.to_thread(Journal.take_up, id)
+    try:
+        left = [item for item in work.items if item.state in ("waiting", "doubt")]
+        if work.header.action == "revoke":
+            return await revoking.carry_out(context, left, course, work)
+        found, _ = await _looked_for(context, order, left)
+        unseen = [item for item in left if item.state == "doubt" and item.n not in found]
+        if unseen and doubtful != "ask":
+            again, gone = (unseen, []) if doubtful == "send" else ([], unseen)
+            await asyncio.to_thread(work.tell, (), again, gone)
+        left = [item for item in left if item.state in ("waiting", "doubt")]
+        forced = bool(work.header.params.get("force"))
+        return await resending.carry_out(context, left, course, work, forced, work.header.tag, found)
+    finally:
+        await asyncio.to_thread(work.close)

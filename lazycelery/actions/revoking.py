@@ -1,0 +1,132 @@
+"""Tasks revoked page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lazycelery.actions import bulk
+from lazycelery.actions.bulk import Told
+from lazycelery.actions.context import Context
+from lazycelery.actions.course import Course
+from lazycelery.actions.journal import Item, Journal
+from lazycelery.actions.replies import account, agreed, shown
+from lazycelery.actions.wording import count, short
+from lazycelery.errors import LazyCeleryError
+from lazycelery.model.action import Outcome, OutcomeItem
+from lazycelery.model.states import LABELS, OF_RESULT
+from lazycelery.sources.protocols import Replies
+
+PAGE = 100
+"""Ids in one command."""
+NOBODY = "no worker answered"
+FATE = {
+    "waiting": "workers will discard it when its turn comes",
+    "reserved": "its worker will discard it when its turn comes",
+    "scheduled": "its worker will discard it at its ETA",
+    "running": "it keeps running: terminate ends it",
+    "lost": "should its message return, workers will discard it",
+    "unknown": "should it come, workers will discard it",
+}
+
+
+def ended(label: str) -> bool:
+    """Whether a whereabouts says that it has come to its end."""
+    return label in LABELS and LABELS[label].finished
+
+
+async def ended_meanwhile(context: Context, ids: Sequence[str]) -> dict[str, str]:
+    """Tasks that came to their end since they were looked at, with their state's label."""
+    ends = {each: task.state for each in ids if (task := context.task(each)) and ended(task.state)}
+    try:
+        results = await context.results.get(ids) if context.results else {}
+    except LazyCeleryError:
+        results = {}
+    for each, result in results.items():
+        state = OF_RESULT.get(result.status)
+        if state is not None and state.finished:
+            ends.setdefault(each, state.label)
+    return ends
+
+
+class Telling:
+    """Tells the workers, page by page, and keeps what they said. Those that ended are left alone."""
+
+    page = PAGE
+
+    def __init__(self, context: Context, together: int) -> None:
+        self._context, self._together = context, together
+        self.items: list[OutcomeItem] = []
+        self.left: list[OutcomeItem] = []
+        self.told = ""
+
+    async def surprise(self, page: Sequence[Item]) -> str:
+        """Nothing: what has ended meanwhile is left out, and told."""
+        return ""
+
+    async def send(self, page: Sequence[Item]) -> Told:
+        """One command for all of them."""
+        context = self._context
+        late = await ended_meanwhile(context, [item.target for item in page])
+        ids = [item.target for item in page if item.target not in late]
+        self.left += [
+            OutcomeItem(target=each, ok=False, text=f"left alone: it ended meanwhile ({label})")
+            for each, label in late.items()
+        ]
+        if not ids:
+            return Told(done=list(page))
+        replies = await context.remote.revoke(ids, timeout=context.profile.timeout)
+        self.told = account(context, replies, "flagged it" if self._together == 1 else "flagged them")
+        self.items += [
+            _outcome(context, item, replies, self.told) for item in page if item.target not in late
+        ]
+        silent = self._together > len(page) and not replies.replies
+        return Told(done=list(page), why=NOBODY if silent else "")
+
+
+async def carry_out(
+    context: Context, items: Sequence[Item], course: Course, journal: Journal | None
+) -> Outcome:
+    """Tell the workers of all of them. Telling twice does no harm, so whatever is in doubt is told again."""
+    telling = Telling(context, len(items))
+    passed = await bulk.go(items, telling, course, journal)
+    rest = [
+        OutcomeItem(target=item.target, ok=False, text=f"not told: {passed.why}") for item in passed.waiting
+    ]
+    unsure = [
+        OutcomeItem(target=item.target, ok=False, text=f"workers may have been told: {passed.why}")
+        for item in passed.doubtful
+    ]
+    every = [*telling.items, *unsure, *rest, *telling.left]
+    done = sum(item.ok for item in every)
+    proof = _proof(every, done, telling.told)
+    plan = journal.header.plan if journal is not None else None
+    if plan is not None and (rest or unsure):
+        proof += (
+            f"; stopped: {passed.why}; the rest stays in plan {plan}: `{bulk.resume_command(plan, 'revoke')}`"
+        )
+    return Outcome(
+        action="revoke",
+        done=done,
+        failed=len(every) - done - len(unsure),
+        unknown=len(unsure),
+        proof=proof,
+        items=every,
+        bulk=plan,
+    )
+
+
+def _outcome(context: Context, item: Item, replies: Replies, told: str) -> OutcomeItem:
+    task = context.task(item.target)
+    holder = task.worker if task and item.was in ("reserved", "scheduled") else None
+    willing = {worker for worker, value in replies.by_worker().items() if agreed(value)}
+    ok = holder in willing if holder else bool(willing)
+    text = f"{told}; {FATE.get(item.was, FATE['unknown'])}" if ok else told
+    return OutcomeItem(target=item.target, ok=ok, text=text, replies=shown(context, replies))
+
+
+def _proof(items: Sequence[OutcomeItem], done: int, told: str) -> str:
+    if len(items) == 1:
+        return f"{'revoked' if done else 'not revoked'} {short(items[0].target)}: {items[0].text}"
+    left = len(items) - done
+    proof = f"revoked {done:,} of {count(len(items), 'task')}: {told or 'nothing to tell the workers'}"
+    return proof + (f"; {left:,} not: {next(i.text for i in items if not i.ok)}" if left else "")

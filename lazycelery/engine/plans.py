@@ -1,0 +1,47 @@
+"""Bulk actions that stopped in the middle, as notices; and the tags by which their tasks are found."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from lazycelery.actions.bulk import resume_command
+from lazycelery.actions.planfiles import PlanFiles
+from lazycelery.errors import Refused
+from lazycelery.model.bulk import Bulk
+from lazycelery.model.cluster import Notice
+from lazycelery.store.store import Store
+
+TOLD = 5
+"""Plans that are told of, the newest."""
+
+
+class Plans:
+    """What this engine knows of plan files, as last looked for."""
+
+    def __init__(self, files: PlanFiles, store: Store) -> None:
+        self._files, self._store = files, store
+        self._stopped: list[Bulk] = []
+
+    async def look(self) -> None:
+        """See which there are."""
+        with contextlib.suppress(Refused):
+            self._stopped = [each for each in await self._files.all() if each.state == "stopped"]
+            self._store.note_tags(await self._files.tags())
+
+    def notices(self) -> list[Notice]:
+        """A warning for each that stopped, with what goes on with it."""
+        return [_notice(each) for each in self._stopped[:TOLD]]
+
+
+def _notice(one: Bulk) -> Notice:
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(one.created))
+    doubt = f", {one.doubtful:,} in doubt" if one.doubtful else ""
+    return Notice(
+        code="plan-stopped",
+        severity="warning",
+        title=f"A {one.action} of {one.total:,} tasks stopped after {one.done:,}{doubt} ({when}).",
+        subject=one.id,
+        hint=f"`{resume_command(one.id, one.action)}` does the rest, `lazycelery plan discard {one.id}` "
+        "drops it.",
+    )

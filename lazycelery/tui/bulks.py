@@ -1,0 +1,73 @@
+"""What goes page by page: how far it is, said while it runs; stopped, resumed or dropped by a key."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from lazycelery.engine.api import EngineApi
+from lazycelery.errors import UsageError
+from lazycelery.model.action import Order
+from lazycelery.tui.crew import Crew, Offer
+from lazycelery.tui.presentation import quantities as q
+from lazycelery.tui.presentation.footer import Question
+
+
+class Bulks(Crew):
+    """The key for bulk actions."""
+
+    def do_bulk(self) -> None:  # noqa: D102 - the table of actions says what it does
+        if self.link.api is None:
+            self.talk.say("The engine is not there yet.", "warn")
+        else:
+            self.errands.run(self._offer(self.link.api))
+
+    async def _offer(self, api: EngineApi) -> None:
+        pressed = self.keys_pressed
+        running, plans = await api.progress(), await api.bulks()
+        if self.keys_pressed != pressed:
+            return
+        offers: list[Offer] = [
+            (f"stop {one.plan[:8]}", f"{one.title}: {one.done:,} of {one.total:,} done") for one in running
+        ]
+        for one in plans:
+            if one.state == "stopped":
+                left = f"{q.counted(one.total, 'task')}, {one.done:,} done"
+                left += f", {one.doubtful:,} in doubt" if one.doubtful else ""
+                offers += [
+                    (f"resume {one.id}", f"{one.action} of {left}"),
+                    (f"discard {one.id}", "drop the rest"),
+                ]
+        if not offers:
+            self.talk.say("Nothing goes page by page now, and no plan is left to resume.", "dim")
+        else:
+            actions = {one.id: one.action for one in plans}
+            whole = {one.plan[:8]: one.plan for one in running}
+
+            def do(text: str) -> None:
+                verb, _, name = text.partition(" ")
+                if verb == "stop" and name in whole:
+                    self.errands.run(self._halt(api, whole[name]))
+                elif verb == "resume" and name in actions:
+                    self.deeds.again(Order(action=actions[name], params={"resume": name}))
+                elif verb == "discard" and name in actions:
+                    question = Question(f"Discard plan {name}", "What is left of it is not done any more?")
+                    self.talk.ask(question, lambda _: self._run(self._discard(api, name)))
+                else:
+                    raise UsageError(f"{text!r} is none of these.", "stop, resume or discard, and an id.")
+
+            self._ask(" Bulk: ", offers, do, ["bulk"])
+        self.show()
+
+    def _run(self, errand: Coroutine[Any, Any, None]) -> None:
+        self.errands.run(errand)
+
+    async def _halt(self, api: EngineApi, plan: str) -> None:
+        there = await api.halt(plan)
+        self.talk.say("Stopping after the page under way …" if there else "It has ended already.", "dim")
+        self.show()
+
+    async def _discard(self, api: EngineApi, name: str) -> None:
+        gone = await api.discard(name)
+        self.talk.say(f"Discarded plan {gone.id}. Nothing was sent.", "ok")
+        self.show()
