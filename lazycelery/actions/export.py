@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from lazycelery.actions import saving, shifting
+from lazycelery.actions import aside, saving, shifting
 from lazycelery.actions.backup import BackupWriter
 from lazycelery.actions.context import Context
 from lazycelery.actions.plan import Draft
@@ -24,6 +24,8 @@ SECRETS = "The file holds the messages as they are, secrets in them too. It is r
 
 async def draft(context: Context, order: Order) -> Draft:
     """Count what waits, and choose the file."""
+    if order.params.get("tasks"):
+        return await aside.draft(context, order)
     if len(order.targets) != 1 or order.filter is not None:
         raise UsageError("Export takes one queue.", "Say `lazycelery export QUEUE FILE`.")
     (queue,) = order.targets

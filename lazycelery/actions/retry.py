@@ -31,7 +31,7 @@ LOST = (
 
 
 @dataclass(kw_only=True)
-class _Judged:
+class Judged:
     """One task's line in the plan, and what sends it (`None` when refused)."""
 
     item: PlanItem
@@ -45,21 +45,11 @@ async def draft(context: Context, order: Order) -> Draft:
     if "resume" in order.params:
         return await resume.draft(context, order)
     rate, tag = bulk.wanted_rate(order), bulk.wanted_tag(order)
-    ids, warnings = task_ids(context, order)
-    if order.filter is not None:
-        ids.reverse()  # A filter finds the newest first; they are sent in the order in which they came.
-    every, unasked = await gather(context, ids)
-    if not any(evidence.known for evidence in every):
-        raise NothingFound(
-            f"No source knows {listed(map(short, ids))}.",
-            "Without a recorded history only what is queued, running or in the result backend is known.",
-        )
-    judged = [_judge(context, evidence, order) for evidence in every]
-    work = [each.resend for each in judged if each.resend is not None]
-    warnings += unasked + list(dict.fromkeys(text for each in judged for text in each.warnings))
-    title = _title(work, len(judged))
+    every, warnings = await judged(context, order)
+    work = [each.resend for each in every if each.resend is not None]
+    title = _title(work, len(every))
     course = Course(len(work), rate)
-    sums = summary.of_retry(items := [each.item for each in judged], work)
+    sums = summary.of_retry(items := [each.item for each in every], work)
     if rate is not None:
         warnings.append(_how_long(len(work), rate))
     return Draft(
@@ -74,9 +64,26 @@ async def draft(context: Context, order: Order) -> Draft:
         queues=sums.queues,
         name=short(work[0].old_id) if len(work) == 1 else "",
         warnings=warnings,
-        hint=next((each.hint for each in judged if each.hint), ""),
+        hint=next((each.hint for each in every if each.hint), ""),
         details={"grades": dict(Counter(each.how.grade for each in work)), "queues": _queues(work)},
     )
+
+
+async def judged(context: Context, order: Order) -> tuple[list[Judged], list[str]]:
+    """All tasks of an order, each with what would send it again or why nothing does; and warnings.
+
+    Raises `NothingFound` when no source knows any of them."""
+    ids, warnings = task_ids(context, order)
+    if order.filter is not None:
+        ids.reverse()  # A filter finds the newest first; they are sent in the order in which they came.
+    every, unasked = await gather(context, ids)
+    if not any(evidence.known for evidence in every):
+        raise NothingFound(
+            f"No source knows {listed(map(short, ids))}.",
+            "Without a recorded history only what is queued, running or in the result backend is known.",
+        )
+    found = [_judge(context, evidence, order) for evidence in every]
+    return found, warnings + unasked + list(dict.fromkeys(text for each in found for text in each.warnings))
 
 
 def _how_long(number: int, rate: float) -> str:
@@ -114,7 +121,7 @@ async def _run(
             await asyncio.to_thread(journal.close)
 
 
-def _judge(context: Context, evidence: Evidence, order: Order) -> _Judged:
+def _judge(context: Context, evidence: Evidence, order: Order) -> Judged:
     how = recover(evidence)
     message = context.codec.describe(how.message.raw) if how.message else None
     if message is not None and order.params.get("keep_canvas", True) is False:
@@ -132,13 +139,13 @@ def _judge(context: Context, evidence: Evidence, order: Order) -> _Judged:
         problem, hint = "which queue? No source tells where it belongs", "Say it with --queue NAME."
     if problem or queue is None or name is None:
         item.refused = problem
-        return _Judged(item=item, hint=hint)
+        return Judged(item=item, hint=hint)
     resend = _resend(evidence, how, message, name, queue)
     if problem := _cannot_copy(context, resend):
         item.refused, item.grade = problem, "unsafe"
-        return _Judged(item=item, hint=ADVICE)
+        return Judged(item=item, hint=ADVICE)
     item.text += f" → {queue}"
-    return _Judged(item=item, resend=resend, warnings=_warnings(context, how, message, name, queue))
+    return Judged(item=item, resend=resend, warnings=_warnings(context, how, message, name, queue))
 
 
 def _text(

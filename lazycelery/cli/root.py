@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "watch": Entry("watch", "watch", "Findings as they come and go, a line each; sends alerts."),
     "serve": Entry("serve", "serve", "The same for a supervisor, of several profiles."),
     "alerts": Entry("alerts", "alerts", "Where findings are told: list, test."),
+    "rules": Entry("rules", "rules", "What is done with failed tasks by itself: list, reset."),
     "why": Entry("why", "why", "Why a task, queue or worker is not done, in one sentence."),
     "replay": Entry("replay", "replay", "Open a recording as if it were live."),
     "history": Entry("history", "history", "Tasks of the recorded history; export."),

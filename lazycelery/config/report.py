@@ -18,6 +18,7 @@ from lazycelery.config.views import written
 from lazycelery.model.alert import AlertTarget
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import REDACTED, Redactor
+from lazycelery.model.rule import Rule
 from lazycelery.model.service import Service
 
 PLACEHOLDER = "${LAZYCELERY_PASSWORD}"
@@ -53,16 +54,16 @@ def _row(settings: Settings, key: str, value: Any) -> Row:
 def _shown(key: str, value: Any) -> Any:
     if isinstance(value, dict):
         return Redactor().value(value)
-    if isinstance(value, list) and value and isinstance(value[0], (Service, AlertTarget)):
+    if isinstance(value, list) and value and isinstance(value[0], (Service, AlertTarget, Rule)):
         return [_given(one) for one in value]
     if not value or not CLUSTER[key].secret:
         return value
     return _redacted(value) if key in _URLS else REDACTED
 
 
-def _given(table: Service | AlertTarget) -> Any:
+def _given(table: Service | AlertTarget | Rule) -> Any:
     """What is set of it, secrets redacted; of a URL of alerts the host alone is no secret."""
-    default = {} if isinstance(table, Service) else msgspec.to_builtins(AlertTarget(name=""))
+    default = {} if isinstance(table, Service) else msgspec.to_builtins(type(table)(name=""))
     told = {
         key: value
         for key, value in msgspec.to_builtins(table).items()

@@ -18,6 +18,7 @@ from lazycelery.config.places import themes_directory
 from lazycelery.model.action import PERMISSIONS, ROLES
 from lazycelery.model.alert import AlertTarget
 from lazycelery.model.limits import Limits
+from lazycelery.model.rule import Rule
 from lazycelery.model.service import Service
 
 BARE = ("memory", "filesystem", "sqs", "gcpubsub")
@@ -183,6 +184,20 @@ def alerts(found: list[AlertTarget]) -> list[AlertTarget]:
     return found
 
 
+def rules(found: list[Rule]) -> list[Rule]:
+    """Rules for failed tasks, each named once, with numbers that make sense."""
+    names = [rule.name for rule in found]
+    for rule in found:
+        name = _quoted(rule.name)
+        if not rule.name or names.count(rule.name) > 1:
+            raise Wrong(f"named, each otherwise; {name} is not")
+        if min(rule.failures, rule.most, rule.give_up) < 1 or rule.retries < 0:
+            raise Wrong(f"with failures, most and give_up from 1, and retries from 0; {name} has others")
+        if rule.within <= 0 or rule.backoff < 0:
+            raise Wrong(f"with seconds in within and backoff; {name} has others")
+    return found
+
+
 def _endpoint(url_: str, name: str) -> None:
     parts = urlsplit(url_)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -230,6 +245,9 @@ _TEXT = "text in quotes"
 _ALERTS = (
     "tables with a name, one of command, webhook, slack, terminal, and least, codes, subjects, cool_down, "
     "group, recovery, timeout, authorization_env, authorization_keyring"
+)
+_RULES = (
+    "tables with a name, and task, error, failures, within, retries, backoff, aside, most, give_up, apply"
 )
 _SERVICES = "tables with a name, and host, unit, start, stop, restart, logs as texts or lists of words"
 
@@ -291,6 +309,7 @@ CLUSTER: dict[str, Setting] = {
     ),
     "enable_events": Setting(bool, _YES_NO),
     "alerts": Setting(list[AlertTarget], _ALERTS, alerts, environment=False),
+    "rules": Setting(list[Rule], _RULES, rules, environment=False),
     "workers": Setting(list[Service], _SERVICES, services, environment=False),
 }
 """The settings of a profile that become fields of `Profile`, in the order they are shown."""

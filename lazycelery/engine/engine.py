@@ -68,6 +68,8 @@ class Engine:
             self._parts.vigil.start()
         self._watch.start()
         self._own = [asyncio.create_task(each.run()) for each in (self._seconds, self._examiner)]
+        if self._parts.rules is not None:
+            self._own.append(asyncio.create_task(self._parts.rules.run()))
         self._own.append(asyncio.create_task(self._parts.beats.run(self._watch.first_truth)))
 
     async def close(self) -> None:
@@ -86,6 +88,8 @@ class Engine:
         await self._examiner.close()
         await self._services.close()
         await self._actions.settle()
+        if self._parts.rules is not None:
+            self._parts.rules.close()
         await self._watch.stop()
         await self._parts.marks.close()
         await self._memory.close()  # Before the connections: a broker that hangs may use up all patience.

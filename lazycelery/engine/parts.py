@@ -27,6 +27,7 @@ from lazycelery.engine.overload import Overload
 from lazycelery.engine.periodic import Periodic
 from lazycelery.engine.plans import Plans
 from lazycelery.engine.replaying import as_replayed
+from lazycelery.engine.rules import Rules
 from lazycelery.engine.veil import Veil
 from lazycelery.engine.vigil import Vigil
 from lazycelery.engine.watch import Watch
@@ -122,6 +123,11 @@ class Parts:
         )
         self.examiner.beat = lambda: self.beats.last
         self.vigil = Vigil(profile, self.redactor, clock, self.changes.status) if profile.alerting else None
+        self.rules: Rules | None = None
+        if self.vigil is not None and profile.rules and not profile.glance:
+            self.rules = Rules(
+                profile, self.store, self.actions, self.audit, self.redactor, clock, self.vigil.say
+            )
         if self.vigil is not None and not profile.glance:
             self.examiner.examined = self.vigil.take
         self.memory = Memory(profile, self.store, self.redactor, clock, self.changes.status)
@@ -145,6 +151,8 @@ class Parts:
         self.log.add(kept)
         self.memory.heard(kept)
         self.periodic.take(events)
+        if self.rules is not None:
+            self.rules.heard(events)
 
     def _relieve(self, stage: int) -> None:
         self.store.relieve(stage, self.clock())

@@ -22,6 +22,7 @@ def as_replayed(profile: Profile, speed: float) -> Profile:
         history=False,
         recorder=False,
         alerts=[],
+        rules=[],
         record=None,
         enable_events=False,
         refresh=max(OFTEN, profile.refresh / pace),

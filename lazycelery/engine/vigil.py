@@ -254,8 +254,7 @@ class Vigil:
         self._next_try = time.monotonic() + TAKE_OVER
 
     def say(self, text: str) -> None:
-        """A remark about alerts themselves."""
-        logger.warning("%s", text)
+        """A remark about alerts, or rules, themselves."""
         self._publish(Turn(kind="remark", at=self._clock(), text=text))
 
     def _publish(self, turn: Turn) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from lazycelery.model.action import PERMISSIONS
 from lazycelery.model.alert import AlertTarget
+from lazycelery.model.rule import Rule
 from lazycelery.model.service import Service
 
 
@@ -85,6 +86,8 @@ class Profile(msgspec.Struct, kw_only=True):
     """From where on the doctor calls something wrong, where that differs from its own limits."""
     alerts: list[AlertTarget] = []
     """Where findings are told, by `lazycelery watch` and `serve`."""
+    rules: list[Rule] = []
+    """What `lazycelery watch` and `serve` do with failed tasks; needs permissions, `retry` and `export`."""
     alerting: bool = False
     """This engine keeps watch over findings, and sends alerts unless another one does already."""
     glance: bool = False
