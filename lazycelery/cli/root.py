@@ -55,6 +55,7 @@ COMMANDS: dict[str, Entry] = {
     "plan": Entry("plan", "plan", "Bulk actions that stopped in the middle: list, show, resume."),
     "worker": Entry("worker", "worker", "Workers: pool, queues, limits, events, ping, shutdown."),
     "beat": Entry("beat", "beat", "What is scheduled: last and next run, lateness."),
+    "dealt": Entry("dealt", "dealt", "Mark failed tasks as dealt with; nothing is sent."),
     "audit": Entry("audit", "audit", "What was done, by whom, and the proof."),
     "config": Entry("config", "config", "The configuration: init, show, path, check, export."),
 }

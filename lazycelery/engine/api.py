@@ -155,6 +155,14 @@ class EngineApi(Protocol):
 
         Raises `Refused` when it may not be done any more."""
 
+    async def deal(
+        self, targets: list[str], filter: str | None = None, note: str = "", undo: bool = False
+    ) -> list[str]:
+        """Mark failed tasks as dealt with, or (`undo`) not: by id, its beginning, or all that match a filter.
+        A note on this machine; nothing is sent, so it needs no permission. Returns the ids.
+
+        Raises `NothingFound`, and `UsageError` for one that has not failed."""
+
     async def progress(self) -> list[Progress]:
         """How far those actions are that go page by page and run now, in this engine."""
 

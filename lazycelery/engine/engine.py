@@ -278,6 +278,12 @@ class Engine:
         await self.refresh()
         return outcome
 
+    async def deal(
+        self, targets: list[str], filter: str | None = None, note: str = "", undo: bool = False
+    ) -> list[str]:
+        """Mark failed tasks as dealt with, or not."""
+        return await self._parts.dealing.mark(targets, filter, note, undo)
+
     async def progress(self) -> list[Progress]:
         """How far those actions are that go page by page and run now."""
         return self._actions.progress()

@@ -13,6 +13,7 @@ from lazycelery.actions.planfiles import PlanFiles
 from lazycelery.actions.service import Actions
 from lazycelery.engine.beat import Beats
 from lazycelery.engine.changes import Changes
+from lazycelery.engine.dealing import Dealing
 from lazycelery.engine.events_switch import EventsSwitch, noted
 from lazycelery.engine.examiner import Examiner
 from lazycelery.engine.finding_marks import FindingMarks
@@ -69,6 +70,8 @@ class Parts:
         self.guard = Guard(profile)
         self.audit = AuditLog(profile)
         self.plan_files = PlanFiles(self.audit, profile, self.redactor.url(profile.broker), clock)
+        place = f"{self.redactor.url(profile.broker)}|{profile.prefix or ''}"
+        self.dealing = Dealing(place, self.store, clock, self.changes.data)
         self.plans = Plans(self.plan_files, self.store)
         self.services = Services(profile.workers)
         self.periodic = Periodic()

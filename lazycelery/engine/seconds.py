@@ -35,6 +35,7 @@ class Seconds:
             logger.exception("what was cut off cannot be told")
         while True:
             try:
+                await parts.dealing.look()
                 self._measure()
             except Exception:
                 logger.exception("a second could not be measured")

@@ -275,6 +275,7 @@ ACTIONS: tuple[Action, ...] = (
         permission="send",
         question="The task as it was written, and its queue",
     ),
+    Action("deal", ("t",), "Tick off: dealt with, or not; a note of ours, nothing is sent", scope="tasks"),
     Action(
         "limit",
         ("a",),

@@ -37,6 +37,15 @@ class Attempt(msgspec.Struct, kw_only=True):
     """Fields that no source told and that follow from others."""
 
 
+class Dealt(msgspec.Struct, kw_only=True):
+    """Somebody has dealt with a failed task: a note of ours, never the cluster's."""
+
+    at: float
+    """Epoch seconds."""
+    by: str
+    note: str = ""
+
+
 class Task(msgspec.Struct, kw_only=True):
     """All that is known of one task. Field names are the JSON contract of `lazycelery tasks`.
 
@@ -84,6 +93,10 @@ class Task(msgspec.Struct, kw_only=True):
     children: list[str] = []
     marks: list[str] = []
     """Doubts: "wait-clamped", "clock-skew", "state-inferred", "received-before-sent" …"""
+    tag: str | None = None
+    """By which tag we sent it, as far as this machine knows, or its message told."""
+    dealt: Dealt | None = None
+    """Marked as dealt with, since it came into its present state."""
     seen: float | None = None
     """When any source last spoke of it, our clock."""
 
@@ -122,6 +135,8 @@ class TaskRow(msgspec.Struct, kw_only=True):
     truncated: bool = False
     not_kept: bool = False
     """A long text of it was let go under load."""
+    dealt: bool = False
+    """Marked as dealt with."""
     past: bool = False
     """Known from the recorded history alone: no source has spoken of it since this monitor began."""
 

@@ -1,11 +1,15 @@
-"""What we ourselves noted on tasks, and no cluster tells: the tag of a retry."""
+"""What we ourselves noted on tasks, and no cluster tells: the tag of a retry, and that it was dealt with."""
 
 from __future__ import annotations
+
+from lazycelery.model.task import Dealt
 
 TAG = "lazycelery_tag"
 """The header in which a message tells by which tag it was sent."""
 MOST = 100_000
-"""Tasks with a note; beyond, the oldest note is dropped."""
+"""Tasks with a tag; beyond, the oldest is dropped."""
+SKEW = 1.0
+"""Seconds by which the clock of who marked may be behind the one of who failed."""
 
 
 class Notes:
@@ -13,6 +17,7 @@ class Notes:
 
     def __init__(self) -> None:
         self.tags: dict[str, str] = {}
+        self.marks: dict[str, Dealt] = {}
 
     def tag(self, id: str, tag: str) -> None:
         """Note by which tag a task was sent."""
@@ -20,3 +25,9 @@ class Notes:
         self.tags[id] = tag
         while len(self.tags) > MOST:
             del self.tags[next(iter(self.tags))]
+
+    def dealt(self, id: str, since: float) -> Dealt | None:
+        """The mark of a task that is in its present state `since` then; one from before means nothing any
+        more: it failed again."""
+        mark = self.marks.get(id)
+        return mark if mark is not None and mark.at + SKEW >= since else None

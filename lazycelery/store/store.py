@@ -16,7 +16,7 @@ from lazycelery.model.relief import Relief
 from lazycelery.model.reports import QueueReport, ResultReport, TaskReport, WorkerReport
 from lazycelery.model.states import State
 from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
-from lazycelery.model.task import Task, TaskPage, TaskQuery
+from lazycelery.model.task import Dealt, Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker, WorkerDetail
 from lazycelery.store.census import Census
 from lazycelery.store.columns import Columns
@@ -151,7 +151,22 @@ class Store:
     def note_tags(self, tags: Mapping[str, str]) -> None:
         """By which tags tasks were sent, by their ids; the oldest first."""
         for task_id, tag in tags.items():
-            self._columns.notes.tag(task_id, tag)
+            if self._columns.notes.tags.get(task_id) != tag:
+                self._columns.notes.tag(task_id, tag)
+                self._touch(task_id)
+
+    def note_dealt(self, marks: Mapping[str, Dealt]) -> None:
+        """Which failed tasks somebody has dealt with: all that are known."""
+        notes = self._columns.notes
+        before, notes.marks = notes.marks, dict(marks)
+        for task_id in before.keys() | notes.marks.keys():
+            if before.get(task_id) != notes.marks.get(task_id):
+                self._touch(task_id)
+
+    def _touch(self, task_id: str) -> None:
+        slot = self._columns.slots.get(task_id)
+        if slot is not None:
+            self._columns.touch(slot)
 
     def gap(self, start: float, end: float) -> None:
         """Between these moments no events were seen."""

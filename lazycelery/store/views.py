@@ -42,6 +42,7 @@ def task_row(columns: Columns, slot: int) -> TaskRow:
         error=_line(said) if said is not None else None,
         truncated=columns.cut[slot] != 0,
         not_kept=bool(_not_kept(columns, slot)),
+        dealt=columns.notes.dealt(columns.id[slot], columns.since[slot]) is not None,
         past=columns.marks[slot] & marks.PAST != 0,
     )
 
@@ -81,8 +82,8 @@ def task(columns: Columns, slot: int, gaps: Sequence[tuple[float, float]] = ()) 
     one.children = children(columns, slot)
     _add_sources(columns, slot, one)
     _add_doubts(one, gaps)
-    if tag := columns.notes.tags.get(one.id):
-        one.marks.append(f"tag {tag}")
+    one.tag = columns.notes.tags.get(one.id)
+    one.dealt = columns.notes.dealt(one.id, columns.since[slot])
     return one
 
 

@@ -1,4 +1,4 @@
-"""What goes page by page: how far it is, said while it runs; stopped, resumed or dropped by a key."""
+"""What goes page by page, stopped, resumed or dropped by a key; and failed tasks that are ticked off."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from lazycelery.engine.api import EngineApi
 from lazycelery.errors import UsageError
 from lazycelery.model.action import Order
+from lazycelery.model.task import TaskRow
 from lazycelery.tui.crew import Crew, Offer
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.footer import Question
@@ -57,6 +58,21 @@ class Bulks(Crew):
                     raise UsageError(f"{text!r} is none of these.", "stop, resume or discard, and an id.")
 
             self._ask(" Bulk: ", offers, do, ["bulk"])
+        self.show()
+
+    def do_deal(self) -> None:  # noqa: D102
+        ids, api = self._those("tasks"), self.link.api
+        if not ids or api is None:
+            self.talk.say("Nothing is selected.", "warn")
+            return
+        item = self.item
+        undo = len(ids) == 1 and isinstance(item, TaskRow) and item.id == ids[0] and item.dealt
+        self.errands.run(self._deal(api, ids, undo))
+
+    async def _deal(self, api: EngineApi, ids: list[str], undo: bool) -> None:
+        marked = await api.deal(ids, None, "", undo)
+        state = "not dealt with any more" if undo else "dealt with; dealt:no in a filter leaves it out"
+        self.talk.say(f"{q.counted(len(marked), 'task')}: {state}.", "ok")
         self.show()
 
     def _run(self, errand: Coroutine[Any, Any, None]) -> None:

@@ -188,6 +188,12 @@ class FakeEngine:
             raise Refused("Not the word.")
         return self.outcome
 
+    async def deal(
+        self, targets: list[str], filter: str | None = None, note: str = "", undo: bool = False
+    ) -> list[str]:
+        self.dealt = (targets, filter, note, undo)
+        return targets or ["id-0"]
+
     async def progress(self) -> list[Progress]:
         return []
 

@@ -808,6 +808,12 @@ class FakeEngine:
             outcome.proof = "retried as new-id"
         return outcome
 
+    async def deal(
+        self, targets: list[str], filter: str | None = None, note: str = "", undo: bool = False
+    ) -> list[str]:
+        self.dealt = (targets, filter, note, undo)
+        return targets or ["id-0"]
+
     async def progress(self) -> list[Progress]:
         return self.under_way
 

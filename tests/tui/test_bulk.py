@@ -105,3 +105,11 @@ def test_the_question_tells_what_it_comes_to() -> None:
         id="p", action="retry", title="Retry 3 tasks", count=3, summary=["2 exactly", "1 not: unsafe"]
     )
     assert Question.of(plan).summary == ("2 exactly", "1 not: unsafe")
+
+
+async def test_a_key_ticks_a_task_off_also_read_only() -> None:
+    engine = FakeEngine()
+    async with staged(engine) as stage:
+        await stage.press("3", "t")
+        await stage.until("dealt with; dealt:no in a filter leaves it out")
+        assert engine.acted == []

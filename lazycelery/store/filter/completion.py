@@ -12,7 +12,7 @@ from lazycelery.model.states import LABELS
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
 from lazycelery.store.filter.matching import GROUP, value_at
-from lazycelery.store.filter.parser import FAULTS, FIELDS, PATHS
+from lazycelery.store.filter.parser import FAULTS, FIELDS, PATHS, YES_NO
 from lazycelery.store.filter.paths import MISSING
 from lazycelery.store.marks import CUTS, SOURCES
 
@@ -32,6 +32,7 @@ HABITS: dict[str, tuple[str, ...]] = {
     "retries": (">0", ">2"),
     "state": (*LABELS, FAULTS),
     "source": tuple(SOURCES),
+    "dealt": YES_NO,
 }
 """Values that are offered whether seen or not."""
 

@@ -186,8 +186,14 @@ class Matcher:
             return columns.group_of
         if field == "tag":
             return lambda slot: columns.notes.tags.get(columns.id[slot])
+        if field == "dealt":
+            return self._dealt
         texts: list[str | None] = getattr(columns, field)
         return texts.__getitem__
+
+    def _dealt(self, slot: int) -> str:
+        columns = self.columns
+        return "no" if columns.notes.dealt(columns.id[slot], columns.since[slot]) is None else "yes"
 
     def _path_reader(self, term: Term) -> Callable[[int], bool]:
         texts: list[str | None] = getattr(self.columns, term.field)
@@ -245,7 +251,7 @@ def _cost(term: Term) -> int:
     if (
         term.path
         or not term.field
-        or term.field in ("id", "root", "group", "error", "args", "kwargs", "result", "tag", GROUP)
+        or term.field in ("id", "root", "group", "error", "args", "kwargs", "result", "tag", "dealt", GROUP)
     ):
         return DEAR
     return CODES if term.field in CODED else CHEAP

@@ -18,10 +18,11 @@ TEXTS = (
     *("name", "worker", "queue", "id", "root", "group", "error", "args", "kwargs", "result", "error_group"),
     "tag",
 )
+YES_NO = ("yes", "no")
 DURATIONS = ("runtime", "wait", "age")
 TIMES = ("since", "until")
 PATHS = ("args", "kwargs", "result")
-FIELDS = ("state", *TEXTS, "retries", *DURATIONS, *TIMES, "source")
+FIELDS = ("state", *TEXTS, "retries", *DURATIONS, *TIMES, "source", "dealt")
 FAULTS = "faults"
 
 Test = TextMatch | Span | Moment | frozenset[int] | int
@@ -128,6 +129,12 @@ def _state(value: RawValue) -> frozenset[int]:
     raise wrong(value.column, f"unknown state {short_value(value.text, 40)}", hint)
 
 
+def _yes_no(value: RawValue) -> TextMatch:
+    if value.text.lower() not in YES_NO or value.operator not in ("", "="):
+        raise wrong(value.column, f"neither yes nor no: {short_value(value.text, 40)}", "Write dealt:yes.")
+    return text_match(value, anchored=True, whole=True)
+
+
 def _source(value: RawValue) -> int:
     bit = SOURCES.get(value.text.lower())
     if bit is None or value.operator not in ("", "="):
@@ -154,6 +161,7 @@ _READERS: dict[str, Callable[[RawValue], Test]] = {
     **dict.fromkeys(TIMES, moment),
     "state": _state,
     "source": _source,
+    "dealt": _yes_no,
     "retries": lambda value: span(value, seconds=False),
 }
 

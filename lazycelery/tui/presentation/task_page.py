@@ -107,6 +107,10 @@ def _summary(task: Task, look: Look, width: int, told: Verdict | None) -> list[L
     if task.traceback:
         lines.append(())
         lines += _last_frames(task.traceback, width)
+    if task.dealt is not None:
+        note = f": {task.dealt.note}" if task.dealt.note else ""
+        when = q.moment(task.dealt.at, look.now, look.utc)
+        lines += wrapped(f"dealt with by {task.dealt.by}, {when}{note}", width, "ok")
     for mark in task.marks:
         if mark == "history":
             since = q.moment(task.seen, look.now, look.utc)

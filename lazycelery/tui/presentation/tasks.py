@@ -64,6 +64,9 @@ def cells(row: TaskRow, look: Look) -> list[Span]:
             "fail" if row.state in BAD else "warn" if row.state == "retry" else "dim",
         ),
     ]
+    if row.dealt:
+        found[3] = (f"{clean(row.state, 9)} {of_task('success', look.signs)[0]}", "dim")
+        found[0] = (found[0][0], "dim")
     # What the recorded history alone tells is not for anybody to take for what happens now.
     return [(text, "dim") for text, _ in found] if row.past else found
 
