@@ -38,10 +38,12 @@ _Command = str | list[str]
 class Wrong(Exception):
     """A value that a setting does not take: what was expected, and a hint."""
 
-    def __init__(self, expected: str, hint: str = "") -> None:
+    def __init__(self, expected: str, hint: str = "", inside: tuple[str, ...] = ()) -> None:
         super().__init__(expected)
         self.expected = expected
         self.hint = hint
+        self.inside = inside
+        """The keys that lead to it, where the value is a table."""
 
 
 class Setting(NamedTuple):
@@ -130,15 +132,19 @@ def _plain(name: str, value: Any) -> None:
         raise Wrong("texts, numbers, true and false", f"{_quoted(name)} is a {type(value).__name__}.")
 
 
-def limits(table: dict[str, float]) -> dict[str, float]:
-    """Names that the doctor has limits for."""
+def doctor(table: dict[str, Any]) -> dict[str, float]:
+    """Limits of the doctor by their names, each a number of its kind."""
     known = Limits.__struct_fields__
-    for name in table:
+    for name, value in table.items():
         if name not in known:
-            raise Wrong(
-                f"names of limits; {_quoted(name)} is none", did_you_mean(name, known, ", ".join(known))
-            )
-    return table
+            raise Wrong("the name of a limit", did_you_mean(name, known, ", ".join(known)), (name,))
+        whole = isinstance(getattr(Limits(), name), int)
+        number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        if not number or not 0 <= value < 1e12:
+            raise Wrong(f"a {'whole ' if whole else ''}number from 0", "", (name,))
+        if value > 1 and name.endswith(("_share", "loss", "memory", "failure_critical")):
+            raise Wrong("a share from 0 to 1", "", (name,))
+    return {name: value if isinstance(value, int) else float(value) for name, value in table.items()}
 
 
 def services(found: list[Service]) -> list[Service]:
@@ -301,12 +307,7 @@ CLUSTER: dict[str, Setting] = {
     "history_dir": Setting(_Text, "the path of a directory", path),
     "history_days": Setting(_Days, "a number of days above 0"),
     "history_max_bytes": Setting(_Room, "a whole number of bytes from 1000000"),
-    "limits": Setting(
-        dict[str, Annotated[float, msgspec.Meta(ge=0)]],
-        "a table of limits with numbers from 0",
-        limits,
-        environment=False,
-    ),
+    "doctor": Setting(dict[str, Any], "a table of limits with numbers from 0", doctor, environment=False),
     "enable_events": Setting(bool, _YES_NO),
     "alerts": Setting(list[AlertTarget], _ALERTS, alerts, environment=False),
     "rules": Setting(list[Rule], _RULES, rules, environment=False),

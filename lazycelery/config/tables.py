@@ -243,4 +243,4 @@ def _converted(setting: Setting, raw: Any, document: Document, path: KeyPath) ->
     try:
         return setting.convert(raw)
     except Wrong as wrong:
-        raise document.wrong(path, f"should be {wrong.expected}", wrong.hint) from None
+        raise document.wrong((*path, *wrong.inside), f"should be {wrong.expected}", wrong.hint) from None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from copy import copy
+from typing import TypeVar
 
 import msgspec
 
@@ -31,9 +32,11 @@ from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
+from lazycelery.store.habits import Habits
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 EVERY = 1.0
 """Seconds between two examinations, at least."""
@@ -74,9 +77,10 @@ class Examiner:
         self._profile, self._store, self._links, self._watch = profile, store, links, watch
         self._clock, self._changed, self._notes = clock, changed, notes
         self._redactor = Redactor(profile.redact, defaults=profile.redact_default)
-        self._limits = msgspec.convert(profile.limits, Limits)
+        self._limits = msgspec.convert(profile.doctor, Limits)
         self.periodic = periodic or Periodic()
         self._memory, self._history, self._outage = Memory(), History(), Outage()
+        self._habits = Habits(store.figures)
         self._began: float | None = None
         """When the cluster was first seen as a whole."""
         self._lock = asyncio.Lock()
@@ -245,6 +249,7 @@ class Examiner:
         queues = [queue for queue in await self._queues() if queue.folded is None]
         await breath.take()
         tasks = tasks or await self._count(now, breath)
+        habits = await _steps(self._habits.take(now), breath)
         self._history.note(now, queues, workers)
         for flight in self._watch.flights.messages if self._watch.flights else ():
             if flight.id is not None:
@@ -274,19 +279,15 @@ class Examiner:
             malformed=self._watch.malformed,
             notes=self._notes(),
             tls_unverified=self._watch.tls_unverified,
+            habits=habits,
+            day_known=self._habits.day_known(now),
             history=self._history,
             limits=self._limits,
         )
 
     async def _count(self, now: float, breath: Breath) -> TaskFacts:
-        counting = self._store.task_facts_steps(now, WINDOW)
-        while True:
-            try:
-                next(counting)
-            except StopIteration as end:
-                self._tasks = end.value
-                return self._tasks
-            await breath.take()
+        self._tasks = await _steps(self._store.task_facts_steps(now, WINDOW), breath)
+        return self._tasks
 
     def _keep(self, examination: Examination) -> None:
         """Faces are told when something that they show is different."""
@@ -327,6 +328,15 @@ class Breath:
         if time.perf_counter() - self._began > SLICE:
             await asyncio.sleep(0)
             self._began = time.perf_counter()
+
+
+async def _steps(steps: Generator[None, None, T], breath: Breath) -> T:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        await breath.take()
 
 
 def _hindered(mode: Mode, seen: Snapshot) -> str | None:

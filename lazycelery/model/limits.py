@@ -38,6 +38,30 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
     """And share of its runs that must have failed."""
     failure_times: float = 3.0
     """Its share of failures is so many times the usual one."""
+    failure_known: int = 20
+    """Runs of before without which no share of failures is usual: then half must fail."""
+    failure_critical: float = 0.9
+    """Share of failures beyond which it is critical: nearly nothing of it is done."""
+    usual_runs: int = 100
+    """Runs of before without which no time of a task or queue is usual."""
+    usual_seen: float = 1800.0
+    """Seconds of watching (the recorded history counts) before anything is usual."""
+    slow_runs: int = 20
+    """Recent runs, or starts, that are judged together: fewer are chance."""
+    slow_times: float = 2.5
+    """Half of the runs, or the slowest twentieth, take so many times as long as usual."""
+    slow_least: float = 0.2
+    """And so many seconds longer: less is hardly felt."""
+    wait_times: float = 2.0
+    """Half of the starts waited so many times as long as 95 % usually do at this time of the day."""
+    wait_least: float = 10.0
+    """And at least so many seconds."""
+    silent_least: float = 300.0
+    """A task that normally runs is never called silent before: deployments take minutes."""
+    drop_least: float = 10.0
+    """Runs a minute of a queue, below which its throughput is not judged."""
+    drop_share: float = 0.7
+    """Of its usual throughput that is missing for five minutes."""
     retries: int = 20
     """Second tries of one name within two minutes."""
     retry_share: float = 0.5

@@ -82,7 +82,7 @@ class Profile(msgspec.Struct, kw_only=True):
     """A new file into which everything that the sources say is recorded, for a replay."""
     recorder: bool = False
     """This engine records the history (unless another one does already); all others only read it."""
-    limits: dict[str, float] = {}
+    doctor: dict[str, float] = {}
     """From where on the doctor calls something wrong, where that differs from its own limits."""
     alerts: list[AlertTarget] = []
     """Where findings are told, by `lazycelery watch` and `serve`."""

@@ -9,6 +9,7 @@ from lazycelery.engine.engine import Engine
 from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ActiveQueue, QueueReport, TaskReport, WorkerReport, WorkerStats
+from lazycelery.store.rings import Cell
 from tests.benchmarks.figure import Figure
 
 WORKERS, QUEUES, TASKS = 200, 500, 1_000_000
@@ -24,6 +25,7 @@ def examination() -> list[Figure]:
 async def _measure() -> list[Figure]:
     engine = Engine(Profile(broker="redis://127.0.0.1:1/0"), clock=lambda: NOW)
     _fill(engine)
+    _rings(engine)
     engine._links.up("broker")
     engine._watch.first_truth.set()
     costs, held = [], 0.0
@@ -72,6 +74,27 @@ def _fill(engine: Engine) -> None:
             store.apply_events(batch)
             batch = []
     store.apply_events(batch)
+
+
+def _rings(engine: Engine) -> None:
+    """Two days of hours and two hours of minutes of every name and queue."""
+    figures = engine._store.figures
+    names = [3 * figures.words("task").code(f"t{number}") for number in range(NAMES)]
+    keys = names + [3 * figures.words("queue").code(f"q{number}") + 2 for number in range(QUEUES)]
+    for ago in range(1, 49):
+        figures.put_before(NOW - NOW % 3600 - 3600 * ago, {key: _cell(key) for key in keys})
+    for at in range(900, 0, -5):
+        # Fifteen minutes in steps of five seconds, each name and queue in all of them.
+        figures.seconds.step = {key: _cell(key) for key in keys}
+        engine._store.second(NOW - at)
+
+
+def _cell(key: int) -> Cell:
+    cell = Cell()
+    cell.counts[2:4] = [60, 60]
+    cell.runtime = {100 + (key + step) % 40: 3 for step in range(20)}
+    cell.wait = {50 + (key + step) % 40: 3 for step in range(20)}
+    return cell
 
 
 def _worker(number: int) -> WorkerReport:

@@ -26,6 +26,12 @@ PROFILE = '[profiles.shop]\nbroker = "redis://a/0"\n'
         ('broker = "redis://a"\n', 1, "broker", "[profiles.NAME]"),
         ('default_profile = "shpo"\n' + PROFILE, 1, "default_profile", "Did you mean shop?"),
         (PROFILE + 'allow = ["retyr"]\n', 3, "profiles.shop.allow", "Did you mean retry?"),
+        (
+            PROFILE + "[profiles.shop.doctor]\ngrowth = 9\nstaled = 2\n",
+            5,
+            "profiles.shop.doctor.staled",
+            "Did you mean stalled?",
+        ),
         ('[keymap]\nsrot = "o"\n', 2, "keymap.srot", "Did you mean sort?"),
         ('[keymap]\nsort = "ctrl+i"\n', 2, "keymap.sort", "another key"),
         ('[keymap]\nmove.down = "k"\n', 2, "keymap.move.down", "another key"),
@@ -57,6 +63,27 @@ def test_an_unknown_word_is_shown_where_it_stands_with_the_nearest(refused, text
 def test_a_wrong_value_tells_what_was_expected(refused, key, value, expected):
     error = refused(f"[profiles.shop]\n# comment\n{key} = {value}\n")
     assert f"line 3: profiles.shop.{key} should be {expected}" in error.title
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        ("stalled = true", "a number from 0"),
+        ("stalled = -1", "a number from 0"),
+        ('growth = "90s"', "a number from 0"),
+        ("failures = 2.5", "a whole number from 0"),
+        ("failure_share = 30", "a share from 0 to 1"),
+    ],
+)
+def test_a_wrong_limit_of_the_doctor_is_told_with_its_line(refused, limit, expected):
+    error = refused(PROFILE + f"[profiles.shop.doctor]\nsilent = 5\n{limit}\n")
+    key = limit.split()[0]
+    assert f"line 5: profiles.shop.doctor.{key} should be {expected}" in error.title
+
+
+def test_limits_of_the_doctor_are_those_of_the_profile(loaded):
+    text = PROFILE + "[profiles.shop.doctor]\nstalled = 7200\nfailure_share = 0.5\n"
+    assert loaded(text, profile="shop").profile.doctor == {"stalled": 7200, "failure_share": 0.5}
 
 
 def test_a_profile_that_is_not_chosen_is_checked_too(refused):

@@ -53,10 +53,11 @@ class Clinic:
 
 
 @asynccontextmanager
-async def clinic(broker: str, ready: bool = True, **profile: Any) -> AsyncIterator[Clinic]:
-    engine = Engine(
-        Profile(broker=broker, **{"control_refresh": 1.0, "timeout": 1.0, "refresh": 0.5, **profile})
-    )
+async def clinic(
+    broker: str, ready: bool = True, limits: dict[str, float] | None = None, **profile: Any
+) -> AsyncIterator[Clinic]:
+    quick = {"control_refresh": 1.0, "timeout": 1.0, "refresh": 0.5}
+    engine = Engine(Profile(broker=broker, doctor=limits or {}, **{**quick, **profile}))
     await engine.start()
     try:
         if ready:

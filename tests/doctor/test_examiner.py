@@ -59,6 +59,6 @@ async def test_a_check_that_breaks_harms_no_other(monkeypatch) -> None:  # type:
 
 
 async def test_a_profile_changes_single_limits() -> None:
-    one = engine(limits={"failures": 100})
+    one = engine(doctor={"failures": 100})
     one._store.apply_events(failures("E()"))
     assert "failure-spike" not in [found.code for found in (await one.doctor()).findings]

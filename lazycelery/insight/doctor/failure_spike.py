@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from lazycelery.insight.anomalies import UNLIKELY, chance, highest
 from lazycelery.insight.doctor.mode import Mode, fact, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.facts import NameFacts
 from lazycelery.model.finding import Finding
-
-KNOWN = 20
-"""Ended runs of before, from which on a share of failures is usual."""
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -23,10 +23,34 @@ def _spikes(seen: Snapshot, name: NameFacts) -> bool:
     if name.failed < limits.failures or not name.ended:
         return False
     share = name.failed / name.ended
-    if name.usual_ended >= KNOWN:
-        usual = name.usual_failed / name.usual_ended
-        return share >= limits.failure_share and share >= limits.failure_times * usual
+    before = _usual(seen, name)
+    if before is not None:
+        least = max(limits.failure_share, limits.failure_times * before.share)
+        by_chance = max(before.share, before.high, 1 / before.runs)
+        return share >= least and chance(name.failed, name.ended, by_chance) < UNLIKELY
     return share >= max(limits.failure_share, 0.5)
+
+
+class Before(NamedTuple):
+    """The usual share of failures."""
+
+    share: float
+    high: float
+    """What it goes up to."""
+    runs: int
+    told: str
+
+
+def _usual(seen: Snapshot, name: NameFacts) -> Before | None:
+    """From the statistics of two days where they tell enough, else from the tasks of before."""
+    known = seen.limits.failure_known
+    usual = next((one.usual for one in seen.habits if one.kind == "task" and one.name == name.name), None)
+    if usual is not None and usual.runs >= known:
+        high = highest(usual, seen.now, lambda step: step.failure_share)
+        return Before(usual.failed / usual.runs, high, usual.runs, f"in {span(usual.seen)} of watching")
+    if name.usual_ended >= known:
+        return Before(name.usual_failed / name.usual_ended, 0.0, name.usual_ended, "before")
+    return None
 
 
 def _finding(seen: Snapshot, name: NameFacts) -> Finding:
@@ -37,16 +61,16 @@ def _finding(seen: Snapshot, name: NameFacts) -> Finding:
         ),
         fact(f"that is {share:.0%}", "event", round(share, 3)),
     ]
-    if name.usual_ended >= KNOWN:
-        usual = name.usual_failed / name.usual_ended
-        told = f"before, it was {usual:.1%} of {name.usual_ended:,}"
-        evidence.append(fact(told, "event", round(usual, 4)))
+    before = _usual(seen, name)
+    if before is not None:
+        told = f"usually {before.share:.1%}: {before.runs:,} runs {before.told}"
+        evidence.append(fact(told, "event", round(before.share, 4)))
     if name.error:
         evidence.append(fact(f"the last error: {name.error[:160]}", "event"))
         evidence.append(fact(f"raised on {short(name.worker)}", "event"))
     return Finding(
         code="failure-spike",
-        severity="critical" if share > 0.9 else "warning",
+        severity="critical" if share > seen.limits.failure_critical else "warning",
         title=f"{name.name} fails: {share:.0%} of its last runs.",
         subject=name.name,
         since=name.first_failed,

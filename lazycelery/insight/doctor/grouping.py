@@ -9,7 +9,14 @@ from lazycelery.insight.doctor.mode import fact, listed, short
 from lazycelery.model.finding import RANK, Finding
 
 HIDES: dict[str, frozenset[str]] = {
-    "no-workers": frozenset({"queue-without-consumer", "task-unregistered", "backlog-growing"}),
+    "no-workers": frozenset(
+        {
+            *("queue-without-consumer", "task-unregistered", "backlog-growing"),
+            *("waiting-long", "throughput-drop", "task-silent"),
+        }
+    ),
+    "throughput-drop": frozenset({"task-silent"}),
+    "worker-lost": frozenset({"throughput-drop", "task-silent"}),
 }
 """What follows from a finding is not said beside it."""
 ALONE = ("broker-unreachable", "auth-failed")
@@ -18,7 +25,9 @@ OF_ONE_SUBJECT: dict[str, frozenset[str]] = {
     "worker-lost": frozenset(
         {"worker-busy-control", "worker-deaf", "worker-saturated", "events-off", "clock-skew"}
     ),
-    "queue-without-consumer": frozenset({"backlog-growing"}),
+    "queue-without-consumer": frozenset({"backlog-growing", "waiting-long", "throughput-drop"}),
+    "backlog-growing": frozenset({"waiting-long", "throughput-drop"}),
+    "waiting-long": frozenset({"throughput-drop"}),
     "poison-message": frozenset({"duplicate-delivery", "task-stalled"}),
     "worker-deaf": frozenset({"backlog-growing"}),
     "task-unregistered": frozenset({"failure-spike"}),

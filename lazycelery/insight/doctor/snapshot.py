@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -12,6 +13,7 @@ from lazycelery.model.facts import BrokerFacts, Chord, Flights, TaskFacts, Worke
 from lazycelery.model.limits import Limits
 from lazycelery.model.queue import Queue
 from lazycelery.model.relief import Relief
+from lazycelery.store.habits import Habit
 
 SAMPLE_EVERY = 5.0
 """Seconds between two samples of the history."""
@@ -120,6 +122,10 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """What the source says of its connection."""
     tls_unverified: bool = False
     """The connection is encrypted, and the certificate is not checked."""
+    habits: Sequence[Habit] = ()
+    """What task names and queues do now and usually."""
+    day_known: bool = False
+    """Whether this hour of a day ago was watched."""
     history: History = msgspec.field(default_factory=History)
     limits: Limits = msgspec.field(default_factory=Limits)
 

@@ -1,0 +1,137 @@
+"""What is out of the ordinary is told, and days of healthy traffic are silent. On a fake clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from lazycelery.insight.anomalies import chance, silence
+from tests.doctor.seen import texts
+from tests.doctor.town import HOUR, Town
+
+
+@pytest.fixture(scope="module")
+def town() -> Town:
+    """Two recorded days, and an hour that was watched."""
+    town = Town()
+    town.past(48)
+    town.pass_by(1.2 * HOUR, looking=False)
+    return town
+
+
+def cured(town: Town, within: float = 900.0) -> None:
+    began = town.now
+    while town.now - began < within:
+        if not town.pass_by(60):
+            return
+    raise AssertionError([(one.code, one.subject) for one in town.findings])
+
+
+@pytest.mark.parametrize("seed", [3])
+def test_hours_of_healthy_traffic_with_rhythms_bursts_and_deployments_are_silent(seed: int) -> None:
+    town = Town(seed)
+    town.past(48)
+    assert town.pass_by(4 * HOUR) == set()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_days_of_healthy_traffic_are_silent_from_the_first_minute(seed: int) -> None:
+    assert Town(seed).pass_by(55 * HOUR) == set()
+
+
+def test_a_slow_task_is_told_with_its_usual_and_forgotten_when_it_is_quick(town: Town) -> None:
+    town.slower["shop.order"] = 6.0
+    took, finding = town.until("task-slow", "shop.order", 120)
+    assert took <= 60 and [one.subject for one in town.findings] == ["shop.order"]
+    assert "half of its runs take" in finding.title and "usually 0.3 s" in texts(finding)
+    assert finding.evidence[0].value == pytest.approx(1.8, rel=0.5)
+    assert finding.evidence[1].value == pytest.approx(0.3, rel=0.1)
+    del town.slower["shop.order"]
+    cured(town)
+
+
+def test_a_rare_task_is_judged_by_the_runs_that_there_are(town: Town) -> None:
+    town.slower["shop.stock"] = 5.0
+    took, _ = town.until("task-slow", "shop.stock", 400)
+    assert took > 20
+    del town.slower["shop.stock"]
+    cured(town)
+
+
+def test_failures_far_beyond_the_usual_share_are_told_and_the_usual_ones_are_not(town: Town) -> None:
+    town.failing["shop.page"] = 0.6
+    took, finding = town.until("failure-spike", "shop.page", 120)
+    assert took <= 60 and "usually 1.0%" in texts(finding)
+    assert all(one.subject != "shop.flaky" for one in town.findings)
+    del town.failing["shop.page"]
+    cured(town)
+
+
+def test_long_waits_are_told_when_they_last(town: Town) -> None:
+    town.late["web"] = 45.0
+    took, finding = town.until("waiting-long", "web", 400)
+    assert 100 <= took <= 240 and finding.kind == "queue" and "usually 95 % wait less than" in texts(finding)
+    town.late.clear()
+    cured(town)
+
+
+def test_a_task_that_stops_is_silent_and_its_busy_twin_is_not(town: Town) -> None:
+    town.stopped.add("shop.stock")
+    took, finding = town.until("task-silent", "shop.stock", 900)
+    assert 290 <= took <= 600
+    assert "no run for" in texts(finding) and "a day ago at this time it ran" in texts(finding)
+    assert [one.subject for one in town.findings] == ["shop.stock"]
+    town.stopped.clear()
+    cured(town)
+
+
+def test_a_queue_that_does_far_less_is_one_finding(town: Town) -> None:
+    town.pass_by(1.1 * HOUR, looking=False)
+    town.stopped |= {"shop.page"}
+    took, finding = town.until("throughput-drop", "web", 900)
+    assert took <= 420 and "runs a minute" in finding.title
+    assert {(one.code, one.subject) for one in town.findings} == {("throughput-drop", "web")}
+    town.stopped.clear()
+    cured(town)
+
+
+def test_what_ends_each_day_at_this_time_is_not_silent() -> None:
+    """The office closes at six, as it did yesterday."""
+    town = Town(7)
+    town.past(48)
+    town.now += 8 * HOUR
+    assert town.pass_by(1.3 * HOUR) == set()
+
+
+def test_without_a_day_of_knowledge_nothing_is_called_silent_and_it_is_said() -> None:
+    from lazycelery.insight.doctor import MODES
+    from tests.doctor.seen import seen
+
+    town = Town(8)
+    town.pass_by(0.8 * HOUR, looking=False)
+    town.stopped.add("shop.stock")
+    assert not any(code == "task-silent" for code, _ in town.pass_by(0.5 * HOUR))
+    for code in ("task-silent", "throughput-drop", "waiting-long"):
+        assert "history = true" in (MODES[code].blind(seen()) or "")
+        assert MODES[code].blind(seen(day_known=True)) is None
+
+
+def test_a_silence_is_measured_by_the_pauses_of_before() -> None:
+    each = [1] * 30
+    assert silence([*each, 0, 0, 0], 20) == (3, 3)
+    assert silence([1, 0, 0, 0, 0] * 25, 20) == (4, 15)
+    assert silence([1, 0, 0, 0, 0] * 3, 20) is None
+    by_chance = [1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 1] * 4
+    quiet, usual = silence([*by_chance, *[0] * 9], 20) or (0, 0)
+    assert quiet == 9 and usual >= 25
+    assert silence([*each, -1, -1, 0], 20) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("found", "of", "share", "most"), [(20, 20, 0.25, 1e-11), (5, 20, 0.25, 1.0), (8, 24, 0.01, 1e-8)]
+)
+def test_a_chance_is_bounded_from_above(found: int, of: int, share: float, most: float) -> None:
+    from math import comb
+
+    exact = sum(comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(found, of + 1))
+    assert exact <= chance(found, of, share) <= most
