@@ -7,6 +7,7 @@ derived from it. `lazycelery.model.profile.Profile` documents what each setting 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -145,6 +146,43 @@ def doctor(table: dict[str, Any]) -> dict[str, float]:
         if value > 1 and name.endswith(("_share", "loss", "memory", "failure_critical")):
             raise Wrong("a share from 0 to 1", "", (name,))
     return {name: value if isinstance(value, int) else float(value) for name, value in table.items()}
+
+
+def sla(table: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Targets by patterns of task names; spans may be texts like 5s."""
+    found: dict[str, dict[str, float]] = {}
+    for pattern, target in table.items():
+        if not isinstance(target, dict) or not pattern or not {"wait", "runtime", "success"} & target.keys():
+            raise Wrong("a table with wait, runtime or success", 'For example wait = "5s".', (pattern,))
+        found[pattern] = {key: _aim(pattern, key, value) for key, value in target.items()}
+    return found
+
+
+def _aim(pattern: str, key: str, value: Any) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if key in ("success", "share"):
+        if not number or not 0 < value < 1:
+            raise Wrong("a share above 0 and below 1, like 0.999", "", (pattern, key))
+        return float(value)
+    if key not in ("wait", "runtime", "window"):
+        known = ("wait", "runtime", "success", "share", "window")
+        raise Wrong(f"one of {', '.join(known)}", did_you_mean(key, known), (pattern, key))
+    seconds = float(value) if number else _span(value)
+    if key == "window" and not 3600 <= seconds <= 30 * 86_400:
+        raise Wrong("a span from 1h to 30d", "", (pattern, key))
+    if not 0 < seconds <= 30 * 86_400:
+        raise Wrong("a span like 5s, 500ms, 2m or 1h", "", (pattern, key))
+    return seconds
+
+
+def _span(text: Any) -> float:
+    """Seconds of `500ms`, `5s`, `2m`, `6h`, `7d`; 0 for what is none."""
+    found = _SPAN.fullmatch(text.strip()) if isinstance(text, str) else None
+    return float(found[1]) * _UNITS[found[2]] if found else 0.0
+
+
+_SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s?(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def services(found: list[Service]) -> list[Service]:
@@ -307,6 +345,7 @@ CLUSTER: dict[str, Setting] = {
     "history_dir": Setting(_Text, "the path of a directory", path),
     "history_days": Setting(_Days, "a number of days above 0"),
     "history_max_bytes": Setting(_Room, "a whole number of bytes from 1000000"),
+    "sla": Setting(dict[str, Any], 'tables like [profiles.NAME.sla."shop.*"]', sla, environment=False),
     "doctor": Setting(dict[str, Any], "a table of limits with numbers from 0", doctor, environment=False),
     "enable_events": Setting(bool, _YES_NO),
     "alerts": Setting(list[AlertTarget], _ALERTS, alerts, environment=False),

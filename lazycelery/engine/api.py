@@ -22,6 +22,7 @@ from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import Metrics
 from lazycelery.model.queue import Queue
 from lazycelery.model.service import LogText
+from lazycelery.model.sla import Objective
 from lazycelery.model.statistics import Comparison, Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.verdict import Thing, Verdict
@@ -121,6 +122,9 @@ class EngineApi(Protocol):
     async def compared(self, kind: Kind = "task", window: float = 3600.0) -> Comparison:
         """The same of the last `window` seconds, a minute to an hour, against an hour, a day and a week
         ago. Days ago are whole hours; what nobody watched is told with the setting that keeps it."""
+
+    async def sla(self) -> list[Objective]:
+        """How the profile's targets are kept: budgets, and how fast they burn."""
 
     async def history(self, query: HistoryQuery) -> HistoryPage:
         """Tasks out of the recorded history, newest first, without asking the cluster.

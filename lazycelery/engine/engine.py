@@ -29,6 +29,7 @@ from lazycelery.model.metrics import Metrics
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.service import LogText
+from lazycelery.model.sla import Objective
 from lazycelery.model.statistics import Comparison, Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.verdict import Thing, Verdict
@@ -223,6 +224,11 @@ class Engine:
     async def compared(self, kind: Kind = "task", window: float = 3600.0) -> Comparison:
         """The same, against an hour, a day and a week ago."""
         return await self._comparing.compare(kind, window)
+
+    async def sla(self) -> list[Objective]:
+        """How the profile's targets are kept."""
+        await self._memory.figures_read()
+        return await self._examiner.budgets()
 
     async def history(self, query: HistoryQuery) -> HistoryPage:
         """Tasks out of the recorded history, newest first."""

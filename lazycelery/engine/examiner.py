@@ -23,6 +23,7 @@ from lazycelery.insight.doctor.memory import Memory
 from lazycelery.insight.doctor.mode import Mode
 from lazycelery.insight.doctor.schedule import entries
 from lazycelery.insight.doctor.snapshot import History, Snapshot
+from lazycelery.insight.sla import Book
 from lazycelery.insight.steps import steps
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import Notice
@@ -32,7 +33,9 @@ from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
+from lazycelery.model.sla import Objective
 from lazycelery.store.habits import Habits
+from lazycelery.store.rings import Kept
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -81,6 +84,9 @@ class Examiner:
         self.periodic = periodic or Periodic()
         self._memory, self._history, self._outage = Memory(), History(), Outage()
         self._habits = Habits(store.figures)
+        self._book = Book(profile.sla, store.figures)
+        self._reading: asyncio.Future[None] | None = None
+        self.recorded: Callable[[float, float], Awaitable[list[Kept]]] | None = None
         self._began: float | None = None
         """When the cluster was first seen as a whole."""
         self._lock = asyncio.Lock()
@@ -280,10 +286,28 @@ class Examiner:
             notes=self._notes(),
             tls_unverified=self._watch.tls_unverified,
             habits=habits,
+            sla=await self.budgets(),
             day_known=self._habits.day_known(now),
             history=self._history,
             limits=self._limits,
         )
+
+    async def budgets(self) -> list[Objective]:
+        """How the profile's targets are kept, with what was recorded before this monitor began."""
+        if not self._profile.sla:
+            return []
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read_budgets())
+        await asyncio.wait([self._reading])
+        return self._book.take(self._clock())
+
+    async def _read_budgets(self) -> None:
+        now = self._clock()
+        try:
+            if self.recorded is not None:
+                self._book.put_before(await self.recorded(now - self._book.window, now))
+        except Exception:  # Whatever is in the files, targets are followed from now on.
+            logger.exception("recorded hours of the targets")
 
     async def _count(self, now: float, breath: Breath) -> TaskFacts:
         self._tasks = await _steps(self._store.task_facts_steps(now, WINDOW), breath)

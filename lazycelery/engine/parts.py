@@ -137,6 +137,7 @@ class Parts:
         self.marks = Marks(
             self.memory.directory, clock, self.changes.status, lambda: self.memory.status.state == "writing"
         )
+        self.examiner.recorded = self.memory.hours
 
     async def queues(self) -> list[Queue]:
         """All known queues, by name; one that is held says so."""

@@ -62,6 +62,12 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
     """Runs a minute of a queue, below which its throughput is not judged."""
     drop_share: float = 0.7
     """Of its usual throughput that is missing for five minutes."""
+    burn_fast: float = 14.4
+    """Burn rate of a target over an hour and over five minutes: a week's budget lasts for half a day."""
+    burn_slow: float = 6.0
+    """Burn rate over six hours and over half an hour: a week's budget lasts for a day."""
+    burn_least: int = 5
+    """Tasks that must have missed it in the longer window: fewer are chance."""
     retries: int = 20
     """Second tries of one name within two minutes."""
     retry_share: float = 0.5

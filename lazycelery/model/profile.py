@@ -82,6 +82,9 @@ class Profile(msgspec.Struct, kw_only=True):
     """A new file into which everything that the sources say is recorded, for a replay."""
     recorder: bool = False
     """This engine records the history (unless another one does already); all others only read it."""
+    sla: dict[str, dict[str, float]] = {}
+    """Targets by patterns of task names: `wait` and `runtime` in seconds, `success` as a share, `share` of
+    the tasks that must keep the first two, `window` of the budget in seconds."""
     doctor: dict[str, float] = {}
     """From where on the doctor calls something wrong, where that differs from its own limits."""
     alerts: list[AlertTarget] = []

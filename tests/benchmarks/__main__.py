@@ -7,7 +7,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import asking, examining, history, listening, painting, peers, rabbit, screen, starting
+from tests.benchmarks import (
+    asking,
+    detection,
+    examining,
+    history,
+    listening,
+    painting,
+    peers,
+    rabbit,
+    screen,
+    starting,
+)
 from tests.benchmarks.figure import Figure
 
 MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
@@ -17,6 +28,7 @@ MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
     "listening": lambda home: listening.events_from_either(),
     "rabbit": lambda home: rabbit.questions_and_queues(),
     "peers": peers.peers_figures,
+    "detection": detection.figures,
     "doctor": lambda home: examining.examination(),
     "history": history.history_figures,
     "bytes": painting.bytes_sent,

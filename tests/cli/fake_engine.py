@@ -13,6 +13,7 @@ from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.service import LogText
+from lazycelery.model.sla import Objective
 from lazycelery.model.statistics import Compared, Comparison, Kind, Span, Statistics, StatisticsRow
 from lazycelery.model.task import Task, TaskPage, TaskQuery, TaskRow
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
@@ -61,6 +62,7 @@ class FakeEngine:
         self.error_page = ErrorPage(now=NOW)
         self.error_detail = ErrorDetail(group=ErrorGroup(id="3fa91b22c0", type="E", message="x"))
         self.hot = HeatMap(by="worker")
+        self.targets: list[Objective] = []
         self.sources = [SourceHealth(name="broker", state="connected")]
 
     async def ready(self, timeout: float = 5.0, observe: float = 0.0) -> Overview:
@@ -72,6 +74,9 @@ class FakeEngine:
     async def statistics(self, kind: Kind, window: float) -> Statistics:
         self.asked["statistics"] = (kind, window)
         return Statistics(kind=kind, window=window, since=NOW - window, until=NOW, rows=self.figures)
+
+    async def sla(self) -> list[Objective]:
+        return self.targets
 
     async def compared(self, kind: Kind, window: float) -> Comparison:
         self.asked["compared"] = (kind, window)

@@ -14,6 +14,7 @@ import pytest
 
 from lazycelery.engine.memory import files_of
 from lazycelery.model.profile import Profile
+from lazycelery.model.sla import Burn, Objective
 from lazycelery.model.statistics import StatisticsRow
 from tests.cli.conftest import Ran
 from tests.cli.fake_engine import FakeEngine
@@ -165,6 +166,31 @@ def test_stats_tells_now_and_before_and_why_a_time_is_not_known(engine: FakeEngi
     told = run("stats", "--usual", "--json").json
     assert told["rows"][0]["rows"]["week"] is None and told["rows"][0]["rows"]["day"]["succeeded"] == 0
     assert run("stats", "--usual", "--window", "2h").code == 2
+
+
+def test_stats_tells_the_targets_of_the_profile_and_what_is_left(engine: FakeEngine, run: Run) -> None:
+    ran = run("stats", "--sla")
+    assert ran.code == 1 and "The profile has no targets" in ran.err
+    engine.targets = [
+        Objective(
+            pattern="shop.*",
+            aim="success",
+            share=0.999,
+            window=604_800.0,
+            seen=93_600.0,
+            events=120_400,
+            bad=240,
+            kept=0.998,
+            budget_left=-1.0,
+            burn={"5m": Burn(rate=18.4), "30m": Burn(), "1h": Burn(rate=2.0), "6h": Burn(rate=0.5)},
+        )
+    ]
+    ran = run("stats", "--sla")
+    assert ran.code == 0
+    told = ran.out.splitlines()[1].split()
+    assert told[:7] == ["shop.*", "success", "0.999", "0.998", "120,400", "-100%", "7d00h"]
+    assert told[7:] == ["1d02h", "18.4", "-", "2.0", "0.5"]
+    assert run("stats", "--sla", "--json").json[0]["burn"]["30m"]["rate"] is None
 
 
 def test_stats_of_nothing_says_what_would_show_some(engine: FakeEngine, run: Run) -> None:

@@ -34,6 +34,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.reports import TaskReport
 from lazycelery.model.service import LogText
+from lazycelery.model.sla import BURNS, Aim, Burn, Objective
 from lazycelery.model.statistics import Compared, Comparison, Kind, Span, Statistics, StatisticsRow
 from lazycelery.model.task import Attempt, Task, TaskPage, TaskQuery, TaskRow
 from lazycelery.model.verdict import Thing, Verdict
@@ -652,6 +653,31 @@ class FakeEngine:
         ]
         rows = [self._compared(kind, name, place) for place, name in enumerate(names)]
         return Comparison(kind=kind, window=window, spans=spans, rows=rows)
+
+    async def sla(self) -> list[Objective]:
+        await self._answer("sla")
+        aims: tuple[tuple[Aim, float | None, float, int, float], ...] = (
+            ("wait", 5.0, 0.99, 311, 0.2),
+            ("runtime", 30.0, 0.99, 12, 0.0),
+            ("success", None, 0.999, 240, 18.4),
+        )
+        return [
+            Objective(
+                pattern="shop.*",
+                aim=aim,
+                target=target,
+                share=share,
+                window=604_800.0,
+                seen=93_600.0,
+                since=NOW - 93_600,
+                events=120_400,
+                bad=bad,
+                kept=1 - bad / 120_400,
+                budget_left=1 - bad / 120_400 / (1 - share),
+                burn={name: Burn(rate=rate, events=900, bad=9, seen=300.0) for name in BURNS},
+            )
+            for aim, target, share, bad, rate in aims
+        ]
 
     @staticmethod
     def _compared(kind: Kind, name: str, place: int) -> Compared:

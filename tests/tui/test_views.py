@@ -57,6 +57,9 @@ async def test_tasks_against_their_usual(width: int, height: int, golden: Callab
         await stage.press("]", "]")
         await stage.until("default")
         await stage.press("]")
+        await stage.until("BUDGET LEFT")
+        golden(f"budgets-{width}x{height}", stage.text)
+        await stage.press("]")
         await stage.until("Numbers since")
 
 

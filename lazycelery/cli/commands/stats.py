@@ -14,6 +14,7 @@ from lazycelery.cli.words import date, duration, number, plural, rate, share
 from lazycelery.errors import UsageError
 
 if TYPE_CHECKING:
+    from lazycelery.model.sla import Objective
     from lazycelery.model.statistics import Comparison, Kind, Statistics, StatisticsRow
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -26,6 +27,7 @@ _TITLES = {"task": "TASK", "worker": "WORKER", "queue": "QUEUE"}
 @common
 @click.option("--by", type=click.Choice(tuple(_TITLES)), default="task", show_default=True)
 @click.option("--window", metavar="SPAN", help="30s, 15m, 6h, 2d at most (24h); with --usual 1m to 1h (1h).")
+@click.option("--sla", is_flag=True, help="The profile's targets, and what is left of their budgets.")
 @click.option("--usual", is_flag=True, help="Now against an hour, a day and a week ago.")
 @click.option(
     "--observe",
@@ -37,7 +39,13 @@ _TITLES = {"task": "TASK", "worker": "WORKER", "queue": "QUEUE"}
 @click.option("--enable-events", is_flag=True, help="Switch task events on meanwhile (--allow events).")
 @click.pass_context
 def stats(
-    ctx: click.Context, by: str, window: str | None, usual: bool, observe: float, enable_events: bool
+    ctx: click.Context,
+    by: str,
+    window: str | None,
+    usual: bool,
+    sla: bool,
+    observe: float,
+    enable_events: bool,
 ) -> int:
     """Runs, rates, shares of failures and retries, run and wait times, the busiest first.
 
@@ -45,6 +53,8 @@ def stats(
     are none.
     """
     said(ctx).take("enable_events", enable_events)
+    if sla:
+        return _budgets(ctx, observe)
     if usual:
         return _compared(ctx, cast("Kind", by), _span(window or "1h", HOUR, 60.0), observe)
     seconds = _span(window or "24h", 2 * DAY)
@@ -61,6 +71,47 @@ def stats(
         return 0 if found.rows else 1
 
     return one_shot(ctx, body, observe)
+
+
+def _budgets(ctx: click.Context, observe: float) -> int:
+    async def body(session: Session) -> int:
+        found = await session.engine.sla()
+        if session.output.as_json:
+            session.output.json(found)
+        elif found:
+            session.output.table(_BUDGET, [_budget(one) for one in found])
+        session.output.notes([SEEN if found else NO_TARGETS, *await unseen.remarks(session, results=False)])
+        return 0 if found else 1
+
+    return one_shot(ctx, body, observe)
+
+
+SEEN = "SEEN is how much of the budget's window was watched. Burn rate 1 spends the budget just in time."
+NO_TARGETS = (
+    "The profile has no targets. For example, in the configuration: "
+    '[profiles.NAME.sla."shop.*"] wait = "5s", success = 0.999.'
+)
+_BUDGET = [
+    Column("TASKS", flexible=True, least=12),
+    Column("TARGET"),
+    *(Column(title, right=True) for title in ("OF", "KEPT", "COUNTED", "BUDGET LEFT", "WINDOW", "SEEN")),
+    *(Column(title, right=True) for title in ("BURN 5m", "30m", "1h", "6h")),
+]
+
+
+def _budget(one: Objective) -> tuple[object, ...]:
+    left = "-" if one.budget_left is None else f"{one.budget_left:.0%}"
+    return (
+        one.pattern,
+        one.aim if one.target is None else f"{one.aim} {duration(one.target)}",
+        f"{one.share:.6g}",
+        "-" if one.kept is None else f"{one.kept:.5g}",
+        number(one.events),
+        Cell(left, "bad") if one.budget_left is not None and one.budget_left <= 0 else left,
+        duration(one.window),
+        duration(one.seen),
+        *("-" if burn.rate is None else f"{burn.rate:.1f}" for burn in one.burn.values()),
+    )
 
 
 def _compared(ctx: click.Context, by: Kind, seconds: float, observe: float) -> int:

@@ -13,6 +13,7 @@ from lazycelery.model.facts import BrokerFacts, Chord, Flights, TaskFacts, Worke
 from lazycelery.model.limits import Limits
 from lazycelery.model.queue import Queue
 from lazycelery.model.relief import Relief
+from lazycelery.model.sla import Objective
 from lazycelery.store.habits import Habit
 
 SAMPLE_EVERY = 5.0
@@ -124,6 +125,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """The connection is encrypted, and the certificate is not checked."""
     habits: Sequence[Habit] = ()
     """What task names and queues do now and usually."""
+    sla: Sequence[Objective] = ()
+    """How the profile's targets are kept."""
     day_known: bool = False
     """Whether this hour of a day ago was watched."""
     history: History = msgspec.field(default_factory=History)

@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 from lazycelery.engine.api import EngineApi
 from lazycelery.model.metrics import Metrics, Series
+from lazycelery.model.sla import Objective
 from lazycelery.model.statistics import Comparison, Kind
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.body import wrapped
+from lazycelery.tui.presentation.budgets import budgets
 from lazycelery.tui.presentation.charts import chart, highest
 from lazycelery.tui.presentation.comparison import compared
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
@@ -30,6 +32,8 @@ KINDS: tuple[tuple[str, Kind], ...] = (
     ("queues and their usual", "queue"),
 )
 """The pages behind the charts."""
+NAMES = [*(name for name, _, _ in SPANS), *(name for name, _ in KINDS), "targets and their budgets"]
+TARGETS = len(NAMES) - 1
 
 
 class Shown(NamedTuple):
@@ -68,19 +72,23 @@ class MetricsView:
         self.problem: str | None = None
         self._metrics: Metrics | None = None
         self._compared: dict[Kind, Comparison] = {}
+        self._targets: list[Objective] | None = None
         self._top = 0
         self._page = 1
         self._at = 0
 
     @property
     def _kind(self) -> Kind | None:
-        """What is compared on this page; `None` where it has charts."""
-        return None if self._at < len(SPANS) else KINDS[self._at - len(SPANS)][1]
+        """What is compared on this page; `None` on the others."""
+        at = self._at - len(SPANS)
+        return KINDS[at][1] if 0 <= at < len(KINDS) else None
 
     async def fetch(self, api: EngineApi) -> None:
         """The newest numbers."""
         if (kind := self._kind) is not None:
             self._compared[kind] = await api.compared(kind)
+        if self._at == TARGETS:
+            self._targets = await api.sla()
         self._metrics = await api.metrics()
 
     def draw(self, look: Look, width: int, height: int) -> list[Line]:
@@ -90,7 +98,7 @@ class MetricsView:
         self._top = max(0, min(self._top, len(lines) - self._page))
         seen = [((" ", ""), *crop(line, inner)) for line in lines[self._top :]]
         thumb = scroll_thumb(self._top, self._page, len(lines))
-        name = [*SPANS, *KINDS][self._at][0]
+        name = NAMES[self._at]
         keys = f"  {look.key('tab.previous')} {look.key('tab.next')} other pages"
         title: Line = ((self.title, "accent title"), (f" {look.signs.into} {name}", "accent"), (keys, "dim"))
         return framed(seen, width, height, look.signs, title=title, focused=True, thumb=thumb)
@@ -99,7 +107,9 @@ class MetricsView:
         kind = self._kind
         if kind is not None and kind in self._compared:
             return compared(self._compared[kind], look, inner)
-        if kind is None and self._metrics is not None:
+        if self._at == TARGETS and self._targets is not None:
+            return budgets(self._targets, inner)
+        if self._at < len(SPANS) and self._metrics is not None:
             _, fine, coarse = SPANS[self._at]
             room = (self._page - 3) // len(SHOWN)
             return metric_lines(last(self._metrics, fine, coarse), look, inner, room)
@@ -107,7 +117,7 @@ class MetricsView:
 
     def tab(self, step: int) -> None:
         """Other spans of time, or another kind."""
-        self._at = (self._at + step) % (len(SPANS) + len(KINDS))
+        self._at = (self._at + step) % len(NAMES)
         self._top = 0
 
     def move(self, lines: int) -> None:
