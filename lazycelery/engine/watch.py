@@ -32,6 +32,8 @@ MOST_REST = 15.0
 IN_FLIGHT = 100
 """Unacknowledged messages looked at in a round."""
 IN_FLIGHT_EVERY = 10.0
+FACTS_EVERY = 4.0
+"""A few commands: a broker that throws queues away is told within seconds."""
 SLOW_EVERY = 60.0
 """Seconds between rounds of registered and conf, which rarely change."""
 HELD_EVERY = 30.0
@@ -358,8 +360,9 @@ class Watch:
             self._store.apply_queues(reports)
             if self._is_due("in-flight", IN_FLIGHT_EVERY):
                 self._keep(await self._broker.queues.in_flight(IN_FLIGHT))
-                self.facts = await self._broker.facts()
                 await self.backend.look_at_chords()
+            if self._is_due("facts", FACTS_EVERY):
+                self.facts = await self._broker.facts()
         except LazyCeleryError as problem:
             self._links.down("broker", problem, self._clock() + self._profile.refresh)
         else:

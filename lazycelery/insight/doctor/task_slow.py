@@ -7,6 +7,7 @@ from lazycelery.insight.doctor.mode import Mode, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.finding import Evidence, Finding
 from lazycelery.store.habits import Habit, StepFacts, Usual
+from lazycelery.store.rings import Cell
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -37,6 +38,8 @@ def _judge(seen: Snapshot, habit: Habit) -> Finding | None:
     ):
         if now < limits.slow_times * before or now - before < limits.slow_least:
             continue
+        if not _still(habit, cell, bound):
+            continue
         longer = above(cell.runtime, bound)
         if chance(longer, runs, share) < UNLIKELY and now > highest(usual, seen.now, figure):
             told = fact(
@@ -46,6 +49,11 @@ def _judge(seen: Snapshot, habit: Habit) -> Finding | None:
             )
             return _finding(habit, usual, when, (half, most), told, runs)
     return None
+
+
+def _still(habit: Habit, cell: Cell, bound: float) -> bool:
+    """What the last five minutes tell goes on: of the newest runs some are as slow."""
+    return cell is habit.now or (habit.now is not None and above(habit.now.runtime, bound) > 0)
 
 
 def _half(step: StepFacts) -> float | None:
@@ -98,4 +106,4 @@ def blind(seen: Snapshot) -> str | None:
     return f"What is usual is known after {need} of watching, or from the history (history = true)."
 
 
-MODE = Mode("task-slow", check, blind, patience=5.0, lingers=20.0)
+MODE = Mode("task-slow", check, blind, patience=5.0, lingers=40.0)
