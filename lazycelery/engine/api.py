@@ -21,6 +21,7 @@ from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import Metrics
 from lazycelery.model.queue import Queue
+from lazycelery.model.reel import Reel, Turn
 from lazycelery.model.service import LogText
 from lazycelery.model.sla import Objective
 from lazycelery.model.statistics import Comparison, Kind, Statistics
@@ -112,6 +113,11 @@ class EngineApi(Protocol):
     async def message(self, id: str) -> Message:
         """A task's true message, while it waits or is held unacknowledged, or was seen before.
         Raises `NothingFound` with what else may tell."""
+
+    async def replay(self, do: Turn, amount: float = 0.0) -> Reel:
+        """Turn a recording that plays: `pause` and go on, `speed` times its own pace, `jump` to a moment
+        (epoch seconds), `step` to what was said next. `Reel.reopen` is the broker URL for a moment that is
+        over. Raises `Refused` for a cluster that lives."""
 
     async def metrics(self) -> Metrics:
         """Rates, times and levels of the last minutes and hours."""

@@ -28,6 +28,7 @@ from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import Metrics
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
+from lazycelery.model.reel import Reel, Turn
 from lazycelery.model.service import LogText
 from lazycelery.model.sla import Objective
 from lazycelery.model.statistics import Comparison, Kind, Statistics
@@ -212,6 +213,15 @@ class Engine:
     async def message(self, id: str) -> Message:
         """A task's true message, while it is held somewhere, or as it was seen before."""
         return await self._answers.message(id)
+
+    async def replay(self, do: Turn, amount: float = 0.0) -> Reel:
+        """Turn a recording that plays."""
+        player = self._parts.player
+        if player is None:
+            raise Refused("This is no recording.", "lazycelery replay FILE opens one.")
+        reel = player.turn(do, amount)
+        self._changes.status()
+        return reel
 
     async def metrics(self) -> Metrics:
         """Rates, times and levels of the last minutes and hours."""

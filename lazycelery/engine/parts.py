@@ -53,6 +53,7 @@ class Parts:
         if isinstance(raw, Player):
             # A recording has its own time, and nothing in it can be changed or remembered.
             clock, profile = raw.clock, as_replayed(profile, raw.speed)
+        self.player = raw if isinstance(raw, Player) else None
         self.pace = raw.pace if isinstance(raw, Player) else lambda: 1.0
         self.profile, self.clock, self.began = profile, clock, clock()
         self.redactor = Redactor(profile.redact, defaults=profile.redact_default)

@@ -58,6 +58,7 @@ async def overview(parts: Parts) -> Overview:
         lacks=dict(parts.broker.lacks),
         history=parts.memory.status,
         speed=parts.pace(),
+        reel=parts.player.reel() if parts.player is not None else None,
         first_seen=parts.began,
     )
 
@@ -67,7 +68,10 @@ def _place(parts: Parts) -> str:
     profile = parts.profile
     if profile.name != Profile().name:
         return profile.name
-    return parts.redactor.url(profile.broker).partition("://")[2].rpartition("@")[2] or "default"
+    return (
+        parts.redactor.url(profile.broker).partition("://")[2].rpartition("@")[2].partition("?")[0]
+        or "default"
+    )
 
 
 def _failures(parts: Parts, workers: Iterable[Worker]) -> int | None:

@@ -7,8 +7,11 @@ from typing import Literal
 
 from lazycelery.model.action import Level
 
-Scope = Literal["everywhere", "workers", "queues", "tasks", "findings", "clusters", "beat", "errors"]
-"""Where an action exists: always, while the pane of that name leads, or in the list of that name."""
+Scope = Literal[
+    "everywhere", "workers", "queues", "tasks", "findings", "clusters", "beat", "errors", "replay"
+]
+"""Where an action exists: always, while the pane of that name leads, in the list of that name, or while a
+recording plays."""
 
 SCOPES: dict[Scope, str] = {
     "everywhere": "Everywhere",
@@ -19,6 +22,7 @@ SCOPES: dict[Scope, str] = {
     "clusters": "In the list of clusters",
     "beat": "In the list of beat",
     "errors": "In the list of errors",
+    "replay": "In a replay",
 }
 
 
@@ -348,4 +352,12 @@ ACTIONS: tuple[Action, ...] = (
         permission="beat",
         question="Which entry, and when beat heeds it",
     ),
+    Action("replay.pause", (",",), "Hold the recording, or let it go on", "pause", scope="replay"),
+    Action("replay.step", (".",), "To what was said next, and hold there", "step", scope="replay"),
+    Action("replay.back", ("<",), "Ten seconds back", "10s back", scope="replay"),
+    Action("replay.forward", (">",), "Ten seconds forward", "10s on", scope="replay"),
+    Action("replay.far_back", ("(",), "A tenth of the recording back", "back", scope="replay"),
+    Action("replay.far_forward", (")",), "A tenth of the recording forward", "on", scope="replay"),
+    Action("replay.slower", ("-",), "Half as fast", "slower", scope="replay"),
+    Action("replay.faster", ("=",), "Twice as fast", "faster", scope="replay"),
 )

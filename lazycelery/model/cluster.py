@@ -8,6 +8,7 @@ import msgspec
 
 from lazycelery.model.finding import Finding
 from lazycelery.model.history import HistoryStatus
+from lazycelery.model.reel import Reel
 from lazycelery.model.relief import Relief
 
 Link = Literal["connecting", "connected", "lost", "refused", "off"]
@@ -100,6 +101,8 @@ class Overview(msgspec.Struct, kw_only=True):
     lacks: dict[str, str] = {}
     """What the broker's transport does not have, and why: events, control, peek, purge …"""
     history: HistoryStatus = msgspec.field(default_factory=HistoryStatus)
+    reel: Reel | None = None
+    """Where the recording is that plays; `None` for a cluster that lives."""
     speed: float = 1.0
     """How fast `now` goes: another number in a replay, 0 where it has ended."""
     first_seen: float | None = None

@@ -15,6 +15,7 @@ from lazycelery.model.beat import BeatEntry, SchedulerName
 from lazycelery.model.cluster import Link
 from lazycelery.model.event import Event
 from lazycelery.model.message import Message, PeekPage, StoredMessage
+from lazycelery.model.reel import Reel, Turn
 from lazycelery.model.reports import (
     InFlight,
     QueueReport,
@@ -128,7 +129,14 @@ class Player(Protocol):
         """Where it is, epoch seconds of when it was recorded."""
 
     def pace(self) -> float:
-        """How fast its clock goes now; 0 once it has ended."""
+        """How fast its clock goes now; 0 while it is paused and once it has ended."""
+
+    def reel(self) -> Reel:
+        """Its span, and where it is."""
+
+    def turn(self, do: Turn, amount: float) -> Reel:
+        """Pause or go on, play faster, jump to a moment, step. For a moment that is over, `Reel.reopen`
+        is the URL to open."""
 
 
 class SomeQueueOps(Protocol):

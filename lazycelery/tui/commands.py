@@ -9,6 +9,7 @@ from typing import Protocol
 from lazycelery.errors import UsageError
 from lazycelery.keys import SCOPES, Action, Keymap, Scope, symbol
 from lazycelery.model.completion import Completion
+from lazycelery.model.reel import Reel
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.errands import Errands
 from lazycelery.tui.filtering import FilterLine
@@ -66,6 +67,10 @@ class Room(Protocol):
     @property
     def lead(self) -> Scope:
         """The pane that leads."""
+
+    @property
+    def reel(self) -> Reel | None:
+        """The recording that plays."""
 
     def names(self, kind: str) -> Sequence[str]:
         """Names of `workers`, `queues`, `themes`, `clusters`, `orders` or saved `views`."""
@@ -187,7 +192,9 @@ class Commands:
     def _perform(self, name: str) -> None:
         ids = {action.id for action in self._room.keys.actions}
         action = self._room.keys[name if name in ids else f"pane.{name}"]
-        if action.scope not in ("everywhere", self._room.lead):
+        if action.scope == "replay" and self._room.reel is None:
+            raise UsageError(f":{name} works in a replay.", "lazycelery replay FILE opens one.")
+        if action.scope not in ("everywhere", "replay", self._room.lead):
             where = SCOPES[action.scope].lower()
             views = {"clusters": "brokers", "beat": "view.beat", "errors": "view.errors"}
             goes = views.get(action.scope, f"pane.{action.scope}")

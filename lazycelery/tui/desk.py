@@ -12,7 +12,6 @@ from lazycelery.model.action import ActionName
 from lazycelery.model.beat import BeatEntry
 from lazycelery.model.task import TaskQuery
 from lazycelery.tui import outside
-from lazycelery.tui.analyst import Analyst
 from lazycelery.tui.commands import Commands
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.mainside import as_json
@@ -21,6 +20,7 @@ from lazycelery.tui.menu import Menu
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.search import whole_texts
+from lazycelery.tui.projection import Projection
 from lazycelery.tui.sight import AT_START
 from lazycelery.tui.unseen import InSight, unseen
 from lazycelery.tui.views.audit import AuditView
@@ -34,7 +34,7 @@ TO_ONE = ("copy.id", "copy.json", "mark")
 KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "task", "findings": "finding"}
 
 
-class Desk(Analyst):
+class Desk(Projection):
     """`do_…` is what a key does."""
 
     def retire(self) -> None:
@@ -66,6 +66,8 @@ class Desk(Analyst):
 
     def _meant(self, chord: str) -> Action | None:
         action = self.keys.find(chord, self.scope)
+        if action is None and self.reel is not None:
+            action = self.keys.find(chord, "replay")
         if self.start is None:
             return action
         known = action is not None and action.id in AT_START

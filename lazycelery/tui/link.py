@@ -15,6 +15,7 @@ from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.model.cluster import LogLine, Overview, Tick
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
+from lazycelery.model.reel import Reel
 from lazycelery.model.worker import Worker
 
 BEAT = 0.1
@@ -91,6 +92,9 @@ class Link:
         self._beat = max(BEAT, beat)
         self._header_asked = 0.0
         self._front = True
+        self._anew = False
+        """The engine was given up to begin again with another one."""
+        self._following: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
         self.clock: Callable[[], float] = time.time
         self._anchor = 0.0
@@ -114,13 +118,37 @@ class Link:
                 process = self._process or self._spawn()
                 self._process = None
                 self.api = await process.connect(self._profile)
-                await self._follow(self.api)
+                self._following = asyncio.ensure_future(self._follow(self.api))
+                await self._following
+            except asyncio.CancelledError:
+                if not self._anew:
+                    raise
+                self._anew = False
             except LazyCeleryError as problem:
                 await self._mourn(problem)
             except OSError as problem:
                 await self._mourn(ConnectionProblem(f"The engine cannot be started: {problem.strerror}."))
             except Exception as fault:  # Whatever it was, the screen must find its way back.
                 await self._mourn(LazyCeleryError(f"A fault of ours: {type(fault).__name__}: {fault}."))
+
+    def turned(self, reel: Reel) -> None:
+        """The recording was turned: the screen's time is its time from here on."""
+        if (overview := self.truth.overview) is not None:
+            overview.reel, overview.now, self._anchor = reel, reel.at, self.clock()
+            overview.speed = 0.0 if reel.paused or reel.ended else reel.speed
+            self.truth.now = self.now()
+
+    async def reopen(self, broker: str) -> None:
+        """Begin again with another engine on another URL; nothing is said to have died."""
+        self._profile = msgspec.structs.replace(self._profile, broker=broker)
+        following = self._following
+        if following is None or following.done():
+            return  # Another one is being started anyway.
+        self._anew = True
+        api, self.api = self.api, None
+        following.cancel()
+        if api is not None:
+            await api.close()
 
     async def _mourn(self, problem: LazyCeleryError) -> None:
         truth, api = self.truth, self.api

@@ -193,7 +193,11 @@ async def test_what_an_engine_saw_is_there_again_without_its_secrets(
     failed = send(broker.url, "shop.charge", 5, password="hunter2-0815")
 
     async def seen() -> bool:
-        return (await state_of(engine, good), await state_of(engine, failed)) == ("success", "failure")
+        said = {line.type for line in (await engine.log(limit=100)).lines}  # A result may be here before.
+        return (await state_of(engine, good), await state_of(engine, failed)) == ("success", "failure") and {
+            "task-succeeded",
+            "task-failed",
+        } <= said
 
     assert await until(seen)
     assert any(str(path) in notice.title for notice in (await engine.overview()).notices)
@@ -212,3 +216,53 @@ async def test_what_an_engine_saw_is_there_again_without_its_secrets(
     await second.ready(10)
     await second.close()
     assert Tape(path.with_name("live.tape.2")).end > Tape(path).end
+
+
+async def test_it_is_held_goes_on_faster_and_jumps(tape: Path) -> None:
+    engine = await opened(tape, "?speed=1&from=5")
+    reel = await engine.replay("pause")
+    assert reel.paused and reel.start == T0 and reel.end == T0 + 20
+    assert (await engine.overview()).speed == 0.0
+    held = (await engine.replay("jump", T0 + 9)).at
+    await asyncio.sleep(0.3)
+    overview = await engine.overview()
+    assert overview.reel is not None and overview.now == overview.reel.at == held == T0 + 9
+    assert await states(engine) == {"a": "success"}
+
+    async def running() -> bool:
+        return (await states(engine)).get("b") == "started"
+
+    assert (await engine.replay("step")).at == T0 + 10  # What was said next.
+    assert await until(running)
+    await engine.replay("pause")
+    assert (await engine.replay("speed", 50)).speed == 50
+
+    async def ended() -> bool:
+        return (await states(engine)).get("c") == "started"
+
+    assert await until(ended)
+    await engine.close()
+
+
+async def test_back_in_time_it_tells_what_to_open(tape: Path) -> None:
+    engine = await opened(tape, "?speed=4&from=12")
+    await engine.replay("pause")
+    assert "b" in await states(engine)
+    reel = await engine.replay("jump", T0 + 5)
+    await engine.close()
+    assert reel.reopen
+    again = Engine(Profile(broker=reel.reopen))
+    await again.start()
+    await again.ready(5)
+    overview = await again.overview()
+    assert overview.now == T0 + 5 and overview.reel is not None and overview.reel.paused
+    assert await states(again) == {"a": "success"}
+    await again.close()
+
+
+async def test_a_cluster_that_lives_cannot_be_turned(broker: RedisServer) -> None:
+    engine = Engine(Profile(broker=broker.url))
+    await engine.start()
+    with pytest.raises(Refused):
+        await engine.replay("pause")
+    await engine.close()

@@ -32,6 +32,7 @@ from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import LEVELS, RATES, TIMES, Metrics, Series
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
+from lazycelery.model.reel import Reel, Turn
 from lazycelery.model.reports import TaskReport
 from lazycelery.model.service import LogText
 from lazycelery.model.sla import BURNS, Aim, Burn, Objective
@@ -193,6 +194,8 @@ class FakeEngine:
         self.values: dict[str, Any] = {}
         """Fields of `Task` that all details carry."""
         self.calls: list[str] = []
+        self.turned: list[tuple[str, float]] = []
+        """What was done to the recording."""
         self.logs: dict[str, list[str]] = {}
         self.under_way: list[Progress] = []
         self.halted: list[str] = []
@@ -588,6 +591,22 @@ class FakeEngine:
         ][:limit]
         cut = after >= 0 and len(lines) == limit
         return LogPage(lines=lines, last=lines[-1].seq if cut else self.total - 1)
+
+    async def replay(self, do: Turn, amount: float = 0.0) -> Reel:
+        await self._answer("replay")
+        self.turned.append((do, amount))
+        reel = self.seen.reel
+        assert reel is not None
+        if do == "pause":
+            reel.paused = not reel.paused
+        elif do == "speed":
+            reel.speed = amount
+        elif do == "jump" and amount < reel.at:
+            return msgspec.structs.replace(reel, reopen=f"replay:///a.tape?from={amount - reel.start:g}")
+        elif do == "jump":
+            reel.at = self.seen.now = amount
+        self.touch("status")
+        return reel
 
     async def metrics(self) -> Metrics:
         await self._answer("metrics")

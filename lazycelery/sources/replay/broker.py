@@ -1,6 +1,6 @@
 """A recording as a `Broker`: it says again what was said, as fast as is wanted, and changes nothing.
 
-    replay:///path/to/file?speed=10&from=60
+    replay:///path/to/file?speed=10&from=60&paused=1
 
 `speed` 0, the default, plays all of it at once: what one-shot commands want. `from` is seconds after the
 beginning; all before is played at once.
@@ -9,21 +9,21 @@ beginning; all before is played at once.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 from lazycelery.errors import Refused, UsageError
 from lazycelery.model.profile import Profile
+from lazycelery.model.reel import Reel, Turn
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.codec import EnvelopeCodec
 from lazycelery.sources.protocols import Codec, Deliver, EventBatch, Replies, StatusChange, TellStatus
+from lazycelery.sources.replay.clock import FASTEST, PlayClock
 from lazycelery.sources.replay.tape import Answer, Frame, Tape
 
 SCHEME = "replay"
-FASTEST = 10_000.0
 CHANGES_NOTHING = "This is a recording: it can be looked at, and nothing in it can be changed."
 NOT_KEPT = "This is a recording, and messages are not kept in it."
 
@@ -35,12 +35,14 @@ class ReplayBroker:
 
     def __init__(self, profile: Profile) -> None:
         """Raises `UsageError` for a file that is no recording."""
-        path, speed, start = _parts(profile.broker)
+        path, speed, start, paused = _parts(profile.broker)
         self.codec: Codec = EnvelopeCodec()
         self.tape = Tape(path)
         self.speed = speed
         self._begin = min(self.tape.start + start, self.tape.end)
-        self._began = time.monotonic()
+        self._time = PlayClock(self._begin, self.tape.end, speed, paused)
+        self._next: float | None = None
+        """When the next thing was said that was not said again yet."""
         self._answers: dict[str, Replies] = {}
         self._names: list[str] = []
         self._mailboxes: list[str] = []
@@ -61,17 +63,40 @@ class ReplayBroker:
 
     def clock(self) -> float:
         """The recording's own time: what is over is over, and nothing ages after its end."""
-        if not self.speed:
-            return self.tape.end
-        return min(self._begin + (time.monotonic() - self._began) * self.speed, self.tape.end)
+        return self._time.now()
 
     def pace(self) -> float:
         """How fast its clock goes now."""
-        return 0.0 if self.clock() >= self.tape.end else self.speed
+        return self._time.pace()
+
+    def reel(self) -> Reel:
+        """Where it is; one that is played all at once is at its end."""
+        tape, now = self.tape, self._time
+        return Reel(start=tape.start, end=tape.end, at=now.now(), speed=now.speed or 1.0, paused=now.paused)
+
+    def turn(self, do: Turn, amount: float) -> Reel:
+        """Pause, go faster, jump or step. `reopen` tells how to get to a moment that is over."""
+        play, here = self._time, self.reel()
+        if do == "pause":
+            play.turn(paused=not play.paused)
+        elif do == "speed":
+            play.turn(speed=amount)
+        elif do == "step":
+            play.turn(at=self._next if self._next is not None else play.end, paused=True)
+        elif amount >= here.at:
+            play.turn(at=amount)
+        else:
+            start = max(0.0, amount - self.tape.start)
+            paused = "&paused=1" if play.paused else ""
+            here.reopen = (
+                f"{SCHEME}://{quote(str(self.tape.path))}?speed={here.speed:g}&from={start:g}{paused}"
+            )
+            return here
+        return self.reel()
 
     async def connect(self) -> None:
         """It is there already."""
-        self._began = time.monotonic()
+        self._time.begin()
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -92,13 +117,15 @@ class ReplayBroker:
         """Say everything again, each at its time."""
         until = self._begin if self.speed else self.tape.end
         for frame in self.tape.frames():
-            if frame.at > until and not self._played.is_set():
-                self._played.set()
-                self._began = time.monotonic()
-            if self.speed and (ahead := frame.at - self.clock()) > 0:
-                await asyncio.sleep(ahead / self.speed)
+            if frame.at > until:
+                if not self._played.is_set():
+                    self._played.set()
+                    self._time.begin()
+                self._next = frame.at
+                await self._time.reach(frame.at)
             self._take(frame, deliver)
             await asyncio.sleep(0)
+        self._next = None
         self._played.set()
 
     def _take(self, frame: Frame, deliver: Deliver) -> None:
@@ -187,7 +214,7 @@ class _Queues:
         return [known.get(name) or QueueReport(name=name, at=at) for name in names]
 
 
-def _parts(url: str) -> tuple[Path, float, float]:
+def _parts(url: str) -> tuple[Path, float, float, bool]:
     place, _, query = url.partition("://")[2].partition("?")
     if not place:
         raise UsageError("No recording is named.", "Write replay:///path/to/file.")
@@ -198,4 +225,4 @@ def _parts(url: str) -> tuple[Path, float, float]:
         raise UsageError("speed and from are numbers.", "For example ?speed=10&from=60") from None
     if not (0 <= speed <= FASTEST and 0 <= start < float("inf")):
         raise UsageError(f"A recording plays up to {FASTEST:g} times as fast as it was.")
-    return Path(unquote(place)), speed, start
+    return Path(unquote(place)), speed, start, asked.get("paused") == "1"

@@ -23,6 +23,7 @@ from lazycelery.tui.presentation.header import header, log_line
 from lazycelery.tui.presentation.help import help_page
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.page import Page
+from lazycelery.tui.presentation.reel import reel_line
 from lazycelery.tui.sight import ORDER, notice_key
 from lazycelery.tui.walk import WIDEST
 from lazycelery.tui.widgets.painted import PAINTS, Painted, Picture
@@ -57,6 +58,7 @@ class Dashboard(Screen[None]):
         yield Painted(self._header, "header")
         yield Painted(self._tabs, "tabs")
         yield Painted(self._names, "names")
+        yield Painted(self._reel, "reel")
         with Horizontal(id="body"):
             with Vertical(id="left"):
                 for scope in ORDER:
@@ -127,7 +129,9 @@ class Dashboard(Screen[None]):
         size = WIDEST if whole else desk.size
         tabs = self._has_tabs
         self._show("tabs", tabs)
-        new = arrange(width, height - tabs, wants, desk.lead, desk.on_main, size)
+        reel = desk.reel is not None
+        self._show("reel", reel)
+        new = arrange(width, height - tabs - reel, wants, desk.lead, desk.on_main, size)
         before, self._arranged = self._arranged, new
         desk.listed, desk.paged = new.panes[desk.lead] > 0, new.main > 0 and not whole
         # Questions grow over the body instead of pushing it: a push would repaint everything.
@@ -170,6 +174,10 @@ class Dashboard(Screen[None]):
 
     def _tabs(self, width: int, height: int) -> list[Line]:
         return [tab_line(self.desk.surface.clusters(), self.desk.look(), width)]
+
+    def _reel(self, width: int, height: int) -> list[Line]:
+        reel = self.desk.reel
+        return [] if reel is None else [reel_line(reel, self.desk.look(), width)]
 
     def _names(self, width: int, height: int) -> list[Line]:
         desk = self.desk

@@ -1,0 +1,52 @@
+"""The line of a recording that plays: where it is, how fast, and the keys that move it."""
+
+from __future__ import annotations
+
+from lazycelery.model.reel import Reel
+from lazycelery.tui.presentation import quantities as q
+from lazycelery.tui.presentation.line import Line, length
+from lazycelery.tui.presentation.look import Look
+
+LEAST = 10
+"""Cells of the bar, at least; the keys go first."""
+NARROW = 50
+"""Cells from which on the end has room."""
+KEYS = (
+    (("replay.pause",), "hold"),
+    (("replay.step",), "step"),
+    (("replay.back", "replay.forward"), "10s"),
+    (("replay.far_back", "replay.far_forward"), "far"),
+    (("replay.slower", "replay.faster"), "pace"),
+)
+
+
+def reel_line(reel: Reel, look: Look, width: int) -> Line:
+    """Place, bar and end of a recording; `look.now` is where it is by now."""
+    at = min(max(look.now, reel.start), reel.end)
+    state = "ended" if at >= reel.end else "held" if reel.paused else "plays"
+    left: Line = (
+        (f" {state:<5} ", "warn" if state != "plays" else "run"),
+        (f"{reel.speed:g}x".ljust(5), "dim"),
+        (f" {q.clock(at, look.utc)} ", "title"),
+    )
+    end: Line = ((f" {q.clock(reel.end, look.utc)} ", "dim"),) if width >= NARROW else ()
+    keys = _keys(look)
+    while keys and length(left) + length(end) + sum(map(length, keys)) + 2 * LEAST > width:
+        keys.pop()
+    room = max(LEAST, width - length(left) - length(end) - sum(map(length, keys)) - 1)
+    share = (at - reel.start) / (reel.end - reel.start) if reel.end > reel.start else 1.0
+    done = min(room - 1, round(share * (room - 1)))
+    across = look.signs.across
+    bar: Line = (
+        (across * done, "accent"),
+        (look.signs.online, "accent"),
+        (across * (room - 1 - done), "dim"),
+    )
+    return (*left, *bar, *end, *(span for key in keys for span in key))
+
+
+def _keys(look: Look) -> list[Line]:
+    return [
+        ((" ".join(look.key(id) for id in ids), "accent"), (f" {text}  ", "dim"))  # noqa: A001
+        for ids, text in KEYS
+    ]

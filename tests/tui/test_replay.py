@@ -1,0 +1,89 @@
+"""A recording on the screen: where it is, and the keys that move it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lazycelery.keys import keymap
+from lazycelery.model.reel import Reel
+from lazycelery.tui.presentation.line import length
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.reel import reel_line
+from lazycelery.tui.presentation.signs import ASCII
+from tests.support.fake_engine import NOW, FakeEngine
+from tests.tui.conftest import staged
+
+Golden = Callable[[str, str], None]
+
+
+def playing() -> FakeEngine:
+    engine = FakeEngine()
+    engine.seen.reel = Reel(start=NOW - 600, end=NOW + 600, at=NOW, speed=1.0)
+    return engine
+
+
+async def test_a_recording_has_a_line_that_says_where_it_is(golden: Golden) -> None:
+    async with staged(playing(), (80, 24)) as stage:
+        async for size in stage.sizes():
+            golden(f"replay-{size}", stage.text)
+
+
+async def test_keys_hold_it_step_jump_and_change_its_pace() -> None:
+    engine = playing()
+    async with staged(engine) as stage:
+        await stage.press(",")
+        await stage.until("held")
+        await stage.press(".", ">", ")")
+        await stage.press("=")
+        await stage.until("2x")
+        await stage.press("-")
+        await stage.until("1x")
+        done = [(do, round(amount)) for do, amount in engine.turned]
+        assert done[:3] == [("pause", 0), ("step", 0), ("jump", round(NOW + 10))]
+        assert done[3][0] == "jump" and done[3][1] >= NOW + 120
+        assert [do for do, _ in done[4:]] == ["speed", "speed"]
+
+
+async def test_back_in_time_takes_another_engine_and_nothing_is_said_to_have_died(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = playing()
+    async with staged(engine) as stage:
+        link, opened = stage.desk.link, []
+        spawn = link._spawn
+
+        def again():  # type: ignore[no-untyped-def]
+            opened.append(link._profile.broker)
+            return spawn()
+
+        monkeypatch.setattr(link, "_spawn", again)
+        await stage.press("<")
+        await stage.until(lambda: bool(opened) and link.api is not None)
+        assert opened == ["replay:///a.tape?from=590"]
+        await stage.rest()
+        assert link.truth.engine_problem is None and link.truth.engine_deaths == 0
+        await stage.until("shop.")
+
+
+async def test_of_a_cluster_that_lives_there_is_no_such_line_and_no_such_key() -> None:
+    engine = FakeEngine()
+    async with staged(engine) as stage:
+        await stage.press(",", "<", "=")
+        assert engine.turned == [] and "plays" not in stage.text
+        await stage.press(":", *"replay.pause", "enter")
+        await stage.until("works in a replay")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+@pytest.mark.parametrize("place", [0.0, 0.3, 1.0, 1.5])
+def test_the_line_fits_and_the_knob_moves(width: int, place: float) -> None:
+    reel = Reel(start=NOW, end=NOW + 100, at=NOW)
+    look = Look(now=NOW + 100 * place, signs=ASCII, keys=keymap({}))
+    line = reel_line(reel, look, width)
+    assert length(line) <= width
+    text = "".join(part for part, _ in line)
+    assert ("ended" in text) == (place >= 1.0)
+    bar = text[text.index(":") + 7 :].lstrip().split(" ")[0]
+    assert bar.index("*") == min(len(bar) - 1, round(place * (len(bar) - 1)))
