@@ -162,7 +162,7 @@ async def test_copying_sends_the_id_or_all_of_it() -> None:
 
 
 async def test_help_names_every_action() -> None:
-    async with staged(size=(120, 100)) as stage:
+    async with staged(size=(120, 120)) as stage:
         await stage.press("?")
         for action in stage.desk.keys.actions:
             assert action.text[:40] in stage.text, action.id
