@@ -10,6 +10,10 @@ from lazycelery.store.values import MAX_TRACEBACK, REPR_LIMIT, bounded, moment, 
 
 COMMON = {text: text for text in ("{}", "()", "[]", "None", "True", "0", "1")}
 """Texts that a million tasks share."""
+POOLED = 96
+"""Characters of keyword arguments that are kept once, however many tasks have them."""
+MOST_POOLED = 4_096
+"""Different ones that are looked for; then the search begins anew, and what is frequent is found again."""
 
 
 class EventFields:
@@ -19,6 +23,7 @@ class EventFields:
         self.columns = columns
         self.only_queue: dict[int, int] = {}
         """Queue by worker, for workers that consume one only: what they receive was in it."""
+        self._pool: dict[str, str] = {}
 
     def describe(self, slot: int, event: Event, late: bool = False) -> None:
         """What sent and received tell of a task. `late`: the event is of a run that is over."""
@@ -70,6 +75,15 @@ class EventFields:
                 columns.cut[slot] |= marks.CUTS[field]
         elif len(text) <= 4:
             text = COMMON.get(text, text)
+        elif field == "kwargs" and len(text) <= POOLED:
+            pool = self._pool
+            known = pool.get(text)
+            if known is None:
+                if len(pool) >= MOST_POOLED:
+                    pool.clear()
+                pool[text] = text
+            else:
+                text = known
         getattr(columns, field)[slot] = text
 
     def traceback(self, slot: int, traceback: str) -> None:

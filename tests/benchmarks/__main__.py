@@ -1,4 +1,7 @@
-"""`python -m tests.benchmarks [NAME…]`: measure, print a table, fail when a limit is missed."""
+"""`python -m tests.benchmarks [NAME… | --all]`: measure, print a table, fail when a limit is missed.
+
+Without names all but `soak`, which takes 20 minutes, or `$LAZYCELERY_SOAK` seconds.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from tests.benchmarks import (
     peers,
     rabbit,
     screen,
+    soak,
     starting,
 )
 from tests.benchmarks.figure import Figure
@@ -34,7 +38,10 @@ MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
     "bytes": painting.bytes_sent,
     "screen": screen.screen,
     "keys": painting.keys_in_a_flood,
+    "soak": soak.soak_figures,
 }
+LONG = ("soak",)
+"""Measured only when they are named, or with `--all`."""
 
 
 def measure(name: str) -> list[Figure]:
@@ -43,8 +50,12 @@ def measure(name: str) -> list[Figure]:
 
 
 def main() -> int:
+    if "--help" in sys.argv:
+        print(__doc__, *MEASURES)
+        return 0
     kept = True
-    for name in sys.argv[1:] or MEASURES:
+    asked = sys.argv[1:] or [name for name in MEASURES if name not in LONG]
+    for name in list(MEASURES) if asked == ["--all"] else asked:
         for figure in measure(name):
             print(figure.line(), flush=True)
             kept = kept and figure.kept

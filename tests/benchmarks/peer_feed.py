@@ -94,7 +94,6 @@ def our_consumer(history: bool) -> tuple[Feed, Queries, Callable[[], None]]:
     from pathlib import Path
 
     from lazycelery.engine.log import EventLog
-    from lazycelery.engine.metrics import Meter
     from lazycelery.engine.recorder import Recorder
     from lazycelery.model.redaction import Redactor
     from lazycelery.model.task import TaskQuery
@@ -103,7 +102,7 @@ def our_consumer(history: bool) -> tuple[Feed, Queries, Callable[[], None]]:
     from lazycelery.store.store import Store
 
     store = Store()
-    log, meter = EventLog(Redactor(), store.name), Meter(store.wait)
+    log = EventLog(Redactor(), store.name)
     recorder: Recorder | None = None
     if history:
         recorder = Recorder(store.columns, Files(Path(tempfile.mkdtemp()) / "history"), Redactor())
@@ -121,7 +120,6 @@ def our_consumer(history: bool) -> tuple[Feed, Queries, Callable[[], None]]:
         waiting.clear()
         store.apply_events(events)
         log.add(events)
-        meter.count(events)
         if recorder is not None:
             recorder.hand_over(events)
 
