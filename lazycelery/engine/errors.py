@@ -36,8 +36,8 @@ class ErrorAnswers:
                 group.new = group.first > mark.at if watched or group.first <= mark.at else None
         if query.new:
             page.groups = [group for group in page.groups if group.new]
+            page.matched = len(page.groups)
         page.groups.sort(key=_ORDERS[query.sort])
-        page.matched = len(page.groups)
         page.groups = page.groups[: max(0, min(query.limit, MOST))]
         return page
 

@@ -24,7 +24,7 @@ class Mark(msgspec.Struct, kw_only=True):
     """Whether it outlasts this session."""
 
 
-class Share(msgspec.Struct, kw_only=True):
+class Share(msgspec.Struct, kw_only=True, gc=False):
     """How many of a group's tasks have a value."""
 
     value: str

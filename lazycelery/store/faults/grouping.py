@@ -17,6 +17,8 @@ from lazycelery.store.filter.matching import Matcher
 
 MOST = 100_000
 """Failures that are looked at, the newest."""
+TOLD = 500
+"""Groups that are told where there are too many: so many of the most frequent, last seen, newest."""
 STEPS = 30
 """Of a group's history."""
 RECENT = 300.0
@@ -102,7 +104,17 @@ def grouped(
     line = np.arange(len(places))
     newest[places] = line  # The last one written stays, and the newest come last.
     oldest[places[::-1]] = line[::-1]
+    page.matched = len(codes)
     yield
+    if len(codes) > 3 * TOLD:
+        kept = np.unique(np.concatenate([_highest(each) for each in (counts, newest, oldest)]))
+        inside = np.isin(places, kept)
+        places = np.searchsorted(kept, places[inside])
+        codes, counts, oldest, newest = codes[kept], counts[kept], oldest[kept], newest[kept]
+        told = Failures(bad.slots[inside], bad.codes[inside], bad.since[inside], bad.cut)
+        oldest, newest = (np.searchsorted(np.flatnonzero(inside), each) for each in (oldest, newest))
+        bad = told
+        yield
     begin = float(bad.since[0]) if since is None else since
     page.step = max(1.0, (now - begin) / STEPS)
     bars = yield from _history(bad.since, places, len(codes), now, page.step)
@@ -141,6 +153,11 @@ def grouped(
         if at % 100 == 99:
             yield
     return page
+
+
+def _highest(numbers: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """The places of the highest ones."""
+    return np.argpartition(numbers, len(numbers) - TOLD)[len(numbers) - TOLD :]
 
 
 def _history(
