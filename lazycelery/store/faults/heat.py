@@ -72,7 +72,7 @@ def _last(hours: Numbers, now: float) -> tuple[Numbers, int]:
         return hours, 0
     last = max(int(now // 3600), int(hours.max()))
     first = max(int(hours.min()), last - COLUMNS + 1)
-    return np.arange(first, last + 1), int((np.unique(hours) < first).sum())
+    return np.arange(first, last + 1), int((np.unique(hours, return_counts=True)[0] < first).sum())
 
 
 def _counted(names: Numbers, others: Numbers, rows: Numbers, across: Numbers) -> Numbers:
