@@ -20,7 +20,7 @@ from lazycelery.errors import LazyCeleryError, Refused
 from lazycelery.model.beat import Beat, BeatEntry, SchedulerState
 from lazycelery.model.profile import Profile
 from lazycelery.sources.beat import MOST, choice, open_schedules
-from lazycelery.sources.beat.clock import Unknowable, next_after
+from lazycelery.sources.beat.clock import Ahead, Unknowable
 from lazycelery.sources.beat.conf import read_conf
 from lazycelery.sources.protocols import ScheduleReport, Schedules
 from lazycelery.store.store import Store
@@ -49,6 +49,7 @@ class Beats:
     ) -> None:
         self._profile, self._store, self._links = profile, store, links
         self._periodic, self._clock = periodic, clock
+        self._ahead = Ahead()
         self._runs = RunsSeen(periodic, links, store.loss)
         self._expiry, self._renewed = 0.0, 0.0
         """When RedBeat's lock was to be given up, as last read, and when that was last put off."""
@@ -125,10 +126,11 @@ class Beats:
                 name="conf", place="the workers' settings", state="connected", entries=own, at=now
             )
             state.why_not = choice.NO_SWITCH
+            state.cut = any(len(conf.get("beat_schedule") or ()) > MOST for conf in confs)
             beat.schedulers.append(state)
         beat.entries = sorted(entries.values(), key=lambda entry: entry.name)
         self._note_events(beat.entries, now)
-        await asyncio.to_thread(_compute, beat.entries, now)
+        await asyncio.to_thread(_compute, beat.entries, now, self._ahead)
         await self._runs.note(beat.entries, now)
         return beat
 
@@ -154,6 +156,7 @@ class Beats:
             return
         self._found = self._found or report.present
         if not report.present and not chosen.certain:
+            await self.schedules.close()  # RedBeat is not used here: no connection is kept for it.
             return
         self._join(report, state, entries)
         beat.schedulers.append(state)
@@ -208,11 +211,11 @@ class Beats:
         return moment is not None and events.state == "connected" and events.since <= moment
 
 
-def _compute(entries: list[BeatEntry], now: float) -> None:
+def _compute(entries: list[BeatEntry], now: float, ahead: Ahead) -> None:
     """Next runs and lateness. In a thread: Celery is imported for it."""
     for entry in entries:
         if entry.next_run is None and "next_run" not in entry.unknown:
-            _next(entry, now)
+            _next(entry, now, ahead)
         entry.due = entry.next_run
         if entry.enabled is False:
             entry.next_run, entry.unknown["next_run"] = None, DISABLED
@@ -220,19 +223,19 @@ def _compute(entries: list[BeatEntry], now: float) -> None:
         if entry.next_run is not None and "late" not in entry.unknown:
             entry.late = max(0.0, now - entry.next_run)
             if 0 < entry.late <= entry.written:
-                _past(entry, now)
+                _past(entry, now, ahead)
 
 
-def _past(entry: BeatEntry, now: float) -> None:
+def _past(entry: BeatEntry, now: float, ahead: Ahead) -> None:
     """It was due a moment ago, and its scheduler would not have written that down yet."""
     entry.late, entry.unknown["late"] = None, WRITTEN_LATER
     with contextlib.suppress(Unknowable):
         every = entry.timing.every or 0.0
         begin = now if entry.timing.kind != "interval" else now - (now - (entry.next_run or now)) % every
-        entry.next_run = next_after(entry.timing, begin)
+        entry.next_run = ahead.next_after(entry.timing, begin)
 
 
-def _next(entry: BeatEntry, now: float) -> None:
+def _next(entry: BeatEntry, now: float, ahead: Ahead) -> None:
     """After its last run, where that is surely known; a crontab without one after now."""
     sure = entry.last_run is not None and "late" not in entry.unknown
     begin = entry.last_run if sure else now
@@ -242,7 +245,7 @@ def _next(entry: BeatEntry, now: float) -> None:
         entry.unknown["next_run"] = "An interval counts from its last run, which is not known."
         return
     try:
-        entry.next_run = next_after(entry.timing, begin)
+        entry.next_run = ahead.next_after(entry.timing, begin)
     except Unknowable as why:
         entry.unknown["next_run"] = str(why)
     else:

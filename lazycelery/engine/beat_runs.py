@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -12,7 +12,8 @@ from lazycelery.engine.links import Links
 from lazycelery.engine.periodic import KEPT, Periodic
 from lazycelery.insight.runs import of_interval, of_moments
 from lazycelery.model.beat import BeatEntry, Runs
-from lazycelery.sources.beat.clock import Unknowable, between
+from lazycelery.model.timing import Timing
+from lazycelery.sources.beat.clock import Ahead, Unknowable
 
 PATIENCE = 30.0
 """Seconds that a sending may be late before it is called missing."""
@@ -32,6 +33,7 @@ class RunsSeen:
     def __init__(self, periodic: Periodic, links: Links, loss: Callable[[], float | None]) -> None:
         self._periodic, self._links, self._loss = periodic, links, loss
         self._same: dict[str, tuple[bytes, float]] = {}
+        self._moments: dict[str, _Moments] = {}
 
     async def note(self, entries: Sequence[BeatEntry], now: float) -> None:
         """Fill in `seen` where something can be said, and `unknown` where not."""
@@ -48,6 +50,9 @@ class RunsSeen:
                 entry.unknown["seen"] = why
             elif entry.enabled is not False and entry.task:
                 judged.append((entry, self._since(entry, same)))
+        changed = [name for name in self._same if known.get(name) != self._same[name]]
+        for name in changed:
+            self._moments.pop(name, None)
         self._same = known
         if judged:
             await asyncio.to_thread(self._judge, judged, now - PATIENCE)
@@ -86,6 +91,24 @@ class RunsSeen:
         if entry.timing.kind != "crontab":
             return None
         try:
-            return of_moments(between(entry.timing, since, until), told, since, until)
+            moments = self._moments.setdefault(entry.name, _Moments(since))
+            due = moments.until(entry.timing, until)
+            since = max(since, due[0]) if len(due) == KEPT else since
+            return of_moments(due, told, since, until)
         except Unknowable:
             return None  # Why is said of its next run.
+
+
+class _Moments:
+    """When one crontab was due since we looked first: each moment is computed once."""
+
+    def __init__(self, since: float) -> None:
+        self._past: deque[float] = deque(maxlen=KEPT)
+        self._at, self._ahead = since, Ahead()
+
+    def until(self, timing: Timing, moment: float) -> list[float]:
+        """The newest `KEPT` up to `moment`. Raises `Unknowable`."""
+        while (due := self._ahead.next_after(timing, self._at)) is not None and due <= moment:
+            self._past.append(due)
+            self._at = due
+        return list(self._past)

@@ -18,10 +18,10 @@ from lazycelery.model.profile import Profile
 from lazycelery.sources.beat import open_schedules
 from lazycelery.sources.beat.django import DjangoBeat, read_row
 from tests.beat.test_on_redis import carry_out, engine_on, named, rests, until, when
-from tests.cli.program import lazycelery
 from tests.support.beat import DATABASE, CeleryBeat
 from tests.support.broker import RedisServer
 from tests.support.fleet import ROOT, app_env
+from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.broker
 
@@ -66,7 +66,11 @@ ENTRIES = [
 
 def make_database(path: Path, broker: str, entries: list[dict[str, Any]]) -> dict[str, str]:
     """A database with the tables of the installed django-celery-beat; the environment that names it."""
-    env = {"TEST_DJANGO_DB": str(path), "TEST_ENTRIES": json.dumps(entries)}
+    return make_tables({"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)}, broker, entries)
+
+
+def make_tables(database: dict[str, Any], broker: str, entries: list[dict[str, Any]]) -> dict[str, str]:
+    env = {"TEST_DJANGO_DB": json.dumps(database), "TEST_ENTRIES": json.dumps(entries)}
     command = [sys.executable, "-m", "tests.support.django_app"]
     subprocess.run(
         command, cwd=ROOT, env=app_env(broker, None, env), check=True, capture_output=True, timeout=60
@@ -94,7 +98,7 @@ def beat(shared_broker: RedisServer, database: tuple[Path, dict[str, str]]) -> I
 async def test_the_tables_tell_every_kind_of_schedule(
     shared_broker: RedisServer, database: tuple[Path, dict[str, str]], beat: CeleryBeat
 ) -> None:
-    async with engine_on(shared_broker, beat=f"sqlite:///{database[0]}") as engine:
+    async with engine_on(shared_broker, beat=f"django-db+sqlite:///{database[0]}") as engine:
 
         async def sent() -> Any:
             found = await engine.beat()
@@ -115,12 +119,6 @@ async def test_the_tables_tell_every_kind_of_schedule(
         state = found.schedulers[0]
         assert (state.name, state.state, state.switches) == ("django", "connected", True)
         assert named(found, "old").enabled is False or "expired" in named(found, "old").unknown["next_run"]
-
-
-def test_the_command_shows_them(shared_broker: RedisServer, database: tuple[Path, dict[str, str]]) -> None:
-    done = lazycelery(shared_broker.url, "beat", "--beat", f"django-db+sqlite:///{database[0]}")
-    assert done.code == 0 and "at 02:30 every day (Asia/Tokyo)" in done.out
-    assert "\x1b" not in done.out and "hunter2" not in done.out + done.err
 
 
 @pytest.mark.parametrize(
@@ -167,10 +165,11 @@ async def test_a_disabled_entry_is_sent_no_more_and_an_enabled_one_again(
 
 
 async def test_a_database_that_takes_no_change_has_none_in_part(
-    shared_broker: RedisServer, tmp_path: Path
+    shared_broker: RedisServer, database: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
     path = tmp_path / "app.sqlite3"
-    make_database(path, shared_broker.url, ENTRIES[:1])
+    with sqlite3.connect(database[0]) as whole, sqlite3.connect(path) as copy:
+        whole.backup(copy)
     with sqlite3.connect(path) as connection:
         connection.execute(
             "CREATE TRIGGER held BEFORE INSERT ON django_celery_beat_periodictasks "
@@ -181,6 +180,37 @@ async def test_a_database_that_takes_no_change_has_none_in_part(
         outcome = await carry_out(engine, "beat", "often", do="disable")
         assert (outcome.done, outcome.failed) == (0, 1) and "this user may not" in outcome.proof
         assert named(await engine.beat(), "often").enabled is True
+
+
+@pytest.mark.soak
+async def test_a_real_postgresql_is_read_and_switched(shared_broker: RedisServer) -> None:
+    server = PostgresServer()
+    try:
+        server.start()
+        place = {"NAME": "postgres", "USER": "shop", "HOST": "127.0.0.1", "PORT": server.port}
+        env = make_tables({"ENGINE": "django.db.backends.postgresql", **place}, shared_broker.url, ENTRIES)
+        one = CeleryBeat(
+            shared_broker.url, scheduler=DATABASE, app="tests.support.django_app", env=env
+        ).start()
+        try:
+            async with engine_on(shared_broker, beat=f"django-db+{server.url}", allow=["beat"]) as engine:
+                tokyo = named(await engine.beat(), "tokyo")
+                assert tokyo.timing.zone == "Asia/Tokyo" and tokyo.next_run is not None
+                assert (await carry_out(engine, "beat", "off", do="enable")).done == 1
+                assert (await carry_out(engine, "beat", "often", do="disable")).done == 1
+                await until(lambda: when(one.sent("off") > 0))
+                await rests(one, "often", "off")
+        finally:
+            one.stop()
+        wrong = open_schedules(
+            server.url.replace("shop@", "nobody:s3cretwrong@"), Profile(broker="redis://x")
+        )
+        with pytest.raises(ConnectionProblem) as told:
+            await wrong.read()
+        assert "nobody" in str(told.value) and "s3cretwrong" not in str(told.value)
+        await wrong.close()
+    finally:
+        server.remove()
 
 
 NOW = 1_800_000_000.0

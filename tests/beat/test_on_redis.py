@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lazycelery.engine.engine import Engine
-from lazycelery.errors import Refused
+from lazycelery.errors import NothingFound, Refused, UsageError
 from lazycelery.model.action import Order, Outcome
 from lazycelery.model.beat import Beat, BeatEntry
 from lazycelery.model.profile import Profile
@@ -284,19 +284,27 @@ async def test_read_only_changes_nothing(fleet: RedisServer, order: Order, needs
 
 
 def test_the_commands_change_and_refuse(fleet: RedisServer) -> None:
+    client = fleet.client(db=2)
+    before = client.hget("redbeat:other", "definition") or b""
     refused = lazycelery(fleet.url, "beat", "disable", "other", "--yes")
     assert refused.code == 4 and "--allow beat" in refused.err
-    unasked = lazycelery(fleet.url, "beat", "disable", "other", "--allow", "beat")
-    assert unasked.code == 4 and "Not confirmed" in unasked.err
+    assert client.hget("redbeat:other", "definition") == before
     done = lazycelery(fleet.url, "beat", "disable", "other", "--allow", "beat", "--yes")
     assert done.code == 0 and "disabled other" in done.out
-    again = lazycelery(fleet.url, "beat", "disable", "other", "--allow", "beat", "--yes")
-    assert again.code == 4 and "disabled already" in again.err
-    assert lazycelery(fleet.url, "beat", "enable", "other", "--allow", "beat", "--yes").code == 0
-    nobody = lazycelery(fleet.url, "beat", "enable", "othr", "--allow", "beat", "--yes")
-    assert nobody.code == 1 and "Did you mean other?" in nobody.err
+    assert client.hget("redbeat:other", "definition") == before.replace(b"true", b"false")
+    client.hset("redbeat:other", "definition", before)
     looked = lazycelery(fleet.url, "beat", "run", "often", "--dry-run")
     assert looked.code == 4 and "shop.add(1, 2)" in looked.out
+
+
+async def test_a_name_that_is_none_and_a_switch_that_is_set(fleet: RedisServer) -> None:
+    async with engine_on(fleet, allow=["beat"]) as engine:
+        with pytest.raises(NothingFound, match="Did you mean other"):
+            await engine.plan(Order(action="beat", targets=["othr"], params={"do": "enable"}))
+        with pytest.raises(UsageError, match="One of enable, disable"):
+            await engine.plan(Order(action="beat", targets=["other"], params={"do": "burn"}))
+        plan = await engine.plan(Order(action="beat", targets=["other", "often"], params={"do": "enable"}))
+        assert plan.refused is not None and "enabled already" in plan.refused
 
 
 async def test_what_cannot_be_read_is_never_written_over(broker: RedisServer) -> None:

@@ -12,7 +12,7 @@ import pytest
 from lazycelery.errors import Refused
 from lazycelery.model.timing import Timing, words
 from lazycelery.sources.beat import conf, redbeat
-from lazycelery.sources.beat.clock import Unknowable, between, next_after
+from lazycelery.sources.beat.clock import Ahead, Unknowable, next_after
 
 CRON = "<crontab: %s (m/h/dM/MY/d)>"
 
@@ -21,6 +21,13 @@ def cron(fields: str, zone: str | None = "UTC") -> Timing:
     timing = conf.read_schedule(CRON % fields)
     timing.zone = zone
     return timing
+
+
+def between(timing: Timing, begin: float, end: float) -> list[float]:
+    found: list[float] = []
+    while (due := next_after(timing, found[-1] if found else begin)) is not None and due <= end:
+        found.append(due)
+    return found
 
 
 def at(text: str, zone: str = "UTC") -> float:
@@ -120,6 +127,18 @@ def test_both_days_of_a_crontab_must_fit() -> None:
 def test_what_cannot_be_computed_says_why(timing: Timing, why: str) -> None:
     with pytest.raises(Unknowable, match=why):
         next_after(timing, at("2026-11-26T00:00"))
+
+
+def test_what_is_remembered_is_what_would_be_computed() -> None:
+    ahead, begin = Ahead(), at("2026-10-24T20:00")
+    for fields, zone in (
+        ("*/30 * * * *", "Europe/Berlin"),
+        ("30 2 * * *", "Asia/Tokyo"),
+        ("0 4 29 2 *", "UTC"),
+    ):
+        timing = cron(fields, zone)
+        for step in (0, 60, 1799, 1800, 1801, 7200, 90_000, 0):  # also back
+            assert ahead.next_after(timing, begin + step) == next_after(timing, begin + step)
 
 
 # ---- RedBeat's JSON

@@ -1,4 +1,4 @@
-"""The app of `tests.support.tasks` in a Django project whose database is a file, for django-celery-beat.
+"""The app of `tests.support.tasks` in a Django project with the database of $TEST_DJANGO_DB.
 
 `python -m tests.support.django_app` makes the tables by Django's migrations, and the entries of
 $TEST_ENTRIES.
@@ -15,7 +15,7 @@ from django.conf import settings
 
 settings.configure(
     INSTALLED_APPS=["django_celery_beat"],
-    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["TEST_DJANGO_DB"]}},
+    DATABASES={"default": json.loads(os.environ["TEST_DJANGO_DB"])},
     USE_TZ=True,
     TIME_ZONE="UTC",
     SECRET_KEY="of no use",

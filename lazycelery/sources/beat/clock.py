@@ -11,12 +11,14 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from lazycelery.model.timing import Timing
 
 LONGEST = 200
 """Characters of a crontab's field that are read."""
-MOST = 2000
-"""Moments counted of one window."""
+KEPT = 5000
+"""Schedules remembered."""
 HORIZON = 366 * 86_400.0 * 9
 """Seconds: what is due later is never due."""
 NO_ZONE = (
@@ -54,17 +56,25 @@ def next_after(timing: Timing, moment: float) -> float | None:
     return found if moment < found < moment + HORIZON else None
 
 
-def between(timing: Timing, begin: float, end: float) -> list[float]:
-    """All moments after `begin`, up to `end`; at most `MOST`. Raises `Unknowable`."""
-    found: list[float] = []
-    at = begin
-    while len(found) < MOST:
-        due = next_after(timing, at)
-        if due is None or due > end:
-            break
-        found.append(due)
-        at = due
-    return found
+class Ahead:
+    """`next_after`, remembered: it is dear, and the same for every moment up to the one it found."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[float, float | None]] = {}
+
+    def next_after(self, timing: Timing, moment: float) -> float | None:
+        """As the function. Raises `Unknowable`."""
+        if timing.kind not in ("crontab", "solar"):
+            return next_after(timing, moment)
+        key = msgspec.json.encode(timing)
+        begin, found = self._known.get(key, (moment + 1, None))
+        if begin <= moment and (found is None or moment < found):
+            return found
+        found = next_after(timing, moment)
+        if len(self._known) >= KEPT:
+            self._known.clear()
+        self._known[key] = (moment, found)
+        return found
 
 
 def zone_of(timing: Timing) -> tzinfo:

@@ -43,6 +43,8 @@ LONGEST = 65_536
 """Characters of arguments that are read."""
 WRITTEN = 200.0
 """Seconds: beat writes runs down every three minutes, and not when they are sent."""
+PATIENCE = 5.0
+"""Seconds of a timeout, at least: the first look imports SQLAlchemy and asks for all columns."""
 AHEAD = 120.0
 LOCAL = "The database's times lie ahead: Django writes them in local time (USE_TZ = False)."
 
@@ -58,7 +60,7 @@ class DjangoBeat:
         self._dsn = text.removeprefix(prefix)
         self._timeout = profile.timeout
         self.url = Redactor().url(self._dsn)
-        self._thread = Thread(self.url, profile.timeout, self._explain, what="The database")
+        self._thread = Thread(self.url, max(profile.timeout, PATIENCE), self._explain, what="The database")
         self._engine: Any = None
         self._tables: dict[str, Any] = {}
 
