@@ -158,6 +158,8 @@ class Beats:
         if not report.present and not chosen.certain:
             await self.schedules.close()  # RedBeat is not used here: no connection is kept for it.
             return
+        if report.note:
+            beat.notes.append(report.note)
         self._join(report, state, entries)
         beat.schedulers.append(state)
 

@@ -361,6 +361,8 @@ class ScheduleReport(msgspec.Struct, kw_only=True):
     """Seconds for which a beat still holds the scheduler's lock."""
     now: float | None = None
     """The store's clock."""
+    note: str = ""
+    """What to look at when it is not what was expected."""
 
 
 class Schedules(Protocol):

@@ -119,6 +119,7 @@ async def test_without_redbeat_the_settings_and_events_tell(fleet: RedisServer) 
         assert nightly.last_run is None and "task_send_sent_event" in nightly.unknown["last_run"]
         assert nightly.next_run is not None and nightly.sources["next_run"] == "computed"
         assert nightly.kwargs == {"password": "[redacted]"}
+        assert "beat_prefix" in beat.notes[0] and "'nobodys:'" in beat.notes[0]
 
 
 def test_the_command_prints_a_table_and_json(fleet: RedisServer) -> None:

@@ -23,6 +23,10 @@ from lazycelery.sources.redis.address import parse_address
 from lazycelery.sources.redis.connection import Server
 
 PREFIX = "redbeat:"
+EMPTY = (
+    "RedBeat has no entries at {url} under the prefix {prefix!r}. Another redbeat_key_prefix, which workers "
+    "mask, is given with beat_prefix in the profile."
+)
 PAGE = 100
 LARGEST = 256 * 1024
 """Bytes of a definition that is read."""
@@ -69,6 +73,7 @@ class RedBeat:
             total=int(total),
             locked=held,
             present=bool(total),
+            note="" if total else EMPTY.format(url=self.url, prefix=self._prefix),
             now=now[0] + now[1] / 1e6 if isinstance(now, tuple) else None,
         )
 
