@@ -27,7 +27,7 @@ SCHEDULE = {
     "often": {"task": "shop.add", "schedule": 1.0, "args": [1, 2], "options": {"expires": 30}},
     "nightly": {
         "task": "shop.echo",
-        "schedule": "30 2 * * mon-fri",
+        "schedule": "30 2 1 1 *",
         "kwargs": {"password": "hunter2"},
         "options": {"queue": "celery", "priority": 3},
     },
@@ -94,7 +94,10 @@ async def test_redbeat_tells_last_and_next_run(fleet: RedisServer) -> None:
         assert often.scheduler == "redbeat" and often.static and often.options == {"expires": 30}
         assert often.last_run is not None and abs(often.last_run - beat.at) < 60
         assert often.next_run is not None and often.next_run > often.last_run - 1
-        assert nightly.schedule == "at 02:30 on mon-fri" and nightly.timing.zone == "Europe/Berlin"
+        assert (
+            nightly.schedule == "at 02:30 on day 1 of the month in month 1"
+            and nightly.timing.zone == "Europe/Berlin"
+        )
         assert nightly.last_run is None and "not sent it yet" in nightly.unknown["last_run"]
         assert nightly.next_run is not None and nightly.next_run % 60 == 0 and nightly.next_run > beat.at
         assert nightly.kwargs == {"password": "[redacted]"}
@@ -125,7 +128,7 @@ async def test_without_redbeat_the_settings_and_events_tell(fleet: RedisServer) 
 def test_the_command_prints_a_table_and_json(fleet: RedisServer) -> None:
     done = lazycelery(fleet.url, "beat")
     assert done.code == 0, done.err
-    assert "often" in done.out and "at 02:30 on mon-fri (Europe/Berlin)" in done.out
+    assert "often" in done.out and "at 02:30 on day 1 of the month in month 1 (Europe/Berlin)" in done.out
     assert "\x1b" not in done.out and "hunter2" not in done.out + done.err
     told = lazycelery(fleet.url, "beat", "--json")
     assert [entry["name"] for entry in told.json] == ["\x1b[31mred", "nightly", "often", "other"]
