@@ -24,6 +24,10 @@ FORGETFUL = (
     "Workers remember it in memory for three hours, unless they run with --statedb: a worker that starts "
     "later knows it only when another one that knows still runs."
 )
+BY_FILTER = (
+    "Celery revokes by id and by stamp only: these are the tasks that are known now. What is sent later, or "
+    "was never seen here, is not revoked, whatever its name."
+)
 RUNNING = "Revoking does not stop a task that runs already: terminate does."
 NOBODY = "No worker is online: nobody would hear and remember it."
 
@@ -45,7 +49,7 @@ async def draft(context: Context, order: Order) -> Draft:
     where = {evidence.id: whereabouts(evidence) for evidence in every}
     items = [_item(context, evidence, where[evidence.id]) for evidence in every]
     work = [item.target for item in items if item.refused is None]
-    warnings += [*unasked, FORGETFUL]
+    warnings += [*unasked, FORGETFUL, *([BY_FILTER] if order.filter is not None else [])]
     if any(where[each] == "running" for each in work):
         warnings.append(RUNNING)
     if not context.online():

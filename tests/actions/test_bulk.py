@@ -361,3 +361,11 @@ async def test_a_discarded_plan_is_gone_and_logged(room: Room) -> None:
     assert files() == []
     entry = room.audit.read(1)[0]
     assert (entry.action, entry.proof) == ("discard", "24 waited in it, 0 were in doubt")
+
+
+async def test_a_revoke_by_filter_says_that_it_means_what_is_known_now(room: Room) -> None:
+    room.store.add(id="w1", state="waiting", queue="default")
+    by_filter = await room.actions.plan(Order(action="revoke", filter="state:waiting"))
+    assert any("by id and by stamp only" in warning for warning in by_filter.warnings)
+    by_id = await plan(room, "revoke", "w1")
+    assert not any("by id and by stamp only" in warning for warning in by_id.warnings)
