@@ -109,3 +109,16 @@ async def test_waits_that_last(broker: RedisServer, worker: Start) -> None:
         finding = await doctor.finds("waiting-long", "celery", 240)
         assert finding.kind == "queue" and "usually 95 % wait less than" in str(finding.evidence)
         await doctor.cured("waiting-long", 300)
+
+
+async def test_a_consumer_that_waits_beside_a_backlog(broker: RedisServer, worker: Start) -> None:
+    worker("w1", queues="maill")
+    worker("w2", queues="celery")
+    async with clinic(broker.url, history=False, limits={"unused": 15}) as doctor:
+        for _ in range(25):
+            send(broker.url, "shop.add", 1, 1, queue="mail")
+        finding = await doctor.finds("consumer-without-traffic", "w1@test", 60)
+        assert "mail" in str(finding.evidence)
+        cure = worker("w3", queues="mail")
+        await doctor.cured("consumer-without-traffic", 40)
+        cure.stop()
