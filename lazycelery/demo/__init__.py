@@ -24,6 +24,8 @@ from lazycelery.model.text import clean
 
 GRACE = 3.0
 """Seconds for workers on somebody else's broker to hand back what they hold."""
+STARTING = 30.0
+"""Seconds that its workers may take to start on a slow machine."""
 LOOK = 0.5
 """Seconds between looks at the processes."""
 
@@ -86,6 +88,7 @@ def _show(settings: Any, url: str, directory: Path) -> int:
     profile.history_dir = str(directory)  # It goes with the demo.
     # A toy cluster: what any profile may unlock, once W was pressed as anywhere else.
     profile.may_unlock = Profile().may_unlock
+    profile.workers_grace = STARTING
     return run_tui(settings)
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from lazycelery.engine.beginning import Beginning
 from lazycelery.engine.finding_marks import FindingMarks, MarkKind
 from lazycelery.engine.links import Links
 from lazycelery.engine.outage import Outage
@@ -45,6 +46,8 @@ EVERY = 1.0
 """Seconds between two examinations, at least."""
 SHARE = 0.03
 """Of a core that examinations may take: dear ones come less often."""
+GLANCE = 0.2
+"""Seconds between two looks for the first worker."""
 SLICE = 0.004
 """Seconds of work after which others have their turn."""
 RECENT = 0.5
@@ -95,10 +98,13 @@ class Examiner:
         """The state of the links at the last examination."""
         self._asking: asyncio.Future[None] | None = None
         self._asked, self._turn = 0.0, 0
+        self._alive = False
+        """Whether any worker lived at the last examination."""
         self._tasks: TaskFacts | None = None
         """As counted last."""
         self._recent: tuple[Snapshot | None, float] = (None, 0.0)
         """For who asks often, and until when."""
+        self.beginning = Beginning(clock(), profile.workers_grace)
         self.last = Examination()
         self.present: set[tuple[str, str]] = set()
         """Code and subject of all that is found, also of what a cause or a mark hides."""
@@ -116,7 +122,16 @@ class Examiner:
                 logger.exception("the examination failed")
                 await asyncio.sleep(5 * EVERY)
                 continue
-            await asyncio.sleep(max(EVERY, (examination.cost or 0.0) / SHARE))
+            await self._rest(max(EVERY, (examination.cost or 0.0) / SHARE))
+
+    async def _rest(self, seconds: float) -> None:
+        """Until the next examination; no longer than until a worker comes where none was."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and (self._alive or self._nobody()):  # noqa: ASYNC110
+            await asyncio.sleep(left if self._alive else min(left, GLANCE))
+
+    def _nobody(self) -> bool:
+        return not any(one.state in ("online", "busy") for one in self._store.workers(self._clock()))
 
     async def fresh(self) -> Examination:
         """The last examination, or another one when a link has changed since."""
@@ -134,6 +149,8 @@ class Examiner:
             breath = Breath()
             self._looked = self._state()
             seen = await self._snapshot(breath)
+            self._alive = bool(seen.alive)
+            self.beginning.note(seen.settled, self._alive, seen.now)
             self._outage.note(seen.connected, seen.source("broker").state in ("lost", "refused"), seen.now)
             examination = Examination(at=seen.now, watched=round(seen.watched, 1))
             found: list[Finding] = []
@@ -147,7 +164,7 @@ class Examiner:
                 key=lambda finding: (RANK[finding.severity], finding.since or 0.0, finding.code),
             )[:MOST]
             await self._mark(examination, said, seen.now)
-            if seen.connected and seen.settled and not seen.alive:
+            if seen.connected and not seen.alive and not self.beginning.awaited(seen.now):
                 examination.steps = steps(seen)
             examination.cost = round(time.process_time() - began, 4)
             self._keep(examination)
@@ -216,7 +233,7 @@ class Examiner:
         return seen
 
     def _run(self, mode: Mode, seen: Snapshot, found: list[Finding], examination: Examination) -> None:
-        why = _hindered(mode, seen) or self._outage.hinders(mode.code, seen.now)
+        why = self._hindered(mode, seen)
         findings: list[Finding] = []
         try:
             if why is None:
@@ -235,6 +252,10 @@ class Examiner:
             examination.checked.append(mode.code)
         else:
             examination.unchecked.append(Unchecked(code=mode.code, why=why))
+
+    def _hindered(self, mode: Mode, seen: Snapshot) -> str | None:
+        hindered = self._outage.hinders(mode.code, seen.now) or self.beginning.hinders(mode.code, seen.now)
+        return _blind(mode, seen) or hindered
 
     def _redact(self, finding: Finding) -> None:
         """Texts that came from tasks, errors above all, may hold secrets."""
@@ -363,7 +384,7 @@ async def _steps(steps: Generator[None, None, T], breath: Breath) -> T:
         await breath.take()
 
 
-def _hindered(mode: Mode, seen: Snapshot) -> str | None:
+def _blind(mode: Mode, seen: Snapshot) -> str | None:
     """Why nothing but the connection itself can be judged yet."""
     if mode.code in NEED_NO_BROKER:
         return None

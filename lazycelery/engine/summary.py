@@ -57,6 +57,7 @@ async def overview(parts: Parts) -> Overview:
         snoozed=parts.examiner.last.snoozed,
         lacks=dict(parts.broker.lacks),
         history=parts.memory.status,
+        awaited=parts.examiner.beginning.awaited(now),
         speed=parts.pace(),
         reel=parts.player.reel() if parts.player is not None else None,
         first_seen=parts.began,

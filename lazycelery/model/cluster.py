@@ -54,6 +54,9 @@ class Load(msgspec.Struct, kw_only=True):
     rss: int | None = None
 
 
+Awaited = Literal["", "answers", "workers"]
+
+
 class Overview(msgspec.Struct, kw_only=True):
     """The header line, the badges and the counts."""
 
@@ -103,6 +106,8 @@ class Overview(msgspec.Struct, kw_only=True):
     history: HistoryStatus = msgspec.field(default_factory=HistoryStatus)
     reel: Reel | None = None
     """Where the recording is that plays; `None` for a cluster that lives."""
+    awaited: Awaited = ""
+    """In the first seconds: the first answers, or workers that are known to be starting."""
     speed: float = 1.0
     """How fast `now` goes: another number in a replay, 0 where it has ended."""
     first_seen: float | None = None

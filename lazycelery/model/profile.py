@@ -80,6 +80,8 @@ class Profile(msgspec.Struct, kw_only=True):
     """Beyond either, the oldest files are deleted."""
     record: str | None = None
     """A new file into which everything that the sources say is recorded, for a replay."""
+    workers_grace: float = 0.0
+    """Seconds from our start in which workers may be starting too, as those of the demo."""
     recorder: bool = False
     """This engine records the history (unless another one does already); all others only read it."""
     sla: dict[str, dict[str, float]] = {}

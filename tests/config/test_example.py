@@ -72,7 +72,9 @@ def test_a_value_that_is_called_the_default_is_the_default():
 
 
 def test_the_table_of_settings_has_every_field_of_the_profile():
-    assert {"name", "recorder", "record", "alerting", "glance", *CLUSTER} == set(Profile.__struct_fields__)
+    assert {"name", "workers_grace", "recorder", "record", "alerting", "glance", *CLUSTER} == set(
+        Profile.__struct_fields__
+    )
     assert {*UI} - {"refresh"} | {"keymap"} == set(UiSettings.__struct_fields__)
     assert "dark" in THEMES
 

@@ -53,6 +53,7 @@ def test_nobody_works() -> None:
     assert finding.since == NOW - 60 and "7 messages" in texts(finding)
     assert silent("no-workers", seen(workers=[gone, worker("w2@a", state="busy")]))
     assert silent("no-workers", seen(workers=[], settled=False))
+    assert silent("no-workers", seen(workers=[], watched=1.0)), "a heartbeat may come yet"
 
 
 def test_a_lost_worker_is_worse_when_nobody_takes_its_place() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.model.bulk import Progress
-from lazycelery.model.cluster import Overview, SourceHealth
+from lazycelery.model.cluster import Awaited, Overview, SourceHealth
 from lazycelery.model.text import clean
 from lazycelery.model.worker import Worker
 from lazycelery.tui.presentation import quantities as q
@@ -97,6 +97,14 @@ def no_workers(filtered: str, look: Look, lacks: Mapping[str, str]) -> list[str]
     if "control" in lacks:
         return ["Workers are not seen.", clean(lacks["control"], 200)]
     return ["No worker answers.", "Start one with celery -A yourapp worker -E."]
+
+
+def awaiting(scope: str, awaited: Awaited) -> list[str] | None:
+    """What an empty pane says while not everybody has answered yet; `None` when all have."""
+    if awaited == "workers":
+        return {"workers": ["The workers are starting …"]}.get(scope)
+    asking = {"workers": "Asking the workers …", "queues": "Counting …", "findings": "Looking …"}
+    return [asking[scope]] if awaited and scope in asking else None
 
 
 def no_queues(filtered: str, look: Look) -> list[str]:

@@ -226,6 +226,9 @@ class Dashboard(Screen[None]):
             return waiting
         lacks = truth.overview.lacks if truth.overview else {}
         filtered = desk.panes[scope].filter or ("faults only" if desk.panes[scope].faults else "")
+        early = sayings.awaiting(scope, truth.overview.awaited if truth.overview else "")
+        if early is not None and not filtered:
+            return early
         if scope == "workers":
             if truth.workers is None and not lacks:
                 return ["Asking the workers …"]
