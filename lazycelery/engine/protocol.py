@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, get_type_hints
 
 import msgspec
@@ -34,10 +35,23 @@ class Method:
     """One method of `EngineApi`: how its arguments and its answer are typed."""
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        hints = get_type_hints(function)
         self.name = name
-        self.answer = msgspec.msgpack.Decoder(hints.pop("return"))
-        self.arguments: dict[str, Any] = hints
+        self._function = function
+
+    # Made when it is called first: to look into all of them would delay the first frame.
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self._function)
+
+    @cached_property
+    def answer(self) -> msgspec.msgpack.Decoder[Any]:
+        """Decodes what it returns."""
+        return msgspec.msgpack.Decoder(self._hints["return"])
+
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """Their types, by name."""
+        return {name: hint for name, hint in self._hints.items() if name != "return"}
 
     def convert(self, given: dict[str, Any]) -> dict[str, Any]:
         """Typed arguments from plain ones; a wrong one raises `msgspec.ValidationError`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -43,6 +44,7 @@ def run(
     keys = keymap(settings.ui.keymap)
     start = spawn or _engine
     process = start() if settings.profile.broker else None
+    gc.disable()  # Nothing of what is loaded is garbage; `ControlRoom` turns it on again once all is there.
     from lazycelery.tui.app import ControlRoom
 
     app = ControlRoom(settings, start, keys, process, load=load, more=more, demo=demo is not None)

@@ -121,6 +121,7 @@ class ControlRoom(LeanApp[int]):
         # What the libraries hold stays; collecting it again and again would hold up keys.
         gc.collect()
         gc.freeze()
+        gc.enable()
         if self.desk.start is None:
             self.desk.errands.run(self.desk.link.run())
         for name in self._more:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lazycelery.engine import form
 from lazycelery.engine.api import EngineApi
 from lazycelery.errors import UsageError
 from lazycelery.model.completion import Completion
@@ -165,6 +164,8 @@ class Crew(Walk):
             self.errands.run(self._edit(self.link.api, key))
 
     async def _edit(self, api: EngineApi, id: str) -> None:
+        from lazycelery.engine import form  # The first frame does not need it.
+
         pressed = self.keys_pressed
         whole, text = await form.form_of(api, id)
         if self.keys_pressed != pressed:

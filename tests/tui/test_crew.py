@@ -235,7 +235,7 @@ async def test_a_task_is_edited_and_sent_again(monkeypatch: pytest.MonkeyPatch) 
         async def known(api: object, id: str) -> tuple[str, str]:
             return id, blank("shop.charge", args=[1])
 
-        monkeypatch.setattr("lazycelery.tui.crew.form.form_of", known)
+        monkeypatch.setattr("lazycelery.engine.form.form_of", known)
         await asked(stage, "3", "R")
         order = await done(stage, "y")
         assert '"task": "shop.charge"' in edited[0]
@@ -258,7 +258,7 @@ async def test_no_editor_opens_for_who_went_on_meanwhile(monkeypatch: pytest.Mon
             return id, blank("shop.charge", args=[1])
 
         monkeypatch.setattr(stage.desk.surface, "edit", edit)
-        monkeypatch.setattr("lazycelery.tui.crew.form.form_of", slowly)
+        monkeypatch.setattr("lazycelery.engine.form.form_of", slowly)
         await stage.press("3", "R", "j")
         ready.set()
         await asyncio.sleep(0.1)
