@@ -202,6 +202,8 @@ async def _outcome(
         proof += f"; {told.renewed:,} near the limit of deliveries went back as fresh copies"
     if told.unknown:
         proof += f"; of {told.unknown:,} it is not known whether they are at their target as well"
+    if told.unproven:
+        proof += f"; that the last {told.unproven:,} have left {work.queue} is not proven, others use it"
     if told.problem:
         proof += f"; stopped: {told.problem}"
     elif told.cut and (work.targets is None or left):

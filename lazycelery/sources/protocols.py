@@ -278,6 +278,8 @@ class Shifted(Looked, kw_only=True):
     """Picked, and not taken by their target: they are where they were."""
     unknown: int = 0
     """Sent, and the answer was lost: they are where they were, and perhaps at their target as well."""
+    unproven: int = 0
+    """Counted as done, and not proven to have left: should the broker forget that, they wait there too."""
     problem: str = ""
     """Why it stopped in the middle; empty when it did not."""
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
+import pika
 import pytest
 
 from lazycelery.actions.backup import BackupFile
 from lazycelery.errors import LazyCeleryError, NothingFound, Refused, UsageError
 from lazycelery.model.message import StoredMessage
+from lazycelery.sources.amqp.channel import Channel
 from tests.moves.conftest import Ground, Hands, RabbitGround, RedisGround, body
 
 pytestmark = pytest.mark.broker
@@ -235,6 +238,33 @@ async def test_what_breaks_off_in_the_middle_is_told_and_mended(
     assert (restored.done, restored.failed) == (sum(pages), 0)
     ground.settle("box", 60)
     assert sorted(ground.ids("box")) == sorted(named(*range(60)))
+
+
+@pytest.mark.parametrize("way", ["quiet", "used", "forgotten"])
+async def test_the_last_window_of_a_quorum_queue_is_proven_or_said_not_to_be(
+    ground: Ground, hands: Hands, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not isinstance(ground, RabbitGround) or ground.kind != "quorum":
+        return
+    ground.fill("box", 12)
+    with contextlib.ExitStack() as stack:
+        if way == "used":
+            connection = stack.enter_context(pika.BlockingConnection(pika.URLParameters(ground.url)))
+            channel = connection.channel()
+            channel.basic_qos(prefetch_count=1)
+            channel.basic_consume("box", lambda *got: None)
+            ground.settle("box", 11)
+        if way == "forgotten":
+            monkeypatch.setattr(Channel, "ack", lambda *ignored, **options: None)
+        outcome = await hands.do("move", "box", "other", most=4)
+    assert outcome.done == 4, outcome
+    unproven = "that the last 4 have left box is not proven, others use it"
+    assert (unproven in outcome.proof) == (way != "quiet"), outcome
+    if way == "quiet":
+        ground.settle("box", 8)
+    if way == "forgotten":
+        ground.settle("box", 12)
+    assert ground.depth("other") == 4
 
 
 async def test_what_its_target_refuses_is_not_lost_at_the_end_of_its_deliveries(

@@ -127,12 +127,14 @@ class Holding:
             await self._channel.depth(self._queue)
         return removed
 
-    async def proven(self) -> None:
+    async def proven(self) -> bool:
         """Wait until a quorum queue that is empty has done all that was acknowledged: a consumer of its own
         comes and goes, in order with that. It could get one message, which would lose its place: so not
-        where messages wait; there their acknowledgements are with the queue, and not proven."""
-        if not (await self._channel.depth(self._queue)).messages:
+        where messages wait (`False`); there their acknowledgements are with the queue, and not proven."""
+        empty = not (await self._channel.depth(self._queue)).messages
+        if empty:
             await self._end(await self._begun(1))
+        return empty
 
     async def _remove(self, window: _Window, tags: Collection[int] | None) -> int:
         gone = [tag for tag in window.tags if tag in self._held and (tags is None or tag in tags)]

@@ -26,6 +26,8 @@ MOST = 10_000
 MOST_BYTES = 256 * 1024 * 1024
 PATIENCE = 10.0
 """Seconds for confirmations."""
+LOOKS, PAUSE = 10, 0.1
+"""Looks for messages that come back, and seconds between them."""
 SLICE = 8
 """Messages after which others have their turn."""
 Choose = Callable[[StoredMessage], str | None]
@@ -57,6 +59,8 @@ class Sift:
         self._bytes = self._stay = 0
         self._fresh = 0
         """Copies that were sent to the end of the queue, and whose originals are not removed yet."""
+        self._last = 0
+        """Acknowledged with the last window, and not proven yet to be gone (quorum queues)."""
         self.told = Shifted(total=0, looked=0)
 
     async def look(self, show: Callable[[StoredMessage], None]) -> Looked:
@@ -82,6 +86,8 @@ class Sift:
             await sending.confirm()
             self.told.total = (await taking.depth(self._queue)).messages
             await self._pass(_Ways(taking, sending, session), pick, save, settled)
+            if self._last and not await self._stays_away(taking, sending):
+                self.told.unproven = self._last
         except (LazyCeleryError, *problems.FAILURES) as error:  # type: ignore[misc]
             told = problems.explain(error, self._server.address)
             self.told.unknown += self._fresh
@@ -106,8 +112,8 @@ class Sift:
                 if number % SLICE == SLICE - 1:
                     await asyncio.sleep(0)
             await self._through(ways, holding, picked, gone, save, settled)
-        if self._quorum and not proven:
-            await holding.proven()
+        if not self._quorum or proven or await holding.proven():
+            self._last = 0
         await holding.let_go()
         if self._quorum and self._stay:
             await self._seen_back(ways.taking)
@@ -178,7 +184,7 @@ class Sift:
         except (LazyCeleryError, *problems.FAILURES):  # type: ignore[misc]
             self.told.unknown += sum(there)
             raise
-        self._fresh = 0
+        self._fresh, self._last = 0, len(gone)
         for each, good in zip(picked, there, strict=True):
             if good:
                 self.told.done[each.target] = self.told.done.get(each.target, 0) + 1
@@ -205,6 +211,24 @@ class Sift:
             self.told.unknown += len(moving)
             raise
         return [each.target == GONE or (each.got.tag not in full and next(answers)) for each in picked]
+
+    async def _stays_away(self, taking: Channel, sending: Channel) -> bool:
+        """Whether nothing comes back when the channel that took messages is closed: what RabbitMQ had not
+        taken as acknowledged would. Where others take or add messages meanwhile, nobody can tell."""
+        before = await sending.depth(self._queue)
+        for _ in range(LOOKS):  # Those that stay are counted late.
+            await asyncio.sleep(PAUSE)
+            last, before = before, await sending.depth(self._queue)
+            if last == before:
+                break
+        taking.close()
+        if before.consumers:
+            return False
+        for _ in range(LOOKS):
+            await asyncio.sleep(PAUSE)
+            if (await sending.depth(self._queue)).messages > before.messages:
+                return False
+        return True
 
     async def _seen_back(self, taking: Channel) -> None:
         """A quorum queue takes messages back in its own time: the next look would find it empty."""
