@@ -45,12 +45,17 @@ class Place:
     env: dict[str, str] = field(default_factory=dict)
     conf: dict[str, Any] = field(default_factory=dict)
     """Of the application, at workers and clients."""
-    profile: dict[str, Any] = field(default_factory=dict)
-    """What an engine needs."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What an engine needs beside the URL."""
     backend: str | None = None
     """`None`: the broker's own URL."""
     works: bool = True
     """Whether a worker of its own process can be started there."""
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        """What an engine needs."""
+        return {"broker": self.url, **self.settings}
 
     def app(self) -> Celery:
         """Celery's own client."""
@@ -239,8 +244,8 @@ def opened(kind: str, directory: Path, rabbit: RabbitServer | None = None) -> It
 def _virtual_host(kind: str, rabbit: RabbitServer) -> Iterator[RabbitPlace]:
     name = f"{kind}-{time.monotonic_ns()}"
     rabbit.add_vhost(name)
-    profile = {"management": rabbit.management}
-    made = RabbitPlace(kind, rabbit.url(name), profile=profile, backend="rpc://", server=rabbit, vhost=name)
+    settings = {"management": rabbit.management}
+    made = RabbitPlace(kind, rabbit.url(name), settings=settings, backend="rpc://", server=rabbit, vhost=name)
     if kind == "quorum":
         made.env, made.conf = {"TEST_QUORUM": "1", "TEST_QUEUE_TYPE": "quorum"}, QUORUM
     if kind == "priority":

@@ -43,7 +43,6 @@ async def scene(request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
         services = [service_of(place.worker("w9", queues="mail", concurrency=1), directory)]
         engine = Engine(
             Profile(
-                broker=place.url,
                 allow=["all"],
                 refresh=0.5,
                 control_refresh=1.0,
