@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from tests.support.fleet import CeleryWorker
 
 W1, W8, W9 = "w1@test", "w8@test", "w9@test"
 BOX, OTHER, HOME, DEAD, MAIL = "box", "other", "home", "dead", "mail"
+ENTRY = "nightly"
 PATIENCE = 40.0
 
 
@@ -325,6 +327,24 @@ async def service(at: Scene) -> None:
     assert await at.told(at.tool.control.ping, destination=[W9], timeout=1) == []
 
 
+async def beat(at: Scene) -> None:
+    """An entry of django-celery-beat's database, switched off and on again."""
+
+    def switched_on() -> bool:
+        with sqlite3.connect(at.dir / "app.sqlite3") as database:
+            query = "select enabled from django_celery_beat_periodictask where name = ?"
+            return bool(database.execute(query, (ENTRY,)).fetchone()[0])
+
+    assert await at.told(switched_on)
+    outcome = await at.do("beat", ENTRY, do="disable")
+    assert outcome.done == 1 and not await at.told(switched_on), outcome
+    if outcome.back is not None:
+        await at.undo(outcome)
+    else:
+        await at.do("beat", ENTRY, do="enable")
+    assert await at.told(switched_on)
+
+
 Deed = Callable[[Scene], Awaitable[None]]
 DEEDS: dict[str, Deed] = {
     "retry": retry,
@@ -343,4 +363,5 @@ DEEDS: dict[str, Deed] = {
     "shutdown": shutdown,
     "service": service,
     "send": send,
+    "beat": beat,
 }

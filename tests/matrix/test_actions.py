@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest_asyncio
 from lazycelery.engine.engine import Engine
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.profile import Profile
-from tests.matrix.deeds import DEEDS, W1, Scene, until
+from tests.beat.test_django import make_database
+from tests.matrix.deeds import DEEDS, ENTRY, W1, Scene, until
 from tests.matrix.expected import PLACES, REFUSED
 from tests.matrix.places import opened
 from tests.support.supervised import end_supervised, service_of
@@ -29,12 +31,24 @@ def scenes() -> list[Any]:
     return [pytest.param(kind, marks=[] if kind in CORE else [pytest.mark.soak]) for kind in PLACES]
 
 
+@pytest.fixture(scope="module")
+def schedule(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of django-celery-beat with one entry, due once a year."""
+    path = tmp_path_factory.mktemp("django") / "app.sqlite3"
+    never = {"month_of_year": "2", "day_of_month": "30"}
+    make_database(
+        path, "memory://", [{"name": ENTRY, "task": "shop.add", "args": "[1, 2]", "crontab": never}]
+    )
+    return path
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=scenes())
-async def scene(request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
+async def scene(request: pytest.FixtureRequest, schedule: Path) -> AsyncIterator[Scene]:
     kind = request.param
     rabbit = request.getfixturevalue("rabbit") if kind in ("classic", "quorum") else None
     with tempfile.TemporaryDirectory() as folder, opened(kind, Path(folder) / "broker", rabbit) as place:
         directory = Path(folder)
+        shutil.copy(schedule, directory / "app.sqlite3")
         place.declare("box", "other", "dead", "mail")
         place.declare("home", x_dead_letter_exchange="", x_dead_letter_routing_key="dead")
         one = place.worker("w1", events=False)
@@ -49,6 +63,7 @@ async def scene(request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
                 audit_file=str(directory / "audit.ndjson"),
                 backup_dir=str(directory / "backups"),
                 workers=services,
+                beat=f"sqlite:///{directory / 'app.sqlite3'}",
                 **place.profile,
             )
         )
