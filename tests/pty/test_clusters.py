@@ -73,7 +73,7 @@ def test_redis_and_rabbitmq_side_by_side_and_one_of_them_killed_and_back(
         terminal.until(lambda: "✗ 1 first ▲" in tabs(terminal), 30)
         # The other one goes on, and answers each key.
         id = send(rabbit.url(), "shop.charge", 7)
-        terminal.until("failed on r2@test", 20)
+        terminal.until("Failed on r2@test", 20)
         for key, seen in (("1", "▸● r2@test"), ("3", id[:8]), ("?", "Everywhere"), ("\x1b", "r2@test")):
             began = time.monotonic()
             terminal.send(key)
