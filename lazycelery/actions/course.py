@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+from lazycelery.waiting import came
+
 BURST = 0.25
 """Seconds whose targets go together: a rate is kept from one such moment to the next."""
 
@@ -37,7 +39,4 @@ class Course:
             return
         now = time.monotonic()
         self._due = max(now, self._due if self._due is not None else now) + number / self.rate
-        try:
-            await asyncio.wait_for(self._halt.wait(), self._due - now)
-        except asyncio.TimeoutError:
-            return
+        await came(self._halt, self._due - now)

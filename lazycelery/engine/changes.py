@@ -8,6 +8,7 @@ import time
 from lazycelery.engine.log import EventLog
 from lazycelery.model.cluster import Tick
 from lazycelery.store.store import Store
+from lazycelery.waiting import came
 
 
 class Changes:
@@ -48,8 +49,6 @@ class Changes:
             if left <= 0:
                 break
             self._event.clear()
-            try:
-                await asyncio.wait_for(self._event.wait(), left)
-            except asyncio.TimeoutError:
+            if not await came(self._event, left):
                 break
         return tick

@@ -29,6 +29,7 @@ from lazycelery.store.history.files import Files, directory_of
 from lazycelery.store.history.search import search, task_of
 from lazycelery.store.rings import Kept
 from lazycelery.store.store import Store
+from lazycelery.waiting import came
 
 logger = logging.getLogger(__name__)
 
@@ -114,8 +115,7 @@ class Memory:
     async def _record(self) -> None:
         """First the newest tasks, so that they go on in their old rows; then record."""
         assert self._recorder is not None
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._past.first.wait(), AT_FIRST)
+        await came(self._past.first, AT_FIRST)
         self._recorder.start()
 
     async def _read_figures(self) -> None:

@@ -31,6 +31,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.history.files import directory_of
 from lazycelery.store.history.lock import Lock
+from lazycelery.waiting import came
 
 logger = logging.getLogger(__name__)
 
@@ -116,8 +117,7 @@ class Vigil:
         deadline = time.monotonic() + timeout
         while self._last <= after and (left := deadline - time.monotonic()) > 0:
             self._new.clear()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._new.wait(), left)
+            await came(self._new, left)
 
     def _settle(self, timeout: float) -> None:
         self._done.wait(timeout)

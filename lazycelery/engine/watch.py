@@ -22,6 +22,7 @@ from lazycelery.sources.control import Control
 from lazycelery.sources.protocols import EventBatch, StatusChange
 from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.store import Store
+from lazycelery.waiting import came
 
 logger = logging.getLogger(__name__)
 
@@ -223,11 +224,8 @@ class Watch:
         while True:
             self._survey_wanted.clear()
             await self._survey()
-            try:
-                await asyncio.wait_for(self._survey_wanted.wait(), self._profile.control_refresh)
+            if await came(self._survey_wanted, self._profile.control_refresh):
                 await asyncio.sleep(0.2)  # Workers come in groups: one round for all of them.
-            except asyncio.TimeoutError:
-                pass
 
     async def _without_control(self, why: str) -> None:
         """Nobody can be asked: queues and results are all there is."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from lazycelery.errors import Refused, UsageError
 from lazycelery.model.service import Deed, LogText, Service
 from lazycelery.sources.protocols import Ran
+from lazycelery.waiting import came
 
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5")
 """The user's own ssh, with its configuration and agent; it never asks."""
@@ -121,8 +122,7 @@ class _Followed:
 
     async def first(self) -> None:
         """Wait a moment for the first lines."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._came.wait(), 1.0)
+        await came(self._came, 1.0)
 
     def read(self, limit: int) -> LogText:
         self._asked = asyncio.get_running_loop().time()

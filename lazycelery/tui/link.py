@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -17,6 +16,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.reel import Reel
 from lazycelery.model.worker import Worker
+from lazycelery.waiting import came
 
 BEAT = 0.1
 """Least seconds between two rounds of questions."""
@@ -172,8 +172,7 @@ class Link:
                 await asyncio.sleep(max(0.0, self._beat - (time.monotonic() - started)))
             else:
                 await self._glance(api, tick)
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), BEHIND)
+                await came(self._wake, BEHIND)
 
     async def _tick(self, api: EngineApi) -> Tick:
         """The next change; at once when the cluster has just come to the front."""

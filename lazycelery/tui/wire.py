@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.color import ColorSystem
@@ -25,6 +25,7 @@ from textual.screen import Screen
 
 from lazycelery.tui.cells import Shown
 from lazycelery.tui.pacing import Pacer
+from lazycelery.waiting import came
 
 if TYPE_CHECKING:
     from textual import events
@@ -169,8 +170,7 @@ class LeanApp(App[Return]):
         self.hushed = True
         if not self.pacer.settled and not self.pacer.mute:
             self._settled.clear()
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), min(PARTING + self.pacer.trip, LONGEST_PARTING))
+            await came(self._settled, min(PARTING + self.pacer.trip, LONGEST_PARTING))
 
 
 def _question(mark: int) -> str:

@@ -7,7 +7,6 @@ import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from lazycelery.sources import replies
@@ -16,6 +15,7 @@ from lazycelery.sources.kombu import ours
 from lazycelery.sources.kombu.lane import Channel, Lane
 from lazycelery.sources.protocols import Replies, Reply
 from lazycelery.sources.worker_replies import is_worker
+from lazycelery.waiting import came
 
 PATIENCE = 1.5
 """Seconds after which a silent worker counts as silent; workers look for commands once a second."""
@@ -57,8 +57,7 @@ class KombuMailbox:
         self._calls[ticket] = call
         try:
             await self._publish(method, arguments, destination, ticket, timeout)
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(call.done.wait(), timeout)
+            await came(call.done, timeout)
         finally:
             del self._calls[ticket]
         if not call.complete() and timeout >= PATIENCE:

@@ -18,6 +18,7 @@ from lazycelery.sources.redis.layout import Layout
 from lazycelery.sources.redis.scanning import members
 from lazycelery.sources.wire import read_envelope, write_envelope
 from lazycelery.sources.worker_replies import is_worker
+from lazycelery.waiting import came
 
 IDLE = 30.0
 """Seconds after which an unused reply queue is given back."""
@@ -74,8 +75,7 @@ class RedisMailbox:
                 call.receivers = await self._publish(method, arguments, destination, ticket, timeout)
                 self._read()
                 call.check()
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(call.done.wait(), timeout)
+                await came(call.done, timeout)
                 if call.failure is not None:
                     raise call.failure
             finally:

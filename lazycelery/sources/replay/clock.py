@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
+
+from lazycelery.waiting import came
 
 SLOWEST, FASTEST = 0.01, 10_000.0
 
@@ -49,5 +50,4 @@ class PlayClock:
         while (ahead := moment - self.now()) > 0:
             self._turned.clear()
             pace = self.pace()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._turned.wait(), ahead / pace if pace else None)
+            await came(self._turned, ahead / pace if pace else None)
