@@ -66,7 +66,9 @@ async def go(items: Sequence[Item], sender: Sender, course: Course, journal: Jou
         if passed.why:
             break
         if journal is not None:
-            await asyncio.to_thread(journal.begin, page)
+            passed.why = await _begun(journal, page, first=at == 0)
+            if passed.why:
+                break
         try:
             told = await _one(sender, page, first=at == 0)
         except LazyCeleryError:
@@ -77,13 +79,36 @@ async def go(items: Sequence[Item], sender: Sender, course: Course, journal: Jou
         _take(passed, page, told)
         course.done, course.unknown = len(passed.done), len(passed.doubtful)
         if journal is not None:
-            await asyncio.to_thread(journal.tell, told.done, told.waiting, (), told.why)
+            lost = await _written(journal, told.done, told.waiting, told.why)
+            passed.why = passed.why or lost
         if at < len(items) and not passed.why:
             await course.pace(len(page))
     passed.waiting += items[at:]
     if journal is not None and passed.why:
-        await asyncio.to_thread(journal.tell, why=passed.why)
+        await _written(journal, why=passed.why)
     return passed
+
+
+async def _begun(journal: Journal, page: Sequence[Item], first: bool) -> str:
+    """Why a page cannot be written down, and is not done; raises it when nothing was done before."""
+    try:
+        await asyncio.to_thread(journal.begin, page)
+    except LazyCeleryError as error:
+        if first:
+            raise
+        return error.title
+    return ""
+
+
+async def _written(
+    journal: Journal, done: Sequence[Item] = (), waiting: Sequence[Item] = (), why: str = ""
+) -> str:
+    """Why the plan file does not take it: what was done is done, and stays in doubt there."""
+    try:
+        await asyncio.to_thread(journal.tell, done, waiting, (), why)
+    except LazyCeleryError as error:
+        return error.title
+    return ""
 
 
 async def _one(sender: Sender, page: Sequence[Item], first: bool) -> Told:
@@ -136,6 +161,7 @@ def header(
         host=host,
         profile=context.profile.name,
         broker=context.broker,
+        prefix=context.profile.prefix or "",
         count=count,
         tag=tag,
         rate=course.rate,

@@ -19,6 +19,7 @@ from typing import Any, cast
 import msgspec
 
 from lazycelery.actions.files import (
+    being_written,
     claimed,
     make_private_directory,
     open_private,
@@ -36,6 +37,11 @@ KEPT = 50
 MOST = 1000
 """Files that are looked at."""
 LONGEST = 256 * 1024 * 1024
+"""Bytes of a file that is read."""
+MOST_BYTES = LONGEST - 1024 * 1024
+"""Bytes of a file that is written: what becomes of its targets must fit behind them."""
+OLD = 3600.0
+"""Seconds after which a file that is not finished is nobody's any more."""
 VERSION = 1
 
 
@@ -51,6 +57,8 @@ class Header(msgspec.Struct, kw_only=True, omit_defaults=True):
     host: str
     profile: str
     broker: str
+    prefix: str = ""
+    """Of the broker's keys, where the profile has one: under another one its queues are others."""
     count: int
     tag: str = ""
     rate: float | None = None
@@ -109,8 +117,14 @@ class Journal:
             descriptor = open_private(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
             try:
                 claimed(descriptor)
-                lines = [msgspec.json.encode(each) + b"\n" for each in (header, *items)]
-                write_all(descriptor, b"".join(lines))
+                whole = b"".join(msgspec.json.encode(each) + b"\n" for each in (header, *items))
+                if len(whole) > MOST_BYTES:
+                    raise Refused(
+                        f"Their messages are {len(whole):,} bytes together: too many for one plan file.",
+                        "Take fewer: --limit, or a narrower filter.",
+                        nothing_done=True,
+                    )
+                write_all(descriptor, whole)
                 new.replace(path)
                 sync_directory(path.parent)
             except BaseException:
@@ -190,8 +204,8 @@ class Journal:
                 write_all(descriptor, b"".join(lines))
             finally:
                 os.close(descriptor)
-            new.replace(target)
-            self.path.unlink()
+            new.replace(self.path)  # A crash in between leaves one file, without messages.
+            self.path.rename(target)
             sync_directory(target.parent)
             for old in sorted(directory().glob(f"*{DONE}"))[:-KEPT]:
                 old.unlink(missing_ok=True)
@@ -262,6 +276,14 @@ def files() -> list[Path]:
         return sorted(path for path in directory().iterdir() if path.suffix in (OPEN, DONE))[-MOST:]
     except OSError:
         return []
+
+
+def tidy(now: float) -> None:
+    """Remove what a crash left half-written: it never became a plan, and has messages in it."""
+    for path in directory().glob("*.new"):
+        with contextlib.suppress(OSError):
+            if now - path.stat().st_mtime > OLD and not being_written(path):
+                path.unlink()
 
 
 def id_of(path: Path) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lazycelery.actions import journal
 from lazycelery.actions.audit import AuditLog, whoami
-from lazycelery.actions.files import being_written
+from lazycelery.actions.files import being_written, claimed
 from lazycelery.actions.journal import Item
-from lazycelery.errors import Refused
+from lazycelery.errors import LazyCeleryError, Refused
 from lazycelery.model.action import AuditEntry
 from lazycelery.model.bulk import Bulk, BulkItem
 from lazycelery.model.profile import Profile
@@ -43,6 +45,10 @@ class PlanFiles:
                     found |= {item.new_id: header.tag for item in items if item.new_id}
         return found
 
+    async def tidy(self, known: Sequence[Bulk]) -> None:
+        """Finish what a crash left: halves of files, and messages in plans whose work is done."""
+        await asyncio.to_thread(_tidy, known)
+
     async def one(self, plan: str) -> Bulk:
         """One with its targets, of any broker. Raises `NothingFound`, `Refused`."""
         return await asyncio.to_thread(lambda: bulk_of(journal.find(plan), whole=True))
@@ -51,13 +57,19 @@ class PlanFiles:
         """Remove one; what is left in it is not done any more. Logged first.
 
         Raises `NothingFound`, and `Refused` while it is carried out."""
-        path = journal.find(plan)
-        gone = await asyncio.to_thread(bulk_of, path)
-        if gone.state == "running":
-            raise Refused(f"Plan {gone.id} is being carried out.", "Stop it first.")
-        await asyncio.to_thread(self._audit.append, self._entry(gone))
+        return await asyncio.to_thread(self._discard, journal.find(plan))
+
+    def _discard(self, path: Path) -> Bulk:
         try:
-            path.unlink()
+            gone = bulk_of(path)
+            descriptor = os.open(path, os.O_RDWR)
+            try:
+                if not claimed(descriptor):  # Ours until it is gone: nobody takes it up meanwhile.
+                    raise Refused(f"Plan {gone.id} is being carried out.", "Stop it first.")
+                self._audit.append(self._entry(gone))
+                path.unlink()
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise Refused(f"{path} cannot be removed: {error.strerror or error}.") from error
         return gone
@@ -105,6 +117,14 @@ def bulk_of(path: Path, whole: bool = False) -> Bulk:
         path=str(path),
         items=[_shown(item) for item in items] if whole else [],
     )
+
+
+def _tidy(known: Sequence[Bulk]) -> None:
+    journal.tidy(time.time())
+    for each in known:
+        if each.state == "done" and each.path.endswith(journal.OPEN):
+            with contextlib.suppress(LazyCeleryError, OSError):  # Another session is at it.
+                journal.Journal.take_up(each.id).close()
 
 
 def _every(broker: str | None) -> Iterator[Bulk]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from lazycelery.actions.course import Course
 from lazycelery.actions.journal import Item, Journal
 from lazycelery.actions.recovery import Recovered
 from lazycelery.actions.wording import count, short
+from lazycelery.errors import LazyCeleryError
 from lazycelery.model.action import Outcome, OutcomeItem
 from lazycelery.model.message import StoredMessage
 
@@ -132,7 +135,8 @@ async def carry_out(
     for item in settled:
         _note(context, item, tag)
     if journal is not None and settled:
-        journal.tell(done=settled)
+        with contextlib.suppress(LazyCeleryError):  # They stay in doubt in the file, and are found again.
+            await asyncio.to_thread(journal.tell, settled)
     seen |= arrived | {str(item.new_id): found[item.n] for item in items if item.n in found}
     return _outcome(passed, settled, unsure, seen, journal, tag)
 

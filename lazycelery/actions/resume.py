@@ -72,6 +72,11 @@ def _check(context: Context, order: Order, header: Header, items: Sequence[Item]
             f"Plan {header.plan} belongs to another broker: {header.broker}.",
             "Name that one: --broker or --profile.",
         )
+    if header.prefix and context.profile.prefix not in (None, header.prefix):
+        raise Refused(
+            f"Plan {header.plan} belongs to the key prefix {header.prefix!r}.",
+            "Name it: prefix in the profile, or the profile itself.",
+        )
     if header.action != order.action:
         raise UsageError(f"Plan {header.plan} is a {header.action}, not a {order.action}.")
     if all(item.state in ("done", "dropped") for item in items):

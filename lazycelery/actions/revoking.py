@@ -53,8 +53,10 @@ class Telling:
 
     page = PAGE
 
-    def __init__(self, context: Context, together: int) -> None:
+    def __init__(self, context: Context, together: int, kept: bool = False) -> None:
         self._context, self._together = context, together
+        self._kept = kept
+        """There is a plan file in which they can wait."""
         self.items: list[OutcomeItem] = []
         self.left: list[OutcomeItem] = []
         self.told = ""
@@ -68,26 +70,28 @@ class Telling:
         context = self._context
         late = await ended_meanwhile(context, [item.target for item in page])
         ids = [item.target for item in page if item.target not in late]
+        replies = await context.remote.revoke(ids, timeout=context.profile.timeout) if ids else None
         self.left += [
             OutcomeItem(target=each, ok=False, text=f"left alone: it ended meanwhile ({label})")
             for each, label in late.items()
         ]
-        if not ids:
-            return Told(done=list(page))
-        replies = await context.remote.revoke(ids, timeout=context.profile.timeout)
+        ended = [item for item in page if item.target in late]
+        if replies is None:
+            return Told(done=ended)
         self.told = account(context, replies, "flagged it" if self._together == 1 else "flagged them")
+        if self._kept and not replies.replies:  # Nobody will discard them: they wait for a worker that hears.
+            return Told(done=ended, waiting=[item for item in page if item.target not in late], why=NOBODY)
         self.items += [
             _outcome(context, item, replies, self.told) for item in page if item.target not in late
         ]
-        silent = self._together > len(page) and not replies.replies
-        return Told(done=list(page), why=NOBODY if silent else "")
+        return Told(done=list(page))
 
 
 async def carry_out(
     context: Context, items: Sequence[Item], course: Course, journal: Journal | None
 ) -> Outcome:
     """Tell the workers of all of them. Telling twice does no harm, so whatever is in doubt is told again."""
-    telling = Telling(context, len(items))
+    telling = Telling(context, len(items), journal is not None)
     passed = await bulk.go(items, telling, course, journal)
     rest = [
         OutcomeItem(target=item.target, ok=False, text=f"not told: {passed.why}") for item in passed.waiting

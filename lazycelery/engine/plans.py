@@ -26,7 +26,9 @@ class Plans:
     async def look(self) -> None:
         """See which there are."""
         with contextlib.suppress(Refused):
-            self._stopped = [each for each in await self._files.all() if each.state == "stopped"]
+            known = await self._files.all()
+            self._stopped = [each for each in known if each.state == "stopped"]
+            await self._files.tidy(known)
             self._store.note_tags(await self._files.tags())
 
     def notices(self) -> list[Notice]:

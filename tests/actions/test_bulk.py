@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -14,11 +15,13 @@ import pytest
 from lazycelery.actions import journal
 from lazycelery.actions.journal import Journal
 from lazycelery.actions.planfiles import PlanFiles
+from lazycelery.engine.plans import Plans
 from lazycelery.errors import LazyCeleryError, NothingFound, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, Plan
 from lazycelery.model.bulk import Bulk
 from lazycelery.model.message import StoredMessage
 from lazycelery.model.task import Task
+from lazycelery.store.store import Store
 from tests.actions.fakes import Room, raw
 
 MANY = 40
@@ -285,6 +288,16 @@ async def test_a_plan_belongs_to_its_broker(room: Room, tmp_path: Path) -> None:
         await plan(room, "retry", resume="../../etc/passwd")
 
 
+async def test_a_plan_belongs_to_its_key_prefix(tmp_path: Path) -> None:
+    shop, mail = Room(tmp_path, prefix="shop:"), Room(tmp_path, prefix="mail:")
+    prepared = await plan(shop, "retry", *failed(shop))
+    after_page(shop, 1, lambda: shop.actions.halt(prepared.id))
+    outcome = await act(shop, prepared)
+    with pytest.raises(Refused, match="belongs to the key prefix 'shop:'"):
+        await plan(mail, "retry", resume=outcome.bulk)
+    assert (await plan(shop, "retry", resume=outcome.bulk)).count == MANY - 16
+
+
 async def test_resuming_needs_the_permission_of_the_action(room: Room) -> None:
     prepared = await plan(room, "retry", *failed(room))
     after_page(room, 1, lambda: room.actions.halt(prepared.id))
@@ -350,6 +363,121 @@ async def test_a_revoke_that_no_worker_hears_stops(room: Room) -> None:
     outcome = await act(room, await plan(room, "revoke", *ids))
     assert "stopped: no worker answered" in outcome.proof
     assert len([name for name, _ in room.remote.calls if name == "revoke"]) == 1
+    assert (outcome.done, outcome.failed, len(outcome.items)) == (0, 250, 250)
+    room.remote.calls.clear()
+    room.remote.answers = {"w1@a": {"ok": "tasks flagged as revoked"}}
+    assert (await act(room, await plan(room, "revoke", resume=outcome.bulk))).done == 250
+    told = [id for name, (some, _) in room.remote.calls if name == "revoke" for id in some]
+    assert sorted(told) == ids, "those that nobody heard of wait for a worker that hears"
+
+
+def full_from(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The disk takes no plan file's write from this one on, counted from 1."""
+    write, writes = journal.write_all, 0
+
+    def full(descriptor: int, data: bytes) -> None:
+        nonlocal writes
+        writes += 1
+        if writes >= number:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(descriptor, data)
+
+    monkeypatch.setattr(journal, "write_all", full)
+
+
+@pytest.mark.parametrize("number", [3, 4], ids=["telling a page", "beginning the next"])
+async def test_a_disk_that_is_full_in_the_middle_loses_and_doubles_nothing(
+    room: Room, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    ids = failed(room)
+    with monkeypatch.context() as full:
+        full_from(full, number)
+        outcome = await act(room, await plan(room, "retry", *ids))
+    assert (outcome.done, outcome.failed, outcome.unknown) == (16, MANY - 16, 0)
+    assert "cannot be written: No space left on device" in outcome.proof
+    assert room.audit.read(1)[0].plan["done"] == 16
+    await act(room, await plan(room, "retry", resume=outcome.bulk))
+    assert sent(room) == ids
+
+
+async def test_a_disk_that_is_full_at_the_end_keeps_what_was_done(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = failed(room)
+    losing_answers(room, 2, arrives=True)
+    with monkeypatch.context() as full:
+        full_from(full, 7)
+        outcome = await act(room, await plan(room, "retry", *ids))
+    assert (outcome.done, outcome.failed, outcome.unknown) == (32, 8, 0)
+    await act(room, await plan(room, "retry", resume=outcome.bulk))
+    assert sent(room) == ids
+
+
+async def test_messages_that_no_plan_file_can_hold_are_refused_before_any_is_sent(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "MOST_BYTES", 2000)
+    with pytest.raises(Refused, match="too many for one plan file"):
+        await act(room, await plan(room, "retry", *failed(room)))
+    assert files() == [] and sent(room) == []
+
+
+async def look(room: Room) -> list[Any]:
+    """What an engine does at its start."""
+    broker = room.actions._context.broker
+    plans = Plans(PlanFiles(room.audit, room.profile, broker, lambda: room.now), Store())
+    await plans.look()
+    return plans.notices()
+
+
+async def test_what_a_crash_left_is_tidied_by_the_next_start(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as crash:
+        crash.setattr(Journal, "_strip", lambda journal: None)
+        await act(room, await plan(room, "retry", *failed(room)))
+    (file,) = files()
+    assert file.suffix == ".plan" and b'"raw"' in file.read_bytes()
+    old, new = file.with_name("a.new"), file.with_name("b.new")
+    for half in (old, new):
+        half.write_bytes(b"half")
+    os.utime(old, (1.0, 1.0))
+    assert await look(room) == []
+    done = file.with_suffix(".done")
+    assert files() == [done, new], "nobody can be writing the older one"
+    assert b'"raw"' not in done.read_bytes()
+
+
+async def test_a_crash_while_messages_are_taken_out_leaves_one_file(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as crash:
+        crash.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(OSError(5, "I/O error")))
+        crash.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(OSError(5, "I/O error")))
+        outcome = await act(room, await plan(room, "retry", *failed(room)))
+    (file,) = files()
+    assert b'"raw"' not in file.read_bytes()
+    assert (await the_plan(room)).id == outcome.bulk, "and it is found by its id"
+
+
+async def test_a_plan_that_is_being_discarded_is_not_taken_up(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = await plan(room, "retry", *failed(room))
+    after_page(room, 1, lambda: room.actions.halt(prepared.id))
+    outcome = await act(room, prepared)
+    append, seen = room.audit.append, []
+
+    def meanwhile(entry: Any) -> None:
+        with pytest.raises(Refused, match="another session") as refused:
+            Journal.take_up(str(outcome.bulk))
+        seen.append(refused)
+        append(entry)
+
+    monkeypatch.setattr(room.audit, "append", meanwhile)
+    plans = PlanFiles(room.audit, room.profile, room.actions._context.broker, lambda: room.now)
+    assert (await plans.discard(str(outcome.bulk))).state == "stopped"
+    assert seen and files() == []
 
 
 async def test_a_discarded_plan_is_gone_and_logged(room: Room) -> None:
