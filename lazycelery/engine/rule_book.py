@@ -15,9 +15,9 @@ from lazycelery.model.rule import RuleStatus, Run
 from lazycelery.store.history.files import make_private
 
 KEPT = 7 * 86_400.0
-"""Seconds for which ended runs are remembered."""
+"""Seconds for which runs are remembered of which nothing is due."""
 MOST = 20_000
-OPEN = ("waiting", "due", "trying", "retried")
+OPEN = ("due", "trying")
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS runs (
         root TEXT PRIMARY KEY, last TEXT NOT NULL, rule TEXT, name TEXT, error TEXT,
@@ -106,7 +106,7 @@ class RuleBook:
         ]
 
     def forget(self, now: float) -> None:
-        """Forget what ended long ago, and of too many the oldest that ended."""
+        """Forget what was heard of last long ago, and of too many the oldest. What is due stays."""
         marks = ", ".join("?" * len(OPEN))
         self._ask(f"DELETE FROM runs WHERE at < ? AND state NOT IN ({marks})", (now - KEPT, *OPEN))
         self._ask(

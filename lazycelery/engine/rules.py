@@ -126,7 +126,9 @@ class Rules:
     async def _take_up(self, run: Run) -> None:
         """A run that was under way when the process ended: the audit log knows how far it came."""
         began, new, done = await asyncio.to_thread(self._logged, run)
-        if new is not None:
+        if await asyncio.to_thread(self._is_aside, run):
+            await self._end(run, "aside", "before the process ended, as the audit log tells")
+        elif new is not None:
             run.last, run.tries = new, run.tries + 1
             await self._end(run, "retried", "before the process ended, as the audit log tells")
         elif began and not done:
@@ -145,6 +147,15 @@ class Rules:
                 return True, new, entry.plan.get("done") == 0 and not entry.plan.get("unknown")
         return False, None, False
 
+    def _is_aside(self, run: Run) -> bool:
+        """Whether a run's task is in a file that the audit log names: a second one would double it."""
+        for entry in islice(self._audit.entries(), LOOK_BACK):
+            if entry.time and entry.time < run.at:
+                break
+            if entry.action == "export" and entry.outcome == "done" and run.last in entry.targets:
+                return True
+        return False
+
     @property
     def _pages(self) -> RuleBook:
         assert self._book is not None
@@ -159,7 +170,7 @@ class Rules:
         if self._lost:
             self._say(f"{self._lost} ends of tasks came faster than rules could look at them.")
             self._lost = 0
-        while self._heard:
+        for _ in range(len(self._heard)):  # What comes meanwhile waits: what is due has its turn too.
             task, good = self._heard.popleft()
             await (self._succeeded(task) if good else self._failed(task))
         for run in await asyncio.to_thread(self._pages.due, self._clock(), AT_ONCE):
@@ -217,6 +228,9 @@ class Rules:
         if rule is None:
             await self._end(run, "left", "its rule is in no configuration any more")
             return
+        if why := await self._by_hand(run):
+            await self._end(run, "left", why)
+            return
         if why := self._breaker.decides(rule, self._clock()):
             await self._stop(rule, why)
             return
@@ -245,6 +259,20 @@ class Rules:
             await self._end(run, "told", f"would {what} (dry run{needs})")
             return
         await self._act(rule, run, plan.id, plan.word, what, retry)
+
+    async def _by_hand(self, run: Run) -> str:
+        """What a person did about it since it failed: nothing is done twice. Empty when nobody did."""
+        for one in dict.fromkeys((run.last, run.root)):
+            task = self._store.task(one, self._clock())
+            if task is not None and task.dealt is not None:
+                return f"{task.dealt.by} has dealt with it"
+        try:
+            began, new, nothing = await asyncio.to_thread(self._logged, run)
+        except LazyCeleryError:  # A log that cannot be read cannot be written either: nothing is done then.
+            return ""
+        if new is not None:
+            return f"it was retried meanwhile, as {new[:8]}"
+        return "another session began to retry it" if began and not nothing else ""
 
     async def _act(
         self, rule: Rule, run: Run, plan_id: str, word: str | None, what: str, retry: bool

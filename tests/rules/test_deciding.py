@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lazycelery.actions.audit import AuditLog
 from lazycelery.config import Options, load
 from lazycelery.engine.rule_book import KEPT, RuleBook
 from lazycelery.engine.rule_status import reset, status
-from lazycelery.engine.rules import directory
-from lazycelery.errors import NothingFound, UsageError
+from lazycelery.engine.rules import Rules, directory
+from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.insight.rules import Breaker, Failures, fitting, pause
+from lazycelery.model.action import AuditEntry, Order, Plan
 from lazycelery.model.profile import Profile
-from lazycelery.model.rule import Rule, Run
+from lazycelery.model.redaction import Redactor
+from lazycelery.model.rule import Rule, Run, RunState
+from lazycelery.model.task import Dealt, Task
 
 
 def test_the_first_rule_that_fits_counts() -> None:
@@ -63,6 +68,121 @@ def test_the_book_is_private_and_knows_what_is_due(tmp_path: Path) -> None:
     book.forget(10 * KEPT)
     assert book.of("r") is None
     book.close()
+
+
+def test_what_was_heard_of_last_long_ago_is_forgotten(tmp_path: Path) -> None:
+    book = RuleBook(tmp_path / "rules.sqlite3")
+    for state in ("waiting", "retried", "due", "trying"):
+        book.put(Run(root=state, last="l", rule="a", name="shop.a", error="E", state=state, at=5.0))  # type: ignore[arg-type]
+    book.forget(KEPT)
+    assert all(book.of(state) for state in ("waiting", "retried", "due", "trying"))
+    book.forget(KEPT + 6)
+    assert [s for s in ("waiting", "retried", "due", "trying") if book.of(s)] == ["due", "trying"]
+    book.close()
+
+
+class Room:
+    """Rules with a book and an audit log, whose actions must not be asked for anything."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        profile = Profile(
+            broker="redis://b/0", rules=[Rule(name="r", apply=True)], audit_file=str(tmp_path / "audit")
+        )
+        self.said: list[str] = []
+        self.planned: list[Order] = []
+        self.tasks: dict[str, Task] = {}
+        self.audit = AuditLog(profile)
+        self.rules = Rules(
+            profile,
+            self,  # type: ignore[arg-type]
+            self,  # type: ignore[arg-type]
+            self.audit,
+            Redactor(),
+            lambda: 100.0,
+            self.said.append,
+        )
+        self.book = self.rules._book = RuleBook(tmp_path / "rules.sqlite3")
+        self.put("due")
+
+    def put(self, state: RunState) -> None:
+        self.book.put(Run(root="id-1", last="id-1", rule="r", name="shop.a", error="E", state=state, at=50.0))
+
+    def task(self, id: str, now: float) -> Task | None:
+        return self.tasks.get(id)
+
+    async def plan(self, order: Order) -> Plan:
+        self.planned.append(order)
+        raise LazyCeleryError("No.")
+
+    def log(self, action: str, at: float, outcome: str, **plan: Any) -> None:
+        self.audit.append(
+            AuditEntry(
+                time=at,
+                user="u",
+                host="h",
+                profile="p",
+                broker="redis://b/0",
+                action=action,
+                title="t",
+                targets=["id-1"],
+                plan=plan,
+                outcome=outcome,
+            )
+        )
+
+    def state(self) -> str:
+        run = self.book.of("id-1")
+        assert run is not None
+        return run.state
+
+
+async def test_what_a_person_retried_meanwhile_is_not_retried_again(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.log("retry", 60.0, "intent")
+    room.log("retry", 61.0, "done", done=1, new_ids={"id-1": "abcdef12-3"})
+    await room.rules._round()
+    assert room.planned == [] and room.state() == "left"
+    assert "it was retried meanwhile, as abcdef12" in room.said[-1]
+
+
+@pytest.mark.parametrize("at, done", [(60.0, 0), (40.0, 1)], ids=["nothing done", "before it failed"])
+async def test_what_a_person_did_not_do_hinders_no_retry(tmp_path: Path, at: float, done: int) -> None:
+    room = Room(tmp_path)
+    room.log("retry", at, "done" if done else "refused", done=done)
+    await room.rules._round()
+    assert [order.targets for order in room.planned] == [["id-1"]]
+
+
+async def test_what_a_person_has_dealt_with_is_left(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.tasks["id-1"] = Task(id="id-1", state="failure", dealt=Dealt(at=60.0, by="ada@ops1"))
+    await room.rules._round()
+    assert room.planned == [] and room.state() == "left" and "ada@ops1 has dealt with it" in room.said[-1]
+
+
+async def test_events_without_end_do_not_hold_up_what_is_due(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    looked = 0
+
+    async def more(id: str) -> None:
+        nonlocal looked
+        looked += 1
+        if looked < 500:
+            room.rules._heard.append((id, True))
+
+    room.rules._succeeded = more  # type: ignore[method-assign]
+    room.rules._heard.append(("id-2", True))
+    await room.rules._round()
+    assert looked == 1 and len(room.planned) == 1
+
+
+async def test_what_was_set_aside_when_the_process_ended_is_not_set_aside_twice(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.put("trying")
+    room.log("export", 60.0, "done")
+    (run,) = room.book.interrupted()
+    await room.rules._take_up(run)
+    assert room.state() == "aside"
 
 
 def test_a_stopped_rule_is_told_and_reset() -> None:
