@@ -47,7 +47,8 @@ class Courier:
             say,
         )
         self._wake, self._stop = threading.Event(), threading.Event()
-        self._failures = 0
+        self._failures = self._refused = 0
+        """Since one was taken: of any kind; for what was in it."""
         self._alone = False
         """One at a time: something in the last message was refused for what it is."""
         self._thread = threading.Thread(target=self._run, name=f"alerts-{target.name}", daemon=True)
@@ -103,7 +104,7 @@ class Courier:
             self._outbox.delivered(self.target.name, batch, dropped)
             if self._failures:
                 self._say(f"Alerts to {self.target.name} are taken again ({len(batch)} delivered).")
-            self._failures, self._alone = 0, False
+            self._failures, self._refused, self._alone = 0, 0, False
             return 0.0
         return self._failed(result, batch)
 
@@ -119,11 +120,12 @@ class Courier:
             self._say(
                 f"Alerts to {where} are not delivered: {result.problem}. They are kept, and tried again."
             )
+        self._refused += result.hopeless
         self._alone = self._alone or result.hopeless
-        if result.hopeless and self._failures >= HOPELESS_TRIES:
-            self._outbox.given_up(self.target.name, batch[:1])
-            self._say(f"An alert to {where} was given up: {result.problem}, {self._failures} times.")
-            self._failures = 1
+        if self._refused >= HOPELESS_TRIES:
+            self._outbox.given_up(self.target.name, batch)
+            self._say(f"An alert to {where} was given up: {result.problem}, {self._refused} times.")
+            self._failures, self._refused = 1, 0
             return 0.0
         pause = BACKOFF[min(self._failures, len(BACKOFF)) - 1] * random.uniform(0.8, 1.2)
         return max(pause, result.wait or 0.0)

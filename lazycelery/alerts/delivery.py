@@ -26,7 +26,8 @@ LONGEST_WAIT = 3600.0
 HOPELESS = (400, 413, 422)
 """Answers that say that this very message will never be taken."""
 HIDDEN = (
-    *("LAZYCELERY_BROKER", "LAZYCELERY_BACKEND", "LAZYCELERY_SENTINEL_PASSWORD"),
+    *("LAZYCELERY_BROKER", "LAZYCELERY_BACKEND", "LAZYCELERY_BEAT", "LAZYCELERY_MANAGEMENT"),
+    "LAZYCELERY_SENTINEL_PASSWORD",
     *("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"),
 )
 """Variables that a command does not inherit: they hold credentials of the cluster."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ VERSION = 1
 LONG, SHORT = 500, 200
 FACTS, NAMES = 12, 20
 SLACK_LINES = 20
+_MENTION = re.compile(r"(?<!\w)@(?=\w)")
 _WORDS: dict[TurnKind, str] = {"new": "", "worse": "worse: ", "back": "still: ", "recovered": "recovered: "}
 
 
@@ -100,6 +102,7 @@ def slack(whole: dict[str, Any]) -> dict[str, Any]:
 
 
 def _escaped(text: str) -> str:
+    text = _MENTION.sub("@\u200b", text)  # Mattermost, Discord and others read `@channel` as it is.
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

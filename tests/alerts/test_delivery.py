@@ -57,6 +57,8 @@ def test_slack_cannot_be_made_to_link_or_mention() -> None:
     finding = Finding(code="x", severity="info", title="<!channel> <http://evil|click> & more")
     text = payload.slack(message(finding))["text"]
     assert "<" not in text and "&lt;!channel&gt;" in text and "*prod*" in text
+    text = payload.slack(message(Finding(code="x", severity="info", title="@channel celery@web-3")))["text"]
+    assert "@channel" not in text and "celery@web-3" in text
 
 
 def test_a_webhook_is_posted_with_its_authorization_from_the_environment(
@@ -127,7 +129,8 @@ def test_a_redirect_does_not_carry_anything_to_somebody_else(
 def test_a_command_gets_json_and_variables_and_no_credentials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LAZYCELERY_BROKER", "redis://:hunter2@db/0")
+    for name in ("BROKER", "BACKEND", "BEAT", "MANAGEMENT"):
+        monkeypatch.setenv(f"LAZYCELERY_{name}", "redis://:hunter2@db/0")
     out = tmp_path / "out"
     code = (
         "import json, os, sys\n"
@@ -247,6 +250,21 @@ def test_one_that_is_never_taken_does_not_hold_up_the_others(
     courier.stop(5)
     assert [one["title"] for one in endpoint.items] == ["Number 1.", "Number 2."]
     assert any("was given up: it answered 422" in text for text in said) and endpoint.taken[0]["dropped"] == 1
+    outbox.close()
+
+
+def test_one_refusal_after_an_outage_loses_nothing(
+    tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lazycelery.alerts.courier.BACKOFF", (0.02,) * 6)
+    endpoint.answers = [*[(503, {}, 0)] * 6, (422, {}, 0)]
+    outbox = Outbox(tmp_path / "a.sqlite3")
+    outbox.commit({}, [("hook", time.time() - 60, item(n)) for n in range(3)])
+    courier = Courier(webhook(endpoint, group=1.0), outbox, "prod", "redis://db/0", lambda text: None)
+    courier.start()
+    until(lambda: not outbox.counts())
+    courier.stop(5)
+    assert [one["title"] for one in endpoint.items] == ["Number 0.", "Number 1.", "Number 2."]
     outbox.close()
 
 
