@@ -44,11 +44,12 @@ class Dealing:
             raise UsageError(f"More than {MOST:,} tasks match.", "Narrow the filter.")
         known = [(each, self._store.task(each, now)) for each in ids]
         if not undo:
-            sound = [each for each, task in known if task is not None and LABELS[task.state] not in FAILED]
+            sound = {each for each, task in known if task is not None and LABELS[task.state] not in FAILED}
             if filter is not None:
-                ids = [each for each in ids if each not in set(sound)]
+                ids = [each for each in ids if each not in sound]
             elif sound:
-                raise UsageError(f"{sound[0]} has not failed.", "Only what failed is dealt with.")
+                first = next(each for each in ids if each in sound)
+                raise UsageError(f"{first} has not failed.", "Only what failed is dealt with.")
         if not ids:
             raise NothingFound("None of them has failed.", "Add state:failure to the filter.")
         await asyncio.to_thread(self._file.mark, ids, now, note, undo)

@@ -298,7 +298,7 @@ class Engine:
         self, targets: list[str], filter: str | None = None, note: str = "", undo: bool = False
     ) -> list[str]:
         """Mark failed tasks as dealt with, or not."""
-        return await self._parts.dealing.mark(targets, filter, note, undo)
+        return await self._parts.dealing.mark(targets, filter, self._parts.redactor.text(note), undo)
 
     async def progress(self) -> list[Progress]:
         """How far those actions are that go page by page and run now."""

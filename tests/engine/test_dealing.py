@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Mapping
 
 import pytest
 
 from lazycelery.actions.dealt import DealtFile
+from lazycelery.actions.files import state_directory
 from lazycelery.engine.dealing import Dealing
+from lazycelery.engine.engine import Engine
 from lazycelery.errors import NothingFound, UsageError
 from lazycelery.model.event import Event
-from lazycelery.model.task import TaskQuery
+from lazycelery.model.profile import Profile
+from lazycelery.model.task import Dealt, Task, TaskQuery
 from lazycelery.store.store import Store
 
 T0 = 1_800_000_000.0
@@ -95,3 +99,39 @@ def test_the_file_is_private_and_a_torn_line_is_no_line() -> None:
 def test_it_is_yes_or_no(wrong: str) -> None:
     with pytest.raises(UsageError, match="neither yes nor no"):
         store().query(TaskQuery(filter=wrong), T0)
+
+
+async def test_ten_thousand_that_match_do_not_hold_up_the_loop() -> None:
+    """Counted, not timed: the work grows with their number, not with its square."""
+    hashed = 0
+
+    class Id(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            nonlocal hashed
+            hashed += 1
+            return str.__hash__(self)
+
+        __eq__ = str.__eq__
+
+    class Known:
+        def select(self, filter: str, limit: int, now: float) -> list[str]:
+            return ["fail-0001", *(Id(f"fine-{n}") for n in range(300))]
+
+        def task(self, id: str, now: float) -> Task:
+            return Task(id=str(id), state="failure" if id == "fail-0001" else "success")
+
+        def note_dealt(self, marks: Mapping[str, Dealt]) -> None:
+            pass
+
+    one = Dealing("redis://db1/0|", Known(), lambda: T0, lambda: None)  # type: ignore[arg-type]
+    assert await one.mark([], "name:shop.*", "", False) == ["fail-0001"]
+    assert hashed < 3000
+
+
+async def test_a_secret_in_a_note_is_not_written_down() -> None:
+    engine = Engine(Profile(broker="redis://127.0.0.1:1/0", history=False))
+    await engine.deal(["lost-0001"], None, "refunded with password=hunter2")
+    (file,) = (state_directory() / "dealt").glob("*.ndjson")
+    assert "refunded" in file.read_text() and "hunter2" not in file.read_text()
