@@ -22,6 +22,8 @@ LOOKS = {
 }
 BACK = "The application's settings name {name} too: RedBeat enables it again at each start of beat."
 OVERDUE = "{name} was due {ago} ago: beat sends it at once."
+CHANGED_BACK = "it is as it was: something else has changed it back"
+UNPROVEN = "it was told so, and cannot be read back: how it is now is not known"
 UNREADABLE = "its definition cannot be read"
 
 
@@ -137,7 +139,7 @@ async def _proofs(
             items.append(OutcomeItem(target=entry.name, ok=True, text="enabled" if on else "disabled"))
             continue
         unknown += seen is None and not (problem is not None and problem.nothing_done)
-        text = problem.title if problem is not None else "it is as it was: something else has changed it back"
+        text = problem.title if problem is not None else UNPROVEN if seen is None else CHANGED_BACK
         items.append(OutcomeItem(target=entry.name, ok=False, text=context.redactor.text(text)))
     return items, unknown
 

@@ -124,7 +124,7 @@ def _moment(given: Any, what: str, now: float) -> float | None:
         return None
     try:
         at = now + float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         try:
             told = datetime.fromisoformat(str(given).replace("Z", "+00:00"))
         except ValueError:

@@ -92,3 +92,8 @@ async def test_an_old_task_that_has_not_ended_would_run_beside_it(room: Room, st
     prepared = await plan(room, "shop.add", args=[3], retry_of="old-1")
     assert "both would run. Revoke it first" in (prepared.refused or "") and "--force" in prepared.hint
     assert (await plan(room, "shop.add", args=[3], retry_of="old-1", force=True)).refused is None
+
+
+async def test_a_number_beyond_all_floats_is_told(room: Room) -> None:
+    with pytest.raises(UsageError, match="is no expires"):
+        await plan(room, "shop.add", expires=10**400)

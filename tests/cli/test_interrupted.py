@@ -9,9 +9,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lazycelery.cli import progress
+from lazycelery.cli.output import Output
+from lazycelery.errors import ConnectionProblem
 from tests.cli.program import until
 from tests.sources.conftest import task_message
 from tests.support.broker import RedisServer
@@ -89,3 +93,13 @@ def test_a_long_action_on_a_real_queue_ends_whole(broker: RedisServer, tmp_path:
     assert ("Undo: lazycelery restore" in out) == (action == "purge")
     last = json.loads((tmp_path / "lazycelery" / "audit.ndjson").read_text().splitlines()[-1])
     assert (last["outcome"], last["plan"]["done"]) == ("done", MANY)
+
+
+async def test_a_progress_that_cannot_be_asked_hides_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        async def progress(self) -> list[Any]:
+            raise ConnectionProblem("The engine is gone.")
+
+    monkeypatch.setattr(progress, "PACE", 0.0)
+    async with progress.told(Broken(), Output()):  # type: ignore[arg-type]
+        await asyncio.sleep(0.05)
