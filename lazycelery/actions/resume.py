@@ -45,14 +45,16 @@ async def draft(context: Context, order: Order) -> Draft:
         shown = [PlanItem(target=item.target, text=item.name or "unknown task") for item in left]
     else:
         found, warnings = await _looked_for(context, order, left)
-        shown = [_shown(item, found, doubtful) for item in left]
+        alive = await _alive(context, header, left)
+        shown = [_shown(item, found, doubtful, alive.get(item.n)) for item in left]
     if why:
         warnings.insert(0, f"It stopped: {why}.")
     rate = bulk.wanted_rate(order) or header.rate
     course = Course(sum(each.refused is None for each in shown), rate)
     verb = "Send" if header.action == "retry" else "Revoke"
     title = f"{verb} the rest of plan {header.plan}: {len(left):,} of {count(header.count, 'task')}"
-    hint = CHOOSE if any(each.refused for each in shown) else ""
+    asked = [item.state == "doubt" and each.refused for item, each in zip(left, shown, strict=True)]
+    hint = CHOOSE if any(asked) else ""
     return Draft(
         title=title,
         run=partial(_run, context, order, header.plan, course, doubtful),
@@ -85,11 +87,19 @@ def _check(context: Context, order: Order, header: Header, items: Sequence[Item]
         raise Refused(f"Plan {header.plan} holds no messages any more.")
 
 
-def _shown(item: Item, found: Mapping[int, str], doubtful: str) -> PlanItem:
+async def _alive(context: Context, header: Header, items: Sequence[Item]) -> dict[int, str]:
+    """Why some that wait are left out, by number: they came to life again, and would stop all others."""
+    publishing = resending.Publishing(context, bool(header.params.get("force")))
+    waiting = [item for item in items if item.state == "waiting"]
+    return {item.n: why for item in waiting if (why := await publishing.surprise([item]))}
+
+
+def _shown(item: Item, found: Mapping[int, str], doubtful: str, alive: str | None) -> PlanItem:
     new = short(str(item.new_id))
     text = f"{item.name or 'unknown task'} → {item.queue}"
     shown = PlanItem(target=item.target, text=text, grade="exact" if item.grade == "exact" else "arguments")
     if item.state != "doubt":
+        shown.refused = alive
         return shown
     if item.n in found:
         shown.text = f"{text}: it was sent as {new}: {found[item.n]}"
@@ -155,7 +165,8 @@ async def _run(context: Context, order: Order, id: str, course: Course, doubtful
         if unseen and doubtful != "ask":
             again, gone = (unseen, []) if doubtful == "send" else ([], unseen)
             await asyncio.to_thread(work.tell, (), again, gone)
-        left = [item for item in left if item.state in ("waiting", "doubt")]
+        alive = await _alive(context, work.header, left)
+        left = [item for item in left if item.state in ("waiting", "doubt") and item.n not in alive]
         forced = bool(work.header.params.get("force"))
         return await resending.carry_out(context, left, course, work, forced, work.header.tag, found)
     finally:

@@ -151,6 +151,13 @@ async def test_a_task_that_came_to_life_again_ends_it(room: Room) -> None:
     outcome = await act(room, await plan(room, "retry", *ids))
     assert (outcome.done, outcome.failed) == (16, MANY - 16)
     assert "old020 is running again, since the plan was made" in outcome.proof
+    rest = await plan(room, "retry", resume=outcome.bulk)
+    assert [item.target for item in rest.items if item.refused] == [ids[20]]
+    assert not any("--doubtful" in warning for warning in rest.warnings)
+    await act(room, rest)
+    assert sent(room) == [*ids[:20], *ids[21:]], "it holds up no other"
+    one = await the_plan(room)
+    assert (one.state, one.done, one.waiting) == ("stopped", MANY - 1, 1)
 
 
 def losing_answers(room: Room, page: int, arrives: bool) -> None:
