@@ -105,8 +105,9 @@ class RuleBook:
             for name in names
         ]
 
-    def forget(self, now: float) -> None:
-        """Forget what was heard of last long ago, and of too many the oldest. What is due stays."""
+    def forget(self, now: float) -> int:
+        """Forget what was heard of last long ago, and of too many the oldest. What is due stays, the newest
+        `MOST` of it (a rule that is stopped does nothing about it); returns how many had to go."""
         marks = ", ".join("?" * len(OPEN))
         self._ask(f"DELETE FROM runs WHERE at < ? AND state NOT IN ({marks})", (now - KEPT, *OPEN))
         self._ask(
@@ -114,6 +115,12 @@ class RuleBook:
             "ORDER BY at DESC LIMIT -1 OFFSET ?)",
             (*OPEN, MOST),
         )
+        gone = self._ask(
+            "DELETE FROM runs WHERE root IN (SELECT root FROM runs WHERE state = 'due' "
+            "ORDER BY at DESC LIMIT -1 OFFSET ?) RETURNING 1",
+            (MOST,),
+        )
+        return len(gone)
 
     def close(self) -> None:
         """Close the file."""

@@ -92,7 +92,8 @@ class Rules:
                 await self._round()
                 if self._clock() - forgotten > FORGET_EVERY and self._book is not None:
                     forgotten = self._clock()
-                    await asyncio.to_thread(self._pages.forget, forgotten)
+                    if gone := await asyncio.to_thread(self._pages.forget, forgotten):
+                        self._say(f"{gone:,} tasks that were due are forgotten, the oldest: too many wait.")
             except (OSError, sqlite3.Error) as problem:
                 logger.warning("rules: %s", problem)
                 await asyncio.sleep(TAKE_OVER)

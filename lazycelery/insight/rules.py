@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 from lazycelery.model.rule import Rule
 
 MINUTE = 60.0
+MOST_NAMES = 2000
+"""Rules and task names whose failures are counted."""
 
 
 def fitting(rules: Sequence[Rule], name: str, error: str) -> Rule | None:
@@ -28,11 +30,17 @@ class Failures:
     """Counts failures by rule and task name over the rule's time."""
 
     def __init__(self) -> None:
-        self._times: dict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=10_000))
+        self._times: dict[tuple[str, str], deque[float]] = {}
 
     def note(self, rule: Rule, name: str, at: float) -> bool:
         """One more; returns whether there are enough for the rule to begin."""
-        times = self._times[rule.name, name]
+        key = (rule.name, name)
+        times = self._times.pop(key, None)
+        if times is None:
+            times = deque(maxlen=rule.failures)
+        self._times[key] = times
+        if len(self._times) > MOST_NAMES:  # Names are whatever somebody sends: the one not heard of longest.
+            del self._times[next(iter(self._times))]
         times.append(at)
         while times and at - times[0] > rule.within:
             times.popleft()

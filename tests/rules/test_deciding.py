@@ -13,7 +13,7 @@ from lazycelery.engine.rule_book import KEPT, RuleBook
 from lazycelery.engine.rule_status import reset, status
 from lazycelery.engine.rules import Rules, directory
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
-from lazycelery.insight.rules import Breaker, Failures, fitting, pause
+from lazycelery.insight.rules import MOST_NAMES, Breaker, Failures, fitting, pause
 from lazycelery.model.action import AuditEntry, Order, Plan
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
@@ -33,6 +33,18 @@ def test_a_rule_begins_with_so_many_failures_of_a_task_within_its_time() -> None
     assert [failures.note(rule, "shop.a", at) for at in (0, 50, 100)] == [False, False, False]
     assert not failures.note(rule, "shop.b", 101), "another task is counted for itself"
     assert failures.note(rule, "shop.a", 102)
+
+
+def test_names_without_end_are_not_remembered_without_end() -> None:
+    failures, rule = Failures(), Rule(name="a", failures=2, within=60)
+    failures.note(rule, "shop.often", 0)
+    for n in range(MOST_NAMES - 1):
+        failures.note(rule, f"name-{n}", 1)
+    assert failures.note(rule, "shop.often", 2)
+    for n in range(MOST_NAMES - 1):
+        failures.note(rule, f"other-{n}", 3)
+    assert failures.note(rule, "shop.often", 4), "what is heard of often stays"
+    assert not failures.note(rule, "name-0", 4) and len(failures._times) == MOST_NAMES
 
 
 def test_each_retry_waits_twice_as_long() -> None:
@@ -78,6 +90,18 @@ def test_what_was_heard_of_last_long_ago_is_forgotten(tmp_path: Path) -> None:
     assert all(book.of(state) for state in ("waiting", "retried", "due", "trying"))
     book.forget(KEPT + 6)
     assert [s for s in ("waiting", "retried", "due", "trying") if book.of(s)] == ["due", "trying"]
+    book.close()
+
+
+def test_what_is_due_of_a_stopped_rule_does_not_grow_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lazycelery.engine.rule_book.MOST", 3)
+    book = RuleBook(tmp_path / "rules.sqlite3")
+    for n in range(5):
+        book.put(Run(root=f"r{n}", last="l", rule="a", name="shop.a", error="E", state="due", at=float(n)))
+    assert (book.forget(10.0), book.forget(10.0)) == (2, 0)
+    assert [bool(book.of(f"r{n}")) for n in range(5)] == [False, False, True, True, True]
     book.close()
 
 
