@@ -73,10 +73,14 @@ class SharedFile(Generic[T]):
         new = self.path.with_suffix(f".{os.getpid()}.new")
         descriptor = open_private(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            write_all(descriptor, msgspec.json.encode(content))
-        finally:
-            os.close(descriptor)
-        new.replace(self.path)
+            try:
+                write_all(descriptor, msgspec.json.encode(content))
+            finally:
+                os.close(descriptor)
+            new.replace(self.path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
         sync_directory(self.path.parent)
 
     def _trouble(self, what: str, error: OSError) -> Refused:
