@@ -18,7 +18,7 @@ from lazycelery.config.document import did_you_mean
 from lazycelery.config.places import themes_directory
 from lazycelery.model.action import PERMISSIONS, ROLES
 from lazycelery.model.alert import AlertTarget
-from lazycelery.model.limits import Limits
+from lazycelery.model.limits import OVER_TIME, REMEMBERED, Limits
 from lazycelery.model.rule import Rule
 from lazycelery.model.service import Service
 
@@ -145,6 +145,8 @@ def doctor(table: dict[str, Any]) -> dict[str, float]:
             raise Wrong(f"a {'whole ' if whole else ''}number from 0", "", (name,))
         if value > 1 and name.endswith(("_share", "loss", "memory", "failure_critical")):
             raise Wrong("a share from 0 to 1", "", (name,))
+        if name in OVER_TIME and value > REMEMBERED:
+            raise Wrong(f"at most {REMEMBERED:.0f} seconds", "Ten minutes of queues are remembered.", (name,))
     return {name: value if isinstance(value, int) else float(value) for name, value in table.items()}
 
 

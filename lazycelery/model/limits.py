@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+OVER_TIME = frozenset({"growth", "starved", "deaf", "unused"})
+"""Limits that look back on what queues and workers did."""
+REMEMBERED = 570.0
+"""Seconds that they can look back, at most."""
+
 
 class Limits(msgspec.Struct, kw_only=True, frozen=True):
     """Defaults that keep a healthy fleet silent."""

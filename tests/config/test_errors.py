@@ -73,6 +73,7 @@ def test_a_wrong_value_tells_what_was_expected(refused, key, value, expected):
         ('growth = "90s"', "a number from 0"),
         ("failures = 2.5", "a whole number from 0"),
         ("failure_share = 30", "a share from 0 to 1"),
+        ("starved = 900", "at most 570 seconds"),
     ],
 )
 def test_a_wrong_limit_of_the_doctor_is_told_with_its_line(refused, limit, expected):

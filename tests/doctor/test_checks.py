@@ -21,6 +21,7 @@ from lazycelery.model.facts import (
     WorkerFacts,
 )
 from lazycelery.model.hold import Hold
+from lazycelery.model.limits import Limits
 from lazycelery.model.reports import TaskReport
 from tests.doctor.seen import NOW, found, held, links, queue, running, seen, silent, texts, worker
 
@@ -263,6 +264,10 @@ def test_a_wave_is_no_growth() -> None:
         seen(queues=[queue(messages=60)]), 90, lambda ago: int(ago * 2 if ago < 40 else 160 - 2 * ago)
     )
     assert silent("backlog-growing", wave)
+    quick = seen(queues=[queue(messages=300)], limits=Limits(growth=20.0))
+    for ago in range(60, 0, -6):
+        quick.history.note(NOW - ago, [queue(messages=300 - 3 * ago, age=0.0)], [])
+    assert found("backlog-growing", quick)
     steady = watched(seen(queues=[queue(messages=300)]), 90, lambda ago: 300)
     assert silent("backlog-growing", steady)
     assert "--observe" in (MODES["backlog-growing"].blind(seen(queues=[queue(messages=300)])) or "")
@@ -274,6 +279,14 @@ def test_low_priorities_that_never_move() -> None:
     starved = watched(seen(queues=[queue(messages=52, **own)]), 300, lambda ago: 52, **own)
     [finding] = found("priority-starvation", starved)
     assert "priority 9" in finding.title
+    for limit in (8.0, 30.0, 60.0):  # Samples are five seconds apart and more, however short a limit is.
+        soon = seen(queues=[queue(messages=52, **own)], limits=Limits(starved=limit), watched=limit + 6)
+        for ago in range(90, 0, -6):
+            soon.history.note(NOW - ago, [queue(messages=52, age=0.0, **own)], [])
+        assert found("priority-starvation", soon)
+    blind = MODES["priority-starvation"].blind
+    unheard = seen(queues=[queue(messages=52, priorities=own["priorities"])], watched=400.0)
+    assert "events" in (blind(unheard) or "") and blind(starved) is not None
     assert silent("priority-starvation", seen(queues=[queue(messages=52, **own)]))
     still = {"priorities": {"0": 40, "9": 12}, "out_rate": 0.0}
     assert silent(

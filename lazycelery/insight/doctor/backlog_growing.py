@@ -17,7 +17,10 @@ def check(seen: Snapshot) -> list[Finding]:
     found = []
     for queue in seen.queues:
         if (queue.messages or 0) >= seen.limits.growth_least and queue.consumers != 0:
-            samples = seen.history.queue(queue.name, seen.now - seen.limits.growth)
+            whole, most = (
+                seen.history.queue_over(queue.name, seen.now - part * seen.limits.growth) for part in (1, 0.8)
+            )
+            samples = whole or most
             if _grows(seen, samples):
                 found.append(_finding(queue, samples))
     return found
@@ -33,7 +36,7 @@ def blind(seen: Snapshot) -> str | None:
 
 
 def _grows(seen: Snapshot, samples: list[QueueSample]) -> bool:
-    if len(samples) < 6 or samples[-1].at - samples[0].at < seen.limits.growth * 0.8:
+    if len(samples) < 3:
         return False
     third = len(samples) // 3
     depths = [sample.messages for sample in samples]

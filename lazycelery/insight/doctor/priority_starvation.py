@@ -9,6 +9,9 @@ from lazycelery.insight.doctor.snapshot import QueueSample, Snapshot
 from lazycelery.model.finding import Finding
 from lazycelery.model.queue import Queue
 
+LATELY = 6
+"""Newest samples in which others must have been taken."""
+
 
 def check(seen: Snapshot) -> list[Finding]:
     """One finding a queue."""
@@ -17,7 +20,7 @@ def check(seen: Snapshot) -> list[Finding]:
     found = []
     for queue in seen.queues:
         if len([number for number in queue.priorities.values() if number]) > 1:
-            samples = seen.history.queue(queue.name, seen.now - seen.limits.starved)
+            samples = seen.history.queue_over(queue.name, seen.now - seen.limits.starved)
             finding = _judge(seen, queue, samples)
             if finding is not None:
                 found.append(finding)
@@ -25,12 +28,12 @@ def check(seen: Snapshot) -> list[Finding]:
 
 
 def _judge(seen: Snapshot, queue: Queue, samples: list[QueueSample]) -> Finding | None:
-    if len(samples) < 6 or samples[-1].at - samples[0].at < seen.limits.starved * 0.9:
+    if len(samples) < 3:
         return None
     last = _last(queue)
     depths = [dict(sample.priorities).get(last, 0) for sample in samples]
     ahead = [sum(number for step, number in sample.priorities if step != last) for sample in samples]
-    taken = all((sample.taken or 0.0) > 0 for sample in samples[-6:])
+    taken = all((sample.taken or 0.0) > 0 for sample in samples[-LATELY:])
     steady = all(depths) and all(ahead) and all(a <= b for a, b in pairwise(depths))
     if not steady or not taken:
         return None
@@ -63,9 +66,11 @@ def _last(queue: Queue) -> str:
 def blind(seen: Snapshot) -> str | None:
     """It takes minutes to be told from a wave."""
     mixed = [queue for queue in seen.queues if len([n for n in queue.priorities.values() if n]) > 1]
-    if mixed and seen.watched < seen.limits.starved * 0.9:
+    if mixed and seen.watched < seen.limits.starved:
         need = seen.limits.starved
         return f"Watched for {seen.watched:.0f} s, and starving needs {need:.0f}: --observe {need:.0f}."
+    if mixed and all(queue.out_rate is None for queue in mixed):
+        return "How many messages are taken is told by events: start workers with -E."
     return None
 
 

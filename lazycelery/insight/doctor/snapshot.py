@@ -19,6 +19,8 @@ from lazycelery.store.habits import Habit
 SAMPLE_EVERY = 5.0
 """Seconds between two samples of the history."""
 SAMPLES = 120
+FEW = 2
+"""Samples before the last, at least, from which something is told."""
 MOST = 5000
 """Queues, or workers, of which history is kept."""
 
@@ -74,6 +76,14 @@ class History:
     def queue(self, name: str, since: float) -> list[QueueSample]:
         """Samples of a queue from a moment on."""
         return [sample for sample in self.queues.get(name, ()) if sample.at >= since]
+
+    def queue_over(self, name: str, since: float) -> list[QueueSample]:
+        """Samples of a queue from the last one at or before a moment on, some at least; none where it was not
+        known then."""
+        since = min(since, self._last - FEW * SAMPLE_EVERY)
+        kept = list(self.queues.get(name, ()))
+        first = next((at for at in reversed(range(len(kept))) if kept[at].at <= since), len(kept))
+        return kept[first:]
 
     def worker(self, name: str, since: float) -> list[WorkerSample]:
         """Samples of a worker from a moment on."""
