@@ -98,8 +98,10 @@ class Store:
         record = self._workers.report(report)
         if record is None:
             return
+        over = self._intake.thinning.may_be_over
         for listed in (report.reserved, report.scheduled, report.active):
-            self.apply_tasks(listed or (), report.at)
+            known = [one for one in listed or () if one.eta or not over(one.id, one.time_start, report.at)]
+            self.apply_tasks(known, report.at)
         if report.active is not None:
             self._reports.reconcile(report.worker, report.active, report.at)
         if report.queues is not None:
@@ -129,7 +131,9 @@ class Store:
         self, queue: str, messages: Sequence[Message], at: float, where: Literal["waiting", "in-flight"]
     ) -> None:
         """Take in messages that were seen in a queue, next to run first, or delivered and unacknowledged."""
-        self._note((self._reports.message(queue, message, at, where) for message in messages), at)
+        over = self._intake.thinning.may_be_over
+        known = (one for one in messages if where == "waiting" or one.eta or not over(one.id or "", None, at))
+        self._note((self._reports.message(queue, message, at, where) for message in known), at)
 
     def note_sent(self, id: str, name: str, queue: str, at: float, retry_of: str, tag: str = "") -> None:
         """A task that we published ourselves."""
@@ -266,7 +270,7 @@ class Store:
 
     def worker_starts(self) -> dict[str, tuple[int | None, str | None, float]]:
         """Process, software, and when it last said that it has started, by worker."""
-        return {name: (one.pid, one.software, one.online) for name, one in self._workers.known.items()}
+        return {name: (one.pid, one.software, one.began) for name, one in self._workers.known.items()}
 
     def holder(self, id: str) -> tuple[str | None, float | None]:
         """The worker that told to have a task and has not told its end, and since when."""
@@ -278,8 +282,21 @@ class Store:
     def task_facts_steps(self, now: float, window: float) -> Generator[None, None, TaskFacts]:
         """The tasks counted, in slices of a few milliseconds; writers may run in between."""
         facts = yield from self._census.take(now, window, set(self._sent_again))
+        yield from self._complete(facts, now)
         facts.received, facts.sent = self._intake.tally.received, self._intake.tally.sent
         return facts
+
+    def _complete(self, facts: TaskFacts, now: float) -> Generator[None, None, None]:
+        """Ended tasks that were let go lately count too: the statistics have all of them."""
+        relief = self.relief()
+        since = relief.since if relief.since is not None else now
+        if not relief.successes or not (relief.active or now - since < facts.window):
+            return
+        for name, fact in facts.names.items():
+            row = self._intake.figures.one("task", name, facts.window, now)
+            if row is not None:
+                fact.ended = max(fact.ended, row.succeeded + row.failed)
+            yield
 
     def counts(self) -> dict[str, int]:
         """Tasks by state; states without a task are left out."""

@@ -99,7 +99,7 @@ class Thinning:
             if self._stage.one_in == 1 or not self._may_begin(event):
                 return False
             held = self._held[checked(event).uuid or ""] = Held(event.received)
-        elif kind == SUCCEEDED:
+        elif kind == SUCCEEDED and (uuid or "") not in self._columns.slots:
             del self._held[uuid or ""]
             self._count(held, checked(event))
             self._told.successes += 1
@@ -116,6 +116,12 @@ class Thinning:
     def passes_over(self, id: str, status: str) -> bool:
         """Whether what a result backend says is of a task that is let go."""
         return self._stage.one_in > 1 and status == "SUCCESS" and id not in self._columns.slots
+
+    def may_be_over(self, id: str, since: float | None, at: float) -> bool:
+        """Whether a task that another source told as alive at `at` may have been let go meanwhile: nobody
+        would ever tell its end. Events show it soon where it lives."""
+        young = since is None or at - since < HOLD
+        return self._stage.one_in > 1 and young and id not in self._columns.slots
 
     def look(self, now: float, most: int = AT_ONCE) -> None:
         """See to tasks that were held back long enough: those that a worker has are due; those that still

@@ -33,6 +33,8 @@ class WorkerRecord:
         self.goodbye: float | None = None
         self.online = 0.0
         """When it last said that it has started, our clock."""
+        self.began = 0.0
+        """The same, but only where it is another process, and not one that connected again."""
         self.failed = 0
         self.last_start = 0.0
         self.last_end = 0.0
@@ -97,6 +99,8 @@ class Workers:
         self.touch(record)
 
     def _beat(self, record: WorkerRecord, event: Event, at: float) -> None:
+        if event.type == "worker-online" and _other_process(record, event):
+            record.began = at
         record.goodbye = None
         record.heartbeat = at
         record.pid = event.pid if event.pid is not None else record.pid
@@ -159,6 +163,14 @@ class Workers:
             return None
         record = self.known[name] = WorkerRecord(name)
         return record
+
+
+def _other_process(record: WorkerRecord, event: Event) -> bool:
+    """A worker says that it is online also when it comes back to its broker, or when events are switched on:
+    what it has processed goes on then."""
+    if record.pid is None or event.pid is None or event.pid != record.pid:
+        return True
+    return event.processed is not None and event.processed < (record.loss.processed or 0)
 
 
 def _answered(report: WorkerReport) -> bool:

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from lazycelery.model.event import Event
-from lazycelery.model.reports import ResultReport
+from lazycelery.model.message import Message
+from lazycelery.model.reports import ResultReport, TaskReport, WorkerReport
 from lazycelery.model.task import TaskQuery
 from lazycelery.store.store import Store
 from lazycelery.store.thinning import HOLD, MOST_HELD, SHORT
@@ -150,6 +151,44 @@ def test_what_is_known_already_is_never_let_go() -> None:
     store.relieve(3, T0)
     store.apply_events(life(id)[1:])
     assert store.counts() == {"success": 1} and store.relief().successes == 0
+
+
+def test_a_success_that_another_source_knows_is_shown_with_its_end() -> None:
+    id = let_go()
+    store = thinned(*life(id)[:3])
+    active = TaskReport(id=id, phase="active", worker="w1@a", name="shop.add", time_start=T0 - 60)
+    store.apply_tasks([active], T0 + 2.5)
+    store.apply_events(life(id)[3:])
+    assert store.counts() == {"success": 1} and store.relief().successes == 0
+    [row] = _statistics(store)
+    assert (row.sent, row.received, row.started, row.succeeded) == (1, 1, 1, 1)
+
+
+def test_an_answer_that_is_older_than_the_end_brings_back_nothing() -> None:
+    id = let_go()
+    store = thinned(*life(id))
+    old = TaskReport(id=id, phase="active", worker="w1@a", time_start=T0 + 2)
+    store.apply_worker(WorkerReport(worker="w1@a", at=T0 + 4, ping=True, active=[old]))
+    store.apply_messages("celery", [Message(position=0, id=id)], T0 + 4, "in-flight")
+    assert store.counts() == {}
+    long = TaskReport(id="long", phase="active", worker="w1@a", time_start=T0 - 60)
+    store.apply_worker(WorkerReport(worker="w1@a", at=T0 + 4, ping=True, active=[long]))
+    assert store.counts() == {"started": 1}
+
+
+def test_the_doctor_counts_successes_that_were_let_go() -> None:
+    store = Store()
+    store.relieve(3, T0)
+    for number in range(400):
+        at = number / 100
+        store.apply_events(life(f"id-{number}", at, "failed" if number % 40 == 0 else "succeeded"))
+    store.second(T0 + 8)
+    steps = store.task_facts_steps(T0 + 8, 120.0)
+    with pytest.raises(StopIteration) as done:
+        while True:
+            next(steps)
+    fact = done.value.value.names["shop.add"]
+    assert (fact.failed, fact.ended) == (10, 400)
 
 
 def test_what_is_held_back_is_bounded() -> None:

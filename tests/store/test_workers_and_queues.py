@@ -316,3 +316,19 @@ def test_made_up_queues_are_bounded(monkeypatch: pytest.MonkeyPatch):
     for number in range(50):
         store.apply_events([sent(number, f"t{number}", queue=f"q{number}")])
     assert [one.name for one in store.queues(T0 + 50)] == sorted(f"q{number}" for number in range(10))
+
+
+def test_a_worker_that_only_connects_again_did_not_begin_anew():
+    store = Store()
+
+    def began() -> float:
+        return store.worker_starts()["w1@h"][2]
+
+    store.apply_events([beat(0, kind="online", pid=7), beat(2, pid=7, processed=9)])
+    assert began() == T0
+    store.apply_events([beat(10, kind="online", pid=7, processed=9)])  # Its broker was gone for a while.
+    assert began() == T0
+    store.apply_events([beat(20, kind="online", pid=7, processed=0)])  # In a container each has this number.
+    assert began() == T0 + 20
+    store.apply_events([beat(30, kind="online", pid=8, processed=0)])
+    assert began() == T0 + 30
