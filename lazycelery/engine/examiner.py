@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Generator
 from copy import copy
@@ -50,6 +51,9 @@ GLANCE = 0.2
 """Seconds between two looks for the first worker."""
 SLICE = 0.004
 """Seconds of work after which others have their turn."""
+STANDSTILL = 5.0
+"""Seconds by which an examination comes late when this process was stopped, its machine slept, or the clock
+was set."""
 RECENT = 0.5
 """Seconds for which a snapshot does for one who asks often."""
 MOST = 200
@@ -98,6 +102,8 @@ class Examiner:
         """The state of the links at the last examination."""
         self._asking: asyncio.Future[None] | None = None
         self._asked, self._turn = 0.0, 0
+        self._due = math.inf
+        """When the next examination is to begin, our clock."""
         self._alive = False
         """Whether any worker lived at the last examination."""
         self._tasks: TaskFacts | None = None
@@ -122,7 +128,9 @@ class Examiner:
                 logger.exception("the examination failed")
                 await asyncio.sleep(5 * EVERY)
                 continue
-            await self._rest(max(EVERY, (examination.cost or 0.0) / SHARE))
+            rest = max(EVERY, (examination.cost or 0.0) / SHARE)
+            self._due = self._clock() + rest
+            await self._rest(rest)
 
     async def _rest(self, seconds: float) -> None:
         """Until the next examination; no longer than until a worker comes where none was."""
@@ -151,6 +159,8 @@ class Examiner:
             seen = await self._snapshot(breath)
             self._alive = bool(seen.alive)
             self.beginning.note(seen.settled, self._alive, seen.now)
+            if seen.now > self._due + STANDSTILL:
+                self._outage.woke(seen.now)
             self._outage.note(seen.connected, seen.source("broker").state in ("lost", "refused"), seen.now)
             examination = Examination(at=seen.now, watched=round(seen.watched, 1))
             found: list[Finding] = []
@@ -326,7 +336,8 @@ class Examiner:
         now = self._clock()
         try:
             if self.recorded is not None:
-                self._book.put_before(await self.recorded(now - self._book.window, now))
+                hours = await self.recorded(now - self._book.window, now)
+                await _steps(self._book.put_before(hours), Breath())
         except Exception:  # Whatever is in the files, targets are followed from now on.
             logger.exception("recorded hours of the targets")
 

@@ -130,7 +130,11 @@ class Memory:
         if not self._profile.history:
             return []
         told = await asyncio.to_thread(figures.read, self._files.all(), until, until - since + 3600.0)
-        return list(figures.hours_of(self._store.columns, told))
+        found = []
+        for kept in figures.hours_of(self._store.columns, told):
+            found.append(kept)
+            await asyncio.sleep(0)  # A month has many.
+        return found
 
     async def figures_read(self) -> None:
         """Before statistics are told: what was counted before is read by then."""

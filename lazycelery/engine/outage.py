@@ -1,4 +1,5 @@
-"""After the broker was gone, its workers come back one by one: their silence says nothing yet."""
+"""After the broker was gone, its workers come back one by one, and after we stood still ourselves, they are
+yet to be heard: their silence says nothing then."""
 
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ class Outage:
     def __init__(self) -> None:
         self._began: float | None = None
         self._back, self._until = 0.0, 0.0
+        self._what, self._their = "The broker came back", "its"
 
     def note(self, connected: bool, lost: bool, now: float) -> None:
         """The broker's link as it is now: there, or lost after all."""
@@ -38,12 +40,19 @@ class Outage:
             away = max(0.0, now - self._began)
             self._began, self._back = None, now
             self._until = now + min(LONGEST_PAUSE, 2 * math.sqrt(away) + 2) + SETTLING
+            self._what, self._their = "The broker came back", "its"
+
+    def woke(self, now: float) -> None:
+        """We stood still ourselves, or the clock was set: what was sent meanwhile is yet to be read."""
+        if now + SETTLING > self._until or not self._back <= now:
+            self._back, self._until = now, now + SETTLING
+            self._what, self._their = "This monitor went on after a standstill", "the"
 
     def hinders(self, code: str, now: float) -> str | None:
         """Why a failure mode cannot be judged yet."""
         if code not in OF_WORKERS or not self._back <= now < self._until:
             return None
         return (
-            f"The broker came back {now - self._back:.0f} s ago; "
-            f"its workers may need {self._until - now:.0f} s more to come back too."
+            f"{self._what} {now - self._back:.0f} s ago; "
+            f"{self._their} workers may need {self._until - now:.0f} s more to be heard."
         )

@@ -6,13 +6,13 @@ burn rate = (missed / counted) / (1 - share): 1 spends the budget exactly within
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple, cast
 
 from lazycelery.insight.anomalies import above, durations
 from lazycelery.model.sla import BURNS, SHARE, WINDOW, Aim, Burn, Objective
-from lazycelery.store.rings import Cell, Kept
+from lazycelery.store.rings import Cell, Kept, after
 from lazycelery.store.statistics import FAILED, HOUR, MINUTES, SUCCEEDED, Figures
 
 AIMS: tuple[Aim, ...] = ("wait", "runtime", "success")
@@ -58,31 +58,32 @@ class Book:
         """Places of the aims that a key's name falls under."""
         self._minutes: deque[Tally] = deque(maxlen=MINUTES)
         self._hours: deque[Tally] = deque()
-        self._minute = self._hour = 0.0
+        self._minute: Kept | None = None
+        self._hour: Kept | None = None
+        """The last ones that were counted."""
 
     @property
     def window(self) -> float:
         """Seconds of the longest budget."""
         return max((aim.window for aim in self.aims), default=0.0)
 
-    def put_before(self, hours: Sequence[Kept]) -> None:
-        """Hours that were recorded before this monitor began."""
-        older = sorted((self._tally([kept]) for kept in hours), key=lambda one: one.at)
-        self._hours.extendleft(reversed(older))
+    def put_before(self, hours: Sequence[Kept]) -> Generator[None, None, None]:
+        """Hours that were recorded before this monitor began, in slices of a few milliseconds."""
+        for kept in sorted(hours, key=lambda one: -one.at):
+            self._hours.appendleft(self._tally([kept]))
+            yield
 
     def take(self, now: float) -> list[Objective]:
         """How every aim is kept by now."""
         if not self.aims:
             return []
         figures = self._figures
-        for kept in figures.minutes.steps:
-            if kept.at > self._minute:
-                self._minute = kept.at
-                self._minutes.append(self._tally([kept]))
-        began = figures.rings.began or now
-        for kept in figures.hourly.steps:
-            if kept.at >= began and kept.at > self._hour:
-                self._hour = kept.at
+        for kept in after(figures.minutes.steps, self._minute):
+            self._minute = kept
+            self._minutes.append(self._tally([kept]))
+        for kept in after(figures.hourly.steps, self._hour):
+            if self._hour is not None or kept.at >= (figures.rings.began or now):
+                self._hour = kept
                 self._hours.append(self._tally([kept]))
         while self._hours and self._hours[0].at < now - self.window - 2 * HOUR:
             self._hours.popleft()

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from lazycelery.model.statistics import Kind
-from lazycelery.store.rings import Cell, Kept
+from lazycelery.store.rings import Cell, Kept, after
 from lazycelery.store.sketch import merge, quantiles
 from lazycelery.store.statistics import HOUR, KINDS, MINUTES, Figures
 
@@ -83,8 +83,10 @@ class Habits:
 
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
-        self._minute = self._hour = 0.0
-        """When the last steps began that are in the rows."""
+        self._minute: Kept | None = None
+        """The last one that is in the rows."""
+        self._known: tuple[float, ...] = ()
+        """Which hours are in the rows."""
         self._minutes: dict[int, deque[int]] = {}
         self._seen: deque[bool] = deque(maxlen=MINUTES)
         self._hours: dict[int, list[int]] = {}
@@ -97,7 +99,7 @@ class Habits:
         """All of them, in slices of a few milliseconds; writers may run in between."""
         figures = self._figures
         yield from self._count_minutes()
-        self._count_hours()
+        yield from self._count_hours()
         yield
         # A few seconds that end meanwhile are in the minute then, and count once.
         under_way, minute = figures.fews.step, figures.minutes.step
@@ -144,10 +146,10 @@ class Habits:
     def _count_minutes(self) -> Generator[None, None, None]:
         """Rows get the minutes that ended since the last look."""
         steps = self._figures.minutes.steps
-        fresh = [kept for kept in steps if kept.at > self._minute]
+        fresh = after(steps, self._minute)
         if not fresh:
             return
-        self._minute = fresh[-1].at
+        self._minute = fresh[-1]
         for kept in fresh:
             seen = kept.seen >= WATCHED * 60
             for key, row in self._minutes.items():
@@ -170,20 +172,23 @@ class Habits:
                     self._few.setdefault(key, Cell()).merge(cell)
             yield
 
-    def _count_hours(self) -> None:
+    def _count_hours(self) -> Generator[None, None, None]:
         steps = list(self._figures.hourly.steps)
-        if not steps or steps[-1].at == self._hour:
+        known = (len(steps), steps[0].at, steps[-1].at) if steps else ()
+        if known == self._known:
             return
-        self._hour, self._usual = steps[-1].at, {}
+        self._known, self._usual = known, {}
         self._days.clear()
-        self._hours = {}
+        hours: dict[int, list[int]] = {}
         for place, kept in enumerate(steps):
             for key, cell in kept.cells.items():
                 if key % 3 == 0:
-                    row = self._hours.get(key)
+                    row = hours.get(key)
                     if row is None:
-                        row = self._hours[key] = [0 if was.seen >= WATCHED * HOUR else -1 for was in steps]
+                        row = hours[key] = [0 if was.seen >= WATCHED * HOUR else -1 for was in steps]
                     row[place] = ended(cell)
+            yield
+        self._hours = hours
 
     def _day(self, key: int, at: float) -> float | None:
         hour = (at - DAY) // HOUR

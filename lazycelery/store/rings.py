@@ -7,7 +7,7 @@ oldest and finest leave first.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from lazycelery.store.sketch import Buckets, merge
@@ -122,6 +122,16 @@ class Rings:
     def under_way(self) -> list[Kept]:
         """The steps that are not finished, the shortest first: together the time since the last hour."""
         return [ring.under_way() for ring in self.all]
+
+
+def after(steps: Sequence[Kept], last: Kept | None) -> list[Kept]:
+    """Steps that were finished after one of them, whatever the clock did; all, where it has left."""
+    found: list[Kept] = []
+    for kept in reversed(steps):
+        if kept is last:
+            break
+        found.append(kept)
+    return found[::-1]
 
 
 def together(steps: Iterable[Kept], key: int) -> Cell | None:

@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
+from lazycelery.engine.engine import Engine
 from lazycelery.engine.outage import Outage
 from lazycelery.insight.doctor import MODES
 from lazycelery.insight.doctor.grouping import grouped
 from lazycelery.insight.doctor.memory import Memory
+from lazycelery.model.profile import Profile
 from tests.doctor.clinic import clinic
 from tests.doctor.seen import NOW, links, queue, seen, worker
 from tests.support.broker import RedisServer
@@ -37,6 +39,22 @@ def test_ten_workers_that_are_heard_no_more_are_no_finding_beside_a_dead_broker(
     said = memory.note(dead, MODES, NOW + 3)
     assert len(said) > 10
     assert [one.code for one in grouped(said)] == ["broker-unreachable"]
+
+
+async def test_after_we_stood_still_silent_workers_are_not_called_lost_at_once() -> None:
+    now = [1000.0]
+    engine = Engine(Profile(broker="redis://127.0.0.1:1/0", history=False), clock=lambda: now[0])
+    examiner = engine._examiner
+    await examiner.examine()
+    examiner._due = now[0] + 2
+    now[0] += 6
+    await examiner.examine()
+    assert examiner._outage.hinders("no-workers", now[0]) is None  # A little late is nothing.
+    now[0] += 14
+    await examiner.examine()
+    assert "standstill 0 s ago" in (examiner._outage.hinders("no-workers", now[0]) or "")
+    assert examiner._outage.hinders("no-workers", now[0] + 11) is None
+    await engine.close()
 
 
 def test_after_an_outage_silent_workers_are_not_called_lost_at_once() -> None:

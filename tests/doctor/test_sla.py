@@ -49,6 +49,10 @@ class Shop:
             self.store.second(self.now)
         return self.book.take(self.now)
 
+    def load(self, hours: Sequence[Kept]) -> None:
+        """Hours that were recorded, one a step: other work has its turn in between."""
+        assert len(list(self.book.put_before(hours))) == len(hours)
+
     def findings(self, limits: Limits | None = None) -> list[Finding]:
         taken = self.book.take(self.now)
         return found("sla-burning", seen(now=self.now, sla=taken, limits=limits or Limits()))
@@ -126,7 +130,7 @@ def test_recorded_hours_are_counted_once() -> None:
     cell = Cell()
     cell.counts[SUCCEEDED], cell.counts[FAILED] = 990, 10
     key = 3 * shop.store.figures.words("task").code("shop.charge")
-    shop.book.put_before([Kept(T0 - HOUR * ago, 1800.0, {key: cell}) for ago in (1, 2, 500)])
+    shop.load([Kept(T0 - HOUR * ago, 1800.0, {key: cell}) for ago in (1, 2, 500)])
     shop.run(2 * HOUR, good=0)
     [one] = shop.book.take(shop.now)
     assert (one.events, one.bad) == (2000, 20) and one.seen == pytest.approx(2 * HOUR + 3600, abs=6)
@@ -141,3 +145,14 @@ async def test_an_engine_counts_the_recorded_history(tmp_path: Path) -> None:
     assert (one.events, one.bad, one.seen) == (40, 10, 7200.0)
     assert one.budget_left == pytest.approx(1 - 0.25 / 0.01)
     await engine._memory.close()
+
+
+def test_a_clock_that_was_ahead_for_a_while_stops_no_counting() -> None:
+    shop = Shop(SUCCESS)
+    shop.run(300)
+    shop.now += 2 * HOUR
+    shop.run(120)
+    shop.now -= 2 * HOUR
+    shop.run(900, good=5, failed=5)
+    [one] = [one for one in shop.book.take(shop.now) if one.aim == "success"]
+    assert one.burn["1h"].bad >= 850

@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 
 from lazycelery.insight.anomalies import chance, silence
-from tests.doctor.seen import texts
-from tests.doctor.town import HOUR, Town
+from lazycelery.model.facts import NameFacts, TaskFacts
+from lazycelery.model.limits import Limits
+from lazycelery.store.habits import Habit, Habits
+from lazycelery.store.rings import Cell
+from lazycelery.store.sketch import bucket
+from lazycelery.store.statistics import SUCCEEDED
+from lazycelery.store.store import Store
+from tests.doctor.seen import found, seen, silent, texts
+from tests.doctor.town import HOUR, T0, Town
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +142,76 @@ def test_a_chance_is_bounded_from_above(found: int, of: int, share: float, most:
 
     exact = sum(comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(found, of + 1))
     assert exact <= chance(found, of, share) <= most
+
+
+def test_a_clock_that_was_ahead_for_a_while_stops_no_counting() -> None:
+    store = Store(10)
+    habits, now = Habits(store.figures), T0
+    name = 3 * store.figures.words("task").code("shop.add")
+
+    def minutes(number: int, ended: int) -> Habit:
+        nonlocal now
+        for _ in range(12 * number):
+            store.figures.seconds.step.setdefault(name, Cell()).counts[SUCCEEDED] += ended
+            now += 5
+            store.second(now)
+        return _taken(habits, now)
+
+    minutes(5, 1)
+    now += 2 * HOUR
+    minutes(2, 1)
+    now -= 2 * HOUR
+    assert list(minutes(5, 3).minutes)[-4:] == [36] * 4
+
+
+def test_hours_that_are_loaded_later_are_known() -> None:
+    store = Store(10)
+    habits = Habits(store.figures)
+    key, now = 3 * store.figures.words("task").code("shop.add"), T0 + 60
+    for ago in range(1, 26):
+        cell = Cell()
+        cell.counts[SUCCEEDED] = 3600
+        store.figures.put_before(T0 - ago * HOUR, {key: cell})
+        told = _taken(habits, now)
+    assert len(told.hours) == 25 and told.day == (1.0, 1.0)
+
+
+def test_what_is_usual_of_no_run_time_calls_nothing_slow() -> None:
+    cell, tried = Cell(), Cell()
+    cell.counts[SUCCEEDED], cell.runtime = 30, {bucket(2.0): 30}
+    tried.counts[5] = 500  # Only retries, which tell no run time.
+    store = Store(10)
+    key = 3 * store.figures.words("task").code("shop.add")
+    for ago in range(1, 6):
+        store.figures.put_before(T0 - ago * HOUR, {key: tried})
+    store.figures.seconds.step[key] = cell
+    store.second(T0 + 30)
+    told = _taken(Habits(store.figures), T0 + 31)
+    assert told.usual is not None and told.usual.runs > 100
+    assert silent("task-slow", seen(now=T0 + 31, habits=[told]))
+
+
+def test_a_limit_of_no_runs_is_no_division_by_it() -> None:
+    cell = Cell()
+    cell.counts[0] = 5  # Only sent.
+    store = Store(10)
+    key = 3 * store.figures.words("task").code("shop.add")
+    for ago in range(1, 6):
+        store.figures.put_before(T0 - ago * HOUR, {key: cell})
+    store.figures.seconds.step[key] = cell
+    store.second(T0)
+    told = _taken(Habits(store.figures), T0 + 1)
+    assert told.usual is not None and told.usual.runs == 0
+    names = {"shop.add": NameFacts(name="shop.add", ended=10, failed=10)}
+    limits = Limits(failure_known=0)
+    assert found("failure-spike", seen(habits=[told], tasks=TaskFacts(names=names), limits=limits))
+
+
+def _taken(habits: Habits, now: float) -> Habit:
+    counting = habits.take(now)
+    while True:
+        try:
+            next(counting)
+        except StopIteration as done:
+            [habit] = done.value
+            return habit  # type: ignore[no-any-return]

@@ -43,7 +43,7 @@ class Before(NamedTuple):
 
 def _usual(seen: Snapshot, name: NameFacts) -> Before | None:
     """From the statistics of two days where they tell enough, else from the tasks of before."""
-    known = seen.limits.failure_known
+    known = max(1, seen.limits.failure_known)
     usual = next((one.usual for one in seen.habits if one.kind == "task" and one.name == name.name), None)
     if usual is not None and usual.runs >= known:
         high = highest(usual, seen.now, lambda step: step.failure_share)

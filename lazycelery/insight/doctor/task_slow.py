@@ -26,7 +26,7 @@ def known(seen: Snapshot, usual: Usual | None) -> bool:
 def _judge(seen: Snapshot, habit: Habit) -> Finding | None:
     limits, usual = seen.limits, habit.usual
     fresh = freshest(habit, lambda cell: durations(cell.runtime), limits.slow_runs)
-    if fresh is None or usual is None or not known(seen, usual):
+    if fresh is None or usual is None or None in usual.runtime or not known(seen, usual):
         return None
     cell, when = fresh
     half, most = middle(cell.runtime)
