@@ -10,6 +10,9 @@ from lazycelery.model.event import Event
 KEPT = 200
 """Sendings remembered by name."""
 RECENT = 2000
+LATE = 3.0
+"""Seconds by which a sending may come later than the one before: more, and we or the stream were held up."""
+SENDERS = 100
 
 
 class Periodic:
@@ -25,6 +28,8 @@ class Periodic:
         self.told_since = 0.0
         self.off = 0.0
         """Seconds by which the clock of who sent last is behind ours."""
+        self._offs: dict[str, float] = {}
+        """The same by sender."""
         self._ids: dict[str, None] = {}
         """Sendings that were told: their reception tells nothing new."""
 
@@ -62,3 +67,8 @@ class Periodic:
         if not self.told:
             self.told, self.told_since = True, received
         self.off = received - event.timestamp
+        if abs(self.off - self._offs.get(event.hostname, self.off)) > LATE:
+            self.told_since = received  # It came late, or a clock was set: what we noted proves nothing.
+        self._offs[event.hostname] = self.off
+        if len(self._offs) > SENDERS:
+            del self._offs[next(iter(self._offs))]

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -250,3 +251,18 @@ def test_a_pickle_in_a_row_is_text_that_is_no_json() -> None:
     assert entry.args is None and "cannot be read" in entry.unknown["args"]
     assert read_row({"name": None, "task": None}, NOW).schedule == "no schedule"
     assert isinstance(open_schedules("db+sqlite:///x", Profile(broker="redis://x")), DjangoBeat)
+
+
+async def test_rows_are_read_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = DjangoBeat("sqlite:////nowhere/app.sqlite3", Profile(broker="redis://x"))
+    monkeypatch.setattr(source, "_rows", lambda: (1, [ROW], NOW))
+    threads: list[str] = []
+
+    def noted(row: dict[str, Any], now: float) -> Any:
+        threads.append(threading.current_thread().name)
+        return read_row(row, now)
+
+    monkeypatch.setattr("lazycelery.sources.beat.django.read_row", noted)
+    report = await source.read()
+    await source.close()
+    assert len(report.entries) == 1 and threads == ["results"]

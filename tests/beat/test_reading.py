@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from lazycelery.errors import Refused
+from lazycelery.errors import Refused, UsageError
+from lazycelery.model.profile import Profile
 from lazycelery.model.timing import Timing, words
-from lazycelery.sources.beat import conf, redbeat
+from lazycelery.sources.beat import choice, conf, open_schedules, redbeat
 from lazycelery.sources.beat.clock import Ahead, Unknowable, next_after
 
 CRON = "<crontab: %s (m/h/dM/MY/d)>"
@@ -221,3 +222,13 @@ def test_a_switched_definition_keeps_all_else() -> None:
     for broken in (b"", b"[1]", b"[" * 100_000, pickle.dumps(Bomb())):
         with pytest.raises(Refused):
             redbeat.switched(broken, True)
+
+
+def test_workers_name_no_database_and_a_url_with_a_slip_shows_no_password() -> None:
+    profile = Profile(broker="amqp://b")
+    for told in ("sqlite:////etc/app.db", "postgresql://u:hunter2@h/app"):
+        assert choice.schedules_url({"redbeat_redis_url": told}, profile).url is None
+    assert choice.schedules_url({"redbeat_redis_url": "redis://b/2"}, profile).url == "redis://b/2"
+    with pytest.raises(UsageError) as refused:
+        open_schedules("postgresql:/u:hunter2@h/app", profile)
+    assert "hunter2" not in f"{refused.value.title} {refused.value.hint}"

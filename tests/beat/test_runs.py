@@ -120,6 +120,29 @@ async def test_nothing_is_claimed_that_is_not_proven(
     assert entry.seen is None and why in entry.unknown["seen"]
 
 
+async def test_what_comes_late_proves_nothing_of_before() -> None:
+    periodic, links = listening(NOW - 1000)
+    for at in range(-190, -100, 10):
+        sent(periodic, NOW + at)
+    for at in range(-100, -50, 10):  # We were stopped, and then all of them come at once.
+        sent(periodic, NOW - 50 + at / 1e6, off=-50 - at)
+    for at in range(-40, 1, 10):
+        sent(periodic, NOW + at)
+    entry = await judged(periodic, links, ticking())
+    assert entry.seen is not None and (entry.seen.left_out, entry.seen.twice) == (0, 0)
+
+
+def test_a_tiny_interval_that_nobody_sends_takes_no_memory() -> None:
+    runs = of_interval(1e-6, [], 0, 86_400, 30)
+    assert runs is not None and runs.left_out == runs.due > 10**10 and len(runs.missing) == 10
+
+
+def test_a_sending_whose_moment_is_not_judged_yet_is_not_counted() -> None:
+    due = [60.0, 120.0, 180.0]
+    runs = of_moments(due, sendings(60.4, 120.2, 180.1), 0, 160)
+    assert runs is not None and (runs.due, runs.seen, runs.left_out) == (2, 2, 0)
+
+
 async def test_what_was_before_a_gap_or_a_change_of_the_entry_is_not_counted() -> None:
     periodic, links = listening(NOW - 1000)
     sent(periodic, NOW - 900, task="shop.tock")
@@ -228,3 +251,17 @@ async def test_real_beats_that_double_and_then_miss(
         for each in beats:
             each.stop()
         one.stop()
+
+
+def test_what_is_put_off_or_over_is_not_waited_for() -> None:
+    day = 86_400.0
+    for put_off in (
+        ticking(scheduler="django", next_run=NOW + day),  # its start_time
+        ticking(scheduler="django", last_run=NOW - day, unknown={"next_run": "It has expired."}),
+        ticking(scheduler="redbeat", last_run=NOW - day, unknown={"next_run": "Its schedule is at its end."}),
+    ):
+        told = {"shop.tock": [(NOW - 5, "gen1@a")]}
+        silent = seen(schedule=[put_off], watched=600.0, periodic=told)
+        assert MODES["beat-missing"].check(silent) == []
+    waited = ticking(scheduler="django", unknown={"last_run": "local times", "next_run": "local times"})
+    assert MODES["beat-missing"].check(seen(schedule=[waited], watched=600.0))

@@ -6,9 +6,12 @@ import re
 from typing import Any, NamedTuple
 
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.beat import BeatEntry
 
 FREQ = re.compile(r"<freq: ([\d.]+) (second|minute|hour|day)s?>")
 NAMES = {"conf": "the workers' beat_schedule", "redbeat": "RedBeat", "django": "Django's database"}
+SLACK = 5.0
+"""Seconds by which a next run may be off."""
 UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 
 
@@ -31,7 +34,7 @@ def entries(seen: Snapshot) -> list[Entry]:
             Entry(one.name, one.task, one.timing.every, NAMES[one.scheduler])
             for one in seen.schedule
             if one.timing.kind == "interval" and one.timing.every and one.enabled is not False and one.task
-            if one.scheduler != "conf" or seen.alive
+            if (seen.alive if one.scheduler == "conf" else not _put_off(one, seen.now))
         ]
     found: dict[str, Entry] = {}
     for facts in seen.alive:
@@ -42,6 +45,13 @@ def entries(seen: Snapshot) -> list[Entry]:
             if isinstance(task, str) and every:
                 found[str(name)] = Entry(str(name), task, every)
     return list(found.values())
+
+
+def _put_off(one: BeatEntry, now: float) -> bool:
+    """Whether its scheduler itself says that it is not due for longer than an interval, or never again."""
+    if one.next_run is None:
+        return one.last_run is not None or one.since is not None
+    return one.next_run - now > 1.5 * (one.timing.every or 0.0) + SLACK
 
 
 def interval(value: Any) -> float | None:

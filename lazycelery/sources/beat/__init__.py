@@ -14,6 +14,8 @@ EXAMPLE = "For example beat = redis://host:6379/2 (RedBeat), or postgresql://hos
 
 def open_schedules(url: str, profile: Profile) -> Schedules:
     """The scheduler behind a URL, not yet connected. Raises `UsageError`, without credentials."""
+    if "://" not in url:
+        raise UsageError("What beat names is no URL.", EXAMPLE)
     scheme = scheme_of(url)
     if scheme in REDIS:
         from lazycelery.sources.beat.redbeat import RedBeat

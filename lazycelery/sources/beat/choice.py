@@ -34,7 +34,7 @@ def schedules_url(conf: Mapping[str, Any], profile: Profile) -> Choice:
     if profile.beat:
         return Choice(profile.beat, True)
     told = conf.get("redbeat_redis_url")
-    if isinstance(told, str) and told and MASK not in told:
+    if isinstance(told, str) and scheme_of(told) in REDIS and MASK not in told:
         return Choice(told, True)
     beside = scheme_of(profile.broker) in REDIS and not told
     return Choice(profile.broker if beside else None, "redbeat" in scheduler_of(conf))

@@ -66,8 +66,7 @@ class DjangoBeat:
 
     async def read(self) -> ScheduleReport:
         """Entries by id, at most `MOST`. Raises `ConnectionProblem`."""
-        total, rows, now = await self._thread.do(self._rows)
-        return ScheduleReport(entries=[read_row(row, now) for row in rows], total=total, now=now)
+        return await self._thread.do(self._report)
 
     async def switch(self, name: str, on: bool) -> bool:
         """Set `enabled` of an entry, and tell beat to read again; false when it was so already.
@@ -84,6 +83,10 @@ class DjangoBeat:
         await self._thread.close(lambda: self._engine.dispose() if self._engine is not None else None)
 
     # ---- in the thread
+
+    def _report(self) -> ScheduleReport:
+        total, rows, now = self._rows()
+        return ScheduleReport(entries=[read_row(row, now) for row in rows], total=total, now=now)
 
     def _rows(self) -> tuple[int, list[dict[str, Any]], float]:
         self._open()
