@@ -411,3 +411,10 @@ def test_messages_that_somebody_makes_up_are_bounded(monkeypatch: pytest.MonkeyP
     found = page(store)
     assert found.failures == 100 and len(found.groups) <= 22
     assert found.groups[0].message == "(many different messages)"
+
+
+def test_a_backslash_that_python_does_not_know_tells_the_terminal_nothing(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    assert told("ValueError('no \\d here', 1)").message
+    assert not recwarn.list

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from typing import NamedTuple
 
 from lazycelery.model.text import clean
@@ -91,7 +92,9 @@ def _inner(text: str) -> str:
     if nested is not None and nested[1][:1].isupper():
         return f"{_short(nested[1])}: {_inner(nested[2])}"
     try:
-        value = ast.literal_eval(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python tells the terminal of backslashes that it does not know.
+            value = ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
         # It was cut, or holds what is no literal.
         return text[1:].replace("\\n", " ").replace("\\'", "'") if quote in "'\"" else text
