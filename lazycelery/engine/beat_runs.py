@@ -24,6 +24,7 @@ LOST = 0.002
 NOT_TOLD = "Beat does not tell what it sends: set task_send_sent_event = True."
 NOT_HEARD = "Events are not heard."
 LOSING = "Some events are lost: one that did not come proves nothing."
+ZONELESS = "RedBeat does not tell the time zone of its entries: when it was due is not known here."
 CLOCK = "Beat's clock and ours differ by {off:.0f} s."
 
 
@@ -95,8 +96,9 @@ class RunsSeen:
             due = moments.until(entry.timing, until)
             since = max(since, due[0]) if len(due) == KEPT else since
             return of_moments(due, told, since, until)
-        except Unknowable:
-            return None  # Why is said of its next run.
+        except Unknowable as why:
+            entry.unknown["seen"] = ZONELESS if entry.scheduler == "redbeat" else str(why)
+            return None
 
 
 class _Moments:

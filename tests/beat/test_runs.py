@@ -265,3 +265,12 @@ def test_what_is_put_off_or_over_is_not_waited_for() -> None:
         assert MODES["beat-missing"].check(silent) == []
     waited = ticking(scheduler="django", unknown={"last_run": "local times", "next_run": "local times"})
     assert MODES["beat-missing"].check(seen(schedule=[waited], watched=600.0))
+
+
+async def test_a_crontab_of_an_unknown_zone_says_why_nothing_is_claimed() -> None:
+    periodic, links = listening()
+    sent(periodic, NOW - 195)
+    entry = await judged(periodic, links, ticking(timing=Timing(kind="crontab"), scheduler="redbeat"))
+    assert entry.seen is None and "RedBeat does not tell the time zone" in entry.unknown["seen"]
+    entry = await judged(periodic, links, ticking(timing=Timing(kind="crontab"), scheduler="conf"))
+    assert entry.seen is None and "enable_utc" in entry.unknown["seen"]
