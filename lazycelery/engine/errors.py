@@ -37,6 +37,7 @@ class ErrorAnswers:
         if query.new:
             page.groups = [group for group in page.groups if group.new]
             page.matched = len(page.groups)
+            page.failures = sum(group.count for group in page.groups)
         page.groups.sort(key=_ORDERS[query.sort])
         page.groups = page.groups[: max(0, min(query.limit, MOST))]
         return page

@@ -129,7 +129,7 @@ def _names(shares: list[Share]) -> str:
 
 def _remarks(session: Session, page: ErrorPage, new: bool) -> list[str]:
     utc, told = session.settings.ui.utc, []
-    if not page.groups and not page.failures:
+    if not (page.groups or page.failures or new):
         told.append("No failure is known.")
     if page.mark is not None:
         told.append(f"New means: first seen after {page.mark.name!r}, {date(page.mark.at, utc)}.")
