@@ -22,7 +22,8 @@ TALLEST = 4
 """Lines of a chart, at most."""
 LABEL, NUMBER = 12, 7
 """Cells of a name, and of a number beside a chart."""
-
+PACE, SLOW = 1.0, 5.0
+"""Seconds between two looks: at the charts, and at what is read from the history and moves slowly."""
 
 SPANS = (("1 min and 1 h", 60, 3600), ("5 min and 4 h", 300, 14_400))
 """What the two charts beside each other show, in words and seconds; `]` turns to the next page."""
@@ -65,7 +66,7 @@ class MetricsView:
     """Charts of all that is known since the engine began, and tables of what is usual."""
 
     title = "Metrics"
-    pace = 1.0
+    pace = PACE
     filter: str | None = None
 
     def __init__(self) -> None:
@@ -87,9 +88,10 @@ class MetricsView:
         """The newest numbers."""
         if (kind := self._kind) is not None:
             self._compared[kind] = await api.compared(kind)
-        if self._at == TARGETS:
+        elif self._at == TARGETS:
             self._targets = await api.sla()
-        self._metrics = await api.metrics()
+        else:
+            self._metrics = await api.metrics()
 
     def draw(self, look: Look, width: int, height: int) -> list[Line]:
         """All charts, as tall as there is room."""
@@ -119,6 +121,7 @@ class MetricsView:
         """Other spans of time, or another kind."""
         self._at = (self._at + step) % len(NAMES)
         self._top = 0
+        self.pace = PACE if self._at < len(SPANS) else SLOW
 
     def move(self, lines: int) -> None:
         """Scroll."""
