@@ -67,7 +67,8 @@ class Crew(Walk):
     def do_consume(self) -> None:  # noqa: D102
         names = self._those("workers")
         held = [set(worker.queues) for worker in self._workers() if worker.name in names]
-        every = sorted({queue.name for queue in self.link.truth.queues or ()} | set().union(*held))
+        known = {queue.name for queue in self.link.truth.queues or () if not queue.folded}
+        every = sorted(known | set().union(*held))
         offers = [
             *((f"consume {queue}", "") for queue in every if not all(queue in one for one in held)),
             *((f"cancel {queue}", "") for queue in every if any(queue in one for one in held)),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from lazycelery.engine.api import EngineApi
+from lazycelery.errors import LazyCeleryError
 from lazycelery.keys import Action, symbol
 from lazycelery.model.action import ActionName, Order, Outcome, Plan
+from lazycelery.model.bulk import Progress
 from lazycelery.model.cluster import Overview
 from lazycelery.tui.errands import Errands
 from lazycelery.tui.link import Link
@@ -150,7 +153,9 @@ class Deeds:
         """Say now and then how far it is, where it goes page by page; a key hides it until the next time."""
         while True:
             await asyncio.sleep(PACE)
-            running = [one for one in await self._api().progress() if one.plan == plan_id]
+            running: list[Progress] = []
+            with suppress(LazyCeleryError):  # What has become of it, the action itself tells.
+                running = [one for one in await self._api().progress() if one.plan == plan_id]
             for one in running:
                 if one.done < one.total and not self._talk.listens:
                     self._talk.say(sayings.progress(one, self._look()), "dim")

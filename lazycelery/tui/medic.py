@@ -95,6 +95,7 @@ class Medic(Porter):
         self.talk.say(said, "ok")
         self.link.truth.overview = await api.overview()
         self.changed(tasks=False, workers=False, queues=False, status=True)
+        self.show()  # While the screen is held still, too.
 
 
 def _called(found: list[Finding]) -> str:

@@ -43,7 +43,7 @@ class Porter(Bulks):
     def do_move(self) -> None:  # noqa: D102
         if (queue := self._one("moved")) is None:
             return
-        others = [one for one in self.link.truth.queues or () if one.name != queue]
+        others = [one for one in self.link.truth.queues or () if one.name != queue and not one.folded]
         others.sort(key=lambda one: SequenceMatcher(None, queue, one.name).ratio(), reverse=True)
         offers = [(one.name, _note(one)) for one in others]  # The nearest name first: it may be a typo.
         if any(one.name == queue and one.dead_letter_from for one in self.link.truth.queues or ()):

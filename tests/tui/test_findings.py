@@ -138,3 +138,9 @@ async def test_a_wrong_time_and_a_remark_are_told() -> None:
         assert "is no time" in stage.text and stage.engine.seen.findings
         await stage.press("G", "a")
         assert "This is a remark" in stage.text
+
+
+async def test_what_was_done_to_a_finding_is_told_while_the_screen_is_held_still() -> None:
+    async with staged(known()) as stage:
+        await stage.press("4", "p", "a", "enter")
+        assert "Acknowledged worker-lost" in stage.text
