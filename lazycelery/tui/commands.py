@@ -65,8 +65,8 @@ class Room(Protocol):
         """The table."""
 
     @property
-    def lead(self) -> Scope:
-        """The pane that leads."""
+    def scope(self) -> Scope:
+        """Where keys are looked up: the pane that leads, or the list in front of it."""
 
     @property
     def reel(self) -> Reel | None:
@@ -194,7 +194,7 @@ class Commands:
         action = self._room.keys[name if name in ids else f"pane.{name}"]
         if action.scope == "replay" and self._room.reel is None:
             raise UsageError(f":{name} works in a replay.", "lazycelery replay FILE opens one.")
-        if action.scope not in ("everywhere", "replay", self._room.lead):
+        if action.scope not in ("everywhere", "replay", self._room.scope):
             where = SCOPES[action.scope].lower()
             views = {"clusters": "brokers", "beat": "view.beat", "errors": "view.errors"}
             goes = views.get(action.scope, f"pane.{action.scope}")
@@ -225,7 +225,7 @@ class Commands:
     def verbs(self) -> list[Verb]:
         """All commands, what is possible here first."""
         own = {verb.name for verb in OWN}
-        here = self._room.keys.here(self._room.lead)
+        here = self._room.keys.here(self._room.scope)
         ordered = [*here, *(action for action in self._room.keys.actions if action not in here)]
         listed = [Verb(action.id, action.text) for action in ordered if _speaks(action, own)]
         return [*OWN, *listed]
@@ -250,7 +250,7 @@ class Commands:
             entry.offer([], text)
 
     def _here(self) -> list[Verb]:
-        possible = {action.id for action in self._room.keys.here(self._room.lead)}
+        possible = {action.id for action in self._room.keys.here(self._room.scope)}
         own = {verb.name for verb in OWN}
         return [verb for verb in self.verbs() if verb.name in own or verb.name in possible]
 

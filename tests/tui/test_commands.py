@@ -152,3 +152,18 @@ async def test_escape_leaves_without_doing_anything() -> None:
     async with staged() as stage:
         await stage.press("colon", *"q", "escape")
         assert stage.app.is_running and stage.desk.talk.typing is None
+
+
+async def test_commands_and_the_palette_know_the_list_in_front() -> None:
+    async with staged(FakeEngine(read_only=False)) as stage:
+        await stage.press("B")
+        await stage.until("every 30 s")
+        await stage.press("ctrl+p", *"run the entry")
+        assert "beat.run" in stage.text
+        await stage.press("escape")
+        await command(stage, "beat.run")
+        await stage.until("send all workers")
+        await stage.press("n", "e")
+        await stage.until("Timeout: gateway did")
+        await command(stage, "group.retry")
+        await stage.until("retry what matches error_group:3fa91b22c0")

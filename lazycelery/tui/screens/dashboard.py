@@ -252,7 +252,7 @@ class Dashboard(Screen[None]):
         if desk.views.open is not None and not desk.help:
             return desk.views.open.draw(look, width, height)
         if desk.help:
-            page = help_page(desk.lead, desk.allowed, look)
+            page = help_page(desk.scope, desk.allowed, look)
         elif (item := desk.item) is not None:
             page = desk.main.build(desk.lead, item, desk.known, look, width - 4)
         else:
@@ -352,7 +352,7 @@ class Dashboard(Screen[None]):
         scope = next((scope for scope in ORDER if widget is not None and scope == widget.id), None)
         if scope is not None:
             self.desk.panes[scope].listing.scroll(lines)
-        elif self.desk.views.open is not None:
+        elif self.desk.views.open is not None and not self.desk.help:
             self.desk.views.open.move(lines)
         else:
             self.desk.main.scroll(lines)
