@@ -92,7 +92,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("mark.all", ("M",), "Mark all that are shown"),
     Action("copy.id", ("y",), "Copy the name or id", menu=True),
     Action("copy.json", ("Y",), "Copy all of it as JSON", menu=True),
-    Action("tab.next", ("]",), "Next tab of the main side; other pages of the metrics", "tabs", rank=8),
+    Action("tab.next", ("]",), "Next tab of the main side; other pages of a view", "tabs", rank=8),
     Action("tab.previous", ("[",), "Previous tab of the main side"),
     Action("size.grow", ("+",), "More room for what is focused", "size", rank=13),
     Action("size.shrink", ("_",), "Less room for what is focused"),

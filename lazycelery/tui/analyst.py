@@ -19,8 +19,7 @@ class Analyst(Medic):
 
     def show_errors(self, filter: str = "") -> None:
         """Open the list of errors, of tasks that match."""
-        self.help = False
-        self.views.show(ErrorsView(self._to_members, filter))
+        self._show_view(ErrorsView(self._to_members, filter))
 
     def do_view_errors(self) -> None:  # noqa: D102 - the table of actions says what each does
         self.show_errors()
@@ -43,14 +42,20 @@ class Analyst(Medic):
     def _act_on_group(self, name: ActionName, state: str) -> None:
         chosen = self.errors.chosen if self.errors is not None else None
         if chosen is None:
-            self.talk.say("No group is selected.", "warn")
+            self.talk.say("Nothing is selected, or the name of its tasks was not seen.", "warn")
         else:
             self.deeds.again(Order(action=name, filter=f"{chosen} {state}"))
 
     def do_group_new(self) -> None:  # noqa: D102
-        if self.errors is not None:
+        if self.errors is not None and self._grouped(self.errors):
             self.errors.new = not self.errors.new
             self.views.again()
+
+    def _grouped(self, errors: ErrorsView) -> bool:
+        """Whether the groups are in sight; says so where they are not."""
+        if not errors.grouped:
+            self.talk.say(f"That is done to the groups; {self.look().key('tab.next')} leads to them.", "dim")
+        return errors.grouped
 
     def do_deploy(self) -> None:  # noqa: D102
         def end(text: str, entered: bool) -> None:

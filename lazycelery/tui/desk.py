@@ -78,6 +78,8 @@ class Desk(Projection):
         if self.views.open is not None and (action.scope in KINDS or action.id in TO_ONE):
             # What is selected is hidden behind the view.
             self.talk.say(f"Nothing is selected here. {self.look().key('back')} leaves this view.", "dim")
+        elif self.help and self.views.open is not None and action.scope == self.scope:
+            self.talk.say(f"The list is behind this help. {self.look().key('back')} leaves it.", "dim")
         elif why := self._out_of_sight(action):
             self.talk.say(why, "dim")
         elif self.deeds.permitted(action):
@@ -152,16 +154,16 @@ class Desk(Projection):
     # ---- views, filters, order
 
     def do_view_live(self) -> None:  # noqa: D102
-        self.views.show(LiveView())
+        self._show_view(LiveView())
 
     def do_view_audit(self) -> None:  # noqa: D102
-        self.views.show(AuditView())
+        self._show_view(AuditView())
 
     def do_view_beat(self) -> None:  # noqa: D102
-        self.views.show(BeatView())
+        self._show_view(BeatView())
 
     def do_view_metrics(self) -> None:  # noqa: D102
-        self.views.show(MetricsView())
+        self._show_view(MetricsView())
 
     def do_filter(self) -> None:  # noqa: D102
         if self.views.open is not None:
@@ -244,8 +246,9 @@ class Desk(Projection):
 
     def do_sort(self) -> None:  # noqa: D102
         if self.errors is not None:
-            self.talk.say(f"Errors: {self.errors.sort()}", "dim")
-            self.views.again()
+            if self._grouped(self.errors):
+                self.talk.say(f"Errors: {self.errors.sort()}", "dim")
+                self.views.again()
             return
         self.pane.ordering.next()
         self._sorted()
@@ -308,8 +311,7 @@ class Desk(Projection):
         if len(surface.clusters()) < 2:
             self.talk.say("There is no other profile. lazycelery config init writes a file for them.", "dim")
             return
-        self.help = False
-        self.views.show(ClustersView(surface.clusters, surface.bring, surface.close_cluster))
+        self._show_view(ClustersView(surface.clusters, surface.bring, surface.close_cluster))
 
     def go_to_cluster(self, name: str) -> None:
         """Bring a cluster to the front."""

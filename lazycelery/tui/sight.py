@@ -56,6 +56,8 @@ IN_BEAT = ("back", "filter", "open", "beat.run", "beat.switch", "move.down", "he
 IN_ERRORS = ("back", "open", "deploy", "tab.next", "filter", "sort", "group.new", "move.down", "help", "quit")
 """Keys that the list of errors needs most; behind the second those of a group that are permitted."""
 OF_GROUP = ("group.retry", "group.revoke")
+OF_GROUPS = ("sort", "group.new")
+"""Keys that mean nothing in a heat map."""
 ACTED_ON: dict[str, Scope] = {
     "retry": "tasks",
     "revoke": "tasks",
@@ -241,7 +243,9 @@ class Sight:
     def _hints_in_view(self) -> Sequence[str]:
         if self.scope == "errors":
             may = [name for name in OF_GROUP if self.keys[name].permission in self.allowed]
-            return [*IN_ERRORS[:2], *may, *IN_ERRORS[2:]]
+            shown = [*IN_ERRORS[:2], *may, *IN_ERRORS[2:]]
+            grouped = isinstance(self.views.open, ErrorsView) and self.views.open.grouped
+            return shown if grouped else [name for name in shown if name not in OF_GROUPS]
         if isinstance(self.views.open, Tabbed):
             return IN_SPANS
         if isinstance(self.views.open, LiveView):

@@ -142,6 +142,11 @@ class Walk(Sight):
         if not self.paged:
             self._open_page()
 
+    def _show_view(self, view: View) -> None:
+        """Open a view; help would hide it."""
+        self.help = False
+        self.views.show(view)
+
     def _drill(self, filter: str, view: View | None = None) -> None:
         """The tasks that match, too; a step back leads where it began."""
         self._origins.append((self.lead, view))

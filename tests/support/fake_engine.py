@@ -450,6 +450,7 @@ class FakeEngine:
 
     def _matches(self, row: TaskRow, word: str) -> bool:
         field, colon, value = word.partition(":")
+        value = value.removeprefix("=")
         if not colon:
             return word in f"{row.name} {row.id} {row.error}"
         if field == "error_group":
@@ -551,7 +552,7 @@ class FakeEngine:
     async def log(self, after: int = -1, limit: int = 100, filter: str = "", full: bool = False) -> LogPage:
         await self._answer("log")
         if filter.startswith("id:"):
-            return self._events_of(filter.removeprefix("id:"))
+            return self._events_of(filter.removeprefix("id:").removeprefix("="))
         if limit > 1:
             return await self._live(after, limit, filter)
         row = self._row(self.total - 1)

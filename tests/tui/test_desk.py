@@ -23,7 +23,7 @@ async def test_the_main_side_shows_what_is_selected() -> None:
 async def test_opening_a_worker_shows_its_tasks_and_escape_leads_back() -> None:
     async with staged() as stage:
         await stage.press("G", "enter")
-        assert stage.desk.lead == "tasks" and stage.desk.tasks.whole_filter == "worker:celery@web-3"
+        assert stage.desk.lead == "tasks" and stage.desk.tasks.whole_filter == "worker:=celery@web-3"
         await stage.until(lambda: stage.desk.tasks.window.total == 333)
         await stage.press("escape")
         assert stage.desk.lead == "workers" and stage.desk.tasks.whole_filter == ""

@@ -6,12 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from lazycelery.model.faults import ErrorGroup
+from lazycelery.model.faults import ErrorGroup, ErrorPage, Mark
+from lazycelery.store.filter.parser import parse
+from lazycelery.store.filter.texts import TextMatch
 from lazycelery.tui.presentation.errors import cells, heat_lines
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.signs import ASCII
+from lazycelery.tui.views.errors import ErrorsView
 from tests.support.fake_engine import NOW, FakeEngine
-from tests.support.fake_faults import heat
+from tests.support.fake_faults import groups, heat
 from tests.tui.conftest import Stage, staged
 
 Golden = Callable[[str, str], None]
@@ -69,7 +72,7 @@ async def test_a_cell_of_a_heat_map_opens_the_failures_of_its_task() -> None:
         await opened(stage, "]")
         await stage.until("70%")
         await stage.press("j", "enter")
-        assert stage.desk.tasks.pushed == ["name:shop.report state:failure,retry"]
+        assert stage.desk.tasks.pushed == ["name:=shop.report state:failure,retry"]
 
 
 async def test_only_what_is_new_and_in_another_order() -> None:
@@ -140,6 +143,68 @@ async def test_nothing_fails() -> None:
         await stage.until("No failure is known.")
         await stage.press("enter", "r", "space", "]")
         assert "plan" not in engine.calls
+
+
+async def test_a_line_of_a_heat_map_stands_for_its_name_alone() -> None:
+    """Not for names that contain it; and where none was seen for nothing, since keys act on many."""
+    async with staged(FakeEngine(read_only=False)) as stage:
+        await opened(stage, "]")
+        await stage.until("70%")
+        errors = stage.desk.errors
+        assert errors is not None and errors._hot is not None
+        [term] = parse((errors.chosen or "").split()[0]).terms
+        [match] = term.tests
+        assert isinstance(match, TextMatch)
+        assert match.matches("shop.charge") and not match.matches("shop.charge_back")
+        errors._hot.rows[0] = ""
+        assert errors.chosen is None
+        await stage.press("r")
+        assert "the name of its tasks was not seen" in stage.text and "plan" not in stage.engine.calls
+
+
+async def test_a_heat_map_that_shrinks_keeps_a_line_under_the_cursor() -> None:
+    async with staged() as stage:
+        await opened(stage, "]")
+        await stage.until("70%")
+        errors = stage.desk.errors
+        assert errors is not None and errors._hot is not None
+        errors.move(1 << 40)
+        assert errors.chosen == "name:=mail.send state:failure,retry"
+        errors._hot.rows.pop()
+        assert errors.chosen == "name:=shop.report state:failure,retry"
+
+
+async def test_what_is_done_to_groups_is_not_done_behind_a_heat_map() -> None:
+    async with staged(size=(80, 24)) as stage:
+        await opened(stage, "]")
+        await stage.until("70%")
+        assert "sort" not in stage.text.splitlines()[-1]
+        for key in ("v", "S"):
+            await stage.press(key)
+            assert "That is done to the groups; ] leads to them." in stage.text
+        assert stage.engine.asked_errors is not None and stage.engine.asked_errors.sort == "count"
+        await stage.press("[")
+        await stage.until("3 groups")
+        await stage.press("v", "]", "escape")
+        assert "1 Workers" in stage.text
+
+
+@pytest.mark.parametrize(
+    ("since", "said"), [(NOW - 90_000, "Nothing fails that did not before r1."), (NOW - 5, "cannot be told")]
+)
+def test_nothing_new_is_claimed_only_where_somebody_watched(since: float, said: str) -> None:
+    view = ErrorsView(lambda _: None)
+    view.new = True
+    view._page = ErrorPage(since=since, mark=Mark(at=NOW - 60, name="r1"))
+    lines = view.draw(Look(NOW), 80, 20)
+    assert any(said in "".join(text for text, _ in line) for line in lines)
+
+
+def test_the_open_page_and_the_filter_have_the_room_first() -> None:
+    view = ErrorsView(lambda _: None, "name:shop.charge")
+    view._page = ErrorPage(groups=groups(NOW)[:1], matched=1, failures=1204)
+    for width, seen in ((60, "by hour  › name"), (80, "─ 1 group ─"), (160, "1 group, 1,204 failures  most")):
+        assert seen in "".join(text for text, _ in view.draw(Look(NOW), width, 20)[0])
 
 
 def test_hostile_texts_are_harmless() -> None:

@@ -8,10 +8,15 @@ from typing import Any
 import pytest
 
 from lazycelery.errors import ConnectionProblem
+from lazycelery.model.beat import Beat
 from lazycelery.model.metrics import Metrics, Series
+from lazycelery.model.sla import BURNS, Burn, Objective
+from lazycelery.tui.presentation.budgets import budgets
 from lazycelery.tui.presentation.charts import chart, squeezed
+from lazycelery.tui.presentation.line import length
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.signs import ASCII, UNICODE
+from lazycelery.tui.views.beat import BeatView
 from lazycelery.tui.views.live import KEPT, MOST, LiveView
 from lazycelery.tui.views.metrics import metric_lines
 from tests.support.fake_engine import NOW, FakeEngine
@@ -258,3 +263,54 @@ async def test_a_locked_session_switches_nothing_of_beat() -> None:
         await shown(stage, "beat")
         await stage.press("x")
         assert "beat" in stage.text and "y/N" not in stage.text and not stage.engine._plans
+
+
+async def test_an_entry_that_goes_leaves_the_cursor_on_its_line_and_closes() -> None:
+    async with staged(FakeEngine(read_only=False)) as stage:
+        await shown(stage, "beat")
+        await stage.press("j", "j", "enter")
+        await stage.until("Late: it was due 30m00s ago.")
+        gone = stage.engine.schedule.entries.pop(2)
+        stage.desk.views.again()
+        await stage.until(lambda: gone.name not in stage.text and "NAME" in stage.text)
+        view = stage.desk.views.open
+        assert isinstance(view, BeatView) and view.entry is not None and view.entry.name == "sweep"
+
+
+async def test_help_in_front_of_a_list_keeps_its_keys_from_it() -> None:
+    async with staged(FakeEngine(read_only=False), (80, 24)) as stage:
+        await shown(stage, "beat")
+        await stage.press("question_mark")
+        assert "In the list of beat" in stage.text.splitlines()[2]
+        await stage.press("x")
+        assert "The list is behind this help. esc leaves it." in stage.text
+        assert "plan" not in stage.engine.calls
+        await stage.press("B")
+        await stage.until("every 30 s")
+
+
+async def test_what_is_read_from_the_history_is_asked_less_often() -> None:
+    engine = FakeEngine()
+    async with staged(engine) as stage:
+        await shown(stage, "metrics")
+        assert stage.desk.views.open is not None and stage.desk.views.open.pace == 1.0
+        await stage.press("]", "]")
+        await stage.until("week ago: no history of that day")
+        asked = engine.calls.count("metrics")
+        stage.desk.views.again()
+        await stage.until(lambda: engine.calls.count("compared") > 1)
+        assert stage.desk.views.open.pace == 5.0 and engine.calls.count("metrics") == asked
+
+
+def test_budgets_are_whole_on_a_narrow_screen() -> None:
+    objective = Objective(
+        pattern="shop.*", aim="wait", target=5.0, share=0.99, window=604_800.0, seen=1.0, since=NOW,
+        events=1, bad=0, kept=1.0, budget_left=1.0, burn={name: Burn(rate=0.1) for name in BURNS},
+    )  # fmt: skip
+    assert all(length(line) <= 56 for line in budgets([objective], 56))
+
+
+def test_remarks_on_beat_that_are_cut_say_so() -> None:
+    view = BeatView()
+    view._beat = Beat(at=NOW, notes=["a word " * 60])
+    assert "…" in text(view.draw(LOOK, 60, 12))

@@ -126,6 +126,6 @@ class TaskPane:
 def quoted(field: str, value: str) -> str:
     """A condition of the filter language for exactly this value."""
     if value and all(char.isalnum() or char in "-_.@/:" for char in value):
-        return f"{field}:{value}"
+        return f"{field}:={value}"
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{field}:"{escaped}"'
+    return f'{field}:="{escaped}"'

@@ -151,7 +151,7 @@ def remarks(page: ErrorPage, look: Look) -> list[str]:
     if page.cut:
         told.append(f"{q.counted(page.cut, 'older failure')} left out.")
     if page.matched > len(page.groups):
-        told.append(f"{page.matched - len(page.groups):,} more groups.")
+        told.append(f"{q.counted(page.matched - len(page.groups), 'more group')}.")
     return told
 
 
@@ -186,9 +186,9 @@ def heat_lines(hot: HeatMap, top: int, cursor: int, room: int, look: Look, width
     left = hidden + hot.columns_left_out
     notes = []
     if left:
-        notes.append(f"{left:,} more {'hours' if hot.by == 'hour' else 'workers'}")
+        notes.append(q.counted(left, f"more {'hour' if hot.by == 'hour' else 'worker'}"))
     if hot.rows_left_out:
-        notes.append(f"{hot.rows_left_out:,} more task names")
+        notes.append(q.counted(hot.rows_left_out, "more task name"))
     left_out = f" Not shown: {', '.join(notes)}." if notes else ""
     lines += [(), ((f" Failures, and their share of what ended there.{left_out}", "dim"),)]
     return lines

@@ -25,6 +25,8 @@ class BeatView:
         self._beat: Beat | None = None
         self._at: str | None = None
         """The name that the cursor is on: entries come and go."""
+        self._was = 0
+        """The line it was on, where the cursor stays when its entry goes."""
         self._top = self._scrolled = 0
         self._page = 1
         self._opened = False
@@ -51,20 +53,24 @@ class BeatView:
         return shown[self._place(shown)] if shown else None
 
     def _place(self, shown: list[BeatEntry]) -> int:
-        return next((at for at, one in enumerate(shown) if one.name == self._at), 0)
+        gone = min(self._was, len(shown) - 1)
+        return next((at for at, one in enumerate(shown) if one.name == self._at), max(0, gone))
 
     def draw(self, look: Look, width: int, height: int) -> list[Line]:
         """The list with what cannot be seen below it, or the opened entry."""
         entry = self.entry
+        self._opened = self._opened and entry is not None and entry.name == self._at
         if self._opened and entry is not None and self._beat is not None:
             return self._details(entry, self._beat, look, width, height)
         shown, inner = self.shown, width - 2
-        place = self._place(shown)
+        self._was = place = self._place(shown)
         notes = [
             line
             for text in (remarks(self._beat) if self._beat else ())
             for line in wrapped(text, inner - 2, "warn", lead=" ")
-        ][: max(0, height // 3)]
+        ]
+        if len(notes) > (most := height // 3):
+            notes = [*notes[:most][:-1], *(((*line, (" …", "warn"))) for line in notes[:most][-1:])]
         self._page = max(1, height - 3 - (len(notes) + 1 if notes else 0))
         self._top = max(place - self._page + 1, min(self._top, place))
         columns = choose(COLUMNS, inner - 1)
@@ -123,7 +129,7 @@ class BeatView:
 
     def set_filter(self, text: str) -> None:
         """Entries that contain a word."""
-        self.filter, self._top = text, 0
+        self.filter, self._top, self._was = text, 0, 0
 
     def hold(self) -> None:
         """The screen's own pause holds it."""

@@ -14,7 +14,7 @@ from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.errors import COLUMNS, cells, details, heat_lines, remarks, title_of, worst
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
-from lazycelery.tui.presentation.line import Line, choose, crop, row
+from lazycelery.tui.presentation.line import Line, choose, crop, length, row, width_of
 from lazycelery.tui.presentation.look import Look
 
 SORTS: dict[ErrorSort, str] = {"count": "most first", "last": "last seen first", "first": "newest first"}
@@ -94,7 +94,14 @@ class ErrorsView:
         if by is None:
             return None if self.group is None else f"error_group:{self.group.id}{typed}"
         rows = self._hot.rows if self._hot is not None and self._hot.by == by else []
-        return f"{quoted('name', rows[self._line])} {FAILED}{typed}" if rows else None
+        # No filter finds the tasks of a name that was not seen, and fewer rows may have come since.
+        name = rows[min(self._line, len(rows) - 1)] if rows else ""
+        return f"{quoted('name', name)} {FAILED}{typed}" if name else None
+
+    @property
+    def grouped(self) -> bool:
+        """Whether groups are shown, and no heat map."""
+        return PAGES[self._page_at] is None
 
     @property
     def _place(self) -> int:
@@ -161,16 +168,24 @@ class ErrorsView:
             lines += [((" ", ""), *line) for line in more] + [()] * (below - len(more))
         lines += [()] * (height - len(lines) - len(told)) + told
         new = sum(1 for one in groups if one.new)
-        counted = f"{q.count(page.matched)} groups, {q.counted(page.failures, 'failure')}"
-        return lines, f"{counted}{f', {new} new' if new else ''}  {SORTS[self._sort]}", len(groups)
+        counts = [q.counted(page.matched, "group"), f", {q.counted(page.failures, 'failure')}"]
+        counts += [f", {new} new"] if new else []
+        room = width - 6 - length(self._title(look))
+        return lines, _as_fits([*counts, f"  {SORTS[self._sort]}"], room), len(groups)
 
     def _nothing(self, page: ErrorPage | None, look: Look) -> str:
         if page is None:
             return "Counting failures …"
         if self.new and page.mark is None:
             return f"No mark is set, so nothing is new. {look.key('deploy')} sets one."
-        if self.new:
-            return f"Nothing fails that did not before {clean(page.mark.name if page.mark else '', 60)}."
+        if self.new and page.mark is not None:
+            mark = clean(page.mark.name, 60)
+            if page.since is None or page.since > page.mark.at:
+                return f"Nobody watched before {mark}: what is new cannot be told."
+            return f"Nothing fails that did not before {mark}."
+        return self._no_failure()
+
+    def _no_failure(self) -> str:
         if self.filter:
             return f"No failure matches {clean(self.filter, 60)}."
         return "No failure is known. What fails, or waits for a retry, appears here in groups."
@@ -180,7 +195,7 @@ class ErrorsView:
         if hot is None or hot.by != by:
             return [((" Counting failures …", "dim"),)], "", 0
         if not hot.rows:
-            return wrapped(self._nothing(ErrorPage(), look), width - 2, "dim", lead=" "), "", 0
+            return wrapped(self._no_failure(), width - 2, "dim", lead=" "), "", 0
         self._room = max(1, height - 3)
         self._line = max(0, min(self._line, len(hot.rows) - 1))
         self._top = max(0, max(self._line - self._room + 1, min(self._top, self._line)))
@@ -224,11 +239,18 @@ class ErrorsView:
             self._drill(chosen)
 
     def leave(self) -> bool:
-        """Back from what is new to all."""
-        was, self.new = self.new, False
-        return was
+        """Back from what is new to all, where that is in sight."""
+        was, self.new = self.new, self.new and not self.grouped
+        return was and self.grouped
 
     def told(self) -> str:
         """What the cursor is on, in words."""
         group = self.group
         return "" if group is None or self._page_at else title_of(group)
+
+
+def _as_fits(parts: list[str], room: int) -> str:
+    """The first parts; the title beside them, with the open page and the filter, has the room first."""
+    while parts and sum(map(width_of, parts)) > room:
+        parts = parts[:-1]
+    return "".join(parts)
