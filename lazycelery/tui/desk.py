@@ -78,8 +78,9 @@ class Desk(Projection):
         if self.views.open is not None and (action.scope in KINDS or action.id in TO_ONE):
             # What is selected is hidden behind the view.
             self.talk.say(f"Nothing is selected here. {self.look().key('back')} leaves this view.", "dim")
-        elif self.help and self.views.open is not None and action.scope == self.scope:
-            self.talk.say(f"The list is behind this help. {self.look().key('back')} leaves it.", "dim")
+        elif self.help and not self.listed and (action.scope == self.scope or action.id in TO_ONE):
+            said = f"What is selected is behind this help. {self.look().key('back')} leaves it."
+            self.talk.say(said, "dim")
         elif why := self._out_of_sight(action):
             self.talk.say(why, "dim")
         elif self.deeds.permitted(action):

@@ -207,6 +207,13 @@ def test_the_open_page_and_the_filter_have_the_room_first() -> None:
         assert seen in "".join(text for text, _ in view.draw(Look(NOW), width, 20)[0])
 
 
+def test_what_a_narrow_heat_map_leaves_out_is_told_whole() -> None:
+    lines = heat_lines(heat("hour", NOW), 0, 0, 5, Look(NOW), 58)
+    assert "Not shown: 10 more hours." in " ".join(
+        "".join(text for text, _ in line).strip() for line in lines
+    )
+
+
 def test_hostile_texts_are_harmless() -> None:
     nasty = "[/x]\x1b[2J\u202e"
     group = ErrorGroup(id="a", type=nasty, message=nasty, place=nasty, count=1, failed=1)

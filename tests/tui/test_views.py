@@ -283,10 +283,12 @@ async def test_help_in_front_of_a_list_keeps_its_keys_from_it() -> None:
         await stage.press("question_mark")
         assert "In the list of beat" in stage.text.splitlines()[2]
         await stage.press("x")
-        assert "The list is behind this help. esc leaves it." in stage.text
+        assert "What is selected is behind this help. esc leaves it." in stage.text
         assert "plan" not in stage.engine.calls
         await stage.press("B")
         await stage.until("every 30 s")
+        await stage.press("3", "question_mark", "t")
+        assert "is behind this help" in stage.text and not hasattr(stage.engine, "dealt")
 
 
 async def test_what_is_read_from_the_history_is_asked_less_often() -> None:

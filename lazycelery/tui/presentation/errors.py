@@ -34,6 +34,8 @@ FIELD, MANY = 14, 9
 """Cells of a field's name, and of how many values it has."""
 CELL = 11
 """Cells of a heat map's cell: a level, a count, a share."""
+NOTED = 2
+"""Lines below a heat map, at most."""
 NAME = 28
 HOT, WARM = 0.5, 0.1
 """Shares from which on a cell is red, or yellow."""
@@ -190,8 +192,8 @@ def heat_lines(hot: HeatMap, top: int, cursor: int, room: int, look: Look, width
     if hot.rows_left_out:
         notes.append(q.counted(hot.rows_left_out, "more task name"))
     left_out = f" Not shown: {', '.join(notes)}." if notes else ""
-    lines += [(), ((f" Failures, and their share of what ended there.{left_out}", "dim"),)]
-    return lines
+    note = f"Failures, and their share of what ended there.{left_out}"
+    return [*lines, (), *wrapped(note, width - 2, "dim", lead=" ", limit=NOTED)]
 
 
 def fit_end(text: str) -> str:

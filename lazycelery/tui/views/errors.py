@@ -12,7 +12,16 @@ from lazycelery.model.text import clean
 from lazycelery.tui.panes.tasks import quoted
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.body import wrapped
-from lazycelery.tui.presentation.errors import COLUMNS, cells, details, heat_lines, remarks, title_of, worst
+from lazycelery.tui.presentation.errors import (
+    COLUMNS,
+    NOTED,
+    cells,
+    details,
+    heat_lines,
+    remarks,
+    title_of,
+    worst,
+)
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
 from lazycelery.tui.presentation.line import Line, choose, crop, length, row, width_of
 from lazycelery.tui.presentation.look import Look
@@ -196,7 +205,7 @@ class ErrorsView:
             return [((" Counting failures …", "dim"),)], "", 0
         if not hot.rows:
             return wrapped(self._no_failure(), width - 2, "dim", lead=" "), "", 0
-        self._room = max(1, height - 3)
+        self._room = max(1, height - 2 - NOTED)
         self._line = max(0, min(self._line, len(hot.rows) - 1))
         self._top = max(0, max(self._line - self._room + 1, min(self._top, self._line)))
         lines = heat_lines(hot, self._top, self._line, self._room, look, width)
