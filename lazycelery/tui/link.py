@@ -200,7 +200,7 @@ class Link:
     def now(self) -> float:
         """The time on the screen: the clock's, but in a replay that of the recording."""
         overview, since = self.truth.overview, self.clock() - self._anchor
-        if overview is None or overview.speed == 1.0:
+        if overview is None or (overview.speed == 1.0 and overview.reel is None):
             return self.clock()
         return overview.now + since * overview.speed
 

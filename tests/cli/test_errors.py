@@ -71,7 +71,8 @@ def test_json_is_the_page(filled: FakeEngine, run: Run) -> None:
 
 def test_nothing_fails_and_nothing_is_new(engine: FakeEngine, run: Run) -> None:
     ran = run("errors", "--new")
-    assert ran.code == 1 and "No failure is known." in ran.err and "lazycelery mark NAME" in ran.err
+    assert ran.code == 1 and "No mark is set" in ran.err and "lazycelery mark NAME" in ran.err
+    assert "No failure is known." in run("errors").err
 
 
 def test_what_was_before_the_watch_is_not_called_new(filled: FakeEngine, run: Run) -> None:

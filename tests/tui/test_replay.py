@@ -30,6 +30,15 @@ async def test_a_recording_has_a_line_that_says_where_it_is(golden: Golden) -> N
             golden(f"replay-{size}", stage.text)
 
 
+async def test_at_the_recorded_pace_its_time_is_that_of_the_recording() -> None:
+    engine = playing()
+    engine.seen.now = NOW - 300
+    engine.seen.reel = Reel(start=NOW - 600, end=NOW - 100, at=NOW - 300, speed=1.0)
+    async with staged(engine) as stage:
+        await stage.until("plays")
+        assert stage.desk.link.now() == NOW - 300 and "ended" not in stage.text.splitlines()[1]
+
+
 async def test_keys_hold_it_step_jump_and_change_its_pace() -> None:
     engine = playing()
     async with staged(engine) as stage:
