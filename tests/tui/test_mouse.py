@@ -14,7 +14,7 @@ async def test_a_click_selects_and_a_second_one_opens() -> None:
         assert stage.desk.subject == ("queues", "defualt")
         await stage.pilot.click("#queues", offset=(5, 2), times=2)
         await stage.rest()
-        assert stage.desk.lead == "tasks" and stage.desk.tasks.pushed == ["queue:defualt"]
+        assert stage.desk.lead == "tasks" and stage.desk.tasks.pushed == ["queue:=defualt"]
 
 
 async def click_on(stage: Stage, pane: str, title: str) -> None:
