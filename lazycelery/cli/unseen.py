@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lazycelery.cli.words import date, sentence
+from lazycelery.cli.words import ago, date, sentence
+from lazycelery.model.text import clean
 
 if TYPE_CHECKING:
     from lazycelery.cli.session import Session
     from lazycelery.model.cluster import Notice, Overview, SourceHealth
+    from lazycelery.model.worker import Worker
 
 _LOOKED_AT = {
     "events": "task events",
@@ -17,6 +20,8 @@ _LOOKED_AT = {
     "broker": "waiting and in-flight messages",
 }
 KEEP_RESULTS = "Set result_backend in the Celery app; --backend URL names one that workers do not tell."
+NAMED = 5
+"""Workers named in one sentence."""
 ASKED = 2
 """Workers whose settings are looked at: they are the same app."""
 EVENTS_ON = (
@@ -65,6 +70,21 @@ def nobody(patience: float) -> str:
         "broker and database? --timeout 10 waits longer: a worker with the solo pool answers between two "
         "tasks. One with worker_enable_remote_control = False never answers."
     )
+
+
+def unjudged(workers: Sequence[Worker], now: float) -> str | None:
+    """Workers that are known from before and do not answer: nobody saw how they went."""
+    silent = [worker for worker in workers if worker.state == "unknown" and worker.control_age is None]
+    if not silent:
+        return None
+    names = [_seen(worker, now) for worker in silent[:NAMED]]
+    more = f" and {len(silent) - NAMED} more" if len(silent) > NAMED else ""
+    return f"Not judged: {', '.join(names)}{more}. No answer, and nobody saw whether it was stopped or lost."
+
+
+def _seen(worker: Worker, now: float) -> str:
+    name = clean(worker.name, 120)
+    return name if worker.last_seen is None else f"{name} (seen {ago(worker.last_seen, now)} ago)"
 
 
 async def past(session: Session, observe: float) -> str:

@@ -21,6 +21,8 @@ TOLD = ("backlog-growing", "queue-without-consumer")
 """Findings about a queue that say no more than the sentence before them."""
 GROWING = 0.05
 """Messages a second above which a queue is said to grow."""
+RECENT = 4
+"""Looks at a queue that tell whether it still does."""
 
 
 def of_task(task: Task, seen: Snapshot, findings: Sequence[Finding] = ()) -> Verdict:
@@ -88,6 +90,9 @@ def of_queue(queue: Queue, seen: Snapshot, findings: Sequence[Finding] = ()) -> 
 
 def _growing(queue: Queue) -> str:
     if queue.in_rate is None or queue.out_rate is None or queue.in_rate - queue.out_rate <= GROWING:
+        return ""
+    recent = queue.history[-RECENT:]
+    if recent and recent[-1] < recent[0]:  # Rates are of half a minute: a wave that falls again rose in it.
         return ""
     return f", {queue.in_rate - queue.out_rate:.1f} more each second"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -189,8 +188,7 @@ class ControlRoom(LeanApp[int]):
     def _lend(self, words: Sequence[str]) -> None:
         try:
             with self.suspend():
-                # LESSSECURE: what is shown came from others, so less runs no commands for it.
-                subprocess.run(words, env={**os.environ, "LESSSECURE": "1"}, check=False)
+                outside.run(words)
         except SuspendNotSupported:
             raise LazyCeleryError(
                 "This terminal cannot be lent to a pager.", "Copy with Y instead."

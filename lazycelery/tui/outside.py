@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
+import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,6 +43,21 @@ def editor(environment: Mapping[str, str] = os.environ) -> list[str]:
         if shutil.which(name):
             return [name]
     raise LazyCeleryError("There is no editor here.", "Set $EDITOR.")
+
+
+def run(words: Sequence[str]) -> None:
+    """Run it on this terminal and wait for its end. A Ctrl-C is its own, not ours. Raises `OSError`."""
+    # A handler of ours: what is ignored would be ignored by the program too.
+    before = signal.signal(signal.SIGINT, _unmoved)
+    try:
+        # LESSSECURE: what is shown came from others, so less runs no commands for it.
+        subprocess.run(words, env={**os.environ, "LESSSECURE": "1"}, check=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _unmoved(*_: object) -> None:
+    """Do nothing."""
 
 
 def write(lines: Iterable[str]) -> Path:

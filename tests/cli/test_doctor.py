@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from lazycelery.errors import ConnectionProblem
 from lazycelery.model.finding import Evidence, Examination, Finding, Step, Unchecked
+from lazycelery.model.worker import Worker
 from tests.cli.fake_engine import EVIL, NOW
 
 TYPO = Finding(
@@ -52,6 +55,18 @@ def test_a_healthy_cluster_ends_with_0(examined, run):
     assert done.json["checked"] == ["queue-without-consumer", "results-off"]
     assert done.json["unchecked"][0] == {"code": "events-off", "why": "No task ran."}
     assert "Nothing is wrong: 2 checks, watched for 5 s." in run("doctor").out
+
+
+def test_who_is_known_from_before_and_silent_is_named(examined, engine, run, monkeypatch):
+    silent = [Worker(name=f"w{number}@h{EVIL}", last_seen=time.time() - 125) for number in range(7)]
+
+    async def workers():
+        return [Worker(name="here@h", state="online", control_age=1.0), *silent]
+
+    monkeypatch.setattr(engine, "workers", workers, raising=False)
+    told = run("doctor").err
+    assert "Not judged: w0@h" in told and "(seen 2m" in told and "and 2 more. No answer" in told
+    assert "here@h" not in told and "\x1b" not in told
 
 
 def test_findings_end_with_1_and_have_all_their_fields(examined, run):

@@ -264,6 +264,10 @@ def test_a_wave_is_no_growth() -> None:
         seen(queues=[queue(messages=60)]), 90, lambda ago: int(ago * 2 if ago < 40 else 160 - 2 * ago)
     )
     assert silent("backlog-growing", wave)
+    burst = watched(
+        seen(queues=[queue(messages=26)]), 90, lambda ago: 0 if ago > 45 else 26 + int(90 * ago / 45)
+    )
+    assert silent("backlog-growing", burst), "it is being worked off"
     quick = seen(queues=[queue(messages=300)], limits=Limits(growth=20.0))
     for ago in range(60, 0, -6):
         quick.history.note(NOW - ago, [queue(messages=300 - 3 * ago, age=0.0)], [])

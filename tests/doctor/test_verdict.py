@@ -152,6 +152,8 @@ def test_queues_and_workers() -> None:
         "1 message waits in default, 2.0 more each second; 1.0 a second are taken, so that the last one's "
         "turn comes within 1s."
     )
+    wave = queue(messages=26, in_rate=3.0, out_rate=1.0, history=[0, 112, 97, 52, 26])
+    assert "more each second" not in of_queue(wave, seen()).text
     full, free = worker(active=[running("a"), running("b")]), worker("w2@a")
     half = of_queue(queue(messages=3), seen(workers=[full, free])).text
     assert half == "3 messages wait in default; 1 of its 2 workers has a free slot."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import stat
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,13 @@ def test_the_pager_is_the_persons_own() -> None:
     assert outside.command({"EDITOR": "emacs -nw"}) == ["emacs", "-nw"]
     with pytest.raises(LazyCeleryError, match="quotation mark"):
         outside.command({"PAGER": "'less"})
+
+
+def test_ctrl_c_is_the_pagers_and_not_ours() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    pressed = "import os, signal, time; [os.kill(pid, signal.SIGINT) for pid in (os.getppid(), os.getpid())]"
+    outside.run([sys.executable, "-c", f"{pressed}; time.sleep(60)"])
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("make", [Text, traceback_body, value_body])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lazycelery.cli import unseen
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
@@ -58,7 +59,10 @@ def doctor(ctx: click.Context, observe: float, watch: float | None, ignore: Sequ
     async def body(session: Session) -> int:
         _check_codes(ignored, await session.engine.doctor())
         if watch is None:
-            return _tell(session, _chosen(await session.engine.doctor(), ignored, least))
+            code = _tell(session, _chosen(await session.engine.doctor(), ignored, least))
+            told = unseen.unjudged(await session.engine.workers(), time.time())
+            session.output.notes([told] if told else [])
+            return code
         while True:
             _tell(session, _chosen(await session.engine.doctor(), ignored, least))
             if session.output.terminal and not session.output.as_json:

@@ -42,7 +42,9 @@ def _grows(seen: Snapshot, samples: list[QueueSample]) -> bool:
     depths = [sample.messages for sample in samples]
     first, second, last = mean(depths[:third]), mean(depths[third:-third]), mean(depths[-third:])
     rise = depths[-1] - depths[0]
-    return first < second < last and rise >= max(seen.limits.growth_least, 0.1 * depths[0])
+    # A wave that is being worked off rose too: what grows is still at its height.
+    risen = first < second < last <= depths[-1]
+    return risen and rise >= max(seen.limits.growth_least, 0.1 * depths[0])
 
 
 def _finding(queue: Queue, samples: list[QueueSample]) -> Finding:
