@@ -59,7 +59,7 @@ LAZYDOCKER: tuple[Habit, ...] = (
         "X", "custom commands of the object", "There are no own commands here. {command} is the command line."
     ),
     Habit("c", "custom command", "There are no own commands here. {command} is the command line."),
-    Habit("d", "remove", "Nothing is removed here. {purge} empties a queue, {revoke} revokes a task."),
+    Habit("d", "remove", "{delete} deletes messages, {purge} empties a queue, {revoke} revokes a task."),
     Habit("s", "stop", "{terminate} ends a running task; {menu} shows what else is possible here."),
     Habit("r", "restart", "Workers are restarted by their own supervisor. {retry} runs a task again."),
     Habit("p", "pause the container", "{pause} holds the screen still; nothing in the cluster stops."),
@@ -126,7 +126,7 @@ K9S: tuple[Habit, ...] = (
     Habit("J", "to the owner", "A task's tab Family shows whence it came."),
     Habit("w", "wrap"),
     Habit("n", "next hit"),
-    Habit("ctrl+d", "delete", "Nothing is deleted. {purge} empties a queue, {revoke} revokes a task."),
+    Habit("ctrl+d", "delete", "{delete} deletes messages, {purge} empties a queue, {revoke} revokes a task."),
     Habit("ctrl+k", "kill", "{terminate} ends a running task, after a question."),
     Habit("ctrl+w", "wide", "{size.grow} gives what is focused more room, {size.alone} all of it."),
     Habit("ctrl+e", "hide the header", "{size.alone} shows what is focused alone."),

@@ -11,6 +11,7 @@ from lazycelery.insight.doctor.worker_saturated import full_since
 from lazycelery.model.facts import Flight, WorkerFacts
 from lazycelery.model.finding import Finding
 from lazycelery.model.queue import Queue
+from lazycelery.model.states import FINISHED
 from lazycelery.model.task import Task, next_try
 from lazycelery.model.verdict import Verdict
 from lazycelery.store.queues import near
@@ -19,6 +20,7 @@ SOON = 5.0
 """Seconds in which a worker with a free slot begins what it has reserved."""
 TOLD = ("backlog-growing", "queue-without-consumer")
 """Findings about a queue that say no more than the sentence before them."""
+ENDED = {state.label for state in FINISHED}
 GROWING = 0.05
 """Messages a second above which a queue is said to grow."""
 RECENT = 4
@@ -30,6 +32,8 @@ def of_task(task: Task, seen: Snapshot, findings: Sequence[Finding] = ()) -> Ver
     verdict = Verdict(kind="task", subject=task.id, state=task.state, text="", at=seen.now)
     told = _TASK.get(task.state, _ended)(task, seen, verdict)
     verdict.text = told[0].upper() + told[1:] + "."
+    if task.state not in ENDED:
+        verdict.text = _dated(verdict.text, seen)
     about = {task.id, task.queue, task.worker} - {None}
     verdict.findings = sorted({one.code for one in findings if one.subject in about})
     return verdict
@@ -85,7 +89,16 @@ def of_queue(queue: Queue, seen: Snapshot, findings: Sequence[Finding] = ()) -> 
     if not queue.why:
         more = [one.title for one in own if one.code not in TOLD]
         verdict.text = " ".join([verdict.text, *more[:1]])
+    verdict.text = _dated(verdict.text, seen)
     return verdict
+
+
+def _dated(text: str, seen: Snapshot) -> str:
+    """What was true when the broker answered last is told as that."""
+    broker = seen.source("broker")
+    if broker.state != "lost" or broker.last is None:
+        return text
+    return f"Not connected; {span(seen.now - broker.last)} ago: {text}"
 
 
 def _growing(queue: Queue) -> str:

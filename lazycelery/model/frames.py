@@ -6,10 +6,10 @@ import re
 from typing import NamedTuple
 
 FOREIGN = re.compile(
-    r"site-packages|dist-packages|^<frozen|[/\\](?:celery|kombu|billiard|vine|amqp)[/\\]"
-    r"|[/\\]lib(?:64)?[/\\]python\d|[/\\]Lib[/\\]"
+    r"^(?!.*[/\\]lazycelery[/\\]demo[/\\])(?:<frozen|.*(?:site-packages|dist-packages"
+    r"|[/\\](?:celery|kombu|billiard|vine|amqp)[/\\]|[/\\]lib(?:64)?[/\\]python\d|[/\\]Lib[/\\]))"
 )
-"""Paths of code that is not the application's."""
+"""Paths of code that is not the application's. The demo is an application that comes installed."""
 FRAME = re.compile(r'^\s*File "(?P<path>[^"]*)", line (?P<line>\d+)(?:, in (?P<function>.*))?')
 TAIL = 200_000
 """Characters at the end of a traceback in which own frames are looked for."""

@@ -12,7 +12,7 @@ from lazycelery.model.facts import Flight, Flights, TaskFacts, TaskSeen
 from lazycelery.model.finding import Evidence, Finding
 from lazycelery.model.hold import Hold
 from lazycelery.model.task import Task
-from tests.doctor.seen import NOW, held, queue, running, seen, worker
+from tests.doctor.seen import NOW, held, links, queue, running, seen, worker
 
 GONE = {"state": "offline", "stopped": NOW - 60, "lost": True, "why": "lost 1m ago"}
 
@@ -151,6 +151,11 @@ def test_queues_and_workers() -> None:
     assert of_queue(one, seen()).text == (
         "1 message waits in default, 2.0 more each second; 1.0 a second are taken, so that the last one's "
         "turn comes within 1s."
+    )
+    away = links(broker="lost")
+    away[0].last = NOW - 14
+    assert of_queue(queue(), seen(sources=away)).text == (
+        "Not connected; 14s ago: default is empty; w1@a consumes it."
     )
     wave = queue(messages=26, in_rate=3.0, out_rate=1.0, history=[0, 112, 97, 52, 26])
     assert "more each second" not in of_queue(wave, seen()).text

@@ -37,6 +37,17 @@ def traceback(error: str, *frames: tuple[str, int, str, str], library: str = LIB
     return f"Traceback (most recent call last):\n{head}    R = retval = fun(*args, **kwargs)\n{own}{library}{error}"
 
 
+def test_the_demo_is_an_application_although_it_is_installed():
+    found = own_frame(
+        traceback("E()", ("/v/lib/python3.11/site-packages/lazycelery/demo/shop.py", 9, "ship", "go()"))
+    )
+    assert found is not None and found.place == "demo/shop.py in ship"
+    other = own_frame(
+        traceback("E()", ("/v/lib/python3.11/site-packages/lazycelery/tui/app.py", 9, "f", "go()"))
+    )
+    assert other is None
+
+
 CHARGE = ("/srv/shop/tasks.py", 88, "charge", "return gateway.charge(order)")
 
 
