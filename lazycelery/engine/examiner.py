@@ -367,6 +367,7 @@ class Examiner:
                 subject=one.subject,
                 hint=one.fix,
                 since=one.since,
+                kind=one.kind,
             )
             for one in findings
         ]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from lazycelery.model.finding import Finding
+from lazycelery.model.finding import Finding, Kind
 from lazycelery.model.history import HistoryStatus
 from lazycelery.model.reel import Reel
 from lazycelery.model.relief import Relief
@@ -42,6 +42,8 @@ class Notice(msgspec.Struct, kw_only=True):
     subject: str = ""
     hint: str = ""
     since: float | None = None
+    kind: Kind = "cluster"
+    """What the subject is."""
 
 
 class Load(msgspec.Struct, kw_only=True):

@@ -173,7 +173,7 @@ class Deeds:
         else:
             what = ", ".join(overview.may_unlock)
             place = "PRODUCTION " if overview.production else ""
-            question = Question(f"Unlock {what} on {place}{overview.profile}", "For this session?")
+            question = Question(f"Unlock {place}{overview.profile}: {what}", "For this session?")
             self._talk.ask(question, lambda _: self._start(self._unlock(overview.may_unlock)))
 
     @staticmethod

@@ -129,6 +129,8 @@ class Walk(Sight):
         elif isinstance(item, Finding) and item.notice.code == FOLD:
             self.unfolded = not self.unfolded
             self.changed(tasks=False, workers=False, queues=False, status=True)
+        elif isinstance(item, Finding) and item.notice.kind == "task" and item.notice.subject:
+            self._drill(quoted("id", item.notice.subject))
         elif isinstance(item, Finding):
             self._go_to_subject()
         else:

@@ -56,6 +56,15 @@ async def test_opening_a_finding_goes_to_what_it_is_about() -> None:
         assert stage.desk.lead == "findings" and "no single worker" in stage.text
 
 
+async def test_opening_a_finding_about_a_task_goes_to_the_task() -> None:
+    engine = troubled()
+    lost = Notice(code="task-lost", severity="critical", title="Lost.", subject=engine._id(3), kind="task")
+    engine.seen.notices = [lost]
+    async with staged(engine) as stage:
+        await stage.press("4", "enter")
+        assert (stage.desk.lead, stage.desk.tasks.pushed) == ("tasks", [f"id:={lost.subject}"])
+
+
 async def test_a_filter_that_hides_the_subject_is_taken_away() -> None:
     async with staged(troubled()) as stage:
         await stage.press("slash", *"web", "enter", "4", "enter")

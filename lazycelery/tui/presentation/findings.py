@@ -68,6 +68,7 @@ def _notice(found: Found) -> Notice:
         subject=found.subject,
         hint=found.fix,
         since=found.since,
+        kind=found.kind,
     )
 
 
