@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,6 +68,11 @@ def _profiles(context: click.Context, parameter: click.Parameter, value: tuple[s
         told["profile"], told["profiles"] = value[0], list(dict.fromkeys(value))
 
 
+def _ascii(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:  # Where the configuration finds it, whichever command opens the screen.
+        os.environ["LAZYCELERY_ASCII"] = "1"
+
+
 def _option(*names: str, callback: Any = _remember, **settings: Any) -> Callable[[_F], _F]:
     return click.option(*names, callback=callback, expose_value=False, **settings)
 
@@ -102,6 +108,7 @@ COMMON: tuple[Callable[[Any], Any], ...] = (
     ),
     _option("--record", metavar="FILE", help="Record what is seen meanwhile, for lazycelery replay."),
     _option("--no-color", is_flag=True, help="No colours; so does NO_COLOR."),
+    _option("--ascii", is_flag=True, callback=_ascii, help="Only ASCII on the screen; so does ui.ascii."),
     _option("--debug", is_flag=True, help="Where an unexpected error came from."),
 )
 

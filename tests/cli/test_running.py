@@ -12,6 +12,7 @@ import pytest
 
 from lazycelery.cli import main
 from lazycelery.cli.root import COMMANDS, root
+from lazycelery.config import Options, load
 
 PYTHON = [sys.executable, "-m", "lazycelery"]
 
@@ -166,3 +167,10 @@ def test_the_documentation_names_every_command_and_option():
     assert [name for name in [*COMMANDS, *sorted(options)] if name not in text] == []
     for name in COMMANDS:
         assert root.get_command(context, name).help
+
+
+def test_ascii_reaches_the_configuration_of_whatever_opens_the_screen(monkeypatch):
+    monkeypatch.setenv("LAZYCELERY_ASCII", "0")
+    assert load(Options()).ui.ascii is False
+    main(["--ascii", "config", "path"])
+    assert load(Options()).ui.ascii is True
