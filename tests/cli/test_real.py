@@ -128,7 +128,15 @@ def test_a_waiting_task_is_revoked_with_the_workers_replies(fleet, lazycelery):
 
 def test_events_are_followed_line_by_line_and_end_with_ctrl_c(fleet):
     command = [sys.executable, "-m", "lazycelery", "events", "--json", "--broker", fleet.url]
-    tail = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    tail = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that starts the tests in its background has them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert tail.stdout is not None
     try:
         assert json.loads(tail.stdout.readline())["type"]
