@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from email.utils import parsedate_to_datetime
@@ -178,8 +179,6 @@ def _retry_after(text: str | None) -> float | None:
         seconds = float(text)
     except ValueError:
         try:
-            import time
-
             seconds = parsedate_to_datetime(text).timestamp() - time.time()
         except (ValueError, TypeError, OverflowError):
             return None

@@ -7,7 +7,6 @@ import importlib
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound
@@ -19,7 +18,7 @@ from lazycelery.sources.beat import MOST
 from lazycelery.sources.jsontext import Unreadable, float_or_none, int_or_none, load, text_or_none
 from lazycelery.sources.protocols import ScheduleReport
 from lazycelery.sources.results.rows import moment
-from lazycelery.sources.results.sql import read_only, with_driver
+from lazycelery.sources.results.sql import opened, read_only
 from lazycelery.sources.results.thread import Thread
 
 PREFIXES = ("django-db+", "database+", "db+")
@@ -134,20 +133,7 @@ class DjangoBeat:
     def _open(self) -> None:
         if self._engine is not None:
             return
-        try:
-            sql = importlib.import_module("sqlalchemy")
-        except ImportError:
-            raise ConnectionProblem(
-                "Django's database needs SQLAlchemy, which is not installed.",
-                "pip install 'lazycelery[sql]', into the environment of lazycelery.",
-            ) from None
-        engine = sql.create_engine(
-            with_driver(self._dsn), poolclass=sql.pool.NullPool, **read_only(self._dsn, self._timeout)
-        )
-        if engine.name == "sqlite" and engine.url.database and not Path(engine.url.database).exists():
-            raise ConnectionProblem(
-                f"There is no database {engine.url.database}.", "Check the path in the URL."
-            )
+        sql, engine = opened(self._dsn, self._timeout, "Django's database needs")
         inspected = sql.inspect(engine)
         there = set(inspected.get_table_names())
         if not {TASKS, CHANGES} <= there:

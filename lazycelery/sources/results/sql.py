@@ -171,20 +171,7 @@ class SqlResults:
     def _open(self) -> None:
         if self._engine is not None:
             return
-        try:
-            sql = importlib.import_module("sqlalchemy")
-        except ImportError:
-            raise ConnectionProblem(
-                "Results in a database need SQLAlchemy, which is not installed.",
-                "pip install 'lazycelery[sql]', into the environment of lazycelery.",
-            ) from None
-        engine = sql.create_engine(
-            with_driver(self._dsn), poolclass=sql.pool.NullPool, **read_only(self._dsn, self._timeout)
-        )
-        if engine.name == "sqlite" and engine.url.database and not Path(engine.url.database).exists():
-            raise ConnectionProblem(
-                f"There is no database {engine.url.database}.", "Check the path in the URL."
-            )
+        sql, engine = opened(self._dsn, self._timeout, "Results in a database need")
         self._table, name, there = _found(sql.inspect(engine), self.url)
         columns = [each for each in self._table.small + self._table.large if each in there]
         self._from = sql.table(name, *(sql.column(each) for each in columns))
@@ -220,6 +207,22 @@ def _found(inspected: Any, label: str) -> tuple[Table, str, set[str]]:
         f"The database {label} holds no results: neither {CELERY.name} nor {DJANGO.name}.",
         "Celery makes its table with the first result. Is it another database or schema?",
     )
+
+
+def opened(dsn: str, timeout: float, who_needs: str) -> tuple[Any, Any]:
+    """SQLAlchemy and an engine that reads, nothing asked yet; `who_needs`: "Results in a database need".
+    Raises `ConnectionProblem`."""
+    try:
+        sql = importlib.import_module("sqlalchemy")
+    except ImportError:
+        raise ConnectionProblem(
+            f"{who_needs} SQLAlchemy, which is not installed.",
+            "pip install 'lazycelery[sql]', into the environment of lazycelery.",
+        ) from None
+    engine = sql.create_engine(with_driver(dsn), poolclass=sql.pool.NullPool, **read_only(dsn, timeout))
+    if engine.name == "sqlite" and engine.url.database and not Path(engine.url.database).exists():
+        raise ConnectionProblem(f"There is no database {engine.url.database}.", "Check the path in the URL.")
+    return sql, engine
 
 
 def with_driver(dsn: str) -> str:
