@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -20,6 +21,7 @@ _INSTEAD = (
 def open_screen(context: click.Context) -> int:
     """Load the settings and run the UI until it ends; returns its exit code."""
     require_terminal()
+    gc.disable()  # Settings and their checks are no garbage either; see `lazycelery.tui.run`.
     from lazycelery.config import load
 
     words = said(context)

@@ -59,6 +59,7 @@ class ControlRoom(LeanApp[int]):
         for theme in self.wardrobe.all:
             self.register_theme(theme)
         self.theme = chosen.name
+        self.stylesheet.set_variables(self.get_css_variables())
         Painted.ascii_only = settings.ui.ascii
         self.history = History(state_directory)
         self._spawn = spawn

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from functools import cached_property
 
-from lazycelery.coming_from import instead
 from lazycelery.keys import Action, Scope, symbol
 from lazycelery.model.action import ActionName
 from lazycelery.model.beat import BeatEntry
@@ -23,11 +22,9 @@ from lazycelery.tui.presentation.search import whole_texts
 from lazycelery.tui.projection import Projection
 from lazycelery.tui.sight import AT_START
 from lazycelery.tui.unseen import InSight, unseen
-from lazycelery.tui.views.audit import AuditView
 from lazycelery.tui.views.beat import BeatView
 from lazycelery.tui.views.clusters import ClustersView
 from lazycelery.tui.views.live import LiveView
-from lazycelery.tui.views.metrics import MetricsView
 
 TO_ONE = ("copy.id", "copy.json", "mark")
 """Actions that exist everywhere and are about what is selected."""
@@ -60,9 +57,16 @@ class Desk(Projection):
             self.deeds.forget()
             if action is not None:
                 self.perform(action)
-            elif self.start is None and (said := instead(chord, self.keys, self.scope)):
-                self.talk.say(said, "dim")
+            elif self.start is None:
+                self._say_instead(chord)
         self.show()
+
+    def _say_instead(self, chord: str) -> None:
+        # As with views that nobody has opened yet: the first frame does not wait for it.
+        from lazycelery.coming_from import instead
+
+        if said := instead(chord, self.keys, self.scope):
+            self.talk.say(said, "dim")
 
     def _meant(self, chord: str) -> Action | None:
         action = self.keys.find(chord, self.scope)
@@ -158,12 +162,16 @@ class Desk(Projection):
         self._show_view(LiveView())
 
     def do_view_audit(self) -> None:  # noqa: D102
+        from lazycelery.tui.views.audit import AuditView
+
         self._show_view(AuditView())
 
     def do_view_beat(self) -> None:  # noqa: D102
         self._show_view(BeatView())
 
     def do_view_metrics(self) -> None:  # noqa: D102
+        from lazycelery.tui.views.metrics import MetricsView
+
         self._show_view(MetricsView())
 
     def do_filter(self) -> None:  # noqa: D102

@@ -6,9 +6,12 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lazycelery.model.redaction import Redactor
+if TYPE_CHECKING:
+    from lazycelery.model.redaction import Redactor
 
 MOST = 100
 """Lines of each kind that are kept."""
@@ -24,7 +27,13 @@ class History:
     def __init__(self, directory: Callable[[], Path] | None = None) -> None:
         self._directory = directory
         self._lines: dict[str, list[str]] = {}
-        self._redactor = Redactor()
+
+    @cached_property
+    def _redactor(self) -> Redactor:
+        # Its patterns take longer to compile than the first frame should wait for.
+        from lazycelery.model.redaction import Redactor
+
+        return Redactor()
 
     def lines(self, kind: str) -> Sequence[str]:
         """What was typed, oldest first."""

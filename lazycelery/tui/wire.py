@@ -21,6 +21,7 @@ from rich.segment import Segment
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual._time import get_time
 from textual.app import App
+from textual.css.stylesheet import Stylesheet
 from textual.screen import Screen
 
 from lazycelery.tui.cells import Shown
@@ -54,6 +55,7 @@ class LeanApp(App[Return]):
         # Textual chooses its filter for NO_COLOR before a theme can be set.
         super().__init__(ansi_color=ansi)
         self.ansi_color = None
+        self.stylesheet = _Stylesheet(variables=self.get_css_variables())
         self.shown = Shown(self.console._color_system or ColorSystem.TRUECOLOR)
         self.pacer = Pacer()
         self.urgent = False
@@ -171,6 +173,20 @@ class LeanApp(App[Return]):
         if not self.pacer.settled and not self.pacer.mute:
             self._settled.clear()
             await came(self._settled, min(PARTING + self.pacer.trip, LONGEST_PARTING))
+
+
+class _Stylesheet(Stylesheet):
+    """Parses again only what would come out otherwise: Textual does at each change of the theme, and the
+    first is at the start."""
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        if variables != self._variables:
+            super().set_variables(variables)
+            self._require_parse = True
+
+    def reparse(self) -> None:
+        if self._require_parse:
+            super().reparse()
 
 
 def _question(mark: int) -> str:

@@ -27,7 +27,7 @@ from tests.benchmarks import (
 from tests.benchmarks.figure import Figure
 
 MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
-    "commands": lambda home: starting.command_cpu(),
+    "commands": starting.command_cpu,
     "start": starting.first_frame_and_worker,
     "asking": lambda home: asking.answers_and_load(),
     "listening": lambda home: listening.events_from_either(),

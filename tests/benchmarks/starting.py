@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.benchmarks.figure import Figure
-from tests.benchmarks.terminal import Terminal
+from tests.benchmarks.terminal import Terminal, as_installed
 from tests.support.broker import RedisServer
 from tests.support.fleet import CeleryWorker
 
@@ -17,15 +17,19 @@ FIRST_WORDS = b"Workers"
 """Stands on the first painted frame and on no later occasion first."""
 
 
-def command_cpu() -> list[Figure]:
+def command_cpu(home: Path) -> list[Figure]:
     return [
-        Figure(f"{option}: CPU, best of {REPEATS}", min(_cpu_of(option) for _ in range(REPEATS)), "s", 0.1)
+        Figure(
+            f"{option}: CPU, best of {REPEATS}", min(_cpu_of(option, home) for _ in range(REPEATS)), "s", 0.1
+        )
         for option in ("--version", "--help")
     ]
 
 
-def _cpu_of(option: str) -> float:
-    process = subprocess.Popen([sys.executable, "-m", "lazycelery", option], stdout=subprocess.DEVNULL)
+def _cpu_of(option: str, home: Path) -> float:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lazycelery", option], stdout=subprocess.DEVNULL, env=as_installed(home)
+    )
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0
     return usage.ru_utime + usage.ru_stime

@@ -22,6 +22,13 @@ from tests.support.answers import Answers
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def as_installed(home: Path) -> dict[str, str]:
+    """The environment of a program that does not compile itself at each start: packages come with bytecode,
+    and a checkout may have been told to keep none."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(home / "bytecode")}
+
+
 class Chunk(NamedTuple):
     at: float
     data: bytes
@@ -44,7 +51,7 @@ class Terminal:
             cwd=ROOT,
             start_new_session=True,
             env={
-                **os.environ,
+                **as_installed(home),
                 **{"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"},
                 **{"HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home)},
             },
