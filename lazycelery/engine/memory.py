@@ -26,7 +26,9 @@ from lazycelery.model.task import Task
 from lazycelery.model.worker import Worker
 from lazycelery.store.history import figures
 from lazycelery.store.history.files import Files, directory_of
+from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import search, task_of
+from lazycelery.store.history.storage import FindingBegan, FindingEnded, Sample, Storage
 from lazycelery.store.rings import Kept
 from lazycelery.store.store import Store
 from lazycelery.waiting import came
@@ -53,6 +55,11 @@ def files_of(profile: Profile) -> Files:
     return Files(directory, profile.history_days, profile.history_max_bytes)
 
 
+def storage_of(profile: Profile) -> Storage:
+    """What keeps the profile's history."""
+    return Local(files_of(profile))
+
+
 class Memory:
     """Off, reading, or recording too: as the profile says."""
 
@@ -67,24 +74,22 @@ class Memory:
         self._profile, self._store, self._redactor, self._clock = profile, store, redactor, clock
         self._changed = changed
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._files = files_of(profile)
+        self._storage = storage_of(profile)
         self._recorder: Recorder | None = None
         if profile.history and profile.recorder:
-            self._recorder = Recorder(store.columns, self._files, redactor, clock, self._changed_in_thread)
+            self._recorder = Recorder(store.columns, self._storage, redactor, clock, self._changed_in_thread)
         self.status = (
             self._recorder.status
             if self._recorder
-            else HistoryStatus(
-                state="reading" if profile.history else "off", directory=str(self._files.directory)
-            )
+            else HistoryStatus(state="reading" if profile.history else "off", directory=self._storage.place)
         )
         self._past = Past(
             store,
-            self._files,
+            self._storage,
             self.status,
             clock,
             changed,
-            self._recorder.numbers if self._recorder else None,
+            self._recorder.recording if self._recorder else None,
         )
         self._loading: asyncio.Task[None] | None = None
         self._started: asyncio.Task[None] | None = None
@@ -120,7 +125,7 @@ class Memory:
 
     async def _read_figures(self) -> None:
         try:
-            told = await asyncio.to_thread(figures.read, self._files.all(), self._clock())
+            told = await asyncio.to_thread(figures.read, self._storage, self._clock())
             await in_slices(self._store.put_figures(told))
         except Exception:  # Whatever is in the files, the monitor goes on.
             logger.exception("history")
@@ -129,7 +134,7 @@ class Memory:
         """What was recorded of the hours that have a part in a span of time, the newest first."""
         if not self._profile.history:
             return []
-        told = await asyncio.to_thread(figures.read, self._files.all(), until, until - since + 3600.0)
+        told = await asyncio.to_thread(figures.read, self._storage, until, until - since + 3600.0)
         found = []
         for kept in figures.hours_of(self._store.columns, told):
             found.append(kept)
@@ -154,7 +159,7 @@ class Memory:
     @property
     def directory(self) -> Path | None:
         """Where this cluster's history is; `None` where none is kept."""
-        return self._files.directory if self._profile.history else None
+        return files_of(self._profile).directory if self._profile.history else None
 
     async def failures(self) -> None:
         """Before failures are counted: who only looks reads all of them that were recorded, bounded."""
@@ -205,9 +210,7 @@ class Memory:
         }
         texts = [json.dumps(each, separators=(",", ":")) if each else None for each in (depths, loads)]
         if any(texts):
-            self._recorder.note(
-                "INSERT INTO samples (at, queues, workers) VALUES (?, ?, ?)", (self._clock(), *texts)
-            )
+            self._recorder.note(Sample(self._clock(), *texts))
 
     def _findings(self, notices: Sequence[Notice]) -> None:
         assert self._recorder is not None
@@ -215,27 +218,21 @@ class Memory:
         present = {(one.code, one.subject): one for one in notices if not one.code.startswith("history-")}
         for key in [key for key in self._open if key not in present]:
             del self._open[key]
-            self._recorder.note(
-                "UPDATE findings SET ended = ? WHERE code = ? AND subject = ? AND ended IS NULL", (now, *key)
-            )
+            self._recorder.note(FindingEnded(now, *key))
         for key, one in present.items():
             if key not in self._open:
                 self._open[key] = one
                 title, hint = (self._redactor.text(text) for text in (one.title, one.hint))
-                self._recorder.note(
-                    "INSERT INTO findings (code, subject, severity, title, hint, began) "
-                    "VALUES (?, ?, ?, ?, ?, ?)",
-                    (*key, one.severity, title, hint, one.since or now),
-                )
+                self._recorder.note(FindingBegan(*key, one.severity, title, hint, one.since or now))
 
     async def _keep_figures(self) -> None:
         assert self._recorder is not None
         counted = self._store.figures
         told = chain(
-            figures.watched(counted.hours_seen(2)), figures.statements(self._store.columns, counted.hours(2))
+            figures.watched(counted.hours_seen(2)), figures.told(self._store.columns, counted.hours(2))
         )
-        for number, (statement, values) in enumerate(told, 1):
-            self._recorder.note(statement, values)
+        for number, hour in enumerate(told, 1):
+            self._recorder.note(hour)
             if number % FIGURES_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
@@ -250,7 +247,7 @@ class Memory:
         stop = threading.Event()
         try:
             return await asyncio.to_thread(
-                search, self._files.all(), query, self._clock(), lambda: not stop.is_set()
+                search, self._storage, query, self._clock(), lambda: not stop.is_set()
             )
         finally:
             stop.set()
@@ -259,7 +256,7 @@ class Memory:
         """One task out of the files, or `None`."""
         if not self._profile.history:
             return None
-        found: Task | None = await asyncio.to_thread(task_of, self._files.all(), id)
+        found: Task | None = await asyncio.to_thread(task_of, self._storage, id)
         return found
 
     def notices(self) -> list[Notice]:

@@ -16,6 +16,7 @@ from lazycelery.model.history import HistoryQuery, HistoryStatus
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import TaskQuery
 from lazycelery.store.history.files import Files
+from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import search
 from lazycelery.store.store import Store
 from tests.benchmarks.figure import Figure
@@ -88,7 +89,7 @@ def _cost(made: list[list[Event]], directory: Path | None) -> float:
     gc.freeze()
     recorder = None
     if directory is not None:
-        recorder = Recorder(store.columns, Files(directory), Redactor())
+        recorder = Recorder(store.columns, Local(Files(directory)), Redactor())
         recorder.start()
     cpu, began, done = time.process_time(), time.perf_counter(), 0
     while done < len(made):
@@ -108,7 +109,7 @@ def _cost(made: list[list[Event]], directory: Path | None) -> float:
 def _fill(files: Files) -> int:
     """Record a million tasks; returns the bytes of the files."""
     store = Store(200_000)
-    recorder = Recorder(store.columns, files, Redactor())
+    recorder = Recorder(store.columns, Local(files), Redactor())
     recorder.start()
     for number, life in enumerate(lives(MANY, time.time() - MANY / 5000)):
         store.apply_events(life)
@@ -125,7 +126,7 @@ def _restart(files: Files) -> list[Figure]:
     store, status = Store(), HistoryStatus()
     gc.collect()
     gc.freeze()
-    past = Past(store, files, status, time.time, lambda: None)
+    past = Past(store, Local(files), status, time.time, lambda: None)
     late = [0.0]
     moments: dict[str, float] = {}
 
@@ -168,7 +169,7 @@ def _searches(files: Files) -> list[Figure]:
         ("a rare word in all texts", f"order-{MANY // 2}"),
     ):
         began = time.perf_counter()
-        page = search(files.all(), HistoryQuery(filter=filter, limit=50), time.time())
+        page = search(Local(files), HistoryQuery(filter=filter, limit=50), time.time())
         assert page.tasks
         took = (time.perf_counter() - began) * 1000
         found.append(Figure(f"history: {name}, 1,000,000 tasks", took, "ms", 2000.0))

@@ -14,6 +14,7 @@ from lazycelery.engine.engine import Engine
 from lazycelery.model.profile import Profile
 from lazycelery.model.statistics import Comparison
 from lazycelery.store.history import figures
+from lazycelery.store.history.local import HOUR
 from lazycelery.store.history.schema import migrate
 from lazycelery.store.store import Store
 from tests.store.build import T0, received, started, succeeded
@@ -39,11 +40,9 @@ def recorded(profile: Profile, hours: dict[float, tuple[int, float]], seen: floa
         with sqlite3.connect(directory / f"{day}-000.sqlite3", isolation_level=None) as database:
             migrate(database)
             told = [*figures.watched([(at, seen)])]
-            told += figures.statements(
-                store.columns, ((at, key, cell) for _, key, cell in store.figures.hours())
-            )
-            for statement, values in told:
-                database.execute(statement, values)
+            told += figures.told(store.columns, ((at, key, cell) for _, key, cell in store.figures.hours()))
+            for hour in told:
+                database.execute(HOUR, hour)
         database.close()
 
 

@@ -13,7 +13,9 @@ from lazycelery.model.event import Event
 from lazycelery.model.history import HistoryPage, HistoryQuery, HistoryStatus
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.history.files import Files
+from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import search
+from lazycelery.store.history.storage import Storage
 from lazycelery.store.store import Store
 from tests.store.build import T0
 
@@ -22,26 +24,30 @@ def files_in(path: Path, **bounds: float) -> Files:
     return Files(path / "cluster", **bounds)  # type: ignore[arg-type]
 
 
+def storage_in(where: Files | Storage) -> Storage:
+    return Local(where) if isinstance(where, Files) else where
+
+
 class Monitor:
     """What an engine has of the history: a store that is fed by hand."""
 
     def __init__(
-        self, files: Files, clock: Callable[[], float] = lambda: T0, max_tasks: int = 10_000
+        self, where: Files | Storage, clock: Callable[[], float] = lambda: T0, max_tasks: int = 10_000
     ) -> None:
-        self.files, self.clock = files, clock
+        self.storage, self.clock = storage_in(where), clock
         self.store = Store(max_tasks)
-        self.recorder = Recorder(self.store.columns, files, Redactor(), clock)
+        self.recorder = Recorder(self.store.columns, self.storage, Redactor(), clock)
         self.past: Past | None = None
 
     def load(self, numbers: bool = True) -> HistoryStatus:
         status = self.recorder.status
         self.past = Past(
             self.store,
-            self.files,
+            self.storage,
             status,
             self.clock,
             lambda: None,
-            self.recorder.numbers if numbers else None,
+            self.recorder.recording if numbers else None,
         )
 
         async def all_of_it() -> None:
@@ -72,17 +78,19 @@ class Monitor:
         self.recorder.stop()
 
 
-def recorded(files: Files, *events: Sequence[Event]) -> Monitor:
+def recorded(where: Files | Storage, *events: Sequence[Event]) -> Monitor:
     """A monitor that heard these batches and ended in good order."""
-    monitor = Monitor(files).start()
+    monitor = Monitor(where).start()
     for batch in events:
         monitor.hear(*batch)
     monitor.stop()
     return monitor
 
 
-def found(files: Files, filter: str = "", limit: int = 100, after: str = "", now: float = T0) -> HistoryPage:
-    return search(files.all(), HistoryQuery(filter=filter, limit=limit, after=after), now)
+def found(
+    where: Files | Storage, filter: str = "", limit: int = 100, after: str = "", now: float = T0
+) -> HistoryPage:
+    return search(storage_in(where), HistoryQuery(filter=filter, limit=limit, after=after), now)
 
 
 def ids(page: HistoryPage) -> list[str]:

@@ -20,8 +20,9 @@ import pytest
 
 from lazycelery.engine import past
 from lazycelery.engine import recorder as module
-from lazycelery.store.history import lock
+from lazycelery.store.history import local, lock
 from lazycelery.store.history.files import Files
+from lazycelery.store.history.local import Local, LocalRecording
 from lazycelery.store.history.schema import MIGRATIONS, VERSION, migrate
 from lazycelery.store.history.writer import Writer
 from tests.history.keeping import Monitor, files_in, found, ids, recorded
@@ -120,9 +121,9 @@ def test_a_full_disk_is_said_and_what_was_written_before_is_whole(tmp_path: Path
 
 
 def limit_pages(monitor: Monitor, pages: int) -> None:
-    writer = monitor.recorder._writer
-    assert writer is not None
-    writer._database.execute(f"PRAGMA max_page_count = {pages}")
+    recording = monitor.recorder.recording
+    assert isinstance(recording, LocalRecording) and recording.writer is not None
+    recording.writer._database.execute(f"PRAGMA max_page_count = {pages}")
 
 
 def test_once_there_is_room_again_nothing_is_missing(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +187,7 @@ def test_a_directory_that_cannot_be_written_is_said_and_taken_once_it_can(
         assert "permission denied" in monitor.recorder.status.reason.lower()
     assert monitor.wait(lambda: monitor.recorder.status.state == "writing")
     monitor.stop()
-    assert ids(found(monitor.files)) == ["t0"]
+    assert ids(found(monitor.storage)) == ["t0"]
 
 
 def test_a_place_that_is_no_directory_stops_nothing(tmp_path: Path) -> None:
@@ -236,7 +237,7 @@ def test_damage_that_cannot_be_put_aside_ends_no_recording(
     monitor = Monitor(files).start()
     with monkeypatch.context() as broken:
         broken.setattr(Writer, "write", damaged)
-        broken.setattr(module, "put_aside", refused)
+        broken.setattr(local, "put_aside", refused)
         monitor.hear(received(0, "t0"))
         assert monitor.wait(lambda: monitor.recorder.status.state == "broken")
     assert monitor.wait(lambda: ids(found(files)) == ["t0"])
@@ -266,18 +267,18 @@ def test_a_disk_that_hangs_does_not_hold_up_the_start(files: Files, monkeypatch:
     recorded(files, [received(0, "t0"), started(0, "t0"), succeeded(1, "t0")])
     monkeypatch.setattr(past, "AT_MOST", 0.05)
     go_on = threading.Event()
-    answer = past.opened
+    answer = Local.opened
 
     def hangs(*args: Any) -> Any:
         go_on.wait(5)
         return answer(*args)
 
-    monkeypatch.setattr(past, "opened", hangs)
+    monkeypatch.setattr(Local, "opened", hangs)
     threading.Timer(0.3, go_on.set).start()
     monitor = Monitor(files)
     status = monitor.load()
     assert status.loaded == 0 and "did not answer" in status.reason
-    monkeypatch.setattr(past, "opened", answer)
+    monkeypatch.setattr(Local, "opened", answer)
     monitor.start().hear(received(2, "t1"))
     monitor.stop()
     assert ids(found(files)) == ["t1", "t0"]

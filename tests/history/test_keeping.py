@@ -10,6 +10,7 @@ import pytest
 
 from lazycelery.model.task import TaskQuery
 from lazycelery.store.history.files import Files
+from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import task_of
 from tests.history.keeping import Monitor, files_in, found, ids, recorded
 from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded, task
@@ -228,6 +229,6 @@ def test_a_finished_file_gets_its_index_and_is_read_by_id(files: Files) -> None:
 
     assert next_day.wait(indexed)
     next_day.stop()
-    one = task_of(files.all(), "t1")
+    one = task_of(Local(files), "t1")
     assert (one.id, one.state) == ("t1", "success")
-    assert task_of(files.all(), "none") is None
+    assert task_of(Local(files), "none") is None

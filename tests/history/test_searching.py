@@ -55,13 +55,13 @@ def batches() -> list[list[object]]:
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Files]:
     """A store, and the files of what it held: over two days, so over two files."""
     files = files_in(tmp_path_factory.mktemp("history"))
-    monitor = Monitor(files).start()
+    now = [T0]
+    monitor = Monitor(files, lambda: now[0]).start()
     made = batches()
     for batch in made[:40]:
         monitor.hear(*batch)  # type: ignore[arg-type]
     assert monitor.wait(lambda: len(ids(found(files, limit=1000))) == 40)
-    monitor.clock = lambda: T0 + 90_000
-    monitor.recorder._clock = monitor.clock
+    now[0] = T0 + 90_000
     for batch in made[40:]:
         monitor.hear(*batch)  # type: ignore[arg-type]
     monitor.stop()

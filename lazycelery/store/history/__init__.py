@@ -1,5 +1,6 @@
-"""What was seen, on disk: SQLite files, one a day, in one directory a cluster.
+"""What was seen, kept for later: behind one `Storage`, whichever it is.
 
-One engine writes (`recording`, `writer`), from a thread of its own; any number read (`reader`, `search`).
-Everything in them is redacted before it is written, and each file is for its owner alone.
+On one machine SQLite files, one a day, in one directory a cluster (`local`): one engine writes (`writer`),
+from a thread of its own; any number read (`reader`, `search`). Everything is redacted before it is written,
+and each file is for its owner alone.
 """

@@ -5,26 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from lazycelery.store.history.files import size_of
 from lazycelery.store.history.schema import COLUMNS, VERSION, version_of
+from lazycelery.store.history.storage import Hour, Unreadable
 
 COLUMN_LIST = ", ".join(COLUMNS)
-
-
-class Unreadable(Exception):
-    """A file that cannot be read, and why."""
+ASKED = 900
+"""Ids asked for at once: an older SQLite takes no more values."""
 
 
 class File:
-    """One open history file, read only. Used by one thread at a time."""
+    """The `Part` that is an open file, read only."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises `Unreadable`."""
-        self.path = path
+    def __init__(self, path: Path, newer: Sequence[Path] = ()) -> None:
+        """`newer` are the files after it. Raises `Unreadable`."""
+        self.path, self._newer, self.name = path, newer, path.name
         try:
             self._database = _open(path)
             self.version = version_of(self._database)
@@ -72,6 +71,31 @@ class File:
         query = f"SELECT {COLUMN_LIST} FROM tasks WHERE n < ? {condition} ORDER BY n DESC LIMIT ?"
         return self.rows(query, (before, *values, limit))
 
+    def number_of(self, id: str) -> int | None:
+        """The newest row of a task; without an index on ids all of the file is read."""
+        found = self.rows("SELECT max(n) FROM tasks WHERE id = ?", (id,)) if self.version else []
+        return found[0][0] if found else None
+
+    def went_on(self, ids: Sequence[str], go_on: Callable[[], bool]) -> set[str]:
+        """Those of these tasks of which a newer file has a row. The file that is being written has no
+        index on ids: it is read once for many of them."""
+        over: set[str] = set()
+        for other in opened(self._newer, []) if ids else ():
+            for start in range(0, len(ids) if other.version else 0, ASKED):
+                if not go_on():
+                    return over
+                some = ids[start : start + ASKED]
+                query = f"SELECT id FROM tasks WHERE id IN ({', '.join('?' * len(some))})"
+                over.update(row[0] for row in other.rows(query, some))
+        return over
+
+    def hours(self, since: float, until: float) -> list[Hour]:
+        """Statistics of the hours that began between."""
+        if self.version < 2:
+            return []
+        query = "SELECT * FROM statistics WHERE began > ? AND began <= ?"
+        return [Hour(*row) for row in self.rows(query, (since, until))]
+
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """What a query gives. Raises `Unreadable`."""
         try:
@@ -107,13 +131,14 @@ def _connect(path: Path, how: str) -> sqlite3.Connection:
     return database
 
 
-def opened(paths: Sequence[Path], unread: list[str]) -> Iterator[File]:
-    """The files, one after the other, newest first; those that cannot be read are told in `unread`."""
-    for path in reversed(paths):
-        if not size_of(path):
+def opened(paths: Sequence[Path], unread: list[str], until: str = "") -> Iterator[File]:
+    """The files, one after the other, newest first, from the one named `until` on; those that cannot
+    be read are told in `unread`."""
+    for place, path in reversed(list(enumerate(paths))):
+        if (until and path.name > until) or not size_of(path):
             continue
         try:
-            file = File(path)
+            file = File(path, paths[place + 1 :])
         except Unreadable as problem:
             unread.append(str(problem))
             continue

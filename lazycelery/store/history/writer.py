@@ -20,6 +20,7 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.history import events as packing
 from lazycelery.store.history.files import make_private
 from lazycelery.store.history.schema import COLUMNS, IDS, VERSION, migrate, version_of
+from lazycelery.store.history.storage import Newer
 from lazycelery.store.history.taking import AT_ONCE, ENDED, Slots, take
 from lazycelery.store.history.veiling import Veiling
 
@@ -30,10 +31,6 @@ _PUT = (
     f"INSERT INTO tasks VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (n) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("n", "id"))
 )
-
-
-class Newer(Exception):
-    """The file was written by a later version of the program."""
 
 
 class Numbers:

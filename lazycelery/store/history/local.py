@@ -1,0 +1,208 @@
+"""The history of one machine: SQLite files, one a day, written by one process at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lazycelery.model.event import Event
+from lazycelery.model.redaction import Redactor
+from lazycelery.store.columns import Columns
+from lazycelery.store.history import reader
+from lazycelery.store.history.files import Files, forget_strangers, put_aside
+from lazycelery.store.history.lock import Lock
+from lazycelery.store.history.storage import FindingBegan, FindingEnded, Newer, Note, Part, Sample
+from lazycelery.store.history.taking import Slots
+from lazycelery.store.history.writer import Numbers, Writer, seal
+
+logger = logging.getLogger(__name__)
+
+NO_ROOM = "The disk is full"
+SAMPLE = "INSERT INTO samples (at, queues, workers) VALUES (?, ?, ?)"
+BEGAN = "INSERT INTO findings (code, subject, severity, title, hint, began) VALUES (?, ?, ?, ?, ?, ?)"
+ENDED = "UPDATE findings SET ended = ? WHERE code = ? AND subject = ? AND ended IS NULL"
+HOUR = "INSERT OR REPLACE INTO statistics VALUES (?, ?, ?, ?, ?, ?)"
+
+
+class Local:
+    """The `Storage` of a directory."""
+
+    medium = "disk"
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+
+    @property
+    def place(self) -> str:
+        """The directory."""
+        return str(self.files.directory)
+
+    @property
+    def advice(self) -> str:
+        """What helps."""
+        return "history_dir in the profile chooses another place, history = false does without."
+
+    def opened(self, unread: list[str], until: str = "") -> Iterator[Part]:
+        """The files, newest first."""
+        return reader.opened(self.files.all(), unread, until)
+
+    def recording(self, columns: Columns, redactor: Redactor, clock: Callable[[], float]) -> LocalRecording:
+        """To write it."""
+        return LocalRecording(self.files, columns, redactor, clock)
+
+
+class LocalRecording:
+    """The `Recording` of a directory."""
+
+    def __init__(
+        self, files: Files, columns: Columns, redactor: Redactor, clock: Callable[[], float]
+    ) -> None:
+        self._files, self._columns, self._redactor, self._clock = files, columns, redactor, clock
+        self.numbers = Numbers(columns)
+        self.writer: Writer | None = None
+        self._lock = Lock(files.directory)
+        self._unsealed = False
+        self._sealer: threading.Thread | None = None
+        self._along = False
+        """Another one was writing."""
+
+    def ready(self) -> str:
+        """The lock, and the file of today."""
+        if self._lock.held and not self._files.directory.exists():
+            self._lock.give_back()  # Somebody removed it: begin anew.
+        if not self._lock.held:
+            self._files.make_directory()
+            if not self._lock.take():
+                self._along = True
+                return self._lock.holder()
+        self._follow_the_day()
+        return ""
+
+    def _follow_the_day(self) -> None:
+        """Open the file of today, and the next one when it is time."""
+        present = self.writer.path if self.writer else None
+        path = self._files.current(self._clock(), present)
+        if self.writer is not None and (path == present and path.exists()):
+            return
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+            if path == present:
+                self.numbers.file = ""  # It was removed: nothing is in it any more.
+        self.writer = self._open(path)
+        self._unsealed = True
+        if self._along:
+            self._along = False
+            self.writer.adopt()
+
+    def _open(self, path: Path) -> Writer:
+        try:
+            writer = Writer(path, self._columns, self.numbers, self._redactor)
+        except sqlite3.DatabaseError as problem:
+            if not _is_damage(problem):
+                raise
+            put_aside(path, self._clock())
+            writer = Writer(path, self._columns, self.numbers, self._redactor)
+        writer.begin_run(self._clock())
+        return writer
+
+    def write(self, slots: Slots, events: Sequence[Event], notes: Sequence[Note]) -> None:
+        """Into the file of today."""
+        assert self.writer is not None
+        self.writer.write(slots, events, [(_statement(note), note) for note in notes])
+
+    def known(self, part: str, slots: Any, numbers: Any, rows: Any) -> None:
+        """Only of the file that is written on."""
+        self.numbers.begin_with(part, slots, numbers, rows)
+
+    def upkeep(self, by_age: bool) -> bool:
+        """Delete files, and index what is finished."""
+        if self._sealer is not None and self._sealer.is_alive():
+            return False  # Nothing may be deleted meanwhile.
+        for path in self._files.sweep(self._clock(), by_age=by_age):
+            logger.info("history: removed %s", path.name)
+        if by_age:
+            forget_strangers(self._files.directory.parent, self._files.days, self._clock())
+        self._seal()
+        return True
+
+    @property
+    def fresh(self) -> bool:
+        """Whether another file was begun, so that the one before is due for upkeep."""
+        return self._unsealed
+
+    def _seal(self) -> None:
+        """Files that are finished get their index, in a thread: on a large one it takes seconds, and
+        nothing may wait for it."""
+        if self._unsealed and self.writer is not None:
+            self._unsealed = False
+            finished = [each for each in self._files.all() if each != self.writer.path]
+            self._sealer = threading.Thread(target=_seal, args=(finished,), name="history-seal", daemon=True)
+            self._sealer.start()
+
+    def refused(self, problem: Exception) -> str | None:
+        """Close the file; one that is damaged is put aside."""
+        if self.writer is not None and not isinstance(problem, Newer):
+            writer, self.writer = self.writer, None
+            with contextlib.suppress(OSError, sqlite3.Error):
+                writer.close()
+            if _is_damage(problem):
+                with contextlib.suppress(OSError):  # Where nothing can be renamed, the next try tells.
+                    put_aside(writer.path, self._clock())
+                self.numbers.file = ""
+        return _reason(problem) if isinstance(problem, (OSError, sqlite3.Error, Newer)) else None
+
+    def close(self, now: float) -> None:
+        """Close the file, and let another one write."""
+        try:
+            if self.writer is not None:
+                self.writer.close(now)
+        except (OSError, sqlite3.Error) as problem:
+            logger.warning("history: %s", problem)
+        if self._sealer is not None:  # The last round may have begun one.
+            self._sealer.join(10)
+        self._lock.give_back()
+
+
+def _statement(note: Note) -> str:
+    if isinstance(note, Sample):
+        return SAMPLE
+    if isinstance(note, FindingBegan):
+        return BEGAN
+    return ENDED if isinstance(note, FindingEnded) else HOUR
+
+
+def _seal(paths: list[Path]) -> None:
+    for path in paths:
+        try:
+            seal(path)
+        except (OSError, sqlite3.Error) as problem:
+            logger.warning("history: %s: %s", path.name, problem)
+
+
+def _is_damage(problem: Exception) -> bool:
+    """Whether the file is no (whole) database: it is put aside then, and never written over."""
+    return isinstance(problem, sqlite3.DatabaseError) and not isinstance(
+        problem, (sqlite3.OperationalError, sqlite3.IntegrityError)
+    )
+
+
+def _reason(problem: Exception) -> str:
+    """Why, in words."""
+    if isinstance(problem, Newer):
+        return f"{problem} was written by a later version of lazycelery"
+    if isinstance(problem, OSError):
+        full = problem.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None), errno.EFBIG)
+        return NO_ROOM if full else f"{problem.strerror or problem}".rstrip(".")
+    text = str(problem)
+    if "full" in text or "disk I/O" in text:
+        return NO_ROOM if "full" in text else "The disk refuses (full, or broken)"
+    if "readonly" in text or "unable to open" in text:
+        return "The directory is read-only"
+    return text.rstrip(".") or type(problem).__name__

@@ -1,0 +1,155 @@
+"""What keeps a history: files of one machine, or a database of a team. Nothing above knows which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from lazycelery.model.event import Event
+from lazycelery.model.redaction import Redactor
+from lazycelery.store.columns import Columns
+from lazycelery.store.history.taking import Slots
+
+
+class Unreadable(Exception):
+    """A part that cannot be read, and why."""
+
+
+class Newer(Exception):
+    """It was written by a later version of the program; the text says where."""
+
+
+class Sample(NamedTuple):
+    """Queues and workers at one moment, as JSON; `None` where none is known."""
+
+    at: float
+    queues: str | None
+    workers: str | None
+
+
+class FindingBegan(NamedTuple):
+    """Something is wrong from now on. Texts are without secrets."""
+
+    code: str
+    subject: str
+    severity: str
+    title: str
+    hint: str
+    began: float
+
+
+class FindingEnded(NamedTuple):
+    """It is not any more."""
+
+    ended: float
+    code: str
+    subject: str
+
+
+class Hour(NamedTuple):
+    """What an hour counts of one task name, worker or queue, over what was written of it before."""
+
+    began: int
+    kind: str
+    key: str
+    counts: bytes
+    runtime: bytes
+    wait: bytes
+
+
+Note = Sample | FindingBegan | FindingEnded | Hour
+
+
+class Part(Protocol):
+    """A day of the history, or less, open for reading. Used by one thread at a time. What cannot be read
+    raises `Unreadable`."""
+
+    @property
+    def name(self) -> str:
+        """Names sort by age."""
+
+    @property
+    def words(self) -> dict[int, str]:
+        """Names of tasks, workers and queues, by their number in the rows."""
+
+    @property
+    def last(self) -> int:
+        """The highest number of a row, 0 for none."""
+
+    def count(self) -> int:
+        """Tasks in it; never too few."""
+
+    def since(self) -> float | None:
+        """First sight of its oldest task, epoch seconds."""
+
+    def last_seen(self) -> float | None:
+        """When something was last written down, epoch seconds."""
+
+    def interrupted(self) -> bool:
+        """Whether the run that wrote last did not end in good order."""
+
+    def newest(self, before: int, limit: int, where: str = "", values: Sequence[Any] = ()) -> list[Any]:
+        """Rows of `tasks`, as `schema.COLUMNS`, below a number, highest first. `where` is a condition in
+        SQL that SQLite and PostgreSQL have in common, with `?` for values."""
+
+    def number_of(self, id: str) -> int | None:
+        """The row of a task."""
+
+    def went_on(self, ids: Sequence[str], go_on: Callable[[], bool]) -> set[str]:
+        """Those of these tasks of which a newer part has a row."""
+
+    def hours(self, since: float, until: float) -> list[Hour]:
+        """Statistics of the hours that began between."""
+
+
+class Recording(Protocol):
+    """The writing side. Used by one thread; what the medium refuses is raised, and nothing of that batch
+    is written then."""
+
+    def ready(self) -> str:
+        """Make ready for a batch, in the place that is due by now. Returns who writes instead, and ""
+        when it may be written."""
+
+    def write(self, slots: Slots, events: Sequence[Event], notes: Sequence[Note]) -> None:
+        """Write tasks as they are now, events, and whatever else, all or nothing."""
+
+    def known(self, part: str, slots: Any, numbers: Any, rows: Any) -> None:
+        """These rows of a part are the slots' tasks, read at the start: they are gone on with."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether another part was begun, so that upkeep is due at once."""
+
+    def upkeep(self, by_age: bool) -> bool:
+        """What is due from time to time: remove what is too old (if ages are believed) or too much.
+        Returns whether it was done; `False` while it is still at it."""
+
+    def refused(self, problem: Exception) -> str | None:
+        """After a batch was refused: let go of what is broken. Returns why, in words; `None` where
+        nobody foresaw it."""
+
+    def close(self, now: float) -> None:
+        """End in good order."""
+
+
+class Storage(Protocol):
+    """Where one cluster's history is."""
+
+    @property
+    def place(self) -> str:
+        """For people; without credentials."""
+
+    @property
+    def medium(self) -> str:
+        """What may fail, as the end of a sentence: `disk`."""
+
+    @property
+    def advice(self) -> str:
+        """What helps where it cannot be written or read."""
+
+    def opened(self, unread: list[str], until: str = "") -> Iterator[Part]:
+        """Its parts, one after the other, newest first, from the one named `until` on; what cannot be
+        read is told in `unread`."""
+
+    def recording(self, columns: Columns, redactor: Redactor, clock: Callable[[], float]) -> Recording:
+        """To write it. Nothing is touched yet."""
