@@ -408,7 +408,7 @@ class Desk(Projection):
 
     def _chosen(self, action: Action, key: str) -> None:
         """Do it to what the menu was about, or not at all."""
-        if not self.marked and self.pane.listing.key != key:
+        if not self.marked and (self.pane.over or self.pane.listing.key != key):
             self.talk.say(f"{key} is not in the list any more. Nothing was done.", "warn")
         else:
             self.perform(action)

@@ -27,14 +27,16 @@ class Listing:
     """Cursor and viewport over rows.
 
     The cursor is a row's identity; its line follows. A held row keeps its line on the screen while
-    rows come and go around it. On the first line of a list that `follows`, the newest row leads.
+    rows come and go around it. On the first line of a list that `follows`, the newest row leads, until
+    something is done with that row (`hold`); a move to the first line makes it follow again.
     """
 
     def __init__(self, rows: Rows, follows: bool = False) -> None:
         self.rows = rows
         self.follows = follows
         self.pinned = False
-        """Whether the row stays even on the first line: something is asked about it."""
+        """Whether the row is what a page or question is about: it stays even when the list loses it."""
+        self._held = False
         self.cursor = 0
         self.key: str | None = None
         self.top = 0
@@ -44,6 +46,9 @@ class Listing:
     def settle(self) -> None:
         """Take up a change of rows or size."""
         total = self.rows.total
+        if self.lost:
+            self.rows.look(self.top, self.page, self.held)
+            return
         if total == 0:
             self.cursor = self.top = 0
             self.key = None
@@ -75,8 +80,22 @@ class Listing:
         return None if self.key is None or self._follows_now else (self.key, self.cursor)
 
     @property
+    def lost(self) -> bool:
+        """Whether the row that is pinned is not in the list: a filter passes it no more, or it is gone."""
+        return self.pinned and self.key is not None and self.rows.index_of(self.key) is None
+
+    @property
     def _follows_now(self) -> bool:
-        return self.follows and self.cursor == 0 and not self.pinned
+        return self.follows and self.cursor == 0 and not self._held
+
+    def hold(self) -> None:
+        """Something is done with the row under the cursor: no newer one takes its place."""
+        self._held = self.key is not None
+
+    def reset(self) -> None:
+        """Other rows are on their way: begin at the first line."""
+        self.cursor = self.top = 0
+        self.key, self._held = None, False
 
     def resize(self, page: int) -> None:
         """Another number of lines in view."""
@@ -87,6 +106,7 @@ class Listing:
     def go(self, index: int) -> None:
         """Put the cursor on a line."""
         if self.rows.total:
+            self._held = False
             self._place(index)
 
     def move(self, rows: int) -> None:

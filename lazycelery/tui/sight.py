@@ -10,7 +10,8 @@ from lazycelery.keys import Action, Keymap, Scope
 from lazycelery.model.action import Outcome
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
-from lazycelery.model.task import TaskPage, TaskQuery
+from lazycelery.model.states import LABELS
+from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker
 from lazycelery.tui.deeds import Deeds
 from lazycelery.tui.errands import Errands
@@ -278,6 +279,7 @@ class Sight:
             self.queues.take(truth.queues)
         if truth.overview is not None:
             self.findings.take(items(truth.overview, self.unfolded))
+        self._tell_over()
         if tasks:
             self.tasks.window.ask()
         if (workers and self.lead == "workers") or (queues and self._peeking):
@@ -297,11 +299,28 @@ class Sight:
             return
         row, seen = self.tasks.item, self._stamp
         self._stamp = None if row is None else (row.id, row.stamp)
-        if self.lead == "tasks" and seen is not None and self._stamp != seen:
+        changed = seen is not None and self._stamp != seen
+        if self.lead == "tasks" and (changed or self._lost_running):
             self.inquiry.again()
             self.detail.again()
         self.show()
 
+    @property
+    def _lost_running(self) -> bool:
+        """Whether a page is read of a task that goes on, whose row is not here to tell its changes."""
+        answer = self.inquiry.answer
+        running = not (isinstance(answer, Task) and LABELS[answer.state].finished)
+        return self.tasks.listing.lost and running
+
+    def _tell_over(self) -> None:
+        """Say it once when what a page is about is gone."""
+        pane = self.pane
+        over = pane.listing.key if pane.over else None
+        if over is not None and over != self._over:
+            self.talk.say("It is not there any more: this is how it was last seen.", "warn")
+        self._over = over
+
+    _over: str | None = None
     _stamp: tuple[str, int] | None = None
     _was_connected = False
 
@@ -315,9 +334,17 @@ class Sight:
         self.start = self.views.open = start
 
     def _pin(self) -> None:
-        """What is asked about, or has its menu open, stays under the cursor and on the main side."""
+        """What is asked about, has its menu open or its page read, stays under the cursor and on the main
+        side."""
         talk = self.talk
-        self.tasks.listing.pinned = talk.asked is not None or talk.menu is not None or self.deeds.planning
+        held = talk.asked is not None or talk.menu is not None or self.deeds.planning or self.scrolls
+        for scope, pane in self.panes.items():
+            listing, pinned = pane.listing, held and scope == self.lead
+            if pinned:
+                listing.hold()
+            was, listing.pinned = listing.lost, pinned
+            if was and not pinned:
+                listing.settle()
 
     def show(self) -> None:
         """Turn the main side to the selection, and paint."""

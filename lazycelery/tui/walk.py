@@ -91,10 +91,17 @@ class Walk(Sight):
         self._move(1 << 40)
 
     def do_main_down(self) -> None:  # noqa: D102
-        self._move(1) if self.views.open is not None else self.main.scroll(1)
+        self._read(1)
 
     def do_main_up(self) -> None:  # noqa: D102
-        self._move(-1) if self.views.open is not None else self.main.scroll(-1)
+        self._read(-1)
+
+    def _read(self, lines: int) -> None:
+        if self.views.open is not None:
+            self._move(lines)
+        else:
+            self.pane.listing.hold()
+            self.main.scroll(lines)
 
     def do_tab_next(self) -> None:  # noqa: D102
         self._turn_tab(1)
@@ -106,6 +113,7 @@ class Walk(Sight):
         if self.help:
             self.talk.say("Help has no tabs.", "dim")
         elif self.views.open is None:
+            self.pane.listing.hold()
             self.main.turn(self.lead, step)
         elif isinstance(self.views.open, Tabbed):
             self.views.open.tab(step)

@@ -89,7 +89,7 @@ async def test_nothing_is_done_to_the_neighbour_of_what_is_gone() -> None:
         named = stage.desk.pane.listing.key
         stage.engine.lines = [one for one in stage.engine.lines if one.name != named]
         stage.engine.touch("queues")
-        await stage.until(lambda: stage.desk.pane.listing.key != named)
+        await stage.until(lambda: stage.desk.pane.over)
         await stage.press("P")
         assert f"{named} is not in the list any more. Nothing was done." in stage.text
         assert "plan" not in stage.engine.calls

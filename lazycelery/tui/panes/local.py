@@ -93,6 +93,7 @@ class LocalPane(Generic[Item]):
         self.filter = ""
         self.faults = False
         self._all: list[Item] = []
+        self._seen: Item | None = None
         self.ordering = Ordering({name: kind.leads.get(name, "") for name in kind.sorts})
 
     def take(self, items: list[Item]) -> None:
@@ -111,8 +112,21 @@ class LocalPane(Generic[Item]):
 
     @property
     def item(self) -> Item | None:
-        """What the cursor is on."""
-        return self.rows.items[self.listing.cursor] if self.rows.items else None
+        """What the cursor is on; what is pinned as it was last seen, whatever hides it."""
+        if not self.listing.lost:
+            at = self.listing.cursor
+            self._seen = self.rows.items[at] if at < len(self.rows.items) else None
+        elif (one := self._named(self.listing.key)) is not None:
+            self._seen = one
+        return self._seen
+
+    @property
+    def over(self) -> bool:
+        """Whether what is pinned is gone, not only hidden by a filter."""
+        return self.listing.lost and self._named(self.listing.key) is None
+
+    def _named(self, name: str | None) -> Item | None:
+        return next((item for item in self._all if item.name == name), None)
 
     @property
     def crumbs(self) -> list[str]:

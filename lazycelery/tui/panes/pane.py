@@ -30,6 +30,10 @@ class Pane(Protocol):
     """Faults only."""
 
     @property
+    def over(self) -> bool:
+        """Whether what is pinned is gone, not only hidden by a filter."""
+
+    @property
     def columns(self) -> Sequence[Column]:
         """Its columns, left to right."""
 

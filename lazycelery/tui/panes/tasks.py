@@ -40,6 +40,7 @@ class TaskPane:
         self.filter = ""
         self.faults = False
         self.ordering = Ordering(tasks.LEADS)
+        self._seen: TaskRow | None = None
 
     def _arrived(self) -> None:
         self.listing.settle()
@@ -47,8 +48,15 @@ class TaskPane:
 
     @property
     def item(self) -> TaskRow | None:
-        """The row under the cursor, when it is here."""
-        return self.window.at(self.listing.cursor)
+        """The row under the cursor, when it is here; one that is pinned as it was last seen."""
+        if not self.listing.lost:
+            self._seen = self.window.at(self.listing.cursor)
+        return self._seen
+
+    @property
+    def over(self) -> bool:
+        """Never: a task is known by its id, in the list or not."""
+        return False
 
     @property
     def whole_filter(self) -> str:
@@ -117,8 +125,7 @@ class TaskPane:
         return True
 
     def _changed(self) -> None:
-        self.listing.cursor = self.listing.top = 0
-        self.listing.key = None
+        self.listing.reset()
         order = self.ordering
         self.window.change(TaskQuery(filter=self.whole_filter, sort=order.name, reverse=order.reversed))
 
