@@ -26,6 +26,7 @@ from textual.screen import Screen
 
 from lazycelery.tui.cells import Shown
 from lazycelery.tui.pacing import Pacer
+from lazycelery.tui.typed import read_escapes_apart
 from lazycelery.waiting import came
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class LeanApp(App[Return]):
     """An app that sends only cells that differ, at the terminal's own speed."""
 
     def __init__(self, ansi: bool) -> None:
+        read_escapes_apart()
         # Textual chooses its filter for NO_COLOR before a theme can be set.
         super().__init__(ansi_color=ansi)
         self.ansi_color = None
