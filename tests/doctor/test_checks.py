@@ -185,6 +185,8 @@ def test_a_stopped_process_hangs() -> None:
     assert silent(
         "worker-lost", seen(workers=[worker(state="busy", silent=NOW - 20, pool="solo", heartbeat_age=25.0)])
     )
+    said_goodbye = worker(state="offline", silent=NOW - 20, listening=True, heartbeat_age=25.0)
+    assert silent("worker-lost", seen(workers=[worker("w2@a"), said_goodbye]))
 
 
 def full(age: float = 300.0, **own: object) -> WorkerFacts:

@@ -31,7 +31,9 @@ def check(seen: Snapshot) -> list[Finding]:
 def _hangs(seen: Snapshot, facts: WorkerFacts) -> bool:
     """It listens and gives no sign of life, with a pool that never blocks its main process."""
     worker = facts.worker
-    if facts.silent is None or worker.pool not in ("prefork", "threads"):
+    if not facts.alive or facts.silent is None or not facts.listening:
+        return False  # Who said goodbye is silent too.
+    if worker.pool not in ("prefork", "threads"):
         return False
     beats = worker.heartbeat_age
     dumb = seen.now - facts.silent > HANGS_AFTER

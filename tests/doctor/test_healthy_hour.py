@@ -1,0 +1,74 @@
+"""No finding in an hour of a healthy fleet at changing load: the real engine with its default settings.
+
+    LAZYCELERY_HEALTHY=600 pytest tests/doctor/test_healthy_hour.py    # ten minutes
+
+Every finding that shows up is printed with its moment, and all of them are in the failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from lazycelery.engine.engine import Engine
+from lazycelery.model.profile import Profile
+from tests.doctor.healthy import healthy_fleet
+from tests.support.broker import RedisServer
+from tests.support.rabbit import RabbitServer
+
+pytestmark = [pytest.mark.broker, pytest.mark.soak]
+SECONDS = float(os.environ.get("LAZYCELERY_HEALTHY", "3600"))
+SETTLE = 5.0
+"""Seconds after the first answer, within which a finding would be one of the start."""
+
+
+async def watched(profile: Profile, seconds: float, backend: str) -> dict[tuple[str, str], str]:
+    """All that the doctor finds in a healthy fleet, each with its moment and its evidence."""
+    found: dict[tuple[str, str], str] = {}
+    async with healthy_fleet(profile.broker, backend, seconds) as fleet:
+        engine = Engine(profile)
+        await engine.start()
+        try:
+            await engine.ready(10)
+            began = time.monotonic()
+            load = asyncio.ensure_future(fleet.live(seconds))
+            looked = set()
+            while not load.done():
+                examination = await engine.doctor()
+                looked |= set(examination.checked)
+                for one in examination.findings:
+                    if (one.code, one.subject) not in found:
+                        text = f"{time.monotonic() - began:.0f} s: {one.severity} {one.code}: {one.title} "
+                        text += str([fact.text for fact in one.evidence])
+                        found[one.code, one.subject] = text
+                        print(text, flush=True)
+                await asyncio.sleep(0.5)
+            await load
+            assert fleet.sent > seconds / 4 and fleet.restarts
+            assert len(looked) > 35, "a check that was never made says nothing by its silence"
+        finally:
+            await engine.close()
+    return found
+
+
+async def test_an_hour_of_a_healthy_fleet_on_redis_is_silent(broker: RedisServer, tmp_path: Path) -> None:
+    profile = Profile(broker=broker.url, history_dir=str(tmp_path), recorder=True)
+    assert await watched(profile, SECONDS, broker.url) == {}
+
+
+async def test_a_third_of_an_hour_on_rabbitmq_is_silent(
+    rabbit: RabbitServer, broker: RedisServer, tmp_path: Path
+) -> None:
+    rabbit.add_vhost("healthy")
+    profile = Profile(
+        broker=rabbit.url("healthy"),
+        backend=broker.url,
+        management=rabbit.management,
+        history_dir=str(tmp_path),
+        recorder=True,
+    )
+    assert await watched(profile, SECONDS / 3, broker.url) == {}
