@@ -10,7 +10,18 @@ from lazycelery.tui.listing import Listing
 from lazycelery.tui.panes.ordering import Ordering
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
-from lazycelery.tui.presentation.line import Column, Line, Span, choose, crop, fit, row
+from lazycelery.tui.presentation.line import (
+    Column,
+    Line,
+    Span,
+    choose,
+    crop,
+    fit,
+    length,
+    row,
+    told_apart,
+    width_of,
+)
 from lazycelery.tui.presentation.look import Look
 
 HEADED = 50
@@ -110,11 +121,12 @@ def draw(
             lines[-1] = ((fit(f"{text} {look.signs.more}", inner, look.signs.more), "dim"),)
     else:
         lines += _rows(pane, look, shown, inner, focused, marks)
+    note = pane.note(width, look)
     thumb = scroll_thumb(listing.top, listing.page, listing.rows.total)
     offset = height - 2 - listing.page
     return framed(
         lines, width, height, look.signs,
-        title=_title(pane, look, focused, len(marks)), note=pane.note(width, look), focused=focused,
+        title=_title(pane, look, focused, len(marks), width, note), note=note, focused=focused,
         thumb=range(thumb.start + offset, thumb.stop + offset) if thumb else thumb,
     )  # fmt: skip
 
@@ -138,8 +150,9 @@ def _rows(
 ) -> list[Line]:
     listing = pane.listing
     lines: list[Line] = []
-    for index in range(listing.top, min(listing.top + listing.page, listing.rows.total)):
-        cells = pane.cells(index, look)
+    places = range(listing.top, min(listing.top + listing.page, listing.rows.total))
+    rows = told_apart([pane.cells(index, look) for index in places], pane.columns, shown)
+    for index, cells in zip(places, rows, strict=True):
         at_cursor = index == listing.cursor
         gutter = (look.signs.cursor if at_cursor else " ", "accent" if at_cursor else "")
         if marks and listing.rows.key_at(index) in marks:
@@ -155,11 +168,22 @@ def marked(line: Line, token: str) -> Line:
     return tuple((text, f"{own} {token}".strip()) for text, own in line)
 
 
-def _title(pane: Pane, look: Look, focused: bool, marks: int) -> Line:
-    own = "accent title" if focused else "title"
-    head: list[Span] = [(f"{pane.number} ", "dim"), (pane.title, own)]
-    if marks:
-        head.append((f" {look.signs.mark}{marks:,}", "warn"))
-    for crumb in pane.crumbs:
-        head.append((f" {look.signs.into} {crumb}", "accent"))
-    return tuple(head)
+def _title(pane: Pane, look: Look, focused: bool, marks: int, width: int, note: str) -> Line:
+    """Which list it is, its filters, and its order where no column's name tells that."""
+    head: list[Span] = [(f"{pane.number} ", "dim"), (pane.title, "accent title" if focused else "title")]
+    order = pane.ordering
+    more: list[Span] = [(f" {look.signs.mark}{marks:,}", "warn")] if marks else []
+    crumbs = pane.crumbs if order.usual else pane.crumbs[:-1]
+    more += [(f" {look.signs.into} {crumb}", "accent") for crumb in crumbs]
+    seen = [pane.columns[at].title for at, _ in choose(pane.columns_at(width), width - 3)]
+    if (width >= HEADED and order.column in seen) or (order.usual and not focused):
+        return (*head, *more)
+    sign = look.signs.upwards if order.reversed else look.signs.sorted
+    room = width - 6 - (width_of(note) + 2 if note else 0)
+    whole = (*head, (f" {sign}{order.name}", "accent"), *more)
+    if length(whole) <= room:
+        return whole
+    if not order.usual:  # Its number tells which list it is.
+        return ((str(pane.number), "dim"), *whole[2:])
+    short = (*head, (f" {sign}", "accent"), *more)
+    return short if length(short) <= room else (*head, *more)

@@ -18,10 +18,10 @@ LATE = 5.0
 """Seconds after which an entry is called late: beat itself looks every few seconds."""
 COLUMNS = (
     Column("", 1),
-    Column("NAME", 14, grow=3),
-    Column("TASK", 14, grow=3, rank=3),
+    Column("NAME", 14, grow=3, cut="name"),
+    Column("TASK", 14, grow=3, rank=3, cut="name"),
     Column("SCHEDULE", 16, grow=3),
-    Column("QUEUE", 8, grow=1, rank=5),
+    Column("QUEUE", 8, grow=1, rank=5, cut="name"),
     Column("LAST", 11, rank=2),
     Column("NEXT", 11),
     Column("LATE", 7, rank=1, right=True),

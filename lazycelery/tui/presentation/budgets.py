@@ -11,7 +11,7 @@ from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.line import Column, Line, choose, row
 
 COLUMNS = (
-    Column("TASKS", 12, grow=1),
+    Column("TASKS", 12, grow=1, cut="name"),
     Column("TARGET", 14),
     Column("BUDGET LEFT", 11, right=True),
     Column("BURN 5m", 8, right=True),

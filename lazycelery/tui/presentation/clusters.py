@@ -18,7 +18,7 @@ NAME = 24
 COLUMNS = (
     Column("", 1),
     Column("#", 2, right=True),
-    Column("CLUSTER", 14, grow=1),
+    Column("CLUSTER", 14, grow=1, cut="name"),
     Column("", 4),
     Column("WORKERS", 7, right=True),
     Column("BACKLOG", 7, right=True),

@@ -10,7 +10,7 @@ from lazycelery.tui.presentation.line import Column, Line, choose, row
 from lazycelery.tui.presentation.look import Look
 
 COLUMNS = (
-    Column("NAME", 14, grow=1),
+    Column("NAME", 14, grow=1, cut="name"),
     Column("WHEN", 8),
     Column("RATE", 7, right=True),
     Column("FAILED", 7, right=True),

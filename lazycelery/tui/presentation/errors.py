@@ -23,10 +23,10 @@ COLUMNS = (
     Column("RATE", 6, rank=5, right=True),
     Column("TREND", 15, rank=4),
     Column("ERROR", 20, grow=4),
-    Column("WHERE", 12, grow=2, rank=3),
-    Column("TASKS", 9, grow=1, rank=6),
-    Column("WORKERS", 8, grow=1, rank=7),
-    Column("QUEUES", 8, rank=8),
+    Column("WHERE", 12, grow=2, rank=3, cut="name"),
+    Column("TASKS", 9, grow=1, rank=6, cut="name"),
+    Column("WORKERS", 8, grow=1, rank=7, cut="name"),
+    Column("QUEUES", 8, rank=8, cut="name"),
 )
 """By rank: when it gets narrow they are dropped from the right."""
 BARS = 15

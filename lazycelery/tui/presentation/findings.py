@@ -21,8 +21,8 @@ from lazycelery.tui.presentation.page import Page
 
 COLUMNS = (
     Column("", 1),
-    Column("FINDING", 12, grow=4),
-    Column("SUBJECT", 12, grow=1, rank=4),
+    Column("FINDING", 12, grow=4, cut="sentence"),
+    Column("SUBJECT", 12, grow=1, rank=4, cut="name"),
     Column("SINCE", 6, rank=3, right=True),
 )
 FOLD = "snoozed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lazycelery.tui.presentation.line import BLANK, Line, crop, length, merge, width_of
+from lazycelery.tui.presentation.line import BLANK, Line, crop, length, merge, narrowed, width_of
 from lazycelery.tui.presentation.signs import Signs
 
 
@@ -37,7 +37,7 @@ def _edge(title: Line, note: str, width: int, signs: Signs, token: str) -> Line:
     room = width - 6 - (width_of(note) + 2 if note else 0)
     if not title:
         return ((signs.corners[0] + signs.across * (width - 2) + signs.corners[1], token),)
-    head = crop(title, min(length(title), max(1, room)), signs.more)
+    head = _head(title, max(1, room), signs)
     filler = width - 5 - length(head) - (width_of(note) + 3 if note else 0)
     tail = [(f" {note} ", token), (signs.across, token)] if note else []
     spans = [
@@ -48,6 +48,11 @@ def _edge(title: Line, note: str, width: int, signs: Signs, token: str) -> Line:
         (signs.corners[1], token),
     ]
     return merge(spans)
+
+
+def _head(title: Line, room: int, signs: Signs) -> Line:
+    title = narrowed(title, room)
+    return crop(title, min(length(title), room), signs.more)
 
 
 def scroll_thumb(top: int, page: int, total: int) -> range:

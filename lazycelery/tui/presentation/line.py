@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
+
+from lazycelery.tui.presentation.names import SHORTEST, apart, shortened, squeezed
+from lazycelery.tui.presentation.names import width_of as width_of
 
 Span = tuple[str, str]
 """A text and the token that colours it: ok, run, wait, warn, fail, dim, accent, badge, title, or ""."""
@@ -26,15 +29,12 @@ class Column(NamedTuple):
     """The highest rank is dropped first when it gets narrow; 0 always stays."""
     right: bool = False
     """Aligned to the right."""
+    cut: Literal["end", "name", "sentence"] = "end"
+    """Where a text that does not fit is cut: a name in its middle, a sentence in its long names first."""
 
 
 MINOR = 3
 """From this rank on a column is not worth squeezing the others."""
-
-
-def width_of(text: str) -> int:
-    """Cells that a text takes."""
-    return len(text) if text.isascii() else cell_len(text)
 
 
 def fit(text: str, width: int, more: str = "…") -> str:
@@ -57,6 +57,18 @@ def right(text: str, width: int) -> str:
 def length(line: Line) -> int:
     """Cells that a line takes."""
     return sum(width_of(text) for text, _ in line)
+
+
+def narrowed(line: Line, width: int) -> Line:
+    """A line whose longest spans lose their middle until it fits."""
+    spans = list(line)
+    while (over := length(tuple(spans)) - width) > 0 and spans:
+        at = max(range(len(spans)), key=lambda place: width_of(spans[place][0]))
+        size = width_of(spans[at][0])
+        if size <= SHORTEST:
+            break
+        spans[at] = (squeezed(spans[at][0], max(SHORTEST, size - over)), spans[at][1])
+    return tuple(spans)
 
 
 def crop(line: Line, width: int, more: str = "…") -> Line:
@@ -103,11 +115,28 @@ def row(cells: Sequence[Span], columns: Sequence[Column], shown: Sequence[tuple[
     spans: list[Span] = []
     for place, (at, width) in enumerate(shown):
         text, token = cells[at]
+        if columns[at].cut == "name":
+            text = squeezed(text, width)
+        elif columns[at].cut == "sentence":
+            text = shortened(text, width)
         text = right(text, width) if columns[at].right else fit(text, width)
         if place:
             spans.append((" ", spans[-1][1] if spans[-1][1] == token else ""))
         spans.append((text, token))
     return merge(spans)
+
+
+def told_apart(
+    rows: Sequence[list[Span] | None], columns: Sequence[Column], shown: Sequence[tuple[int, int]]
+) -> list[list[Span] | None]:
+    """The cells of rows that stand below one another, their names cut so that they stay different."""
+    for at, width in shown:
+        if columns[at].cut != "name":
+            continue
+        here = [cells for cells in rows if cells is not None]
+        for cells, text in zip(here, apart([cells[at][0] for cells in here], width), strict=True):
+            cells[at] = (text, cells[at][1])
+    return list(rows)
 
 
 def merge(spans: Iterable[Span]) -> Line:

@@ -9,6 +9,7 @@ from lazycelery.keys import Action, symbol
 from lazycelery.model.text import clean
 from lazycelery.tui.presentation.line import Line, Span, crop, fit, width_of
 from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.names import squeezed
 
 KEY = 6
 
@@ -26,8 +27,8 @@ def menu_lines(
     title: str, choices: Sequence[Choice], at: int, look: Look, width: int, most: int
 ) -> list[Line]:
     """The menu, the part around its cursor when it is longer than `most` lines."""
-    name = clean(title, 80)
-    lead = f"{look.signs.across} {fit(name, min(width_of(name), width - 6), look.signs.more)} "
+    name = clean(title, 300)
+    lead = f"{look.signs.across} {squeezed(name, width - 6)} "
     head: Line = ((lead, "accent"), (look.signs.across * max(0, width - width_of(lead)), "dim"))
     room = max(1, min(len(choices), most - 1))
     top = max(0, min(at - room // 2, len(choices) - room))

@@ -21,7 +21,7 @@ from lazycelery.tui.presentation.verdict import verdict_lines
 
 COLUMNS = (
     Column("", 1),
-    Column("QUEUE", 8, grow=3),
+    Column("QUEUE", 8, grow=3, cut="name"),
     Column("WAITING", 7, right=True),
     Column("", 4, rank=3),
     Column("TREND", 7, rank=2, right=True),
@@ -224,7 +224,7 @@ def _workers(queue: Queue) -> list[Line]:
 MESSAGES = (
     Column("#", 5, right=True),
     Column("ID", 8),
-    Column("TASK", 12, grow=1),
+    Column("TASK", 12, grow=1, cut="name"),
     Column("PRIO", 4, rank=3, right=True),
     Column("TRIES", 5, rank=4, right=True),
     Column("SIZE", 7, rank=2, right=True),

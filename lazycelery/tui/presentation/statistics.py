@@ -10,7 +10,7 @@ from lazycelery.tui.presentation.line import Column, Line, choose, row
 from lazycelery.tui.presentation.look import Look
 
 COLUMNS = (
-    Column("TASK", 12, grow=1),
+    Column("TASK", 12, grow=1, cut="name"),
     Column("ACCEPTED", 9, right=True),
     Column("SHARE", 6, rank=1, right=True),
 )

@@ -15,14 +15,14 @@ from lazycelery.tui.presentation.workers import short_name
 
 COLUMNS = (
     Column("", 1),
-    Column("TASK", 9, grow=2),
+    Column("TASK", 9, grow=2, cut="name"),
     Column("ID", 8, rank=1),
     Column("STATE", 9, rank=2),
     Column("WHEN", 8, rank=3, right=True),
     Column("RUNTIME", 8, rank=4, right=True),
     Column("WAIT", 6, rank=5, right=True),
-    Column("QUEUE", 9, grow=1, rank=6),
-    Column("WORKER", 9, grow=1, rank=7),
+    Column("QUEUE", 9, grow=1, rank=6, cut="name"),
+    Column("WORKER", 9, grow=1, rank=7, cut="name"),
     Column("TRIES", 6, rank=8, right=True),
     Column("ARGS", 8, grow=1, rank=9),
     Column("ERROR, RESULT", 11, grow=2, rank=10),

@@ -21,7 +21,7 @@ from lazycelery.tui.presentation.worker_log import worker_log
 
 COLUMNS = (
     Column("", 1),
-    Column("WORKER", 8, grow=4),
+    Column("WORKER", 8, grow=4, cut="name"),
     Column("SLOTS", 4, rank=1),
     Column("BUSY", 5, rank=1, right=True),
     Column("LOAD", 4, rank=2, right=True),
@@ -143,7 +143,7 @@ def _fields(worker: Worker, look: Look) -> list[tuple[str, str, str]]:
 
 JOBS = (
     Column("ID", 8),
-    Column("TASK", 12, grow=1),
+    Column("TASK", 12, grow=1, cut="name"),
     Column("AGE", 7, right=True),
     Column("PID", 7, rank=2, right=True),
     Column("ARGS", 12, grow=3, rank=1),
@@ -182,7 +182,7 @@ def _scheduled(worker: Worker, detail: WorkerDetail | None, look: Look, width: i
 def _registered(worker: Worker, detail: WorkerDetail | None, look: Look, width: int) -> list[Line]:
     if detail is None:
         return _asking(detail)
-    columns = (Column("TASK", 12, grow=1), Column("ACCEPTED", 9, right=True))
+    columns = (Column("TASK", 12, grow=1, cut="name"), Column("ACCEPTED", 9, right=True))
     shown = choose(columns, min(width, 70))
     names = [
         [(clean(name, 200), ""), (q.count(detail.totals.get(name)), "dim")] for name in detail.registered
