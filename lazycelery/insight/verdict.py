@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from lazycelery.insight.doctor.mode import count, fact, listed, moment, plain_slots, short, span
+from lazycelery.insight.doctor.mode import count, fact, listed, plain_slots, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.doctor.worker_saturated import full_since
 from lazycelery.model.facts import Flight, WorkerFacts
 from lazycelery.model.finding import Finding
+from lazycelery.model.moments import epoch
 from lazycelery.model.queue import Queue
 from lazycelery.model.states import FINISHED
 from lazycelery.model.task import Task, next_try
@@ -124,7 +125,7 @@ def _waiting(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     told = f"waits in {task.queue}{since}"
     if queue is not None and (queue.messages or 0) > 1:
         told += f", one of {count(queue.messages or 0, 'message')}"
-    expires = moment(task.expires)
+    expires = epoch(task.expires)
     if expires is not None and expires < seen.now:
         verdict.until = expires
         return f"{told}; it expired {span(seen.now - expires)} ago, and is dropped when its turn comes"
@@ -227,7 +228,7 @@ def _received(task: Task, seen: Snapshot, verdict: Verdict) -> str:
 
 
 def _scheduled(task: Task, seen: Snapshot, verdict: Verdict) -> str:
-    holder, eta = _holder(task, seen), moment(task.eta)
+    holder, eta = _holder(task, seen), epoch(task.eta)
     verdict.until = eta
     if holder is not None and not holder.alive:
         return _orphaned(task, seen, verdict, _flight(task, seen))
@@ -274,7 +275,7 @@ def _started(task: Task, seen: Snapshot, verdict: Verdict) -> str:
 
 
 def _retry(task: Task, seen: Snapshot, verdict: Verdict) -> str:
-    eta = moment(task.eta)
+    eta = epoch(task.eta)
     verdict.until = eta
     when = f" in {span(eta - seen.now)}" if eta is not None and eta > seen.now else ""
     number = next_try(task)

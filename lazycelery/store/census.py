@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lazycelery.model.facts import NameFacts, TaskFacts, TaskSeen
+from lazycelery.model.moments import epoch
 from lazycelery.model.states import State
 from lazycelery.store.columns import Columns
-from lazycelery.store.values import moment
 
 RUNNING = 200
 """Running tasks that are looked at, the oldest."""
@@ -175,7 +175,7 @@ class Census:
             attempts=columns.attempt[slot] + 1,
             retries=max(0, columns.retries[slot]),
             error=columns.error[slot],
-            eta=moment(columns.eta.get(slot)),
+            eta=epoch(columns.eta.get(slot)),
         )
 
 

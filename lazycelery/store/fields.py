@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from lazycelery.model.event import Event
+from lazycelery.model.moments import epoch
 from lazycelery.model.task import TRUST
 from lazycelery.store import marks
 from lazycelery.store.columns import Columns
-from lazycelery.store.values import MAX_TRACEBACK, REPR_LIMIT, bounded, moment, was_cut
+from lazycelery.store.values import MAX_TRACEBACK, REPR_LIMIT, bounded, was_cut
 
 COMMON = {text: text for text in ("{}", "()", "[]", "None", "True", "0", "1")}
 """Texts that a million tasks share."""
@@ -102,7 +103,7 @@ class EventFields:
             due = columns.received[slot]
         eta = columns.eta.get(slot)
         if eta is not None:
-            due = max(due, moment(eta) or due)
+            due = max(due, epoch(eta) or due)
         wait = columns.started[slot] - due
         if wait < 0:
             columns.marks[slot] |= marks.WAIT_CLAMPED

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lazycelery.model.event import Event
+from lazycelery.model.moments import epoch
 from lazycelery.model.states import State
 from lazycelery.store import marks
 from lazycelery.store.attempts import ended_before, ended_by_result, open_attempt, sent_before
@@ -13,7 +14,7 @@ from lazycelery.store.columns import NAN, Columns, PastAttempt
 from lazycelery.store.fields import EventFields
 from lazycelery.store.lost import run_again_alive
 from lazycelery.store.runs import ENDED, Runs
-from lazycelery.store.values import MAX_TRACEBACK, bounded, encode, moment
+from lazycelery.store.values import MAX_TRACEBACK, bounded, encode
 
 WAITING, SCHEDULED, RECEIVED = int(State.WAITING), int(State.SCHEDULED), int(State.RECEIVED)
 STARTED, RETRY, SUCCESS = int(State.STARTED), int(State.RETRY), int(State.SUCCESS)
@@ -102,7 +103,7 @@ class EventMerge:
             return slot
         columns.worker[slot] = worker
         self.fields.describe(slot, event)
-        waits = event.eta is not None and (moment(event.eta) or 0.0) > at
+        waits = event.eta is not None and (epoch(event.eta) or 0.0) > at
         columns.set_state(slot, SCHEDULED if waits else RECEIVED, at)
         self.fields.guess_queue(slot, worker)
         return slot

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lazycelery.model.message import Message
+from lazycelery.model.moments import epoch
 from lazycelery.model.reports import ResultReport, TaskReport
 from lazycelery.model.states import OF_RESULT, State
 from lazycelery.model.task import TRUST
@@ -18,7 +19,7 @@ from lazycelery.store.columns import Columns, PastAttempt
 from lazycelery.store.fields import EventFields
 from lazycelery.store.notes import TAG
 from lazycelery.store.runs import ENDED
-from lazycelery.store.values import MAX_TEXT, MAX_TRACEBACK, bounded, encode, moment, was_cut
+from lazycelery.store.values import MAX_TEXT, MAX_TRACEBACK, bounded, encode, was_cut
 
 YOUNG = 5.0
 """Seconds: a task that began shortly before a worker was asked may not be in its answer yet."""
@@ -270,7 +271,7 @@ class ReportMerge:
             columns.set_state(slot, State.WAITING, at)
             columns.tell(slot, "state", "broker")
         if where == "in-flight" and columns.state[slot] == State.WAITING and not run_lost:
-            late = (moment(message.eta) or 0.0) > at
+            late = (epoch(message.eta) or 0.0) > at
             columns.set_state(slot, State.SCHEDULED if late else State.RECEIVED, at)
             columns.tell(slot, "state", "broker")
         if message.age is not None and columns.sent[slot] != columns.sent[slot] and where == "waiting":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from datetime import datetime, timezone
 from typing import Any
 
 from lazycelery.model.text import short_value
@@ -57,18 +56,6 @@ def plain(text: str | None) -> str:
     if text is None:
         return ""
     return text[1:] if text.startswith(NUL) else text
-
-
-def moment(text: Any) -> float | None:
-    """Epoch seconds of an ISO 8601 time as Celery writes it; without a zone it means UTC."""
-    if not isinstance(text, str):
-        return None
-    try:
-        when = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-        when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
-        return when.timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 def known(number: float) -> float | None:

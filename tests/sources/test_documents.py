@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazycelery.sources.results.documents import children, epoch, read_document
+from lazycelery.model.moments import epoch
+from lazycelery.sources.results.documents import children, read_document
 from tests.sources.test_wire import json_values
 
 SUCCESS = {

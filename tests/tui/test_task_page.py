@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from lazycelery.model.cluster import LogLine, LogPage
 from lazycelery.model.message import Message
 from lazycelery.model.task import Attempt, Task
@@ -178,3 +180,18 @@ def test_the_open_tab_stays_in_sight_when_there_are_many() -> None:
     page = Page((), tuple(f"tab-{n}-name" for n in range(9)), 8, ())
     line = "".join(part for part, _ in page.tab_line(40))
     assert "tab-8-name" in line and len(line) <= 40
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("2023-11-14T22:14:03.869733+00:00", "eta        22:14:03, in 43s e"),
+        ("2023-11-14T22:13:00", "eta        22:13:00, 20s ago e"),
+        ("2023-11-20T22:13:20+00:00", "eta        11-20 22:13, in 6d00h e"),
+        ("soon \x1b[31m", "eta        soon ␛[31m e"),
+    ],
+)
+def test_an_eta_is_told_in_the_terms_of_the_clock_and_nonsense_as_it_stands(told: str, shown: str) -> None:
+    look = Look(1_700_000_000.0, utc=True)
+    body = page(Task(id="t", eta=told, sources={"eta": "event"}), 0, look, 100).body
+    assert any(shown in line for line in text(body)), text(body)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from lazycelery.insight.doctor.mode import Mode, count, fact, moment, short, short_id, span
+from lazycelery.insight.doctor.mode import Mode, count, fact, short, short_id, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Finding
+from lazycelery.model.moments import epoch
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -16,7 +17,7 @@ def check(seen: Snapshot) -> list[Finding]:
     delivered = {flight.id: flight.delivered for flight in seen.flights.messages} if seen.flights else {}
     found = []
     for facts in seen.alive:
-        due = {task.id: (moment(task.eta), task.name) for task in facts.scheduled or ()}
+        due = {task.id: (epoch(task.eta), task.name) for task in facts.scheduled or ()}
         due |= {task.id: (task.eta, task.name) for task in seen.tasks.scheduled if task.worker == facts.name}
         late = [
             (eta, key, name)

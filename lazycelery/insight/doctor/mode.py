@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.facts import WorkerFacts
@@ -77,12 +76,3 @@ def plain_slots(number: int) -> str:
 def fresh(facts: WorkerFacts, which: str, now: float, within: float) -> bool:
     """Whether a worker told one of its lists within the last seconds."""
     return now - facts.at.get(which, 0.0) <= within
-
-
-def moment(eta: str | None) -> float | None:
-    """Epoch seconds of an ETA as Celery writes it; without a zone it means UTC."""
-    try:
-        when = datetime.fromisoformat((eta or "").strip().replace("Z", "+00:00"))
-        return (when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp()
-    except (ValueError, OverflowError):
-        return None

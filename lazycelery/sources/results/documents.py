@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
 from itertools import pairwise
 from typing import Any
 
+from lazycelery.model.moments import epoch
 from lazycelery.model.reports import ResultReport
 from lazycelery.sources import pickles
 from lazycelery.sources.jsontext import Unreadable, int_or_none, parse, plain, text_or_none
@@ -95,17 +95,6 @@ def _pickled(task_id: str, data: bytes) -> ResultReport | None:
         if key == "status" and value in STATES:
             return ResultReport(id=task_id, status=value, size=len(data))
     return None
-
-
-def epoch(value: Any) -> float | None:
-    """Epoch seconds of an ISO text, UTC when it names no zone; `None` for anything else."""
-    if not isinstance(value, str) or len(value) > 40:
-        return None
-    try:
-        moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 def children(value: Any) -> list[str]:

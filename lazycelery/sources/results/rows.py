@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from lazycelery.model.moments import epoch
 from lazycelery.model.reports import ResultReport
 from lazycelery.sources.jsontext import int_or_none, text_or_none
-from lazycelery.sources.results.documents import children, epoch
+from lazycelery.sources.results.documents import children
 from lazycelery.sources.results.values import Value, read_value
 
 SIZE = "_size"

@@ -8,6 +8,7 @@ from typing import Literal
 
 from lazycelery.model.cluster import LogPage
 from lazycelery.model.message import Message
+from lazycelery.model.moments import epoch
 from lazycelery.model.task import Task
 from lazycelery.model.text import clean, short_value
 from lazycelery.model.verdict import Verdict
@@ -134,9 +135,8 @@ def _fields(task: Task, look: Look) -> list[tuple[str, str, str]]:
         ("finished", "finished", q.moment(task.finished, look.now, look.utc)),
         ("priority", "priority", q.count(task.priority)),
     ]
+    fields += [(name, name, _due(told, look)) for name in ("eta", "expires") if (told := getattr(task, name))]
     for label, name in (
-        ("eta", "eta"),
-        ("expires", "expires"),
         ("root", "root_id"),
         ("parent", "parent_id"),
         ("group", "group_id"),
@@ -147,6 +147,17 @@ def _fields(task: Task, look: Look) -> list[tuple[str, str, str]]:
     if task.progress is not None:
         fields.append(("progress", "progress", short_value(task.progress, 120)))
     return fields
+
+
+def _due(told: str, look: Look) -> str:
+    """A time as Celery writes it, for people; as it stands when it is none."""
+    at = epoch(told)
+    if at is None:
+        return clean(told, FULL_ID)
+    ahead = at - look.now
+    return (
+        f"{q.moment(at, look.now, look.utc)}, {f'in {q.age(ahead)}' if ahead > 0 else f'{q.age(-ahead)} ago'}"
+    )
 
 
 def _text(value: object, limit: int) -> str:
