@@ -123,16 +123,23 @@ class Inquiry:
 
     async def _about_task(self, api: EngineApi, id: str, whole: bool) -> None:
         # What the engine holds comes at once; what must be fetched only when the cursor rests.
-        first = self.answer is None
-        self.verdict = await api.why(id, "task", fetch=False)
-        if not (whole or first):
-            self._changed()
-            return
-        self._take(await api.task(id, fetch=False))
-        if first:
+        known = self.answer
+        if not whole and isinstance(known, Task):
+            self.verdict = await api.why(id, "task", fetch=False)
+            if self.verdict.state == known.state:
+                self._changed()
+                return
+        await self._task_and_verdict(api, id, fetch=False)
+        if known is None:
             await asyncio.sleep(REST)
-        task = await api.task(id, fetch=True)
-        self.verdict = await api.why(id, "task", fetch=False)
+        await self._task_and_verdict(api, id, fetch=True)
+
+    async def _task_and_verdict(self, api: EngineApi, id: str, fetch: bool) -> None:
+        task = await api.task(id, fetch=fetch)
+        verdict = await api.why(id, "task", fetch=False)
+        if verdict.state != task.state:  # It went on between the two: they must speak of one state.
+            task = await api.task(id, fetch=False)
+        self.verdict = verdict
         self._take(task)
 
     def _take(self, answer: Answer) -> None:

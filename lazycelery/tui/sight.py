@@ -10,8 +10,7 @@ from lazycelery.keys import Action, Keymap, Scope
 from lazycelery.model.action import Outcome
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
-from lazycelery.model.states import LABELS
-from lazycelery.model.task import Task, TaskPage, TaskQuery
+from lazycelery.model.task import TaskPage, TaskQuery
 from lazycelery.model.worker import Worker
 from lazycelery.tui.deeds import Deeds
 from lazycelery.tui.errands import Errands
@@ -299,18 +298,10 @@ class Sight:
             return
         row, seen = self.tasks.item, self._stamp
         self._stamp = None if row is None else (row.id, row.stamp)
-        changed = seen is not None and self._stamp != seen
-        if self.lead == "tasks" and (changed or self._lost_running):
+        if self.lead == "tasks" and seen is not None and self._stamp != seen:
             self.inquiry.again()
             self.detail.again()
         self.show()
-
-    @property
-    def _lost_running(self) -> bool:
-        """Whether a page is read of a task that goes on, whose row is not here to tell its changes."""
-        answer = self.inquiry.answer
-        running = not (isinstance(answer, Task) and LABELS[answer.state].finished)
-        return self.tasks.listing.lost and running
 
     def _tell_over(self) -> None:
         """Say it once when what a page is about is gone."""
@@ -370,7 +361,7 @@ class Sight:
 
     def _look_around(self) -> None:
         """Something has changed, or time has passed: a verdict may be another one."""
-        if self.front and self.main.tabs[self.lead] == 0:
+        if self.front and (self.main.tabs[self.lead] == 0 or self.pane.listing.lost):
             self.inquiry.again(whole=False)
 
     def _failed(self, text: str) -> None:
