@@ -23,7 +23,7 @@ class Hasty:
         return Task(id=id, state=self._next())
 
     async def why(self, target: str, kind: str, fetch: bool = True) -> Verdict:
-        return Verdict(kind="task", subject=target, state=self.states[0], text="Where it is.")
+        return Verdict(kind="task", subject=target, state=self._next(), text="Where it is.")
 
 
 async def _seen(engine: Hasty, again: str | None = None) -> list[tuple[str, str | None]]:
