@@ -63,10 +63,11 @@ async def test_a_wrong_task_filter_says_where_while_it_is_typed() -> None:
     async with staged() as stage:
         await stage.press("3", "slash", *"stat:x")
         await stage.until('there is no field "stat"')
-        assert stage.desk.tasks.whole_filter == ""
+        before = stage.desk.tasks.whole_filter  # What was typed up to a rest may have been applied.
+        assert before in ("", "s", "st", "sta", "stat")
         await stage.press("enter")
         await stage.until('there is no field "stat"')
-        assert stage.desk.tasks.window.total == 1000
+        assert stage.desk.tasks.whole_filter == before
 
 
 async def test_a_wrong_filter_that_is_entered_stays_to_be_mended() -> None:
