@@ -54,6 +54,7 @@ _STRONG = re.compile(
     re.I | re.S,
 )
 _STRONG_HINTS = ("bearer", "basic", "private key", "eyj")
+_ALL_HINTS = (*_STRONG_HINTS, *_HINTS)
 _URL_PASSWORD = re.compile(r"(://[^\s:/@'\"]*:)[^\s'\"]*@")
 _URL_TOKEN = re.compile(r"(://)[^\s:/@'\"]{20,}@")
 _VALUE_START = re.compile(r"[bBrRuUfF]{0,2}(?P<slashes>\\*)(?P<quote>[\"'])(?P<long>(?P=quote){2})?")
@@ -99,10 +100,14 @@ class Redactor:
         """Whether `text` could change this, or any text it is made of. Cheap, and never wrongly `False`."""
         if not self._only_defaults:
             return True  # Somebody's own pattern may look at where a text begins.
-        lowered = text.lower()
-        if "://" in text or any(hint in lowered for hint in _STRONG_HINTS):
+        if "://" in text:
             return True
-        return self._suspicious(text, lowered)
+        lowered = text.lower()
+        for hint in _ALL_HINTS:  # Faster than `any`, and asked of every text of a busy fleet.
+            if hint in lowered:
+                # The strong ones stand first: none of them is there when a weak one is found.
+                return hint in _STRONG_HINTS or self._suspicious(text, lowered)
+        return False
 
     def url(self, url: str) -> str:
         """A URL without its password, and without the secrets of its query. Never raises."""

@@ -19,7 +19,7 @@ from lazycelery.store.coding import Words
 from lazycelery.store.faults.kinds import Kinds
 from lazycelery.store.marks import TELLERS, TOLD
 from lazycelery.store.notes import Notes
-from lazycelery.store.shards import Shards
+from lazycelery.store.shards import Shards, Sparse
 
 NAN = float("nan")
 BLOCK = 32_768
@@ -148,10 +148,10 @@ class Columns:
         self.error: list[str | None] = []
         self.root_id: list[str | None] = []
         self.parent_id: list[str | None] = []
-        self.traceback: Shards[int, str] = Shards()
-        self.eta: Shards[int, str] = Shards()
-        self.expires: Shards[int, str] = Shards()
-        self.extra: Shards[int, Extra] = Shards()
+        self.traceback: Sparse[str] = Sparse(self.capacity)
+        self.eta: Sparse[str] = Sparse(self.capacity)
+        self.expires: Sparse[str] = Sparse(self.capacity)
+        self.extra: Sparse[Extra] = Sparse(self.capacity)
         self._oldest = 0, 0
         """Slot and row of the oldest task, when last looked for."""
         self.by_state: list[int] = [0] * len(State)

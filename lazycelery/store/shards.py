@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 K = TypeVar("K", str, int)
 V = TypeVar("V")
@@ -45,3 +48,45 @@ class Shards(Generic[K, V]):
     def pop(self, key: K) -> V | None:
         """Take a value out, or `None` when there is none."""
         return self._parts[hash(key) & _MASK].pop(key, None)
+
+
+class Sparse(Generic[V]):
+    """Values of few slots. Which slots have one is seen at once for many of them."""
+
+    __slots__ = ("_has", "_values")
+
+    def __init__(self, capacity: int) -> None:
+        self._values: Shards[int, V] = Shards()
+        # Untouched memory costs nothing.
+        self._has: npt.NDArray[np.bool_] = np.zeros(capacity, dtype=np.bool_)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, slot: int) -> bool:
+        return slot in self._values
+
+    def __getitem__(self, slot: int) -> V:
+        return self._values[slot]
+
+    def __setitem__(self, slot: int, value: V) -> None:
+        self._values[slot] = value
+        self._has[slot] = True
+
+    def get(self, slot: int) -> V | None:
+        """The value, or `None`."""
+        return self._values.get(slot)
+
+    def many(self, slots: Sequence[int] | npt.NDArray[np.intp]) -> list[V | None]:
+        """The value of each slot, or `None`."""
+        found: list[V | None] = [None] * len(slots)
+        for place in np.flatnonzero(self._has[slots]).tolist():
+            found[place] = self._values.get(int(slots[place]))
+        return found
+
+    def pop(self, slot: int) -> V | None:
+        """Take a value out, or `None` when there is none."""
+        value = self._values.pop(slot)
+        if value is not None:
+            self._has[slot] = False
+        return value

@@ -168,6 +168,16 @@ def test_anybody_can_read_it_with_plain_sql(files: Files) -> None:
     assert row == ("t1", "shop.add", "success", "w1@h", "celery", "3", "t1")
 
 
+def test_what_is_not_known_is_null_and_failures_are_found_by_an_index(files: Files) -> None:
+    recorded(files, [*LIFE, failed(9, "b")])
+    database = sqlite3.connect(files.all()[-1])
+    for name in ("error", "traceback", "eta", "expires"):
+        assert database.execute(f"SELECT typeof({name}) FROM tasks WHERE id = 't1'").fetchone() == ("null",)
+    query = "SELECT * FROM tasks WHERE n < 100 AND (state = 7) ORDER BY n DESC LIMIT 10"
+    [plan] = database.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
+    assert "INDEX bad" in plan[-1], plan
+
+
 def test_ten_thousand_tasks_come_back_in_their_order(files: Files) -> None:
     batches = [[received(n / 100, f"t{n}"), started(n / 100, f"t{n}")] for n in range(10_000)]
     recorded(files, *batches)

@@ -16,7 +16,7 @@ from lazycelery.model.event import Event
 from lazycelery.model.task import TaskQuery
 from lazycelery.store import columns, orders, sorting
 from lazycelery.store.orders import Order
-from lazycelery.store.shards import PARTS, Shards
+from lazycelery.store.shards import PARTS, Shards, Sparse
 from lazycelery.store.store import Store
 from tests.store.build import T0, failed, received, started, store_of, succeeded
 from tests.store.test_queries import NOW, SORTS, busy_store
@@ -183,6 +183,20 @@ def test_shards_keep_what_a_dict_would():
     assert len(shards) == 10 * PARTS
     assert (shards["k7"], shards.get("k8"), shards.get("no"), "k9" in shards) == (7, 8, None, True)
     assert (shards.pop("k9"), shards.pop("k9"), "k9" in shards) == (9, None, False)
+
+
+def test_sparse_values_are_found_for_many_slots_at_once():
+    sparse: Sparse[str] = Sparse(10)
+    sparse[3], sparse[7] = "c", "g"
+    assert sparse.many([7, 1, 3]) == ["g", None, "c"] == sparse.many(np.array([7, 1, 3]))
+    assert (sparse.pop(3), sparse.pop(3), sparse.get(3), 7 in sparse, len(sparse)) == (
+        "c",
+        None,
+        None,
+        True,
+        1,
+    )
+    assert sparse.many([3]) == [None]
 
 
 @pytest.mark.soak

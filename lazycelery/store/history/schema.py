@@ -22,7 +22,10 @@ OWN_ROOT = ""
 """A task that is the root of its own tree has this as `root_id`, and none that is unknown."""
 
 _STATES = " ".join(f"WHEN {int(state)} THEN '{state.label}'" for state in State)
-_BAD = ", ".join(str(int(state)) for state in (State.FAILURE, State.RETRY, State.REJECTED, State.LOST))
+_BAD = " OR ".join(
+    f"state = {int(state)}" for state in (State.FAILURE, State.RETRY, State.REJECTED, State.LOST)
+)
+"""Not `IN`: SQLite would make a list of it for every row written, and find it for no single state."""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -36,7 +39,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             clock INTEGER,
             args TEXT, kwargs TEXT, result TEXT, error TEXT, traceback TEXT, root_id TEXT, parent_id TEXT,
             eta TEXT, expires TEXT, extra BLOB)""",
-        f"CREATE INDEX bad ON tasks (state) WHERE state IN ({_BAD})",
+        f"CREATE INDEX bad ON tasks (state) WHERE {_BAD}",
         """CREATE TABLE events (
             n INTEGER PRIMARY KEY, first REAL, last REAL, count INTEGER, body BLOB)""",
         "CREATE TABLE runs (n INTEGER PRIMARY KEY, began REAL, ended REAL, host TEXT, pid INTEGER)",

@@ -115,6 +115,8 @@ def _test(field: str, test: Any, part: Part, now: float) -> Condition | None:
     if field in CODED and isinstance(test, TextMatch):
         return _words(field, test, part)
     if field == "state" and isinstance(test, frozenset):
+        if len(test) == 1:
+            return f"state = {int(*test)}", []  # Those that failed have an index.
         return f"state IN ({', '.join(str(int(state)) for state in test)})", []
     if field in ("since", "until") and isinstance(test, Moment):
         return f"since {'>=' if field == 'since' else '<='} ?", [test.at(now)]

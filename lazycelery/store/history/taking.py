@@ -7,7 +7,6 @@ what was read half-way is read once more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -88,8 +87,15 @@ class Changes:
         self._off[slots] = True
 
 
-def take(columns: Columns, slots: Slots, veiling: Veiling, code_of: dict[tuple[str, int], int]) -> Taken:
-    """Rows of these slots as far as they are whole; `code_of` is the file's number of a word."""
+def take(
+    columns: Columns,
+    slots: Slots,
+    veiling: Veiling,
+    code_of: dict[tuple[str, int], int],
+    nothing: float | None = None,
+) -> Taken:
+    """Rows of these slots as far as they are whole; `code_of` is the file's number of a word. `nothing`
+    stands where there is no value."""
     before = columns.vector("stamp")[slots], columns.vector("row")[slots]
     times = [columns.vector(name)[slots].tolist() for name in TIMES]
     counts = [columns.vector(name)[slots] for name in COUNTS]
@@ -101,25 +107,27 @@ def take(columns: Columns, slots: Slots, veiling: Veiling, code_of: dict[tuple[s
         for kind in ("name", "worker", "queue")
     ]
     ids = [columns.id[slot] for slot in numbers]
-    texts = _texts(columns, numbers, counts[COUNTS.index("cut")], veiling)
+    texts = _texts(columns, slots, counts[COUNTS.index("cut")], veiling)
     roots = [
         OWN_ROOT if root == own else root
         for root, own in zip([columns.root_id[slot] for slot in numbers], ids, strict=True)
     ]
     parents = [columns.parent_id[slot] for slot in numbers]
-    etas, expiries = columns.eta.many(numbers), columns.expires.many(numbers)
+    etas, expiries = columns.eta.many(slots), columns.expires.many(slots)
     extras = [
-        None if extra is None else _extra(extra, veiling, code_of) for extra in columns.extra.many(numbers)
+        None if extra is None else _extra(extra, veiling, code_of) for extra in columns.extra.many(slots)
     ]
+    may_be_none: list[list[Any]] = [retries, *texts, roots, parents, etas, expiries, extras]
+    if nothing is not None:
+        may_be_none = [[nothing if one is None else one for one in each] for each in may_be_none]
     whole = (before[0] == columns.vector("stamp")[slots]) & (before[1] == columns.vector("row")[slots])
     whole &= before[1] != 0
     rows = list(
         zip(
             *(ids, words[0], states, words[1], words[2]),
             *times,
-            *(retries, *[numbers.tolist() for numbers in counts]),
-            *texts,
-            *(roots, parents, etas, expiries, extras),
+            *(may_be_none[0], *[numbers.tolist() for numbers in counts]),
+            *may_be_none[1:],
             strict=True,
         )
     )
@@ -129,12 +137,11 @@ def take(columns: Columns, slots: Slots, veiling: Veiling, code_of: dict[tuple[s
     return Taken(slots[kept], [rows[place] for place in kept.tolist()], before[1][kept])
 
 
-def _texts(
-    columns: Columns, slots: Sequence[int], cut: npt.NDArray[Any], veiling: Veiling
-) -> list[list[str | None]]:
+def _texts(columns: Columns, slots: Slots, cut: npt.NDArray[Any], veiling: Veiling) -> list[list[str | None]]:
     """Arguments, result, error and traceback without secrets; what was taken out counts as cut, so that
     nobody takes it for the true arguments."""
-    found: list[list[str | None]] = [[column[slot] for slot in slots] for column in _columns(columns)]
+    places = slots.tolist()
+    found: list[list[str | None]] = [[column[slot] for slot in places] for column in _columns(columns)]
     found.append(columns.traceback.many(slots))
     for name, texts in zip((*VEILED, "traceback"), found, strict=True):
         for place, shown in veiling.changed(texts).items():
