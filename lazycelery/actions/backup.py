@@ -20,6 +20,7 @@ import msgspec
 
 from lazycelery.actions.files import (
     claim,
+    claimed,
     make_private_directory,
     open_private,
     state_directory,
@@ -106,6 +107,25 @@ class BackupWriter:
         self._write([header])
         sync_directory(path.parent)
 
+    @classmethod
+    def take_up(cls, file: BackupFile) -> BackupWriter:
+        """Go on with a part, behind its last sound line. Raises `Refused` while another session is at it."""
+        one = cls.__new__(cls)
+        one.part, one.path = file.path, file.path.with_name(file.path.name.removesuffix(".part"))
+        one.count, one.void = len(file), len(file) - file.total
+        try:
+            one._file = open_private(one.part, os.O_RDWR)
+            if not claimed(one._file):
+                os.close(one._file)
+                raise Refused(f"{one.part} is being written by another session.", nothing_done=True)
+            os.ftruncate(one._file, file.sound)
+            one._hash = hashlib.sha256()
+            while data := os.read(one._file, PAGE_BYTES):
+                one._hash.update(data)
+        except OSError as error:
+            raise _unwritable(one.path, error) from error
+        return one
+
     def add(self, lines: Sequence[Line]) -> None:
         """Append messages. Raises `Refused` when the disk does not take them."""
         self._write(lines)
@@ -117,6 +137,11 @@ class BackupWriter:
         void = [first + place for place, good in enumerate(done) if not good]
         self._write([Settled(count=self.count, void=void)])
         self.void += len(void)
+
+    def leave_out(self, numbers: Collection[int]) -> None:
+        """All that were added are known now: these stayed in their queue, and no longer count."""
+        self._write([Settled(count=self.count, void=sorted(numbers))])
+        self.void += len(numbers)
 
     def finish(self) -> Path:
         """Write the footer and take the final name; returns it.
@@ -171,6 +196,8 @@ class BackupFile:
         self.dropped = False
         self._read = 0
         """Lines after the header."""
+        self.sound = 0
+        """Bytes that were read through; what a crash left half-written lies behind them."""
         self.settled = 0
         """Messages of whom it is known that they were moved or removed; of later ones it is not."""
         self._lines: list[tuple[str, int]] = []
@@ -250,7 +277,7 @@ class BackupFile:
                 number += 1
         if number:
             self._pages.append((start, len(self._lines) - number, number))
-        self.sha256 = digest.hexdigest()
+        self.sha256, self.sound = digest.hexdigest(), at
 
     def _settle(self, line: Settled) -> None:
         self.settled = line.count

@@ -14,8 +14,8 @@ from lazycelery.actions.course import Course
 from lazycelery.actions.journal import Header, Item, Journal
 from lazycelery.errors import LazyCeleryError, UsageError
 from lazycelery.model.action import ActionName, Order
+from lazycelery.sources.protocols import HALTED
 
-HALTED = "stopped by hand"
 TAG = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
@@ -136,6 +136,13 @@ def wanted_rate(order: Order) -> float | None:
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0.001 <= rate <= 100_000:
         raise UsageError(f"{rate!r} is no rate.", "A number a second, such as 20 or 0.5.")
     return float(rate)
+
+
+def how_long(number: int, rate: float) -> str:
+    """What a rate comes to, as a sentence."""
+    seconds = max(0, number - 1) / rate
+    takes = f"{seconds:,.0f} s" if seconds < 120 else f"{seconds / 60:,.0f} min"
+    return f"At {rate:g} a second this takes about {takes}; it can be stopped, and resumed, at any time."
 
 
 def wanted_tag(order: Order) -> str:

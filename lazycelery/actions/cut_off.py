@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from lazycelery.actions import planfiles
 from lazycelery.actions.backup import LONGEST_LINE, Header, default_path
 from lazycelery.actions.files import being_written
 from lazycelery.actions.saving import restore_command
@@ -42,15 +43,20 @@ class CutOff(msgspec.Struct, kw_only=True):
 
 
 def find(profile: Profile, broker: str) -> list[CutOff]:
-    """Those of this broker, oldest first, as far as their backups are in the usual place. Never raises."""
+    """Those of this broker, oldest first, as far as their backups are in the usual place. Never raises.
+
+    What a plan file goes on with is told by that."""
     directory = default_path(profile, "any", 0.0).parent
-    return [found for path in _parts(directory) if (found := _read(path, broker)) is not None]
+    every = [found for path in _parts(directory) if (found := _read(path, broker)) is not None]
+    planned = planfiles.backups() if every else set()
+    return [each for each in every if each.path not in planned]
 
 
 def mended(path: Path) -> Path:
     """Note that a `.part` was put right; returns its new name. An export or a whole backup stays as it is."""
     if path.suffix != ".part":
         return path
+    planfiles.taken_back(path)
     target = path.with_name(path.name.removesuffix(".part") + MENDED)
     if target.exists():
         return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from lazycelery.actions import saving, shifting
+from lazycelery.actions import resume, saving, shifting
 from lazycelery.actions.context import Context
 from lazycelery.actions.move import described, held, none_matches
 from lazycelery.actions.plan import Draft
@@ -18,6 +18,8 @@ from lazycelery.sources.protocols import GONE
 
 async def draft(context: Context, order: Order) -> Draft:
     """Look through the queue, count what matches, and choose the backup's file."""
+    if "resume" in order.params:
+        return await resume.draft(context, order)
     if len(order.targets) != 1 or not order.filter:
         raise UsageError(
             "Delete takes one queue and a filter.",
@@ -37,28 +39,27 @@ async def draft(context: Context, order: Order) -> Draft:
     path = saving.backup_path(context, order, queue)
     facts: dict[str, Any] = {"queue": queue, "messages": number}
     what = described(context, queue, number, chosen, report, order)
+    title = f"Delete {what}"
+    work = Work(
+        action="delete",
+        header=saving.header(context, queue, "delete"),
+        path=path,
+        most=shifting.most(order),
+        targets=chosen.targets,
+        planned=number,
+        facts=facts,
+    )
+    pace = shifting.paced(context, order, work, chosen, title)
     return Draft(
-        title=f"Delete {what}",
+        title=title,
         question=f"delete {what}, backup {path}?",
-        run=partial(
-            shifting.carry_out,
-            context,
-            Work(
-                action="delete",
-                header=saving.header(context, queue, "delete"),
-                path=path,
-                most=shifting.most(order),
-                targets=chosen.targets,
-                planned=number,
-                facts=facts,
-            ),
-            "deleted",
-        ),
+        run=partial(shifting.carry_out, context, work, "deleted"),
+        course=work.course,
         count=number,
         items=chosen.items,
         word=queue,
         typed=True,
-        warnings=[*chosen.warnings(queue), *cost, *held(report)],
+        warnings=[*chosen.warnings(queue), *cost, *pace, *held(report)],
         backup=str(path),
         details=facts,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from lazycelery.actions.backup import BackupFile
 from lazycelery.actions.context import Context
@@ -29,20 +30,26 @@ async def still_waiting(context: Context, file: BackupFile) -> set[bytes]:
 
     Raises `Refused` when the look ended before all were seen: nobody knows then.
     """
-    if not file.doubtful or not isinstance(context.queues, Sifting):
+    if not file.doubtful:
         return set()
-    wanted = await asyncio.to_thread(doubtful, context, file)
+    return await seen(context, file.header.queue, await asyncio.to_thread(doubtful, context, file))
+
+
+async def seen(context: Context, queue: str, wanted: Collection[bytes]) -> set[bytes]:
+    """Which of these messages, by identity, wait in a queue. Raises as `still_waiting`."""
     found: set[bytes] = set()
+    if not wanted or not isinstance(context.queues, Sifting):
+        return found
 
     def show(message: StoredMessage) -> None:
         identity = context.codec.identity(message.raw)
         if identity in wanted:
             found.add(identity)
 
-    looked = await context.queues.look_through(file.header.queue, show, MOST)
+    looked = await context.queues.look_through(queue, show, MOST)
     if looked.cut and len(found) < len(wanted):
         raise Refused(
-            f"Whether {count(len(wanted), 'message')} still wait in {file.header.queue} cannot be seen: "
+            f"Whether {count(len(wanted), 'message')} still wait in {queue} cannot be seen: "
             f"only {looked.looked:,} of {looked.total:,} were looked at, {looked.cut}.",
             "Let workers take some, or restore into another queue and look at it.",
             nothing_done=True,

@@ -1,9 +1,10 @@
 """The plan file of a bulk action: what is to be done, and, line by line, what was.
 
 A private file of JSON lines in the state directory: a header, one line a target (of a retry with the exact
-message that is sent, its arguments in it), then `sending` before each page and `told` after it. Each is on
-the disk before anything goes on, so that whoever dies in the middle leaves at most one page in doubt.
-A file whose work is done loses its messages and keeps the names. No credential is ever in it.
+message that is sent, its arguments in it; of a move with the mark by which its message is known again), then
+`sending` before each page and `told` after it. Each is on the disk before anything goes on, so that whoever
+dies in the middle leaves at most one page in doubt. A file whose work is done loses its messages and keeps
+the names. No credential is ever in it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import msgspec
 
@@ -31,7 +32,8 @@ from lazycelery.errors import NothingFound, Refused
 from lazycelery.model.action import ActionName
 from lazycelery.model.bulk import ItemState
 
-OPEN, DONE = ".plan", ".done"
+OPEN, DONE, DAMAGED = ".plan", ".done", ".damaged"
+NAMED = re.compile(rf"\d{{8}}T\d{{6}}Z-(?:{'|'.join(get_args(ActionName))})-[0-9a-z]+\.(?:plan|done)")
 KEPT = 50
 """Files of finished plans that are kept, the newest."""
 MOST = 1000
@@ -40,6 +42,7 @@ LONGEST = 256 * 1024 * 1024
 """Bytes of a file that is read."""
 MOST_BYTES = LONGEST - 1024 * 1024
 """Bytes of a file that is written: what becomes of its targets must fit behind them."""
+LONGEST_HEADER = 64 * 1024
 OLD = 3600.0
 """Seconds after which a file that is not finished is nobody's any more."""
 VERSION = 1
@@ -81,6 +84,8 @@ class Item(msgspec.Struct, kw_only=True, omit_defaults=True):
     new_id: str | None = None
     raw: bytes | None = None
     """The exact message, as its transport's codec wrote it."""
+    mark: bytes | None = None
+    """move, delete, requeue: what a waiting message is known by. The messages are in the backup."""
     state: ItemState = "waiting"
     why: str = ""
 
@@ -93,6 +98,7 @@ class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     waiting: list[int] = []
     dropped: list[int] = []
     why: str = ""
+    backup: str = ""
 
 
 _HEADER, _ITEM, _LINE = msgspec.json.Decoder(Header), msgspec.json.Decoder(Item), msgspec.json.Decoder(_Line)
@@ -105,6 +111,8 @@ class Journal:
     def __init__(self, path: Path, header: Header, items: list[Item], descriptor: int, why: str = "") -> None:
         self.path, self.header, self.items, self.why = path, header, items, why
         self._descriptor = descriptor
+        self.backup = str(header.params.get("backup") or "")
+        """move, delete, requeue: the file that holds the messages, the newest when there are several."""
 
     @classmethod
     def create(cls, header: Header, items: list[Item]) -> Journal:
@@ -155,6 +163,11 @@ class Journal:
             raise
         return cls(path, header, items, descriptor, why)
 
+    def save_to(self, backup: str) -> None:
+        """From now on the messages are in another file."""
+        self._append(_Line(backup=backup, why=self.why))
+        self.backup = self.header.params["backup"] = backup
+
     def begin(self, page: Sequence[Item]) -> None:
         """These are about to be done: in doubt until they are told. Returns when the disk has it."""
         self._append(_Line(sending=[item.n for item in page]))
@@ -196,7 +209,7 @@ class Journal:
 
     def _strip(self) -> None:
         new, target = self.path.with_suffix(".new"), self.path.with_suffix(DONE)
-        bare = [msgspec.structs.replace(item, raw=None) for item in self.items]
+        bare = [msgspec.structs.replace(item, raw=None, mark=None) for item in self.items]
         with contextlib.suppress(OSError):  # It is done all the same; the next start finds it so.
             descriptor = open_private(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             try:
@@ -233,20 +246,48 @@ def read(path: Path) -> tuple[Header, list[Item], str]:
     """Header, items with their states, and why it stopped. Raises `Refused` for a file that is damaged."""
     try:
         if path.stat().st_size > LONGEST:
-            raise Refused(f"{path} is too large for a plan.")
+            raise _damaged(path, "it is too large for a plan")
         first, *lines = path.read_bytes().split(b"\n")
         header = _HEADER.decode(first)
         items = [_ITEM.decode(line) for line in lines[: header.count]]
     except OSError as error:
         raise Refused(f"{path} cannot be read: {error.strerror or error}.") from error
-    except msgspec.MsgspecError as error:
-        raise Refused(f"{path} is damaged: {error}.") from error
-    if [item.n for item in items] != list(range(header.count)):
-        raise Refused(f"{path} is damaged: it lists other targets than it should.")
-    return header, items, _replay(items, lines[header.count :])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _damaged(path, str(error)) from error
+    if header.version != VERSION:
+        raise _damaged(path, f"it has the format {header.version}, this LazyCelery reads {VERSION}")
+    if header.count < 1 or [item.n for item in items] != list(range(header.count)):
+        raise _damaged(path, "it lists other targets than it should")
+    return header, items, _replay(header, items, lines[header.count :])
 
 
-def _replay(items: list[Item], lines: Sequence[bytes]) -> str:
+def head(path: Path) -> Header | None:
+    """The first line of a file whose rest may be damaged; `None` when it cannot be read either."""
+    try:
+        with path.open("rb") as file:
+            return _HEADER.decode(file.readline(LONGEST_HEADER))
+    except (OSError, msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def set_aside(path: Path) -> Path:
+    """Keep a damaged file under another name, where no plan is looked for; returns it."""
+    aside = path.with_name(f"{path.name}{DAMAGED}")
+    path.rename(aside)
+    sync_directory(path.parent)
+    return aside
+
+
+def _damaged(path: Path, why: str) -> Refused:
+    plan = id_of(path)
+    return Refused(
+        f"{path} is damaged: {why}.",
+        f"`lazycelery plan discard {plan}` keeps it aside.",
+        nothing_done=True,
+    )
+
+
+def _replay(header: Header, items: list[Item], lines: Sequence[bytes]) -> str:
     """Sets the states; what a crash left half-written was never begun."""
     why = ""
     for line in lines:
@@ -261,6 +302,8 @@ def _replay(items: list[Item], lines: Sequence[bytes]) -> str:
             (told.dropped, "dropped"),
         ):
             _set((items[n] for n in numbers if 0 <= n < len(items)), cast("ItemState", state))
+        if told.backup:
+            header.params["backup"] = told.backup
         why = told.why or ("" if told.sending else why)
     return why
 
@@ -271,9 +314,9 @@ def _set(items: Iterable[Item], state: ItemState) -> None:
 
 
 def files() -> list[Path]:
-    """All plan files, the oldest first."""
+    """All plan files, the oldest first. What is not named as one is none."""
     try:
-        return sorted(path for path in directory().iterdir() if path.suffix in (OPEN, DONE))[-MOST:]
+        return sorted(path for path in directory().iterdir() if NAMED.fullmatch(path.name))[-MOST:]
     except OSError:
         return []
 
@@ -284,6 +327,11 @@ def tidy(now: float) -> None:
         with contextlib.suppress(OSError):
             if now - path.stat().st_mtime > OLD and not being_written(path):
                 path.unlink()
+
+
+def action_of(path: Path) -> ActionName:
+    """The action that a file is of, as its name tells."""
+    return cast("ActionName", path.stem.split("-")[1])
 
 
 def id_of(path: Path) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from lazycelery.actions import saving, shifting
+from lazycelery.actions import resume, saving, shifting
 from lazycelery.actions.context import Context
 from lazycelery.actions.plan import MANY, Draft
 from lazycelery.actions.purge import by_priority, known_queue, unreadable
@@ -20,6 +21,8 @@ UNSEEN = "only the management API tells"
 
 async def draft(context: Context, order: Order) -> Draft:
     """Count what would move, look at the target, and choose the backup's file."""
+    if "resume" in order.params:
+        return await resume.draft(context, order)
     if len(order.targets) != 2 or order.targets[0] == order.targets[1]:
         raise UsageError("Move takes two different queues.", "Say `lazycelery move FROM TO [FILTER]`.")
     queue, to = order.targets
@@ -41,24 +44,23 @@ async def draft(context: Context, order: Order) -> Draft:
     path = saving.backup_path(context, order, queue)
     facts: dict[str, Any] = {"queue": queue, "to": to, "messages": number}
     what = described(context, queue, number, chosen, report, order)
+    title = f"Move {what} to {to}"
+    work = Work(
+        action="move",
+        header=saving.header(context, queue, "move", to),
+        path=path,
+        most=shifting.most(order),
+        targets=chosen.targets,
+        target=to,
+        planned=number,
+        facts=facts,
+    )
+    pace = shifting.paced(context, order, work, chosen, title)
     return Draft(
-        title=f"Move {what} to {to}",
+        title=title,
         question=f"move {what} to {to}, backup {path}?",
-        run=partial(
-            shifting.carry_out,
-            context,
-            Work(
-                action="move",
-                header=saving.header(context, queue, "move", to),
-                path=path,
-                most=shifting.most(order),
-                targets=chosen.targets,
-                target=to,
-                planned=number,
-                facts=facts,
-            ),
-            "moved",
-        ),
+        run=partial(shifting.carry_out, context, work, "moved"),
+        course=work.course,
         count=number,
         items=chosen.items or [PlanItem(target=queue, text=what, refused=refused)],
         word=queue if chosen.targets is None else str(number),
@@ -68,6 +70,7 @@ async def draft(context: Context, order: Order) -> Draft:
             *(cost if chosen.targets is not None else cost[-1:]),
             *warnings,
             *room,
+            *pace,
             *held(report),
         ],
         refused=refused,
@@ -121,6 +124,21 @@ async def too_many(
     if (size or 0) + (report.size or 0) > limit.bytes:
         return said, []
     return None, [f"{said}: those that do not fit are not sent, and stay where they are."]
+
+
+async def targets(context: Context, places: Mapping[str, int]) -> tuple[str | None, list[str]]:
+    """Why none of so many messages by queue can go there, and what is to be known of where they go."""
+    warnings, problems = [], []
+    for place, number in sorted(places.items()):
+        problem, told = await target(context, place)
+        full, room = await too_many(context, place, number)
+        problem = problem or full
+        warnings += told + room
+        if problem:
+            problems.append(problem)
+            warnings.append(f"{count(number, 'message')} stay: {problem}")
+    every = bool(places) and len(problems) == len(places)
+    return (problems[0] if every else None), warnings
 
 
 async def target(context: Context, to: str) -> tuple[str | None, list[str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from lazycelery.actions import journal
 from lazycelery.actions.audit import AuditLog, whoami
 from lazycelery.actions.files import being_written, claimed
-from lazycelery.actions.journal import Item
+from lazycelery.actions.journal import Header, Item
 from lazycelery.errors import LazyCeleryError, Refused
 from lazycelery.model.action import AuditEntry
 from lazycelery.model.bulk import Bulk, BulkItem
@@ -42,7 +42,9 @@ class PlanFiles:
             with contextlib.suppress(Refused):
                 header, items, _ = journal.read(path)
                 if header.broker == self._broker and header.tag:
-                    found |= {item.new_id: header.tag for item in items if item.new_id}
+                    found |= {
+                        item.new_id or item.target: header.tag for item in items if _tells(header, item)
+                    }
         return found
 
     async def tidy(self, known: Sequence[Bulk]) -> None:
@@ -50,24 +52,27 @@ class PlanFiles:
         await asyncio.to_thread(_tidy, known)
 
     async def one(self, plan: str) -> Bulk:
-        """One with its targets, of any broker. Raises `NothingFound`, `Refused`."""
-        return await asyncio.to_thread(lambda: bulk_of(journal.find(plan), whole=True))
+        """One with its targets, of any broker. Raises `NothingFound`."""
+        return await asyncio.to_thread(lambda: any_of(journal.find(plan), whole=True))
 
     async def discard(self, plan: str) -> Bulk:
-        """Remove one; what is left in it is not done any more. Logged first.
+        """Remove one; what is left in it is not done any more. Logged first. A damaged one is kept aside.
 
         Raises `NothingFound`, and `Refused` while it is carried out."""
         return await asyncio.to_thread(self._discard, journal.find(plan))
 
     def _discard(self, path: Path) -> Bulk:
         try:
-            gone = bulk_of(path)
+            gone = any_of(path)
             descriptor = os.open(path, os.O_RDWR)
             try:
                 if not claimed(descriptor):  # Ours until it is gone: nobody takes it up meanwhile.
                     raise Refused(f"Plan {gone.id} is being carried out.", "Stop it first.")
                 self._audit.append(self._entry(gone))
-                path.unlink()
+                if gone.state == "damaged":
+                    gone.path = str(journal.set_aside(path))
+                else:
+                    path.unlink()
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -86,9 +91,68 @@ class PlanFiles:
             title=f"Discard plan {gone.id}: {gone.title}",
             targets=[gone.id],
             outcome="done",
-            proof=f"{gone.waiting:,} waited in it, {gone.doubtful:,} were in doubt",
+            proof=gone.why
+            if gone.state == "damaged"
+            else f"{gone.waiting:,} waited in it, {gone.doubtful:,} were in doubt",
             origin=origin,
         )
+
+
+def backups() -> set[str]:
+    """Parts of backups that belong to a plan which can be gone on with."""
+    found = set[str]()
+    for path in journal.files():
+        if path.suffix == journal.OPEN:
+            with contextlib.suppress(Refused):
+                backup = journal.read(path)[0].params.get("backup")
+                found |= {f"{backup}.part"} if backup else set()
+    return found
+
+
+def taken_back(part: Path) -> None:
+    """What a plan did was taken back, from this part of its backup: nothing is left to be done."""
+    for path in journal.files():
+        with contextlib.suppress(LazyCeleryError, OSError):
+            if path.suffix == journal.OPEN and journal.read(path)[0].params.get("backup") == _whole(part):
+                work = journal.Journal.take_up(journal.id_of(path))
+                try:
+                    left = [item for item in work.items if item.state in ("waiting", "doubt")]
+                    work.tell(dropped=left, why="what it did was taken back")
+                finally:
+                    work.close()
+
+
+def _whole(part: Path) -> str:
+    return str(part).removesuffix(".part")
+
+
+def any_of(path: Path, whole: bool = False) -> Bulk:
+    """The same of a file that may be damaged: what its name and its first line tell, and why."""
+    try:
+        return bulk_of(path, whole)
+    except Refused as error:
+        known = journal.head(path)
+        return Bulk(
+            id=journal.id_of(path),
+            action=journal.action_of(path),
+            title=known.title if known else "Unknown",
+            created=known.time if known else _written(path),
+            user=known.user if known else "",
+            host=known.host if known else "",
+            profile=known.profile if known else "",
+            broker=known.broker if known else "",
+            state="damaged",
+            total=known.count if known else 0,
+            why=error.title,
+            path=str(path),
+        )
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def bulk_of(path: Path, whole: bool = False) -> Bulk:
@@ -115,6 +179,8 @@ def bulk_of(path: Path, whole: bool = False) -> Bulk:
         dropped=counts["dropped"],
         why=why,
         path=str(path),
+        noun="task" if header.action in ("retry", "revoke") else "message",
+        backup=str(header.params.get("backup") or ""),
         items=[_shown(item) for item in items] if whole else [],
     )
 
@@ -129,10 +195,14 @@ def _tidy(known: Sequence[Bulk]) -> None:
 
 def _every(broker: str | None) -> Iterator[Bulk]:
     for path in reversed(journal.files()):
-        with contextlib.suppress(Refused):
-            bulk = bulk_of(path)
-            if broker is None or bulk.broker == broker:
-                yield bulk
+        bulk = any_of(path)
+        if broker is None or bulk.broker in (broker, ""):
+            yield bulk
+
+
+def _tells(header: Header, item: Item) -> bool:
+    """Whether a plan's tag finds a task: the new one of a retry, one that was moved."""
+    return item.new_id is not None or (header.action != "revoke" and item.state == "done")
 
 
 def _shown(item: Item) -> BulkItem:

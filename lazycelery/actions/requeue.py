@@ -6,9 +6,9 @@ from collections import Counter
 from functools import partial
 from typing import Any
 
-from lazycelery.actions import saving, shifting
+from lazycelery.actions import resume, saving, shifting
 from lazycelery.actions.context import Context
-from lazycelery.actions.move import held, none_matches, target, too_many
+from lazycelery.actions.move import held, none_matches, targets
 from lazycelery.actions.plan import MANY, Draft
 from lazycelery.actions.purge import known_queue, unreadable
 from lazycelery.actions.shifting import Chosen, Route, Work
@@ -27,6 +27,8 @@ LATER = (
 
 async def draft(context: Context, order: Order) -> Draft:
     """Look where each would go, where looks are free or asked for."""
+    if "resume" in order.params:
+        return await resume.draft(context, order)
     if len(order.targets) != 1:
         raise UsageError(
             "Requeue takes one queue of dead letters.", "Say `lazycelery requeue QUEUE [FILTER]`."
@@ -46,34 +48,33 @@ async def draft(context: Context, order: Order) -> Draft:
     if looks:
         chosen = await shifting.choose(context, order, queue, route)
         _nothing_died(chosen, queue, order)
-        refused, warnings = await _targets(context, chosen)
+        refused, warnings = await targets(context, Counter((chosen.targets or {}).values()))
     number = report.messages if chosen.targets is None else len(chosen.targets)
     path = saving.backup_path(context, order, queue)
     facts: dict[str, Any] = {"queue": queue, "messages": number}
     what = _described(context, queue, number, chosen, order)
+    title = f"Requeue {what}"
+    work = Work(
+        action="requeue",
+        header=saving.header(context, queue, "requeue"),
+        path=path,
+        most=shifting.most(order),
+        targets=chosen.targets,
+        route=route,
+        planned=number,
+        facts=facts,
+    )
+    pace = shifting.paced(context, order, work, chosen, title)
     return Draft(
-        title=f"Requeue {what}",
+        title=title,
         question=f"requeue {what}, backup {path}?",
-        run=partial(
-            shifting.carry_out,
-            context,
-            Work(
-                action="requeue",
-                header=saving.header(context, queue, "requeue"),
-                path=path,
-                most=shifting.most(order),
-                targets=chosen.targets,
-                route=route,
-                planned=number,
-                facts=facts,
-            ),
-            "requeued",
-        ),
+        run=partial(shifting.carry_out, context, work, "requeued"),
+        course=work.course,
         count=number,
         items=chosen.items or [PlanItem(target=queue, text=what, refused=refused)],
         word=str(number),
         typed=number > MANY,
-        warnings=[*chosen.warnings(queue), *warnings, *cost, LOOPS, *held(report)],
+        warnings=[*chosen.warnings(queue), *warnings, *cost, LOOPS, *pace, *held(report)],
         refused=refused,
         backup=str(path),
         details=facts,
@@ -101,22 +102,6 @@ def _nothing_died(chosen: Chosen, queue: str, order: Order) -> None:
             f"No message of {queue} tells in which queue it died.",
             "Only RabbitMQ's dead letters do (header x-death); `lazycelery move` moves any message.",
         )
-
-
-async def _targets(context: Context, chosen: Chosen) -> tuple[str | None, list[str]]:
-    """Why none can go, and what is to be known of where they go."""
-    warnings, problems = [], []
-    places = Counter((chosen.targets or {}).values())
-    for place, number in sorted(places.items()):
-        problem, told = await target(context, place)
-        full, room = await too_many(context, place, number)
-        problem = problem or full
-        warnings += told + room
-        if problem:
-            problems.append(problem)
-            warnings.append(f"{count(number, 'message')} stay: {problem}")
-    every = len(problems) == len(places)
-    return (problems[0] if every else None), warnings
 
 
 def _described(context: Context, queue: str, number: int, chosen: Chosen, order: Order) -> str:

@@ -7,11 +7,12 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from lazycelery.actions import arrival, bulk, journal, resending, revoking
+from lazycelery.actions import arrival, bulk, journal, resending, revoking, shift_again
 from lazycelery.actions.context import Context
 from lazycelery.actions.course import Course
 from lazycelery.actions.journal import Header, Item, Journal
 from lazycelery.actions.plan import Draft
+from lazycelery.actions.shift_again import SHIFTS
 from lazycelery.actions.wording import count, listed, short
 from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, PlanItem
@@ -39,6 +40,8 @@ async def draft(context: Context, order: Order) -> Draft:
     header, items, why = await asyncio.to_thread(journal.read, path)
     _check(context, order, header, items)
     left = [item for item in items if item.state in ("waiting", "doubt")]
+    if header.action in SHIFTS:
+        return await shift_again.draft(context, order, header, left, why, doubtful)
     if header.action == "revoke":
         found = dict[int, str]()
         warnings = [AGAIN] if any(item.state == "doubt" for item in left) else []

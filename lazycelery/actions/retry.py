@@ -51,7 +51,7 @@ async def draft(context: Context, order: Order) -> Draft:
     course = Course(len(work), rate)
     sums = summary.of_retry(items := [each.item for each in every], work)
     if rate is not None:
-        warnings.append(_how_long(len(work), rate))
+        warnings.append(bulk.how_long(len(work), rate))
     return Draft(
         title=title,
         question=title[:1].lower() + title[1:] + "?",
@@ -84,12 +84,6 @@ async def judged(context: Context, order: Order) -> tuple[list[Judged], list[str
         )
     found = [_judge(context, evidence, order) for evidence in every]
     return found, warnings + unasked + list(dict.fromkeys(text for each in found for text in each.warnings))
-
-
-def _how_long(number: int, rate: float) -> str:
-    seconds = max(0, number - 1) / rate
-    takes = f"{seconds:,.0f} s" if seconds < 120 else f"{seconds / 60:,.0f} min"
-    return f"At {rate:g} a second this takes about {takes}; it can be stopped, and resumed, at any time."
 
 
 async def _run(

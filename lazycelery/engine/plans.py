@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
+from pathlib import Path
 
 from lazycelery.actions.bulk import resume_command
 from lazycelery.actions.planfiles import PlanFiles
+from lazycelery.actions.saving import restore_command
 from lazycelery.errors import Refused
 from lazycelery.model.bulk import Bulk
 from lazycelery.model.cluster import Notice
@@ -27,7 +29,7 @@ class Plans:
         """See which there are."""
         with contextlib.suppress(Refused):
             known = await self._files.all()
-            self._stopped = [each for each in known if each.state == "stopped"]
+            self._stopped = [each for each in known if each.state in ("stopped", "damaged")]
             await self._files.tidy(known)
             self._store.note_tags(await self._files.tags())
 
@@ -37,13 +39,22 @@ class Plans:
 
 
 def _notice(one: Bulk) -> Notice:
+    if one.state == "damaged":
+        hint = f"`lazycelery plan discard {one.id}` keeps it aside: what was left in it is not done."
+        return Notice(code="plan-damaged", severity="warning", title=one.why, subject=one.id, hint=hint)
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(one.created))
     doubt = f", {one.doubtful:,} in doubt" if one.doubtful else ""
+    back = f"{one.backup}.part"
+    undo = f", `{restore_command(Path(back))}` takes back what was done" if _is_there(one, back) else ""
     return Notice(
         code="plan-stopped",
         severity="warning",
-        title=f"A {one.action} of {one.total:,} tasks stopped after {one.done:,}{doubt} ({when}).",
+        title=f"A {one.action} of {one.total:,} {one.noun}s stopped after {one.done:,}{doubt} ({when}).",
         subject=one.id,
-        hint=f"`{resume_command(one.id, one.action)}` does the rest, `lazycelery plan discard {one.id}` "
-        "drops it.",
+        hint=f"`{resume_command(one.id, one.action)}` does the rest{undo}, "
+        f"`lazycelery plan discard {one.id}` drops it.",
     )
+
+
+def _is_there(one: Bulk, part: str) -> bool:
+    return bool(one.backup) and Path(part).exists()

@@ -10,7 +10,8 @@ from lazycelery.model.action import ActionName
 
 ItemState = Literal["waiting", "doubt", "done", "dropped"]
 """`doubt`: it may have been done; the program ended, or an answer was lost, before anybody knew."""
-BulkState = Literal["running", "stopped", "done"]
+BulkState = Literal["running", "stopped", "done", "damaged"]
+"""`damaged`: the file cannot be read; `why` tells more, and the counts are not known."""
 
 
 class BulkItem(msgspec.Struct, kw_only=True):
@@ -48,8 +49,12 @@ class Bulk(msgspec.Struct, kw_only=True):
     waiting: int = 0
     dropped: int = 0
     why: str = ""
-    """Why it stopped, as far as that was written down."""
+    """Why it stopped, as far as that was written down; why it cannot be read."""
     path: str = ""
+    noun: str = "task"
+    """What its targets are: tasks, or waiting messages."""
+    backup: str = ""
+    """move, delete, requeue: the file with the messages that were taken."""
     items: list[BulkItem] = []
     """Only where one plan is asked for."""
 

@@ -253,6 +253,22 @@ Save = Callable[[Sequence[StoredMessage]], None]
 
 Settled = Callable[[Sequence[bool]], None]
 """Told of each message that was saved since the last call whether it is now where it was to be."""
+HALTED = "stopped by hand"
+"""The problem of what somebody stopped in between."""
+
+
+class Pace(Protocol):
+    """How fast a pass goes that is written down message by message, and whether it is to go on."""
+
+    @property
+    def halting(self) -> bool:
+        """It is to stop: what is under way is finished, and nothing else is begun."""
+
+    def page(self, most: int) -> int:
+        """How many messages go together, `most` at most."""
+
+    async def pace(self, number: int) -> None:
+        """Wait until others may go, after so many."""
 
 
 class Looked(msgspec.Struct, kw_only=True):
@@ -288,6 +304,9 @@ class Shifted(Looked, kw_only=True):
 class Sifting(Protocol):
     """What a `QueueOps` can do with some messages of a queue, while workers go on with it."""
 
+    may_double: bool
+    """Whether a message that was being moved when we were killed may be in both queues."""
+
     async def cost(self, queue: str) -> list[str]:
         """What looking through a queue does to the messages that stay, in sentences; empty: nothing."""
 
@@ -295,11 +314,21 @@ class Sifting(Protocol):
         """Show waiting messages, next to run first. Bounded in messages and bytes."""
 
     async def shift(
-        self, queue: str, pick: Pick, save: Save, settled: Settled, most: int, front: bool = False
+        self,
+        queue: str,
+        pick: Pick,
+        save: Save,
+        settled: Settled,
+        most: int,
+        front: bool = False,
+        pace: Pace | None = None,
     ) -> Shifted:
         """Move or remove the messages that `pick` picks, at most `most` looked at: bytes, headers,
         priority and order kept, to the end of their target that runs last (`front`: that runs next, where
         the transport can).
+
+        With `pace` it can be halted in between (`HALTED` is its problem then), and ends when of a page none
+        is taken by its target.
 
         `save` gets them before they are touched, and `settled` what became of them. Whatever happens to
         us, each message is in one of the two queues, or (RabbitMQ) those that were saved and not settled

@@ -32,8 +32,10 @@ class Bulks(Crew):
             (f"stop {one.plan[:8]}", f"{one.title}: {one.done:,} of {one.total:,} done") for one in running
         ]
         for one in plans:
+            if one.state == "damaged":
+                offers.append((f"discard {one.id}", "its file is damaged, and kept aside"))
             if one.state == "stopped":
-                left = f"{q.counted(one.total, 'task')}, {one.done:,} done"
+                left = f"{q.counted(one.total, one.noun)}, {one.done:,} done"
                 left += f", {one.doubtful:,} in doubt" if one.doubtful else ""
                 offers += [
                     (f"resume {one.id}", f"{one.action} of {left}"),
@@ -85,5 +87,6 @@ class Bulks(Crew):
 
     async def _discard(self, api: EngineApi, name: str) -> None:
         gone = await api.discard(name)
-        self.talk.say(f"Discarded plan {gone.id}. Nothing was sent.", "ok")
+        aside = f" Its file is kept as {gone.path}." if gone.state == "damaged" else ""
+        self.talk.say(f"Discarded plan {gone.id}. Nothing was sent.{aside}", "ok")
         self.show()

@@ -266,8 +266,52 @@ async def test_a_damaged_plan_is_refused(room: Room) -> None:
     (file,) = files()
     lines = file.read_bytes().split(b"\n")
     file.write_bytes(b"\n".join([*lines[:5], *lines[6:]]))
-    with pytest.raises(Refused, match="is damaged"):
+    with pytest.raises(Refused, match="is damaged: ") as told:
         await plan(room, "retry", resume=outcome.bulk)
+    assert told.value.hint == f"`lazycelery plan discard {outcome.bulk}` keeps it aside."
+
+
+WHOLE = (
+    b'{"plan":"%s","action":"retry","title":"t","time":1.0,"user":"u","host":"h","profile":"p","broker":"b",'
+)
+DAMAGES = {
+    "empty": b"",
+    "zeros": b"\0" * 4096,
+    "no text": bytes(range(256)) * 20,
+    "half a header": b'{"plan":"%s","act',
+    "other JSON": b"[1, 2]\n",
+    "deep": b'{"params":' * 100_000,
+    "fewer targets": WHOLE + b'"count":3}\n{"n":0,"target":"a"}\n',
+    "less than none": WHOLE + b'"count":-1}\n',
+    "another format": WHOLE + b'"count":0,"version":2}\n',
+    "an unknown action": (WHOLE + b'"count":0}\n').replace(b'"retry"', b'"burn"'),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_damaged_plan_is_listed_and_kept_aside_when_it_is_discarded(room: Room, damage: str) -> None:
+    path = journal.directory() / "20261126T031244Z-retry-7f3a1c20.plan"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(DAMAGES[damage].replace(b"%s", b"7f3a1c20"))
+    (path.parent / "notes-of-mine.plan").write_text("not ours")
+    broker = room.actions._context.broker
+    plans = PlanFiles(room.audit, room.profile, broker, lambda: room.now)
+    (one,) = await plans.all(everywhere=True)
+    assert (one.id, one.action, one.state) == ("7f3a1c20", "retry", "damaged")
+    assert one.why.startswith(str(path)) and (await plans.one("7f3a")).state == "damaged"
+    assert await plans.tags() == {}
+    known = Plans(plans, room.store)  # type: ignore[arg-type]
+    room.store.note_tags = lambda tags: None  # type: ignore[attr-defined]
+    await known.look()
+    notices = known.notices()
+    if one.broker in (broker, ""):
+        assert notices[0].code == "plan-damaged" and "plan discard 7f3a1c20" in notices[0].hint
+    gone = await plans.discard("7f3a1c20")
+    kept = path.with_name(path.name + ".damaged")
+    assert (gone.path, gone.state) == (str(kept), "damaged")
+    assert kept.read_bytes() == DAMAGES[damage].replace(b"%s", b"7f3a1c20")
+    assert await plans.all(everywhere=True) == []
+    assert room.audit.read(1)[0].title == f"Discard plan 7f3a1c20: {one.title}"
 
 
 async def test_one_session_at_a_time(room: Room) -> None:

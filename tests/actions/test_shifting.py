@@ -11,12 +11,14 @@ from lazycelery.actions import backup, cut_off, saving
 from lazycelery.errors import Refused
 from lazycelery.model.action import Order, Outcome
 from lazycelery.model.message import StoredMessage
-from lazycelery.sources.protocols import Looked, Pick, Save, Settled, Shifted
+from lazycelery.sources.protocols import Looked, Pace, Pick, Save, Settled, Shifted
 from tests.actions.fakes import FakeQueues, Room, raw
 
 
 class Sifted(FakeQueues):
     """Queues of which single messages can be taken; a pass looks at `most_looked` of them."""
+
+    may_double = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +34,14 @@ class Sifted(FakeQueues):
         return Looked(total=len(waiting), looked=len(waiting[:most]))
 
     async def shift(
-        self, queue: str, pick: Pick, save: Save, settled: Settled, most: int, front: bool = False
+        self,
+        queue: str,
+        pick: Pick,
+        save: Save,
+        settled: Settled,
+        most: int,
+        front: bool = False,
+        pace: Pace | None = None,
     ) -> Shifted:
         waiting = self.lists.get(queue, [])
         told = Shifted(total=len(waiting), looked=len(waiting[: self.most_looked]))
@@ -70,7 +79,7 @@ async def test_workers_are_not_said_to_have_taken_what_a_pass_did_not_come_to(ro
     room.queues.add("other")
     outcome = await do(room, "move", "default", "other", filter="name:shop.add", looked=2)
     assert (outcome.done, outcome.failed) == (2, 4)
-    assert [item.text for item in outcome.items if not item.ok] == ["4 messages not reached"]
+    assert [item.text for item in outcome.items if not item.ok] == ["not reached"] * 4
     assert "only 2 of 6 were looked at: that is as many as one pass takes" in outcome.proof
 
 
@@ -80,9 +89,8 @@ async def test_what_was_gone_by_then_was_taken_by_workers(room: Room) -> None:
     plan = await room.actions.plan(Order(action="move", targets=["default", "other"], filter="name:shop.add"))
     del room.queues.lists["default"][0]
     outcome = await room.actions.act(plan.id, plan.word)
-    assert [item.text for item in outcome.items if not item.ok] == [
-        "1 message no longer there: workers took them"
-    ]
+    assert [item.text for item in outcome.items if not item.ok] == ["no longer there: a worker took it"]
+    assert "; 1 message no longer there: workers took them" in outcome.proof
 
 
 async def test_a_move_that_was_cut_off_is_mended_only_when_all_of_it_was_seen(room: Room) -> None:

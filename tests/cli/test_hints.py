@@ -40,6 +40,7 @@ OPTION_OF = {
     "send": ("send",),
     "stamped": ("revoke",),
     "resume": ("plan resume",),
+    "shift_again": ("plan resume",),
 }
 """Modules of `actions` whose hints are given by certain commands: options are looked for there."""
 

@@ -91,6 +91,24 @@ def test_discard_asks_and_does_nothing_unasked(run: Any, engine: FakeEngine, sto
     assert engine.asked["discard"] == "7f3a1c20"
 
 
+def test_a_damaged_plan_is_told_and_set_aside(run: Any, engine: FakeEngine, stopped: Bulk) -> None:
+    stopped.state, stopped.why, stopped.path = "damaged", "file is damaged: no JSON.", "/x.plan.damaged"
+    ran = run("plan", "list")
+    assert ran.code == 0 and "damaged" in ran.out and "no JSON" in ran.out and "1/3" not in ran.out
+    ran = run("plan", "show", "7f3a")
+    assert ran.code == 0 and "`lazycelery plan discard 7f3a1c20` keeps the file aside." in ran.out
+    ran = run("plan", "discard", "7f3a", "--yes")
+    assert ran.code == 0 and "It is kept as /x.plan.damaged." in ran.out
+
+
+@pytest.mark.parametrize(
+    "words", [("move", "a", "b", "name:x"), ("delete", "a", "name:x"), ("requeue", "a", "name:x")]
+)
+def test_moves_take_a_limit_a_rate_and_a_tag(run: Any, engine: FakeEngine, words: tuple[str, ...]) -> None:
+    run(*words, "--yes", "--limit", "9", "--rate", "20", "--tag", "night", *RETRY)
+    assert engine.asked["order"].params == {"limit": 9, "rate": 20.0, "tag": "night"}
+
+
 def test_retry_takes_a_rate_and_a_tag(run: Any, engine: FakeEngine) -> None:
     run("retry", "id-0", "--yes", "--rate", "20", "--tag", "night", *RETRY)
     assert engine.asked["order"].params == {"rate": 20.0, "tag": "night"}

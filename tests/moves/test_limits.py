@@ -62,7 +62,7 @@ async def test_a_target_that_fills_up_after_the_plan_pushes_nothing_out(
     ground.fill("small", 3)
     outcome = await hands.engine.act(plan.id, plan.word)
     assert (outcome.done, outcome.failed) == (2, 2), outcome
-    assert any("not taken by their target" in item.text for item in outcome.items)
+    assert any("not taken by its target" in item.text for item in outcome.items)
     ground.settle("box", 4)
     assert sorted(ground.ids("box")) == named(12, 13, 14, 15)
     assert ground.ids("small") == named(0, 1, 2, 10, 11)
@@ -92,7 +92,7 @@ async def test_bytes_are_counted_too(ground: RabbitGround, hands: Hands) -> None
     assert f"{limit}: those that do not fit are not sent, and stay where they are." in plan.warnings
     outcome = await hands.engine.act(plan.id, plan.word)
     assert (outcome.done, outcome.failed) == (2, 1), outcome
-    assert any("not taken by their target" in item.text for item in outcome.items)
+    assert any("not taken by its target" in item.text for item in outcome.items)
     ground.settle("box", 2)
     assert ground.ids("small") == named(9, 0, 1) and sorted(ground.ids("box")) == named(2, 3)
     ground.fill("box", 4)

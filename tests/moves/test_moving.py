@@ -212,9 +212,7 @@ async def test_many_that_stay_keep_their_order(ground: Ground, hands: Hands) -> 
     assert ground.ids("box") == named(*range(100), *range(101, 200, 2))
 
 
-async def test_what_breaks_off_in_the_middle_is_told_and_mended(
-    ground: Ground, hands: Hands, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_breaks_off_in_the_middle_is_told_and_mended(ground: Ground, hands: Hands) -> None:
     from lazycelery.actions.backup import BackupWriter
 
     ground.fill("box", 60)
@@ -227,9 +225,9 @@ async def test_what_breaks_off_in_the_middle_is_told_and_mended(
         pages.append(len(lines))
         add(writer, lines)
 
-    monkeypatch.setattr(BackupWriter, "add", fails_later)
-    outcome = await hands.engine.act(plan.id, plan.word)
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BackupWriter, "add", fails_later)
+        outcome = await hands.engine.act(plan.id, plan.word)
     assert outcome.done == sum(pages) and outcome.failed == 60 - outcome.done, outcome
     assert "stopped: The backup cannot be written" in outcome.proof
     assert (outcome.backup or "").endswith(".part")

@@ -94,6 +94,21 @@ async def test_a_plan_is_discarded_after_a_question() -> None:
         await stage.until("Discarded plan 7f3a1c20")
 
 
+async def test_a_damaged_plan_can_only_be_discarded() -> None:
+    engine = FakeEngine(read_only=False)
+    one = stopped()
+    one.state, one.path = "damaged", "/state/x.damaged"
+    engine.bulk_plans = [one]
+    async with staged(engine) as stage:
+        await stage.press("C")
+        await stage.until(lambda: stage.desk.talk.typing is not None)
+        assert "resume" not in stage.text and "its file is damaged" in stage.text
+        await stage.press(*"discard", "enter")
+        await stage.until(lambda: stage.desk.talk.asked is not None)
+        await stage.press("y")
+        await stage.until("Its file is kept as /state/x.damaged")
+
+
 async def test_without_any_the_key_says_so() -> None:
     async with staged(FakeEngine()) as stage:
         await stage.press("C")

@@ -33,6 +33,11 @@ def _on_messages(command: _F) -> _F:
             "--look", type=click.IntRange(1), metavar="N", help="Look at the first N messages only."
         ),
         click.option("--force", is_flag=True, help="Look where that disturbs the queue: RabbitMQ."),
+        click.option("--limit", type=click.IntRange(1), metavar="N", help="N of those that match at most."),
+        click.option(
+            "--rate", type=click.FloatRange(0.001, 100_000), metavar="N", help="At most N messages a second."
+        ),
+        click.option("--tag", metavar="NAME", help="Find them by tag:NAME; without it, by the plan's id."),
     ):
         command = option(command)
     return command
@@ -72,6 +77,9 @@ def move(ctx: click.Context, /, source: str, target: str, filter_: tuple[str, ..
     retries, and paths such as kwargs.order.id:7. Bytes, headers, priority and order stay. Every message is
     in the backup before it is touched; `restore` takes back what still waits there.
 
+    What was chosen by a filter is also written into a plan file, and taken page by page. Ctrl-C stops in
+    between; `lazycelery plan resume` takes the rest.
+
     \b
     lazycelery move default low name:shop.report --allow move --dry-run
     lazycelery move default quarantine --allow move --yes
@@ -88,7 +96,8 @@ def move(ctx: click.Context, /, source: str, target: str, filter_: tuple[str, ..
 def requeue(ctx: click.Context, /, queue: str, filter_: tuple[str, ...], **options: Any) -> int:
     """Dead letters back to the queue in which each died, as its header x-death tells (RabbitMQ).
 
-    Bytes, headers, priority and order stay; `restore` takes back what still waits there.
+    Bytes, headers, priority and order stay; `restore` takes back what still waits there. With a plan file,
+    as `move`.
 
     \b
     lazycelery requeue dead --allow requeue --dry-run --force
@@ -189,10 +198,12 @@ def _taken(
     backup: str | None,
     look: int | None,
     force: bool,
+    **bulk: Any,
 ) -> int:
     from lazycelery.model.action import Order
 
     params: dict[str, Any] = {"look": True} if force else {}
+    params |= {name: value for name, value in bulk.items() if value}
     params |= {"backup": str(Path(backup).expanduser().absolute())} if backup else {}
     params |= {"most": look} if look else {}
     order = Order(action=action, targets=queues, filter=" ".join(filter) or None, params=params)

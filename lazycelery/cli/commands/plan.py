@@ -33,16 +33,24 @@ _ITEMS = [
     Column("QUEUE", optional=True),
     Column("NEW ID", optional=True),
 ]
-_STATES = {"done": "good", "running": "good", "stopped": "warn", "doubt": "bad", "waiting": "warn"}
+_STATES = {
+    "done": "good",
+    "running": "good",
+    "stopped": "warn",
+    "doubt": "bad",
+    "waiting": "warn",
+    "damaged": "bad",
+}
 
 
 @click.group()
 @common
 def plan() -> None:
-    """Plan files: what several tasks were retried or revoked by, page by page, and what is left of it.
+    """Plan files: what is done to several tasks or messages, page by page, and what is left of it.
 
-    A retry or revoke of several tasks is written down before it begins. When it was stopped, met a
-    surprise, or its program was killed, the rest can be done later.
+    A retry or revoke of several tasks, and a move, deletion or requeue of several messages by a filter, is
+    written down before it begins. When it was stopped, met a surprise, or its program was killed, the rest
+    can be done later.
     """
 
 
@@ -79,6 +87,10 @@ def show(ctx: click.Context, /, plan_id: str) -> int:
             output.json(found)
             return 0
         output.line(found.title)
+        if found.state == "damaged":
+            output.line(found.why)
+            output.line(f"`lazycelery plan discard {found.id}` keeps the file aside.")
+            return 0
         output.line(
             f"{found.state}: {found.done:,} of {found.total:,} done, {found.waiting:,} waiting, "
             f"{found.doubtful:,} in doubt, {found.dropped:,} dropped"
@@ -97,6 +109,8 @@ def show(ctx: click.Context, /, plan_id: str) -> int:
             )
             for item in found.items
         ]
+        if found.backup:
+            output.line(f"Backup: {found.backup}")
         output.table(_ITEMS, rows)
         return 0
 
@@ -105,7 +119,7 @@ def show(ctx: click.Context, /, plan_id: str) -> int:
 
 @plan.command()
 @click.argument("plan_id", metavar="ID")
-@click.option("--rate", type=click.FloatRange(0.001, 100_000), metavar="N", help="At most N tasks a second.")
+@click.option("--rate", type=click.FloatRange(0.001, 100_000), metavar="N", help="At most N a second.")
 @click.option(
     "--doubtful",
     type=click.Choice(["ask", "send", "drop"]),
@@ -156,31 +170,41 @@ def resume(
 @common
 @click.pass_context
 def discard(ctx: click.Context, /, plan_id: str, yes: bool) -> int:
-    """Remove a plan: what is left of it is not done any more. Nothing is sent. Needs no connection."""
+    """Remove a plan: what is left of it is not done any more. Nothing is sent. Needs no connection.
+
+    A damaged file is kept aside, under another name.
+    """
 
     async def body(session: Session) -> int:
         found = await session.engine.bulk(plan_id)
         left = f"{found.waiting:,} waiting and {found.doubtful:,} in doubt"
+        left = "whatever is left in it: the file is damaged, and kept aside" if _broken(found) else left
         confirmed(f"Discard plan {found.id} with {left}?", yes)
         gone = await session.engine.discard(found.id)
         if session.output.as_json:
             session.output.json(gone)
         else:
-            session.output.line(f"Discarded plan {gone.id}: {gone.title}")
+            aside = f" It is kept as {gone.path}." if _broken(gone) else ""
+            session.output.line(f"Discarded plan {gone.id}: {gone.title}{aside}")
         return 0
 
     return one_shot(ctx, body, connect=False)
 
 
+def _broken(one: Bulk) -> bool:
+    return one.state == "damaged"
+
+
 def _row(one: Bulk, utc: bool) -> tuple[object, ...]:
+    lost = _broken(one)
     return (
         one.id,
         date(one.created, utc),
         Cell(one.state, _STATES[one.state]),
-        f"{one.done:,}/{one.total:,}",
-        number(one.waiting),
-        number(one.doubtful),
+        UNKNOWN if lost else f"{one.done:,}/{one.total:,}",
+        number(None if lost else one.waiting),
+        number(None if lost else one.doubtful),
         one.tag,
-        one.title,
+        one.why if lost else one.title,
         one.broker,
     )

@@ -25,7 +25,7 @@ from lazycelery.sources.amqp.sifting import Sift
 from lazycelery.sources.amqp.taking import Look, Purge, refuse_stream
 from lazycelery.sources.amqp.wiring import Wiring
 from lazycelery.sources.jsontext import size_text
-from lazycelery.sources.protocols import Looked, Pick, PurgeResult, Save, Settled, Shifted
+from lazycelery.sources.protocols import Looked, Pace, Pick, PurgeResult, Save, Settled, Shifted
 from lazycelery.sources.wire import read_message
 
 EXACT = 16
@@ -46,6 +46,7 @@ class AmqpQueues:
     neither searches a queue, nor shows a message that a worker holds."""
 
     free_looks = False
+    may_double = True
     fills_front = False
 
     def __init__(self, server: Server, management: Management, profile: Profile) -> None:
@@ -223,11 +224,18 @@ class AmqpQueues:
             return await (await self._sift(queue, most)).look(show)
 
     async def shift(
-        self, queue: str, pick: Pick, save: Save, settled: Settled, most: int, front: bool = False
+        self,
+        queue: str,
+        pick: Pick,
+        save: Save,
+        settled: Settled,
+        most: int,
+        front: bool = False,
+        pace: Pace | None = None,
     ) -> Shifted:
         """Take messages; those that are picked are saved, published to their targets, and acknowledged."""
         with self._server.explained():
-            told = await (await self._sift(queue, most)).shift(pick, save, settled)
+            told = await (await self._sift(queue, most)).shift(pick, save, settled, pace)
         self._management.forget()
         return told
 

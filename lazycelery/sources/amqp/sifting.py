@@ -19,7 +19,8 @@ from lazycelery.sources.amqp.envelope import delivery_count, from_envelope, prio
 from lazycelery.sources.amqp.holding import SELECTIVE, Holding
 from lazycelery.sources.amqp.room import Rooms
 from lazycelery.sources.jsontext import size_text
-from lazycelery.sources.protocols import GONE, Looked, Save, Settled, Shifted
+from lazycelery.sources.pacing import Paced
+from lazycelery.sources.protocols import GONE, Looked, Pace, Save, Settled, Shifted
 
 MOST = 10_000
 """Messages that one pass takes: workers cannot have them meanwhile."""
@@ -75,7 +76,7 @@ class Sift:
             raise LazyCeleryError(told.problem, f"The messages go back by themselves.{twice}")
         return Looked(total=told.total, looked=told.looked, renewed=told.renewed, cut=told.cut)
 
-    async def shift(self, pick: Choose, save: Save, settled: Settled) -> Shifted:
+    async def shift(self, pick: Choose, save: Save, settled: Settled, pace: Pace | None = None) -> Shifted:
         """Move or remove what is picked. Raises only when nothing was done."""
         session = await self._server.session("control")
         if session.blocked is not None:
@@ -85,7 +86,7 @@ class Sift:
         try:
             await sending.confirm()
             self.told.total = (await taking.depth(self._queue)).messages
-            await self._pass(_Ways(taking, sending, session), pick, save, settled)
+            await self._pass(_Ways(taking, sending, session), pick, save, settled, pace)
             if self._last and not await self._stays_away(taking, sending):
                 self.told.unproven = self._last
         except (LazyCeleryError, *problems.FAILURES) as error:  # type: ignore[misc]
@@ -100,10 +101,11 @@ class Sift:
             taking.close()
         return self.told
 
-    async def _pass(self, ways: _Ways, pick: Choose, save: Save, settled: Settled) -> None:
+    async def _pass(self, ways: _Ways, pick: Choose, save: Save, settled: Settled, pace: Pace | None) -> None:
         holding, proven = Holding(ways.taking, self._queue, SELECTIVE, closing=True), True
-        while room := self._room():
-            taken = await holding.take(room)
+        paced = Paced(self.told, pace)
+        while (room := self._room()) and await paced.goes_on():
+            taken = await holding.take(min(room, paced.room(SELECTIVE)))
             if proven := not taken:
                 break
             picked, gone = list[_Picked](), set[int]()
@@ -111,7 +113,10 @@ class Sift:
                 await self._sort(ways, got, pick, picked, gone)
                 if number % SLICE == SLICE - 1:
                     await asyncio.sleep(0)
+            before = self.told.rejected
             await self._through(ways, holding, picked, gone, save, settled)
+            if picked:
+                paced.sent(len(picked), self.told.rejected - before, picked[0].target or self._queue)
         if not self._quorum or proven or await holding.proven():
             self._last = 0
         await holding.let_go()

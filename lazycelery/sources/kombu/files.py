@@ -22,7 +22,8 @@ from lazycelery.sources.jsontext import size_text
 from lazycelery.sources.kombu.filesifting import FileSift, in_front, picked_of, whole
 from lazycelery.sources.kombu.internal import Internal
 from lazycelery.sources.kombu.lane import Lane
-from lazycelery.sources.protocols import Found, Looked, Pick, PurgeResult, Save, Settled, Shifted
+from lazycelery.sources.pacing import Paced
+from lazycelery.sources.protocols import Found, Looked, Pace, Pick, PurgeResult, Save, Settled, Shifted
 from lazycelery.sources.wire import read_message, task_id_of
 
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class FileQueues:
     """The `QueueOps` of the filesystem transport, but for messages in flight: they are in no file."""
 
     free_looks = True
+    may_double = False
     fills_front = True
 
     def __init__(self, lane: Lane, internal: Internal, shown: Sequence[str]) -> None:
@@ -208,16 +210,27 @@ class FileQueues:
         return sift.looked()
 
     async def shift(
-        self, queue: str, pick: Pick, save: Save, settled: Settled, most: int, front: bool = False
+        self,
+        queue: str,
+        pick: Pick,
+        save: Save,
+        settled: Settled,
+        most: int,
+        front: bool = False,
+        pace: Pace | None = None,
     ) -> Shifted:
         """Rename or remove the files that are picked; each of them in one step."""
         sift, stamps = FileSift(self._in, queue, most), in_front() if front else self._stamps()
+        paced = Paced(sift.told, pace)
         try:
             files = await self._do(lambda: sorted(self._folder().get(queue, [])))
             for start, names in sift.pages(files):
                 page = await self._do(partial(sift.read, names, start))
-                picked = picked_of(page, pick)
-                await self._do(partial(sift.carry, picked, stamps, save, settled), PATIENCE)
+                async for part in paced.parts(picked_of(page, pick)):
+                    await self._do(partial(sift.carry, part, stamps, save, settled), PATIENCE)
+                    paced.sent(len(part), 0, queue)
+                if not await paced.goes_on():
+                    break
         except LazyCeleryError as problem:
             problem.nothing_done = not sum(sift.told.done.values())
             if problem.nothing_done:

@@ -11,7 +11,7 @@ from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import InFlight, QueueReport
 from lazycelery.sources.jsontext import size_text
-from lazycelery.sources.protocols import Found, Looked, Pick, PurgeResult, Save, Settled, Shifted
+from lazycelery.sources.protocols import Found, Looked, Pace, Pick, PurgeResult, Save, Settled, Shifted
 from lazycelery.sources.redis import orphans, refilling
 from lazycelery.sources.redis.bindings import Bindings
 from lazycelery.sources.redis.connection import Server
@@ -36,6 +36,7 @@ class RedisQueues:
     """The `QueueOps` of Redis. Priorities are lists; within one, the right end runs next."""
 
     free_looks = True
+    may_double = False
     fills_front = True
 
     def __init__(self, server: Server, layout: Layout, profile: Profile, bindings: Bindings) -> None:
@@ -170,11 +171,18 @@ class RedisQueues:
             return await Sift(self._server, self._layout, queue, most).look(show)
 
     async def shift(
-        self, queue: str, pick: Pick, save: Save, settled: Settled, most: int, front: bool = False
+        self,
+        queue: str,
+        pick: Pick,
+        save: Save,
+        settled: Settled,
+        most: int,
+        front: bool = False,
+        pace: Pace | None = None,
     ) -> Shifted:
         """Move or remove the messages that are picked, each in one atomic step."""
         with self._server.explained():
-            return await Sift(self._server, self._layout, queue, most).shift(pick, save, settled, front)
+            return await Sift(self._server, self._layout, queue, most).shift(pick, save, settled, front, pace)
 
     async def give_back(self, entries: Sequence[InFlight]) -> list[bool]:
         """Put unacknowledged messages, oldest first, in front of their queues, each in one atomic step."""

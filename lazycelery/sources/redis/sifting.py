@@ -12,7 +12,8 @@ from redis.exceptions import ResponseError
 from lazycelery.errors import LazyCeleryError, Refused
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.jsontext import size_text
-from lazycelery.sources.protocols import GONE, Looked, Pick, Save, Settled, Shifted
+from lazycelery.sources.pacing import Paced
+from lazycelery.sources.protocols import GONE, Looked, Pace, Pick, Save, Settled, Shifted
 from lazycelery.sources.redis import problems
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.depths import why_not
@@ -80,22 +81,25 @@ class Sift:
             pass
         return Looked(total=self.told.total, looked=self.told.looked, cut=self.told.cut)
 
-    async def shift(self, pick: Pick, save: Save, settled: Settled, front: bool) -> Shifted:
+    async def shift(
+        self, pick: Pick, save: Save, settled: Settled, front: bool, pace: Pace | None = None
+    ) -> Shifted:
         """Move or remove what is picked. Raises only when nothing was done."""
         aside: list[Picked] = []
+        paced = Paced(self.told, pace)
         try:
             async for pages, page, picked in self._walk(pick):
-                if picked:
-                    await _written(save, [message for message, _ in picked])
                 if front:
+                    if picked:
+                        await _written(save, [message for message, _ in picked])
                     aside += picked  # The last one goes first, so that the first one runs next.
                     continue
-                answers = await self._moved(picked, LAST)
-                gone = {
-                    message.raw for (message, _), answer in zip(picked, answers, strict=True) if answer >= 0
-                }
-                await _told(settled, answers)
+                gone = set[bytes]()
+                async for part in paced.parts(picked):
+                    gone |= await self._through(part, save, settled, paced)
                 pages.removed([message in gone for message in page])
+                if not await paced.goes_on():
+                    break
             await _told(settled, (await self._moved(aside[::-1], NEXT))[::-1])
         except (LazyCeleryError, *problems.FAILURES) as error:
             told = problems.explain(error, self._server.address)
@@ -104,6 +108,16 @@ class Sift:
                 raise told from None
             self.told.problem = told.title
         return self.told
+
+    async def _through(
+        self, part: Sequence[Picked], save: Save, settled: Settled, paced: Paced
+    ) -> set[bytes]:
+        """Save and move some; returns those that are in their list no more."""
+        await _written(save, [message for message, _ in part])
+        answers = await self._moved(part, LAST)
+        await _told(settled, answers)
+        paced.sent(len(part), sum(answer < 0 for answer in answers), part[0][1] or self._queue)
+        return {message.raw for (message, _), answer in zip(part, answers, strict=True) if answer >= 0}
 
     async def _walk(
         self, pick: Callable[[StoredMessage], str | None]
