@@ -18,7 +18,12 @@ from lazycelery.errors import UsageError
 from lazycelery.model.profile import Profile
 
 _UI_FIELDS = ("theme", "ascii", "mouse", "utc", "paint")
-_INDIRECT = ("password_command", "keyring")
+_INDIRECT = {
+    "broker": ("password_command", "keyring"),
+    "history_url": ("history_password_command", "history_keyring"),
+}
+"""Where a URL's password comes from, by the URL it is put into."""
+_WAYS = {way for ways in _INDIRECT.values() for way in ways}
 
 
 Entry = tuple[str, Any, str]
@@ -133,7 +138,7 @@ def _from_table(
     document: Document, path: KeyPath, known: Mapping[str, Setting], environ: Mapping[str, str]
 ) -> Iterator[Entry]:
     for key, value in tables.values(document, path, known, environ, ignored=tables.OWN).items():
-        if key not in _INDIRECT:
+        if key not in _WAYS:
             yield key, value, document.origin((*path, key))
 
 
@@ -157,24 +162,32 @@ def _option(key: str, value: Any) -> Any:
 
 
 def _insert_password(layers: _Layers, document: Document, name: str, environ: Mapping[str, str]) -> None:
-    """The password of a command or the keyring, into the broker of the same profile."""
+    """Passwords of a command or the keyring, into the URLs of the same profile."""
     path = ("profiles", name)
     table = tables.values(document, path, PROFILE, environ, ignored=tables.OWN)
-    ways = [key for key in _INDIRECT if key in table]
+    for url in _INDIRECT:
+        _insert_into(url, table, layers, document, path)
+
+
+def _insert_into(
+    url: str, table: Mapping[str, Any], layers: _Layers, document: Document, path: KeyPath
+) -> None:
+    ways = [key for key in _INDIRECT[url] if key in table]
     if not ways:
         return
     if len(ways) > 1:
         raise document.wrong((*path, ways[1]), f"and {ways[0]} both give a password", "Keep one of them.")
-    if "broker" not in table:
-        raise document.wrong((*path, ways[0]), "needs a broker in the same profile")
-    if layers.values["broker"] == table["broker"]:
-        layers.values["broker"] = _with_password(table, ways[0], document, (*path, ways[0]))
-        layers.origins["broker"] += f", password from {ways[0]}"
+    if url not in table:
+        raise document.wrong((*path, ways[0]), f"needs a {url} in the same profile")
+    if layers.values[url] == table[url]:
+        layers.values[url] = _with_password(table[url], table[ways[0]], ways[0], document, path)
+        layers.origins[url] += f", password from {ways[0]}"
 
 
-def _with_password(table: Mapping[str, Any], key: str, document: Document, path: KeyPath) -> str:
-    fetch = secrets.from_command if key == "password_command" else secrets.from_keyring
-    return secrets.insert(table["broker"], lambda: fetch(table[key], document, path), document, path)
+def _with_password(url: str, way: Any, key: str, document: Document, profile: KeyPath) -> str:
+    path = (*profile, key)
+    fetch = secrets.from_keyring if key.endswith("keyring") else secrets.from_command
+    return secrets.insert(url, lambda: fetch(way, document, path), document, path)
 
 
 def _keymap_origins(document: Document | None, choice: Choice) -> dict[str, str]:

@@ -23,7 +23,7 @@ from lazycelery.model.service import Service
 
 PLACEHOLDER = "${LAZYCELERY_PASSWORD}"
 """Stands for a password in an exported file."""
-_URLS = ("broker", "backend", "beat")
+_URLS = ("broker", "backend", "beat", "history_url")
 
 
 class Row(NamedTuple):

@@ -115,6 +115,21 @@ def url(text: str) -> str:
     return text
 
 
+def database(text: str) -> str:
+    """A URL of PostgreSQL, as libpq takes it. The text is never shown."""
+    scheme = text.partition("://")[0]
+    if scheme not in ("postgresql", "postgres") or "://" not in text:
+        raise Wrong("a URL of PostgreSQL", "For example postgresql://lazycelery@db.internal/monitoring")
+    return text
+
+
+def plain_name(text: str) -> str:
+    """What may be a part of a schema's name."""
+    if not (text.isascii() and text.replace("_", "").isalnum() and len(text) <= 40):
+        raise Wrong("letters, digits and _, 40 at most", 'For example history_name = "shop"')
+    return text
+
+
 def transport_options(table: dict[str, Any]) -> dict[str, Any]:
     """Texts, numbers, booleans, and lists and tables of them: what Kombu takes, and JSON carries."""
     for name, value in table.items():
@@ -345,6 +360,8 @@ CLUSTER: dict[str, Setting] = {
     "backup_dir": Setting(_Text, "the path of a directory", path),
     "history": Setting(bool, _YES_NO),
     "history_dir": Setting(_Text, "the path of a directory", path),
+    "history_url": Setting(str, "a URL like postgresql://user@host/database", database, secret=True),
+    "history_name": Setting(_Text, "letters, digits and _", plain_name),
     "history_days": Setting(_Days, "a number of days above 0"),
     "history_max_bytes": Setting(_Room, "a whole number of bytes from 1000000"),
     "sla": Setting(dict[str, Any], 'tables like [profiles.NAME.sla."shop.*"]', sla, environment=False),
@@ -361,5 +378,7 @@ PROFILE: dict[str, Setting] = {
     "theme": UI["theme"],
     "password_command": Setting(_Command, "a command: text, or a list of words", environment=False),
     "keyring": Setting(_Text, 'a keyring entry, "service/user"', environment=False),
+    "history_password_command": Setting(_Command, "a command: text, or a list of words", environment=False),
+    "history_keyring": Setting(_Text, 'a keyring entry, "service/user"', environment=False),
 }
 """`[profiles.NAME]`, beside its tables `keymap` and `views`."""

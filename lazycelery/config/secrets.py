@@ -96,19 +96,18 @@ def from_keyring(entry: str, document: Document, path: KeyPath) -> str:
     return str(password)
 
 
-def insert(broker: str, fetch: Callable[[], str], document: Document, path: KeyPath) -> str:
-    """The broker URL with the password that `fetch` gives."""
-    if has_password(broker):
-        raise document.wrong(
-            path, "gives a password, and the broker URL has one too", "Take it out of the broker URL."
-        )
-    return with_password(broker, fetch())
+def insert(url: str, fetch: Callable[[], str], document: Document, path: KeyPath) -> str:
+    """The URL with the password that `fetch` gives."""
+    if has_password(url):
+        raise document.wrong(path, "gives a password, and the URL has one too", "Take it out of the URL.")
+    return with_password(url, fetch())
 
 
 def warnings(document: Document, profile: KeyPath) -> list[str]:
     """What to tell about passwords that stand in the file itself."""
     table = document.data[profile[0]][profile[1]]
-    texts = [(key, table[key]) for key in ("broker", "backend", "beat", "sentinel_password") if key in table]
+    named = ("broker", "backend", "beat", "history_url", "sentinel_password")
+    texts = [(key, table[key]) for key in named if key in table]
     paths = [(*profile, key) for key, text in texts if is_literal(text, url=key != "sentinel_password")]
     if not paths:
         return []

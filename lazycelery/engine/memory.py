@@ -56,7 +56,14 @@ def files_of(profile: Profile) -> Files:
 
 
 def storage_of(profile: Profile) -> Storage:
-    """What keeps the profile's history."""
+    """What keeps the profile's history: its database, or files."""
+    if profile.history_url:
+        # Loaded only by who has one.
+        from lazycelery.store.history.postgres.address import address_of
+        from lazycelery.store.history.postgres.storage import Shared
+
+        address = address_of(profile.history_url, profile.history_name, profile.broker)
+        return Shared(address, profile.history_days, profile.history_max_bytes)
     return Local(files_of(profile))
 
 
@@ -194,6 +201,7 @@ class Memory:
         """A second is over: samples, findings and figures that are due."""
         if self._recorder is None:
             return
+        self._recorder.watch()
         self._seconds += 1
         if self._seconds % SAMPLE_EVERY == 0:
             self._sample(workers, queues)
@@ -277,6 +285,15 @@ class Memory:
                     code="history-dropped",
                     severity="warning",
                     title=f"{status.dropped:,} events are missing in the history: they could not be written.",
+                )
+            )
+        if status.lean:
+            found.append(
+                Notice(
+                    code="history-lean",
+                    severity="info",
+                    title=f"The history is slow: {status.lean:,} tasks are in it without their texts so far.",
+                    hint="They follow once it keeps up. Failures and events are whole.",
                 )
             )
         if status.interrupted and self._recorder is not None:

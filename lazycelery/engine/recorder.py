@@ -14,12 +14,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from lazycelery.model.event import Event
 from lazycelery.model.history import HistoryStatus
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history.storage import Note, Recording, Storage
-from lazycelery.store.history.taking import Changes
+from lazycelery.store.history.taking import Changes, Slots
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,12 @@ MOST_WAITING = 400_000
 """Events that wait to be written; tasks need no room, as the store has them."""
 JUMP = 3600.0
 """Seconds by which the clock may be moved before ages are not believed any more."""
+SLOW = 15.0
+"""Seconds that a batch may take; then what does not answer is given up, and tried again."""
+BACKLOG = 100_000
+"""Events that wait: from here on tasks are written without their long texts, which follow later."""
+LEAN_AFTER = 3.0
+"""Seconds that a batch took, after which the next one is without long texts too."""
 NOT_WRITTEN = "History is not written: {reason}."
 
 
@@ -60,6 +68,11 @@ class Recorder:
         self._failures = 0
         self._next_try = 0.0
         self._next_sweep = 0.0
+        self._busy_since: float | None = None
+        self._slow = False
+        """The last batch took long."""
+        self._lean: list[Slots] = []
+        """Tasks whose texts are still to be written."""
         self._offset = clock() - time.monotonic()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -87,11 +100,20 @@ class Recorder:
         """Something else to be written with the next batch."""
         self._rest.append(note)
 
+    def watch(self) -> None:
+        """Once a second: what has not answered for too long is let go."""
+        since = self._busy_since
+        if since is not None and time.monotonic() - since > SLOW:
+            self.recording.abort()
+
     def stop(self) -> None:
         """Write what is left and end; waits for the thread."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(10)
+            self._thread.join(7)
+            if self._thread.is_alive():
+                self.recording.abort()
+                self._thread.join(3)
 
     # the thread
 
@@ -106,6 +128,7 @@ class Recorder:
         now = time.monotonic()
         if now < self._next_try and not last:
             return
+        self._busy_since = now
         try:
             if not self._may_write(now):
                 return
@@ -116,6 +139,8 @@ class Recorder:
         else:
             self._failures = 0
             self._tell("writing", "", "")
+        finally:
+            self._busy_since = None
 
     def _may_write(self, now: float) -> bool:
         other = self.recording.ready()
@@ -149,17 +174,26 @@ class Recorder:
         while self._rest:
             rest.append(self._rest.popleft())
         # The events first, then what they made of the tasks: never a task older than its events.
+        lean = not last and (self._slow or self._handed - self._done > BACKLOG)
+        if not lean and self._lean:
+            self._changes.put_back(np.concatenate(self._lean))
+            self._lean.clear()
         slots = self._changes.due(now, all=last)
         if not batches and not rest and not len(slots):
+            self._slow = False
             return
-        began = self._clock()
+        began, events = self._clock(), [event for batch in batches for event in batch]
         try:
-            self.recording.write(slots, [event for batch in batches for event in batch], rest)
+            self.recording.write(slots, events, rest, lean, self.status.dropped)
         except BaseException:
             self._changes.put_back(slots)
             self._batches.extendleft(reversed(batches))
             self._rest.extendleft(reversed(rest))
             raise
+        self._slow = time.monotonic() - now > LEAN_AFTER
+        if lean and len(slots):
+            self._lean.append(slots)
+        self.status.lean = sum(map(len, self._lean))
         self._done += sum(map(len, batches))
         self.status.written, self.status.behind = began, max(0, self._handed - self._done)
 

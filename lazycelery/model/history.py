@@ -18,12 +18,15 @@ class HistoryStatus(msgspec.Struct, kw_only=True):
     reason: str = ""
     hint: str = ""
     directory: str = ""
+    """Its place: a directory, or a database's URL without credentials."""
     written: float | None = None
-    """When the last batch reached the file, epoch seconds; what came later may be lost by a crash."""
+    """When the last batch was written, epoch seconds; what came later may be lost by a crash."""
     behind: int = 0
     """Events that wait to be written."""
     dropped: int = 0
-    """Events that could not be kept for writing: the disk refused them for too long."""
+    """Events that could not be kept for writing: the disk or the database refused them for too long."""
+    lean: int = 0
+    """Tasks written without their long texts so far, as writing them is slow; they follow."""
     loaded: int = 0
     """Tasks shown that come from the history."""
     recorded: int = 0

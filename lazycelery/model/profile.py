@@ -75,6 +75,10 @@ class Profile(msgspec.Struct, kw_only=True):
     """Whether what is seen is kept on disk, and what was seen before is shown."""
     history_dir: str | None = None
     """Where; below it each cluster has a directory. `None`: in the state directory of the platform."""
+    history_url: str | None = None
+    """A PostgreSQL database that a team keeps it in, instead of files."""
+    history_name: str = ""
+    """The cluster's name there; "": made of the broker's URL. Monitors with the same one share it."""
     history_days: float = 7.0
     history_max_bytes: int = 2_000_000_000
     """Beyond either, the oldest files are deleted."""

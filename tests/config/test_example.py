@@ -63,6 +63,8 @@ def test_a_value_that_is_called_the_default_is_the_default():
         "audit_file",
         "backup_dir",
         "history_dir",
+        "history_url",
+        "history_name",
     }
     local = data["profiles"]["local"]
     for key in set(local) & set(CLUSTER) - examples:

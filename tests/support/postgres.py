@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -9,6 +10,8 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 from tests.support.broker import free_port
 
@@ -47,11 +50,16 @@ class PostgresServer:
             stdout=subprocess.DEVNULL,
             **self._as,  # type: ignore[call-overload]
         )
+        return self.run()
+
+    def run(self) -> PostgresServer:
+        """Start it, or start it again."""
+        programs = binaries()
         self.process = subprocess.Popen(
             [
                 programs / "postgres",
                 "-D",
-                data,
+                self.dir / "data",
                 "-p",
                 str(self.port),
                 "-k",
@@ -72,6 +80,22 @@ class PostgresServer:
                 return self
             time.sleep(0.05)
         raise RuntimeError("PostgreSQL did not start")
+
+    def processes(self) -> list[psutil.Process]:
+        """All of them, the first one is the parent."""
+        assert self.process is not None
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def kill(self) -> None:
+        """All of its processes at once, as a crash does."""
+        assert self.process is not None
+        found = self.processes()
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait(10)
+        psutil.wait_procs(found[1:], 5)
 
     def remove(self) -> None:
         if self.process is not None:

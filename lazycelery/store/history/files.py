@@ -27,14 +27,15 @@ PRIVATE = 0o700
 
 def directory_of(root: Path, profile: str, broker: str) -> Path:
     """The directory of a cluster: by profile and broker, without the broker's credentials."""
-    place = ";".join(_without_credentials(url) for url in broker.split(";"))
+    place = ";".join(without_credentials(url) for url in broker.split(";"))
     digest = hashlib.sha256(f"{profile}\n{place}".encode()).hexdigest()[:8]
     host = place.partition("://")[2] or place
     words = [_UNSAFE.sub("-", word).strip("-.")[:40] for word in (profile, host)]
     return root / "-".join([*filter(None, words), digest])
 
 
-def _without_credentials(url: str) -> str:
+def without_credentials(url: str) -> str:
+    """A broker's place: its URL without user, password and options."""
     scheme, mark, rest = url.strip().partition("://")
     if not mark:
         scheme, rest = "", url

@@ -112,10 +112,20 @@ class LocalRecording:
         writer.begin_run(self._clock())
         return writer
 
-    def write(self, slots: Slots, events: Sequence[Event], notes: Sequence[Note]) -> None:
+    def write(
+        self,
+        slots: Slots,
+        events: Sequence[Event],
+        notes: Sequence[Note],
+        lean: bool = False,
+        dropped: int = 0,
+    ) -> None:
         """Into the file of today."""
         assert self.writer is not None
         self.writer.write(slots, events, [(_statement(note), note) for note in notes])
+
+    def abort(self) -> None:
+        """A disk that hangs cannot be hurried."""
 
     def known(self, part: str, slots: Any, numbers: Any, rows: Any) -> None:
         """Only of the file that is written on."""

@@ -24,6 +24,7 @@ class File:
     def __init__(self, path: Path, newer: Sequence[Path] = ()) -> None:
         """`newer` are the files after it. Raises `Unreadable`."""
         self.path, self._newer, self.name = path, newer, path.name
+        self.many_write = False
         try:
             self._database = _open(path)
             self.version = version_of(self._database)

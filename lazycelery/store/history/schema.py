@@ -21,8 +21,8 @@ COLUMNS = (
 OWN_ROOT = ""
 """A task that is the root of its own tree has this as `root_id`, and none that is unknown."""
 
-_STATES = " ".join(f"WHEN {int(state)} THEN '{state.label}'" for state in State)
-_BAD = " OR ".join(
+STATES = " ".join(f"WHEN {int(state)} THEN '{state.label}'" for state in State)
+BAD = " OR ".join(
     f"state = {int(state)}" for state in (State.FAILURE, State.RETRY, State.REJECTED, State.LOST)
 )
 """Not `IN`: SQLite would make a list of it for every row written, and find it for no single state."""
@@ -39,13 +39,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             clock INTEGER,
             args TEXT, kwargs TEXT, result TEXT, error TEXT, traceback TEXT, root_id TEXT, parent_id TEXT,
             eta TEXT, expires TEXT, extra BLOB)""",
-        f"CREATE INDEX bad ON tasks (state) WHERE {_BAD}",
+        f"CREATE INDEX bad ON tasks (state) WHERE {BAD}",
         """CREATE TABLE events (
             n INTEGER PRIMARY KEY, first REAL, last REAL, count INTEGER, body BLOB)""",
         "CREATE TABLE runs (n INTEGER PRIMARY KEY, began REAL, ended REAL, host TEXT, pid INTEGER)",
         f"""CREATE VIEW task AS SELECT
             id, (SELECT word FROM words WHERE code = name) AS name,
-            CASE state {_STATES} END AS state,
+            CASE state {STATES} END AS state,
             (SELECT word FROM words WHERE code = worker) AS worker,
             (SELECT word FROM words WHERE code = queue) AS queue,
             datetime(since, 'unixepoch') AS since, sent, received, started, finished, runtime, wait,

@@ -72,8 +72,12 @@ def _part(
         matcher = Matcher(wanted, columns)
         slots = placed.slots[matcher.still(placed.slots)]
         slots = slots[matcher.now(slots, now)]
-        unfinished = [columns.id[slot] for slot in slots.tolist() if columns.state[slot] not in FINISHED]
-        over = part.went_on(unfinished, go_on)
+        doubtful = [
+            columns.id[slot]
+            for slot in slots.tolist()
+            if part.many_write or columns.state[slot] not in FINISHED
+        ]
+        over = part.went_on(doubtful, go_on)
         number_of = dict(zip(placed.slots.tolist(), placed.numbers.tolist(), strict=True))
         for slot in slots[np.argsort(columns.vector("row")[slots])][::-1].tolist():
             if columns.id[slot] in over:
@@ -131,7 +135,7 @@ def _test(field: str, test: Any, part: Part, now: float) -> Condition | None:
 
 def _words(field: str, test: TextMatch, part: Part) -> Condition:
     codes = [str(code) for code, word in part.words.items() if test.matches(word)]
-    return f"{field} IN ({', '.join(codes)})", []
+    return f"{field} IN ({', '.join(codes) or 'NULL'})", []
 
 
 def _contains(field: str, test: TextMatch) -> Condition | None:

@@ -69,6 +69,10 @@ class Part(Protocol):
         """Names sort by age."""
 
     @property
+    def many_write(self) -> bool:
+        """Whether a task that ended may have a row in two parts too: recorders are not equally soon."""
+
+    @property
     def words(self) -> dict[int, str]:
         """Names of tasks, workers and queues, by their number in the rows."""
 
@@ -110,8 +114,19 @@ class Recording(Protocol):
         """Make ready for a batch, in the place that is due by now. Returns who writes instead, and ""
         when it may be written."""
 
-    def write(self, slots: Slots, events: Sequence[Event], notes: Sequence[Note]) -> None:
-        """Write tasks as they are now, events, and whatever else, all or nothing."""
+    def write(
+        self,
+        slots: Slots,
+        events: Sequence[Event],
+        notes: Sequence[Note],
+        lean: bool = False,
+        dropped: int = 0,
+    ) -> None:
+        """Write tasks as they are now, events, and whatever else, all or nothing. `lean`: of tasks that
+        did not fail without their long texts. `dropped`: events that were lost in all."""
+
+    def abort(self) -> None:
+        """From another thread: let what waits for the medium fail, where it can."""
 
     def known(self, part: str, slots: Any, numbers: Any, rows: Any) -> None:
         """These rows of a part are the slots' tasks, read at the start: they are gone on with."""

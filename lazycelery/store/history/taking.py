@@ -7,6 +7,7 @@ what was read half-way is read once more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -34,6 +35,8 @@ _encode = msgspec.msgpack.Encoder().encode
 ENDED = np.zeros(len(State), dtype=np.bool_)
 for _state in (State.SUCCESS, State.FAILURE, State.REVOKED, State.REJECTED, State.LOST):
     ENDED[_state] = True
+
+FAILED = [state in (State.FAILURE, State.RETRY, State.REJECTED, State.LOST) for state in State]
 
 
 class Taken(NamedTuple):
@@ -93,9 +96,11 @@ def take(
     veiling: Veiling,
     code_of: dict[tuple[str, int], int],
     nothing: float | None = None,
+    lean: bool = False,
 ) -> Taken:
     """Rows of these slots as far as they are whole; `code_of` is the file's number of a word. `nothing`
-    stands where there is no value."""
+    stands where there is no value. `lean`: the texts of tasks that did not fail are left out, and count
+    as cut."""
     before = columns.vector("stamp")[slots], columns.vector("row")[slots]
     times = [columns.vector(name)[slots].tolist() for name in TIMES]
     counts = [columns.vector(name)[slots] for name in COUNTS]
@@ -108,6 +113,8 @@ def take(
     ]
     ids = [columns.id[slot] for slot in numbers]
     texts = _texts(columns, slots, counts[COUNTS.index("cut")], veiling)
+    if lean:
+        _leave_out(texts, counts[COUNTS.index("cut")], states)
     roots = [
         OWN_ROOT if root == own else root
         for root, own in zip([columns.root_id[slot] for slot in numbers], ids, strict=True)
@@ -148,6 +155,15 @@ def _texts(columns: Columns, slots: Slots, cut: npt.NDArray[Any], veiling: Veili
             texts[place] = shown
             cut[place] |= CUTS[name]
     return found
+
+
+def _leave_out(texts: list[list[str | None]], cut: npt.NDArray[Any], states: Sequence[int]) -> None:
+    kept = [FAILED[state] for state in states]
+    for name, own in zip((*VEILED, "traceback"), texts, strict=True):
+        for place, text in enumerate(own):
+            if text is not None and not kept[place]:
+                own[place] = None
+                cut[place] |= CUTS[name]
 
 
 def _columns(columns: Columns) -> list[list[str | None]]:

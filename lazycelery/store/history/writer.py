@@ -78,7 +78,7 @@ class Numbers:
         return self._numbers[slots], free
 
 
-class _Words(dict[tuple[str, int], int]):
+class Codes(dict[tuple[str, int], int]):
     """The file's number of a word, by the columns' number; a new word is written."""
 
     def __init__(self, columns: Columns, code: Callable[[str], int]) -> None:
@@ -124,7 +124,7 @@ class Writer:
         run = self._database.execute
         self._next: int = (run("SELECT max(n) FROM tasks").fetchone()[0] or 0) + 1
         self._codes: dict[str, int] = {word: code for code, word in run("SELECT code, word FROM words")}
-        self._words = _Words(self._columns, self._code)
+        self._words = Codes(self._columns, self._code)
 
     def _code(self, word: str) -> int:
         code = self._codes.get(word)
@@ -181,7 +181,7 @@ class Writer:
         kinds, at, received, hosts, ids = zip(*map(_FIELDS, batch), strict=True)
         types = [packing.CODES.get(kind, packing.OTHER) for kind in kinds]
         if packing.OTHER in types:
-            kept = [event for event in batch if not _is_beat(event)]
+            kept = [event for event in batch if not is_beat(event)]
             if len(kept) < len(batch):
                 self._events(kept)
                 return
@@ -218,7 +218,8 @@ class Writer:
             self._database.close()
 
 
-def _is_beat(event: Event) -> bool:
+def is_beat(event: Event) -> bool:
+    """A heartbeat, or another report of a worker that is no event of its life."""
     return event.type.startswith("worker-") and event.type not in packing.CODES
 
 

@@ -1,0 +1,89 @@
+"""Which database, which schema in it, and how to get there. No driver is loaded before it is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import importlib.util
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from lazycelery.errors import ConnectionProblem
+from lazycelery.model.redaction import Redactor
+from lazycelery.store.history.files import without_credentials
+
+INSTALL = "pip install 'lazycelery[postgres]', where LazyCelery is installed."
+PATIENCE = 3
+"""Seconds for a connection to be made."""
+KEPT_ALIVE = (
+    "keepalives_idle=10 keepalives_interval=5 keepalives_count=3 tcp_user_timeout=15000 "
+    "application_name=lazycelery"
+)
+WRITES = {
+    "statement_timeout": "20s",
+    "lock_timeout": "5s",
+    # A recorder that hangs must not hold up the others.
+    "idle_in_transaction_session_timeout": "10s",
+    "client_min_messages": "warning",
+}
+READS = {"statement_timeout": "60s", "default_transaction_read_only": "on", "client_min_messages": "warning"}
+_UNSAFE = re.compile(r"[^a-z0-9]+")
+_LONGEST = 40
+"""Characters of a name in a schema's; PostgreSQL knows 63."""
+
+
+class Address(NamedTuple):
+    """A cluster's place in a database."""
+
+    url: str
+    schema: str
+
+    @property
+    def shown(self) -> str:
+        """For people; without the password."""
+        return f"{Redactor().url(self.url)} (schema {self.schema})"
+
+
+def address_of(url: str, name: str, broker: str) -> Address:
+    """The schema is that of a name, or of the broker: by where it is, without its credentials."""
+    if name:
+        return Address(url, f"lazycelery_{_plain(name)}")
+    place = ";".join(without_credentials(one) for one in broker.split(";"))
+    digest = hashlib.sha256(place.encode()).hexdigest()[:8]
+    return Address(url, f"lazycelery_{_plain(place.partition('://')[2] or place)}_{digest}")
+
+
+def _plain(text: str) -> str:
+    return _UNSAFE.sub("_", text.lower()).strip("_")[:_LONGEST].strip("_")
+
+
+def driver() -> Any:
+    """psycopg. Raises `ConnectionProblem` where it is not installed."""
+    try:
+        return importlib.import_module("psycopg")
+    except ImportError:
+        raise ConnectionProblem(
+            "A history in PostgreSQL needs psycopg, which is not installed.", INSTALL
+        ) from None
+
+
+def connect(address: Address, options: dict[str, str]) -> Any:
+    """A connection, each statement its own transaction. Raises what psycopg does."""
+    psycopg = driver()
+    own = psycopg.conninfo.conninfo_to_dict(KEPT_ALIVE)
+    given = psycopg.conninfo.conninfo_to_dict(address.url)
+    said = " ".join(f"-c {name}={value}" for name, value in options.items())
+    given["options"] = f"{given['options']} {said}" if given.get("options") else said
+    return psycopg.connect(**{"connect_timeout": PATIENCE, **own, **given}, autocommit=True)
+
+
+@contextlib.contextmanager
+def reading(address: Address) -> Iterator[Any]:
+    """A connection that changes nothing."""
+    connection = connect(address, READS)
+    try:
+        yield connection
+    finally:
+        connection.close()

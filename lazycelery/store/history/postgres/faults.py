@@ -1,0 +1,50 @@
+"""What PostgreSQL refuses, in words."""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+from lazycelery.errors import LazyCeleryError
+from lazycelery.model.redaction import Redactor
+from lazycelery.store.history.storage import Newer
+
+_WORDS = {
+    "53100": "the database's disk is full",
+    "53300": "the database takes no more connections",
+    "25006": "the database is read-only (a standby?)",
+    "28P01": "the database refuses the password",
+    "28000": "the database refuses this user",
+    "57014": "the database took too long",
+    "55P03": "the database is locked by somebody for too long",
+    "57P01": "the database was shut down",
+    "57P03": "the database is starting up or shutting down",
+    "40P01": "two recorders got in each other's way",
+    "23514": "the database has no partition for today, and this user may make none",
+}
+
+
+def said(problem: BaseException) -> str | None:
+    """Why, in words and without secrets, beginning in lower case; `None` for what is no fault of a
+    database."""
+    if isinstance(problem, Newer):
+        return f"{problem} was written by a later version of lazycelery"
+    if isinstance(problem, LazyCeleryError):
+        return f"{problem.title[:1].lower()}{problem.title[1:].rstrip('.')} ({problem.hint.rstrip('.')})"
+    try:
+        psycopg = importlib.import_module("psycopg")
+    except ImportError:
+        return None
+    if not isinstance(problem, psycopg.Error):
+        return None
+    code = getattr(problem, "sqlstate", None) or ""
+    lines = Redactor().text(str(problem)).strip().splitlines() or [type(problem).__name__]
+    text = re.sub(r"\s+", " ", lines[-1 if not code else 0]).strip().rstrip(".")[:200]
+    if code == "42501":
+        return f"this user may not: {text}"
+    known = _WORDS.get(code)
+    if known:
+        return known
+    if not code:
+        return f"the database does not answer: {text}"
+    return f"the database says: {text}"

@@ -1,0 +1,110 @@
+"""Reads the history of a team: a `Part` a day, through tables that a role with SELECT alone may read."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lazycelery.store.history.placing import PLACE
+from lazycelery.store.history.postgres import schema as tables
+from lazycelery.store.history.postgres.faults import said
+from lazycelery.store.history.postgres.rows import text_in, text_out
+from lazycelery.store.history.schema import COLUMNS
+from lazycelery.store.history.storage import Hour, Unreadable
+
+COLUMN_LIST = ", ".join(COLUMNS)
+TEXTS = [PLACE[name] for name in ("args", "kwargs", "result", "error", "traceback")]
+STILL = 30
+"""Seconds without a word after which a recorder that did not end was killed."""
+
+
+class Day:
+    """One day, over a connection that others use too."""
+
+    many_write = True
+
+    def __init__(
+        self, connection: Any, schema: str, day: datetime.date, words: dict[int, str], place: str
+    ) -> None:
+        """Raises `Unreadable`."""
+        self._connection, self._schema, self._place = connection, schema, place
+        self._day, self.words, self.name = day, words, day.isoformat()
+        self.last: int = self._one("SELECT max(n) FROM {s}.tasks WHERE day = {d}") or 0
+
+    def count(self) -> int:
+        """Tasks in it."""
+        return int(self._one("SELECT count(*) FROM {s}.tasks WHERE day = {d}") or 0) if self.last else 0
+
+    def since(self) -> float | None:
+        """First sight of its oldest task."""
+        found = self._one("SELECT first FROM {s}.tasks WHERE day = {d} ORDER BY n LIMIT 1")
+        return float(found) if found is not None else None
+
+    def last_seen(self) -> float | None:
+        """When any recorder last wrote."""
+        found = self._one("SELECT max(coalesce(ended, seen)) FROM {s}.runs")
+        return float(found) if found is not None else None
+
+    def interrupted(self) -> bool:
+        """Whether the recorder that wrote last was killed; one that writes still was not."""
+        query = f"""SELECT ended IS NULL AND seen < extract(epoch FROM now()) - {STILL}
+            FROM {{s}}.runs WHERE batches > 0 ORDER BY coalesce(ended, seen) DESC LIMIT 1"""
+        return bool(self._one(query))
+
+    def newest(self, before: int, limit: int, where: str = "", values: Sequence[Any] = ()) -> list[Any]:
+        """Rows below a number, highest first."""
+        if not self.last:
+            return []
+        # Letters compare as SQLite's do: of ASCII, without their case.
+        same = where.replace("?", "%s").replace(" LIKE ", " ILIKE ")
+        condition = f"AND ({same})" if where else ""
+        query = f"""SELECT {COLUMN_LIST} FROM {{s}}.tasks WHERE day = {{d}} AND n < %s {condition}
+            ORDER BY n DESC LIMIT %s"""
+        return [_row(row) for row in self._rows(query, (before, *map(_value, values), limit))]
+
+    def number_of(self, id: str) -> int | None:
+        """The row of a task."""
+        found: int | None = self._one("SELECT n FROM {s}.tasks WHERE day = {d} AND id = %s", (text_in(id),))
+        return found
+
+    def went_on(self, ids: Sequence[str], go_on: Callable[[], bool]) -> set[str]:
+        """Those of these tasks that have a row on a later day."""
+        if not ids or not go_on():
+            return set()
+        query = "SELECT id FROM {s}.tasks WHERE day > {d} AND id = ANY(%s)"
+        return {row[0] for row in self._rows(query, (list(map(text_in, ids)),))}
+
+    def hours(self, since: float, until: float) -> list[Hour]:
+        """Statistics of the day's hours that began between."""
+        begin = tables.begin_of(self._day)
+        query = """SELECT began, kind, key, counts, runtime, wait FROM {s}.statistics
+            WHERE began > %s AND began <= %s AND began >= %s AND began < %s"""
+        return [Hour(*row) for row in self._rows(query, (since, until, begin, begin + tables.DAY))]
+
+    def _one(self, query: str, values: Sequence[Any] = ()) -> Any:
+        found = self._rows(query, values)
+        return found[0][0] if found else None
+
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        text = query.replace("{s}", self._schema).replace("{d}", f"DATE '{self._day}'")
+        try:
+            return list(self._connection.execute(text, tuple(values)).fetchall())
+        except Exception as problem:
+            if (reason := said(problem)) is None:
+                raise
+            raise Unreadable(f"{self._place}: {reason}") from None
+
+
+def _row(row: Sequence[Any]) -> Sequence[Any]:
+    """As SQLite gives it."""
+    if not any(text is not None and text[:1] == "\x01" for text in row[TEXTS[0] : TEXTS[-1] + 1]):
+        return row
+    own = list(row)
+    for place in TEXTS:
+        own[place] = text_out(own[place])
+    return own
+
+
+def _value(value: Any) -> Any:
+    return text_in(value) if isinstance(value, str) else value

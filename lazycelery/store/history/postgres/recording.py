@@ -1,0 +1,264 @@
+"""Writes the history of a team: a batch is one transaction, and whoever else writes it too changes nothing.
+
+All that is written may be written again: after a connection broke in the middle nobody knows whether the
+batch is there. Tasks and events are sorted by their identity first, so that two recorders never wait for
+each other in a ring.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from lazycelery.model.event import Event
+from lazycelery.model.redaction import Redactor
+from lazycelery.store.columns import Columns
+from lazycelery.store.history import events as kinds
+from lazycelery.store.history.postgres import address as addresses
+from lazycelery.store.history.postgres import schema as tables
+from lazycelery.store.history.postgres.address import Address
+from lazycelery.store.history.postgres.faults import said
+from lazycelery.store.history.postgres.merging import ADD_EVENTS, PUT_TASKS, STAGE_EVENTS, STAGE_TASKS, STAGED
+from lazycelery.store.history.postgres.rows import events_in, text_in
+from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, Note, Sample
+from lazycelery.store.history.taking import AT_ONCE, Slots, take
+from lazycelery.store.history.veiling import Veiling
+from lazycelery.store.history.writer import Codes, is_beat
+
+logger = logging.getLogger(__name__)
+
+OWN_KIND = 256
+"""Events of kinds that Celery does not know have this and the number of their type's word as `type`."""
+SAMPLED = 10
+"""Seconds of which one sample is kept, whoever made it."""
+TOGETHER = 1 << 20
+"""Numbers that a batch has for its tasks."""
+_counts = msgspec.msgpack.Decoder(list[int]).decode
+_TEXTS = slice(-10, -1)
+"""Where the texts stand in a row as it is taken."""
+
+
+class SharedRecording:
+    """The `Recording` of a schema."""
+
+    fresh = False
+
+    def __init__(
+        self,
+        address: Address,
+        days: float,
+        max_bytes: int,
+        columns: Columns,
+        redactor: Redactor,
+        clock: Callable[[], float],
+    ) -> None:
+        self._address, self._days, self._max_bytes = address, days, max_bytes
+        self._columns, self._veiling, self._clock = columns, Veiling(redactor), clock
+        self._connection: Any = None
+        self._codes = Codes(columns, self._code)
+        self._words: dict[str, int] = {}
+        self._day = tables.day_of(0)
+        self._ahead = 0.0
+        """Seconds by which the server's clock is ahead of ours: days are the server's."""
+        self._run: int | None = None
+        self.batches = self.events = 0
+        """Batches written in this run, and events in them, also those that another one had written."""
+
+    # ---- life
+
+    def ready(self) -> str:
+        """A connection, the schema, and the partition of today. Never another one's turn."""
+        if self._connection is None:
+            self._connection = addresses.connect(self._address, addresses.WRITES)
+            self._begin()
+        today = tables.day_of(self._clock() + self._ahead)
+        if today != self._day:
+            self._follow(today)
+        return ""
+
+    def _begin(self) -> None:
+        run, schema = self._connection.execute, self._address.schema
+        tables.migrate(self._connection, schema)
+        self._ahead = float(run("SELECT extract(epoch FROM clock_timestamp())").fetchone()[0]) - time.time()
+        self._day = tables.day_of(0)
+        run(STAGE_TASKS)
+        run(STAGE_EVENTS)
+        if self._run is None:
+            now = self._clock() + self._ahead
+            told = (now, now, socket.gethostname(), os.getpid())
+            query = f"INSERT INTO {schema}.runs (began, seen, host, pid) VALUES (%s, %s, %s, %s) RETURNING n"
+            self._run = int(run(query, told).fetchone()[0])
+
+    def _follow(self, today: Any) -> None:
+        """Words are told anew: those that no day has any more are forgotten."""
+        try:
+            tables.make_days(self._connection, self._address.schema, today)
+        except Exception as problem:
+            # Somebody else may make them; without one for today the batch is refused.
+            logger.warning("history: %s", said(problem) or problem)
+        self._forget_words()
+        self._day = today
+
+    def close(self, now: float) -> None:
+        """Say that it ended in good order."""
+        if self._connection is None:
+            return
+        with contextlib.suppress(Exception):
+            query = f"UPDATE {self._address.schema}.runs SET ended = %s WHERE n = %s"
+            self._connection.execute(query, (now + self._ahead, self._run))
+        self._let_go()
+
+    def abort(self) -> None:
+        """End what waits for the server, from another thread."""
+        connection = self._connection
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                own = socket.socket(fileno=os.dup(connection.pgconn.socket))
+                try:
+                    own.shutdown(socket.SHUT_RDWR)
+                finally:
+                    own.close()
+
+    def refused(self, problem: Exception) -> str | None:
+        """The connection is made anew."""
+        self._let_go()
+        reason = said(problem)
+        return None if reason is None else f"{reason[:1].upper()}{reason[1:]}"
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        self._forget_words()
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                connection.close()
+
+    def _forget_words(self) -> None:
+        self._codes.clear()
+        self._words.clear()
+
+    def known(self, part: str, slots: Any, numbers: Any, rows: Any) -> None:
+        """Rows are found by their ids."""
+
+    def upkeep(self, by_age: bool) -> bool:
+        """Days that come, and days that go."""
+        now = self._clock() + self._ahead
+        tables.make_days(self._connection, self._address.schema, tables.day_of(now))
+        gone = tables.sweep(self._connection, self._address.schema, now, self._days, self._max_bytes, by_age)
+        for day in gone:
+            logger.info("history: removed %s", day)
+        return True
+
+    # ---- batches
+
+    def _code(self, word: str) -> int:
+        """A transaction of its own: nobody may wait for a word until a batch has ended."""
+        known = self._words.get(word)
+        if known is not None:
+            return known
+        query = f"""INSERT INTO {self._address.schema}.words AS w (word, day) VALUES (%s, %s)
+            ON CONFLICT (word) DO UPDATE SET day = greatest(w.day, excluded.day) RETURNING code"""
+        found = self._connection.execute(query, (text_in(word), self._day)).fetchone()
+        code = self._words[word] = int(found[0])
+        return code
+
+    def write(
+        self,
+        slots: Slots,
+        events: Sequence[Event],
+        notes: Sequence[Note],
+        lean: bool = False,
+        dropped: int = 0,
+    ) -> None:
+        """One transaction."""
+        tasks = self._tasks(slots, lean)
+        packed, count = self._events(events)
+        schema = self._address.schema
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            if tasks:
+                batch = cursor.execute(f"SELECT nextval('{schema}.batches')").fetchone()[0]
+                with cursor.copy(f"COPY lazycelery_tasks ({STAGED}) FROM STDIN") as copy:
+                    for place, row in enumerate(tasks):
+                        copy.write_row((self._day, batch * TOGETHER + place, self._run, *row))
+                cursor.execute(PUT_TASKS.replace("{s}", schema))
+            if count:
+                with cursor.copy("COPY lazycelery_events FROM STDIN (FORMAT binary)") as copy:
+                    for piece in packed:
+                        copy.write(piece)
+                cursor.execute(ADD_EVENTS.replace("{s}", schema))
+            for note in notes:
+                self._note(cursor, note)
+            query = f"""UPDATE {schema}.runs SET seen = extract(epoch FROM clock_timestamp()), ended = NULL,
+                batches = %s, events = %s, dropped = %s WHERE n = %s
+                RETURNING extract(epoch FROM clock_timestamp())"""
+            told = (self.batches + 1, self.events + count, dropped, self._run)
+            found = cursor.execute(query, told).fetchone()
+        if found is None:  # Somebody removed it.
+            self._run = None
+            raise RuntimeError("The history's schema was emptied while it was written")
+        self.batches, self.events = self.batches + 1, self.events + count
+        self._ahead = float(found[0]) - time.time()
+
+    def _tasks(self, slots: Slots, lean: bool) -> list[list[Any]]:
+        """In the order of first sight."""
+        found: dict[str, tuple[int, list[Any]]] = {}
+        for start in range(0, len(slots), AT_ONCE):
+            taken = take(self._columns, slots[start : start + AT_ONCE], self._veiling, self._codes, lean=lean)
+            for identity, row in zip(taken.identities.tolist(), taken.rows, strict=True):
+                own = list(row)
+                own[0] = text_in(own[0])
+                own[_TEXTS] = map(text_in, own[_TEXTS])
+                found[own[0]] = identity, own
+        return [row for _, row in sorted(found.values(), key=lambda one: one[0])]
+
+    def _events(self, events: Sequence[Event]) -> tuple[Any, int]:
+        """All but heartbeats, packed, and how many they are."""
+        batch = [event for event in events if not is_beat(event)]
+        if not batch:
+            return (), 0
+        types, fields = [kinds.CODES.get(event.type, kinds.OTHER) for event in batch], {}
+        if kinds.OTHER in types:
+            for place, event in enumerate(batch):
+                if types[place] == kinds.OTHER:
+                    types[place] = OWN_KIND + self._word(event.type)
+                    fields[place] = self._veiling.redactor.value(event.extra or {})
+        senders = {name: self._word(name) for name in {event.hostname for event in batch}}
+        return events_in(batch, types, [senders[event.hostname] for event in batch], fields), len(batch)
+
+    def _word(self, word: str) -> int:
+        """The number of any word, also of one that the columns do not know."""
+        return self._code(word) if word else 0
+
+    def _note(self, cursor: Any, note: Note) -> None:
+        schema = self._address.schema
+        if isinstance(note, Sample):
+            cursor.execute(
+                f"INSERT INTO {schema}.samples VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (int(note.at // SAMPLED), note.at, text_in(note.queues), text_in(note.workers)),
+            )
+        elif isinstance(note, FindingBegan):
+            cursor.execute(
+                f"INSERT INTO {schema}.findings (code, subject, severity, title, hint, began) "
+                "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                tuple(text_in(each) if isinstance(each, str) else each for each in note),
+            )
+        elif isinstance(note, FindingEnded):
+            cursor.execute(
+                f"UPDATE {schema}.findings SET ended = %s WHERE code = %s AND subject = %s AND ended IS NULL",
+                (note.ended, text_in(note.code), text_in(note.subject)),
+            )
+        elif isinstance(note, Hour):
+            # Recorders count the same events: who saw the most of an hour is right.
+            cursor.execute(
+                f"""INSERT INTO {schema}.statistics AS s VALUES (%s, %s, %s, %s, %s, %s, %s)
+                ON CONFLICT (began, kind, key) DO UPDATE SET weight = excluded.weight,
+                counts = excluded.counts, runtime = excluded.runtime, wait = excluded.wait
+                WHERE excluded.weight >= s.weight""",
+                (note.began, note.kind, text_in(note.key), sum(_counts(note.counts)), *note[3:]),
+            )

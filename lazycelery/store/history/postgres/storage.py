@@ -1,0 +1,64 @@
+"""The history of a team, as a `Storage`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from lazycelery.model.redaction import Redactor
+from lazycelery.store.columns import Columns
+from lazycelery.store.history.postgres import schema as tables
+from lazycelery.store.history.postgres.address import Address, reading
+from lazycelery.store.history.postgres.faults import said
+from lazycelery.store.history.postgres.parts import Day
+from lazycelery.store.history.postgres.recording import SharedRecording
+from lazycelery.store.history.storage import Newer, Part, Unreadable
+
+
+class Shared:
+    """The `Storage` of a schema in a database."""
+
+    medium = "database"
+
+    def __init__(self, address: Address, days: float = 7.0, max_bytes: int = 2_000_000_000) -> None:
+        self.address, self.days, self.max_bytes = address, days, max_bytes
+
+    @property
+    def place(self) -> str:
+        """The URL without its password, and the schema."""
+        return self.address.shown
+
+    @property
+    def advice(self) -> str:
+        """What helps."""
+        return "history_url in the profile chooses another database, history = false does without."
+
+    def opened(self, unread: list[str], until: str = "") -> Iterator[Part]:
+        """The days, newest first, over one connection."""
+        schema = self.address.schema
+        try:
+            with reading(self.address) as connection:
+                version = tables.version_of(connection, schema)
+                if version > tables.VERSION:
+                    raise Newer(f"The schema {schema}")
+                if not version:
+                    return
+                words = dict(connection.execute(f"SELECT code, word FROM {schema}.words").fetchall())
+                for day in reversed(tables.days(connection, schema)):
+                    if until and day.isoformat() > until:
+                        continue
+                    try:
+                        part = Day(connection, schema, day, words, self.place)
+                    except Unreadable as problem:
+                        unread.append(str(problem))
+                        continue
+                    yield part
+        except GeneratorExit:
+            raise
+        except Exception as problem:
+            if (reason := said(problem)) is None:
+                raise
+            unread.append(f"{self.place}: {reason}")
+
+    def recording(self, columns: Columns, redactor: Redactor, clock: Callable[[], float]) -> SharedRecording:
+        """To write it."""
+        return SharedRecording(self.address, self.days, self.max_bytes, columns, redactor, clock)

@@ -1,0 +1,373 @@
+"""Several recorders, one PostgreSQL: everything is there once, whatever happens to whom."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from lazycelery.engine import recorder as module
+from lazycelery.model.event import Event
+from lazycelery.store.history.postgres import schema as tables
+from lazycelery.store.history.postgres.address import WRITES, Address, address_of, connect
+from lazycelery.store.history.postgres.recording import SharedRecording
+from lazycelery.store.history.postgres.rows import keys_of
+from lazycelery.store.history.postgres.storage import Shared
+from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, Sample
+from tests.history.keeping import Monitor, found, ids, recorded
+from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded
+from tests.support.postgres import PostgresServer
+
+Made = Callable[..., Shared]
+DAY = 86_400.0
+
+
+def life(number: int) -> list[Event]:
+    id, at = f"t{number}", number / 100
+    return [sent(at, id), received(at, id), started(at, id), succeeded(at + 1, id, result=str(number))]
+
+
+def rows(storage: Shared, query: str) -> list[Any]:
+    connection = connect(storage.address, WRITES)
+    try:
+        return list(connection.execute(query.replace("{s}", storage.address.schema)).fetchall())
+    finally:
+        connection.close()
+
+
+def whole(storage: Shared, tasks: int) -> None:
+    """Each of these tasks is there once, as it ended, and each of its four events."""
+    told = rows(storage, "SELECT id, state, result FROM {s}.task")
+    assert sorted(told) == sorted((f"t{n}", "success", str(n)) for n in range(tasks))
+    query = "SELECT count(*), count(DISTINCT (task, type)) FROM {s}.events"
+    assert rows(storage, query) == [(4 * tasks, 4 * tasks)]
+
+
+def writing(monitor: Monitor) -> bool:
+    return monitor.recorder.status.state == "writing"
+
+
+def broken(monitor: Monitor) -> bool:
+    return monitor.recorder.status.state == "broken"
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", (0.2,))
+    monkeypatch.setattr(module, "EVERY", 0.02)
+
+
+def test_three_recorders_of_the_same_events_write_each_of_them_once(shared: Made, patient: None) -> None:
+    storage = shared()
+    monitors = [Monitor(storage).start() for _ in range(3)]
+    for number in range(2_000):
+        for monitor in monitors:
+            monitor.hear(*life(number))
+    for place, monitor in enumerate(monitors):
+        monitor.recorder.note(Sample(T0 + place, '{"celery":[1,2,3]}', None))
+        monitor.recorder.note(FindingBegan("no-workers", "", "critical", "No worker", "", T0 + place / 10))
+    for monitor in monitors:
+        monitor.stop()
+        assert writing(monitor), monitor.recorder.status.reason
+    whole(storage, 2_000)
+    assert rows(storage, "SELECT count(*) FROM {s}.samples") == [(1,)]
+    assert rows(storage, "SELECT count(*) FROM {s}.findings WHERE ended IS NULL") == [(1,)]
+    assert rows(storage, "SELECT events, dropped FROM {s}.runs") == [(8_000, 0)] * 3
+    assert len(ids(found(storage, limit=5_000))) == 2_000
+
+
+def test_what_only_one_of_them_heard_is_there_too(shared: Made) -> None:
+    storage = shared()
+    first, second = Monitor(storage).start(), Monitor(storage).start()
+    begin = [sent(0), received(0.1), started(0.2), retried(1), sent(2, retries=1), received(2.1, retries=1)]
+    first.hear(*begin)
+    assert first.wait(lambda: ids(found(storage)) == ["t1"])
+    second.hear(received(2.1, retries=1, args=None, kwargs=None), started(2.2), succeeded(3))
+    second.stop()
+    first.hear(event("sent", 5, "t2", name="shop.x"))  # Another batch of the one that knows less.
+    first.stop()
+    one = next(each for each in found(storage).tasks if each.id == "t1")
+    assert (one.state, one.result, one.args, one.retries) == ("success", "3", "(1, 2)", 1)
+    assert rows(storage, "SELECT count(*) FROM {s}.events") == [(9,)]
+
+
+def test_a_recorder_that_knows_less_takes_nothing_back(shared: Made) -> None:
+    storage = shared()
+    recorded(storage, [sent(0), received(0.1), started(0.2), failed(1)])
+    recorded(storage, [sent(0), received(0.1), started(0.2)])
+    [one] = found(storage).tasks
+    assert (one.state, one.error, one.traceback) == (
+        *("failure", "ValueError('x')"),
+        "Traceback\nValueError: x\n",
+    )
+
+
+def test_a_connection_that_breaks_in_the_middle_loses_and_doubles_nothing(
+    shared: Made, patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = shared()
+    monitors = [Monitor(storage).start() for _ in range(2)]
+    kill = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE application_name = 'lazycelery' AND pid <> pg_backend_pid()"""
+    for number in range(3_000):
+        for monitor in monitors:
+            monitor.hear(*life(number))
+        if number % 200 == 0:
+            rows(storage, kill)
+            time.sleep(0.03)
+    for monitor in monitors:
+        assert monitor.wait(lambda m=monitor: writing(m) and not m.recorder.status.behind)  # type: ignore[misc]
+        monitor.stop()
+    whole(storage, 3_000)
+
+
+def test_an_answer_that_gets_lost_after_the_commit_doubles_nothing(
+    shared: Made, patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, write, lost = shared(), SharedRecording.write, [3]
+
+    def written_and_not_told(self: SharedRecording, *args: Any, **own: Any) -> None:
+        write(self, *args, **own)
+        if lost[0]:
+            lost[0] -= 1
+            raise OSError("connection reset")
+
+    monkeypatch.setattr(SharedRecording, "write", written_and_not_told)
+    monkeypatch.setattr(SharedRecording, "refused", lambda self, _: self._let_go() or "Gone")
+    monitor = Monitor(storage)
+    monitor.recorder.note(FindingBegan("no-workers", "", "critical", "No worker", "", T0))
+    monitor.recorder.note(FindingEnded(T0 + 1, "no-workers", ""))
+    monitor.recorder.note(Hour(int(T0) // 3600 * 3600, "task", "t", b"\x91\x05", b"\x80", b"\x80"))
+    for number in range(100):
+        monitor.hear(*life(number))
+    monitor.start()
+    assert monitor.wait(lambda: not lost[0] and writing(monitor))
+    monitor.stop()
+    whole(storage, 100)
+    assert rows(storage, "SELECT count(*) FROM {s}.findings") == [(1,)]
+
+
+@contextlib.contextmanager
+def own_server() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
+@pytest.mark.soak
+def test_a_server_that_is_killed_is_said_and_caught_up_with(postgres: object, patient: None) -> None:
+    with own_server() as server:
+        storage = Shared(address_of(server.url, "killed", ""))
+        monitors = [Monitor(storage).start() for _ in range(2)]
+        count = 0
+        for _ in range(3):
+            for _ in range(300):
+                for monitor in monitors:
+                    monitor.hear(*life(count))
+                count += 1
+            time.sleep(0.1)
+            server.kill()
+            for monitor in monitors:
+                monitor.hear(*life(count))
+                assert monitor.wait(lambda m=monitor: broken(m))  # type: ignore[misc]
+                assert "database" in monitor.recorder.status.reason
+            count += 1
+            server.run()
+            for monitor in monitors:
+                assert monitor.wait(lambda m=monitor: writing(m), 15)  # type: ignore[misc]
+        for monitor in monitors:
+            monitor.stop()
+        whole(storage, count)
+
+
+@pytest.mark.soak
+def test_a_server_that_hangs_is_given_up_and_caught_up_with(
+    postgres: object, patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SLOW", 0.5)
+    with own_server() as server:
+        storage = Shared(address_of(server.url, "hangs", ""))
+        monitor = Monitor(storage).start()
+        monitor.hear(*life(0))
+        assert monitor.wait(lambda: monitor.recorder.status.written is not None)
+        processes = server.processes()
+        for process in processes:
+            process.suspend()
+        for number in range(1, 500):
+            monitor.hear(*life(number))
+        deadline = time.monotonic() + 10
+        while not broken(monitor) and time.monotonic() < deadline:
+            monitor.recorder.watch()  # As the engine does every second.
+            time.sleep(0.05)
+        assert "does not answer" in monitor.recorder.status.reason
+        for process in processes:
+            process.resume()
+        assert monitor.wait(lambda: writing(monitor), 15)
+        monitor.stop()
+        whole(storage, 500)
+
+
+def test_nobody_there_is_said_and_stops_nothing(postgres: PostgresServer, patient: None) -> None:
+    gone = Shared(
+        Address(postgres.url.replace(str(postgres.port), "1").replace("shop@", "shop:hunter2@"), "x")
+    )
+    monitor = Monitor(gone)
+    assert monitor.load().loaded == 0
+    monitor.start().hear(*life(0))
+    assert monitor.wait(lambda: broken(monitor))
+    status = monitor.recorder.status
+    assert status.reason.startswith("History is not written: the database does not answer")
+    page = found(gone)
+    assert "does not answer" in page.unread[0]
+    assert "hunter2" not in f"{status}{page}{gone.place}"
+    monitor.stop()
+
+
+def test_texts_wait_while_it_is_slow_and_follow(
+    shared: Made, patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BACKLOG", 100)
+    storage = shared()
+    monitor = Monitor(storage)
+    for number in range(100):
+        monitor.hear(*life(number))
+    monitor.hear(*[sent(2, "f"), received(2, "f"), started(2, "f"), failed(3, "f")])
+    monitor.recorder._round()
+    assert monitor.recorder.status.lean == 101
+    lean = {one.id: one for one in found(storage, limit=1_000).tasks}
+    assert lean["t7"].args is None and "args" in lean["t7"].truncated
+    assert lean["f"].error == "ValueError('x')" and lean["f"].args == "(1, 2)"
+    monitor.recorder._round()
+    assert monitor.recorder.status.lean == 0
+    one = next(each for each in found(storage, limit=1_000).tasks if each.id == "t7")
+    assert (one.args, one.result, one.truncated) == ("(1, 2)", "7", [])
+    monitor.stop()
+
+
+def test_a_schema_of_a_later_version_is_left_alone_and_said(shared: Made, patient: None) -> None:
+    storage = shared()
+    recorded(storage, life(0))
+    connection = connect(storage.address, WRITES)
+    connection.execute(f"INSERT INTO {storage.address.schema}.version VALUES ({tables.VERSION + 1})")
+    connection.close()
+    monitor = Monitor(storage)
+    monitor.load()
+    assert monitor.past and "later version" in monitor.past.unread[0]
+    monitor.start().hear(*life(1))
+    assert monitor.wait(lambda: broken(monitor))
+    assert "later version" in monitor.recorder.status.reason
+    monitor.stop()
+    assert "later version" in found(storage).unread[0]
+    assert rows(storage, "SELECT count(*) FROM {s}.tasks") == [(1,)]
+
+
+def test_a_schema_of_the_first_version_is_brought_up_to_date_by_one_of_many(
+    shared: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = shared()
+    connection = connect(storage.address, WRITES)
+    with monkeypatch.context() as before:
+        before.setattr(tables, "VERSION", 1)
+        tables.migrate(connection, storage.address.schema)
+    assert tables.version_of(connection, storage.address.schema) == 1
+    connection.close()
+    monitors = [Monitor(storage).start() for _ in range(4)]
+    for monitor in monitors:
+        monitor.hear(*life(0))
+        monitor.recorder.note(Sample(T0, "{}", None))
+    for monitor in monitors:
+        monitor.stop()
+        assert writing(monitor), monitor.recorder.status.reason
+    whole(storage, 1)
+    assert rows(storage, "SELECT version FROM {s}.version ORDER BY version") == [(1,), (2,)]
+    assert rows(storage, "SELECT count(*) FROM {s}.samples") == [(1,)]
+
+
+def test_a_role_that_may_only_read_reads_and_is_told_so_when_it_writes(
+    shared: Made, postgres: PostgresServer, patient: None
+) -> None:
+    storage = shared()
+    recorded(storage, life(0))
+    role = f"reader_{storage.address.schema}"
+    connection = connect(storage.address, WRITES)
+    connection.execute(f"CREATE ROLE {role} LOGIN")
+    connection.execute(f"GRANT USAGE ON SCHEMA {storage.address.schema} TO {role}")
+    connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {storage.address.schema} TO {role}")
+    connection.close()
+    recorded(Shared(storage.address), [received(DAY, "next")])
+    later = Monitor(storage, lambda: T0 + 3 * DAY).start()  # A day that was made after the grant.
+    later.hear(received(3 * DAY, "later"))
+    later.stop()
+    reader = Shared(Address(postgres.url.replace("shop@", f"{role}@"), storage.address.schema))
+    assert ids(found(reader)) == ["later", "next", "t0"]
+    assert rows(reader, "SELECT count(*) FROM {s}.task") == [(3,)]
+    monitor = Monitor(reader)
+    assert monitor.load().loaded == 3
+    monitor.start().hear(*life(1))
+    assert monitor.wait(lambda: broken(monitor))
+    assert "this user may not: permission denied" in monitor.recorder.status.reason
+    monitor.stop()
+    assert len(ids(found(storage))) == 3
+
+
+def test_the_oldest_days_go_when_all_are_too_large(shared: Made) -> None:
+    storage = shared(days=30, max_bytes=3_000_000)
+    for day in range(5):
+        at = day * DAY
+        monitor = Monitor(storage, lambda at=at: T0 + at)  # type: ignore[misc]
+        for number in range(2_000):
+            monitor.hear(received(at, f"d{day}-{number}", args=f"({number}, '{'x' * 200}')"))
+        monitor.start().stop()
+        assert writing(monitor), monitor.recorder.status.reason
+    connection = connect(storage.address, WRITES)
+    left = tables.bytes_of(connection, storage.address.schema)
+    connection.close()
+    assert sum(left.values()) <= 3_500_000
+    kept = {one.id.partition("-")[0] for one in found(storage, limit=10_000).tasks}
+    assert "d4" in kept and "d0" not in kept and 1 <= len(kept) < 5
+
+
+def test_events_of_clocks_that_are_wrong_are_kept_and_go_to_their_day_when_it_comes(shared: Made) -> None:
+    storage = shared()
+    ahead, behind = received(5 * DAY, "ahead"), received(-400 * DAY, "behind")
+    ahead.received = behind.received = T0
+    recorded(storage, [ahead, behind, received(0, "right")])
+    assert rows(storage, "SELECT count(*) FROM {s}.events_other") == [(2,)]
+    monitor = Monitor(storage, lambda: T0 + 5 * DAY).start()
+    monitor.hear(received(5 * DAY, "ahead"), received(5 * DAY, "other"))  # The first one again.
+    monitor.stop()
+    assert rows(storage, "SELECT count(*) FROM {s}.events_other") == [(1,)]
+    assert rows(storage, "SELECT count(*) FROM {s}.events") == [(4,)]
+
+
+def test_no_secret_reaches_the_database(shared: Made) -> None:
+    storage, secret = shared(), "hunter2-0815"
+    own = event("own", 2, "a", extra={"password": secret})
+    recorded(storage, [received(0, "a", kwargs=f"{{'password': '{secret}'}}"), own])
+    for table in ("tasks", "events", "words"):
+        assert secret not in str(rows(storage, f"SELECT t::text FROM {{s}}.{table} t"))
+    assert rows(storage, "SELECT count(*) FROM {s}.events") == [(2,)]
+
+
+def test_events_are_joined_to_their_tasks_by_a_key_that_both_know(shared: Made) -> None:
+    storage = shared()
+    id = "9b2f7a10-0000-4000-8000-00000000abcd"
+    recorded(storage, [received(0, id), received(0, "no uuid ü"), received(0, id.upper())])
+    told = rows(storage, "SELECT t.id FROM {s}.tasks t JOIN {s}.events e ON e.task = {s}.task_key(t.id)")
+    assert sorted(told) == sorted([(id,), ("no uuid ü",), (id.upper(),)])
+    assert keys_of([id]) == keys_of([id, "x"])[:16]
+
+
+def test_the_schema_is_of_the_broker_and_not_of_who_looks() -> None:
+    one = address_of("postgresql://h/d", "", "redis://ada:secret@broker:6379/0")
+    other = address_of("postgresql://h/d", "", "redis://bob:other@broker:6379/0")
+    assert one.schema == other.schema and "secret" not in one.schema
+    assert one.schema.startswith("lazycelery_broker_6379_0_")
+    assert one.schema != address_of("postgresql://h/d", "", "redis://broker:6379/1").schema
+    assert address_of("postgresql://h/d", "shop", "").schema == "lazycelery_shop"
+    assert "pw" not in address_of("postgresql://u:pw@h/d?sslmode=require", "shop", "").shown

@@ -1,0 +1,141 @@
+"""What holds for every storage, files and PostgreSQL alike."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+import pytest
+
+from lazycelery.store.history import figures
+from lazycelery.store.history.search import task_of
+from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, Sample, Storage
+from tests.history.keeping import Monitor, found, ids, recorded
+from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded, task
+
+LIFE = [sent(0), received(0.1), started(0.2), succeeded(1.2)]
+
+
+def again(storage: Storage, now: float = T0 + 1000) -> Monitor:
+    monitor = Monitor(storage, lambda: now)
+    monitor.load()
+    return monitor
+
+
+def test_a_task_comes_back_with_every_field(storage: Storage) -> None:
+    known = task(recorded(storage, LIFE).store)
+    one = task(again(storage).store)
+    assert one.marks == ["history"]
+    told = msgspec.structs.asdict(msgspec.structs.replace(one, marks=[]))
+    before = msgspec.structs.asdict(msgspec.structs.replace(known, marks=[]))
+    for name in ("age", "past", "row", "seen"):
+        told.pop(name, None), before.pop(name, None)
+    assert told == before
+
+
+def test_attempts_texts_and_tracebacks_come_back(storage: Storage) -> None:
+    life = [sent(0), received(0.1), started(0.2), retried(1), sent(2, retries=1)]
+    life += [received(2.1, retries=1, worker="w2@h"), started(2.2, worker="w2@h"), failed(3, worker="w2@h")]
+    recorded(storage, life)
+    one = task(again(storage).store)
+    assert (one.state, one.error, one.traceback) == (
+        *("failure", "ValueError('x')"),
+        "Traceback\nValueError: x\n",
+    )
+    assert [attempt.worker for attempt in one.attempts] == ["w1@h", "w2@h"]
+    assert one.attempts[0].traceback == "Traceback\nTimeout\n"
+    assert ids(found(storage, "valueerror")) == ["t1"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a\tb\\n\n\\.", "Größe 🦆", "nul \x00 in it", "\x01 first", "\\N", "50%_'\""],
+    ids=range(6),
+)
+def test_no_text_stops_the_writing(storage: Storage, text: str) -> None:
+    recorded(storage, [received(0, "t0", args=text, name="shop.x"), succeeded(1, "t0", result=text)])
+    monitor = recorded(
+        storage, [received(2, f"id {text[:20]}"), event("progress", 2, "t0", extra={"a": text})]
+    )
+    assert monitor.recorder.status.state == "writing", monitor.recorder.status.reason
+    assert "t0" in ids(found(storage)) and len(ids(found(storage))) == 2
+
+
+def test_real_values_are_told_from_texts(storage: Storage) -> None:
+    monitor = Monitor(storage)
+    monitor.hear(received(0, "t0"))
+    slot = monitor.store.columns.slots.get("t0")
+    assert slot is not None
+    monitor.store.columns.args[slot] = '\x00[1,{"a":"b"}]'
+    monitor.start().stop()
+    [one] = found(storage).tasks
+    assert one.args == [1, {"a": "b"}]
+
+
+def test_what_goes_on_keeps_its_row_and_the_newest_come_first(storage: Storage) -> None:
+    recorded(storage, [received(second, f"t{second}") for second in range(50)])
+    monitor = again(storage, T0 + 60)
+    monitor.start().hear(started(60, "t7"), succeeded(61, "t7"))
+    monitor.stop()
+    page = found(storage, limit=1000)
+    assert ids(page) == [f"t{number}" for number in reversed(range(50))]
+    assert ids(found(storage, "state:success")) == ["t7"]
+    first = found(storage, limit=20)
+    rest = found(storage, limit=1000, after=first.next or "")
+    assert ids(first) + ids(rest) == ids(page)
+
+
+def test_a_task_that_ends_on_another_day_is_found_once_as_it_ended(storage: Storage) -> None:
+    recorded(storage, [sent(0), received(0.1), started(0.2)])
+    next_day = Monitor(storage, lambda: T0 + 90_000)
+    next_day.load()
+    next_day.start().hear(succeeded(90_000))
+    next_day.stop()
+    assert [one.state for one in found(storage).tasks] == ["success"]
+    assert task(again(storage, T0 + 90_001).store).state == "success"
+    assert task_of(storage, "t1").state == "success" and task_of(storage, "none") is None
+
+
+def test_hours_findings_and_samples_are_written_and_hours_read(storage: Storage) -> None:
+    monitor = Monitor(storage)
+    pack = msgspec.msgpack.encode
+    hour = int(T0 - T0 % 3600)
+    for count in (1, 5):
+        monitor.recorder.note(Hour(hour, "task", "shop.add", pack([count, 2]), pack({3: 1}), pack({})))
+    monitor.recorder.note(Hour(hour, "monitor", "", pack([1800]), pack({}), pack({})))
+    monitor.recorder.note(FindingBegan("no-workers", "", "critical", "No worker", "Start one.", T0))
+    monitor.recorder.note(FindingEnded(T0 + 5, "no-workers", ""))
+    monitor.recorder.note(Sample(T0, '{"celery":[1,2,3]}', None))
+    monitor.hear(*LIFE)
+    monitor.start().stop()
+    assert monitor.recorder.status.state == "writing", monitor.recorder.status.reason
+    told = figures.read(storage, T0 + 10)
+    assert sorted((place, word, cell.counts[0]) for _, place, word, cell in told) == [
+        (0, "shop.add", 5),
+        (figures.WATCHED, "", 1800),
+    ]
+
+
+def test_what_is_too_old_goes(storage: Storage) -> None:
+    kept = getattr(storage, "files", storage)
+    kept.days = 2
+    for day in range(5):
+        at = day * 86_400.0
+        monitor = Monitor(storage, lambda at=at: T0 + at).start()  # type: ignore[misc]
+        monitor.hear(received(at, f"t{day}"), succeeded(at + 1, f"t{day}"))
+        monitor.stop()
+        assert monitor.recorder.status.state == "writing", monitor.recorder.status.reason
+    assert ids(found(storage)) == ["t4", "t3", "t2"]
+
+
+def test_one_that_ended_well_and_one_that_did_not_are_told_apart(storage: Storage) -> None:
+    recorded(storage, LIFE)
+    assert not again(storage).recorder.status.interrupted
+
+
+def test_a_start_with_many_tasks_is_soon_there(storage: Storage) -> None:
+    recorded(storage, *[[received(n / 100, f"t{n}"), started(n / 100, f"t{n}")] for n in range(10_000)])
+    began = time.monotonic()
+    status = Monitor(storage, lambda: T0 + 101, max_tasks=20_000).load()
+    assert (status.loaded, status.recorded) == (10_000, 10_000)
+    assert time.monotonic() - began < 5  # Beside other tests; a second is what it takes.
