@@ -78,7 +78,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("view.metrics", ("i",), "Metrics: rates, times, backlog; tasks, workers, queues and their usual"),
     Action("view.errors", ("e",), "Errors in groups, and where they come together: by worker, by hour"),
     Action("view.beat", ("B",), "Beat: what is scheduled, its last and next run, what is late"),
-    Action("filter", ("/",), "Filter the list", "filter", rank=5),
+    Action("filter", ("/",), "Filter a list; search an opened page, or this help", "filter", rank=5),
     Action("command", (":",), "Command line: every action by its name, tasks FILTER, queue NAME"),
     Action("palette", ("ctrl+p",), "Find an action by a part of what it does"),
     Action("views", ("V",), "Saved views: choose one; :save NAME keeps filter and order of the tasks"),

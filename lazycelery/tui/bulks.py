@@ -69,7 +69,7 @@ class Bulks(Crew):
             return
         item = self.item
         undo = len(ids) == 1 and isinstance(item, TaskRow) and item.id == ids[0] and item.dealt
-        self.errands.run(self._deal(api, ids, undo))
+        self.errands.run_first(self._deal(api, ids, undo))
 
     async def _deal(self, api: EngineApi, ids: list[str], undo: bool) -> None:
         marked = await api.deal(ids, None, "", undo)

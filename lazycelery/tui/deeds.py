@@ -75,6 +75,8 @@ class Deeds:
             return ""
         if overview is None or self._link.api is None:
             return "The engine is not there yet. Nothing was done."
+        if overview.reel is not None:
+            return sayings.RECORDED
         if overview.read_only:
             return sayings.read_only(overview.may_unlock, self._look())
         if permission not in overview.allowed:
@@ -92,6 +94,8 @@ class Deeds:
         overview = self._link.truth.overview
         if overview is None or self._link.api is None:
             return Choice(action, "no engine")
+        if overview.reel is not None:
+            return Choice(action, "not in a recording")
         return Choice(action, sayings.locked(str(action.permission), overview.may_unlock, self._look()))
 
     def order(self, name: ActionName, targets: list[str], **params: Any) -> None:
@@ -166,22 +170,21 @@ class Deeds:
         overview = self._link.truth.overview
         if overview is None or self._link.api is None:
             self._talk.say("The engine is not there yet.", "warn")
+        elif overview.reel is not None:
+            self._talk.say(f"{sayings.RECORDED} There is nothing to unlock.", "warn")
         elif not overview.read_only and not self._more(overview):
-            self._errands.run(self._lock())
+            self._errands.run_first(self._lock())
         elif not overview.may_unlock:
             self._talk.say(sayings.read_only([], self._look()), "warn")
         else:
             what = ", ".join(overview.may_unlock)
             place = "PRODUCTION " if overview.production else ""
             question = Question(f"Unlock {place}{overview.profile}: {what}", "For this session?")
-            self._talk.ask(question, lambda _: self._start(self._unlock(overview.may_unlock)))
+            self._talk.ask(question, lambda _: self._errands.run_first(self._unlock(overview.may_unlock)))
 
     @staticmethod
     def _more(overview: Overview) -> bool:
         return any(permission not in overview.allowed for permission in overview.may_unlock)
-
-    def _start(self, errand: Any) -> None:
-        self._errands.run(errand)
 
     async def _unlock(self, permissions: list[str]) -> None:
         overview = await self._api().unlock(permissions)

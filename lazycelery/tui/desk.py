@@ -6,33 +6,46 @@ import asyncio
 from collections.abc import Sequence
 from functools import cached_property
 
-from lazycelery.keys import Action, Scope, symbol
+from lazycelery.keys import Action, Scope
 from lazycelery.model.action import ActionName
 from lazycelery.model.beat import BeatEntry
-from lazycelery.model.task import TaskQuery
 from lazycelery.tui import outside
+from lazycelery.tui.ahead import Ahead
 from lazycelery.tui.commands import Commands
-from lazycelery.tui.entry import Entry
-from lazycelery.tui.mainside import as_json
-from lazycelery.tui.marks import MOST
-from lazycelery.tui.menu import Menu
+from lazycelery.tui.hints import AT_START
+from lazycelery.tui.picks import Picks
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.search import whole_texts
-from lazycelery.tui.projection import Projection
-from lazycelery.tui.sight import AT_START
-from lazycelery.tui.unseen import InSight, unseen
 from lazycelery.tui.views.beat import BeatView
 from lazycelery.tui.views.clusters import ClustersView
 from lazycelery.tui.views.live import LiveView
 
-TO_ONE = ("copy.id", "copy.json", "mark")
-"""Actions that exist everywhere and are about what is selected."""
-KINDS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "task", "findings": "finding"}
+ANSWERS = ("y", "n", "enter")
+"""Keys that answer a question."""
+AWAY = ("back", "quit", "pane.workers", "pane.queues", "pane.tasks", "pane.findings")
+"""Actions that leave what is waited for."""
+ANYWHERE = (
+    *("help", "command", "palette", "filter", "views", "brokers", "cluster.next", "cluster.previous"),
+    *("view.live", "view.audit", "view.metrics", "view.errors", "view.beat", "pause", "refresh"),
+    *("size.grow", "size.shrink", "size.alone", "theme", "utc", "pane.next", "pane.previous", "unlock"),
+    *("tab.next", "tab.previous"),
+)
+"""Actions that mean the same whatever the list shows."""
 
 
-class Desk(Projection):
+class Desk(Picks):
     """`do_…` is what a key does."""
+
+    @cached_property
+    def ahead(self) -> Ahead:
+        """Keys that came before what they are about."""
+        return Ahead(self.errands, lambda: self.awaited, self._press, self._too_late)
+
+    def leave(self) -> None:
+        """Leave the screen to another desk; what was typed ahead was meant for this one."""
+        self.ahead.forget()
+        super().leave()
 
     def retire(self) -> None:
         """Give up everything that runs for this desk."""
@@ -49,8 +62,17 @@ class Desk(Projection):
     def press(self, chord: str, character: str | None) -> None:
         """A key. Questions and prompts take them all; else the table says what it does."""
         self.keys_pressed += 1
+        if self._must_wait(chord):
+            self.ahead.keep(chord, character)
+        else:
+            self._press(chord, character)
+
+    def _press(self, chord: str, character: str | None) -> None:
         if self.talk.listens:
             self.talk.press(chord, character)
+        elif self.deeds.planning and chord in ANSWERS:
+            self.deeds.forget()
+            self.talk.say("The question was not there yet, so this was no answer. Nothing was done.", "warn")
         else:
             action = self._meant(chord)
             self.talk.message = None
@@ -68,6 +90,25 @@ class Desk(Projection):
         if said := instead(chord, self.keys, self.scope):
             self.talk.say(said, "dim")
 
+    def _must_wait(self, chord: str) -> bool:
+        """Whether a key comes before what it is about. Those that lead away never wait."""
+        if self.start is not None:
+            return False
+        action = self.keys.find(chord, self.scope)
+        if chord == "escape" or (action is not None and action.id in AWAY and not self.talk.listens):
+            self.ahead.forget()
+            return False
+        if self.ahead.kept or self.errands.due:
+            return True
+        if self.talk.listens or (action is not None and action.id in ANYWHERE):
+            return False
+        return self.awaited
+
+    def _too_late(self, keys: int) -> None:
+        """The engine has not answered in time."""
+        self.talk.say(f"No answer yet. {q.counted(keys, 'key')} typed ahead did nothing.", "warn")
+        self.show()
+
     def _meant(self, chord: str) -> Action | None:
         action = self.keys.find(chord, self.scope)
         if action is None and self.reel is not None:
@@ -76,25 +117,6 @@ class Desk(Projection):
             return action
         known = action is not None and action.id in AT_START
         return None if self.start.press(chord) or not known else action
-
-    def perform(self, action: Action) -> None:
-        """Do what an action says, when it may be done."""
-        if self.views.open is not None and (action.scope in KINDS or action.id in TO_ONE):
-            # What is selected is hidden behind the view.
-            self.talk.say(f"Nothing is selected here. {self.look().key('back')} leaves this view.", "dim")
-        elif self.help and not self.listed and (action.scope == self.scope or action.id in TO_ONE):
-            said = f"What is selected is behind this help. {self.look().key('back')} leaves it."
-            self.talk.say(said, "dim")
-        elif why := self._out_of_sight(action):
-            self.talk.say(why, "dim")
-        elif self.deeds.permitted(action):
-            getattr(self, "do_" + action.id.replace(".", "_"))()
-
-    def _out_of_sight(self, action: Action) -> str:
-        if self.start is not None or (self.errors is not None and action.id == "sort"):
-            return ""
-        seen = InSight(self.listed, self.paged, self.views.open is not None, self.help)
-        return unseen(action.id, seen, self.look())
 
     # ---- what commands ask for
 
@@ -113,20 +135,15 @@ class Desk(Projection):
 
     def filter_tasks(self, text: str) -> None:
         """Go to the tasks, those that match."""
-        self._lead("tasks")
+        self._go("tasks")
         if text:
-            self.errands.run(self.filters.apply(self.tasks, text))
-
-    def sort_as(self, name: str) -> None:
-        """Sort the leading list by an order of this name; again from the other end."""
-        self.pane.ordering.choose(name)
-        self._sorted()
+            self.errands.run_first(self.filters.apply(self.tasks, text))
 
     def show_view(self, name: str) -> None:
         """Show a saved view in place of all filters of the tasks."""
         view = self.saved.get(name)
-        self._lead("tasks")
-        self.errands.run(self.filters.show(self.tasks, view))
+        self._go("tasks")
+        self.errands.run_first(self.filters.show(self.tasks, view))
 
     def do_views(self) -> None:  # noqa: D102
         self.talk.typing = self.saved.choose(self.commands.saying(self.show_view))
@@ -144,7 +161,11 @@ class Desk(Projection):
 
     def select(self, scope: Scope, index: int, again: bool) -> None:
         """A line was clicked; a second time opens it."""
-        self._lead(scope)
+        self.ahead.forget()
+        if scope == self.lead:
+            self._lead(scope)
+        else:
+            self._go(scope)
         self.pane.listing.go(index)
         if again:
             self.do_open()
@@ -174,64 +195,11 @@ class Desk(Projection):
 
         self._show_view(MetricsView())
 
-    def do_filter(self) -> None:  # noqa: D102
-        if self.views.open is not None:
-            self.talk.typing = self.views.typing()
-            return
-        if self.scrolls:
-            self.talk.typing = self._search_line()
-            return
-        self._lead(self.lead)
-        self.filters.open(self.pane)
-
     def do_command(self) -> None:  # noqa: D102
         self.commands.open()
 
     def do_palette(self) -> None:  # noqa: D102
         self.commands.open(palette=True)
-
-    def _search_line(self) -> Entry:
-        main, before = self.main, (self.main.needle, self.main.top)
-
-        def change(text: str) -> None:
-            main.top = before[1]
-            entry.note = said if (said := main.search(text)).endswith("here.") else ""
-
-        def end(text: str, entered: bool) -> None:
-            if entered and text:
-                self.talk.say(main.hit(0), "dim")
-            elif not entered:
-                main.needle, main.top = before
-
-        entry = Entry(" Search/", "", end, change=change)
-        return entry
-
-    def do_hit_next(self) -> None:  # noqa: D102
-        self._go_to_hit(1)
-
-    def do_hit_previous(self) -> None:  # noqa: D102
-        self._go_to_hit(-1)
-
-    def _go_to_hit(self, step: int) -> None:
-        """On the main side what is searched for; in a list each line that its filter leaves is a hit."""
-        view = self.views.open
-        if view is not None:
-            if view.filter:
-                view.move(step)
-            else:
-                self.talk.say(self._nothing_searched, "dim")
-        elif self.scrolls or self.main.needle:
-            self.talk.say(self.main.hit(step), "dim")
-        elif self.pane.crumbs and (total := self.pane.listing.rows.total):
-            self.pane.listing.go((self.pane.listing.cursor + step) % total)
-            self.talk.say(f"Hit {self.pane.listing.cursor + 1:,} of {total:,}", "dim")
-        else:
-            self.talk.say(self._nothing_searched, "dim")
-
-    @property
-    def _nothing_searched(self) -> str:
-        look = self.look()
-        return f"Nothing is searched for. {look.key('filter')} filters a list, and searches an opened page."
 
     def do_wrap(self) -> None:  # noqa: D102
         self.main.wrap = not self.main.wrap
@@ -250,51 +218,7 @@ class Desk(Projection):
         finally:
             outside.remove(path)
 
-    def do_faults(self) -> None:  # noqa: D102
-        self.pane.toggle_faults()
-
-    def do_sort(self) -> None:  # noqa: D102
-        if self.errors is not None:
-            if self._grouped(self.errors):
-                self.talk.say(f"Errors: {self.errors.sort()}", "dim")
-                self.views.again()
-            return
-        self.pane.ordering.next()
-        self._sorted()
-
-    def do_sort_reverse(self) -> None:  # noqa: D102
-        self.pane.ordering.choose(self.pane.ordering.name)
-        self._sorted()
-
-    def sort_by(self, scope: Scope, title: str) -> None:
-        """The name of a column was clicked: sort by it; again from the other end."""
-        self._lead(scope)
-        ordering = self.pane.ordering
-        name = ordering.led_by(title)
-        if name is None:
-            self.talk.say(f"{title or 'That column'} cannot lead; {ordering.titles} can.", "dim")
-        else:
-            ordering.choose(name)
-            self._sorted()
-        self.show()
-
-    def _sorted(self) -> None:
-        self.pane.sort()
-        key = symbol(self.keys["sort.reverse"].keys[0])
-        self.talk.say(f"Sorted {self.pane.ordering.text}. {key} turns it round.", "dim")
-
     # ---- the rest
-
-    def do_copy_id(self) -> None:  # noqa: D102
-        if (key := self.pane.listing.key) is not None:
-            self.surface.copy(key)
-            self.talk.say(f"Copied {key}", "dim")
-
-    def do_copy_json(self) -> None:  # noqa: D102
-        if (item := self.item) is not None:
-            text = as_json(item, self.inquiry.answer)
-            self.surface.copy(text)
-            self.talk.say(f"Copied {len(text):,} characters of JSON", "dim")
 
     def do_refresh(self) -> None:  # noqa: D102
         self.surface.repaint()
@@ -358,60 +282,6 @@ class Desk(Projection):
     def do_utc(self) -> None:  # noqa: D102
         self.utc = not self.utc
         self.talk.say("Times in UTC" if self.utc else "Times are local", "dim")
-
-    def do_mark(self) -> None:  # noqa: D102
-        listing = self.pane.listing
-        if listing.key is None:
-            self.talk.say("Nothing is selected.", "dim")
-            return
-        self.marks.turn(self.lead, listing.key)
-        if self.listed:
-            listing.move(1)
-        else:  # What is seen stays; its mark is in the list.
-            is_marked = listing.key in self.marks.of(self.lead)
-            self.talk.say("Marked." if is_marked else "Not marked any more.", "dim")
-
-    def do_mark_all(self) -> None:  # noqa: D102
-        if self.lead == "tasks":
-            self.errands.run(self._mark_tasks())
-        else:
-            rows = self.pane.listing.rows
-            keys = (rows.key_at(line) for line in range(rows.total))
-            self.marks.add(self.lead, (key for key in keys if key is not None))
-
-    async def _mark_tasks(self) -> None:
-        asked = self.tasks.window.query
-        query = TaskQuery(filter=asked.filter, sort=asked.sort, reverse=asked.reverse, limit=MOST)
-        page = await self._ask_tasks(query)
-        self.marks.add("tasks", [row.id for row in page.rows])
-        if page.matched > len(page.rows):
-            told = f"Marked the first {len(page.rows):,} of {page.matched:,}; one plan takes no more."
-            self.talk.say(told, "warn")
-        self.show()
-
-    def do_menu(self) -> None:  # noqa: D102
-        if self.scope in ("clusters", "beat"):
-            self.do_open()
-            return
-        if self.errors is not None:
-            self._group_menu(self.perform)
-            return
-        key = self.pane.listing.key if self.views.open is None else None
-        if key is None:
-            self.talk.say("Nothing is selected.", "warn")
-        else:
-            choices = [self.deeds.offer(action) for action in self.keys.menu(self.lead)]
-            marked = len(self.marked)
-            kind = KINDS[self.lead]
-            title = q.counted(marked, f"marked {kind}") if marked else f"{kind} {key}"
-            self.talk.menu = Menu(title, choices, self.keys, lambda action: self._chosen(action, key))
-
-    def _chosen(self, action: Action, key: str) -> None:
-        """Do it to what the menu was about, or not at all."""
-        if not self.marked and (self.pane.over or self.pane.listing.key != key):
-            self.talk.say(f"{key} is not in the list any more. Nothing was done.", "warn")
-        else:
-            self.perform(action)
 
     def do_help(self) -> None:  # noqa: D102
         self.help = not self.help

@@ -15,6 +15,7 @@ class Errands:
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._running: set[asyncio.Task[None]] = set()
+        self._first: set[asyncio.Task[None]] = set()
 
     def run(self, errand: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start one; it is held until it ends."""
@@ -22,6 +23,17 @@ class Errands:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
+
+    def run_first(self, errand: Coroutine[Any, Any, None]) -> None:
+        """The same, for one that decides what the next keys are about: they wait until it has ended."""
+        task = self.run(errand)
+        self._first.add(task)
+        task.add_done_callback(self._first.discard)
+
+    @property
+    def due(self) -> bool:
+        """Whether keys have to wait for one."""
+        return bool(self._first)
 
     async def _watched(self, errand: Coroutine[Any, Any, None]) -> None:
         try:

@@ -39,15 +39,15 @@ class FilterLine:
 
     def open(self, pane: Pane) -> None:
         """Type the filter of a pane."""
-        before, asks = pane.filter, isinstance(pane, TaskPane)
+        before, asks, place = pane.filter, isinstance(pane, TaskPane), pane.listing.place
 
         def end(text: str, entered: bool) -> None:
             if not entered:
                 if pane.filter != before:
-                    pane.set_filter(before)
+                    pane.set_filter(before, place)
                 return
             if isinstance(pane, TaskPane):
-                self._errands.run(self._enter(pane, text.strip(), entry))
+                self._errands.run_first(self._enter(pane, text.strip(), entry))
             else:
                 self.remember(pane.scope, text.strip())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Rows(Protocol):
@@ -21,6 +21,14 @@ class Rows(Protocol):
     def look(self, top: int, page: int, held: tuple[str, int] | None) -> None:
         """What is in view, and the row (with its line) that must not run away. Rows that come from
         elsewhere are fetched ahead of need."""
+
+
+class Place(NamedTuple):
+    """Where a cursor was."""
+
+    key: str
+    cursor: int
+    top: int
 
 
 class Listing:
@@ -92,10 +100,22 @@ class Listing:
         """Something is done with the row under the cursor: no newer one takes its place."""
         self._held = self.key is not None
 
-    def reset(self) -> None:
-        """Other rows are on their way: begin at the first line."""
-        self.cursor = self.top = 0
-        self.key, self._held = None, False
+    def reset(self, at: Place | None = None) -> None:
+        """Other rows are on their way: begin at the first line, or at a row that is among them."""
+        self.key, self.cursor, self.top = at or (None, 0, 0)
+        self._held = False
+
+    @property
+    def place(self) -> Place | None:
+        """Where the cursor is; `None` where there is none, or where it leads whatever comes."""
+        return None if self.key is None or self._follows_now else Place(self.key, self.cursor, self.top)
+
+    def return_to(self, place: Place) -> None:
+        """Put cursor and view where they were, if the row is shown."""
+        index = self.rows.index_of(place.key)
+        if index is not None:
+            self.top = place.top + index - place.cursor
+            self.go(index)
 
     def resize(self, page: int) -> None:
         """Another number of lines in view."""

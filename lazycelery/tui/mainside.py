@@ -11,6 +11,7 @@ from lazycelery.keys import Scope
 from lazycelery.model.message import PeekPage
 from lazycelery.model.queue import Queue
 from lazycelery.model.service import LogText
+from lazycelery.model.states import FAULTY, FINISHED, LABELS, State
 from lazycelery.model.task import Task, TaskRow
 from lazycelery.model.verdict import Verdict
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
@@ -40,6 +41,11 @@ class MainSide:
 
     def __init__(self) -> None:
         self.tabs: dict[Scope, int] = dict.fromkeys(TABS, 0)
+        """The open tab of each kind."""
+        self._chosen: dict[tuple[Scope, str], int] = {}
+        """The tab that a person chose last for things of a kind in such a state."""
+        self._of: dict[Scope, tuple[str, str]] = {}
+        """What was shown last of each kind, and its state when it came."""
         self.top = 0
         self.page = 1
         self._length = 0
@@ -53,15 +59,26 @@ class MainSide:
         """What was drawn last."""
         self._hits: tuple[object, str, list[int]] | None = None
 
+    def about(self, kind: Scope, key: str, item: Item) -> None:
+        """Turn to a thing: the tab is the one that a person chose for things in such a state, else the
+        first, which says what is the matter. While it is in sight its tab stays, whatever becomes of it.
+        """
+        if self._of.get(kind, ("", ""))[0] != key:
+            state = state_of(item)
+            self._of[kind] = key, state
+            self.tabs[kind] = self._chosen.get((kind, state), 0)
+
     def turn(self, kind: Scope, step: int) -> None:
         """Open the next or previous tab."""
-        self.tabs[kind] = (self.tabs[kind] + step) % len(TABS[kind])
-        self.top = 0
+        self._open(kind, (self.tabs[kind] + step) % len(TABS[kind]))
 
     def open(self, kind: Scope, name: str) -> None:
         """Open a tab by its name."""
-        self.tabs[kind] = TABS[kind].index(name)
-        self.top = 0
+        self._open(kind, TABS[kind].index(name))
+
+    def _open(self, kind: Scope, tab: int) -> None:
+        self.tabs[kind], self.top = tab, 0
+        self._chosen[kind, self._of.get(kind, ("", ""))[1]] = tab
 
     def scroll(self, lines: int) -> None:
         """Move the page."""
@@ -172,6 +189,18 @@ class Known(NamedTuple):
     def problems(self) -> tuple[str | None, str | None]:
         """Why answers are missing."""
         return self.inquiry.problem, self.detail.problem
+
+
+def state_of(item: Item) -> str:
+    """What decides the tab that is wanted: failed and lost things need another one than those that wait."""
+    if isinstance(item, TaskRow):
+        state = LABELS.get(item.state, State.UNKNOWN)
+        return "failed" if state in FAULTY else "ended" if state in FINISHED else "open"
+    if isinstance(item, Worker):
+        return "gone" if item.state in workers.FAULTY else "there"
+    if isinstance(item, Queue):
+        return "filled" if item.messages else "empty"
+    return ""
 
 
 def page_of(item: Item, known: Known, tab: int, look: Look, width: int) -> Page:

@@ -23,12 +23,6 @@ class Projection(Analyst):
     def _turning(self) -> asyncio.Lock:
         return asyncio.Lock()
 
-    @property
-    def reel(self) -> Reel | None:
-        """The recording that plays, or `None`."""
-        overview = self.link.truth.overview
-        return overview.reel if overview is not None else None
-
     def do_replay_pause(self) -> None:  # noqa: D102
         self._turn("pause")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 from lazycelery.config.views import Shelf
 from lazycelery.engine.api import EngineApi
@@ -10,11 +10,13 @@ from lazycelery.keys import Action, Keymap, Scope
 from lazycelery.model.action import Outcome
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
+from lazycelery.model.reel import Reel
 from lazycelery.model.task import TaskPage, TaskQuery
 from lazycelery.model.worker import Worker
 from lazycelery.tui.deeds import Deeds
 from lazycelery.tui.errands import Errands
 from lazycelery.tui.filtering import FilterLine
+from lazycelery.tui.hints import hints
 from lazycelery.tui.history import History
 from lazycelery.tui.inquiry import Inquiry, Subject
 from lazycelery.tui.link import BEAT, EngineProcess, Link, Spawn
@@ -33,31 +35,10 @@ from lazycelery.tui.talk import Talk
 from lazycelery.tui.views.beat import BeatView
 from lazycelery.tui.views.clusters import ClustersView
 from lazycelery.tui.views.errors import ErrorsView
-from lazycelery.tui.views.live import LiveView
 from lazycelery.tui.views.start import StartView
-from lazycelery.tui.views.view import Tabbed, View, Views
+from lazycelery.tui.views.view import View, Views
 
 ORDER: tuple[Scope, ...] = ("workers", "queues", "tasks", "findings")
-IN_VIEW = ("back", "filter", "open", "pause", "move.down", "help", "quit")
-"""Keys that a full view needs most."""
-IN_SPANS = ("back", "tab.next", "move.down", "pause", "help", "quit")
-"""Keys that a view of several spans needs most: there is nothing to open or filter."""
-IN_HELP = ("back", "move.down", "help", "quit")
-"""Keys that help needs."""
-ON_PAGE = ("tab.next", "menu", "filter", "unlock", "move.down", "help", "quit")
-"""Keys of an opened page, behind those of the thing itself: there is nothing more to open or sort."""
-AT_START = ("open", "move.down", "theme", "help", "quit", "move.up", "back", "utc")
-"""Actions that mean something while no broker is known, the footer's first."""
-START_HINTS = 5
-IN_CLUSTERS = ("open", "cluster.close", "cluster.next", "back", "filter", "move.down", "help", "quit")
-"""Keys that the list of clusters needs most."""
-IN_BEAT = ("back", "filter", "open", "beat.run", "beat.switch", "move.down", "help", "quit")
-"""Keys that the list of beat needs most."""
-IN_ERRORS = ("back", "open", "deploy", "tab.next", "filter", "sort", "group.new", "move.down", "help", "quit")
-"""Keys that the list of errors needs most; behind the second those of a group that are permitted."""
-OF_GROUP = ("group.retry", "group.revoke")
-OF_GROUPS = ("sort", "group.new")
-"""Keys that mean nothing in a heat map."""
 ACTED_ON: dict[str, Scope] = {
     "retry": "tasks",
     "revoke": "tasks",
@@ -69,6 +50,15 @@ ACTED_ON: dict[str, Scope] = {
     "shutdown": "workers",
 }
 """Where the marks are of what an action is done to."""
+
+
+class Step(NamedTuple):
+    """One step into a thing: the pane it began in, and the view that was open there."""
+
+    lead: Scope
+    view: View | None = None
+    there: tuple[Scope, str, bool] | None = None
+    """The pane it led to with what it filters; `None` for a drill-down, which is a filter of the tasks."""
 
 
 class Sight:
@@ -129,8 +119,8 @@ class Sight:
         self.utc = utc
         self.start: StartView | None = None
         """What is shown while no broker is known."""
-        self._origins: list[tuple[Scope, View | None]] = []
-        """Where each drill-down of the tasks began: a pane, and the view that was open."""
+        self._trail: list[Step] = []
+        """The way that `open` led, oldest first: `back` goes it backwards."""
         self._size_before = 0
 
     listed = paged = True
@@ -173,6 +163,18 @@ class Sight:
         return "clusters" if isinstance(self.views.open, ClustersView) else self.lead
 
     # ---- what is seen
+
+    @property
+    def reel(self) -> Reel | None:
+        """The recording that plays, or `None`."""
+        overview = self.link.truth.overview
+        return overview.reel if overview is not None else None
+
+    def origin(self, scope: Scope) -> int | None:
+        """The number of the pane that a step back from this one leads to."""
+        last = self._trail[-1] if self._trail else None
+        there = last is not None and last.there is not None and last.there[0] == scope == self.lead
+        return self.panes[last.lead].number if last is not None and there else None
 
     def look(self) -> Look:
         """How things are written now."""
@@ -226,31 +228,14 @@ class Sight:
     @property
     def hints(self) -> list[Action]:
         """The keys that the footer names."""
-        if self.start is not None:
-            return [self.keys[name] for name in AT_START[:START_HINTS]]
-        if self.help:
-            return [self.keys[name] for name in IN_HELP]
-        if self.views.open is not None:
-            wanted = [self.keys[name] for name in self._hints_in_view]
-            return [one for one in wanted if one.permission is None or one.permission in self.allowed]
-        footer = self.keys.footer(self.lead, self.allowed)
-        if self.scrolls:
-            own = [action for action in footer if action.scope == self.lead]
-            return [self.keys["back"], *own, *(self.keys[name] for name in ON_PAGE)]
-        return footer
+        return hints(self)
 
     @property
-    def _hints_in_view(self) -> Sequence[str]:
-        if self.scope == "errors":
-            may = [name for name in OF_GROUP if self.keys[name].permission in self.allowed]
-            shown = [*IN_ERRORS[:2], *may, *IN_ERRORS[2:]]
-            grouped = isinstance(self.views.open, ErrorsView) and self.views.open.grouped
-            return shown if grouped else [name for name in shown if name not in OF_GROUPS]
-        if isinstance(self.views.open, Tabbed):
-            return IN_SPANS
-        if isinstance(self.views.open, LiveView):
-            return [name for name in IN_VIEW if name != "open"]  # An event has no page.
-        return {"clusters": IN_CLUSTERS, "beat": IN_BEAT}.get(self.scope, IN_VIEW)
+    def awaited(self) -> bool:
+        """Whether what the next key is about is still on its way."""
+        if self.errands.due or (self.views.awaited and not self.help):
+            return True
+        return self.lead == "tasks" and not self.on_main and self.tasks.awaited
 
     # ---- what the engine says
 
@@ -340,7 +325,9 @@ class Sight:
     def show(self) -> None:
         """Turn the main side to the selection, and paint."""
         self._pin()
-        subject = self.subject
+        subject, item = self.subject, self.item
+        if subject is not None and item is not None:
+            self.main.about(self.lead, subject.key, item)
         self.inquiry.about(self._asked(subject))
         more = self.main.detail_wanted(self.lead)
         self.detail.about(None if more is None or subject is None else Subject(more, subject.key))

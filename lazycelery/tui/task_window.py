@@ -76,13 +76,19 @@ class TaskWindow:
         first, last = max(0, top - page // 2), min(have.matched, top + page + page // 2)
         return have.start <= first and last <= have.start + len(have.rows)
 
+    @property
+    def pending(self) -> bool:
+        """Whether an answer is on its way."""
+        return self._asking is not None and not self._asking.done()
+
     # ---- asking
 
-    def change(self, query: TaskQuery) -> None:
-        """Another filter or order: the old rows stay until the new ones are here."""
+    def change(self, query: TaskQuery, top: int = 0, held: tuple[str, int] | None = None) -> None:
+        """Another filter or order: the old rows stay until the new ones are here. Those are around the row
+        `held`, with its line."""
         self.query = query
         self.loaded = False
-        self._wish = Wish(0, self._wish.page, None)
+        self._wish = Wish(top, self._wish.page, held)
         self.ask()
 
     def ask(self) -> None:

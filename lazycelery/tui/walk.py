@@ -7,7 +7,7 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.worker import Worker
 from lazycelery.tui.panes.tasks import quoted
 from lazycelery.tui.presentation.findings import FOLD, Finding
-from lazycelery.tui.sight import ORDER, Sight, notice_key
+from lazycelery.tui.sight import ORDER, Sight, Step, notice_key
 from lazycelery.tui.views.view import Tabbed, View
 
 WIDEST = 2
@@ -22,17 +22,22 @@ class Walk(Sight):
         self.lead, self.scrolls, self.help = scope, False, False
         self.views.close()
 
+    def _go(self, scope: Scope) -> None:
+        """Go to a pane by its own key: a step back does not lead to where another one was opened."""
+        self._trail = [step for step in self._trail if step.there is None]
+        self._lead(scope)
+
     def do_pane_workers(self) -> None:  # noqa: D102 - the table of actions says what each does
-        self._lead("workers")
+        self._go("workers")
 
     def do_pane_queues(self) -> None:  # noqa: D102
-        self._lead("queues")
+        self._go("queues")
 
     def do_pane_tasks(self) -> None:  # noqa: D102
-        self._lead("tasks")
+        self._go("tasks")
 
     def do_pane_findings(self) -> None:  # noqa: D102
-        self._lead("findings")
+        self._go("findings")
 
     def do_pane_next(self) -> None:  # noqa: D102
         self._step_pane(1)
@@ -46,7 +51,7 @@ class Walk(Sight):
         if there == len(ORDER):
             self.scrolls = True
         else:
-            self._lead(ORDER[there])
+            self._go(ORDER[there])
 
     # ---- moving
 
@@ -159,7 +164,7 @@ class Walk(Sight):
 
     def _drill(self, filter: str, view: View | None = None) -> None:
         """The tasks that match, too; a step back leads where it began."""
-        self._origins.append((self.lead, view))
+        self._trail.append(Step(self.lead, view))
         self._lead("tasks")
         self.tasks.push(filter)
 
@@ -169,11 +174,14 @@ class Walk(Sight):
         if found is None:
             self.talk.say("It is about no single worker or queue.", "dim")
             return
-        self._lead("workers" if isinstance(found, Worker) else "queues")
-        self.visit(self.lead, found.name)
+        began = self.lead
+        self.visit("workers" if isinstance(found, Worker) else "queues", found.name)
+        self._trail.append(Step(began, there=(self.lead, self.pane.filter, self.pane.faults)))
 
     def do_back(self) -> None:  # noqa: D102
-        if self.help:
+        if self.help and self.main.needle:
+            self.main.needle = ""
+        elif self.help:
             self.help = False
         elif self.views.back():
             pass
@@ -190,20 +198,28 @@ class Walk(Sight):
             self.dismissed = notice_key(self)
 
     def _step_out(self) -> bool:
-        """Leave a drill-down for where it began, once nothing typed is left to take away."""
+        """Go back where the last step began, once nothing typed since is left to take away."""
         tasks = self.tasks
-        if self.lead != "tasks" or not self._origins or tasks.filter or tasks.faults or not tasks.pushed:
+        while self._trail and self._trail[-1].there is None and not tasks.pushed:
+            self._trail.pop()  # Its filter is gone: a saved view came in its place.
+        if not self._trail:
             return False
-        tasks.step_back()
-        lead, view = self._origins.pop()
-        self._lead(lead)
-        if view is not None:
-            self.views.show(view)
+        last = self._trail[-1]
+        if last.there is None:
+            if self.lead != "tasks" or tasks.filter or tasks.faults:
+                return False
+            tasks.step_back()
+        elif last.there != (self.lead, self.pane.filter, self.pane.faults):
+            return False
+        self._trail.pop()
+        self._lead(last.lead)
+        if last.view is not None:
+            self.views.show(last.view)
         return True
 
     def visit(self, scope: Scope, name: str) -> None:
         """Put the cursor on a thing, whatever filter hides it."""
-        self._lead(scope)
+        self._go(scope)
         rows = self.pane.listing.rows
         while rows.index_of(name) is None and self.pane.step_back():
             pass

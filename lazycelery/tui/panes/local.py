@@ -10,7 +10,7 @@ from lazycelery.keys import Scope
 from lazycelery.model.queue import Queue
 from lazycelery.model.text import clean
 from lazycelery.model.worker import Worker
-from lazycelery.tui.listing import Listing
+from lazycelery.tui.listing import Listing, Place
 from lazycelery.tui.panes.ordering import Ordering
 from lazycelery.tui.presentation import findings, queues, workers
 from lazycelery.tui.presentation.findings import Finding
@@ -94,6 +94,8 @@ class LocalPane(Generic[Item]):
         self.faults = False
         self._all: list[Item] = []
         self._seen: Item | None = None
+        self._before: Place | None = None
+        """Where the cursor was before anything was filtered."""
         self.ordering = Ordering({name: kind.leads.get(name, "") for name in kind.sorts})
 
     def take(self, items: list[Item]) -> None:
@@ -107,8 +109,11 @@ class LocalPane(Generic[Item]):
         if self.faults:
             shown = [item for item in shown if kind.faulty(item)]
         shown.sort(key=kind.sorts[self.ordering.name])
+        lost = self.listing.key is None
         self.rows.show(shown[::-1] if self.ordering.reversed else shown)
         self.listing.settle()
+        if lost and self._before is not None:
+            self.listing.return_to(self._before)
 
     @property
     def item(self) -> Item | None:
@@ -148,15 +153,24 @@ class LocalPane(Generic[Item]):
         """The cells of a line."""
         return self._kind.cells(self.rows.items[index], look)
 
-    def set_filter(self, text: str) -> None:
+    def set_filter(self, text: str, at: Place | None = None) -> None:
         """Show only names that contain it."""
+        self._remember()
         self.filter = text
         self._apply()
+        if at is not None:
+            self.listing.return_to(at)
 
     def toggle_faults(self) -> None:
         """Faults only, or all."""
+        self._remember()
         self.faults = not self.faults
         self._apply()
+
+    def _remember(self) -> None:
+        """A filter without hits leaves no cursor: it comes back to where it was."""
+        if not (self.filter or self.faults) and self.listing.place is not None:
+            self._before = self.listing.place
 
     def sort(self) -> None:
         """Take up another order."""

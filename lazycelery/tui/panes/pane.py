@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from lazycelery.keys import Scope
-from lazycelery.tui.listing import Listing
+from lazycelery.tui.listing import Listing, Place
 from lazycelery.tui.panes.ordering import Ordering
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
@@ -65,8 +65,8 @@ class Pane(Protocol):
     def cells(self, index: int, look: Look) -> list[Span] | None:
         """The cells of a line; `None` when its row is not here yet."""
 
-    def set_filter(self, text: str) -> None:
-        """Show only what matches."""
+    def set_filter(self, text: str, at: Place | None = None) -> None:
+        """Show only what matches, the cursor where it was before."""
 
     def toggle_faults(self) -> None:
         """Faults only, or all."""
@@ -101,8 +101,10 @@ def draw(
     focused: bool,
     empty: Callable[[], Sequence[str]],
     marks: Collection[str] = (),
+    origin: int | None = None,
 ) -> list[Line]:
-    """The pane in its frame. `empty` says why there is nothing, when there is nothing."""
+    """The pane in its frame. `empty` says why there is nothing, when there is nothing; `origin` is the number
+    of the pane that a step back leads to."""
     listing = pane.listing
     listing.resize(page_lines(width, height))
     inner = width - 2
@@ -126,7 +128,7 @@ def draw(
     offset = height - 2 - listing.page
     return framed(
         lines, width, height, look.signs,
-        title=_title(pane, look, focused, len(marks), width, note), note=note, focused=focused,
+        title=_title(pane, look, focused, len(marks), width, note, origin), note=note, focused=focused,
         thumb=range(thumb.start + offset, thumb.stop + offset) if thumb else thumb,
     )  # fmt: skip
 
@@ -168,9 +170,15 @@ def marked(line: Line, token: str) -> Line:
     return tuple((text, f"{own} {token}".strip()) for text, own in line)
 
 
-def _title(pane: Pane, look: Look, focused: bool, marks: int, width: int, note: str) -> Line:
-    """Which list it is, its filters, and its order where no column's name tells that."""
-    head: list[Span] = [(f"{pane.number} ", "dim"), (pane.title, "accent title" if focused else "title")]
+def _title(
+    pane: Pane, look: Look, focused: bool, marks: int, width: int, note: str, origin: int | None
+) -> Line:
+    """Which list it is and where it was opened, its filters, and its order where no column's name tells."""
+    trail = f"{origin} {look.signs.into} " if origin is not None else ""
+    head: list[Span] = [
+        (f"{trail}{pane.number} ", "dim"),
+        (pane.title, "accent title" if focused else "title"),
+    ]
     order = pane.ordering
     more: list[Span] = [(f" {look.signs.mark}{marks:,}", "warn")] if marks else []
     crumbs = pane.crumbs if order.usual else pane.crumbs[:-1]

@@ -8,7 +8,7 @@ from lazycelery.keys import Scope
 from lazycelery.model.task import TaskQuery, TaskRow
 from lazycelery.model.text import clean
 from lazycelery.model.view import SavedView
-from lazycelery.tui.listing import Listing
+from lazycelery.tui.listing import Listing, Place
 from lazycelery.tui.panes.ordering import Ordering
 from lazycelery.tui.panes.pane import HEADED
 from lazycelery.tui.presentation import tasks
@@ -41,6 +41,10 @@ class TaskPane:
         self.faults = False
         self.ordering = Ordering(tasks.LEADS)
         self._seen: TaskRow | None = None
+        self._applied = ""
+        """The whole filter of what is shown."""
+        self._places: dict[str, Place | None] = {}
+        """Where the cursor was under each filter that a step back leads to."""
 
     def _arrived(self) -> None:
         self.listing.settle()
@@ -57,6 +61,12 @@ class TaskPane:
     def over(self) -> bool:
         """Never: a task is known by its id, in the list or not."""
         return False
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the row under the cursor is still on its way."""
+        absent = not self.window.loaded or (self.listing.key is None and self.window.total > 0)
+        return absent and self.window.pending
 
     @property
     def whole_filter(self) -> str:
@@ -90,10 +100,10 @@ class TaskPane:
             self.pushed.append(filter)
         self._changed()
 
-    def set_filter(self, text: str) -> None:
+    def set_filter(self, text: str, at: Place | None = None) -> None:
         """What was typed; the engine has checked it."""
         self.filter = text
-        self._changed()
+        self._changed(at)
 
     def show(self, view: SavedView) -> None:
         """A saved view in place of all filters and the order; the engine has checked it."""
@@ -104,7 +114,7 @@ class TaskPane:
     def toggle_faults(self) -> None:
         """Faults only, or all."""
         self.faults = not self.faults
-        self._changed()
+        self._changed(None if self.faults else self._places.get(self.whole_filter))
 
     def sort(self) -> None:
         """Take up another order."""
@@ -121,13 +131,20 @@ class TaskPane:
             self.pushed.pop()
         else:
             return False
-        self._changed()
+        self._changed(self._places.get(self.whole_filter))
         return True
 
-    def _changed(self) -> None:
-        self.listing.reset()
-        order = self.ordering
-        self.window.change(TaskQuery(filter=self.whole_filter, sort=order.name, reverse=order.reversed))
+    def _changed(self, at: Place | None = None) -> None:
+        """Another filter or order; the cursor goes to the first row, or to where it was."""
+        listing, order, shown = self.listing, self.ordering, self.whole_filter
+        if not shown:
+            self._places.clear()
+        elif shown != self._applied:
+            self._places[self._applied] = listing.place
+        self._applied = shown
+        listing.reset(at)
+        query = TaskQuery(filter=shown, sort=order.name, reverse=order.reversed)
+        self.window.change(query, listing.top, listing.held)
 
 
 def quoted(field: str, value: str) -> str:

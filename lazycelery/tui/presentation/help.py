@@ -23,7 +23,15 @@ def help_page(scope: Scope, allowed: Sequence[str], look: Look) -> Page:
     lines += [(("Signs", "head"),), *_signs(look)]
     lines += [(), (("Filter of the tasks", "head"),), *(((line, ""),) for line in FILTER)]
     zone = "UTC" if look.utc else "local time"
-    lines += [(), ((f"Times are {zone}. {look.key('back')} leaves this help, J and K scroll it.", "dim"),)]
+    lines += [
+        (),
+        (
+            (
+                f"Times are {zone}. {look.key('back')} leaves this help, {look.key('filter')} searches it.",
+                "dim",
+            ),
+        ),
+    ]
     return Page((("Help", "title"),), (), 0, lines)
 
 

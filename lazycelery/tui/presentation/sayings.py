@@ -15,6 +15,7 @@ from lazycelery.tui.presentation.look import Look
 
 BAR = 20
 """Cells of a bar."""
+RECORDED = "This is a recording: what it shows is over, and nothing here reaches a cluster."
 
 
 def trouble(

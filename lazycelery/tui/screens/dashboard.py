@@ -199,7 +199,8 @@ class Dashboard(Screen[None]):
             desk = self.desk
             pane, focused = desk.panes[scope], desk.lead == scope and not desk.on_main
             marks = desk.marks.of(scope)
-            lines = draw(pane, desk.look(), width, height, focused, lambda: self._empty(scope), marks)
+            look, origin = desk.look(), desk.origin(scope)
+            lines = draw(pane, look, width, height, focused, lambda: self._empty(scope), marks, origin)
             return self._dimmed(lines)
 
         return picture

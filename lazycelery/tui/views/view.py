@@ -69,6 +69,13 @@ class Views:
         self._paint = paint
         self._running: asyncio.Task[None] | None = None
         self.open: View | None = None
+        self._looked = False
+        """Whether the open view has had an answer."""
+
+    @property
+    def awaited(self) -> bool:
+        """Whether what the open view shows is still on its way."""
+        return self.open is not None and not self._looked and self._api() is not None
 
     def show(self, view: View) -> None:
         """Open a view in place of the present one."""
@@ -86,6 +93,7 @@ class Views:
         """Look at the engine now."""
         if self._running is not None:
             self._running.cancel()
+        self._looked = False
         if self.open is not None:
             self._running = self._errands.run(self._follow(self.open))
 
@@ -123,8 +131,8 @@ class Views:
             try:
                 if api is not None:
                     await view.fetch(api)
-                    view.problem = None
+                    view.problem, self._looked = None, True
             except LazyCeleryError as problem:
-                view.problem = str(problem)
+                view.problem, self._looked = str(problem), True
             self._paint()
             await asyncio.sleep(view.pace)
