@@ -169,7 +169,8 @@ class Actions:
         try:
             self.guard.check(order.action)
         except Refused as error:
-            plan.refused, plan.hint = error.title, error.hint
+            if plan.refused is None:
+                plan.refused, plan.hint, plan.locked = error.title, error.hint, True
         self._forget_old()
         while len(self._planned) >= MOST_PLANS:
             del self._planned[next(iter(self._planned))]

@@ -49,7 +49,7 @@ async def carry_out(session: Session, order: Order, *, dry_run: bool, yes: bool)
 
 def _hint(session: Session, plan: Plan) -> str:
     """The engine's hint; on the command line there is no key to press."""
-    if plan.action not in session.overview.allowed:
+    if plan.locked:
         origin = session.settings.origins.get("allow", "default")
         closed = "--read-only keeps everything closed." if origin == "--read-only" else ""
         return closed or f"Add --allow {plan.action}, or put it into allow of the profile."
@@ -65,6 +65,9 @@ def _show_plan(session: Session, plan: Plan) -> int:
             sys.stdout.write(line + "\n")
         if not plan.refused:
             output.line("Dry run: nothing was done.")
+    if plan.locked:  # Looking needs no permission.
+        output.note(f"Dry run: nothing was done. To do it: {_hint(session, plan)}")
+        return 0
     if plan.refused:
         output.note(f"Refused: {sentence(plan.refused)} {_hint(session, plan)}".rstrip())
     return REFUSED if plan.refused else 0

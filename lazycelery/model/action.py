@@ -84,6 +84,8 @@ class Plan(msgspec.Struct, kw_only=True):
     """At most 1,000."""
     refused: str | None = None
     """Why the whole plan is refused (read-only, no permission, nothing matches), or `None`."""
+    locked: bool = False
+    """Whether `refused` says no more than that its permission is not open."""
     hint: str = ""
     level: Level = "letter"
     word: str | None = None

@@ -183,7 +183,7 @@ class FakeEngine:
         self.asked["order"] = order
         self.next_plan.order = order
         if order.action not in self.profile.allow:
-            self.next_plan.refused = "Read-only."
+            self.next_plan.refused, self.next_plan.locked = "Read-only.", True
             self.next_plan.hint = f"Start with --allow {order.action}, or press W."
         return self.next_plan
 

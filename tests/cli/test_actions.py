@@ -53,10 +53,21 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(engine, run):
     assert "act" not in engine.asked
 
 
-def test_a_dry_run_of_what_would_be_refused_shows_it_and_ends_with_4(engine, run):
+def test_a_dry_run_needs_no_permission(engine, run):
+    ran = run("retry", "id-0", "--dry-run")
+    assert ran.code == 0
+    assert "Retry 1 task exactly" in ran.out
+    assert "Dry run: nothing was done. To do it: Add --allow retry" in ran.err
     ran = run("retry", "id-0", "--dry-run", "--json")
+    assert (ran.code, ran.json["locked"], ran.json["refused"]) == (0, True, "Read-only.")
+    assert "act" not in engine.asked
+
+
+def test_a_dry_run_of_what_would_be_refused_all_the_same_ends_with_4(engine, run):
+    engine.next_plan.refused = "which queue? No source tells where it belongs"
+    ran = run("retry", "id-0", "--dry-run", *ALLOWED)
     assert ran.code == 4
-    assert ran.json["refused"] == "Read-only."
+    assert "Refused: Which queue?" in ran.err
 
 
 def test_without_a_terminal_and_yes_it_is_refused(engine, run):

@@ -62,6 +62,8 @@ def test_purge_and_restore_bring_back_every_byte_in_its_place(fleet, parked, tmp
     purge = ("purge", "parked", "--allow", "purge", "--backup", str(backup))
     plan = check(lazycelery(fleet.url, *purge, "--dry-run", "--json"), 0).json
     assert (plan["count"], plan["word"], plan["backup"]) == (12, "parked", str(backup))
+    looked = check(lazycelery(fleet.url, "purge", "parked", "--dry-run"), 0)
+    assert "12 messages" in looked.out and "--allow purge" in looked.err
     assert lists(fleet) == before, "a dry run changes nothing"
     assert not backup.exists()
     purged = check(lazycelery(fleet.url, *purge, "--yes", "--json"), 0).json
