@@ -28,6 +28,7 @@ from lazycelery.actions.files import (
     write_all,
 )
 from lazycelery.errors import LazyCeleryError, NothingFound, Refused
+from lazycelery.model.faces import by_face
 from lazycelery.model.message import StoredMessage
 from lazycelery.model.profile import Profile
 
@@ -308,7 +309,10 @@ def free_path(directory: Path, queue: str, now: float) -> Path:
         path = directory / name
         if not path.exists() and not path.with_name(name + ".part").exists():
             return path
-    raise Refused(f"{directory} holds too many backups of this second.", "Give another with --backup.")
+    raise Refused(
+        f"{directory} holds too many backups of this second.",
+        by_face("Give another with --backup.", "Try again in a second."),
+    )
 
 
 def _sanitised(queue: str) -> str:
@@ -334,7 +338,8 @@ def _header(path: Path, raw: bytes) -> Header:
     if not isinstance(header, Header):
         raise Refused(
             f"{path} is not a backup of LazyCelery.",
-            "Purge, delete and move write them; `lazycelery audit` names them.",
+            "Purge, delete and move write them; "
+            + by_face("`lazycelery audit` names them.", ":view.audit names them."),
         )
     if header.version != VERSION:
         raise Refused(
@@ -349,7 +354,8 @@ def _opened(path: Path) -> BinaryIO:
         return path.open("rb")
     except FileNotFoundError:
         raise NothingFound(
-            f"There is no file {path}.", "`lazycelery audit action:purge` names them."
+            f"There is no file {path}.",
+            by_face("`lazycelery audit action:purge` names them.", ":view.audit names them."),
         ) from None
     except OSError as error:
         raise Refused(
@@ -367,5 +373,6 @@ def _damaged(path: Path, why: str) -> Refused:
 def _unwritable(path: Path, error: OSError) -> LazyCeleryError:
     return Refused(
         f"The backup {path} cannot be written: {error.strerror or error}.",
-        "Nothing is removed without a backup. Make room, or choose another file with --backup.",
+        "Nothing is removed without a backup. Make room, or choose another "
+        + by_face("file with --backup.", "backup_dir in the profile."),
     )

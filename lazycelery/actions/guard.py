@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from lazycelery.errors import Refused, UsageError
 from lazycelery.model.action import PERMISSIONS, ROLES
+from lazycelery.model.faces import by_face
 from lazycelery.model.profile import Profile
 
 HARMLESS = frozenset({"reveal", "export"})
@@ -49,7 +50,8 @@ class Guard:
         if beyond:
             raise Refused(
                 f"This profile does not permit unlocking {_listed(beyond)}.",
-                f"Start with --allow {','.join(_ordered(beyond))}, or add it to may_unlock in the profile.",
+                by_face(f"Start with --allow {','.join(_ordered(beyond))}, or add it", "Add it")
+                + " to may_unlock in the profile.",
             )
         self._open |= wanted
 
@@ -61,8 +63,9 @@ class Guard:
         """Raise `Refused`, with the way to open it, unless this permission is open."""
         if permission in self._open:
             return
-        hint = f"Start with --allow {permission}"
-        hint += ", or press W." if permission in self._may_unlock else "."
+        opens = permission in self._may_unlock
+        screen = ":unlock opens it." if opens else "may_unlock of the profile does not permit it."
+        hint = by_face(f"Start with --allow {permission}.", screen)
         if self.read_only:
             raise Refused("Read-only.", hint)
         raise Refused(f"Not permitted: {permission}. This session may only {_listed(self._open)}.", hint)

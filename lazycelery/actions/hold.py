@@ -17,6 +17,7 @@ from lazycelery.actions.plan import Draft
 from lazycelery.actions.wording import listed, nearest
 from lazycelery.errors import NothingFound
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.model.faces import by_face
 from lazycelery.model.hold import HeldAt, Hold
 from lazycelery.model.reports import WorkerReport
 
@@ -50,7 +51,8 @@ async def _hold(context: Context, queue: str, names: Sequence[str], before: Hold
         if not chosen and before is not None:
             raise NothingFound(
                 f"{queue} is held already, {_by(before)}.",
-                f"lazycelery worker resume {shlex.quote(queue)} lets its workers consume it again.",
+                by_face(f"`lazycelery worker resume {shlex.quote(queue)}`", ":hold")
+                + " lets its workers consume it again.",
             )
         if not chosen:
             known = [each.name for each in context.store.queues(context.clock())]
@@ -166,7 +168,7 @@ async def _resume(context: Context, hold: Hold, names: Sequence[str], forget: bo
                 changes.append(consumers.adding(name, hold.queue, arguments, note))
         items.append(item)
     gone = [item.target for item in items if item.refused]
-    stays = f"{listed(gone)} cannot be told: the hold is kept for it; --forget drops it." if gone else ""
+    stays = f"{listed(gone)} cannot be told: the hold is kept for it." if gone else ""
     back = [*settled, *(change.worker for change in changes)]
     return Draft(
         title=f"Resume {hold.queue} at {crew.at(back or chosen)}",
@@ -175,7 +177,7 @@ async def _resume(context: Context, hold: Hold, names: Sequence[str], forget: bo
         items=items,
         word=hold.queue,
         warnings=[f"It was held {_by(hold)}.", *([stays] if stays else [])],
-        hint="Wait for it, or drop it from the list with --forget." if gone else "",
+        hint=f"Wait for it{by_face(', or drop it from the list with --forget', '')}." if gone else "",
         details={"do": "resume", "queue": hold.queue},
     )
 

@@ -31,6 +31,7 @@ from lazycelery.actions.files import (
 from lazycelery.errors import NothingFound, Refused
 from lazycelery.model.action import ActionName
 from lazycelery.model.bulk import ItemState
+from lazycelery.model.faces import by_face
 
 OPEN, DONE, DAMAGED = ".plan", ".done", ".damaged"
 NAMED = re.compile(rf"\d{{8}}T\d{{6}}Z-(?:{'|'.join(get_args(ActionName))})-[0-9a-z]+\.(?:plan|done)")
@@ -129,7 +130,7 @@ class Journal:
                 if len(whole) > MOST_BYTES:
                     raise Refused(
                         f"Their messages are {len(whole):,} bytes together: too many for one plan file.",
-                        "Take fewer: --limit, or a narrower filter.",
+                        f"Take fewer: {by_face('--limit, or ', '')}a narrower filter.",
                         nothing_done=True,
                     )
                 write_all(descriptor, whole)

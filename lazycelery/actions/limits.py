@@ -15,6 +15,7 @@ from lazycelery.actions.replies import agreed, plainly
 from lazycelery.actions.wording import listed, nearest
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.model.faces import by_face
 from lazycelery.model.reports import TaskLimits
 from lazycelery.model.worker import Worker
 from lazycelery.sources.protocols import WorkerCommand
@@ -97,7 +98,9 @@ def _time(order: Order) -> _Wanted:
     wanted = _Wanted(soft=_seconds(order, "soft"), hard=_seconds(order, "hard"))
     if wanted.soft is UNCHANGED and wanted.hard is UNCHANGED:
         raise UsageError(
-            "Which time limit?", "Give --soft SECONDS, --hard SECONDS, or both; none takes one away."
+            "Which time limit?",
+            by_face("Give --soft SECONDS, --hard SECONDS, or both", "time SECONDS, or time SOFT HARD")
+            + "; none takes one away.",
         )
     return wanted
 

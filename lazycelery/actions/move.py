@@ -14,6 +14,7 @@ from lazycelery.actions.shifting import Chosen, Work
 from lazycelery.actions.wording import count, nearest
 from lazycelery.errors import NothingFound, UsageError
 from lazycelery.model.action import Order, PlanItem
+from lazycelery.model.faces import by_face
 from lazycelery.model.reports import QueueReport
 
 UNSEEN = "only the management API tells"
@@ -95,7 +96,10 @@ def none_matches(chosen: Chosen, queue: str, filter: str) -> None:
         looked = chosen.looked.looked if chosen.looked else 0
         raise NothingFound(
             f"No waiting message of {queue} matches {filter}.",
-            far or f"All {looked:,} were looked at; `lazycelery peek {queue}` shows them.",
+            far
+            or f"All {looked:,} were looked at; "
+            + by_face(f"`lazycelery peek {queue}`", ":peek")
+            + " shows them.",
         )
 
 

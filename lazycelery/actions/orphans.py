@@ -59,7 +59,7 @@ async def draft(context: Context, order: Order) -> Draft:
     """Look who holds what; refused unless all workers that exist answered."""
     if order.targets or order.filter is not None or not isinstance(context.queues, Returning):
         if isinstance(context.queues, Returning):
-            raise UsageError("Orphans are restored all together.", "Say `lazycelery restore --orphans`.")
+            raise UsageError("Orphans are restored all together.", "Name no queue and no filter.")
         raise Refused(
             "This broker puts back by itself what a lost worker held.",
             "Only on Redis messages stay behind unacknowledged.",

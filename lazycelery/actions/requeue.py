@@ -15,14 +15,12 @@ from lazycelery.actions.shifting import Chosen, Route, Work
 from lazycelery.actions.wording import count, listed
 from lazycelery.errors import NothingFound, Refused, UsageError
 from lazycelery.model.action import Order, PlanItem
+from lazycelery.model.faces import by_face
 from lazycelery.model.message import Message
 from lazycelery.store.filter.messages import MessageFilter
 
 LOOPS = "What made them die may still be there: they can die again, and come back."
-LATER = (
-    "Where each goes is seen only when it is taken; those that tell no queue stay. --force looks first, and "
-    "counts them."
-)
+LATER = "Where each goes is seen only when it is taken; those that tell no queue stay."
 
 
 async def draft(context: Context, order: Order) -> Draft:
@@ -100,7 +98,9 @@ def _nothing_died(chosen: Chosen, queue: str, order: Order) -> None:
     elif not chosen.targets:
         raise NothingFound(
             f"No message of {queue} tells in which queue it died.",
-            "Only RabbitMQ's dead letters do (header x-death); `lazycelery move` moves any message.",
+            "Only RabbitMQ's dead letters do (header x-death); "
+            + by_face("`lazycelery move`", ":move")
+            + " moves any message.",
         )
 
 

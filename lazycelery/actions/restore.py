@@ -24,6 +24,7 @@ from lazycelery.actions.remains import Way
 from lazycelery.actions.wording import count
 from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.model.faces import by_face
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.protocols import Sifting
 
@@ -63,7 +64,11 @@ async def draft(context: Context, order: Order) -> Draft:
         typed=earlier is not None or not file.complete or file.header.action == "export",
         warnings=_warnings(context, file, earlier, waiting),
         refused=_refusal(file, earlier if not again else None, waiting),
-        hint="--again puts them back once more." if earlier is not None and not again else "",
+        hint=by_face(
+            "--again puts them back once more.", "A shell can put them back once more: lazycelery restore."
+        )
+        if earlier is not None and not again
+        else "",
         details=facts,
     )
 

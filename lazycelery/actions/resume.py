@@ -16,6 +16,7 @@ from lazycelery.actions.shift_again import SHIFTS
 from lazycelery.actions.wording import count, listed, short
 from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, PlanItem
+from lazycelery.model.faces import by_face
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.protocols import Sifting
 
@@ -23,11 +24,7 @@ MOST = 100_000
 """Waiting messages that are looked through for those in doubt, where the order says to look."""
 DOUBTFUL = ("ask", "send", "drop")
 UNSEEN = "in doubt: it may have been sent as {new}, and is seen nowhere now"
-CHOOSE = (
-    "--doubtful send sends them, under the same ids: one that had been sent runs twice. "
-    "--doubtful drop leaves them."
-)
-LOOK = "Their queues were not looked through, as that delivers their messages; --force does it."
+LOOK = "Their queues were not looked through, as that delivers their messages"
 AGAIN = "Revoking twice does no harm: those in doubt are simply told again."
 
 
@@ -57,7 +54,7 @@ async def draft(context: Context, order: Order) -> Draft:
     verb = "Send" if header.action == "retry" else "Revoke"
     title = f"{verb} the rest of plan {header.plan}: {len(left):,} of {count(header.count, 'task')}"
     asked = [item.state == "doubt" and each.refused for item, each in zip(left, shown, strict=True)]
-    hint = CHOOSE if any(asked) else ""
+    hint = _choose() if any(asked) else ""
     return Draft(
         title=title,
         run=partial(_run, context, order, header.plan, course, doubtful),
@@ -75,7 +72,7 @@ def _check(context: Context, order: Order, header: Header, items: Sequence[Item]
     if header.broker != context.broker:
         raise Refused(
             f"Plan {header.plan} belongs to another broker: {header.broker}.",
-            "Name that one: --broker or --profile.",
+            f"Name that one{by_face(': --broker or --profile', '')}.",
         )
     if header.prefix and context.profile.prefix not in (None, header.prefix):
         raise Refused(
@@ -85,7 +82,10 @@ def _check(context: Context, order: Order, header: Header, items: Sequence[Item]
     if header.action != order.action:
         raise UsageError(f"Plan {header.plan} is a {header.action}, not a {order.action}.")
     if all(item.state in ("done", "dropped") for item in items):
-        raise Refused(f"Plan {header.plan} is done.", f"`lazycelery plan show {header.plan}` tells how.")
+        raise Refused(
+            f"Plan {header.plan} is done.",
+            by_face(f"`lazycelery plan show {header.plan}` tells how.", ":view.audit tells how."),
+        )
     if header.action == "retry" and any(item.raw is None for item in items):
         raise Refused(f"Plan {header.plan} holds no messages any more.")
 
@@ -131,7 +131,7 @@ async def _looked_for(
     if unseen and order.params.get("look"):
         seen |= await _in_queues(context, [doubt[each] for each in unseen])
     elif unseen and not context.queues.free_looks:
-        warnings.append(LOOK)
+        warnings.append(LOOK + by_face("; --force does it.", "."))
     ids = [each for each in doubt if each not in seen]
     if ids:
         warnings.append(
@@ -174,3 +174,11 @@ async def _run(context: Context, order: Order, id: str, course: Course, doubtful
         return await resending.carry_out(context, left, course, work, forced, work.header.tag, found)
     finally:
         await asyncio.to_thread(work.close)
+
+
+def _choose() -> str:
+    return by_face(
+        "--doubtful send sends them, under the same ids: one that had been sent runs twice. "
+        "--doubtful drop leaves them.",
+        "In a shell, lazycelery plan resume sends them all the same, or leaves them.",
+    )

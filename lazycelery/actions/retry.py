@@ -22,6 +22,7 @@ from lazycelery.actions.targets import task_ids
 from lazycelery.actions.wording import call, count, listed, short
 from lazycelery.errors import LazyCeleryError, NothingFound
 from lazycelery.model.action import Order, Outcome, PlanItem
+from lazycelery.model.faces import by_face
 from lazycelery.model.message import Message
 
 LOST = (
@@ -130,7 +131,10 @@ def _judge(context: Context, evidence: Evidence, order: Order) -> Judged:
     problem, hint = _refusal(context, evidence, how, name, order)
     queue = choose_queue(context, evidence, str(order.params.get("queue") or ""))
     if not problem and queue is None:
-        problem, hint = "which queue? No source tells where it belongs", "Say it with --queue NAME."
+        problem, hint = (
+            "which queue? No source tells where it belongs",
+            by_face("Say it with --queue NAME.", ":send lets you write it."),
+        )
     if problem or queue is None or name is None:
         item.refused = problem
         return Judged(item=item, hint=hint)
@@ -161,7 +165,9 @@ def _refusal(
         return "no source knows this task", "Give the whole id."
     still = busy(evidence)
     if still and not order.params.get("force"):
-        return f"{still}: sent again, it would run twice", "Revoke it first, or say --force to run it twice."
+        return f"{still}: sent again, it would run twice", "Revoke it first" + by_face(
+            ", or say --force to run it twice.", "."
+        )
     if how.grade == "unsafe":
         return f"unsafe: {how.why}", ADVICE
     if name is None:

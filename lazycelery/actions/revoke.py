@@ -18,6 +18,7 @@ from lazycelery.actions.targets import task_ids
 from lazycelery.actions.wording import call, count, listed, short
 from lazycelery.errors import LazyCeleryError, NothingFound
 from lazycelery.model.action import Order, Outcome, PlanItem
+from lazycelery.model.faces import by_face
 from lazycelery.model.states import State
 
 FORGETFUL = (
@@ -44,7 +45,7 @@ async def draft(context: Context, order: Order) -> Draft:
     if not order.params.get("force") and not any(evidence.known for evidence in every):
         raise NothingFound(
             f"No source knows {listed(map(short, ids))}.",
-            "Give the whole id; --force tells the workers all the same.",
+            f"Give the whole id{by_face('; --force tells the workers all the same', '')}.",
         )
     where = {evidence.id: whereabouts(evidence) for evidence in every}
     items = [_item(context, evidence, where[evidence.id]) for evidence in every]

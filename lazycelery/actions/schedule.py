@@ -14,6 +14,7 @@ from lazycelery.actions.wording import count, listed, nearest
 from lazycelery.errors import LazyCeleryError, NothingFound, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
 from lazycelery.model.beat import Beat, BeatEntry
+from lazycelery.model.faces import by_face
 from lazycelery.model.timing import span
 
 LOOKS = {
@@ -36,7 +37,7 @@ async def draft(context: Context, order: Order) -> Draft:
     beat = await read(context)
     entries = [find(beat, name) for name in dict.fromkeys(order.targets)]
     if not entries:
-        raise UsageError("Which entry?", "`lazycelery beat` lists their names.")
+        raise UsageError("Which entry?", by_face("`lazycelery beat`", ":beat") + " lists their names.")
     items = [_item(entry, beat, on) for entry in entries]
     work = [entry for entry, item in zip(entries, items, strict=True) if item.refused is None]
     names = [entry.name for entry in work] or [entry.name for entry in entries]
@@ -63,7 +64,10 @@ def find(beat: Beat, name: str) -> BeatEntry:
     for entry in beat.entries:
         if entry.name == name:
             return entry
-    hint = nearest(name, [entry.name for entry in beat.entries]) or "`lazycelery beat` lists what is known."
+    hint = (
+        nearest(name, [entry.name for entry in beat.entries])
+        or by_face("`lazycelery beat`", ":beat") + " lists what is known."
+    )
     raise NothingFound(f"No entry of beat is called {name}.", hint)
 
 

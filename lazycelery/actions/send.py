@@ -16,6 +16,7 @@ from lazycelery.actions.routing import doubts
 from lazycelery.actions.wording import call, nearest, short
 from lazycelery.errors import LazyCeleryError, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.model.faces import by_face
 from lazycelery.model.message import StoredMessage
 
 LONGEST = 366 * 86_400.0
@@ -63,7 +64,7 @@ async def draft(context: Context, order: Order) -> Draft:
         items=[item],
         name=name,
         warnings=[*(told or [ALONE]), *doubts(context, name, queue)],
-        hint="--force sends it all the same." if item.refused and hindered is None else "",
+        hint=by_face("--force sends it all the same.", "") if item.refused and hindered is None else "",
         details={"queue": queue, "new_id": new_id, "retry_of": old},
     )
 
@@ -85,7 +86,10 @@ def _queue(context: Context, given: Any, name: str) -> str:
     knowing = [worker for worker in context.online() if name in _registered(context, worker.name)]
     queues = {queue for worker in knowing for queue in worker.queues}
     if len(queues) != 1:
-        raise UsageError(f"Which queue? {name} could go to several, or to none.", "Say it: --queue NAME.")
+        raise UsageError(
+            f"Which queue? {name} could go to several, or to none.",
+            by_face("Say it: --queue NAME.", "Write it into queue."),
+        )
     return queues.pop()
 
 

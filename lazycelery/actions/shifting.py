@@ -20,6 +20,7 @@ from lazycelery.actions.journal import Item, Journal
 from lazycelery.actions.wording import call, count
 from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.action import ActionName, Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.model.faces import by_face
 from lazycelery.model.message import Message, StoredMessage
 from lazycelery.sources.protocols import GONE, Looked, Shifted, Sifting
 from lazycelery.store.filter.messages import MessageFilter
@@ -87,7 +88,7 @@ async def refuse_costly(context: Context, order: Order, queue: str) -> list[str]
     if not context.queues.free_looks and not order.params.get("look"):
         raise Refused(
             f"To see which messages match, {queue} must be looked through. {' '.join(cost)}",
-            "--force looks all the same.",
+            by_face("--force looks all the same.", ""),
         )
     return cost
 

@@ -6,6 +6,7 @@ from lazycelery.actions.context import Context
 from lazycelery.actions.wording import listed, short
 from lazycelery.errors import NothingFound, UsageError
 from lazycelery.model.action import Order
+from lazycelery.model.faces import by_face
 
 MOST = 1000
 """Tasks of one plan."""
@@ -34,7 +35,10 @@ def task_ids(context: Context, order: Order) -> tuple[list[str], list[str]]:
 def _matching(context: Context, filter: str, limit: int) -> tuple[list[str], list[str]]:
     found = context.store.select(filter, limit + 1, context.clock())
     if not found:
-        raise NothingFound(f"No known task matches {filter!r}.", "Try the filter with `lazycelery tasks`.")
+        raise NothingFound(
+            f"No known task matches {filter!r}.",
+            by_face("Try the filter with `lazycelery tasks`.", "Try the filter with :tasks."),
+        )
     if len(found) > limit:
         most = f" One plan takes at most {MOST:,}." if limit == MOST else ""
         return found[:limit], [f"More match: only the newest {limit:,} are taken.{most} {OTHERS}"]

@@ -13,6 +13,7 @@ from pathlib import Path
 import platformdirs
 
 from lazycelery.engine.server import Server
+from lazycelery.model.faces import speak_to
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 
@@ -64,6 +65,7 @@ def main() -> None:
     """Run until the face closes its end of the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     open_log()
+    speak_to("screen")
     asyncio.run(serve())
     # Reading threads may still wait on a pipe; nothing is left to save.
     os._exit(0)

@@ -12,6 +12,7 @@ from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import LogPage
 from lazycelery.model.completion import Completion
 from lazycelery.model.event import Event
+from lazycelery.model.faces import by_face
 from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.service import LogText
@@ -57,8 +58,8 @@ class Answers:
         except NothingFound:
             raise NothingFound(
                 f"Never seen: {target} is no {kind or 'task, queue or worker'} that anybody told of.",
-                "A task that ended before this monitor began is known only from the result backend. "
-                "--observe 10 watches for a while.",
+                "A task that ended before this monitor began is known only from the result backend."
+                + by_face(" --observe 10 watches for a while.", ""),
             ) from None
         if fetch:
             seen = await self._examiner.snapshot()

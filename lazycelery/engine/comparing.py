@@ -66,7 +66,7 @@ class Comparing:
             return f"{what}: history_days = {days:g} in the profile; 8 keeps a week and a day"
         if when == "day" and days < 1.1:
             return f"{what}: history_days = {days:g} in the profile"
-        return f"{what}: nobody watched then (`lazycelery doctor --watch 30` records without a screen)"
+        return f"{what}: nobody watched then (`lazycelery watch` records without a screen)"
 
 
 def _joined(kind: Kind, spans: list[Span], found: dict[When, dict[str, StatisticsRow]]) -> list[Compared]:

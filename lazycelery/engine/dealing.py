@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from lazycelery.actions.dealt import DealtFile
 from lazycelery.errors import NothingFound, Refused, UsageError
+from lazycelery.model.faces import by_face
 from lazycelery.model.states import LABELS, State
 from lazycelery.store.store import Store
 
@@ -39,7 +40,10 @@ class Dealing:
         now = self._clock()
         ids = self._store.select(filter, MOST + 1, now) if filter is not None else self._whole(targets)
         if not ids:
-            raise NothingFound("No known task matches.", "Try the filter with `lazycelery tasks`.")
+            raise NothingFound(
+                "No known task matches.",
+                by_face("Try the filter with `lazycelery tasks`.", "Try the filter with :tasks."),
+            )
         if len(ids) > MOST:
             raise UsageError(f"More than {MOST:,} tasks match.", "Narrow the filter.")
         known = [(each, self._store.task(each, now)) for each in ids]

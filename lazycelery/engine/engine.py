@@ -21,6 +21,7 @@ from lazycelery.model.beat import Beat
 from lazycelery.model.bulk import Bulk, Progress
 from lazycelery.model.cluster import LogPage, Overview, Tick
 from lazycelery.model.completion import Completion
+from lazycelery.model.faces import by_face
 from lazycelery.model.faults import ErrorDetail, ErrorPage, ErrorQuery, HeatBy, HeatMap, Mark
 from lazycelery.model.finding import Examination, FindingMark
 from lazycelery.model.history import HistoryPage, HistoryQuery
@@ -119,7 +120,10 @@ class Engine:
         if broker.state in ("lost", "refused"):
             raise ConnectionProblem(broker.reason, broker.hint)
         if otherwise:
-            raise ConnectionProblem(otherwise, "Give it longer with --timeout SECONDS.")
+            raise ConnectionProblem(
+                otherwise,
+                by_face("Give it longer with --timeout SECONDS.", "Give it longer: timeout in the profile."),
+            )
 
     async def refresh(self) -> None:
         """Ask control and broker again now."""

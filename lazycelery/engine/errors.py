@@ -7,6 +7,7 @@ from typing import Any
 from lazycelery.engine.parts import Parts
 from lazycelery.engine.slices import in_slices
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
+from lazycelery.model.faces import by_face
 from lazycelery.model.faults import ErrorDetail, ErrorGroup, ErrorPage, ErrorQuery, HeatBy, HeatMap, Mark
 from lazycelery.store.filter import parse
 from lazycelery.store.filter.quantities import Moment
@@ -49,7 +50,10 @@ class ErrorAnswers:
         await self._memory.failures()
         found = await in_slices(self._errors.detail(id, filter, self._clock(), self._hide))
         if found is None:
-            raise NothingFound(f"No task that failed is in a group {id}.", "`lazycelery errors` lists them.")
+            raise NothingFound(
+                f"No task that failed is in a group {id}.",
+                by_face("`lazycelery errors`", ":errors") + " lists them.",
+            )
         return found
 
     def _hide(self, path: str, value: Any) -> Any:

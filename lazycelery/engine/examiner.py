@@ -29,6 +29,7 @@ from lazycelery.insight.sla import Book
 from lazycelery.insight.steps import steps
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import Notice
+from lazycelery.model.faces import by_face
 from lazycelery.model.facts import TaskFacts
 from lazycelery.model.finding import RANK, Examination, Finding, FindingMark, Unchecked
 from lazycelery.model.limits import Limits
@@ -404,4 +405,6 @@ def _blind(mode: Mode, seen: Snapshot) -> str | None:
         return seen.source("broker").reason or "The broker does not answer yet."
     if mode.code not in NEED_NO_WORKER and seen.lacks.keys() >= {"events", "control"}:
         return seen.lacks["control"]
-    return None if seen.settled else "Workers and queues have not answered yet. --timeout 10 waits longer."
+    if seen.settled:
+        return None
+    return "Workers and queues have not answered yet." + by_face(" --timeout 10 waits longer.", "")

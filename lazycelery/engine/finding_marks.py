@@ -13,6 +13,7 @@ from lazycelery.actions.shared_file import SharedFile, name_of_cluster
 from lazycelery.errors import NothingFound, Refused, UsageError
 from lazycelery.insight.doctor.marks import over, subjects
 from lazycelery.model.action import AuditEntry
+from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Examination, Finding, FindingMark
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
@@ -184,7 +185,10 @@ def _meant(examination: Examination, code: str, subject: str) -> Finding:
     if not found:
         raise NothingFound(
             f"There is no finding {code} now.",
-            "`lazycelery doctor` tells what there is; --observe 60 looks longer.",
+            by_face(
+                "`lazycelery doctor` tells what there is; --observe 60 looks longer.",
+                "It has passed meanwhile.",
+            ),
         )
     fitting = [one for one in found if subject in subjects(one)] if subject else found
     if len(fitting) == 1:

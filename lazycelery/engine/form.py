@@ -8,6 +8,7 @@ from typing import Any
 
 from lazycelery.engine.api import EngineApi
 from lazycelery.errors import NothingFound, Refused, UsageError
+from lazycelery.model.faces import by_face
 from lazycelery.model.redaction import REDACTED
 
 if sys.version_info >= (3, 11):
@@ -36,11 +37,15 @@ async def form_of(api: EngineApi, id: str) -> tuple[str, str]:
     if cut or not isinstance(args, list) or not isinstance(kwargs, dict) or not name:
         raise Refused(
             "Its true arguments are not known, only a text of them.",
-            "Write it anew: lazycelery send NAME --edit. result_extended on the workers makes them known.",
+            by_face("Write it anew: lazycelery send NAME --edit. ", "")
+            + "result_extended on the workers makes them known.",
         )
     text = blank(name, args=args, kwargs=kwargs, queue=task.queue, priority=priority)
     if REDACTED in text:
-        raise Refused("Its arguments hold secrets, which are hidden.", "--allow reveal shows them.")
+        raise Refused(
+            "Its arguments hold secrets, which are hidden.",
+            by_face("--allow reveal shows them.", "The permission reveal shows them: allow in the profile."),
+        )
     return task.id, text
 
 

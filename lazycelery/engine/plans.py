@@ -12,6 +12,7 @@ from lazycelery.actions.saving import restore_command
 from lazycelery.errors import Refused
 from lazycelery.model.bulk import Bulk
 from lazycelery.model.cluster import Notice
+from lazycelery.model.faces import by_face
 from lazycelery.store.store import Store
 
 TOLD = 5
@@ -51,8 +52,11 @@ def _notice(one: Bulk) -> Notice:
         severity="warning",
         title=f"A {one.action} of {one.total:,} {one.noun}s stopped after {one.done:,}{doubt} ({when}).",
         subject=one.id,
-        hint=f"`{resume_command(one.id, one.action)}` does the rest{undo}, "
-        f"`lazycelery plan discard {one.id}` drops it.",
+        hint=by_face(
+            f"`{resume_command(one.id, one.action)}` does the rest{undo}, "
+            f"`lazycelery plan discard {one.id}` drops it.",
+            ":bulk does the rest, or drops it.",
+        ),
     )
 
 

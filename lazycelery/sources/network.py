@@ -7,6 +7,7 @@ import socket
 import ssl
 
 from lazycelery.errors import ConnectionProblem
+from lazycelery.model.faces import by_face
 
 
 def explain_network(error: BaseException, place: str) -> ConnectionProblem | None:
@@ -33,6 +34,7 @@ def explain_network(error: BaseException, place: str) -> ConnectionProblem | Non
     if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
         return ConnectionProblem(
             f"{place} did not answer in time.",
-            "Check the address, firewall and VPN, or give it longer with --timeout.",
+            "Check the address, firewall and VPN, or give it longer"
+            + by_face(" with --timeout.", " (timeout in the profile)."),
         )
     return None

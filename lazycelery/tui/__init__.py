@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 from lazycelery.errors import LazyCeleryError, UsageError
+from lazycelery.model.faces import speak_to
 
 if TYPE_CHECKING:
     from lazycelery.tui.link import EngineProcess, Spawn
@@ -48,7 +49,11 @@ def run(
     from lazycelery.tui.app import ControlRoom
 
     app = ControlRoom(settings, start, keys, process, load=load, more=more, demo=demo is not None)
-    app.run(mouse=settings.ui.mouse)
+    speak_to("screen")
+    try:
+        app.run(mouse=settings.ui.mouse)
+    finally:
+        speak_to("shell")
     if app.wants_demo and demo is not None:
         return demo()
     return app.return_code or 0

@@ -16,7 +16,7 @@ def test_a_session_starts_read_only_and_says_how_to_open_it() -> None:
     assert guard.read_only
     with pytest.raises(Refused) as refused:
         guard.check("retry")
-    assert str(refused.value) == "Read-only. Start with --allow retry, or press W."
+    assert str(refused.value) == "Read-only. Start with --allow retry."
 
 
 def test_a_profile_that_forbids_unlocking_does_not_offer_the_key() -> None:
@@ -62,7 +62,7 @@ async def test_a_plan_in_read_only_shows_the_preview_and_is_refused(tmp_path: Pa
     room = Room(tmp_path, allow=[])
     room.queues.add("default", "a", "b")
     plan = await room.actions.plan(Order(action="purge", targets=["default"]))
-    assert (plan.refused, plan.hint) == ("Read-only.", "Start with --allow purge, or press W.")
+    assert (plan.refused, plan.hint) == ("Read-only.", "Start with --allow purge.")
     assert plan.count == 2
     with pytest.raises(Refused, match="Read-only"):
         await room.actions.act(plan.id, "default")

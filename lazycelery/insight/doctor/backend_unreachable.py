@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, fact
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 
 
@@ -20,7 +21,11 @@ def check(seen: Snapshot) -> list[Finding]:
             subject="results",
             since=results.since,
             evidence=[fact(results.reason or results.state, "result")],
-            fix=results.hint or "Start it, or name the right one with --backend URL.",
+            fix=results.hint
+            or by_face(
+                "Start it, or name the right one with --backend URL.",
+                "Start it, or name the right one: backend in the profile.",
+            ),
         )
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from statistics import mean
 
+from lazycelery.insight.advice import longer, more_slots
 from lazycelery.insight.doctor.mode import Mode, count, fact, span
 from lazycelery.insight.doctor.snapshot import QueueSample, Snapshot
 from lazycelery.model.finding import Finding
@@ -31,7 +32,7 @@ def blind(seen: Snapshot) -> str | None:
     deep = [queue for queue in seen.queues if (queue.messages or 0) >= seen.limits.growth_least]
     if deep and seen.watched < seen.limits.growth * 0.9:
         need = seen.limits.growth
-        return f"Watched for {seen.watched:.0f} s, and growth needs {need:.0f}: --observe {need:.0f}."
+        return f"Watched for {seen.watched:.0f} s, and growth needs {need:.0f}" + longer(need)
     return None
 
 
@@ -73,8 +74,7 @@ def _finding(queue: Queue, samples: list[QueueSample]) -> Finding:
         kind="queue",
         since=samples[0].at,
         evidence=evidence,
-        fix="Add slots (`lazycelery worker pool grow 2 WORKER --allow pool`), or workers with "
-        f"`-Q {queue.name}`.",
+        fix=f"{more_slots(queue.name)}.",
         actions=["peek", "consumers", "hold"],
     )
 

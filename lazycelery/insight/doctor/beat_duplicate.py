@@ -6,6 +6,7 @@ from collections import defaultdict
 from itertools import pairwise
 from statistics import median
 
+from lazycelery.insight.advice import longer
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, span
 from lazycelery.insight.doctor.schedule import Entry, entries
 from lazycelery.insight.doctor.snapshot import Snapshot
@@ -93,9 +94,7 @@ def blind(seen: Snapshot) -> str | None:
     shortest = min(entry.every for entry in known)
     if seen.watched < (ENOUGH + 1) * shortest:
         need = (ENOUGH + 1) * shortest
-        return (
-            f"Watched for {seen.watched:.0f} s; the shortest interval needs {need:.0f}: --observe {need:.0f}."
-        )
+        return f"Watched for {seen.watched:.0f} s; the shortest interval needs {need:.0f}" + longer(need)
     return None
 
 

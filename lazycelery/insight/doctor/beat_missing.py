@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import longer
 from lazycelery.insight.doctor.mode import Mode, count, fact, span
 from lazycelery.insight.doctor.schedule import Entry, entries
 from lazycelery.insight.doctor.snapshot import Snapshot
@@ -146,9 +147,7 @@ def blind(seen: Snapshot) -> str | None:
         return why
     if not _judged(seen):
         need = min(_patience(seen, entry) for entry in known)
-        return (
-            f"Watched for {seen.watched:.0f} s; the shortest interval needs {need:.0f}: --observe {need:.0f}."
-        )
+        return f"Watched for {seen.watched:.0f} s; the shortest interval needs {need:.0f}" + longer(need)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import let_consume, longer
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.facts import WorkerFacts
@@ -33,7 +34,7 @@ def blind(seen: Snapshot) -> str | None:
     deep = any((queue.messages or 0) >= seen.limits.growth_least for queue in seen.queues)
     if deep and seen.watched < seen.limits.unused:
         need = seen.limits.unused
-        return f"Watched for {seen.watched:.0f} s, and idleness needs {need:.0f}: --observe {need:.0f}."
+        return f"Watched for {seen.watched:.0f} s, and idleness needs {need:.0f}" + longer(need)
     return None
 
 
@@ -68,9 +69,8 @@ def _finding(seen: Snapshot, facts: WorkerFacts, queue: str, messages: int) -> F
             fact(f"it has begun no task in that time: {facts.worker.processed} as before", "event"),
             fact(f"{count(messages, 'message')} wait in {queue}", "broker", messages),
         ],
-        fix=f"Let it help: `lazycelery worker consume {queue} {facts.name} --allow consumers`; "
-        "check the spelling of "
-        f"{own} where tasks are sent.",
+        fix=f"Let it help: {let_consume(queue, facts.name)}; "
+        f"check the spelling of {own} where tasks are sent.",
         actions=["consume"],
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 
 
@@ -23,8 +24,8 @@ def check(seen: Snapshot) -> list[Finding]:
                 fact(f"{count(queue.messages, 'message')} in {queue.name}", "broker", queue.messages),
                 fact(f"{listed(queue.dead_letter_from)} put what they give up here", "broker"),
             ],
-            fix="Their header x-death tells why: mend that, then `lazycelery requeue "
-            f"{queue.name} --allow requeue`.",
+            fix="Their header x-death tells why: mend that, then "
+            + by_face(f"`lazycelery requeue {queue.name} --allow requeue`.", "`:move` brings them home."),
             actions=["peek", "purge"],
         )
         for queue in seen.queues

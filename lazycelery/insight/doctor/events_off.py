@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 
 
@@ -37,8 +38,8 @@ def blind(seen: Snapshot) -> str | None:
     """A worker that runs nothing has nothing to tell."""
     if seen.alive and all(facts.worker.events is None for facts in seen.alive):
         return (
-            f"No task ran in {seen.watched:.0f} s, and only running ones show whether events are sent. "
-            "--observe 30 waits longer."
+            f"No task ran in {seen.watched:.0f} s, and only running ones show whether events are sent."
+            + by_face(" --observe 30 waits longer.", "")
         )
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from lazycelery.insight.advice import act_on_tasks, tasks
 from lazycelery.insight.anomalies import UNLIKELY, chance, highest
 from lazycelery.insight.doctor.mode import Mode, fact, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
@@ -75,8 +76,8 @@ def _finding(seen: Snapshot, name: NameFacts) -> Finding:
         subject=name.name,
         since=name.first_failed,
         evidence=evidence,
-        fix=f"See the tracebacks (`lazycelery tasks state:failure name:{name.name}`); once mended, "
-        f"`lazycelery retry state:failure name:{name.name}` runs them again.",
+        fix=f"See the tracebacks ({tasks(f'state:failure name:{name.name}')}); once mended, run them again: "
+        f"{act_on_tasks('retry', f'state:failure name:{name.name}')}.",
         actions=["retry"],
     )
 

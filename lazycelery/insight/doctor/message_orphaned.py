@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short_id, span
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.faces import by_face
 from lazycelery.model.facts import Flight, WorkerFacts
 from lazycelery.model.finding import Finding
 
@@ -97,8 +98,8 @@ def _finding(seen: Snapshot, queue: str, flights: list[Flight]) -> Finding:
                 f"it comes back then, at a worker's next sweep (every {span(SWEEP)} or so)", "inferred", back
             ),
         ],
-        fix="`lazycelery restore --orphans --allow restore` puts them back now; else they come "
-        "back by themselves. "
+        fix=by_face("`lazycelery restore --orphans --allow restore`", "`:orphans`")
+        + " puts them back now; else they come back by themselves. "
         "A lower visibility_timeout (above the longest task and ETA) makes that sooner.",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import act_on_task
 from lazycelery.insight.doctor.mode import Mode, fact, short, short_id
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.finding import Finding
@@ -25,9 +26,8 @@ def check(seen: Snapshot) -> list[Finding]:
                 fact(f"the last on {short(task.worker)}", "event"),
                 fact(f"in {task.queue}", "event") if task.queue else fact("its queue is not known", "event"),
             ],
-            fix=f"Revoke it (`lazycelery revoke {short_id(task.id)}`), then mend it; on RabbitMQ "
-            "a quorum queue "
-            "with x-delivery-limit gives up by itself.",
+            fix=f"Revoke it ({act_on_task('revoke', short_id(task.id))}), then mend it; "
+            "on RabbitMQ a quorum queue with x-delivery-limit gives up by itself.",
             actions=["revoke"],
         )
         for task in seen.tasks.again

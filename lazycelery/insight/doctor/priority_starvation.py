@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from lazycelery.insight.advice import longer
 from lazycelery.insight.doctor.mode import Mode, count, fact, span
 from lazycelery.insight.doctor.snapshot import QueueSample, Snapshot
 from lazycelery.model.finding import Finding
@@ -68,7 +69,7 @@ def blind(seen: Snapshot) -> str | None:
     mixed = [queue for queue in seen.queues if len([n for n in queue.priorities.values() if n]) > 1]
     if mixed and seen.watched < seen.limits.starved:
         need = seen.limits.starved
-        return f"Watched for {seen.watched:.0f} s, and starving needs {need:.0f}: --observe {need:.0f}."
+        return f"Watched for {seen.watched:.0f} s, and starving needs {need:.0f}" + longer(need)
     if mixed and all(queue.out_rate is None for queue in mixed):
         return "How many messages are taken is told by events: start workers with -E."
     return None

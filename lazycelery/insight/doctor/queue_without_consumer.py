@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import let_consume
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, span
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 from lazycelery.model.queue import Queue
 from lazycelery.store.queues import near
@@ -37,16 +39,13 @@ def _finding(seen: Snapshot, queue: Queue, consumed: list[str]) -> Finding:
         evidence.append(fact(f"the oldest waits for {span(queue.oldest_age)}", "broker", queue.oldest_age))
     if meant:
         fix = (
-            "Correct the name where it is sent (task_routes, queue=), then `lazycelery move "
-            f"{queue.name} {meant} "
-            f"--allow move`; or let a worker take it: `lazycelery worker consume {queue.name} WORKER`."
+            "Correct the name where it is sent (task_routes, queue=), then "
+            + by_face(f"`lazycelery move {queue.name} {meant} --allow move`", f"`:move` to {meant}")
+            + f"; or let a worker take it: {let_consume(queue.name)}."
         )
     else:
-        fix = (
-            f"Let a worker take it: `lazycelery worker consume {queue.name} WORKER --allow "
-            "consumers`, or start one "
-            f"with `-Q {queue.name}`; or purge it."
-        )
+        take = f"Let a worker take it: {let_consume(queue.name)}"
+        fix = f"{take}, or start one with `-Q {queue.name}`; or purge it."
     asked = f" Did you mean {meant}?" if meant else ""
     return Finding(
         code="queue-without-consumer",
@@ -64,7 +63,9 @@ def blind(seen: Snapshot) -> str | None:
     """Queues of workers that do not answer are unknown."""
     silent = [facts.name for facts in seen.alive if facts.queues is None]
     if silent:
-        return f"{listed(silent)} did not tell what they consume. --timeout 10 waits longer."
+        return f"{listed(silent)} did not tell what they consume." + by_face(
+            " --timeout 10 waits longer.", ""
+        )
     return None
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 from lazycelery.insight.doctor.mode import Mode, count, fact, fresh, listed, plain_slots, short
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.faces import by_face
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Finding
 
@@ -62,7 +63,10 @@ def _free(facts: WorkerFacts) -> int:
 def _finding(facts: WorkerFacts, kept: list[str]) -> Finding:
     name = short(facts.name)
     names = [one for one, _ in Counter(kept).most_common()]
-    fix = f"Lift the limit until the restart: `lazycelery worker rate-limit {names[0]} none {facts.name} "
+    lift = by_face(
+        f"`lazycelery worker rate-limit {names[0]} none {facts.name} --allow limits`",
+        f"`:limit` on a task {names[0]}: rate none",
+    )
     return Finding(
         code="rate-limited-backlog",
         severity="warning",
@@ -74,7 +78,8 @@ def _finding(facts: WorkerFacts, kept: list[str]) -> Finding:
             fact(f"{count(len(kept), 'task')} received and not started, none for an ETA", "event", len(kept)),
             fact(f"{plain_slots(_free(facts))} free", "control", _free(facts)),
         ],
-        fix=f"{fix}--allow limits` (for what comes from now on); for good by rate_limit on the task.",
+        fix=f"Lift the limit until the restart: {lift} (for what comes from now on); "
+        "for good by rate_limit on the task.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, count, fact
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 
 NONE = (None, "", "disabled", "disabled://")
@@ -21,7 +22,7 @@ def check(seen: Snapshot) -> list[Finding]:
             title="The workers keep no results: how tasks ended is known from events alone.",
             evidence=[fact(f"{count(len(told), 'worker')} name no result_backend", "control", len(told))],
             fix='Set result_backend = "redis://…", or leave it off if nobody asks for results: '
-            "`lazycelery doctor --ignore results-off`.",
+            + by_face("`lazycelery doctor --ignore results-off`.", "`:acknowledge` says that it is known."),
         )
     ]
 
@@ -29,7 +30,7 @@ def check(seen: Snapshot) -> list[Finding]:
 def blind(seen: Snapshot) -> str | None:
     """Workers tell it in their settings."""
     if seen.alive and all(facts.conf is None for facts in seen.alive):
-        return "No worker told its settings (inspect conf). --timeout 10 waits longer."
+        return "No worker told its settings (inspect conf)." + by_face(" --timeout 10 waits longer.", "")
     return None
 
 

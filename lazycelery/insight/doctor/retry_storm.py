@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import act_on_tasks
 from lazycelery.insight.doctor.mode import Mode, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.facts import NameFacts
@@ -36,7 +37,8 @@ def _finding(seen: Snapshot, name: NameFacts) -> Finding:
         title=f"{name.name} is tried again and again: {name.retried:,} times within {within}.",
         subject=name.name,
         evidence=evidence,
-        fix=f"Mend what it calls; meanwhile `lazycelery revoke state:retry name:{name.name}`, and give it "
+        fix=f"Mend what it calls; meanwhile revoke them "
+        f"({act_on_tasks('revoke', f'state:retry name:{name.name}')}), and give it "
         "retry_backoff=True, retry_jitter=True and a max_retries.",
         actions=["revoke"],
     )

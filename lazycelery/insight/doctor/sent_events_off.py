@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import longer
 from lazycelery.insight.doctor.mode import Mode, fact
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 
 
@@ -29,12 +31,12 @@ def blind(seen: Snapshot) -> str | None:
         return None
     if seen.tasks.received < seen.limits.sent_events:
         return (
-            f"{seen.tasks.received} tasks started meanwhile, and {seen.limits.sent_events} are needed. "
-            "--observe 60 waits longer."
+            f"{seen.tasks.received} tasks started meanwhile, and {seen.limits.sent_events} are needed."
+            + by_face(" --observe 60 waits longer.", "")
         )
     if seen.watched < seen.limits.sent_watched:  # What starts now may have been sent before we came.
         need = seen.limits.sent_watched
-        return f"Watched for {seen.watched:.0f} s, and {need:.0f} are needed: --observe {need:.0f}."
+        return f"Watched for {seen.watched:.0f} s, and {need:.0f} are needed" + longer(need)
     return None
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import usual
 from lazycelery.insight.doctor.mode import Mode, fact, listed, span
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding, Severity
 from lazycelery.model.sla import BURNS, Burn, Objective
 
@@ -59,8 +61,9 @@ def _finding(one: Objective, long: str, short: str, severity: Severity) -> Findi
         f"{one.burn[short].rate or 0.0:,.0f} times too fast.",
         subject=f"{one.pattern} {one.aim}",
         evidence=evidence,
-        fix="See which tasks miss it (`lazycelery stats --usual`), and what the other findings say of them; "
-        "`lazycelery stats --sla` follows the budget.",
+        fix=f"See which tasks miss it ({usual()}), and what the other findings say of them; "
+        + by_face("`lazycelery stats --sla`", "`:view.metrics`")
+        + " follows the budget.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import act_on_task
 from lazycelery.insight.doctor.mode import Mode, fact, short, short_id
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.facts import TaskSeen
@@ -27,7 +28,7 @@ def _finding(task: TaskSeen) -> Finding:
             fact(f"{worker} is gone since then", "event", task.since),
             fact("its message is not among the unacknowledged ones: it was acknowledged early", "broker"),
         ],
-        fix=f"Send it again (`lazycelery retry {short_id(task.id)}`); with acks_late=True and "
+        fix=f"Send it again ({act_on_task('retry', short_id(task.id))}); with acks_late=True and "
         "task_reject_on_worker_lost = True it would come back by itself.",
         actions=["retry"],
     )

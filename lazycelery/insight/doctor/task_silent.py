@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lazycelery.insight.advice import tasks
 from lazycelery.insight.anomalies import silence
 from lazycelery.insight.doctor.mode import Mode, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.doctor.waiting_long import NO_DAY
+from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 from lazycelery.store.habits import Habit
 
@@ -84,8 +86,9 @@ def _finding(
         subject=habit.name,
         since=seen.now - length,
         evidence=evidence,
-        fix="Look at who sends it: a beat (`lazycelery beat`), a producer, a route that was changed; "
-        f"`lazycelery tasks name:{habit.name}` shows the last ones.",
+        fix=f"Look at who sends it: a beat ({by_face('`lazycelery beat`', '`:beat`')}), a producer, "
+        "a route that was changed; "
+        f"{tasks(f'name:{habit.name}')} shows the last ones.",
     )
 
 

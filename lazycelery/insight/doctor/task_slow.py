@@ -5,6 +5,7 @@ from __future__ import annotations
 from lazycelery.insight.anomalies import UNLIKELY, above, chance, durations, freshest, highest, middle
 from lazycelery.insight.doctor.mode import Mode, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Evidence, Finding
 from lazycelery.store.habits import Habit, StepFacts, Usual
 from lazycelery.store.rings import Cell
@@ -92,8 +93,14 @@ def _finding(
             told,
         ],
         fix="Look at what it calls (a database, a service) and at its workers' load "
-        f"(`lazycelery stats --usual --by worker`); `lazycelery tasks name:{habit.name} --sort runtime` "
-        "shows the slowest; a time_limit bounds them.",
+        "("
+        + by_face("`lazycelery stats --usual --by worker`", "`:view.metrics`")
+        + "); "
+        + by_face(
+            f"`lazycelery tasks name:{habit.name} --sort runtime`",
+            f"`:tasks name:{habit.name}`, `:sort runtime`",
+        )
+        + " shows the slowest; a time_limit bounds them.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.faces import by_face
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Evidence, Finding
 from lazycelery.store.queues import near
@@ -52,7 +53,9 @@ def _finding(seen: Snapshot, name: str, evidence: list[Evidence], who: list[Work
 def blind(seen: Snapshot) -> str | None:
     """Workers tell what they know."""
     if seen.alive and all(facts.registered is None for facts in seen.alive):
-        return "No worker told which tasks it knows (inspect registered). --timeout 10 waits longer."
+        return "No worker told which tasks it knows (inspect registered)." + by_face(
+            " --timeout 10 waits longer.", ""
+        )
     return None
 
 

@@ -8,6 +8,7 @@ from lazycelery.insight.anomalies import deviation
 from lazycelery.insight.doctor.mode import Mode, count, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.doctor.waiting_long import NO_DAY
+from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 from lazycelery.store.habits import LATELY, Habit, ended
 
@@ -70,8 +71,9 @@ def _finding(seen: Snapshot, habit: Habit, now: float, usual: float, known: tupl
         kind="queue",
         since=seen.now - 60.0 * LATELY,
         evidence=evidence,
-        fix="Where messages wait, look at its workers "
-        f"(`lazycelery why {habit.name}`); where none do, at who sends them: {span(60.0 * LATELY)} "
+        fix="Where messages wait, look at its workers ("
+        + by_face(f"`lazycelery why {habit.name}`", f"`:queue {habit.name}`")
+        + f"); where none do, at who sends them: {span(60.0 * LATELY)} "
         "without work is a producer that stopped, or a route that was changed.",
         actions=["peek", "consumers"],
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import more_slots
 from lazycelery.insight.anomalies import durations, freshest, highest, middle
 from lazycelery.insight.doctor.mode import Mode, count, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 from lazycelery.store.habits import DAY, Habit, Usual
 
 A_DAY = DAY - 3600.0
 NO_DAY = (
     "What is usual at this time of the day is known a day later: nobody watched this hour yesterday. "
-    "history = true keeps the statistics, `lazycelery doctor --watch 30` records without a screen."
+    "history = true keeps the statistics, `lazycelery watch` records without a screen."
 )
 
 
@@ -75,8 +77,9 @@ def _finding(
         subject=habit.name,
         kind="queue",
         evidence=evidence,
-        fix="Add slots (`lazycelery worker pool grow 2 WORKER --allow pool`), or workers with "
-        f"`-Q {habit.name}`; `lazycelery why {habit.name}` tells what is before them.",
+        fix=f"{more_slots(habit.name)}; "
+        + by_face(f"`lazycelery why {habit.name}`", f"`:queue {habit.name}`")
+        + " tells what is before them.",
         actions=["peek", "consumers"],
     )
 

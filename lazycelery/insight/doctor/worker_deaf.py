@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, count, fact, fresh, plain_slots, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.faces import by_face
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Finding
 from lazycelery.model.queue import Queue
@@ -76,9 +77,14 @@ def _finding(seen: Snapshot, facts: WorkerFacts, queue: Queue) -> Finding:
                 f"it has not begun a task for {span(seen.now - since)}", "event", round(seen.now - since, 1)
             ),
         ],
-        fix=f"`lazycelery worker cancel {queue.name} {facts.name} --allow consumers`, then the "
-        "same with consume; or "
-        f"`lazycelery worker shutdown {facts.name}` where a supervisor starts it again.",
+        fix=by_face(
+            f"`lazycelery worker cancel {queue.name} {facts.name} --allow consumers`, "
+            "then the same with consume",
+            f"`:consume` cancels {queue.name} there, and then consumes it again",
+        )
+        + "; or "
+        + by_face(f"`lazycelery worker shutdown {facts.name}`", "`:shutdown`")
+        + " where a supervisor starts it again.",
         actions=["consume", "shutdown"],
     )
 

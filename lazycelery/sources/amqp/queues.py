@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from lazycelery.errors import Refused
+from lazycelery.model.faces import by_face
 from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import Limit, QueueReport
@@ -142,7 +143,7 @@ class AmqpQueues:
         kind = facts.type if facts else None
         refuse_stream(queue, kind)
         if not force:
-            raise Refused(f"RabbitMQ shows a message only by delivering it. {_cost(queue, kind)}", FORCE)
+            raise Refused(f"RabbitMQ shows a message only by delivering it. {_cost(queue, kind)}", _forced())
         with self._server.explained():
             look = Look(self._server, queue, await self._delivery_limit(facts), kind != "classic")
             at = time.time()
@@ -264,9 +265,6 @@ class AmqpQueues:
         return NOWHERE if self._internal.fullmatch(queue) else await self._limit(queue)
 
 
-FORCE = "`lazycelery peek QUEUE --force` looks all the same; workers cannot take the messages meanwhile."
-
-
 def _cost(queue: str, kind: str | None) -> str:
     if kind == "classic":
         return f"On {queue} that marks them as redelivered; their order stays."
@@ -299,3 +297,8 @@ def _note(kind: str | None, look: Look, raws: Sequence[bytes], wanted: int) -> s
     if len(raws) < min(look.total, wanted):
         told.append(f"Stopped after {size_text(sum(map(len, raws)))}.")
     return " ".join(told) or None
+
+
+def _forced() -> str:
+    look = by_face("`lazycelery peek QUEUE --force` looks all the same; workers", "Workers")
+    return f"{look} cannot take the messages meanwhile."

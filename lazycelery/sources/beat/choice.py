@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from lazycelery.model.beat import SchedulerName, SchedulerState
+from lazycelery.model.faces import by_face
 from lazycelery.model.profile import Profile
 from lazycelery.sources import REDIS, scheme_of
 
 MASK = "**"
 DJANGO = "Its entries are in Django's database, whose address workers do not tell."
-GIVE = "Give its URL: --beat postgresql://…, or beat in the profile."
+DATABASE = "postgresql://…"
 ELSEWHERE = "The workers mask where RedBeat keeps its schedule."
-GIVE_REDIS = "Give it: --beat redis://…, or beat in the profile."
 NO_SWITCH = (
     "Beat reads these entries from the application's settings when it starts, and keeps its own notes in a "
     "file: they can be changed only there."
@@ -46,9 +46,9 @@ def hidden(conf: Mapping[str, Any], profile: Profile) -> SchedulerState | None:
     if profile.beat:
         return None
     if "django_celery_beat" in used:
-        return _off("django", DJANGO, GIVE)
+        return _off("django", DJANGO, _give(DATABASE))
     if "redbeat" in used and schedules_url(conf, profile).url is None:
-        return _off("redbeat", ELSEWHERE, GIVE_REDIS)
+        return _off("redbeat", ELSEWHERE, _give("redis://…"))
     return None
 
 
@@ -60,3 +60,10 @@ def scheduler_of(conf: Mapping[str, Any]) -> str:
 
 def _off(name: SchedulerName, reason: str, hint: str) -> SchedulerState:
     return SchedulerState(name=name, place="", state="off", reason=reason, hint=hint)
+
+
+def _give(url: str) -> str:
+    return by_face(
+        f"Give its URL: --beat {url}, or beat in the profile.",
+        f'Give its URL in the profile: beat = "{url}".',
+    )

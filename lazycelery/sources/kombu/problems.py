@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
+from lazycelery.model.faces import by_face
 from lazycelery.model.redaction import Redactor
 from lazycelery.sources.kombu.address import Address
 
@@ -58,5 +59,6 @@ def silent(address: Address) -> ConnectionProblem:
     """No answer in time."""
     return ConnectionProblem(
         f"{address.transport.title} at {address.label} does not answer in time.",
-        "Check the address, VPN and firewall, or give it longer with --timeout SECONDS.",
+        "Check the address, VPN and firewall, or give it longer"
+        + by_face(" with --timeout SECONDS.", " (timeout in the profile)."),
     )

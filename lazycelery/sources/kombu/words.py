@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lazycelery.model.faces import by_face
 from lazycelery.sources.capabilities import Counts, Looks, Purges, Searches
 from lazycelery.sources.kombu.transports import Transport
 from lazycelery.sources.protocols import Sifting, SomeQueueOps
@@ -42,7 +43,9 @@ def lacks(transport: Transport, queues: SomeQueueOps) -> dict[str, str]:
         )
     if isinstance(queues, Purges) and not isinstance(queues, Sifting):
         found["shift"] = (
-            f"Of {name} only whole queues are saved and taken, by a purge; `lazycelery peek` shows messages."
+            f"Of {name} only whole queues are saved and taken, by a purge; "
+            + by_face("`lazycelery peek`", ":peek")
+            + " shows messages."
         )
     elif not isinstance(queues, Sifting):
         found["shift"] = f"Through {name} messages cannot be saved before they are taken: none is taken."

@@ -5,14 +5,14 @@ from __future__ import annotations
 from lazycelery.model.profile import Profile
 from lazycelery.sources import REDIS, scheme_of
 from lazycelery.sources.protocols import Results
+from lazycelery.sources.results.choice import given
 
 NONE: dict[str, str] = {
     "": "No result backend is configured: results are known from events alone.",
     "disabled": "The result backend is disabled: results are known from events alone.",
     "rpc": "The rpc:// backend keeps results in the caller's own queue: nobody else can read them.",
     "amqp": "The amqp:// backend keeps each result in a queue: reading it would take it away.",
-    "django-db": "django-celery-results keeps results in Django's database: give its URL, "
-    "--backend django-db+postgresql://….",
+    "django-db": "django-celery-results keeps them in Django's database, whose address workers do not tell.",
     "django-cache": "Results are in Django's cache, under names that only Django knows: they are not read.",
 }
 MEMORY = "The cache+memory:// backend keeps results in the worker's own memory: nobody else can read them."
@@ -23,7 +23,8 @@ def open_results(url: str | None, profile: Profile) -> tuple[Results | None, str
     text = (url or "").strip()
     if not text or "://" not in text:
         kind = text.lower().rstrip(":/")
-        return None, NONE.get(kind, "The result backend is not a URL; it is not read.")
+        why = NONE.get(kind, "The result backend is not a URL; it is not read.")
+        return None, f"{why} {given('django-db+postgresql://…')}" if kind == "django-db" else why
     scheme = text.partition("://")[0].lower()
     if scheme_of(text) in REDIS:
         from lazycelery.sources.results.redis import RedisResults

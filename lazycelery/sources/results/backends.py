@@ -18,6 +18,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.reports import ResultReport
 from lazycelery.sources.protocols import DeliverResults, StatusChange, TellStatus
+from lazycelery.sources.results.choice import given
 from lazycelery.sources.results.documents import read_document
 from lazycelery.sources.results.thread import Thread
 
@@ -63,7 +64,7 @@ def _bucket(url: str) -> dict[str, str]:
     parts = urlsplit(url)
     name = parts.netloc.rpartition("@")[2]
     if not name:
-        raise UsageError("The S3 bucket is not known.", "Name it: --backend s3://BUCKET/BASE_PATH")
+        raise UsageError("The S3 bucket is not known.", given("s3://BUCKET/BASE_PATH"))
     path = parts.path.lstrip("/")
     return {"s3_bucket": name, **({"s3_base_path": path} if path else {})}
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from urllib.parse import SplitResult, urlsplit
 
+from lazycelery.model.faces import by_face
 from lazycelery.model.profile import Profile
 from lazycelery.sources import REDIS, scheme_of
 
 MASK = "**"
 """What Celery writes in place of a password."""
-MASKED = (
-    "The workers' result backend is on another host, and they mask its password. "
-    "Give it with --backend URL, or backend in the profile."
-)
-UNKNOWN = "No worker has told its result backend. Give it with --backend URL."
+MASKED = "The workers' result backend is on another host, and they mask its password."
+UNKNOWN = "No worker has told its result backend."
+
+
+def given(url: str = "URL") -> str:
+    """How the result backend is told."""
+    said = url if url == "URL" else f'"{url}"'
+    return by_face(
+        f"Give it with --backend {url}, or backend in the profile.",
+        f"Give it in the profile: backend = {said}.",
+    )
 
 
 def backend_url(told: str | None, profile: Profile) -> tuple[str | None, str]:
@@ -28,7 +35,7 @@ def backend_url(told: str | None, profile: Profile) -> tuple[str | None, str]:
         return _unmasked(told, profile.broker) if MASK in told else (told, "")
     if scheme_of(profile.broker) in REDIS:
         return profile.broker, ""
-    return None, UNKNOWN
+    return None, f"{UNKNOWN} {given()}"
 
 
 def _unmasked(told: str, broker: str) -> tuple[str | None, str]:
@@ -38,7 +45,7 @@ def _unmasked(told: str, broker: str) -> tuple[str | None, str]:
     except ValueError:
         same = False
     if not same or "@" not in mine.netloc:
-        return None, MASKED
+        return None, f"{MASKED} {given()}"
     credentials = mine.netloc.rpartition("@")[0]
     return theirs._replace(netloc=f"{credentials}@{theirs.netloc.rpartition('@')[2]}").geturl(), ""
 

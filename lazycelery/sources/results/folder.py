@@ -14,6 +14,7 @@ from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
 from lazycelery.sources.protocols import DeliverResults, StatusChange, TellStatus
+from lazycelery.sources.results.choice import given
 from lazycelery.sources.results.documents import HEAD, MAX_DOCUMENT, TAIL, read_cut, read_document
 from lazycelery.sources.results.redis import key_prefix
 from lazycelery.sources.results.thread import Thread
@@ -123,8 +124,6 @@ class FolderResults:
 
     def _explain(self, error: BaseException) -> LazyCeleryError:
         if isinstance(error, FileNotFoundError):
-            return ConnectionProblem(
-                f"There is no folder {self._folder}.", "Give it with --backend file:///…."
-            )
+            return ConnectionProblem(f"There is no folder {self._folder}.", given("file:///…"))
         why = error.strerror if isinstance(error, OSError) else type(error).__name__
         return ConnectionProblem(f"{self._folder} cannot be read: {why}.", "Run it as the workers' user.")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
+from lazycelery.model.faces import by_face
 
 T = TypeVar("T")
 Job = tuple[Callable[[], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
@@ -44,7 +45,8 @@ class Thread:
         except asyncio.TimeoutError:
             raise ConnectionProblem(
                 f"{self._what} {self._label} does not answer in time.",
-                "Check the address, VPN and firewall, or give it longer with --timeout SECONDS.",
+                "Check the address, VPN and firewall, or give it longer"
+                + by_face(" with --timeout SECONDS.", " (timeout in the profile)."),
             ) from None
 
     async def close(self, last: Callable[[], object]) -> None:

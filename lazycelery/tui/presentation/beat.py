@@ -30,7 +30,7 @@ COLUMNS = (
 )
 EMPTY = (
     "Nothing is scheduled, as far as can be seen. Workers tell beat_schedule of their settings. RedBeat and "
-    "django-celery-beat keep theirs elsewhere: beat = URL in the profile, or --beat URL, names the place."
+    "django-celery-beat keep theirs elsewhere: beat = URL in the profile names the place."
 )
 
 
