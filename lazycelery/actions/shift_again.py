@@ -27,6 +27,7 @@ from lazycelery.actions.shifting import Work
 from lazycelery.actions.wording import count
 from lazycelery.errors import Refused
 from lazycelery.model.action import Order, Outcome, PlanItem
+from lazycelery.model.faces import by_face
 from lazycelery.sources.protocols import GONE
 
 SHIFTS = {"move": "moved", "delete": "deleted", "requeue": "requeued"}
@@ -34,8 +35,7 @@ SHIFTS = {"move": "moved", "delete": "deleted", "requeue": "requeued"}
 LOOKED_FOR = "{what} in doubt: what still waits in {queue} is {done}, the rest counts as {done}."
 TWICE = (
     "{what} in doubt: one that waits in {queue} and at its target is only taken out of {queue}. One that is "
-    "in {queue} alone may have run already: it stays, unless --doubtful send moves it, or --doubtful drop "
-    "forgets it."
+    "in {queue} alone may have run already: it stays"
 )
 
 
@@ -52,7 +52,8 @@ async def draft(
     if why:
         warnings.insert(0, f"It stopped: {why}.")
     if unsure := sum(item.state == "doubt" for item in left):
-        told = TWICE if may_double else LOOKED_FOR
+        unless = by_face(", unless --doubtful send moves it, or --doubtful drop forgets it.", ".")
+        told = f"{TWICE}{unless}" if may_double else LOOKED_FOR
         warnings.append(told.format(what=count(unsure, "message"), queue=queue, done=verb))
     course = Course(len(left), bulk.wanted_rate(order) or header.rate)
     facts: dict[str, Any] = {"plan_file": header.plan, "doubtful": doubtful, "queue": queue}
@@ -144,7 +145,7 @@ class _Found:
         if self.unsure:
             said += (
                 f"; {len(self.unsure):,} stay in {queue}, in doubt: not seen at their target, they may have "
-                "run there (--doubtful send moves them, --doubtful drop forgets them)"
+                "run there" + by_face(" (--doubtful send moves them, --doubtful drop forgets them)", "")
             )
         return said
 

@@ -171,7 +171,7 @@ def held_back(context: Context, course: Course) -> list[str]:
         raise Refused(
             f"At this rate workers could not have the messages in between for {seconds:,.0f} s: they go "
             "back only at the end.",
-            f"A rate that takes at most {LONGEST_HELD:.0f} s, or --limit.",
+            f"A rate that takes at most {LONGEST_HELD:.0f} s, or {by_face('--limit', 'fewer of them')}.",
             nothing_done=True,
         )
     return ["Messages that are looked at go back only at the end: workers cannot have them meanwhile."]
