@@ -43,7 +43,7 @@ class Answers:
         """Where a task, queue or worker is and why it is not done."""
         if fetch:
             await self._examiner.fresh()
-        seen = await (self._examiner.snapshot() if fetch else self._examiner.recent())
+        seen = await (self._examiner.snapshots.now() if fetch else self._examiner.snapshots.recent())
         findings = self._examiner.last.findings
         for facts in seen.workers if kind in (None, "worker") else ():
             if target in (facts.name, facts.name.removeprefix("celery@"), facts.name.partition("@")[0]):
@@ -62,7 +62,7 @@ class Answers:
                 + by_face(" --observe 10 watches for a while.", ""),
             ) from None
         if fetch:
-            seen = await self._examiner.snapshot()
+            seen = await self._examiner.snapshots.now()
         return verdict.of_task(task, seen, findings)
 
     async def worker(self, name: str) -> WorkerDetail:

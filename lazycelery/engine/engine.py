@@ -242,7 +242,7 @@ class Engine:
     async def sla(self) -> list[Objective]:
         """How the profile's targets are kept."""
         await self._memory.figures_read()
-        return await self._examiner.budgets()
+        return await self._examiner.snapshots.budgets()
 
     async def history(self, query: HistoryQuery) -> HistoryPage:
         """Tasks out of the recorded history, newest first."""

@@ -6,9 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Generator
-from copy import copy
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -17,6 +15,7 @@ from lazycelery.engine.finding_marks import FindingMarks, MarkKind
 from lazycelery.engine.links import Links
 from lazycelery.engine.outage import Outage
 from lazycelery.engine.periodic import Periodic
+from lazycelery.engine.snapshots import SHARE, Breath, Snapshots
 from lazycelery.engine.watch import Watch
 from lazycelery.insight.doctor import MODES, NEED_NO_BROKER, NEED_NO_WORKER, page
 from lazycelery.insight.doctor.grouping import grouped
@@ -24,42 +23,28 @@ from lazycelery.insight.doctor.marks import marked, outgrown
 from lazycelery.insight.doctor.memory import Memory
 from lazycelery.insight.doctor.mode import Mode
 from lazycelery.insight.doctor.schedule import entries
-from lazycelery.insight.doctor.snapshot import History, Snapshot
-from lazycelery.insight.sla import Book
+from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.steps import steps
-from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import Notice
 from lazycelery.model.faces import by_face
-from lazycelery.model.facts import TaskFacts
 from lazycelery.model.finding import RANK, Examination, Finding, FindingMark, Unchecked
 from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
-from lazycelery.model.sla import Objective
-from lazycelery.store.habits import Habits
-from lazycelery.store.rings import Kept
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 EVERY = 1.0
 """Seconds between two examinations, at least."""
-SHARE = 0.03
-"""Of a core that examinations may take: dear ones come less often."""
 GLANCE = 0.2
 """Seconds between two looks for the first worker."""
-SLICE = 0.004
-"""Seconds of work after which others have their turn."""
 STANDSTILL = 5.0
 """Seconds by which an examination comes late when this process was stopped, its machine slept, or the clock
 was set."""
-RECENT = 0.5
-"""Seconds for which a snapshot does for one who asks often."""
 MOST = 200
 """Findings that are told."""
-WINDOW = 120.0
 ASK_EVERY = 3.0
 """Seconds between two questions to workers that a check wants to be sure of."""
 ASKED = 20
@@ -82,21 +67,14 @@ class Examiner:
         marks: FindingMarks,
         periodic: Periodic | None = None,
     ) -> None:
-        self.beat: Callable[[], Beat | None] = lambda: None
-        """The schedules, as last read."""
-        self._queues, self._marks = queues, marks
+        self._marks = marks
         self._profile, self._store, self._links, self._watch = profile, store, links, watch
         self._clock, self._changed, self._notes = clock, changed, notes
         self._redactor = Redactor(profile.redact, defaults=profile.redact_default)
-        self._limits = msgspec.convert(profile.doctor, Limits)
+        limits = msgspec.convert(profile.doctor, Limits)
         self.periodic = periodic or Periodic()
-        self._memory, self._history, self._outage = Memory(), History(), Outage()
-        self._habits = Habits(store.figures)
-        self._book = Book(profile.sla, store.figures)
-        self._reading: asyncio.Future[None] | None = None
-        self.recorded: Callable[[float, float], Awaitable[list[Kept]]] | None = None
-        self._began: float | None = None
-        """When the cluster was first seen as a whole."""
+        self.snapshots = Snapshots(profile, store, links, watch, clock, notes, queues, limits, self.periodic)
+        self._memory, self._outage = Memory(), Outage()
         self._lock = asyncio.Lock()
         self._told: list[tuple[str, ...]] = []
         self._looked: tuple[object, ...] = ()
@@ -107,10 +85,6 @@ class Examiner:
         """When the next examination is to begin, our clock."""
         self._alive = False
         """Whether any worker lived at the last examination."""
-        self._tasks: TaskFacts | None = None
-        """As counted last."""
-        self._recent: tuple[Snapshot | None, float] = (None, 0.0)
-        """For who asks often, and until when."""
         self.beginning = Beginning(clock(), profile.workers_grace)
         self.last = Examination()
         self.present: set[tuple[str, str]] = set()
@@ -157,7 +131,7 @@ class Examiner:
             began = time.process_time()
             breath = Breath()
             self._looked = self._state()
-            seen = await self._snapshot(breath)
+            seen = await self.snapshots.take(breath)
             self._alive = bool(seen.alive)
             self.beginning.note(seen.settled, self._alive, seen.now)
             if seen.now > self._due + STANDSTILL:
@@ -226,23 +200,6 @@ class Examiner:
             self._asking.cancel()
             await asyncio.wait([self._asking])
 
-    async def snapshot(self) -> Snapshot:
-        """The cluster as it is now."""
-        return await self._snapshot(Breath())
-
-    async def recent(self) -> Snapshot:
-        """The cluster as it was a moment ago, its tasks as last counted: for who asks again and again."""
-        held, until = self._recent
-        now = self._clock()
-        if held is None or not now < until:
-            began = time.process_time()
-            held = await self._snapshot(Breath(), self._tasks)
-            until = now + max(RECENT, (time.process_time() - began) / SHARE)
-            self._recent = (held, until)
-        seen = copy(held)
-        seen.now = now
-        return seen
-
     def _run(self, mode: Mode, seen: Snapshot, found: list[Finding], examination: Examination) -> None:
         why = self._hindered(mode, seen)
         findings: list[Finding] = []
@@ -271,80 +228,11 @@ class Examiner:
     def _redact(self, finding: Finding) -> None:
         """Texts that came from tasks, errors above all, may hold secrets."""
         hide = self._redactor.text
-        finding.title = hide(finding.title)
+        finding.title, finding.fix = hide(finding.title), hide(finding.fix)
         for fact in finding.evidence:
             fact.text = hide(fact.text)
             if isinstance(fact.value, str):
                 fact.value = hide(fact.value)
-
-    async def _snapshot(self, breath: Breath, tasks: TaskFacts | None = None) -> Snapshot:
-        now = self._clock()
-        settled = self._watch.first_truth.is_set()
-        if settled and self._began is None:
-            self._began = now
-        workers = self._store.worker_facts(now)
-        await breath.take()
-        queues = [queue for queue in await self._queues() if queue.folded is None]
-        await breath.take()
-        tasks = tasks or await self._count(now, breath)
-        habits = await _steps(self._habits.take(now), breath)
-        self._history.note(now, queues, workers)
-        for flight in self._watch.flights.messages if self._watch.flights else ():
-            if flight.id is not None:
-                flight.worker, flight.since = self._store.holder(flight.id)
-        return Snapshot(
-            now=now,
-            watched=now - self._began if self._began is not None else 0.0,
-            settled=settled,
-            realm=self._watch.realm,
-            lacks=self._watch.lacks,
-            sources=self._links.all(),
-            workers=workers,
-            queues=queues,
-            tasks=tasks,
-            flights=self._watch.flights,
-            broker=self._watch.facts,
-            chords=self._watch.backend.chords,
-            schedule=beat.entries if (beat := self.beat()) is not None else [],
-            schedulers=beat.schedulers if beat is not None else [],
-            periodic={name: list(times) for name, times in self.periodic.sent.items()},
-            redelivers=self._watch.redelivers,
-            gives_back=self._watch.gives_back,
-            visibility_timeout=self._profile.visibility_timeout,
-            lag=self._store.lag(),
-            loss=self._store.loss(),
-            relief=self._store.relief(),
-            malformed=self._watch.malformed,
-            notes=self._notes(),
-            tls_unverified=self._watch.tls_unverified,
-            habits=habits,
-            sla=await self.budgets(),
-            day_known=self._habits.day_known(now),
-            history=self._history,
-            limits=self._limits,
-        )
-
-    async def budgets(self) -> list[Objective]:
-        """How the profile's targets are kept, with what was recorded before this monitor began."""
-        if not self._profile.sla:
-            return []
-        if self._reading is None:
-            self._reading = asyncio.ensure_future(self._read_budgets())
-        await asyncio.wait([self._reading])
-        return self._book.take(self._clock())
-
-    async def _read_budgets(self) -> None:
-        now = self._clock()
-        try:
-            if self.recorded is not None:
-                hours = await self.recorded(now - self._book.window, now)
-                await _steps(self._book.put_before(hours), Breath())
-        except Exception:  # Whatever is in the files, targets are followed from now on.
-            logger.exception("recorded hours of the targets")
-
-    async def _count(self, now: float, breath: Breath) -> TaskFacts:
-        self._tasks = await _steps(self._store.task_facts_steps(now, WINDOW), breath)
-        return self._tasks
 
     def _keep(self, examination: Examination) -> None:
         """Faces are told when something that they show is different."""
@@ -373,28 +261,6 @@ class Examiner:
             for one in findings
         ]
         return notices + [Notice(code="note", severity="info", title=text) for text in self._notes()]
-
-
-class Breath:
-    """Gives others their turn after a few milliseconds of work."""
-
-    def __init__(self) -> None:
-        self._began = time.perf_counter()
-
-    async def take(self) -> None:
-        """Let others work, when it is time."""
-        if time.perf_counter() - self._began > SLICE:
-            await asyncio.sleep(0)
-            self._began = time.perf_counter()
-
-
-async def _steps(steps: Generator[None, None, T], breath: Breath) -> T:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        await breath.take()
 
 
 def _blind(mode: Mode, seen: Snapshot) -> str | None:

@@ -125,7 +125,7 @@ class Parts:
             FindingMarks(profile, self.audit, self.redactor, clock),
             self.periodic,
         )
-        self.examiner.beat = lambda: self.beats.last
+        self.examiner.snapshots.beat = lambda: self.beats.last
         self.vigil = Vigil(profile, self.redactor, clock, self.changes.status) if profile.alerting else None
         self.rules: Rules | None = None
         if self.vigil is not None and profile.rules and not profile.glance:
@@ -138,7 +138,7 @@ class Parts:
         self.marks = Marks(
             self.memory.directory, clock, self.changes.status, lambda: self.memory.status.state == "writing"
         )
-        self.examiner.recorded = self.memory.hours
+        self.examiner.snapshots.recorded = self.memory.hours
 
     async def queues(self) -> list[Queue]:
         """All known queues, by name; one that is held says so."""

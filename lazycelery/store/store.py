@@ -279,6 +279,11 @@ class Store:
             return None, None
         return self._columns.workers.texts[self._columns.worker[slot]], self._columns.since[slot]
 
+    def revoked(self, id: str) -> bool:
+        """Whether a task is known to be revoked."""
+        slot = self._columns.slots.get(id)
+        return slot is not None and self._columns.state[slot] == State.REVOKED
+
     def task_facts_steps(self, now: float, window: float) -> Generator[None, None, TaskFacts]:
         """The tasks counted, in slices of a few milliseconds; writers may run in between."""
         facts = yield from self._census.take(now, window, set(self._sent_again))

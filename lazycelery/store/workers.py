@@ -101,6 +101,8 @@ class Workers:
     def _beat(self, record: WorkerRecord, event: Event, at: float) -> None:
         if event.type == "worker-online" and _other_process(record, event):
             record.began = at
+        if event.type == "worker-online" or record.goodbye is not None:
+            record.silent = record.listening = None  # Who was silent was the one before it.
         record.goodbye = None
         record.heartbeat = at
         record.pid = event.pid if event.pid is not None else record.pid

@@ -63,6 +63,21 @@ def test_moments_of_a_calendar() -> None:
     assert of_moments(due[:1], sendings(58), 0, 70) == Runs(since=0, until=70, due=1, seen=1, by=["gen1@a"])
 
 
+def test_code_that_sends_a_scheduled_task_too_is_no_second_beat() -> None:
+    by_code = [(4.0 + 1.7 * n, "gen9@web") for n in range(30)]
+    once_each = [(5.0 + n, f"gen{n}@pool") for n in range(0, 40, 4)]
+    both = sorted(sendings(3, 13, 23, 33, 43) + by_code + once_each)
+    runs = of_interval(10, both, 0, 55, 5)
+    assert runs is not None and runs.twice == 0
+    due = [60.0 * n for n in range(1, 6)]
+    by_code = [(50 + 7.0 * n, "gen9@web") for n in range(40)]
+    runs = of_moments(due, sorted(sendings(*(at + 0.2 for at in due)) + by_code), 0, 330)
+    assert runs is not None and runs.twice == 0
+    beats = sendings(*(at + 0.2 for at in due)) + sendings(*(at + 0.9 for at in due), by="gen2@b")
+    runs = of_moments(due, sorted(beats + by_code), 0, 330)
+    assert runs is not None and (runs.twice, runs.by) == (5, ["gen1@a", "gen2@b"])
+
+
 # ---- what must be so before anything is claimed
 
 

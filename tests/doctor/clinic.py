@@ -43,6 +43,16 @@ class Clinic:
         await asyncio.sleep(1)
         assert code not in await self.codes()
 
+    async def silent(self, code: str, seconds: float = 2) -> None:
+        """It is looked for, and not found, for a while: nobody is called ill who is not."""
+        ends, looked = time.monotonic() + seconds, False
+        while time.monotonic() < ends:
+            examination = await self.engine.doctor()
+            assert code not in {finding.code for finding in examination.findings}, _told(examination)
+            looked = looked or code in examination.checked
+            await asyncio.sleep(0.25)
+        assert looked, _told(await self.engine.doctor())
+
     async def healthy(self, seconds: float = 4) -> None:
         """No finding at all, for a while."""
         ends = time.monotonic() + seconds

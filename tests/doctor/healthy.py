@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import random
 import time
 from typing import Any
@@ -67,6 +68,7 @@ class HealthyFleet:
                 if fresh:
                     await asyncio.to_thread(self._staff, now % len(WEATHER))
                 await asyncio.sleep(self._pause(weather, passed))
+            gc.collect()  # Results of chords unsubscribe as they go, which needs their broker.
 
     def _pause(self, weather: str, passed: float) -> float:
         within = passed / self._day * len(WEATHER) % 1

@@ -390,7 +390,9 @@ def test_an_eta_beyond_the_visibility_timeout() -> None:
     [finding] = found("eta-beyond-visibility", far)
     assert finding.subject == "w1@a" and "visibility_timeout': 14400" in finding.fix
     assert silent("eta-beyond-visibility", seen(workers=[worker(scheduled=[scheduled(600)])]))
-    far.redelivers = False
+    far.revoked = lambda id: True
+    assert silent("eta-beyond-visibility", far)
+    far.revoked, far.redelivers = lambda id: False, False
     assert silent("eta-beyond-visibility", far)
 
 

@@ -53,12 +53,18 @@ async def test_an_unknown_name_a_spike_of_failures_and_silent_senders(
 
 
 @pytest.mark.soak
-async def test_an_unknown_name_is_forgotten_when_it_stops(broker: RedisServer, worker: Start) -> None:
+async def test_what_failed_is_forgotten_when_it_stops(broker: RedisServer, worker: Start) -> None:
     worker("w1")
     async with clinic(broker.url) as doctor:
+        for number in range(10):
+            send(broker.url, "shop.charge", number)
+            send(broker.url, "shop.add", number, 1)
         send(broker.url, "shop.chrage", 1)
+        await doctor.finds("failure-spike", "shop.charge", 10)
         await doctor.finds("task-unregistered", "shop.chrage", 10)
-        await doctor.cured("task-unregistered", 140)
+        assert not [one for one in (await doctor.engine.doctor()).findings if one.subject == "shop.add"]
+        await doctor.cured("failure-spike", 150)
+        await doctor.cured("task-unregistered", 30)
 
 
 async def test_an_eta_beyond_the_visibility_timeout(broker: RedisServer, worker: Start) -> None:
@@ -70,6 +76,8 @@ async def test_an_eta_beyond_the_visibility_timeout(broker: RedisServer, worker:
         finding = await doctor.finds("eta-beyond-visibility", "w1@test", 8)
         assert finding.related == [id] and near not in finding.related
         assert "1h" in str(finding.evidence)
+        await act(doctor, "revoke", id)
+        await doctor.cured("eta-beyond-visibility", 40)
 
 
 @pytest.mark.soak

@@ -147,7 +147,8 @@ async def test_no_results_and_a_backend_that_dies(broker: RedisServer, worker: S
     one = worker("w1", backend="")
     async with clinic(broker.url) as doctor:
         await doctor.finds("results-off", within=8)
-    one.stop()
+        one.stop()
+        await doctor.cured("results-off")
     backend = RedisServer().start()
     try:
         worker("w2", backend=backend.url)

@@ -123,6 +123,15 @@ def test_a_worker_that_beats_but_does_not_answer_is_busy():
     assert only(store, 22).state == "online"
 
 
+def test_a_worker_that_comes_back_was_not_silent_while_it_was_away():
+    store = store_of(beat(0))
+    store.apply_worker(control(0))
+    store.apply_events([beat(1, kind="offline")])
+    store.apply_worker(control(10, ping=False))
+    store.apply_events([beat(400, kind="online"), beat(402)])
+    assert only(store, 403).state == "online"
+
+
 def test_while_we_hear_nothing_no_worker_is_called_lost():
     store = store_of(beat(0, worker="here@h"), beat(-60, worker="gone@h"))
     states = lambda at: {each.name: each.state for each in store.workers(T0 + at)}  # noqa: E731

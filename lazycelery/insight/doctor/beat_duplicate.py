@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import pairwise
-from statistics import median
 
 from lazycelery.insight.advice import longer
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, span
 from lazycelery.insight.doctor.schedule import Entry, entries
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.insight.runs import ENOUGH, keeps_interval
 from lazycelery.model.beat import BeatEntry, Runs
 from lazycelery.model.finding import Finding
-
-ENOUGH = 3
-"""Sendings by which a process shows that it follows the schedule."""
-NEAR = 0.25
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -61,9 +56,8 @@ def _beats(seen: Snapshot, entry: Entry) -> dict[str, int]:
     found = {}
     for sender, times in by_sender.items():
         times = sorted(times)[-20:]
-        gaps = [later - earlier for earlier, later in pairwise(times)]
         lately = seen.now - times[-1] < 2 * entry.every + 2
-        if len(times) >= ENOUGH and lately and abs(median(gaps) - entry.every) <= NEAR * entry.every:
+        if lately and keeps_interval(times, entry.every):
             found[sender] = len(times)
     return found
 

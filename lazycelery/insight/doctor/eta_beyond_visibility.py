@@ -22,7 +22,9 @@ def check(seen: Snapshot) -> list[Finding]:
         late = [
             (eta, key, name)
             for key, (eta, name) in due.items()
-            if eta is not None and eta - (delivered.get(key) or seen.now) > timeout
+            if eta is not None
+            and eta - (delivered.get(key) or seen.now) > timeout
+            and not seen.revoked(key)  # It is dropped, as often as it comes.
         ]
         if late:
             found.append(_finding(seen, facts, sorted(late, key=lambda one: -one[0]), timeout))

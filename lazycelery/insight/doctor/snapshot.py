@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -133,6 +133,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """What the source says of its connection."""
     tls_unverified: bool = False
     """The connection is encrypted, and the certificate is not checked."""
+    revoked: Callable[[str], bool] = lambda _id: False
+    """Whether a task is known to be revoked: its worker lists it until its ETA. For the few that matter."""
     habits: Sequence[Habit] = ()
     """What task names and queues do now and usually."""
     sla: Sequence[Objective] = ()

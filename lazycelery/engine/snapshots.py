@@ -1,0 +1,180 @@
+"""The snapshots on which the doctor looks: references into the store, with a little history."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Generator
+from copy import copy
+from typing import TypeVar
+
+from lazycelery.engine.links import Links
+from lazycelery.engine.periodic import Periodic
+from lazycelery.engine.watch import Watch
+from lazycelery.insight.doctor.snapshot import History, Snapshot
+from lazycelery.insight.sla import Book
+from lazycelery.model.beat import Beat
+from lazycelery.model.facts import TaskFacts
+from lazycelery.model.limits import Limits
+from lazycelery.model.profile import Profile
+from lazycelery.model.queue import Queue
+from lazycelery.model.sla import Objective
+from lazycelery.store.habits import Habits
+from lazycelery.store.rings import Kept
+from lazycelery.store.store import Store
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+SHARE = 0.03
+"""Of a core that examinations may take: dear ones come less often."""
+SLICE = 0.004
+"""Seconds of work after which others have their turn."""
+RECENT = 0.5
+"""Seconds for which a snapshot does for one who asks often."""
+WINDOW = 120.0
+
+
+class Snapshots:
+    """Takes them. `beat` and `recorded` are wired from outside."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        store: Store,
+        links: Links,
+        watch: Watch,
+        clock: Callable[[], float],
+        notes: Callable[[], list[str]],
+        queues: Callable[[], Awaitable[list[Queue]]],
+        limits: Limits,
+        periodic: Periodic,
+    ) -> None:
+        self.beat: Callable[[], Beat | None] = lambda: None
+        """The schedules, as last read."""
+        self.recorded: Callable[[float, float], Awaitable[list[Kept]]] | None = None
+        self._profile, self._store, self._links, self._watch = profile, store, links, watch
+        self._clock, self._notes, self._queues = clock, notes, queues
+        self._limits, self._periodic = limits, periodic
+        self._history = History()
+        self._habits = Habits(store.figures)
+        self._book = Book(profile.sla, store.figures)
+        self._reading: asyncio.Future[None] | None = None
+        self._began: float | None = None
+        """When the cluster was first seen as a whole."""
+        self._tasks: TaskFacts | None = None
+        """As counted last."""
+        self._recent: tuple[Snapshot | None, float] = (None, 0.0)
+        """For who asks often, and until when."""
+
+    async def take(self, breath: Breath, tasks: TaskFacts | None = None) -> Snapshot:
+        """Look at everything; `tasks` as counted before, where that is good enough."""
+        now = self._clock()
+        settled = self._watch.first_truth.is_set()
+        if settled and self._began is None:
+            self._began = now
+        workers = self._store.worker_facts(now)
+        await breath.take()
+        queues = [queue for queue in await self._queues() if queue.folded is None]
+        await breath.take()
+        tasks = tasks or await self._count(now, breath)
+        habits = await in_steps(self._habits.take(now), breath)
+        self._history.note(now, queues, workers)
+        for flight in self._watch.flights.messages if self._watch.flights else ():
+            if flight.id is not None:
+                flight.worker, flight.since = self._store.holder(flight.id)
+        return Snapshot(
+            now=now,
+            watched=now - self._began if self._began is not None else 0.0,
+            settled=settled,
+            realm=self._watch.realm,
+            lacks=self._watch.lacks,
+            sources=self._links.all(),
+            workers=workers,
+            queues=queues,
+            tasks=tasks,
+            flights=self._watch.flights,
+            broker=self._watch.facts,
+            chords=self._watch.backend.chords,
+            schedule=beat.entries if (beat := self.beat()) is not None else [],
+            schedulers=beat.schedulers if beat is not None else [],
+            periodic={name: list(times) for name, times in self._periodic.sent.items()},
+            redelivers=self._watch.redelivers,
+            gives_back=self._watch.gives_back,
+            visibility_timeout=self._profile.visibility_timeout,
+            lag=self._store.lag(),
+            loss=self._store.loss(),
+            relief=self._store.relief(),
+            malformed=self._watch.malformed,
+            notes=self._notes(),
+            tls_unverified=self._watch.tls_unverified,
+            revoked=self._store.revoked,
+            habits=habits,
+            sla=await self.budgets(),
+            day_known=self._habits.day_known(now),
+            history=self._history,
+            limits=self._limits,
+        )
+
+    async def now(self) -> Snapshot:
+        """The cluster as it is now."""
+        return await self.take(Breath())
+
+    async def recent(self) -> Snapshot:
+        """The cluster as it was a moment ago, its tasks as last counted: for who asks again and again."""
+        held, until = self._recent
+        now = self._clock()
+        if held is None or not now < until:
+            began = time.process_time()
+            held = await self.take(Breath(), self._tasks)
+            until = now + max(RECENT, (time.process_time() - began) / SHARE)
+            self._recent = (held, until)
+        seen = copy(held)
+        seen.now = now
+        return seen
+
+    async def budgets(self) -> list[Objective]:
+        """How the profile's targets are kept, with what was recorded before this monitor began."""
+        if not self._profile.sla:
+            return []
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read_budgets())
+        await asyncio.wait([self._reading])
+        return self._book.take(self._clock())
+
+    async def _read_budgets(self) -> None:
+        now = self._clock()
+        try:
+            if self.recorded is not None:
+                hours = await self.recorded(now - self._book.window, now)
+                await in_steps(self._book.put_before(hours), Breath())
+        except Exception:  # Whatever is in the files, targets are followed from now on.
+            logger.exception("recorded hours of the targets")
+
+    async def _count(self, now: float, breath: Breath) -> TaskFacts:
+        self._tasks = await in_steps(self._store.task_facts_steps(now, WINDOW), breath)
+        return self._tasks
+
+
+class Breath:
+    """Gives others their turn after a few milliseconds of work."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+
+    async def take(self) -> None:
+        """Let others work, when it is time."""
+        if time.perf_counter() - self._began > SLICE:
+            await asyncio.sleep(0)
+            self._began = time.perf_counter()
+
+
+async def in_steps(steps: Generator[None, None, T], breath: Breath) -> T:
+    """The outcome of a generator that gives way now and then."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        await breath.take()
