@@ -10,6 +10,7 @@ from lazycelery.actions.context import Context
 from lazycelery.actions.shifting import MOST
 from lazycelery.actions.wording import count
 from lazycelery.errors import Refused
+from lazycelery.model.counting import agreed
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.protocols import Sifting
 
@@ -49,8 +50,10 @@ async def seen(context: Context, queue: str, wanted: Collection[bytes]) -> set[b
     looked = await context.queues.look_through(queue, show, MOST)
     if looked.cut and len(found) < len(wanted):
         raise Refused(
-            f"Whether {count(len(wanted), 'message')} still wait in {queue} cannot be seen: "
-            f"only {looked.looked:,} of {looked.total:,} were looked at, {looked.cut}.",
+            f"Whether {count(len(wanted), 'message')} still {agreed(len(wanted), 'wait')} in "
+            f"{queue} cannot be seen: "
+            f"only {looked.looked:,} of {looked.total:,} {agreed(looked.looked, 'were')} looked at, "
+            f"{looked.cut}.",
             "Let workers take some, or restore into another queue and look at it.",
             nothing_done=True,
         )

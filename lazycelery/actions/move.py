@@ -107,7 +107,7 @@ def held(report: QueueReport) -> list[str]:
     """What is said of messages that workers hold."""
     if not report.unacked:
         return []
-    return [f"{count(report.unacked, 'unacknowledged message')} are not touched: workers hold them."]
+    return [f"{count(report.unacked, 'unacknowledged message', does='are')} not touched: workers hold them."]
 
 
 async def too_many(
@@ -140,7 +140,7 @@ async def targets(context: Context, places: Mapping[str, int]) -> tuple[str | No
         warnings += told + room
         if problem:
             problems.append(problem)
-            warnings.append(f"{count(number, 'message')} stay: {problem}")
+            warnings.append(f"{count(number, 'message', does='stay')}: {problem}")
     every = bool(places) and len(problems) == len(places)
     return (problems[0] if every else None), warnings
 

@@ -18,6 +18,7 @@ from lazycelery.actions.plan import Draft
 from lazycelery.actions.wording import call, count, listed
 from lazycelery.errors import NothingFound, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.model.counting import agreed
 from lazycelery.model.reports import InFlight
 from lazycelery.sources.protocols import Census, Returning
 
@@ -46,7 +47,7 @@ class Findings:
         """Who exists, who answered, who holds what."""
         answered = self.census.answered
         who = (
-            f"{count(len(answered), 'worker')} exist and all answered: {listed(answered)}"
+            f"{count(len(answered), 'worker', does='exist')} and all answered: {listed(answered)}"
             if answered
             else ("No worker is connected to the broker")
         )
@@ -71,7 +72,7 @@ async def draft(context: Context, order: Order) -> Draft:
     if not refused and not found.orphans:
         kept = any(_kept_back(entry, found.census) for entry in found.entries)
         raise NothingFound(
-            f"All {count(len(found.entries), 'unacknowledged message')} are held by workers"
+            f"{count(len(found.entries), 'unacknowledged message', does='are')} held by workers"
             f"{', or kept back by a rate limit' if kept else ''}.",
             found.proof,
         )
@@ -138,7 +139,9 @@ def _warnings(found: Findings) -> list[str]:
     if gone:
         told.append(f"Not connected any more: {listed(gone)}.")
     if nameless := sum(entry.id is None for entry in found.entries):
-        told.append(f"{count(nameless, 'entry', 'entries')} could not be read, and stay.")
+        told.append(
+            f"{count(nameless, 'entry', 'entries')} could not be read, and {agreed(nameless, 'stay')}."
+        )
     kept = [entry for entry in found.entries if _kept_back(entry, found.census)]
     if kept:
         names = listed(sorted({entry.task or "not named" for entry in kept}))
@@ -179,7 +182,7 @@ async def _run(context: Context, planned: set[str]) -> Outcome:
         items.append(OutcomeItem(target="unacked", ok=False, text=text))
     left = {entry.tag for entry in await context.queues.in_flight(MOST)} & {entry.tag for entry in orphans}
     proof = f"restored {total:,} of {count(len(planned), 'orphaned message')}; "
-    proof += f"{len(left):,} of them are still unacknowledged. {found.proof}"
+    proof += f"{len(left):,} of them {agreed(len(left), 'are')} still unacknowledged. {found.proof}"
     return Outcome(action="restore", done=total, failed=len(planned) - total, proof=proof, items=items)
 
 

@@ -16,6 +16,7 @@ from lazycelery.actions.journal import Header, Item
 from lazycelery.errors import LazyCeleryError, Refused
 from lazycelery.model.action import AuditEntry
 from lazycelery.model.bulk import Bulk, BulkItem
+from lazycelery.model.counting import agreed
 from lazycelery.model.profile import Profile
 
 TAGGED = 60
@@ -93,7 +94,7 @@ class PlanFiles:
             outcome="done",
             proof=gone.why
             if gone.state == "damaged"
-            else f"{gone.waiting:,} waited in it, {gone.doubtful:,} were in doubt",
+            else f"{gone.waiting:,} waited in it, {gone.doubtful:,} {agreed(gone.doubtful, 'were')} in doubt",
             origin=origin,
         )
 

@@ -14,6 +14,7 @@ from lazycelery.actions.plan import Draft
 from lazycelery.actions.wording import count
 from lazycelery.errors import UsageError
 from lazycelery.model.action import Order, Outcome, PlanItem
+from lazycelery.model.counting import agreed
 from lazycelery.model.reports import WorkerReport
 from lazycelery.model.worker import Worker
 
@@ -122,7 +123,7 @@ def _no_such_size(report: WorkerReport, old: int, new: int) -> str | None:
         return f"more than {MOST:,} processes are not started"
     idle = old - len(report.active or ())
     if new < old and report.stats is not None and report.stats.pool == "prefork" and old - new > idle:
-        busy = f"{old - idle:,} of its {count(old, 'process', 'processes')} are busy"
+        busy = f"{old - idle:,} of its {count(old, 'process', 'processes')} {agreed(old - idle, 'are')} busy"
         return f"{busy}: {'none' if idle <= 0 else f'at most {idle:,}'} can be taken away now"
     return None
 
@@ -292,9 +293,15 @@ def _renewed(worker: str, old: Sequence[int]) -> Change:
         return len(set(report.stats.processes if report.stats is not None else []) - set(old))
 
     def reached(report: WorkerReport) -> str | None:
-        return f"all {len(old):,} processes are new" if new(report) >= len(old) else None
+        return f"{count(len(old), 'new process', 'new processes')}" if new(report) >= len(old) else None
 
-    return Change(worker, "pool_restart", {}, reached, lambda r: f"{new(r):,} of {len(old):,} are new")
+    return Change(
+        worker,
+        "pool_restart",
+        {},
+        reached,
+        lambda r: f"{new(r):,} of {len(old):,} {agreed(new(r), 'are')} new",
+    )
 
 
 async def _run_restart(context: Context, changes: Sequence[Change]) -> Outcome:

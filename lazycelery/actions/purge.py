@@ -72,7 +72,7 @@ def unreadable(report: QueueReport) -> str | None:
 def _warnings(report: QueueReport) -> list[str]:
     if not report.unacked:
         return []
-    return [f"{count(report.unacked, 'unacknowledged message')} are not touched: workers hold them."]
+    return [f"{count(report.unacked, 'unacknowledged message', does='are')} not touched: workers hold them."]
 
 
 async def _interrupted(context: Context, queue: str) -> list[str]:

@@ -16,6 +16,7 @@ from lazycelery.actions.shift_again import SHIFTS
 from lazycelery.actions.wording import count, listed, short
 from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, PlanItem
+from lazycelery.model.counting import agreed
 from lazycelery.model.faces import by_face
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.protocols import Sifting
@@ -135,8 +136,8 @@ async def _looked_for(
     ids = [each for each in doubt if each not in seen]
     if ids:
         warnings.append(
-            f"Of {count(len(doubt), 'task')} in doubt, {len(ids):,} are seen nowhere: "
-            f"{listed((short(doubt[each].target) for each in ids), 3)}. They are not sent again unasked."
+            f"Of {count(len(doubt), 'task')} in doubt, {len(ids):,} {agreed(len(ids), 'are')} seen nowhere: "
+            f"{listed((short(doubt[each].target) for each in ids), 3)}. Unasked, none of them is sent again."
         )
     return {doubt[each].n: text for each, text in seen.items()}, warnings
 

@@ -27,6 +27,7 @@ from lazycelery.actions.shifting import Work
 from lazycelery.actions.wording import count
 from lazycelery.errors import Refused
 from lazycelery.model.action import Order, Outcome, PlanItem
+from lazycelery.model.counting import agreed
 from lazycelery.model.faces import by_face
 from lazycelery.sources.protocols import GONE
 
@@ -138,13 +139,19 @@ class _Found:
     def told(self, queue: str) -> str:
         """The end of the proof."""
         said = (
-            f"; {len(self.done):,} in doubt are in {queue} no more: they count as done" if self.done else ""
+            f"; of those in doubt {len(self.done):,} {agreed(len(self.done), 'are')} in {queue} no more: done"
+            if self.done
+            else ""
         )
         if self.twice:
-            said += f"; {len(self.twice):,} were in both queues, and left {queue} only"
+            said += (
+                f"; {len(self.twice):,} {agreed(len(self.twice), 'were')} in both queues, and "
+                f"left {queue} only"
+            )
         if self.unsure:
             said += (
-                f"; {len(self.unsure):,} stay in {queue}, in doubt: not seen at their target, they may have "
+                f"; {len(self.unsure):,} {agreed(len(self.unsure), 'stay')} in {queue}, in doubt: "
+                f"not seen at their target, they may have "
                 "run there" + by_face(" (--doubtful send moves them, --doubtful drop forgets them)", "")
             )
         return said

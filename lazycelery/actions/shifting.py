@@ -20,6 +20,7 @@ from lazycelery.actions.journal import Item, Journal
 from lazycelery.actions.wording import call, count
 from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.action import ActionName, Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.model.counting import agreed
 from lazycelery.model.faces import by_face
 from lazycelery.model.message import Message, StoredMessage
 from lazycelery.sources.protocols import GONE, Looked, Shifted, Sifting
@@ -60,7 +61,9 @@ class Chosen:
                 f"were looked at: {self.looked.cut}. Others may match too."
             )
         if self.unread:
-            found.append(f"{count(self.unread, 'message')} could not be read, and stay.")
+            found.append(
+                f"{count(self.unread, 'message')} could not be read, and {agreed(self.unread, 'stay')}."
+            )
         if self.more:
             found.append(f"More match: only the {len(self.rest):,} that would run next are taken.")
         return found

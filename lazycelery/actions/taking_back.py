@@ -14,6 +14,7 @@ from lazycelery.actions.shifting import Work
 from lazycelery.actions.wording import count, listed
 from lazycelery.errors import Refused
 from lazycelery.model.action import Order, Outcome, PlanItem
+from lazycelery.model.counting import agreed
 from lazycelery.sources.protocols import GONE
 
 KINDS = ("move", "requeue")
@@ -41,7 +42,7 @@ async def draft(context: Context, order: Order, file: BackupFile) -> Draft:
         run=partial(_run, context, file, queue, facts),
         count=file.total,
         items=[
-            PlanItem(target=place, text=f"{count(len(each), 'message')} were moved there")
+            PlanItem(target=place, text=f"{count(len(each), 'message', does='were')} moved there")
             for place, each in sorted(groups.items())
         ],
         word=str(file.total),
@@ -53,7 +54,10 @@ async def draft(context: Context, order: Order, file: BackupFile) -> Draft:
 
 
 def _cut_off(file: BackupFile) -> str:
-    told = f"That {file.header.action} was cut off: {file.settled:,} of {len(file):,} are known to be moved"
+    told = (
+        f"That {file.header.action} was cut off: {file.settled:,} of {len(file):,} "
+        f"{agreed(file.settled, 'are')} known to be moved"
+    )
     if not file.doubtful:
         return told + "."
     return (

@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
+from lazycelery.model.counting import agreed as agreed
+from lazycelery.model.counting import count as count
 from lazycelery.model.redaction import REDACTED, Redactor
 from lazycelery.model.task import Task
 from lazycelery.model.text import clean, short_value
@@ -14,11 +16,6 @@ from lazycelery.model.text import clean, short_value
 LONGEST_CALL = 120
 LONGEST_VALUE = 400
 MOST_VALUES = 10
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """`1 task`, `1,204 tasks`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def short(id: str) -> str:

@@ -11,8 +11,9 @@ from lazycelery.cli import progress
 from lazycelery.cli.output import Output
 from lazycelery.cli.session import Session, to_its_end
 from lazycelery.cli.table import Cell, Column
-from lazycelery.cli.words import plural, sentence
+from lazycelery.cli.words import sentence
 from lazycelery.errors import Refused
+from lazycelery.model.counting import count as plural
 from lazycelery.model.text import clean
 
 if TYPE_CHECKING:

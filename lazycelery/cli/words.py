@@ -84,11 +84,6 @@ def sentence(text: str) -> str:
     return text if text.endswith((".", "?", "!")) else text + "."
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 task`, `1,204 tasks`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def short(value: Any) -> str:
     """A decoded value as one short line."""
     from lazycelery.model.text import clean, short_value

@@ -17,6 +17,7 @@ from lazycelery.engine.recorder import Recorder
 from lazycelery.engine.slices import in_slices
 from lazycelery.errors import NothingFound
 from lazycelery.model.cluster import Notice
+from lazycelery.model.counting import count
 from lazycelery.model.event import Event
 from lazycelery.model.history import HistoryPage, HistoryQuery, HistoryStatus
 from lazycelery.model.profile import Profile
@@ -284,7 +285,8 @@ class Memory:
                 Notice(
                     code="history-dropped",
                     severity="warning",
-                    title=f"{status.dropped:,} events are missing in the history: they could not be written.",
+                    title=f"{count(status.dropped, 'event', does='are')} missing in the history: "
+                    f"they could not be written.",
                 )
             )
         if status.lean:
@@ -292,7 +294,8 @@ class Memory:
                 Notice(
                     code="history-lean",
                     severity="info",
-                    title=f"The history is slow: {status.lean:,} tasks are in it without their texts so far.",
+                    title=f"The history is slow: {count(status.lean, 'task', does='are')} in it "
+                    f"without texts so far.",
                     hint="They follow once it keeps up. Failures and events are whole.",
                 )
             )

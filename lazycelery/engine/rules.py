@@ -23,6 +23,7 @@ from lazycelery.engine.rule_book import RuleBook
 from lazycelery.errors import LazyCeleryError
 from lazycelery.insight.rules import Breaker, Failures, fitting, pause
 from lazycelery.model.action import AuditEntry, Order, Plan
+from lazycelery.model.counting import count
 from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
@@ -93,7 +94,9 @@ class Rules:
                 if self._clock() - forgotten > FORGET_EVERY and self._book is not None:
                     forgotten = self._clock()
                     if gone := await asyncio.to_thread(self._pages.forget, forgotten):
-                        self._say(f"{gone:,} tasks that were due are forgotten, the oldest: too many wait.")
+                        self._say(
+                            f"{count(gone, 'due task', does='are')} forgotten, the oldest: too many wait."
+                        )
             except (OSError, sqlite3.Error) as problem:
                 logger.warning("rules: %s", problem)
                 await asyncio.sleep(TAKE_OVER)
@@ -121,7 +124,9 @@ class Rules:
         for run in await asyncio.to_thread(book.interrupted):
             await self._take_up(run)
         dry = [rule.name for rule in self._rules.values() if not rule.apply]
-        self._say(f"{len(self._rules)} rules; dry runs, which only tell: {', '.join(dry) or 'none'}.")
+        self._say(
+            f"{count(len(self._rules), 'rule')}; dry runs, which only tell: {', '.join(dry) or 'none'}."
+        )
         return True
 
     async def _take_up(self, run: Run) -> None:

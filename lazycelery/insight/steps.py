@@ -97,7 +97,7 @@ def _consume(seen: Snapshot) -> Step:
 def _busy(seen: Snapshot) -> Step:
     active = sum(facts.worker.active or 0 for facts in seen.alive)
     if active:
-        return Step(name="pool busy", ok=True, text=f"{count(active, 'task')} run.")
+        return Step(name="pool busy", ok=True, text=f"{count(active, 'task', does='run')}.")
     return Step(name="pool busy", ok=None, text="No task is seen running.")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from lazycelery.errors import Refused, UsageError
 from lazycelery.model.action import ActionName, Order
 from lazycelery.model.completion import Completion
+from lazycelery.model.counting import agreed
 from lazycelery.model.queue import Queue
 from lazycelery.tui.bulks import Bulks
 from lazycelery.tui.entry import Entry
@@ -140,4 +141,4 @@ class Porter(Bulks):
 
 
 def _note(queue: Queue) -> str:
-    return f"{queue.messages:,} wait" if queue.messages is not None else ""
+    return f"{queue.messages:,} {agreed(queue.messages, 'wait')}" if queue.messages is not None else ""

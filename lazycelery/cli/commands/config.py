@@ -11,12 +11,12 @@ import click
 from lazycelery.cli.options import common, said
 from lazycelery.cli.session import make_output
 from lazycelery.cli.table import Cell, Column
-from lazycelery.cli.words import plural
 from lazycelery.config import Options, load, report, starter
 from lazycelery.config.document import read
 from lazycelery.config.places import config_path
 from lazycelery.config.tables import faults, profiles, stray_default
 from lazycelery.errors import LazyCeleryError, UsageError
+from lazycelery.model.counting import count as plural
 
 
 @click.group()

@@ -7,8 +7,8 @@ import click
 from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
-from lazycelery.cli.words import plural
 from lazycelery.errors import UsageError
+from lazycelery.model.counting import count as plural
 
 
 @click.command(cls=FilterCommand)

@@ -13,8 +13,9 @@ from lazycelery.cli import unseen
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
-from lazycelery.cli.words import ago, date, plural
+from lazycelery.cli.words import ago, date
 from lazycelery.errors import ConnectionProblem, UsageError
+from lazycelery.model.counting import count as plural
 
 if TYPE_CHECKING:
     from lazycelery.model.finding import Examination, Finding

@@ -11,7 +11,9 @@ from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.options import common, said
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
-from lazycelery.cli.words import ago, date, number, plural, rate, share
+from lazycelery.cli.words import ago, date, number, rate, share
+from lazycelery.model.counting import agreed
+from lazycelery.model.counting import count as plural
 
 if TYPE_CHECKING:
     from lazycelery.model.faults import Difference, ErrorGroup, ErrorPage, ErrorSort, HeatBy, HeatMap, Share
@@ -138,7 +140,7 @@ def _remarks(session: Session, page: ErrorPage, new: bool) -> list[str]:
     elif new:
         told.append("No mark is set, so nothing counts as new: lazycelery mark NAME sets one.")
     if page.matched > len(page.groups):
-        told.append(f"Showing {len(page.groups):,} of {page.matched:,} groups. --limit shows more.")
+        told.append(f"Showing {len(page.groups):,} of {plural(page.matched, 'group')}. --limit shows more.")
     if page.cut:
         told.append(f"{plural(page.cut, 'older failure')} left out: more are known than are looked at.")
     if page.since is not None:
@@ -156,7 +158,8 @@ async def _one(session: Session, id: str, filter: str) -> int:
     if group.place:
         output.line(f"  in {group.place}" + (f":  {group.code}" if group.code else ""))
     output.line(
-        f"  {plural(group.count, 'task')} ({group.failed:,} failed, {group.retrying:,} wait for a retry), "
+        f"  {plural(group.count, 'task')} ({group.failed:,} failed, {group.retrying:,} "
+        f"{agreed(group.retrying, 'wait')} for a retry), "
         f"first {date(group.first, utc)}, last {date(group.last, utc)}"
     )
     output.line(f"  {bars(group.history)}")

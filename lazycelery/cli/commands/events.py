@@ -15,8 +15,9 @@ from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.options import common, said
 from lazycelery.cli.output import Output, to_json
 from lazycelery.cli.session import Session, one_shot
-from lazycelery.cli.words import clock, plural
+from lazycelery.cli.words import clock
 from lazycelery.errors import NothingFound
+from lazycelery.model.counting import count as plural
 from lazycelery.model.text import clean
 
 if TYPE_CHECKING:

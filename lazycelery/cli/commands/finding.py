@@ -10,8 +10,9 @@ import click
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Column
-from lazycelery.cli.words import date, duration, plural
+from lazycelery.cli.words import date, duration
 from lazycelery.errors import ConnectionProblem
+from lazycelery.model.counting import count as plural
 from lazycelery.model.moments import span_in
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
-from lazycelery.cli.words import date, duration, plural, short
+from lazycelery.cli.words import date, duration, short
+from lazycelery.model.counting import count as plural
 
 if TYPE_CHECKING:
     from lazycelery.model.history import HistoryPage

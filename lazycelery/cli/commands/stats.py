@@ -10,8 +10,9 @@ from lazycelery.cli import unseen
 from lazycelery.cli.options import common, said
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
-from lazycelery.cli.words import date, duration, number, plural, rate, share
+from lazycelery.cli.words import date, duration, number, rate, share
 from lazycelery.errors import UsageError
+from lazycelery.model.counting import count as plural
 
 if TYPE_CHECKING:
     from lazycelery.model.sla import Objective

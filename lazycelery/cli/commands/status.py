@@ -11,8 +11,9 @@ from lazycelery.cli import several, unseen
 from lazycelery.cli.options import common, said
 from lazycelery.cli.session import Session, each_of, one_shot
 from lazycelery.cli.table import Cell, Column
-from lazycelery.cli.words import UNKNOWN, duration, number, plural, share, size
+from lazycelery.cli.words import UNKNOWN, duration, number, share, size
 from lazycelery.errors import ConnectionProblem, PartlyDone
+from lazycelery.model.counting import count as plural
 
 if TYPE_CHECKING:
     from lazycelery.cli.output import Output

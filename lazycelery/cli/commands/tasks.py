@@ -11,8 +11,9 @@ from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.options import common, said
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
-from lazycelery.cli.words import ago, duration, plural
+from lazycelery.cli.words import ago, duration
 from lazycelery.errors import NothingFound
+from lazycelery.model.counting import count as plural
 
 if TYPE_CHECKING:
     from lazycelery.model.cluster import Overview

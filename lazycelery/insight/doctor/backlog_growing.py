@@ -65,7 +65,7 @@ def _finding(queue: Queue, samples: list[QueueSample]) -> Finding:
         evidence.append(fact(told, "inferred", round(drain, 1)))
     workers = len(queue.workers)
     if workers:
-        evidence.append(fact(f"{count(workers, 'worker')} consume it", "control", workers))
+        evidence.append(fact(f"{count(workers, 'worker', does='consume')} it", "control", workers))
     return Finding(
         code="backlog-growing",
         severity="warning",

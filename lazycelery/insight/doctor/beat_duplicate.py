@@ -32,7 +32,8 @@ def _calendar(entry: BeatEntry, runs: Runs) -> Finding:
     return Finding(
         code="beat-duplicate",
         severity="critical",
-        title=f"{count(len(runs.by), 'beat')} run: {entry.task} is sent again and again at the same moment.",
+        title=f"{count(len(runs.by), 'beat', does='run')}: {entry.task} "
+        "is sent again and again at the same moment.",
         subject=entry.task,
         evidence=[
             fact(
@@ -66,7 +67,7 @@ def _finding(seen: Snapshot, entry: Entry, beats: dict[str, int]) -> Finding:
     return Finding(
         code="beat-duplicate",
         severity="critical",
-        title=f"{count(len(beats), 'beat')} run: {entry.task} is sent {len(beats)} times each "
+        title=f"{count(len(beats), 'beat', does='run')}: {entry.task} is sent {len(beats)} times each "
         f"{span(entry.every)}.",
         subject=entry.task,
         evidence=[

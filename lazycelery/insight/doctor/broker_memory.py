@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, fact
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.counting import count
 from lazycelery.model.facts import BrokerFacts
 from lazycelery.model.finding import Evidence, Finding, Severity
 
@@ -30,7 +31,7 @@ def check(seen: Snapshot) -> list[Finding]:
     if facts.policy:
         evidence.append(fact(f"maxmemory-policy is {facts.policy}", "broker", facts.policy))
     if facts.evicted:
-        told = f"{facts.evicted:,} keys were thrown away since its start"
+        told = f"{count(facts.evicted, 'key', does='were')} thrown away since its start"
         evidence.append(fact(told, "broker", facts.evicted))
     near = share is not None and share >= seen.limits.memory
     worst = (share or 0) >= FULL or (drops and (near or facts.evicted))

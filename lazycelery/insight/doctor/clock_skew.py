@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, fact, listed, short
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.counting import agreed, count
 from lazycelery.model.finding import Finding
 
 
@@ -44,7 +45,8 @@ def check(seen: Snapshot) -> list[Finding]:
             ]
             + [
                 fact(
-                    f"of {len(skews)} workers {len(wrong)} differ: {listed([short(n) for n in names])}",
+                    f"of {count(len(skews), 'worker')} {len(wrong)} {agreed(len(wrong), 'differ')}: "
+                    f"{listed([short(n) for n in names])}",
                     "event",
                 )
             ],

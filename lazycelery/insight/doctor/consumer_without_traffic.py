@@ -67,7 +67,7 @@ def _finding(seen: Snapshot, facts: WorkerFacts, queue: str, messages: int) -> F
         evidence=[
             fact(f"no message in {own} for {span(seen.limits.unused)}", "broker", seen.limits.unused),
             fact(f"it has begun no task in that time: {facts.worker.processed} as before", "event"),
-            fact(f"{count(messages, 'message')} wait in {queue}", "broker", messages),
+            fact(f"{count(messages, 'message', does='wait')} in {queue}", "broker", messages),
         ],
         fix=f"Let it help: {let_consume(queue, facts.name)}; "
         f"check the spelling of {own} where tasks are sent.",

@@ -49,7 +49,7 @@ def _finding(
         evidence=[
             fact(f"{name or 'a task'}[{short_id(key)}] is due in {span(away)}", "control", last),
             fact(f"the visibility timeout is {span(timeout)}", "control", timeout),
-            fact(f"{count(len(late), 'scheduled task')} lie beyond it", "control", len(late)),
+            fact(f"{count(len(late), 'scheduled task', does='lie')} beyond it", "control", len(late)),
         ],
         fix=f"Set broker_transport_options = {{'visibility_timeout': {need}}} for workers and "
         "senders, or keep "

@@ -18,7 +18,7 @@ def check(seen: Snapshot) -> list[Finding]:
         Finding(
             code="event-queue-backlog",
             severity="warning",
-            title=f"{count(deep[worst], 'event')} wait for a monitor that does not keep up.",
+            title=f"{count(deep[worst], 'event', does='wait')} for a monitor that does not keep up.",
             subject=worst,
             kind="queue",
             evidence=[

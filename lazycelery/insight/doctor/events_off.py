@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.counting import agreed
 from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 
@@ -19,7 +20,8 @@ def check(seen: Snapshot) -> list[Finding]:
         Finding(
             code="events-off",
             severity="warning",
-            title=f"{len(silent)} of {len(online)} workers send no task events.",
+            title=f"{len(silent)} of {count(len(online), 'worker')} {agreed(len(silent), 'send')} "
+            f"no task events.",
             subject=silent[0].name,
             kind="worker",
             related=[facts.name for facts in silent[1:]],

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.counting import agreed as agreed
+from lazycelery.model.counting import count as count
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Evidence, Finding
 from lazycelery.store.ages import span as span
@@ -45,11 +47,6 @@ class Mode:
 def fact(text: str, source: str, value: float | int | str | None = None) -> Evidence:
     """Evidence in one line."""
     return Evidence(text=text, source=source, value=value)
-
-
-def count(number: int, noun: str) -> str:
-    """`1 task`, `1,204 tasks`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:

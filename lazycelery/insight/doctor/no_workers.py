@@ -19,7 +19,11 @@ def check(seen: Snapshot) -> list[Finding]:
     gone = [facts for facts in seen.workers if facts.worker.state == "offline"]
     evidence = [
         fact("no worker answered ping", "control", 0),
-        fact(f"{count(waiting, 'message')} wait in {count(len(seen.queues), 'queue')}", "broker", waiting),
+        fact(
+            f"{count(waiting, 'message', does='wait')} in {count(len(seen.queues), 'queue')}",
+            "broker",
+            waiting,
+        ),
     ]
     if gone:
         names = listed([short(facts.name) for facts in gone])

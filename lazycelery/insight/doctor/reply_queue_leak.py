@@ -17,9 +17,10 @@ def check(seen: Snapshot) -> list[Finding]:
         Finding(
             code="reply-queue-leak",
             severity="warning",
-            title=f"{count(number, 'reply queue')} are bound: clients ask workers and never clean up.",
+            title=f"{count(number, 'reply queue', does='are')} bound: "
+            "clients ask workers and never clean up.",
             evidence=[
-                fact(f"{number:,} bindings of reply.celery.pidbox", "broker", number),
+                fact(f"{count(number, 'binding')} of reply.celery.pidbox", "broker", number),
                 fact("each of them gets a copy of nothing, and is walked through by every reply", "inferred"),
             ],
             fix="Find who calls `inspect` or `control` in a loop with a new app or process each "

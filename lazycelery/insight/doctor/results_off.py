@@ -20,7 +20,9 @@ def check(seen: Snapshot) -> list[Finding]:
             code="results-off",
             severity="info",
             title="The workers keep no results: how tasks ended is known from events alone.",
-            evidence=[fact(f"{count(len(told), 'worker')} name no result_backend", "control", len(told))],
+            evidence=[
+                fact(f"{count(len(told), 'worker', does='name')} no result_backend", "control", len(told))
+            ],
             fix='Set result_backend = "redis://…", or leave it off if nobody asks for results: '
             + by_face("`lazycelery doctor --ignore results-off`.", "`:acknowledge` says that it is known."),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lazycelery.insight.advice import longer
 from lazycelery.insight.doctor.mode import Mode, fact
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.counting import count
 from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 
@@ -19,7 +20,9 @@ def check(seen: Snapshot) -> list[Finding]:
             code="sent-events-off",
             severity="info",
             title="Senders do not tell what they send: waiting times are not known.",
-            evidence=[fact(f"{started:,} tasks started, and of none the sending was told", "event", started)],
+            evidence=[
+                fact(f"{count(started, 'task')} started, and of none the sending was told", "event", started)
+            ],
             fix="Set task_send_sent_event = True where tasks are sent (web application, beat, workers).",
         )
     ]
@@ -31,8 +34,8 @@ def blind(seen: Snapshot) -> str | None:
         return None
     if seen.tasks.received < seen.limits.sent_events:
         return (
-            f"{seen.tasks.received} tasks started meanwhile, and {seen.limits.sent_events} are needed."
-            + by_face(" --observe 60 waits longer.", "")
+            f"{count(seen.tasks.received, 'task')} started meanwhile, and {seen.limits.sent_events} "
+            f"are needed." + by_face(" --observe 60 waits longer.", "")
         )
     if seen.watched < seen.limits.sent_watched:  # What starts now may have been sent before we came.
         need = seen.limits.sent_watched

@@ -23,7 +23,7 @@ def check(seen: Snapshot) -> list[Finding]:
     for (name, queue), number in seen.tasks.waiting.items():
         workers = seen.consumers(queue)
         if workers and all(facts.registered and name not in facts.registered for facts in workers):
-            told = fact(f"{count(number, 'such message')} wait in {queue}", "broker", number)
+            told = fact(f"{count(number, 'such message', does='wait')} in {queue}", "broker", number)
             evidence.setdefault(name, []).append(told)
             who[name] = workers
     return [_finding(seen, name, facts, who.get(name, [])) for name, facts in evidence.items()]

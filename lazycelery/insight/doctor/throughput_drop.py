@@ -60,7 +60,8 @@ def _finding(seen: Snapshot, habit: Habit, now: float, usual: float, known: tupl
         fact(f"a day ago at this time, {day:.3g} a minute", "event", round(day, 2)),
     ]
     if line is not None and line.messages is not None:
-        told = f"{count(line.messages, 'message')} wait, {count(len(line.workers), 'worker')} consume it"
+        told = f"{count(line.messages, 'message', does='wait')}, "
+        told += f"{count(len(line.workers), 'worker', does='consume')} it"
         evidence.append(fact(told, "broker", line.messages))
     return Finding(
         code="throughput-drop",

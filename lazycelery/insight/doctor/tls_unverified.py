@@ -20,7 +20,11 @@ def check(seen: Snapshot) -> list[Finding]:
     if careless:
         names = listed([short(facts.name) for facts in careless])
         evidence.append(
-            fact(f"{count(len(careless), 'worker')} name no ssl_cert_reqs: {names}", "control", len(careless))
+            fact(
+                f"{count(len(careless), 'worker', does='name')} no ssl_cert_reqs: {names}",
+                "control",
+                len(careless),
+            )
         )
     if not evidence:
         return []

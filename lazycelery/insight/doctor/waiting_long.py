@@ -69,7 +69,7 @@ def _finding(
         ),
     ]
     if line is not None and line.messages is not None:
-        evidence.append(fact(f"{count(line.messages, 'message')} wait now", "broker", line.messages))
+        evidence.append(fact(f"{count(line.messages, 'message', does='wait')} now", "broker", line.messages))
     return Finding(
         code="waiting-long",
         severity="warning",

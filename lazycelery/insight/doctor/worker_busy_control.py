@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, fact, listed, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.counting import count
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Finding
 
@@ -38,7 +39,7 @@ def _finding(seen: Snapshot, facts: WorkerFacts, silent: float) -> Finding:
     alone = [queue for queue in seen.waiting(facts) if len(seen.consumers(queue.name)) < 2]
     waiting = sum(queue.messages or 0 for queue in alone)
     if waiting:
-        evidence.append(fact(f"{waiting:,} messages wait for it alone", "broker", waiting))
+        evidence.append(fact(f"{count(waiting, 'message', does='wait')} for it alone", "broker", waiting))
     if worker.pool == "solo":
         fix = (
             "Run long tasks with `-P prefork` or `-P threads`: a solo worker answers only between two tasks."

@@ -62,9 +62,9 @@ def _finding(seen: Snapshot, facts: WorkerFacts, queue: Queue) -> Finding:
     return Finding(
         code="worker-deaf",
         severity="critical",
-        title=f"{name} takes nothing from {queue.name}: {count(queue.messages or 0, 'message')} "
-        "wait, and its "
-        f"{plain_slots(worker.concurrency or 0)} are free.",
+        title=f"{name} takes nothing from {queue.name}: "
+        f"{count(queue.messages or 0, 'message', does='wait')}, "
+        f"and its {count(worker.concurrency or 0, 'slot', does='are')} free.",
         subject=facts.name,
         kind="worker",
         since=since,

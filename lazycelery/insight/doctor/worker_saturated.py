@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, count, fact, fresh, listed, plain_slots, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.counting import agreed
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Finding
 
@@ -40,14 +41,16 @@ def _judge(seen: Snapshot, facts: WorkerFacts) -> Finding | None:
         fact(f"no slot became free for {span(seen.now - since)}", "control", round(seen.now - since, 1)),
     ]
     if reserved:
-        evidence.append(fact(f"{count(reserved, 'reserved task')} wait behind them", "control", reserved))
+        evidence.append(
+            fact(f"{count(reserved, 'reserved task', does='wait')} behind them", "control", reserved)
+        )
     for queue, messages in list(waiting.items())[:5]:
-        evidence.append(fact(f"{count(messages, 'message')} wait in {queue}", "broker", messages))
+        evidence.append(fact(f"{count(messages, 'message', does='wait')} in {queue}", "broker", messages))
     return Finding(
         code="worker-saturated",
         severity="warning",
-        title=f"{name} is full: its {plain_slots(slots)} run {names}, and {count(behind, 'task')} "
-        "wait behind.",
+        title=f"{name} is full: its {plain_slots(slots)} {agreed(slots, 'run')} {names}, "
+        f"and {count(behind, 'task', does='wait')} behind.",
         subject=facts.name,
         kind="worker",
         since=since,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from lazycelery.model.completion import Completion
+from lazycelery.model.counting import count
 from lazycelery.model.states import LABELS
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
@@ -114,7 +115,7 @@ def _words(columns: Columns, field: str) -> list[tuple[str, str]]:
     counts = np.bincount(alive, minlength=len(table))
     order = np.argsort(-counts, kind="stable")
     return [
-        (word, f"{counts[code]:,} tasks")
+        (word, count(int(counts[code]), "task"))
         for code in order.tolist()
         if counts[code] and (word := table.texts[code])
     ]

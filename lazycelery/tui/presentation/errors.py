@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
+from lazycelery.model.counting import agreed
 from lazycelery.model.faults import Difference, ErrorDetail, ErrorGroup, ErrorPage, HeatMap
 from lazycelery.model.moments import calendar
 from lazycelery.model.text import clean
@@ -85,7 +86,7 @@ def details(group: ErrorGroup, detail: ErrorDetail | None, look: Look, width: in
         lines.append((("in ", "dim"), (clean(group.place, 120), "accent"), (clean(code, 200), "")))
     first = q.moment(group.first, look.now, look.utc)
     last = q.moment(group.last, look.now, look.utc)
-    waiting = f", {group.retrying:,} wait for a retry" if group.retrying else ""
+    waiting = f", {group.retrying:,} {agreed(group.retrying, 'wait')} for a retry" if group.retrying else ""
     new = {True: "new since the mark", False: "known before the mark", None: ""}[group.new]
     lines.append(
         (

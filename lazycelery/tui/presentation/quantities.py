@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from lazycelery.model import counting
 from lazycelery.model.moments import calendar
 from lazycelery.model.text import clean
 
@@ -17,7 +18,7 @@ def count(number: int | None) -> str:
 
 def counted(number: int | None, noun: str) -> str:
     """`1 message`, `1,204 messages`, `– messages`."""
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+    return f"{UNKNOWN} {noun}s" if number is None else counting.count(number, noun)
 
 
 def short_count(number: float | None) -> str:
