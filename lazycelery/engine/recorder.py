@@ -14,8 +14,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from lazycelery.model.event import Event
 from lazycelery.model.history import HistoryStatus
 from lazycelery.model.redaction import Redactor
@@ -42,6 +40,11 @@ BACKLOG = 100_000
 """Events that wait: from here on tasks are written without their long texts, which follow later."""
 LEAN_AFTER = 3.0
 """Seconds that a batch took, after which the next one is without long texts too."""
+EVENTS_AT_ONCE = 20_000
+TASKS_AT_ONCE = 10_000
+"""Of a batch, about: after a pause there is more to write than should be one."""
+AT_THE_END = 7.0
+"""Seconds for what is left when the monitor ends."""
 NOT_WRITTEN = "History is not written: {reason}."
 
 
@@ -71,8 +74,11 @@ class Recorder:
         self._busy_since: float | None = None
         self._slow = False
         """The last batch took long."""
-        self._lean: list[Slots] = []
+        self._lean: deque[Slots] = deque()
         """Tasks whose texts are still to be written."""
+        self._more = False
+        """More waits than the last batch took."""
+        self._until = 0.0
         self._offset = clock() - time.monotonic()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -108,9 +114,10 @@ class Recorder:
 
     def stop(self) -> None:
         """Write what is left and end; waits for the thread."""
+        self._until = time.monotonic() + AT_THE_END
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(7)
+            self._thread.join(AT_THE_END)
             if self._thread.is_alive():
                 self.recording.abort()
                 self._thread.join(3)
@@ -118,9 +125,11 @@ class Recorder:
     # the thread
 
     def _run(self) -> None:
-        while not self._stop.wait(EVERY):
+        while not self._stop.wait(0.0 if self._more else EVERY):
             self._round()
         self._round(last=True)
+        while self._more and time.monotonic() < self._until:
+            self._round(last=True)
         self.recording.close(self._clock())
 
     def _round(self, last: bool = False) -> None:
@@ -128,7 +137,7 @@ class Recorder:
         now = time.monotonic()
         if now < self._next_try and not last:
             return
-        self._busy_since = now
+        self._busy_since, self._more = now, False
         try:
             if not self._may_write(now):
                 return
@@ -157,15 +166,18 @@ class Recorder:
         return not other
 
     def _forget_waiting(self) -> None:
-        self._done += sum(map(len, self._waiting()))
+        while batches := self._waiting():
+            self._done += sum(map(len, batches))
         self._rest.clear()
 
     def _waiting(self) -> list[Sequence[Event]]:
         """Takes what was handed over; the loop may do so too, where there is too much."""
         batches: list[Sequence[Event]] = []
+        count = 0
         with contextlib.suppress(IndexError):
-            while True:
+            while count < EVENTS_AT_ONCE:
                 batches.append(self._batches.popleft())
+                count += len(batches[-1])
         return batches
 
     def _write(self, now: float, last: bool) -> None:
@@ -175,23 +187,27 @@ class Recorder:
             rest.append(self._rest.popleft())
         # The events first, then what they made of the tasks: never a task older than its events.
         lean = not last and (self._slow or self._handed - self._done > BACKLOG)
-        if not lean and self._lean:
-            self._changes.put_back(np.concatenate(self._lean))
-            self._lean.clear()
+        if not lean and self._lean and not self._batches:
+            self._changes.put_back(self._lean.popleft())
         slots = self._changes.due(now, all=last)
+        if len(slots) > TASKS_AT_ONCE:
+            self._changes.put_back(slots[TASKS_AT_ONCE:])
+            slots, self._more = slots[:TASKS_AT_ONCE], True
         if not batches and not rest and not len(slots):
             self._slow = False
             return
         began, events = self._clock(), [event for batch in batches for event in batch]
         try:
-            self.recording.write(slots, events, rest, lean, self.status.dropped)
+            left_out = self.recording.write(slots, events, rest, lean, self.status.dropped)
         except BaseException:
+            self._more = False
             self._changes.put_back(slots)
             self._batches.extendleft(reversed(batches))
             self._rest.extendleft(reversed(rest))
             raise
         self._slow = time.monotonic() - now > LEAN_AFTER
-        if lean and len(slots):
+        self._more = self._more or bool(self._batches) or (last and bool(self._lean))
+        if left_out and len(slots):
             self._lean.append(slots)
         self.status.lean = sum(map(len, self._lean))
         self._done += sum(map(len, batches))

@@ -1,6 +1,7 @@
 """`python -m tests.benchmarks [NAME… | --all]`: measure, print a table, fail when a limit is missed.
 
-Without names all but `soak`, which takes 20 minutes, or `$LAZYCELERY_SOAK` seconds.
+Without names all but `soak`, which takes 20 minutes, or `$LAZYCELERY_SOAK` seconds, and `team`, which needs a
+PostgreSQL and psycopg.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tests.benchmarks import (
     screen,
     soak,
     starting,
+    team,
 )
 from tests.benchmarks.figure import Figure
 
@@ -40,9 +42,10 @@ MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
     "bytes": painting.bytes_sent,
     "screen": screen.screen,
     "keys": painting.keys_in_a_flood,
+    "team": team.team_figures,
     "soak": soak.soak_figures,
 }
-LONG = ("soak",)
+LONG = ("soak", "team")
 """Measured only when they are named, or with `--all`."""
 
 

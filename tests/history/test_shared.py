@@ -129,11 +129,12 @@ def test_an_answer_that_gets_lost_after_the_commit_doubles_nothing(
 ) -> None:
     storage, write, lost = shared(), SharedRecording.write, [3]
 
-    def written_and_not_told(self: SharedRecording, *args: Any, **own: Any) -> None:
-        write(self, *args, **own)
+    def written_and_not_told(self: SharedRecording, *args: Any, **own: Any) -> bool:
+        lean = write(self, *args, **own)
         if lost[0]:
             lost[0] -= 1
             raise OSError("connection reset")
+        return lean
 
     monkeypatch.setattr(SharedRecording, "write", written_and_not_told)
     monkeypatch.setattr(SharedRecording, "refused", lambda self, _: self._let_go() or "Gone")

@@ -119,10 +119,11 @@ class LocalRecording:
         notes: Sequence[Note],
         lean: bool = False,
         dropped: int = 0,
-    ) -> None:
+    ) -> bool:
         """Into the file of today."""
         assert self.writer is not None
         self.writer.write(slots, events, [(_statement(note), note) for note in notes])
+        return False
 
     def abort(self) -> None:
         """A disk that hangs cannot be hurried."""

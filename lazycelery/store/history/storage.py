@@ -121,9 +121,10 @@ class Recording(Protocol):
         notes: Sequence[Note],
         lean: bool = False,
         dropped: int = 0,
-    ) -> None:
-        """Write tasks as they are now, events, and whatever else, all or nothing. `lean`: of tasks that
-        did not fail without their long texts. `dropped`: events that were lost in all."""
+    ) -> bool:
+        """Write tasks as they are now, events, and whatever else, all or nothing. `lean`: tasks that did
+        not fail may be written without their long texts; returns whether they were. `dropped`: events
+        that were lost in all."""
 
     def abort(self) -> None:
         """From another thread: let what waits for the medium fail, where it can."""

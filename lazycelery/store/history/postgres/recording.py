@@ -175,7 +175,7 @@ class SharedRecording:
         notes: Sequence[Note],
         lean: bool = False,
         dropped: int = 0,
-    ) -> None:
+    ) -> bool:
         """One transaction."""
         tasks = self._tasks(slots, lean)
         packed, count = self._events(events)
@@ -204,6 +204,7 @@ class SharedRecording:
             raise RuntimeError("The history's schema was emptied while it was written")
         self.batches, self.events = self.batches + 1, self.events + count
         self._ahead = float(found[0]) - time.time()
+        return lean
 
     def _tasks(self, slots: Slots, lean: bool) -> list[list[Any]]:
         """In the order of first sight."""
