@@ -1,7 +1,8 @@
 """A monitor that records what it makes up, until it is killed.
 
-    python -m tests.history.feeder DIR RATE [LIMIT]
+    python -m tests.history.feeder DIR|URL RATE [LIMIT]
 
+With the URL of a PostgreSQL all feeders there make up the same events, as recorders of one cluster hear them.
 Each line on stdout is the number of the last task whose end was handed over, and when. `LIMIT` is the
 size in bytes beyond which no file may grow: a full disk.
 """
@@ -12,7 +13,10 @@ import sys
 import time
 from pathlib import Path
 
-from tests.history.keeping import Monitor, files_in
+from lazycelery.store.history.postgres.address import address_of
+from lazycelery.store.history.postgres.storage import Shared
+from lazycelery.store.history.storage import Storage
+from tests.history.keeping import Monitor, files_in, storage_in
 from tests.store.build import T0, received, started, succeeded
 
 STEP = 0.01
@@ -24,15 +28,20 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit[0]), resource.RLIM_INFINITY))
-    monitor = Monitor(files_in(Path(directory)), time.time, max_tasks=200_000)
+    alike = "://" in directory
+    where: Storage = (
+        Shared(address_of(directory, "feeders", "")) if alike else storage_in(files_in(Path(directory)))
+    )
+    monitor = Monitor(where, time.time, max_tasks=200_000)
     monitor.load()
-    first = monitor.recorder.status.loaded
+    first = 0 if alike else monitor.recorder.status.loaded
     monitor.start()
     number, began = first, time.monotonic()
+    today = time.time() // 86_400 * 86_400 - T0
     while True:
         while number - first < (time.monotonic() - began) * float(rate):
             number += 1
-            at = time.time() - T0
+            at = today + number / 1_000 if alike else time.time() - T0
             uuid = f"task-{number}"
             monitor.hear(received(at, uuid), started(at, uuid), succeeded(at, uuid, result=str(number)))
         sys.stdout.write(f"{number} {time.monotonic()} {monitor.recorder.status.state}\n")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ from lazycelery.store.history.postgres.rows import keys_of
 from lazycelery.store.history.postgres.storage import Shared
 from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, Sample
 from tests.history.keeping import Monitor, found, ids, recorded
+from tests.history.test_hard import Feeder
 from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded
 from tests.support.postgres import PostgresServer
 
@@ -372,3 +376,71 @@ def test_the_schema_is_of_the_broker_and_not_of_who_looks() -> None:
     assert one.schema != address_of("postgresql://h/d", "", "redis://broker:6379/1").schema
     assert address_of("postgresql://h/d", "shop", "").schema == "lazycelery_shop"
     assert "pw" not in address_of("postgresql://u:pw@h/d?sslmode=require", "shop", "").shown
+
+
+@pytest.mark.soak
+def test_recorders_that_are_killed_lose_a_second_at_most_and_double_nothing(postgres: object) -> None:
+    with own_server() as server:
+        storage = Shared(address_of(server.url, "feeders", ""))
+        stays = Feeder(server.url)
+        stays.wait("writing")
+        for _ in range(3):
+            goes = Feeder(server.url)
+            goes.wait("writing")
+            time.sleep(1.5)
+            goes.kill()
+        killed = stays.kill()
+        safe = max((number for number, at, _ in stays.said if at <= killed - 2.0), default=0)
+        query = "SELECT split_part(id, '-', 2)::integer FROM {s}.task WHERE state = 'success'"
+        numbers = [number for (number,) in rows(storage, query)]
+        assert safe and len(numbers) == len(set(numbers)) and set(range(1, safe + 1)) <= set(numbers)
+        query = "SELECT count(*), count(DISTINCT (task, type)) FROM {s}.events"
+        [(count, distinct)] = rows(storage, query)
+        assert count == distinct >= 3 * safe
+        assert rows(storage, "SELECT count(*) FROM {s}.runs WHERE ended IS NULL") == [(4,)]
+
+
+@pytest.mark.soak
+def test_a_full_disk_of_the_database_is_said_and_caught_up_with(
+    postgres: object, patient: None, tmp_path: Path
+) -> None:
+    with own_server() as server, small_disk(server, 24) as place:
+        storage = Shared(address_of(server.url, "full", ""))
+        admin = connect(storage.address, WRITES)
+        admin.execute(f"CREATE TABLESPACE small LOCATION '{place}'")
+        admin.execute("ALTER ROLE shop SET default_tablespace = small")
+        monitor = Monitor(storage, max_tasks=100_000).start()
+        count = 0
+        while not broken(monitor) and count < 100_000:
+            for _ in range(500):
+                monitor.hear(*life(count))
+                count += 1
+            time.sleep(0.05)
+        assert "the database's disk is full" in monitor.recorder.status.reason
+        before = found(storage, limit=5).tasks
+        assert before  # It is still read.
+        monitor.hear(*life(count))
+        subprocess.run(["mount", "-o", "remount,size=400m", str(place.parent)], check=True)
+        assert monitor.wait(lambda: writing(monitor) and not monitor.recorder.status.behind, 20)
+        monitor.stop()
+        whole(storage, count + 1)
+        admin.close()
+
+
+@contextlib.contextmanager
+def small_disk(server: PostgresServer, megabytes: int) -> Iterator[Path]:
+    """A file system of this size, with a directory that the server may use."""
+    mounted = server.dir / "small"
+    mounted.mkdir()
+    size = f"size={megabytes}m"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", mounted], check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        place = mounted / "data"
+        place.mkdir()
+        owner = server.dir.stat()
+        os.chown(place, owner.st_uid, owner.st_gid)
+        yield place
+    finally:
+        server.kill()
+        subprocess.run(["umount", "-l", mounted], check=False)
