@@ -227,6 +227,7 @@ def test_nobody_there_is_said_and_stops_nothing(postgres: PostgresServer, patien
     assert monitor.wait(lambda: broken(monitor))
     status = monitor.recorder.status
     assert status.reason.startswith("History is not written: the database does not answer")
+    assert "connection refused" in status.reason
     page = found(gone)
     assert "does not answer" in page.unread[0]
     assert "hunter2" not in f"{status}{page}{gone.place}"
@@ -444,3 +445,19 @@ def small_disk(server: PostgresServer, megabytes: int) -> Iterator[Path]:
     finally:
         server.kill()
         subprocess.run(["umount", "-l", mounted], check=False)
+
+
+def test_who_is_not_let_in_is_told_why(postgres: PostgresServer, patient: None) -> None:
+    for url, why in (
+        (postgres.url.replace("shop@", "nobody:hunter2@"), 'refuses: role "nobody" does not exist'),
+        (postgres.url.replace("/postgres", "/none"), 'refuses: database "none" does not exist'),
+        (f"{postgres.url}?sslmode=require", "server does not support SSL, but SSL was required"),
+    ):
+        away = Shared(Address(url, "lazycelery_x"))
+        monitor = Monitor(away).start()
+        monitor.hear(*life(0))
+        assert monitor.wait(lambda m=monitor: broken(m))  # type: ignore[misc]
+        monitor.stop()
+        assert why in monitor.recorder.status.reason
+        assert why in found(away).unread[0]
+        assert "hunter2" not in f"{monitor.recorder.status}{found(away)}"

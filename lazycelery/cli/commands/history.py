@@ -144,7 +144,7 @@ class _Reading:
         told = [f"Not read: {problem}." for problem in page.unread]
         if page.since is not None:
             told.append(f"The history reaches back to {date(page.since, utc)}.")
-        if not count:
+        if not count and (page.since is not None or not page.unread):
             told.append(f"No task matches {self._filter!r}." if self._filter else "No task is in it.")
         if self._more:
             told.append(f"Showing the newest {count:,}. --limit shows more, --export FILE writes all.")

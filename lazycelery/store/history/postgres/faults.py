@@ -13,8 +13,6 @@ _WORDS = {
     "53100": "the database's disk is full",
     "53300": "the database takes no more connections",
     "25006": "the database is read-only (a standby?)",
-    "28P01": "the database refuses the password",
-    "28000": "the database refuses this user",
     "57014": "the database took too long",
     "55P03": "the database is locked by somebody for too long",
     "57P01": "the database was shut down",
@@ -22,6 +20,8 @@ _WORDS = {
     "40P01": "two recorders got in each other's way",
     "23514": "the database has no partition for today, and this user may make none",
 }
+_FATAL = re.compile(r"FATAL: +(.+)")
+"""What libpq tells of a connection that was not let in."""
 
 
 def said(problem: BaseException) -> str | None:
@@ -38,13 +38,15 @@ def said(problem: BaseException) -> str | None:
     if not isinstance(problem, psycopg.Error):
         return None
     code = getattr(problem, "sqlstate", None) or ""
-    lines = Redactor().text(str(problem)).strip().splitlines() or [type(problem).__name__]
-    text = re.sub(r"\s+", " ", lines[-1 if not code else 0]).strip().rstrip(".")[:200]
+    whole = Redactor().text(str(problem)).strip()
+    text = re.sub(r"\s+", " ", (whole.splitlines() or [type(problem).__name__])[0]).rstrip(".")[:200]
     if code == "42501":
         return f"this user may not: {text}"
-    known = _WORDS.get(code)
-    if known:
-        return known
-    if not code:
-        return f"the database does not answer: {text}"
-    return f"the database says: {text}"
+    if code:
+        return _WORDS.get(code, f"the database says: {text}")
+    refused = _FATAL.search(whole)
+    if refused:
+        return f"the database refuses: {refused[1].rstrip('.')[:200]}"
+    # "connection failed: connection to server at …, port … failed: Connection refused", for each address.
+    reason = text.rpartition("failed: ")[2]
+    return f"the database does not answer: {reason[:1].lower()}{reason[1:]}"
