@@ -30,6 +30,7 @@ COMMANDS: dict[str, Entry] = {
     "task": Entry("task", "task", "Everything that is known of one task."),
     "doctor": Entry("doctor", "doctor", "What is wrong, how it is known, what helps."),
     "finding": Entry("finding", "finding", "Acknowledge findings, or snooze them."),
+    "explain": Entry("explain", "explain", "What a finding means, and how to mend it; needs no broker."),
     "watch": Entry("watch", "watch", "Findings as they come and go, a line each; sends alerts."),
     "serve": Entry("serve", "serve", "The same for a supervisor, of several profiles."),
     "alerts": Entry("alerts", "alerts", "Where findings are told: list, test."),

@@ -280,7 +280,7 @@ def _check_codes(patterns: list[str], name: str) -> None:
     for pattern in patterns:
         plain = pattern.removeprefix("!")
         if not any(fnmatchcase(code, plain) for code in MODES):
-            near = did_you_mean(plain, MODES, "docs/findings.md lists them.")
+            near = did_you_mean(plain, MODES, "`lazycelery explain` lists them.")
             raise Wrong(f"with codes of findings; {_quoted(plain)} of {name} matches none", near)
 
 

@@ -65,7 +65,7 @@ def _known(id: str) -> bool:
     if id in ids:
         return True
     near = get_close_matches(id, ids, 1, 0.4)
-    hint = f"Did you mean {near[0]}?" if near else "docs/keys.md lists all actions."
+    hint = f"Did you mean {near[0]}?" if near else "The help of the screen (?) lists all actions."
     raise UsageError(f"keymap.{id}: there is no such action.", hint)
 
 

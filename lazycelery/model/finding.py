@@ -64,7 +64,7 @@ class Finding(msgspec.Struct, kw_only=True):
     related: list[str] = []
     """Other subjects of the same cause."""
     page: str = ""
-    """Its page in the documentation."""
+    """The command that prints its page."""
     mark: FindingMark | None = None
     """What somebody said of it."""
 

@@ -30,7 +30,7 @@ TABS: Mapping[Scope, tuple[str, ...]] = {
     "workers": workers.TABS,
     "queues": queues.TABS,
     "tasks": task_page.TABS,
-    "findings": ("Finding",),
+    "findings": findings.TABS,
 }
 
 Item = Worker | Queue | TaskRow | Finding
@@ -213,7 +213,7 @@ def page_of(item: Item, known: Known, tab: int, look: Look, width: int) -> Page:
         told = more if isinstance(more, (Pulse, LogText)) else known.detail.problem
         return workers.page(item, known.told, lists, tab, look, width, told)
     if isinstance(item, Finding):
-        return findings.page(item, known.worker or known.queue, known.told, look, width)
+        return findings.page(item, known.worker or known.queue, known.told, tab, look, width)
     if isinstance(item, Queue):
         peek = answer if isinstance(answer, PeekPage) else inquiry.problem
         return queues.page(item, known.told, peek, tab, look, width)

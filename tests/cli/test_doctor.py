@@ -21,7 +21,7 @@ TYPO = Finding(
     fix="Start a worker with `-Q defualt`.",
     actions=["purge"],
     kind="queue",
-    page="docs/findings/queue-without-consumer.md",
+    page="lazycelery explain queue-without-consumer",
 )
 INFO = Finding(code="results-off", severity="info", title="No results are kept.", fix="Set result_backend.")
 

@@ -11,6 +11,7 @@ from lazycelery.model.finding import Finding as Found
 from lazycelery.tui.arrangement import accordion, arrange
 from lazycelery.tui.presentation.findings import Finding, matches, page
 from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.manual import manual_lines
 from tests.support.fake_engine import NOW, FakeEngine, queues, worker
 from tests.tui.conftest import staged
 
@@ -96,11 +97,11 @@ def test_the_tasks_take_what_the_others_leave() -> None:
 
 def test_a_finding_shows_what_its_subject_tells() -> None:
     lost = page(
-        Finding(LOST), worker("celery@old-7", "offline", stopped=NOW - 130), None, Look(NOW, utc=True), 60
+        Finding(LOST), worker("celery@old-7", "offline", stopped=NOW - 130), None, 0, Look(NOW, utc=True), 60
     )
     said = "\n".join("".join(text for text, _ in line) for line in lost.body)
     assert "How it is known\n✗ offline" in said and "last sign of life" in said
-    typo = page(Finding(TYPO), queues()[1], None, Look(NOW), 60)
+    typo = page(Finding(TYPO), queues()[1], None, 0, Look(NOW), 60)
     said = "\n".join("".join(text for text, _ in line) for line in typo.body)
     assert "What helps" in said and "7 messages · 0 consumers" in said
 
@@ -153,3 +154,26 @@ async def test_what_was_done_to_a_finding_is_told_while_the_screen_is_held_still
     async with staged(known()) as stage:
         await stage.press("4", "p", "a", "enter")
         assert "Acknowledged worker-lost" in stage.text
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 48)])
+async def test_a_findings_page_is_read_on_the_screen(
+    width: int, height: int, golden: Callable[[str, str], None]
+) -> None:
+    async with staged(known(), (width, height)) as stage:
+        await stage.press("4")
+        assert "] tells what it means" in " ".join(stage.text.split())
+        await stage.press("]")
+        assert "What it looks like" in stage.text and "goodbye" in stage.text
+        assert ".md" not in stage.text
+        golden(f"meaning-{width}x{height}", stage.text)
+        await stage.press("j")
+        assert "What it looks like" in stage.text, "the tab stays for the next finding"
+        await stage.press("G")
+        assert "What it looks like" not in stage.text, "a remark has no page"
+
+
+def test_a_page_keeps_its_code_and_folds_its_paragraphs() -> None:
+    text = "# x\n\n## Why\n\nOne two three\nfour.\n\n- a\n- b c\n\n```\nkeep  this\n```\n\nEnd.\n"
+    lines = ["".join(part for part, _ in line) for line in manual_lines(text, 14)]
+    assert lines == ["Why", "One two three", "four.", "", "- a", "- b c", "  keep  this", "", "End."]

@@ -117,9 +117,8 @@ NEED_NO_WORKER = (
     "tls-unverified",
 )
 """What can be told on a transport that shows no workers."""
-PAGES = "docs/findings"
 
 
 def page(code: str) -> str:
-    """The page of a failure mode in the documentation."""
-    return f"{PAGES}/{code}.md"
+    """The command that prints the page of a failure mode."""
+    return f"lazycelery explain {code}"

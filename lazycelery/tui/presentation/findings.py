@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lazycelery import manual
+from lazycelery.errors import NothingFound
 from lazycelery.model.cluster import Notice, Overview
 from lazycelery.model.finding import Finding as Found
 from lazycelery.model.finding import FindingMark
@@ -17,6 +19,7 @@ from lazycelery.tui.presentation import queues, workers
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.line import Column, Line, Span
 from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.manual import manual_lines
 from lazycelery.tui.presentation.page import Page
 
 COLUMNS = (
@@ -25,6 +28,7 @@ COLUMNS = (
     Column("SUBJECT", 12, grow=1, rank=4, cut="name"),
     Column("SINCE", 6, rank=3, right=True),
 )
+TABS = ("Finding", "What it means")
 FOLD = "snoozed"
 """The code of the line that stands for all that is snoozed."""
 TOKENS = {"critical": "fail", "warning": "warn", "info": "dim"}
@@ -121,9 +125,32 @@ def matches(finding: Finding, text: str) -> bool:
 
 
 def page(
-    finding: Finding, subject: Worker | Queue | None, verdict: Verdict | None, look: Look, width: int
+    finding: Finding,
+    subject: Worker | Queue | None,
+    verdict: Verdict | None,
+    tab: int,
+    look: Look,
+    width: int,
 ) -> Page:
     """All about one finding; the verdict is on its subject."""
+    notice = finding.notice
+    title = ((clean(notice.code, 60), "title"), (f" {clean(notice.subject, 300)}", "dim"))
+    if finding.found is None:  # A remark has no page of its own.
+        return Page(title, (), 0, _finding(finding, subject, verdict, look, width))
+    body = _meaning(notice.code, width) if tab else _finding(finding, subject, verdict, look, width)
+    return Page(title, TABS, tab, body)
+
+
+def _meaning(code: str, width: int) -> list[Line]:
+    try:
+        return manual_lines(manual.explain(code), width)
+    except NothingFound as problem:
+        return wrapped(str(problem), width, "dim")
+
+
+def _finding(
+    finding: Finding, subject: Worker | Queue | None, verdict: Verdict | None, look: Look, width: int
+) -> list[Line]:
     notice = finding.notice
     mark, token = sign(notice, look)
     since = "" if notice.since is None else f", since {q.moment(notice.since, look.now, look.utc)}"
@@ -147,9 +174,9 @@ def page(
         body += [(), ((head, "head"),), *_evidence(subject, verdict, look, width), ()]
         kind = "worker" if isinstance(subject, Worker) else "queue"
         body.append(((f"{look.key('open')} goes to the {kind} {clean(subject.name, 80)}.", "dim"),))
-    if finding.found is not None and finding.found.page:
-        body += [(), ((f"More about it: {finding.found.page}", "dim"),)]
-    return Page(((clean(notice.code, 60), "title"), (f" {clean(notice.subject, 80)}", "dim")), (), 0, body)
+    if finding.found is not None:
+        body += [(), ((f"{look.key('tab.next')} tells what it means, and how to mend it.", "dim"),)]
+    return body
 
 
 def _mark(mark: FindingMark, look: Look, width: int) -> list[Line]:
