@@ -8,7 +8,8 @@ SINGULAR = {"are": "is", "were": "was", "have": "has", "do": "does", "go": "goes
 
 def count(number: int, noun: str, plural: str | None = None, *, does: str = "") -> str:
     """`1 task`, `1,204 tasks`; with what they do, as said of many: `1 task waits`, `2 tasks wait`."""
-    said = f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    several = plural or (f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s")
+    said = f"{number:,} {noun if number == 1 else several}"
     return f"{said} {agreed(number, does)}" if does else said
 
 

@@ -19,7 +19,7 @@ class Analyst(Medic):
 
     def show_errors(self, filter: str = "") -> None:
         """Open the list of errors, of tasks that match."""
-        self._show_view(ErrorsView(self._to_members, filter))
+        self._show_view(ErrorsView(self._to_members, filter, lambda: self.marks.of("errors")))
 
     def do_view_errors(self) -> None:  # noqa: D102 - the table of actions says what each does
         self.show_errors()
@@ -40,8 +40,12 @@ class Analyst(Medic):
         self._act_on_group("revoke", "state:retry")
 
     def _act_on_group(self, name: ActionName, state: str) -> None:
-        chosen = self.errors.chosen if self.errors is not None else None
-        if chosen is None:
+        view, marked = self.errors, self.marked
+        chosen = view.chosen if view is not None else None
+        if view is not None and view.grouped and marked:
+            wanted = {one: Order(action=name, filter=f"{view.members(one)} {state}") for one in marked}
+            self._each(f"{name} {{}}", "group", wanted, "errors")
+        elif chosen is None:
             self.talk.say("Nothing is selected, or the name of its tasks was not seen.", "warn")
         else:
             self.deeds.again(Order(action=name, filter=f"{chosen} {state}"))
@@ -98,4 +102,6 @@ class Analyst(Medic):
         if chosen is None or self.errors is None:
             self.talk.say("Nothing is selected.", "warn")
         else:
-            self.talk.menu = Menu(self.errors.told() or chosen, choices, self.keys, run)
+            marked = len(self.marked)
+            title = q.counted(marked, "marked group") if marked else self.errors.told() or chosen
+            self.talk.menu = Menu(title, choices, self.keys, run)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lazycelery.engine.api import EngineApi
 from lazycelery.errors import UsageError
+from lazycelery.keys import Scope
+from lazycelery.model.action import ActionName, Order
 from lazycelery.model.completion import Completion
 from lazycelery.model.service import Deed
 from lazycelery.model.task import TaskRow
 from lazycelery.model.worker import Worker
-from lazycelery.tui import outside
+from lazycelery.tui import outside, series
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.presentation.workers import short_name
 from lazycelery.tui.walk import Walk
@@ -104,39 +106,59 @@ class Crew(Walk):
     # ---- queues
 
     def do_consumers(self) -> None:  # noqa: D102
-        queue = self.pane.listing.key
-        if len(self.marked) > 1:
-            self.talk.say("Consumers are changed one queue at a time. Nothing was done.", "warn")
-            return
+        names = self._those("queues")
         known = self._workers()
         offers = [
-            *((f"add {worker.name}", "") for worker in known if queue not in worker.queues),
-            *((f"cancel {worker.name}", "") for worker in known if queue in worker.queues),
+            *((f"add {one.name}", "") for one in known if not set(names) <= set(one.queues)),
+            *((f"cancel {one.name}", "") for one in known if set(names) & set(one.queues)),
         ]
-        names = [queue] if queue is not None else []
-        self._ask(f" Consumers of {queue}: ", offers, lambda text: self._change(text, str(queue)), names)
+        lead = f" Consumers of {several(names, 'queue')}: "
+        self._ask(lead, offers, lambda text: self._change(text, names), names)
 
-    def _change(self, text: str, queue: str) -> None:
+    def _change(self, text: str, queues: Sequence[str]) -> None:
         verb, name = _two(text, "add WORKER or cancel WORKER")
         if verb not in ("add", "cancel"):
             raise UsageError(f"{verb!r} is neither add nor cancel.", "add WORKER, or cancel WORKER.")
-        self.deeds.order("consumers", [queue], do=verb, workers=[name])
+        does = f"let {short_name(name)} consume {{}}{'' if verb == 'add' else ' no more'}"
+        self._each_queue(does, "consumers", queues, do=verb, workers=[name])
 
     def do_hold(self) -> None:  # noqa: D102
-        queue = self.pane.listing.key
-        if len(self.marked) > 1:
-            self.talk.say("One queue is held at a time. Nothing was done.", "warn")
-        elif queue is None:
+        names = self._those("queues")
+        held = {queue.name for queue in self.link.truth.queues or () if queue.held is not None}
+        if not names:
             self.talk.say("Nothing is selected.", "warn")
+        elif len(names) == 1:
+            self.deeds.order("consumers", names, do="turn")
+        else:  # Some held and some not: all of them are held after it.
+            do = "resume" if set(names) <= held else "hold"
+            self._each_queue(f"{do} {{}}", "consumers", names, do=do)
+
+    # ---- many
+
+    def _each_queue(self, what: str, action: ActionName, queues: Sequence[str], **params: Any) -> None:
+        orders = {name: Order(action=action, targets=[name], params=params) for name in queues}
+        self._each(what, "queue", orders, "queues")
+
+    def _each(self, what: str, kind: str, orders: Mapping[str, Order], scope: Scope) -> None:
+        """One order for each thing that is marked in `scope`: what the engine does to one at a time."""
+        if len(orders) == 1:
+            self.deeds.again(next(iter(orders.values())))
+        elif len(orders) > series.MOST:
+            said = f"{len(orders):,} are marked, and {series.MOST} at a time is the most. Nothing was done."
+            self.talk.say(said, "warn")
+        elif orders:
+            several = series.Series(what, kind, orders)
+            self.deeds.each(several, lambda still: self.marks.keep(scope, still))
         else:
-            self.deeds.order("consumers", [queue], do="turn")
+            self.talk.say("Nothing is selected.", "warn")
 
     # ---- tasks
 
     def do_limit(self) -> None:  # noqa: D102
         task = self.item.name if isinstance(self.item, TaskRow) else None
-        if len(self.marked) > 1:
-            self.talk.say("Tasks of one name are limited at a time. Nothing was done.", "warn")
+        if self.marked and self.marked != [self.pane.listing.key]:
+            said = "A limit is of one task name: take the marks away, and choose one. Nothing was done."
+            self.talk.say(said, "warn")
             return
         if not task:
             self.talk.say("The name of this task is not known.", "warn")
@@ -155,14 +177,14 @@ class Crew(Walk):
         )
 
     def do_send(self) -> None:  # noqa: D102
-        key = self.pane.listing.key
-        if len(self.marked) > 1:
+        names = self._those("tasks")
+        if len(names) > 1:
             self.talk.say("One task is edited at a time. Nothing was done.", "warn")
-        elif key is None or self.link.api is None:
+        elif not names or self.link.api is None:
             self.talk.say("Nothing is selected.", "warn")
         else:
             self.talk.say("Looking for what it was given …", "dim")
-            self.errands.run(self._edit(self.link.api, key))
+            self.errands.run(self._edit(self.link.api, names[0]))
 
     async def _edit(self, api: EngineApi, id: str) -> None:
         from lazycelery.engine import form  # The first frame does not need it.
@@ -230,7 +252,12 @@ class Crew(Walk):
 
 
 def _called(names: Sequence[str]) -> str:
-    return short_name(names[0]) if len(names) == 1 else f"{len(names):,} workers"
+    return short_name(names[0]) if len(names) == 1 else several(names, "worker")
+
+
+def several(names: Sequence[str], kind: str) -> str:
+    """The one name, or how many there are."""
+    return names[0] if len(names) == 1 else f"{len(names):,} {kind}s"
 
 
 def _two(text: str, wanted: str) -> tuple[str, str]:

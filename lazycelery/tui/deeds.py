@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
 from lazycelery.engine.api import EngineApi
-from lazycelery.errors import LazyCeleryError
+from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.keys import Action, symbol
 from lazycelery.model.action import ActionName, Order, Outcome, Plan
 from lazycelery.model.bulk import Progress
@@ -19,6 +19,7 @@ from lazycelery.tui.presentation import sayings
 from lazycelery.tui.presentation.footer import Question
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.menu import Choice
+from lazycelery.tui.series import Series, undoing
 from lazycelery.tui.talk import Talk
 
 PACE = 1.0
@@ -43,10 +44,8 @@ class Deeds:
         self._look = look
         self._paint = paint
         self._done = done
-        self.backup: str | None = None
-        """Where the last purge of this session put its messages."""
-        self.back: Order | None = None
-        """What undoes the last action of this session, where it was no purge."""
+        self.undoes: list[Order] = []
+        """What undoes the last action of this session, where that can be: an order for each thing."""
         self._planning = 0
         self.planning = False
         """Whether a plan is on its way to its question."""
@@ -85,7 +84,7 @@ class Deeds:
 
     def _needed(self, action: Action) -> str | None:
         """To undo something takes what it took to do it; a purge is undone by a restore."""
-        return self.back.action if action.id == "undo" and self.back is not None else action.permission
+        return self.undoes[0].action if action.id == "undo" and self.undoes else action.permission
 
     def offer(self, action: Action) -> Choice:
         """The action as a line of a menu."""
@@ -142,15 +141,53 @@ class Deeds:
         finally:
             telling.cancel()
         self._done(outcome)
-        if outcome.action == "purge" and outcome.backup:
-            self.backup, self.back = outcome.backup, None
-        if outcome.back is not None:
-            self.back = outcome.back
-        if outcome.action == "restore" and not outcome.failed:
-            self.backup = None
-        undoes = outcome.back is not None or (outcome.action == "purge" and self.backup)
-        undo = f"; {self._look().key('undo')} undoes." if undoes else ""
+        back = undoing(outcome)
+        if back is not None or (outcome.action == "restore" and not outcome.failed):
+            self.undoes = [] if back is None else [back]
+        undo = f"; {self._look().key('undo')} undoes." if back is not None else ""
         self._talk.say(f"{outcome.proof}{undo}", "warn" if outcome.failed else "ok")
+        self._paint()
+
+    # ---- several, one after another
+
+    def each(self, series: Series, finish: Callable[[set[str]], None]) -> None:
+        """Plan all of a series, and ask once. `finish` is called with what it was not done to."""
+        self._planning += 1
+        self.planning = True
+        self._talk.say(f"Looking at each {series.kind} …", "dim")
+        self._errands.run(self._plan_each(series, self._planning, finish))
+
+    async def _plan_each(self, series: Series, number: int, finish: Callable[[set[str]], None]) -> None:
+        try:
+            await series.plan(self._api())
+        finally:
+            if number == self._planning:
+                self.planning = False
+        if number != self._planning:
+            return
+        if series.plans:
+            self._talk.ask(series.question, lambda _: self._start(self._act_each(series, finish)))
+        else:
+            self._talk.say("\n".join(series.result), "warn")
+        self._paint()
+
+    def _start(self, errand: Coroutine[Any, Any, None]) -> None:
+        self._errands.run(errand)
+
+    async def _act_each(self, series: Series, finish: Callable[[set[str]], None]) -> None:
+        total = len(series.plans)
+        with suppress(ConnectionProblem):  # The result tells it, and what was not begun.
+            for at, name in enumerate(list(series.plans), 1):
+                if not self._talk.listens:
+                    self._talk.say(f"{series.doing(name)} … {at:,} of {total:,}", "dim")
+                    self._paint()
+                await series.carry_out(self._api(), name)
+        if series.undoes:
+            self.undoes = series.undoes
+        finish(series.still)
+        undo = [f"{self._look().key('undo')} undoes all of them."] if series.undoes else []
+        well = not series.failed and not series.plans
+        self._talk.say("\n".join([*series.result, *undo]), "ok" if well else "warn")
         self._paint()
 
     async def _tell_progress(self, plan_id: str) -> None:

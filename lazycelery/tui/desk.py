@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from lazycelery.keys import Action, Scope
-from lazycelery.model.action import ActionName
+from lazycelery.model.action import ActionName, Order
 from lazycelery.model.beat import BeatEntry
 from lazycelery.tui import outside
 from lazycelery.tui.ahead import Ahead
@@ -17,9 +17,11 @@ from lazycelery.tui.picks import Picks
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.search import whole_texts
+from lazycelery.tui.series import Series
 from lazycelery.tui.views.beat import BeatView
 from lazycelery.tui.views.clusters import ClustersView
 from lazycelery.tui.views.live import LiveView
+from lazycelery.tui.views.view import Listed
 
 ANSWERS = ("y", "n", "enter")
 """Keys that answer a question."""
@@ -171,6 +173,17 @@ class Desk(Picks):
             self.do_open()
         self.show()
 
+    def point_in_view(self, line: int, again: bool, menu: bool) -> None:
+        """A line of a view was clicked: the same in its list."""
+        self.ahead.forget()
+        view = self.views.open
+        if isinstance(view, Listed) and view.point(line):
+            if again:
+                view.enter()
+            elif menu:
+                self.do_menu()
+        self.show()
+
     def point(self, scope: Scope, index: int) -> None:
         """A line was clicked with the other button: what is possible with it."""
         self.select(scope, index, again=False)
@@ -188,7 +201,7 @@ class Desk(Picks):
         self._show_view(AuditView())
 
     def do_view_beat(self) -> None:  # noqa: D102
-        self._show_view(BeatView())
+        self._show_view(BeatView(lambda: self.marks.of("beat")))
 
     def do_view_metrics(self) -> None:  # noqa: D102
         from lazycelery.tui.views.metrics import MetricsView
@@ -261,20 +274,25 @@ class Desk(Picks):
             self.views.open.end()
 
     def do_beat_run(self) -> None:  # noqa: D102
-        if (entry := self._entry) is not None:
-            self.deeds.order("send", [], entry=entry.name)
+        orders = {one.name: Order(action="send", params={"entry": one.name}) for one in self._entries}
+        self._each("run {} now", "entry", orders, "beat")
 
     def do_beat_switch(self) -> None:  # noqa: D102
-        if (entry := self._entry) is not None:
-            self.deeds.order("beat", [entry.name], do="enable" if entry.enabled is False else "disable")
+        entries = self._entries
+        if entries:
+            off = all(one.enabled is False for one in entries)
+            self.deeds.order("beat", [one.name for one in entries], do="enable" if off else "disable")
+        else:
+            self.talk.say("Nothing is selected.", "warn")
 
     @property
-    def _entry(self) -> BeatEntry | None:
-        """What the cursor is on in the list of beat."""
-        entry = self.views.open.entry if isinstance(self.views.open, BeatView) else None
-        if entry is None:
-            self.talk.say("Nothing is selected.", "warn")
-        return entry
+    def _entries(self) -> list[BeatEntry]:
+        """What is marked in the list of beat, or what the cursor is on."""
+        view = self.views.open
+        if not isinstance(view, BeatView) or view.entry is None:
+            return []
+        marked = self.marked
+        return [view.entries[name] for name in marked if name in view.entries] if marked else [view.entry]
 
     def do_theme(self) -> None:  # noqa: D102
         self.talk.say(f"Theme {self.surface.next_theme()}", "dim")
@@ -303,18 +321,23 @@ class Desk(Picks):
         self.deeds.order("events", [], on=not (overview is not None and overview.events_enabled))
 
     def do_undo(self) -> None:  # noqa: D102
-        if self.deeds.back is not None:
-            self.deeds.again(self.deeds.back)
-        elif self.deeds.backup is None:
+        undoes = self.deeds.undoes
+        if not undoes:
             self.talk.say("Nothing was done in this session that can be undone.", "warn")
+        elif len(undoes) == 1:
+            self.deeds.again(undoes[0])
         else:
-            self.deeds.order("restore", [self.deeds.backup])
+            orders = {order.targets[0]: order for order in undoes}
+            several = Series("undo {}", "action", orders)
+
+            def finish(still: set[str]) -> None:
+                if not several.undoes:
+                    self.deeds.undoes = [orders[name] for name in orders if name in still]
+
+            self.deeds.each(several, finish)
 
     def do_purge(self) -> None:  # noqa: D102
-        if len(self.marked) > 1:
-            self.talk.say("A purge takes one queue at a time. Nothing was done.", "warn")
-        else:
-            self._order("purge")
+        self._each_queue("purge {}", "purge", self._those("queues"))
 
     def do_retry(self) -> None:  # noqa: D102
         self._order("retry")

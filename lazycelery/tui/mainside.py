@@ -223,7 +223,7 @@ def page_of(item: Item, known: Known, tab: int, look: Look, width: int) -> Page:
     return task_page.waiting_page(item.name, item.id, inquiry.problem, width)
 
 
-def as_json(item: Item, answer: Any) -> str:
-    """All that is known of an item, for the clipboard."""
+def as_json(item: object, answer: Any) -> str:
+    """All that is known of an item, or a list of them, for the clipboard."""
     whole = answer if isinstance(answer, (Task, WorkerDetail)) else item
     return msgspec.json.format(msgspec.json.encode(whole), indent=2).decode()

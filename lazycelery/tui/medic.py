@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lazycelery.errors import UsageError
+from lazycelery.errors import LazyCeleryError, UsageError
 from lazycelery.model.moments import span_in
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.porter import Porter
@@ -82,8 +82,19 @@ class Medic(Porter):
         if api is None:
             self.talk.say("The engine is not there yet. Nothing was done.", "warn")
             return
-        for one in found:
-            await api.mark_finding(one.notice.code, one.notice.subject, kind, seconds, note)
+        done: list[Finding] = []
+        try:
+            for one in found:
+                await api.mark_finding(one.notice.code, one.notice.subject, kind, seconds, note)
+                done.append(one)
+        except LazyCeleryError as problem:
+            if not done:
+                raise
+            left = len(found) - len(done)
+            self.marks.keep("findings", {one.name for one in found[len(done) :]})
+            self.talk.say(f"{_called(done)} done, {left:,} not: {problem}", "warn")
+            self.show()
+            return
         self.marks.clear("findings")
         look = self.look()
         said = {

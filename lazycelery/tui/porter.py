@@ -12,6 +12,7 @@ from lazycelery.model.completion import Completion
 from lazycelery.model.counting import agreed
 from lazycelery.model.queue import Queue
 from lazycelery.tui.bulks import Bulks
+from lazycelery.tui.crew import several
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.inquiry import Subject
 from lazycelery.tui.presentation.footer import Question
@@ -42,34 +43,37 @@ class Porter(Bulks):
         self.show()
 
     def do_move(self) -> None:  # noqa: D102
-        if (queue := self._one("moved")) is None:
+        if not (names := self._those("queues")):
+            self.talk.say("Nothing is selected.", "warn")
             return
-        others = [one for one in self.link.truth.queues or () if one.name != queue and not one.folded]
-        others.sort(key=lambda one: SequenceMatcher(None, queue, one.name).ratio(), reverse=True)
+        known = {one.name: one for one in self.link.truth.queues or () if not one.folded}
+        others = [one for name, one in known.items() if name not in names]
+        others.sort(key=lambda one: SequenceMatcher(None, names[0], one.name).ratio(), reverse=True)
         offers = [(one.name, _note(one)) for one in others]  # The nearest name first: it may be a typo.
-        if any(one.name == queue and one.dead_letter_from for one in self.link.truth.queues or ()):
+        if any(name in known and known[name].dead_letter_from for name in names):
             offers.insert(0, (HOME, "each dead letter to the queue in which it died"))
-        lead = f" Move the messages of {queue} to (QUEUE [FILTER]): "
-        self._type(lead, offers, lambda text: self._send(queue, text))
+        lead = f" Move the messages of {several(names, 'queue')} to (QUEUE [FILTER]): "
+        self._type(lead, offers, lambda text: self._send(names, text))
 
-    def _send(self, queue: str, text: str) -> None:
+    def _send(self, queues: Sequence[str], text: str) -> None:
         target, _, wanted = text.partition(" ")
         if target == HOME:
-            self._take("requeue", [queue], wanted)
+            self._take("requeue", "bring home the dead letters of {}", queues, [], wanted)
         else:
-            self._take("move", [queue, target], wanted)
+            self._take("move", f"move {{}} to {target}", queues, [target], wanted)
 
     def do_delete(self) -> None:  # noqa: D102
-        if (queue := self._one("deleted from")) is None:
+        if not (names := self._those("queues")):
+            self.talk.say("Nothing is selected.", "warn")
             return
         offers = [("name:", "by the task's name"), ("kwargs.", "by an argument"), ("id:", "by its id")]
-        lead = f" Delete from {queue} what matches: "
-        self._type(lead, offers, lambda text: self._delete(queue, text))
+        lead = f" Delete from {several(names, 'queue')} what matches: "
+        self._type(lead, offers, lambda text: self._delete(names, text))
 
-    def _delete(self, queue: str, text: str) -> None:
+    def _delete(self, queues: Sequence[str], text: str) -> None:
         if text.endswith((":", ".")):
             raise UsageError(f"{text} says not which.", "Write a filter such as name:shop.charge.")
-        self._take("delete", [queue], text)
+        self._take("delete", f"delete what matches {text} from {{}}", queues, [], text)
 
     def do_orphans(self) -> None:  # noqa: D102
         self.deeds.order("restore", [], orphans=True)
@@ -97,25 +101,21 @@ class Porter(Bulks):
         self.talk.typing = entry
         entry.wish()
 
-    def _one(self, done: str) -> str | None:
-        """The queue under the cursor; says why there is none."""
-        queue = self.pane.listing.key
-        if len(self.marked) > 1:
-            self.talk.say(f"One queue at a time is {done}. Nothing was done.", "warn")
-            return None
-        if queue is None:
-            self.talk.say("Nothing is selected.", "warn")
-        return queue
-
-    def _take(self, name: ActionName, targets: list[str], filter: str) -> None:
+    def _take(
+        self, action: ActionName, what: str, queues: Sequence[str], to: Sequence[str], wanted: str
+    ) -> None:
         """Plan it; with a filter the messages must be seen, which is asked first where it costs something."""
 
         def order(forced: bool) -> None:
             params: dict[str, Any] = {"look": True} if forced else {}
-            self.deeds.again(Order(action=name, targets=targets, filter=filter or None, params=params))
+            orders = {
+                name: Order(action=action, targets=[name, *to], filter=wanted or None, params=params)
+                for name in queues
+            }
+            self._each(what, "queue", orders, "queues")
 
-        if filter:
-            self._if_it_may(targets[0], order, "Look through all of it, to count what matches?")
+        if wanted:
+            self._if_it_may(queues[0], order, "Look through all of it, to count what matches?")
         else:
             order(False)
 

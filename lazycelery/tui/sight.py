@@ -36,7 +36,7 @@ from lazycelery.tui.views.beat import BeatView
 from lazycelery.tui.views.clusters import ClustersView
 from lazycelery.tui.views.errors import ErrorsView
 from lazycelery.tui.views.start import StartView
-from lazycelery.tui.views.view import View, Views
+from lazycelery.tui.views.view import Marking, View, Views
 
 ORDER: tuple[Scope, ...] = ("workers", "queues", "tasks", "findings")
 ACTED_ON: dict[str, Scope] = {
@@ -48,6 +48,7 @@ ACTED_ON: dict[str, Scope] = {
     "pool": "workers",
     "consumers": "workers",
     "shutdown": "workers",
+    "beat": "beat",
 }
 """Where the marks are of what an action is done to."""
 
@@ -201,7 +202,10 @@ class Sight:
 
     @property
     def marked(self) -> list[str]:
-        """What is marked in the leading list, while it is in sight: a page alone speaks of one thing."""
+        """What is marked in the list in front, while it is in sight: a page alone speaks of one thing."""
+        view = self.views.open
+        if view is not None:
+            return list(self.marks.of(self.scope)) if isinstance(view, Marking) and not view.inside else []
         return list(self.marks.of(self.lead)) if self.listed else []
 
     @property

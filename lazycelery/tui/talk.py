@@ -121,7 +121,11 @@ class Talk:
             return [*above, *_typed_lines(self.typing, look, width)]
         if self.message is not None:
             text, token = self.message
-            return [*above, *wrapped(text, width - 2, token, lead=" ", limit=3)]
+            told = text.split("\n")
+            lines = [line for part in told for line in wrapped(part, width - 2, token, lead=" ", limit=3)]
+            if len(lines) > MOST:
+                lines = [*lines[: MOST - 1], ((f" {look.signs.more} the audit log tells the rest", "dim"),)]
+            return [*above, *lines]
         return [*above, keys_line(actions, width)]
 
 

@@ -183,7 +183,7 @@ class Walk(Sight):
             self.main.needle = ""
         elif self.help:
             self.help = False
-        elif self.views.back():
+        elif self._unmark_view() or self.views.back():
             pass
         elif self.scrolls and self.main.needle:
             self.main.needle = ""
@@ -196,6 +196,9 @@ class Walk(Sight):
             self.size = 0
         elif self.link.truth.overview is not None:
             self.dismissed = notice_key(self)
+
+    def _unmark_view(self) -> bool:
+        return self.views.open is not None and bool(self.marked) and self.marks.clear(self.scope)
 
     def _step_out(self) -> bool:
         """Go back where the last step began, once nothing typed since is left to take away."""

@@ -811,9 +811,12 @@ class FakeEngine:
             plan.question = "Send it again as a new task?"
         elif order.action == "purge":
             depth = next(one for one in self.lines if one.name == target).messages or 0
+            if not depth:
+                raise NothingFound(f"{target} is empty.", "There is nothing to do.")
             plan.title = f"Purge {target}: {depth:,} messages are saved, then removed"
             plan.question = f"Backup: ~/.local/state/lazycelery/{target}.ndjson"
             plan.level, plan.word, plan.count = "typed", target, depth
+            plan.backup = f"/state/{target}.ndjson"
             plan.warnings = ["9 messages are being worked on and are not touched."]
         elif order.action == "terminate":
             plan.level, plan.word = "typed", "terminate"

@@ -29,6 +29,7 @@ MARK, FILTER = ("M",), ("/", *"state:failure", "enter")
         pytest.param(("3", *FILTER, "M", "x"), "revoke 125 tasks", id="filter, all, revoke"),
         pytest.param(("3", *FILTER, "j", "m", "m", "r"), "retry 2 tasks", id="filter, marks, retry"),
         pytest.param(("G", "enter", "M", "x"), "revoke 333 tasks", id="tasks of a worker, all, revoke"),
+        pytest.param(("2", "M", "P"), "Purge 3 queues: 1,223 messages", id="all queues, purge"),
         pytest.param(
             (":", *"tasks state:failure", "enter", "M", "r"), "retry 125 tasks", id="command, all, retry"
         ),

@@ -34,7 +34,7 @@ async def test_opening_another_cluster_leaves_the_first_running() -> None:
         await stage.until("redis://staging/0")
         await stage.until("1/1")
         assert not first.closed
-        await stage.press("2", "b", "k", "space")
+        await stage.press("2", "b", "k", "space", "enter")
         await stage.until("redis://db1:6379/0")
         assert stage.desk.lead == "workers"
         first.arrive(5)

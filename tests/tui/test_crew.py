@@ -111,8 +111,6 @@ async def test_a_queue_is_held_and_the_same_key_resumes_it() -> None:
         await asked(stage, "2", "H")
         order = await done(stage, "y")
         assert (order.action, order.targets, order.params) == ("consumers", ["default"], {"do": "turn"})
-        await stage.press("m", "m", "H")
-        assert "One queue is held at a time" in stage.text
 
 
 async def test_a_task_is_limited_by_its_name() -> None:

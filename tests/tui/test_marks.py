@@ -97,12 +97,6 @@ async def test_task_events_of_the_marked_workers() -> None:
         assert order.targets == ["celery@mail-1"] and order.params == {"on": False}
 
 
-async def test_a_purge_takes_one_queue_at_a_time() -> None:
-    async with staged(FakeEngine(read_only=False)) as stage:
-        await stage.press("2", "m", "m", "P")
-        assert "one queue at a time" in stage.text and "plan" not in stage.engine.calls
-
-
 async def test_the_menu_tells_how_many_are_marked() -> None:
     async with staged() as stage:
         await stage.press("2", "m", "m", "space")

@@ -156,7 +156,7 @@ def test_metrics_say_since_when_they_have_numbers() -> None:
 async def test_no_key_acts_on_what_a_view_hides(view: str) -> None:
     async with staged(FakeEngine(read_only=False)) as stage:
         await stage.press("3", view)
-        for key in ("x", "r", "y", "Y", "X", "space"):
+        for key in ("x", "r", "X", *(("y", "Y", "space") if view != "A" else ())):
             await stage.press(key)
             assert stage.desk.talk.message is not None and "Nothing is selected" in stage.desk.talk.message[0]
         assert "plan" not in stage.engine.calls and not stage.app.clipboard
@@ -169,7 +169,7 @@ async def test_no_key_changes_a_list_or_a_page_behind_a_view(view: str) -> None:
     async with staged(FakeEngine(read_only=False)) as stage:
         await stage.press("3", view)
         tasks, main = stage.desk.tasks, stage.desk.main
-        for key in ("f", "S", "I", "M", "m", "+", "_", "z"):
+        for key in ("f", "S", "I", "+", "_", "z", *(("M", "m") if view != "B" else ())):
             await stage.press(key)
             assert stage.desk.talk.message is not None, key
         assert not tasks.faults and tasks.ordering.usual
@@ -191,7 +191,7 @@ async def test_an_opened_page_speaks_of_one_task_whatever_is_marked() -> None:
         assert stage.engine.acted[0][0].targets == [stage.desk.tasks.listing.key]
         stage.desk.marks.add("tasks", [stage.engine._id(n) for n in (999, 998)])
         await stage.press("m")
-        assert "Marked." in stage.text and len(stage.desk.marks.of("tasks")) == 3
+        assert "Marked " in stage.text and len(stage.desk.marks.of("tasks")) == 3
         await stage.press("escape", "x")
         await stage.until("revoke 3 tasks")
 

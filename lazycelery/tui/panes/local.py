@@ -121,16 +121,17 @@ class LocalPane(Generic[Item]):
         if not self.listing.lost:
             at = self.listing.cursor
             self._seen = self.rows.items[at] if at < len(self.rows.items) else None
-        elif (one := self._named(self.listing.key)) is not None:
+        elif (one := self.named(self.listing.key)) is not None:
             self._seen = one
         return self._seen
 
     @property
     def over(self) -> bool:
         """Whether what is pinned is gone, not only hidden by a filter."""
-        return self.listing.lost and self._named(self.listing.key) is None
+        return self.listing.lost and self.named(self.listing.key) is None
 
-    def _named(self, name: str | None) -> Item | None:
+    def named(self, name: str | None) -> Item | None:
+        """The item of a name, also where a filter hides it."""
         return next((item for item in self._all if item.name == name), None)
 
     @property

@@ -56,6 +56,9 @@ class Pane(Protocol):
     def ordering(self) -> Ordering[Any]:
         """By which column it is sorted."""
 
+    def named(self, name: str) -> object:
+        """The item of a name, where it is here; else `None`."""
+
     def columns_at(self, width: int) -> Sequence[Column]:
         """Its columns with the ranks that a pane of this width gives them."""
 

@@ -62,6 +62,11 @@ class TaskPane:
         """Never: a task is known by its id, in the list or not."""
         return False
 
+    def named(self, name: str) -> TaskRow | None:
+        """The row of a task, when it is here."""
+        at = self.window.index_of(name)
+        return None if at is None else self.window.at(at)
+
     @property
     def awaited(self) -> bool:
         """Whether the row under the cursor is still on its way."""

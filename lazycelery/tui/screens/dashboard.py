@@ -314,7 +314,14 @@ class Dashboard(Screen[None]):
         if widget is not None and widget.id == "tabs":
             self._turn_to(event.screen_x)
             return
-        if widget is None or widget.id not in ORDER or self.desk.talk.listens:
+        if widget is None or self.desk.talk.listens:
+            return
+        if widget.id == "main" and self.desk.views.open is not None and not self.desk.help:
+            line = event.screen_y - widget.region.y
+            with self._lean.answering():
+                self.desk.point_in_view(line, event.chain == 2, event.button == RIGHT)
+            return
+        if widget.id not in ORDER:
             return
         scope: Scope = next(scope for scope in ORDER if scope == widget.id)
         pane = self.desk.panes[scope]

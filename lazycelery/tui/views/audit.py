@@ -10,9 +10,11 @@ from lazycelery.model.text import clean
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
-from lazycelery.tui.presentation.line import Column, Line, Span, choose, crop, row
+from lazycelery.tui.presentation.line import Column, Line, Span, crop
 from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.table import row_at, table
 from lazycelery.tui.presentation.values import value_body
+from lazycelery.tui.views.view import Picked
 
 MOST = 500
 COLUMNS = (
@@ -50,6 +52,20 @@ class AuditView:
             self._cursor = next((at for at, one in enumerate(entries) if one.time == held.time), 0)
         self._entries = entries
 
+    @property
+    def picked(self) -> Picked | None:
+        """The entry under the cursor, or the opened one; its name is what it was done to."""
+        entry = self._opened or (self._entries[self._cursor] if self._entries else None)
+        return None if entry is None else Picked("entry", "\n".join(entry.targets) or entry.title, entry)
+
+    def point(self, line: int) -> bool:
+        """Put the cursor on the entry of a line."""
+        total = 0 if self._opened is not None else len(self._entries or ())
+        index = row_at(line, self._top, self._page, total)
+        if index is not None:
+            self._cursor = index
+        return index is not None
+
     def draw(self, look: Look, width: int, height: int) -> list[Line]:
         """The list, or the opened entry."""
         if self._opened is not None:
@@ -59,13 +75,7 @@ class AuditView:
         self._cursor = max(0, min(self._cursor, len(entries) - 1))
         self._top = max(self._cursor - self._page + 1, min(self._top, self._cursor))
         inner = width - 2
-        shown = choose(COLUMNS, inner - 1)
-        lines: list[Line] = [((" ", "head"), *row([(one.title, "head") for one in COLUMNS], COLUMNS, shown))]
-        for at, entry in enumerate(entries[self._top : self._top + self._page], self._top):
-            mark = (look.signs.cursor if at == self._cursor else " ", "accent")
-            line = crop((mark, *row(cells(entry, look), COLUMNS, shown)), inner, look.signs.more)
-            here = at == self._cursor
-            lines.append(tuple((text, f"{token} cursor".strip()) for text, token in line) if here else line)
+        lines = table(entries, COLUMNS, cells, self._cursor, self._top, self._page, look, inner)
         if not entries:
             lines = wrapped(self._nothing(), inner - 2, "warn" if self.problem else "dim", lead=" ")
         crumb = f" {look.signs.into} {clean(self.filter, 80)}" if self.filter else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
+
 from lazycelery.engine.api import EngineApi
 from lazycelery.model.beat import Beat, BeatEntry
 from lazycelery.model.text import clean
@@ -9,8 +11,10 @@ from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.beat import COLUMNS, EMPTY, cells, details, late, remarks
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
-from lazycelery.tui.presentation.line import Line, choose, crop, row
+from lazycelery.tui.presentation.line import Line, crop
 from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.table import row_at, table
+from lazycelery.tui.views.view import Picked
 
 
 class BeatView:
@@ -19,7 +23,9 @@ class BeatView:
     title = "Beat"
     pace = 3.0
 
-    def __init__(self) -> None:
+    def __init__(self, marks: Callable[[], Collection[str]] = tuple) -> None:
+        self._marks = marks
+        """Names that are marked."""
         self.filter: str | None = ""
         self.problem: str | None = None
         self._beat: Beat | None = None
@@ -52,6 +58,35 @@ class BeatView:
         shown = self.shown
         return shown[self._place(shown)] if shown else None
 
+    @property
+    def picked(self) -> Picked | None:
+        """The entry under the cursor, or the opened one."""
+        entry = self.entry
+        return None if entry is None else Picked("entry", entry.name, entry)
+
+    @property
+    def items(self) -> Mapping[str, BeatEntry]:
+        """Entries by name."""
+        return {one.name: one for one in self.shown}
+
+    @property
+    def entries(self) -> Mapping[str, BeatEntry]:
+        """All entries by name, also those that a filter hides."""
+        return {one.name: one for one in self._beat.entries} if self._beat is not None else {}
+
+    @property
+    def inside(self) -> bool:
+        """Whether an entry is open."""
+        return self._opened
+
+    def point(self, line: int) -> bool:
+        """Put the cursor on the entry of a line."""
+        shown = self.shown
+        index = None if self._opened else row_at(line, self._top, self._page, len(shown))
+        if index is not None:
+            self._at = shown[index].name
+        return index is not None
+
     def _place(self, shown: list[BeatEntry]) -> int:
         gone = min(self._was, len(shown) - 1)
         return next((at for at, one in enumerate(shown) if one.name == self._at), max(0, gone))
@@ -73,15 +108,10 @@ class BeatView:
             notes = [*notes[:most][:-1], *(((*line, (" …", "warn"))) for line in notes[:most][-1:])]
         self._page = max(1, height - 3 - (len(notes) + 1 if notes else 0))
         self._top = max(place - self._page + 1, min(self._top, place))
-        columns = choose(COLUMNS, inner - 1)
-        lines: list[Line] = [
-            ((" ", "head"), *row([(one.title, "head") for one in COLUMNS], COLUMNS, columns))
-        ]
-        for at, one in enumerate(shown[self._top : self._top + self._page], self._top):
-            mark = (look.signs.cursor if at == place else " ", "accent")
-            line = crop((mark, *row(cells(one, look), COLUMNS, columns)), inner, look.signs.more)
-            here = at == place
-            lines.append(tuple((text, f"{token} cursor".strip()) for text, token in line) if here else line)
+        marks = self._marks()
+        lines = table(
+            shown, COLUMNS, cells, place, self._top, self._page, look, inner, lambda one: one.name in marks
+        )
         if not shown:
             lines = wrapped(self._nothing(), inner - 2, "warn" if self.problem else "dim", lead=" ")
         lines += [(), *notes] if notes else []
@@ -91,7 +121,9 @@ class BeatView:
         return framed(
             lines, width, height, look.signs,
             title=((self.title, "accent title"), (crumb, "accent")),
-            note=q.count(len(shown)) + (f", {overdue} late" if overdue else ""),
+            note=(f"{look.signs.mark}{len(marks):,}  " if marks else "")
+            + q.count(len(shown))
+            + (f", {overdue} late" if overdue else ""),
             focused=True,
             thumb=range(thumb.start + 1, thumb.stop + 1) if thumb else thumb,
         )  # fmt: skip

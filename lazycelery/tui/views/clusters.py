@@ -8,8 +8,10 @@ from lazycelery.engine.api import EngineApi
 from lazycelery.model.text import clean
 from lazycelery.tui.presentation.clusters import COLUMNS, ClusterLine, about, cells
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
-from lazycelery.tui.presentation.line import Line, choose, crop, row
+from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.table import row_at, table
+from lazycelery.tui.views.view import Picked
 
 
 class ClustersView:
@@ -52,6 +54,19 @@ class ClustersView:
         shown = self.shown
         return shown[self._place(shown)].name if shown else None
 
+    @property
+    def picked(self) -> Picked | None:
+        """The cluster under the cursor."""
+        return None if self.name is None else Picked("cluster", self.name, {"profile": self.name})
+
+    def point(self, line: int) -> bool:
+        """Put the cursor on the cluster of a line."""
+        shown = self.shown
+        index = row_at(line, self._top, self._page, len(shown))
+        if index is not None:
+            self._at = shown[index].name
+        return index is not None
+
     def draw(self, look: Look, width: int, height: int) -> list[Line]:
         """A table, the cluster in front with its name in bold."""
         shown = self.shown
@@ -59,15 +74,7 @@ class ClustersView:
         inner = width - 2
         self._page = max(1, height - 8)
         self._top = max(place - self._page + 1, min(self._top, place))
-        columns = choose(COLUMNS, inner - 1)
-        lines: list[Line] = [
-            ((" ", "head"), *row([(one.title, "head") for one in COLUMNS], COLUMNS, columns))
-        ]
-        for at, one in enumerate(shown[self._top : self._top + self._page], self._top):
-            mark = (look.signs.cursor if at == place else " ", "accent")
-            line = crop((mark, *row(cells(one, look), COLUMNS, columns)), inner, look.signs.more)
-            here = at == place
-            lines.append(tuple((text, f"{token} cursor".strip()) for text, token in line) if here else line)
+        lines = table(shown, COLUMNS, cells, place, self._top, self._page, look, inner)
         if not shown:
             lines.append(((f" No cluster matches {clean(self.filter or '', 60)}.", "dim"),))
         if shown:

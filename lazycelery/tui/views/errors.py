@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import get_args
 
 from lazycelery.engine.api import EngineApi
@@ -23,8 +23,10 @@ from lazycelery.tui.presentation.errors import (
     worst,
 )
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
-from lazycelery.tui.presentation.line import Line, choose, crop, length, row, width_of
+from lazycelery.tui.presentation.line import Line, length, width_of
 from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.table import row_at, table
+from lazycelery.tui.views.view import Picked
 
 SORTS: dict[ErrorSort, str] = {"count": "most first", "last": "last seen first", "first": "newest first"}
 PAGES: tuple[HeatBy | None, ...] = (None, *get_args(HeatBy))
@@ -43,7 +45,14 @@ class ErrorsView:
     title = "Errors"
     pace = 2.0
 
-    def __init__(self, drill: Callable[[str], None], filter: str = "") -> None:
+    def __init__(
+        self,
+        drill: Callable[[str], None],
+        filter: str = "",
+        marks: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        self._marks = marks
+        """Ids of groups that are marked."""
         self.filter: str | None = filter
         self.problem: str | None = None
         self.new = False
@@ -95,13 +104,37 @@ class ErrorsView:
         groups = self.groups
         return groups[self._place] if groups else None
 
+    inside = False
+
+    @property
+    def picked(self) -> Picked | None:
+        """The group under the cursor."""
+        group = self.group if self.grouped else None
+        return None if group is None else Picked("group", group.id, group)
+
+    @property
+    def items(self) -> Mapping[str, ErrorGroup]:
+        """Groups by id, while they are in sight."""
+        return {one.id: one for one in self.groups} if self.grouped else {}
+
+    def point(self, line: int) -> bool:
+        """Put the cursor on the group of a line."""
+        index = row_at(line, self._top, self._room, len(self.groups)) if self.grouped else None
+        if index is not None:
+            self._at = self.groups[index].id
+        return index is not None
+
+    def members(self, group: str) -> str:
+        """The filter of the tasks of a group, those among them that were typed."""
+        return f"error_group:{group}" + (f" {self.filter}" if self.filter else "")
+
     @property
     def chosen(self) -> str | None:
         """The filter of the tasks under the cursor; `None` where there are none."""
         by = PAGES[self._page_at]
         typed = f" {self.filter}" if self.filter else ""
         if by is None:
-            return None if self.group is None else f"error_group:{self.group.id}{typed}"
+            return None if self.group is None else self.members(self.group.id)
         rows = self._hot.rows if self._hot is not None and self._hot.by == by else []
         # No filter finds the tasks of a name that was not seen, and fewer rows may have come since.
         name = rows[min(self._line, len(rows) - 1)] if rows else ""
@@ -161,15 +194,10 @@ class ErrorsView:
         self._room = max(1, height - 1 - len(told) - (below + 1 if below else 0))
         place = self._place
         self._top = max(0, min(max(place - self._room + 1, min(self._top, place)), len(groups) - 1))
-        columns = choose(COLUMNS, width - 1)
-        lines: list[Line] = [
-            ((" ", "head"), *row([(one.title, "head") for one in COLUMNS], COLUMNS, columns))
-        ]
-        for at, one in enumerate(groups[self._top : self._top + self._room], self._top):
-            mark = (look.signs.cursor if at == place else " ", "accent")
-            line = crop((mark, *row(cells(one, look), COLUMNS, columns)), width, look.signs.more)
-            here = at == place
-            lines.append(tuple((text, f"{token} cursor".strip()) for text, token in line) if here else line)
+        marks = self._marks()
+        lines = table(
+            groups, COLUMNS, cells, place, self._top, self._room, look, width, lambda one: one.id in marks
+        )
         if below:
             lines += [()] * (1 + self._room - len(lines))
             lines.append(((look.signs.across * width, "dim"),))
@@ -177,7 +205,8 @@ class ErrorsView:
             lines += [((" ", ""), *line) for line in more] + [()] * (below - len(more))
         lines += [()] * (height - len(lines) - len(told)) + told
         new = sum(1 for one in groups if one.new)
-        counts = [q.counted(page.matched, "group"), f", {q.counted(page.failures, 'failure')}"]
+        counts = [f"{look.signs.mark}{len(marks):,}  "] if marks else []
+        counts += [q.counted(page.matched, "group"), f", {q.counted(page.failures, 'failure')}"]
         counts += [f", {new} new"] if new else []
         room = width - 6 - length(self._title(look))
         return lines, _as_fits([*counts, f"  {SORTS[self._sort]}"], room), len(groups)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from lazycelery.engine.api import EngineApi
 from lazycelery.errors import LazyCeleryError
@@ -56,6 +56,36 @@ class Tabbed(Protocol):
 
     def tab(self, step: int) -> None:
         """To the next one, or the previous."""
+
+
+class Picked(NamedTuple):
+    """What the cursor is on."""
+
+    kind: str
+    """In a word, for people: "entry"."""
+    name: str
+    item: object
+
+
+@runtime_checkable
+class Listed(Protocol):
+    """A view that is a list."""
+
+    picked: Picked | None
+    """What the cursor is on, or whose page is open."""
+
+    def point(self, line: int) -> bool:
+        """Put the cursor on what is drawn on a line of the view; false when that is nothing."""
+
+
+@runtime_checkable
+class Marking(View, Listed, Protocol):
+    """A list whose things can be marked."""
+
+    items: Mapping[str, object]
+    """All that is shown, by name."""
+    inside: bool
+    """Whether the page of one of them is open: it speaks of that one alone."""
 
 
 class Views:
