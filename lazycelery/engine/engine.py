@@ -246,6 +246,7 @@ class Engine:
 
     async def history(self, query: HistoryQuery) -> HistoryPage:
         """Tasks out of the recorded history, newest first."""
+        await self._parts.noted()
         return await self._answers.history(query)
 
     async def beat(self) -> Beat:

@@ -256,7 +256,12 @@ class Memory:
         stop = threading.Event()
         try:
             return await asyncio.to_thread(
-                search, self._storage, query, self._clock(), lambda: not stop.is_set()
+                search,
+                self._storage,
+                query,
+                self._clock(),
+                lambda: not stop.is_set(),
+                self._store.columns.notes,
             )
         finally:
             stop.set()

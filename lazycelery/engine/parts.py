@@ -140,6 +140,11 @@ class Parts:
         )
         self.examiner.snapshots.recorded = self.memory.hours
 
+    async def noted(self) -> None:
+        """Our own notes on tasks are known, also where nothing has been watched."""
+        await self.plans.known()
+        await self.dealing.look()
+
     async def queues(self) -> list[Queue]:
         """All known queues, by name; one that is held says so."""
         queues, held = self.store.queues(self.clock()), await self.actions.held()

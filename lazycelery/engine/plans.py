@@ -25,9 +25,16 @@ class Plans:
     def __init__(self, files: PlanFiles, store: Store) -> None:
         self._files, self._store = files, store
         self._stopped: list[Bulk] = []
+        self._looked = False
+
+    async def known(self) -> None:
+        """They have been looked for, once at least."""
+        if not self._looked:
+            await self.look()
 
     async def look(self) -> None:
         """See which there are."""
+        self._looked = True
         with contextlib.suppress(Refused):
             known = await self._files.all()
             self._stopped = [each for each in known if each.state in ("stopped", "damaged")]

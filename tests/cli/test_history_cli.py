@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from lazycelery.actions.dealt import DealtFile
+from lazycelery.actions.journal import Header, Item, Journal
 from lazycelery.engine.memory import files_of
 from lazycelery.model.profile import Profile
 from lazycelery.model.sla import Burn, Objective
@@ -61,6 +63,30 @@ def test_filters_and_times_narrow_it_down(past: None, run: Run, words: list[str]
     ran = run("history", "--json", *words)
     assert [task["id"] for task in ran.json] == wanted
     assert ran.code == (0 if wanted else 1)
+
+
+def test_what_we_noted_ourselves_is_looked_for_too(past: None, run: Run) -> None:
+    DealtFile("redis://db/0|").mark(["b"], T0 + 10, "refunded", False)
+    header = Header(
+        plan="7f3a1c20",
+        action="retry",
+        title="t",
+        time=T0,
+        user="ada",
+        host="db1",
+        profile="default",
+        broker="redis://db/0",
+        count=1,
+        tag="night",
+    )
+    Journal.create(header, [Item(n=0, target="b", new_id="c")]).close()
+    for words, wanted in (
+        (["dealt:yes"], ["b"]),
+        (["dealt:no"], ["c", "a"]),
+        (["tag:night"], ["c"]),
+        (["-tag:night", "-dealt:yes"], ["a"]),
+    ):
+        assert [task["id"] for task in run("history", "--json", *words).json] == wanted, words
 
 
 def test_what_is_cut_is_said(past: None, run: Run) -> None:

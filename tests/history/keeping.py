@@ -16,6 +16,7 @@ from lazycelery.store.history.files import Files
 from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import search
 from lazycelery.store.history.storage import Storage
+from lazycelery.store.notes import Notes
 from lazycelery.store.store import Store
 from tests.store.build import T0
 
@@ -88,9 +89,15 @@ def recorded(where: Files | Storage, *events: Sequence[Event]) -> Monitor:
 
 
 def found(
-    where: Files | Storage, filter: str = "", limit: int = 100, after: str = "", now: float = T0
+    where: Files | Storage,
+    filter: str = "",
+    limit: int = 100,
+    after: str = "",
+    now: float = T0,
+    notes: Notes | None = None,
 ) -> HistoryPage:
-    return search(storage_in(where), HistoryQuery(filter=filter, limit=limit, after=after), now)
+    query = HistoryQuery(filter=filter, limit=limit, after=after)
+    return search(storage_in(where), query, now, notes=notes)
 
 
 def ids(page: HistoryPage) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lazycelery.errors import UsageError
-from lazycelery.model.task import TaskQuery
+from lazycelery.model.task import Dealt, TaskQuery
 from lazycelery.store.history.files import Files, directory_of
 from lazycelery.store.history.reader import File
 from lazycelery.store.store import Store
@@ -21,7 +21,8 @@ FILTERS = (
     *("order-7", "ORDER-7", "7", "-order-7", "args:order-3", "kwargs:region", "error:ValueError"),
     *("error:~value(e)rror", "result:*11*", "since:1970-01-01", "until:1970-01-01", "source:event"),
     *("kwargs.region:eu", "args.1:order-5", "state:failure order", "wait:>=0.05", "state:unknown", "Größe"),
-    *("größe", "root:t5", "age:>1h"),
+    *("größe", "root:t5", "age:>1h", "tag:night", "tag:NIGHT", "tag:n*", "-tag:night", "tag:night,day"),
+    *("dealt:yes", "dealt:no", "-dealt:yes", "dealt:yes,no", "dealt:yes tag:night", "tag:nobody's"),
 )
 
 
@@ -66,6 +67,9 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Files]:
         monitor.hear(*batch)  # type: ignore[arg-type]
     monitor.stop()
     assert len(files.all()) == 2
+    monitor.store.note_tags({f"t{number}": ("night", "day")[number % 2] for number in range(0, 60, 5)})
+    mark = Dealt(at=T0 + 5_000, by="ada")
+    monitor.store.note_dealt({"t5": mark, "t55": mark, "t10": Dealt(at=T0 - 5_000, by="ada")})
     return monitor.store, files
 
 
@@ -74,7 +78,7 @@ def test_the_files_answer_as_the_store_does(both: tuple[Store, Files], filter: s
     store, files = both
     now = T0 + 10_000
     wanted = [row.id for row in store.query(TaskQuery(filter=filter, limit=1000), now).rows]
-    page = found(files, filter, 1000, now=now)
+    page = found(files, filter, 1000, now=now, notes=store.columns.notes)
     assert ids(page) == wanted
     assert page.next is None and page.unread == []
 

@@ -18,9 +18,13 @@ from lazycelery.store.filter.quantities import Moment, Span
 from lazycelery.store.filter.texts import TextMatch
 from lazycelery.store.history.placing import Coding, chunk_of, place
 from lazycelery.store.history.storage import Part, Storage, Unreadable
+from lazycelery.store.notes import Notes
+from lazycelery.store.values import plain
 from lazycelery.store.views import task
 
 AT_ONCE = 2_000
+MOST_NOTED = 500
+"""Ids that are asked for at once: an older SQLite takes few values."""
 CODED = ("name", "worker", "queue")
 STORED = ("args", "kwargs", "result", "error")
 _ENDED = ", ".join(str(int(state)) for state in (*FINISHED, State.LOST))
@@ -29,11 +33,15 @@ Condition = tuple[str, list[Any]]
 
 
 def search(
-    storage: Storage, query: HistoryQuery, now: float, go_on: Callable[[], bool] = lambda: True
+    storage: Storage,
+    query: HistoryQuery,
+    now: float,
+    go_on: Callable[[], bool] = lambda: True,
+    notes: Notes | None = None,
 ) -> HistoryPage:
     """A page of the tasks that match, newest first. Raises `UsageError` for a wrong filter. `go_on` is
-    asked between two slices."""
-    wanted = parse(query.filter)
+    asked between two slices. `notes`: our own on tasks, which are in no file of the history."""
+    wanted, notes = parse(query.filter), notes or Notes()
     page = HistoryPage()
     name, _, number = query.after.partition(":")
     below = int(number) if number.isdecimal() else 0
@@ -43,7 +51,7 @@ def search(
             page.since = since if since is not None else page.since
             if page.next is None:
                 before = below if part.name == name else part.last + 1
-                _part(part, wanted, query, before, now, page, go_on)
+                _part(part, wanted, query, before, now, page, go_on, notes)
         except Unreadable as problem:
             page.unread.append(str(problem))
     return page
@@ -57,8 +65,9 @@ def _part(
     now: float,
     page: HistoryPage,
     go_on: Callable[[], bool],
+    notes: Notes,
 ) -> None:
-    where, values = _narrowed(wanted, part, now)
+    where, values = _narrowed(wanted, part, now, notes)
     coding_words = part.words
     while go_on():
         rows = part.newest(before, AT_ONCE, where, values)
@@ -67,6 +76,7 @@ def _part(
         before = rows[-1][0]
         page.searched += len(rows)
         columns = Columns(len(rows))
+        columns.notes = notes
         chunk = chunk_of(part.name, rows[::-1])
         placed = place(columns, chunk, Coding(coding_words), len(rows) + 1, still=True)
         matcher = Matcher(wanted, columns)
@@ -91,12 +101,14 @@ def _part(
     page.next = f"{part.name}:{before}"
 
 
-def _narrowed(wanted: Filter, part: Part, now: float) -> Condition:
+def _narrowed(wanted: Filter, part: Part, now: float, notes: Notes) -> Condition:
     """A condition in SQL that every matching row meets; other rows may meet it too."""
     conditions: list[str] = []
     values: list[Any] = []
     for term in wanted.terms:
-        found = None if term.negated else _condition(term, part, now)
+        if term.negated:
+            continue
+        found = _noted(term, notes) if term.field in ("tag", "dealt") else _condition(term, part, now)
         if found is not None:
             conditions.append(f"({found[0]})")
             values += found[1]
@@ -131,6 +143,21 @@ def _test(field: str, test: Any, part: Part, now: float) -> Condition | None:
     if field == "id" and isinstance(test, TextMatch) and test.kind in ("part", "whole"):
         return _contains("id", test)
     return None
+
+
+def _noted(term: Term, notes: Notes) -> Condition | None:
+    """Tasks with such a note, when they are few; all others are none of ours."""
+    texts = notes.tags if term.field == "tag" else dict.fromkeys(notes.marks, "yes")
+    if term.field == "dealt" and any(_fits(test, "no") for test in term.tests):
+        return None
+    noted = [
+        task_id for task_id, text in list(texts.items()) if any(_fits(test, text) for test in term.tests)
+    ]
+    return (f"id IN ({', '.join('?' * len(noted))})", [*noted]) if len(noted) <= MOST_NOTED else None
+
+
+def _fits(test: Any, text: str) -> bool:
+    return not isinstance(test, TextMatch) or test.matches(plain(text))
 
 
 def _words(field: str, test: TextMatch, part: Part) -> Condition:
