@@ -139,6 +139,7 @@ def _judge(context: Context, evidence: Evidence, order: Order) -> Judged:
         item.refused = problem
         return Judged(item=item, hint=hint)
     resend = _resend(evidence, how, message, name, queue)
+    resend.new_id = str(order.params.get("new_id") or resend.new_id)
     if problem := _cannot_copy(context, resend):
         item.refused, item.grade = problem, "unsafe"
         return Judged(item=item, hint=ADVICE)

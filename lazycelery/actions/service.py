@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from lazycelery.actions import (
+    arrival,
     consumers,
     crew,
     cut_off,
@@ -176,6 +177,17 @@ class Actions:
             del self._planned[next(iter(self._planned))]
         self._planned[plan.id] = _Planned(plan, draft)
         return plan
+
+    async def seen(self, id: str) -> str:
+        """Where a task is seen, in queues, at workers or in the result backend; empty: nowhere."""
+        found = await arrival.arrived(self._context, [id])
+        if not found and self._context.results is not None:
+            with contextlib.suppress(LazyCeleryError):
+                results = await self._context.results.get([id])
+                found = {
+                    each: f"{result.status.lower()} in the result backend" for each, result in results.items()
+                }
+        return found.get(id, "")
 
     async def act(self, plan_id: str, word: str | None = None) -> Outcome:
         """Carry out a plan, once. `word` is what was typed at level `typed`.

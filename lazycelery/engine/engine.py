@@ -92,7 +92,7 @@ class Engine:
         await self._services.close()
         await self._actions.settle()
         if self._parts.rules is not None:
-            self._parts.rules.close()
+            await self._parts.rules.close()
         await self._watch.stop()
         await self._parts.marks.close()
         await self._memory.close()  # Before the connections: a broker that hangs may use up all patience.

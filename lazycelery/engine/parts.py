@@ -130,7 +130,14 @@ class Parts:
         self.rules: Rules | None = None
         if self.vigil is not None and profile.rules and not profile.glance:
             self.rules = Rules(
-                profile, self.store, self.actions, self.audit, self.redactor, clock, self.vigil.say
+                profile,
+                self.store,
+                self.actions,
+                self.audit,
+                self.redactor,
+                clock,
+                self.vigil.say,
+                self.broker.queues,
             )
         if self.vigil is not None and not profile.glance:
             self.examiner.examined = self.vigil.take

@@ -1,7 +1,8 @@
 """Rules at work: failures come in by events, decisions go out through the actions, as a person's would.
 
-One process evaluates the rules of a cluster on a machine, by a lock that the system gives back. A retry is
-noted before it is sent; after a crash the audit log tells whether it was. Where nobody knows, it is left.
+One process evaluates the rules of a cluster (`rule_turn`). A retry is noted before it is sent; after a crash
+the audit log tells whether it was. Where nobody knows, it is left. Its id follows from the task's: whoever
+sends it looks for that id first, so that one that lost its turn unawares doubles nothing that is seen.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import uuid
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
@@ -20,6 +22,7 @@ from lazycelery.actions.files import make_private_directory, state_directory
 from lazycelery.actions.service import Actions
 from lazycelery.actions.shared_file import name_of_cluster
 from lazycelery.engine.rule_book import RuleBook
+from lazycelery.engine.rule_turn import NO_LEASE, Turn
 from lazycelery.errors import LazyCeleryError
 from lazycelery.insight.rules import Breaker, Failures, fitting, pause
 from lazycelery.model.action import AuditEntry, Order, Plan
@@ -28,7 +31,7 @@ from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.rule import Rule, Run
-from lazycelery.store.history.lock import Lock
+from lazycelery.sources.protocols import QueueOps
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -38,6 +41,9 @@ MOST_HEARD = 10_000
 AT_ONCE = 20
 """Decisions of one round."""
 TAKE_OVER = 5.0
+PARTING = 0.5
+"""Seconds to let the broker know that it is another one's turn."""
+RETRIES = uuid.UUID("6f0d3c0e-5f0b-4f57-9a43-2f1c5f8d7b10")
 LOOK_BACK = 5000
 """Lines of the audit log that are looked at after a crash."""
 FORGET_EVERY = 3600.0
@@ -61,6 +67,7 @@ class Rules:
         redactor: Redactor,
         clock: Callable[[], float],
         say: Callable[[str], None],
+        queues: QueueOps,
     ) -> None:
         self._profile, self._store, self._actions, self._audit = profile, store, actions, audit
         self._redactor, self._clock, self._say = redactor, clock, say
@@ -68,7 +75,7 @@ class Rules:
         self._heard: deque[tuple[str, bool]] = deque(maxlen=MOST_HEARD)
         self._lost = 0
         self._failures, self._breaker = Failures(), Breaker()
-        self._lock = Lock(directory(profile))
+        self._turn = Turn(profile, queues, directory(profile), clock)
         self._book: RuleBook | None = None
         self._stopped: set[str] = set()
         self._told_other = ""
@@ -87,6 +94,8 @@ class Rules:
         while True:
             await asyncio.sleep(EVERY)
             try:
+                if self._book is not None and not await self._turn.still():
+                    await self._lost_turn()
                 if self._book is None and not await self._begun():
                     await asyncio.sleep(TAKE_OVER)
                     continue
@@ -104,25 +113,37 @@ class Rules:
                 logger.exception("rules")
                 await asyncio.sleep(TAKE_OVER)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let another process go on."""
         if self._book is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._book.close()
-        self._lock.give_back()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._turn.give_back(), PARTING)
+
+    async def _lost_turn(self) -> None:
+        """Nothing more is decided here; what is due stays in the book."""
+        book, self._book = self._pages, None
+        self._heard.clear()
+        await asyncio.to_thread(book.close)
+        self._told_other = self._turn.why
+        self._say(f"The turn to evaluate the rules of this cluster is lost: {self._turn.why}.")
 
     async def _begun(self) -> bool:
         await asyncio.to_thread(make_private_directory, directory(self._profile))
-        if not self._lock.take():
+        if not await self._turn.take():
             self._heard.clear()
-            if self._told_other != (holder := self._lock.holder()):
-                self._told_other = holder
-                self._say(f"The rules of this cluster are evaluated by {holder}; this one evaluates none.")
+            if self._told_other != self._turn.why:
+                self._told_other = self._turn.why
+                self._say(f"The rules of this cluster are {self._turn.why}; this one evaluates none.")
             return False
         book = await asyncio.to_thread(RuleBook, directory(self._profile) / "rules.sqlite3")
         self._book = book
         for run in await asyncio.to_thread(book.interrupted):
             await self._take_up(run)
+        self._told_other = ""
+        if not self._turn.apart:
+            self._say(f"Let one machine alone evaluate these rules: {NO_LEASE}.")
         dry = [rule.name for rule in self._rules.values() if not rule.apply]
         self._say(
             f"{count(len(self._rules), 'rule')}; dry runs, which only tell: {', '.join(dry) or 'none'}."
@@ -245,7 +266,7 @@ class Rules:
             await self._end(run, "left", f"{run.tries} retries failed")
             return
         order = (
-            Order(action="retry", targets=[run.last])
+            Order(action="retry", targets=[run.last], params={"new_id": new_id(run.last)})
             if retry
             else Order(action="export", targets=[run.last], params={"tasks": True})
         )
@@ -283,6 +304,11 @@ class Rules:
     async def _act(
         self, rule: Rule, run: Run, plan_id: str, word: str | None, what: str, retry: bool
     ) -> None:
+        if retry and (where := await self._actions.seen(new_id(run.last))):
+            await self._sent_elsewhere(run, where)
+            return
+        if not await self._turn.still(at_once=True):
+            return  # It stays due.
         run.state = "trying"
         await asyncio.to_thread(self._pages.put, run)
         try:
@@ -305,6 +331,10 @@ class Rules:
         run.last, run.tries = new, run.tries + 1
         count = f"{run.tries} of {rule.retries}"
         await self._end(run, "retried" if outcome.done else "doubt", f"{what} ({count}): {outcome.proof}")
+
+    async def _sent_elsewhere(self, run: Run, where: str) -> None:
+        run.last, run.tries = new_id(run.last), run.tries + 1
+        await self._end(run, "retried", f"another one evaluated it: its retry {run.last[:8]} is {where}")
 
     async def _end(self, run: Run, state: str, why: str) -> None:
         run.state = state  # type: ignore[assignment]
@@ -347,6 +377,11 @@ class Rules:
             LazyCeleryError
         ):  # The action's own lines were refused then, and it with them.
             await asyncio.to_thread(self._audit.append, entry)
+
+
+def new_id(task: str) -> str:
+    """The id under which rules retry a task, the same on all machines."""
+    return str(uuid.uuid5(RETRIES, task))
 
 
 def _of_all(plan: Plan) -> str | None:

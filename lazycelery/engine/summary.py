@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lazycelery.engine import rule_status
 from lazycelery.engine.cut_off import told
 from lazycelery.engine.parts import Parts
 from lazycelery.engine.totals import total
@@ -52,6 +53,7 @@ async def overview(parts: Parts) -> Overview:
             *told(parts.cut_off),
             *parts.plans.notices(),
             *parts.memory.notices(),
+            *rule_status.notices(profile),
         ],
         findings=parts.examiner.last.findings,
         snoozed=parts.examiner.last.snoozed,

@@ -48,8 +48,9 @@ class Order(msgspec.Struct, kw_only=True):
     """Instead of targets: all tasks that match, newest first. move, delete: which messages of the queue."""
     limit: int = 1000
     params: dict[str, Any] = {}
-    """retry: queue, keep_canvas, force (also what would run twice), rate (tasks a second), tag · revoke:
-    force (also what no source knows), rate · both: resume (a plan file's id), doubtful (ask, send, drop),
+    """retry: queue, keep_canvas, force (also what would run twice), rate (tasks a second), tag, new_id
+    (of one task: under which it is sent) · revoke: force (also what no source knows), rate
+    · both: resume (a plan file's id), doubtful (ask, send, drop),
     look (also where looks are not free) · terminate: signal · purge: backup (path) · events: on (bool), stay
     (also after this session) · pool: do (grow, shrink, size, autoscale, restart), n, max, min · consumers: do
     (add, cancel, hold, resume, turn), workers (all without), forget · limits: do (rate, time), task, rate,

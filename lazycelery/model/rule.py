@@ -64,3 +64,5 @@ class RuleStatus(msgspec.Struct, kw_only=True):
     why: str = ""
     runs: dict[str, int] = {}
     """Tasks by state."""
+    turn: str | None = None
+    """Who evaluates it, as the one tells that watches on this machine; `None` when none does."""

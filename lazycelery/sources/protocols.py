@@ -345,6 +345,20 @@ class Returning(Protocol):
 
 
 @runtime_checkable
+class Leasing(Protocol):
+    """What a `QueueOps` can do to keep two machines apart, with nothing that stays behind."""
+
+    async def lease(self, name: str, holder: str, seconds: float) -> str:
+        """Hold a name alone, or go on holding it; returns who holds it: `holder` when that is us.
+
+        It is given back by itself: on Redis so many seconds after the last call, on RabbitMQ with the
+        connection, which a broker that hears nothing closes. Raises what the broker raises."""
+
+    async def give_up(self, name: str, holder: str) -> None:
+        """Let another one hold it, if it is ours."""
+
+
+@runtime_checkable
 class Recovery(Protocol):
     """What a `QueueOps` can do about purges that were cut off in the middle, by a crash of ours."""
 

@@ -124,6 +124,7 @@ class Room:
             Redactor(),
             lambda: 100.0,
             self.said.append,
+            self,  # type: ignore[arg-type]
         )
         self.book = self.rules._book = RuleBook(tmp_path / "rules.sqlite3")
         self.put("due")

@@ -182,7 +182,7 @@ async def test_two_processes_do_not_double_a_retry(fleet: RedisServer, tmp_path:
         )
         await second.start()
         try:
-            await Watcher(second).says("are evaluated by process")
+            await Watcher(second).says("are evaluated by ")
             ids = [send(fleet.url, "shop.until_file", str(file), backend=fleet.url) for _ in range(5)]
             deadline = time.monotonic() + 60
             while True:

@@ -47,6 +47,11 @@ def list_(ctx: click.Context) -> int:
             for one in found
         ]
         output.table(columns, rows)
+        if found:
+            turn = found[0].turn
+            output.line(
+                f"They are {turn}." if turn else "Nobody on this machine evaluates them: watch and serve do."
+            )
     return 0 if found else 1
 
 

@@ -160,6 +160,12 @@ class Server:
         """A new channel on the session of a purpose."""
         return await (await self.session(purpose)).channel()
 
+    async def hang_up(self, purpose: str) -> None:
+        """Close the session of a purpose, if there is one."""
+        session = self._sessions.pop(purpose, None)
+        if session is not None:
+            await session.close()
+
     def tls_context(self) -> ssl.SSLContext | None:
         """Certificates as the address wants them checked. Raises `UsageError` for unreadable files."""
         if self._tls is None and self.address.tls is not None:

@@ -13,7 +13,7 @@ from lazycelery.model.faces import by_face
 from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import Limit, QueueReport
-from lazycelery.sources.amqp import deadletters, delayed, publishing
+from lazycelery.sources.amqp import deadletters, delayed, leases, publishing
 from lazycelery.sources.amqp.channel import Depth
 from lazycelery.sources.amqp.connection import Server
 from lazycelery.sources.amqp.delayed import FOLDED, Held
@@ -239,6 +239,15 @@ class AmqpQueues:
             told = await (await self._sift(queue, most)).shift(pick, save, settled, pace)
         self._management.forget()
         return told
+
+    async def lease(self, name: str, holder: str, seconds: float) -> str:
+        """A queue that is exclusive to a connection of ours: nobody else can declare it."""
+        with self._server.explained():
+            return await leases.lease(self._server, self._management, name, holder)
+
+    async def give_up(self, name: str, holder: str) -> None:
+        """Close that connection: the queue goes with it."""
+        await self._server.hang_up(leases.PURPOSE)
 
     async def _facts(self, queue: str) -> QueueFacts | None:
         """What the management API tells of a queue, also of one that is new."""

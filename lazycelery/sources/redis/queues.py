@@ -12,7 +12,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.reports import InFlight, QueueReport
 from lazycelery.sources.jsontext import size_text
 from lazycelery.sources.protocols import Found, Looked, Pace, Pick, PurgeResult, Save, Settled, Shifted
-from lazycelery.sources.redis import orphans, refilling
+from lazycelery.sources.redis import leases, orphans, refilling
 from lazycelery.sources.redis.bindings import Bindings
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.depths import Depths
@@ -188,6 +188,16 @@ class RedisQueues:
         """Put unacknowledged messages, oldest first, in front of their queues, each in one atomic step."""
         with self._server.explained():
             return await orphans.give_back(self._server, self._layout, entries)
+
+    async def lease(self, name: str, holder: str, seconds: float) -> str:
+        """A key that expires, taken only where there is none."""
+        with self._server.explained():
+            return await leases.lease(self._server.redis, self._layout.prefix + name, holder, seconds)
+
+    async def give_up(self, name: str, holder: str) -> None:
+        """Remove the key, if it is ours."""
+        with self._server.explained():
+            await leases.give_up(self._server.redis, self._layout.prefix + name, holder)
 
     async def leftovers(self) -> list[str]:
         """Keys in which purges that were cut off left messages; found by a bounded scan."""
