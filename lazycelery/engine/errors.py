@@ -78,7 +78,7 @@ class ErrorAnswers:
         except OSError as problem:
             raise LazyCeleryError(
                 f"The mark cannot be written: {problem.strerror or problem}.",
-                "It belongs beside the history; history_dir in the profile chooses another place.",
+                "It belongs to the history; history_dir or history_url in the profile chooses another place.",
             ) from None
 
 

@@ -10,21 +10,17 @@ import asyncio
 import contextlib
 import getpass
 import json
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import msgspec
 
 from lazycelery.model.faults import Mark
 from lazycelery.model.text import clean
-from lazycelery.store.history.files import MARKS
+from lazycelery.store.history.storage import MarkLines
 
 KEPT = 100
 """Marks that are told, the newest."""
 LONGEST = 80
-READ = 256 * 1024
-"""Bytes at the end of the file that are read."""
 TOGETHER = 300.0
 """Seconds within which starts of workers belong to one mark."""
 SETTLED = 30.0
@@ -36,21 +32,19 @@ Start = tuple[int | None, str | None, float]
 
 
 class Marks:
-    """The marks of one cluster. `directory` is that of its history; without one they last as long as this
+    """The marks of one cluster. `kept` is where its history keeps them; without it they last as long as this
     session. `writes` says whether this engine is the one that records."""
 
     def __init__(
         self,
-        directory: Path | None,
+        kept: MarkLines | None,
         clock: Callable[[], float],
         changed: Callable[[], None],
         writes: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._path = directory / MARKS if directory is not None else None
+        self._kept = kept
         self._clock, self._changed, self._writes = clock, changed, writes
         self._own: list[Mark] = []
-        self._read: list[Mark] = []
-        self._seen: tuple[float, int] = (0.0, -1)
         self._starts: dict[str, Start] = {}
         self._burst: Mark | None = None
         self._burst_last = 0.0
@@ -61,52 +55,31 @@ class Marks:
     @property
     def lasting(self) -> bool:
         """Whether marks survive this session."""
-        return self._path is not None
+        return self._kept is not None
 
     async def all(self) -> list[Mark]:
         """The last marks, newest first."""
-        if self._path is not None:
-            await asyncio.to_thread(self._look)
-        found = {(one.at, one.by): one for one in (*self._read, *self._own)}
+        lines = await asyncio.to_thread(self._kept.lines) if self._kept is not None else []
+        read = []
+        for line in lines:
+            with contextlib.suppress(msgspec.DecodeError):
+                read.append(_decode(line))
+        found = {(one.at, one.by): one for one in (*read, *self._own)}
         return sorted(found.values(), key=lambda one: -one.at)[:KEPT]
 
     async def add(self, name: str) -> Mark:
         """Set one now. Raises `OSError` when it cannot be written."""
         mark = Mark(at=round(self._clock(), 3), name=clean(name.strip(), LONGEST) or "mark", user=_user())
         mark.kept = self.lasting
-        if self._path is not None:
+        if self._kept is not None:
             await asyncio.to_thread(self._append, mark)
         self._own.append(mark)
         self._changed()
         return mark
 
-    def _look(self) -> None:
-        """Read the file again when it is another one than at the last time."""
-        assert self._path is not None
-        try:
-            told = os.stat(self._path)
-            if (told.st_mtime, told.st_size) == self._seen:
-                return
-            with self._path.open("rb") as file:
-                file.seek(max(0, told.st_size - READ))
-                lines = file.read(READ).splitlines()
-        except OSError:
-            return
-        found = []
-        for line in lines:
-            with contextlib.suppress(msgspec.DecodeError):
-                found.append(_decode(line))
-        self._seen, self._read = (told.st_mtime, told.st_size), found
-
     def _append(self, mark: Mark) -> None:
-        assert self._path is not None
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        line = json.dumps(msgspec.to_builtins(mark), separators=(",", ":")) + "\n"
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(descriptor, line.encode())
-        finally:
-            os.close(descriptor)
+        assert self._kept is not None
+        self._kept.append(mark.at, mark.by, json.dumps(msgspec.to_builtins(mark), separators=(",", ":")))
 
     # ---- what is seen of the workers
 
@@ -140,7 +113,7 @@ class Marks:
 
     def _settle(self, now: float) -> None:
         burst = self._burst
-        if burst is not None and self._path is not None and self._writes() and self._writing is None:
+        if burst is not None and self._kept is not None and self._writes() and self._writing is None:
             self._writing = asyncio.create_task(self._keep(burst), name="marks")
         if now - self._burst_last > TOGETHER:
             self._burst = self._writing = None

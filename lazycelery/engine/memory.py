@@ -29,7 +29,7 @@ from lazycelery.store.history import figures
 from lazycelery.store.history.files import Files, directory_of
 from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import search, task_of
-from lazycelery.store.history.storage import FindingBegan, FindingEnded, Sample, Storage
+from lazycelery.store.history.storage import FindingBegan, FindingEnded, MarkLines, Sample, Storage
 from lazycelery.store.rings import Kept
 from lazycelery.store.store import Store
 from lazycelery.waiting import came
@@ -165,9 +165,9 @@ class Memory:
             await self._past.done.wait()
 
     @property
-    def directory(self) -> Path | None:
-        """Where this cluster's history is; `None` where none is kept."""
-        return files_of(self._profile).directory if self._profile.history else None
+    def marks(self) -> MarkLines | None:
+        """Where this cluster's deploy marks are; `None` where none are kept."""
+        return self._storage.marks() if self._profile.history else None
 
     async def failures(self) -> None:
         """Before failures are counted: who only looks reads all of them that were recorded, bounded."""

@@ -143,7 +143,7 @@ class Parts:
             self.examiner.examined = self.vigil.take
         self.memory = Memory(profile, self.store, self.redactor, clock, self.changes.status)
         self.marks = Marks(
-            self.memory.directory, clock, self.changes.status, lambda: self.memory.status.state == "writing"
+            self.memory.marks, clock, self.changes.status, lambda: self.memory.status.state == "writing"
         )
         self.examiner.snapshots.recorded = self.memory.hours
 

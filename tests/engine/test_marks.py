@@ -8,6 +8,7 @@ import pytest
 
 from lazycelery.engine import marks as module
 from lazycelery.engine.marks import Marks
+from lazycelery.store.history.marking import FileMarks
 from tests.sources.conftest import until
 
 
@@ -24,7 +25,8 @@ def clock() -> Clock:
 
 
 def marks(directory: Path | None, clock: Clock, writes: bool = True) -> Marks:
-    return Marks(directory, clock, lambda: None, lambda: writes)
+    kept = FileMarks(directory) if directory is not None else None
+    return Marks(kept, clock, lambda: None, lambda: writes)
 
 
 async def test_every_session_sees_the_marks_of_the_others(tmp_path: Path, clock: Clock) -> None:

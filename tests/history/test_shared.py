@@ -461,3 +461,14 @@ def test_who_is_not_let_in_is_told_why(postgres: PostgresServer, patient: None) 
         assert why in monitor.recorder.status.reason
         assert why in found(away).unread[0]
         assert "hunter2" not in f"{monitor.recorder.status}{found(away)}"
+
+
+def test_what_workers_did_is_one_mark_whoever_saw_it(shared: Made, postgres: PostgresServer) -> None:
+    storage = shared()
+    for after in (0.0, 0.7, 3.0, 500.0):
+        storage.marks().append(T0 + after, "workers", f'{{"at":{T0 + after},"by":"workers"}}')
+    assert len(storage.marks().lines()) == 2
+    away = Shared(Address(postgres.url.replace(str(postgres.port), "1"), "x"))
+    with pytest.raises(OSError, match="does not answer"):
+        away.marks().append(T0, "person", "{}")
+    assert away.marks().lines() == []

@@ -139,3 +139,14 @@ def test_a_start_with_many_tasks_is_soon_there(storage: Storage) -> None:
     status = Monitor(storage, lambda: T0 + 101, max_tasks=20_000).load()
     assert (status.loaded, status.recorded) == (10_000, 10_000)
     assert time.monotonic() - began < 5  # Beside other tests; a second is what it takes.
+
+
+def test_marks_are_seen_by_all(storage: Storage) -> None:
+    storage.marks().append(T0, "person", '{"at":1,"name":"release 1.4"}')
+    storage.marks().append(T0 + 9, "person", '{"at":9,"name":"release 1.5 \\u00fc"}')
+    assert storage.marks().lines() == [
+        b'{"at":1,"name":"release 1.4"}',
+        b'{"at":9,"name":"release 1.5 \\u00fc"}',
+    ]
+    recorded(storage, LIFE)
+    assert len(storage.marks().lines()) == 2

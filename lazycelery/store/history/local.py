@@ -17,6 +17,7 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.history import reader
 from lazycelery.store.history.files import Files, forget_strangers, put_aside
 from lazycelery.store.history.lock import Lock
+from lazycelery.store.history.marking import FileMarks
 from lazycelery.store.history.storage import FindingBegan, FindingEnded, Newer, Note, Part, Sample
 from lazycelery.store.history.taking import Slots
 from lazycelery.store.history.writer import Numbers, Writer, seal
@@ -51,6 +52,10 @@ class Local:
     def opened(self, unread: list[str], until: str = "") -> Iterator[Part]:
         """The files, newest first."""
         return reader.opened(self.files.all(), unread, until)
+
+    def marks(self) -> FileMarks:
+        """A file beside them."""
+        return FileMarks(self.files.directory)
 
     def recording(self, columns: Columns, redactor: Redactor, clock: Callable[[], float]) -> LocalRecording:
         """To write it."""

@@ -148,6 +148,16 @@ class Recording(Protocol):
         """End in good order."""
 
 
+class MarkLines(Protocol):
+    """Deploy marks, which any session sets and all see, a line of JSON each. Used from any thread."""
+
+    def lines(self) -> list[bytes]:
+        """The last ones, oldest first; those known so far where they cannot be read."""
+
+    def append(self, at: float, by: str, line: str) -> None:
+        """Keep another one; what workers did is kept once, whoever saw it. Raises `OSError`."""
+
+
 class Storage(Protocol):
     """Where one cluster's history is."""
 
@@ -169,3 +179,6 @@ class Storage(Protocol):
 
     def recording(self, columns: Columns, redactor: Redactor, clock: Callable[[], float]) -> Recording:
         """To write it. Nothing is touched yet."""
+
+    def marks(self) -> MarkLines:
+        """Its deploy marks."""

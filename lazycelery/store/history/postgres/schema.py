@@ -70,6 +70,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE {s}.statistics (
             began bigint, kind text, key text COLLATE "C", weight bigint, counts bytea, runtime bytea,
             wait bytea, PRIMARY KEY (began, kind, key))""",
+        """CREATE TABLE {s}.marks (
+            n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at float8, by text, line text UNIQUE)""",
     ),
 )
 """Step by step: what makes version 1 of nothing, version 2 of version 1."""

@@ -9,6 +9,7 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.history.postgres import schema as tables
 from lazycelery.store.history.postgres.address import Address, reading
 from lazycelery.store.history.postgres.faults import said
+from lazycelery.store.history.postgres.marks import SharedMarks
 from lazycelery.store.history.postgres.parts import Day
 from lazycelery.store.history.postgres.recording import SharedRecording
 from lazycelery.store.history.storage import Newer, Part, Unreadable
@@ -58,6 +59,10 @@ class Shared:
             if (reason := said(problem)) is None:
                 raise
             unread.append(f"{self.place}: {reason}")
+
+    def marks(self) -> SharedMarks:
+        """A table."""
+        return SharedMarks(self.address)
 
     def recording(self, columns: Columns, redactor: Redactor, clock: Callable[[], float]) -> SharedRecording:
         """To write it."""
