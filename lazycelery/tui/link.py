@@ -59,6 +59,15 @@ class Truth:
         self.engine_deaths = 0
 
     @property
+    def as_of(self) -> float | None:
+        """When what is known was true, while nothing is connected any more."""
+        if self.connected or self.overview is None or not self.overview.ever_connected:
+            return None
+        broker = next((one for one in self.overview.sources if one.name == "broker"), None)
+        last = broker.last if broker is not None and not self.overview.connected else None
+        return self.overview.now if last is None else last
+
+    @property
     def connected(self) -> bool:
         """Engine there, broker there."""
         return self.engine_problem is None and self.overview is not None and self.overview.connected

@@ -179,7 +179,8 @@ class Sight:
 
     def look(self) -> Look:
         """How things are written now."""
-        return Look(self.link.truth.now, self._signs, self.utc, self.keys)
+        truth = self.link.truth
+        return Look(truth.now, self._signs, self.utc, self.keys, as_of=truth.as_of)
 
     @property
     def pane(self) -> Pane:

@@ -266,7 +266,9 @@ class FakeEngine:
     def lose(self, reason: str = "db1:6379 refused (port closed)") -> None:
         """The broker goes away."""
         self.seen.connected = False
-        self.seen.sources[0] = SourceHealth(name="broker", state="lost", reason=reason, next_try=NOW + 4)
+        self.seen.sources[0] = SourceHealth(
+            name="broker", state="lost", reason=reason, next_try=NOW + 4, last=NOW - 12
+        )
         self.touch("status")
 
     def die(self) -> None:

@@ -156,3 +156,37 @@ async def test_a_picture_that_fails_leaves_the_others_alive(monkeypatch: pytest.
         await stage.until("Cannot be shown")
         await stage.press("3", "j")
         assert "3 Tasks" in stage.text and "ZeroDivisionError" in stage.text.replace("\n", "")
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 48)])
+async def test_what_a_lost_connection_leaves_does_not_read_as_the_present(width: int, height: int) -> None:
+    async with staged(size=(width, height)) as stage:
+        stage.engine.lose()
+        await stage.until("Not connected")
+        lines = stage.text.splitlines()
+        for title in ("1 Workers", "2 Queues", "3 Tasks"):
+            assert "10s old" in next(line for line in lines if title in line), "the age, without a colour"
+        rows = [line[:24] for line in lines if "default" in line[:24] or "web-1" in line[:24]]
+        assert rows and all("?" in row and "●" not in row for row in rows), rows
+        assert "Not connected: this was so 10s ago." in stage.text
+        await stage.press("2")
+        assert "this was so" in stage.text
+        stage.engine.seen.connected = True
+        stage.engine.seen.sources[0] = SourceHealth(name="broker", state="connected")
+        stage.engine.touch("status")
+        await stage.until(lambda: "s old" not in stage.text)
+        assert "this was so" not in stage.text
+
+
+async def test_an_empty_pane_without_a_connection_does_not_say_that_there_is_nothing() -> None:
+    engine = FakeEngine(0)
+    engine.fleet, engine.lines = [], []
+    async with staged(engine, (80, 24)) as stage:
+        engine.lose()
+        await stage.until("Not connected")
+        for key in "123":
+            await stage.press(key)
+            said = " ".join(stage.text.replace("│", " ").split())
+            assert "what is there now is not known" in said, key
+            assert "No worker answers" not in said and "No queue is bound" not in said
+            assert "No task seen yet" not in said

@@ -127,6 +127,8 @@ def draw(
     else:
         lines += _rows(pane, look, shown, inner, focused, marks)
     note = pane.note(width, look)
+    if look.old:  # Where room is short, how old a count is matters more than the count.
+        note = f"{note}, {look.old}" if width >= HEADED else look.old
     thumb = scroll_thumb(listing.top, listing.page, listing.rows.total)
     offset = height - 2 - listing.page
     return framed(

@@ -73,6 +73,8 @@ def cells(queue: Queue, look: Look) -> list[Span]:
     flow: Span = ("nobody", "warn") if alone else (q.rate(trend(queue), signed=True), "dim")
     if dead(queue):
         flow = "dead", "warn"
+    if look.as_of is not None:  # Who takes from it now, nobody knows.
+        sign, flow = (look.signs.unknown, "dim"), (q.UNKNOWN, "dim")
     return [
         sign,
         (clean(queue.name, 120), ""),

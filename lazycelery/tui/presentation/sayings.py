@@ -91,6 +91,18 @@ def connecting(overview: Overview | None, problem: LazyCeleryError | None, look:
     return [f"Connecting to {clean(overview.broker, 120)} …"]
 
 
+def cut_off(overview: Overview | None, problem: LazyCeleryError | None, look: Look) -> list[str]:
+    """A pane is empty, and there is no connection any more: that says nothing of what there is now."""
+    broken = [source for source in (overview.sources if overview else []) if source.name == "broker"]
+    why = problem.title if problem is not None else _source(broken[0], look) if broken else "Not connected."
+    return [why, "Nothing was seen here before; what is there now is not known."]
+
+
+def dated(look: Look) -> str:
+    """What stands above a page while there is no connection."""
+    return f"Not connected: this was so {look.old.removesuffix(' old')} ago."
+
+
 def no_workers(filtered: str, look: Look, lacks: Mapping[str, str]) -> list[str]:
     """The workers pane is empty; `lacks` is what the broker does not have."""
     if filtered:

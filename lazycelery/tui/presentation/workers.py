@@ -50,7 +50,7 @@ def cells(worker: Worker, look: Look) -> list[Span]:
     since = q.rough_age(None if worker.stopped is None else look.now - worker.stopped)
     full = bool(worker.concurrency and worker.active and worker.active >= worker.concurrency)
     return [
-        of_worker(worker.state, look.signs),
+        of_worker(worker.state if look.as_of is None or gone else "unknown", look.signs),
         (short_name(worker.name), "dim" if gone else ""),
         ("", "")
         if gone

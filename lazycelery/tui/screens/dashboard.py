@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events
@@ -17,7 +18,7 @@ from lazycelery.tui.arrangement import LEAST, LEFT, Arrangement, arrange
 from lazycelery.tui.desk import Desk
 from lazycelery.tui.panes.pane import HEADED, draw, marked, title_at
 from lazycelery.tui.presentation import sayings
-from lazycelery.tui.presentation.body import wrapped
+from lazycelery.tui.presentation.body import Joined, wrapped
 from lazycelery.tui.presentation.clusters import tab_at, tab_line
 from lazycelery.tui.presentation.header import header, log_line
 from lazycelery.tui.presentation.help import help_page
@@ -227,6 +228,8 @@ class Dashboard(Screen[None]):
             return waiting
         lacks = truth.overview.lacks if truth.overview else {}
         filtered = desk.panes[scope].filter or ("faults only" if desk.panes[scope].faults else "")
+        if look.as_of is not None and not filtered:
+            return sayings.cut_off(truth.overview, truth.engine_problem, look)
         early = sayings.awaiting(scope, truth.overview.awaited if truth.overview else "")
         if early is not None and not filtered:
             return early
@@ -259,6 +262,8 @@ class Dashboard(Screen[None]):
         else:
             why = [line for text in self._empty(desk.lead) for line in wrapped(text, width - 4, "dim")]
             page = Page((), (), 0, why)
+        if look.as_of is not None and not desk.help:
+            page = replace(page, body=Joined(wrapped(sayings.dated(look), width - 4, "warn"), page.body))
         subject = "help" if desk.help else (desk.subject, desk.main.tabs[desk.lead])
         lines = desk.main.draw(page, subject, look, width, height, desk.on_main)
         return lines if desk.help else self._dimmed(lines)
