@@ -47,11 +47,12 @@ def run(
     process = start() if settings.profile.broker else None
     gc.disable()  # Nothing of what is loaded is garbage; `ControlRoom` turns it on again once all is there.
     from lazycelery.tui.app import ControlRoom
+    from lazycelery.tui.multiplexer import in_gnu_screen
 
     app = ControlRoom(settings, start, keys, process, load=load, more=more, demo=demo is not None)
     speak_to("screen")
     try:
-        app.run(mouse=settings.ui.mouse)
+        app.run(mouse=settings.ui.mouse and not in_gnu_screen(os.environ))
     finally:
         speak_to("shell")
     if app.wants_demo and demo is not None:

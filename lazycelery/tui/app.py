@@ -21,6 +21,7 @@ from lazycelery.tui.desk import Desk
 from lazycelery.tui.hangup import end_politely
 from lazycelery.tui.history import History, state_directory
 from lazycelery.tui.link import EngineProcess, Spawn
+from lazycelery.tui.multiplexer import WIPE, in_gnu_screen
 from lazycelery.tui.presentation.clusters import ClusterLine
 from lazycelery.tui.presentation.signs import ASCII, UNICODE
 from lazycelery.tui.screens.dashboard import Dashboard
@@ -235,6 +236,8 @@ class ControlRoom(LeanApp[int]):
 
     async def _part(self) -> None:
         await self.hush()
+        if self._driver is not None and in_gnu_screen(os.environ):
+            self._driver.write(WIPE)
         self.exit(0)
 
     def _end(self, code: int) -> None:

@@ -11,6 +11,7 @@ The private names of Textual that this takes live here and nowhere else.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +26,7 @@ from textual.css.stylesheet import Stylesheet
 from textual.screen import Screen
 
 from lazycelery.tui.cells import Shown
+from lazycelery.tui.multiplexer import clipboard
 from lazycelery.tui.pacing import Pacer
 from lazycelery.tui.typed import read_escapes_apart
 from lazycelery.waiting import came
@@ -161,6 +163,15 @@ class LeanApp(App[Return]):
         """The same size again: it was another one for a moment, or the terminal was lent. Either way it does
         not show any more what we sent."""
         if tuple(event.size) == self.shown.size:
+            self.repaint()
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Put a text in the terminal's clipboard, through whatever lies between."""
+        self._clipboard = text
+        order, spills = clipboard(text, os.environ)
+        if self._driver is not None:
+            self._driver.write(order)
+        if spills:
             self.repaint()
 
     def repaint(self) -> None:
