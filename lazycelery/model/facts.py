@@ -167,5 +167,9 @@ class BrokerFacts(msgspec.Struct, kw_only=True):
     """Whether queues of monitors are counted."""
     tells_letters: bool = False
     """Whether it is known where dead letters go."""
+    management: str | None = None
+    """Why the management API that the profile names does not answer; `None` also when none is named."""
+    management_cure: str = ""
+    """What a person can do about that."""
     refused: str | None = None
     """Why it did not tell."""

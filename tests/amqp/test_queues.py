@@ -198,8 +198,37 @@ async def test_a_look_is_refused_with_its_cost_unless_it_is_forced(vhost: Vhost,
     assert broker.queues.free_looks is False
     with pytest.raises(Refused, match="their order stays"):
         await broker.queues.peek("classic")
-    with pytest.raises(Refused, match="counts as a delivery"):
+    with pytest.raises(Refused, match="counts as a delivery of every message") as told:
         await broker.queues.peek("quorum")
+    version = (await broker._server.session("queues")).version
+    default = "default of RabbitMQ 4" if version >= (4,) else "RabbitMQ 3 has none"
+    assert default in told.value.title
+
+
+async def test_the_question_before_a_look_tells_the_limit_and_how_near_it_is(
+    vhost: Vhost, opened: Open
+) -> None:
+    vhost.declare("limited", x_queue_type="quorum", x_delivery_limit=7)
+    fill(vhost, "limited", 2)
+    broker = await opened(vhost.url, management=vhost.server.management)
+    with pytest.raises(Refused, match=r"came back more than 7 times \(x-delivery-limit, or a policy\)"):
+        await broker.queues.peek("limited")
+    for deliveries in (1, 2):
+        page = await broker.queues.peek("limited", force=True)
+        assert f"has {deliveries} of 7 (x-delivery-limit, or a policy) now" in (page.note or "")
+    with pytest.raises(Refused, match="ago, the most delivered of them had 2"):
+        await broker.queues.peek("limited")
+
+
+async def test_a_wide_look_renews_each_message_at_its_end_once(vhost: Vhost, opened: Open) -> None:
+    """More acknowledgements than a quorum queue takes at once: none may be lost with the channel."""
+    vhost.declare("limited", x_queue_type="quorum", x_delivery_limit=1)
+    fill(vhost, "limited", 150)
+    broker = await opened(vhost.url, management=vhost.server.management)
+    page = await broker.queues.peek("limited", 0, 150, force=True)
+    assert "150 near the limit" in (page.note or "")
+    await asyncio.sleep(0.5)
+    assert sorted(taken_out(vhost, "limited")) == sorted(f"m{number}" for number in range(150))
 
 
 async def test_a_forced_look_at_a_classic_queue_keeps_the_order(vhost: Vhost, opened: Open) -> None:

@@ -112,6 +112,15 @@ def test_dead_letters_that_lead_nowhere_are_told_where_that_is_certain() -> None
     assert "management API" in (MODES["dead-letters-lost"].blind(snapshot) or "")
 
 
+def test_a_management_api_that_the_profile_names_must_answer() -> None:
+    facts = BrokerFacts(at=NOW, management="http://mq:15672 does not take it", management_cure="Correct it.")
+    [finding] = found("management-missing", seen(broker=facts))
+    assert finding.title == "The management API is missing: http://mq:15672 does not take it."
+    assert (finding.severity, finding.fix) == ("warning", "Correct it.")
+    assert silent("management-missing", seen(broker=facts, sources=links(broker="lost")))
+    assert silent("management-missing", seen(broker=BrokerFacts(at=NOW)))
+
+
 def test_while_a_worker_has_not_told_its_queues_none_is_without_consumer() -> None:
     wrong = queue("defualt", 7, consumers=0, workers=[])
     snapshot = seen(queues=[wrong], workers=[worker(), worker("w2@a", queues=None)])

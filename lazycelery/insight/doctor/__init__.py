@@ -21,6 +21,7 @@ from lazycelery.insight.doctor import (
     event_queue_backlog,
     events_off,
     failure_spike,
+    management_missing,
     message_orphaned,
     monitor_behind,
     no_workers,
@@ -99,6 +100,7 @@ MODES: dict[str, Mode] = {
         broker_memory,
         reply_queue_leak,
         event_queue_backlog,
+        management_missing,
         beat_missing,
         beat_duplicate,
     )
@@ -114,6 +116,7 @@ NEED_NO_WORKER = (
     "dead-letters-lost",
     "backend-unreachable",
     "broker-memory",
+    "management-missing",
     "tls-unverified",
 )
 """What can be told on a transport that shows no workers."""

@@ -49,7 +49,7 @@ class AmqpBroker:
     def notes(self) -> list[str]:
         """What a person should know about how we are connected."""
         notes = []
-        if self._management.why:
+        if self._management.why and not self._management.named:  # A finding, where the profile names it.
             notes.append(
                 f"The management API is missing: {self._management.why}. Without it only the queues of "
                 "workers are known, without type and unacknowledged messages. "
@@ -91,6 +91,8 @@ class AmqpBroker:
             tells_events=not self._management.why,
             event_backlog=backlog,
             tells_letters=self._queues.tells_letters,
+            management=self._management.trouble if self._management.named else None,
+            management_cure=self._management.cure,
         )
 
     async def lost(self) -> str | None:

@@ -43,21 +43,21 @@ class _Sent:
 
 
 class Channel:
-    """Wraps a channel of pika. Raises pika's `AMQPError`s and `asyncio.TimeoutError`."""
+    """Wraps a channel of pika. Raises pika's `AMQPError`s and `asyncio.TimeoutError`.
+
+    Messages are taken by consumers only: why there is no `basic.get`, `holding` tells."""
 
     def __init__(self, raw: Any, count: Callable[[], None], timeout: float) -> None:
         self._raw, self._count, self._timeout = raw, count, timeout
         self._pending: set[asyncio.Future[Any]] = set()
         self._unconfirmed: dict[int, _Sent] = {}
         self._published = 0
-        self._get: asyncio.Future[Got | None] | None = None
         self.reason: BaseException | None = None
         """Why it is closed."""
         self.closed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         raw.add_on_close_callback(self._on_close)
         raw.add_on_return_callback(self._on_return)
         raw.add_on_cancel_callback(self._on_cancel)
-        raw.add_callback(self._on_empty, [spec.Basic.GetEmpty], False)
 
     @property
     def number(self) -> int:
@@ -137,15 +137,6 @@ class Channel:
         if not waiting.done():
             raise asyncio.TimeoutError
 
-    async def get(self, queue: str) -> Got | None:
-        """Take the next message; it waits for its acknowledgement. `None` when there is none."""
-        future: asyncio.Future[Got | None] = self._new()
-        self._get = future
-        self._count()
-        self._raw.basic_get(queue, self._on_got)
-        got: Got | None = await self._answer(future)
-        return got
-
     def ack(self, tag: int, upto: bool = False) -> None:
         """Acknowledge a message, or with `upto` all that were taken before it too."""
         self._count()
@@ -199,14 +190,6 @@ class Channel:
             if not sent.returned and sent.routing_key == method.routing_key and sent.body == body:
                 sent.returned = True
                 return
-
-    def _on_empty(self, frame: Any) -> None:
-        if self._get is not None:
-            self._settle(self._get, None)
-
-    def _on_got(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
-        if self._get is not None:
-            self._settle(self._get, Got(method.delivery_tag, method, properties, body))
 
     def _on_cancel(self, frame: Any) -> None:
         self.close()

@@ -85,13 +85,18 @@ class QueueFacts(msgspec.Struct, kw_only=True):
 
     @property
     def delivery_limit(self) -> int | None:
-        """How often a message of a quorum queue may be delivered, where an argument or policy says so."""
-        return self._least("delivery-limit")
+        """How often a message of a quorum queue may be delivered, where an argument or policy says so; -1 is
+        as often as it likes."""
+        least = self._least("delivery-limit")
+        return least if least is not None or not self._said("delivery-limit") else -1
 
     def _least(self, name: str) -> int | None:
-        """The least of the numbers that argument and policy give."""
+        """The least of the numbers that argument and policy give; negative ones are none."""
+        return min((each for each in self._said(name) if each >= 0), default=None)
+
+    def _said(self, name: str) -> list[int]:
         said = [self.arguments.get(f"x-{name}"), self.by_policy(name)]
-        return min((each for each in said if isinstance(each, int)), default=None)
+        return [each for each in said if isinstance(each, int)]
 
     @property
     def rates(self) -> tuple[float | None, float | None]:

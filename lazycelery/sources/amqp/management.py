@@ -25,7 +25,11 @@ from lazycelery.sources.amqp.facts import COLUMNS, SAMPLES, Page, QueueFacts, Un
 T = TypeVar("T")
 
 RETRY = 30.0
-"""Seconds before an API that did not answer is asked again."""
+"""Seconds before an API that refused us, or is not there, is asked again."""
+SOON = 2.0
+"""Seconds before one that answered before is asked again: its node may be starting. Doubled each time."""
+LASTING = 15.0
+"""Seconds without an answer from one that answered before, until that is trouble and no restart."""
 GUESS = 1.0
 """Seconds for a port that nobody named."""
 PAGE, MOST = 500, 10_000
@@ -40,9 +44,9 @@ MAX_ANSWER = 16 * 1024 * 1024
 class Silent(Exception):
     """The API cannot be had now; the text says why, in plain words, `cure` what mends it."""
 
-    def __init__(self, why: str = "", cure: str = "") -> None:
+    def __init__(self, why: str = "", cure: str = "", refused: bool = False) -> None:
         super().__init__(why)
-        self.cure = cure
+        self.cure, self.refused = cure, refused
 
 
 NAME_IT = 'name it with management = "http://USER:PASSWORD@HOST:15672" in the profile'
@@ -58,6 +62,9 @@ class Management:
         self._lock = asyncio.Lock()
         self._queues: tuple[float, dict[str, QueueFacts]] | None = None
         self._again = 0.0
+        self._failures = 0
+        self._answered = self._turned_away = False
+        self._silent_since = 0.0
         self._past_told = False
         self.why: str | None = None
         """Why it does not answer, or `None`."""
@@ -109,6 +116,18 @@ class Management:
         return await self._try(read)
 
     @property
+    def named(self) -> bool:
+        """Whether the profile names it; else it is looked for at the usual port."""
+        return self._url is not None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it does not answer, when somebody should look after that; not while a node starts."""
+        if self.why is None or self._turned_away or not self._answered:
+            return self.why
+        return self.why if time.monotonic() - self._silent_since > LASTING else None
+
+    @property
     def last(self) -> dict[str, QueueFacts]:
         """What was told last, without asking."""
         return self._queues[1] if self._queues else {}
@@ -142,11 +161,19 @@ class Management:
         try:
             answer = read()
         except Silent as silent:
-            self.why, self.cure = str(silent), silent.cure
-            self._again = time.monotonic() + RETRY
+            self._note(silent)
             raise
-        self.why = None
+        self.why, self._failures, self._answered = None, 0, True
         return answer
+
+    def _note(self, silent: Silent) -> None:
+        now = time.monotonic()
+        if self.why is None:
+            self._silent_since = now
+        self.why, self.cure, self._turned_away = str(silent), silent.cure, silent.refused
+        soon = self._answered and not silent.refused
+        self._again = now + (min(RETRY, SOON * 2**self._failures) if soon else RETRY)
+        self._failures = min(self._failures + 1, 10)
 
     def _read_queues(self) -> dict[str, QueueFacts]:
         found: dict[str, QueueFacts] = {}
@@ -212,11 +239,13 @@ class Management:
             return Silent(
                 f"{self._where} does not take user name or password of {user}",
                 "Correct them in the profile's `management`, or leave them out: the broker's are taken then.",
+                refused=True,
             )
         return Silent(
             f"{self._where} does not let this user in (it needs the tag `management`)",
             f"`rabbitmqctl set_user_tags {user} management` lets it in; another user can be named with "
             'management = "http://USER:PASSWORD@HOST:15672" in the profile.',
+            refused=True,
         )
 
     def _connect(self) -> http.client.HTTPConnection:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from lazycelery.errors import Refused
-from lazycelery.model.faces import by_face
 from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import Limit, QueueReport
-from lazycelery.sources.amqp import deadletters, delayed, leases, publishing
+from lazycelery.sources.amqp import costs, deadletters, delayed, leases, publishing
 from lazycelery.sources.amqp.channel import Depth
 from lazycelery.sources.amqp.connection import Server
+from lazycelery.sources.amqp.costs import DeliveryLimit, LastLooks
 from lazycelery.sources.amqp.delayed import FOLDED, Held
 from lazycelery.sources.amqp.depths import Depths
 from lazycelery.sources.amqp.envelope import from_envelope
@@ -25,7 +25,6 @@ from lazycelery.sources.amqp.room import NOWHERE, Rooms, bytes_held
 from lazycelery.sources.amqp.sifting import Sift
 from lazycelery.sources.amqp.taking import Look, Purge, refuse_stream
 from lazycelery.sources.amqp.wiring import Wiring
-from lazycelery.sources.jsontext import size_text
 from lazycelery.sources.protocols import Looked, Pace, Pick, PurgeResult, Save, Settled, Shifted
 from lazycelery.sources.wire import read_message
 
@@ -55,6 +54,7 @@ class AmqpQueues:
         self._depths = Depths(server)
         self._wiring = Wiring(management, f"{profile.control_exchange}.pidbox")
         self._shown = profile.queues
+        self._last_looks = LastLooks()
         namespace, events = re.escape(profile.control_exchange), re.escape(profile.event_exchange)
         self._internal = re.compile(
             rf"(.+\.)?{namespace}\.pidbox|.+\.reply\.{namespace}\.pidbox|{events}\..+|amq\.gen-.+"
@@ -142,10 +142,12 @@ class AmqpQueues:
         facts = (await self._management.queues() or {}).get(queue)
         kind = facts.type if facts else None
         refuse_stream(queue, kind)
-        if not force:
-            raise Refused(f"RabbitMQ shows a message only by delivering it. {_cost(queue, kind)}", _forced())
         with self._server.explained():
-            look = Look(self._server, queue, await self._delivery_limit(facts), kind != "classic")
+            allowed = await self._delivery_limit(facts)
+            if not force:
+                cost = costs.before(queue, kind, allowed, self._last_looks.text(queue))
+                raise Refused(f"RabbitMQ shows a message only by delivering it. {cost}", costs.forced())
+            look = Look(self._server, queue, allowed.number, kind != "classic")
             at = time.time()
             raws = await look.run(offset + limit, MAX_PEEK)
         page = PeekPage(queue=queue, at=at, total=look.total)
@@ -156,17 +158,19 @@ class AmqpQueues:
                 StoredMessage(queue=queue, priority=message.priority or 0, raw=raw, position=position)
             )
             await asyncio.sleep(0)  # Decoding a large page must not hold up the loop.
-        page.note = _note(kind, look, raws, offset + limit)
+        if raws and kind == "quorum":
+            self._last_looks.note(queue, look.most_delivered)
+        page.note = costs.after(kind, look, raws, offset + limit, allowed)
         return page
 
-    async def _delivery_limit(self, facts: QueueFacts | None) -> int | None:
-        said = facts.delivery_limit if facts else None
-        if said is not None:
-            return said
+    async def _delivery_limit(self, facts: QueueFacts | None) -> DeliveryLimit:
         if facts is None:
-            return UNKNOWN_LIMIT
-        version = (await self._server.session("queues")).version
-        return LIMIT_OF_4 if version >= (4,) else None
+            return DeliveryLimit(UNKNOWN_LIMIT, "supposed: only the management API tells the queue's own")
+        if (said := facts.delivery_limit) is not None:
+            return DeliveryLimit(said if said >= 0 else None, "x-delivery-limit, or a policy")
+        if (await self._server.session("queues")).version >= (4,):
+            return DeliveryLimit(LIMIT_OF_4, "the default of RabbitMQ 4")
+        return DeliveryLimit(None, "no x-delivery-limit, and RabbitMQ 3 has none by default")
 
     async def publish(self, messages: Sequence[StoredMessage]) -> int:
         """Append messages at the end that runs last, in order, confirmed by the broker."""
@@ -217,7 +221,9 @@ class AmqpQueues:
         facts = await self._facts(queue)
         kind = facts.type if facts else None
         refuse_stream(queue, kind)
-        return [*_costs(queue, kind), "Workers cannot take the messages meanwhile."]
+        with self._server.explained():
+            limit = await self._delivery_limit(facts)
+        return [*costs.of_a_pass(queue, kind, limit), "Workers cannot take the messages meanwhile."]
 
     async def look_through(self, queue: str, show: Callable[[StoredMessage], None], most: int) -> Looked:
         """Take waiting messages, show them, and put them back."""
@@ -261,7 +267,7 @@ class AmqpQueues:
         facts = await self._facts(queue)
         kind = facts.type if facts else None
         refuse_stream(queue, kind)
-        quorum, limit = kind != "classic", await self._delivery_limit(facts)
+        quorum, limit = kind != "classic", (await self._delivery_limit(facts)).number
         rooms = Rooms(self._room, self._depth, self._bytes_held)
         return Sift(self._server, queue, limit, quorum, most, rooms)
 
@@ -272,42 +278,3 @@ class AmqpQueues:
     async def _room(self, queue: str) -> Limit | None:
         """No room in a mailbox and the like: a message may name one as its home, to control a worker."""
         return NOWHERE if self._internal.fullmatch(queue) else await self._limit(queue)
-
-
-def _cost(queue: str, kind: str | None) -> str:
-    if kind == "classic":
-        return f"On {queue} that marks them as redelivered; their order stays."
-    if kind == "quorum":
-        return f"On {queue}, a quorum queue, each look counts as a delivery and moves them to the end."
-    return f"What that does to {queue} depends on its type, which the management API would tell."
-
-
-def _costs(queue: str, kind: str | None) -> list[str]:
-    if kind == "classic":
-        return [
-            f"RabbitMQ shows messages only by delivering them: those that stay in {queue} are marked as "
-            "redelivered; their order stays."
-        ]
-    sure = f"{queue} is a quorum queue" if kind == "quorum" else f"If {queue} is a quorum queue"
-    return [
-        f"{sure}: for the messages that stay this counts as a delivery, and they go behind those that were "
-        "not looked at, in their order.",
-        "Those near the limit of their deliveries go back as fresh copies, behind the others.",
-    ]
-
-
-def _note(kind: str | None, look: Look, raws: Sequence[bytes], wanted: int) -> str | None:
-    told = ["They are marked as redelivered now."] if raws else []
-    if raws and kind != "classic":
-        told = ["If this is a quorum queue, the look" if kind is None else "This look"]
-        told[0] += " counted as a delivery, and moved them to the end."
-    if look.saved:
-        told.append(f"{look.saved:,} near the limit of deliveries went back as fresh copies.")
-    if len(raws) < min(look.total, wanted):
-        told.append(f"Stopped after {size_text(sum(map(len, raws)))}.")
-    return " ".join(told) or None
-
-
-def _forced() -> str:
-    look = by_face("`lazycelery peek QUEUE --force` looks all the same; workers", "Workers")
-    return f"{look} cannot take the messages meanwhile."

@@ -32,6 +32,8 @@ class Look:
         self.total = 0
         self.saved = 0
         """Messages at the end of their deliveries that were replaced by fresh copies."""
+        self.most_delivered = 0
+        """Deliveries of the one that had the most, before this look."""
 
     async def run(self, limit: int, max_bytes: int) -> list[bytes]:
         """At most `limit` raw messages, put back before this returns."""
@@ -45,6 +47,9 @@ class Look:
                 size += sum(len(got.body) for got in more)
             # A quorum queue counts late what has just been put back.
             self.total = max(self.total, len(taken))
+            if self._quorum:
+                counts = (delivery_count(got.properties.raw) for got in taken)
+                self.most_delivered = max(counts, default=0)
             await self._put_back(channel, holding, taken)
         finally:
             channel.close()
