@@ -136,7 +136,12 @@ class Examiner:
             self.beginning.note(seen.settled, self._alive, seen.now)
             if seen.now > self._due + STANDSTILL:
                 self._outage.woke(seen.now)
-            self._outage.note(seen.connected, seen.source("broker").state in ("lost", "refused"), seen.now)
+            self._outage.note(
+                seen.connected,
+                seen.source("broker").state in ("lost", "refused"),
+                seen.now,
+                blocked=bool(seen.broker and seen.broker.blocked),
+            )
             examination = Examination(at=seen.now, watched=round(seen.watched, 1))
             found: list[Finding] = []
             for mode in MODES.values():

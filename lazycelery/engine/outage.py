@@ -31,9 +31,13 @@ class Outage:
         self._began: float | None = None
         self._back, self._until = 0.0, 0.0
         self._what, self._their = "The broker came back", "its"
+        self._blocked = False
 
-    def note(self, connected: bool, lost: bool, now: float) -> None:
-        """The broker's link as it is now: there, or lost after all."""
+    def note(self, connected: bool, lost: bool, now: float, *, blocked: bool = False) -> None:
+        """The broker's link as it is now: there, or lost after all, or `blocked`: it takes no messages from
+        anybody, so that workers cannot tell of themselves."""
+        self._blocked = blocked
+        lost, connected = lost or blocked, connected and not blocked
         if lost and self._began is None:
             self._began = now
         elif connected and self._began is not None:
@@ -50,6 +54,8 @@ class Outage:
 
     def hinders(self, code: str, now: float) -> str | None:
         """Why a failure mode cannot be judged yet."""
+        if code in OF_WORKERS and self._blocked:
+            return "The broker takes no messages now: its workers can tell nothing of themselves."
         if code not in OF_WORKERS or not self._back <= now < self._until:
             return None
         return (

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import groupby
 
 from lazycelery.engine.backend import Backend
+from lazycelery.engine.hearing import Hearing
 from lazycelery.engine.links import Links, backoff
 from lazycelery.engine.overload import Overload
 from lazycelery.errors import LazyCeleryError
@@ -47,10 +48,6 @@ FIRST_LOOK = 0.4
 SWEEP_MESSAGES = 100
 SENT_TO = 100
 """Queues that are looked at because events name them: a misspelt one is bound long before it is found."""
-QUIET = 4.0
-"""Seconds without any event, after which a broker that does not answer is thought to be cut off."""
-UNNOTICED = 30.0
-"""Seconds for which a broken link may go unnoticed: silence just before the break is ours, too."""
 RESTART = 5.0
 
 
@@ -90,6 +87,7 @@ class Watch:
         self._repaired = 0
         """Gaps after which the backend was asked what had ended meanwhile."""
         self._survey_wanted = asyncio.Event()
+        self._hearing = Hearing(store, links, broker, clock, self._survey_wanted.set)
         self._surveyed: set[str] = set()
         self._told: set[str] = set()
         """Workers that have told their settings."""
@@ -195,19 +193,7 @@ class Watch:
             self._surveyed.clear()
             self._due.clear()
             self._survey_wanted.set()
-        self._note_sight()
-
-    def _note_sight(self) -> None:
-        """Tell the store whether a worker's silence means anything."""
-        heard, now = self._links["events"].last, self._clock()
-        if heard is None:
-            return
-        # The queues' probe notes a broker that hangs before the events' connection does.
-        broken = self._links["broker"].state != "connected" and now - heard > QUIET
-        if broken or self._links["events"].state != "connected":
-            self._store.blind(max(heard, now - UNNOTICED))
-        else:
-            self._store.blind(None)
+        self._hearing.note()
 
     # ---- control
 
@@ -230,6 +216,9 @@ class Watch:
     async def _without_control(self, why: str) -> None:
         """Nobody can be asked: queues and results are all there is."""
         self._links.tell("control", StatusChange("off", why))
+        await self._seen_without_answers()
+
+    async def _seen_without_answers(self) -> None:
         await self.probe()
         await self._learn_backend()
         await self._sweep()
@@ -265,6 +254,9 @@ class Watch:
         except LazyCeleryError as problem:
             self._due.clear()
             self._links.down("control", problem)
+            self._hearing.note()
+            if self._broker.blocked and not self.first_truth.is_set():
+                await self._seen_without_answers()  # Nobody can be asked until the alarm is over.
             return
         named = {report.worker for report in reports}
         reports += [
@@ -359,13 +351,13 @@ class Watch:
             if self._is_due("in-flight", IN_FLIGHT_EVERY):
                 self._keep(await self._broker.queues.in_flight(IN_FLIGHT))
                 await self.backend.look_at_chords()
-            if self._is_due("facts", FACTS_EVERY):
+            if self._is_due("facts", FACTS_EVERY) or self._broker.blocked != self._told_blocked:
                 self.facts = await self._broker.facts()
         except LazyCeleryError as problem:
             self._links.down("broker", problem, self._clock() + self._profile.refresh)
         else:
             self._links.up("broker")
-        self._note_sight()
+        self._hearing.note()
         self._commands_per_probe = self._broker.commands_sent() - before
         self._changed()
 
@@ -391,6 +383,10 @@ class Watch:
                     stored = StoredMessage(queue=queue, priority=message.priority or 0, raw=flight.raw)
                     self._store.raw.keep(flight.id, stored)
             self._store.apply_messages(queue, messages, now, "in-flight")
+
+    @property
+    def _told_blocked(self) -> str | None:
+        return self.facts.blocked if self.facts is not None else None
 
     async def _sweep(self) -> None:
         """What is there before any event: waiting messages, and the newest results."""

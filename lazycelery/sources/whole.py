@@ -48,6 +48,12 @@ class WholeBroker:
         return list(getattr(self._broker, "notes", []))
 
     @property
+    def blocked(self) -> str | None:
+        """Why the broker takes no messages now, from workers neither, where it says so."""
+        told: str | None = getattr(self._broker, "blocked", None)
+        return told
+
+    @property
     def tls_unverified(self) -> bool:
         """Whether the connection is encrypted and the certificate is not checked."""
         return bool(getattr(self._broker, "tls_unverified", False))

@@ -120,7 +120,7 @@ def _state(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
     patience = max(3 * (record.freq or 2.0), LOST_AFTER)
     if now - sign > patience:
         if record.blind is not None and record.blind - sign <= patience:
-            return "unknown", f"not heard for {span(now - sign)}, as we are not connected: it was here then"
+            return "unknown", f"not heard for {span(now - sign)}, as no events reach us: it was here then"
         if _blocked(record) and now - sign < SOLO_PATIENCE:
             return "busy", _held_up(record)
         return "offline", f"lost {span(now - sign)} ago: its heartbeats ended without goodbye"
@@ -153,7 +153,7 @@ def _online(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
     slots = record.stats.concurrency if record.stats else None
     if active is not None and slots and active >= slots:
         return "busy", _busy(record, slots, now)
-    if record.silent is not None and record.heartbeat is not None:
+    if record.silent is not None and record.heartbeat is not None and record.blind is None:
         return "busy", f"busy: it sends heartbeats but has not answered for {span(now - record.silent)}"
     return "online", None
 

@@ -57,6 +57,17 @@ async def test_after_we_stood_still_silent_workers_are_not_called_lost_at_once()
     await engine.close()
 
 
+def test_while_the_broker_takes_no_messages_workers_are_not_judged_by_their_silence() -> None:
+    outage = Outage()
+    outage.note(True, False, 0.0)
+    outage.note(True, False, 10.0, blocked=True)
+    assert "takes no messages" in (outage.hinders("worker-lost", 60.0) or "")
+    assert outage.hinders("broker-memory", 60.0) is None
+    outage.note(True, False, 60.0)
+    assert "came back 1 s ago" in (outage.hinders("no-workers", 61.0) or "")
+    assert outage.hinders("no-workers", 100.0) is None
+
+
 def test_after_an_outage_silent_workers_are_not_called_lost_at_once() -> None:
     outage = Outage()
     outage.note(True, False, 0.0)

@@ -49,8 +49,11 @@ def _blocked(why: str) -> Finding:
     return Finding(
         code="broker-memory",
         severity="critical",
-        title="The broker takes no messages: an alarm for memory or disk.",
-        evidence=[fact(f"it says: {why}", "broker")],
+        title=f"The broker takes no messages now: {why}.",
+        evidence=[
+            fact(f"it says: {why}", "broker"),
+            fact("whoever publishes waits: senders, and workers with their events and results", "broker"),
+        ],
         fix="Free memory or disk on its nodes (`rabbitmqctl status` shows the alarms and limits).",
     )
 

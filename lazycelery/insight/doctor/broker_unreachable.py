@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lazycelery.insight.doctor.mode import Mode, fact
+from lazycelery.insight.doctor.mode import Mode, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.cluster import SourceHealth
 from lazycelery.model.finding import Finding
@@ -23,10 +23,11 @@ def check(seen: Snapshot) -> list[Finding]:
     if broker is None or broker.code == REFUSED:
         return []
     evidence = [fact(broker.reason, "broker")]
-    if broker.last is not None:
-        evidence.append(fact("last answer before that", "monitor", broker.last))
+    if broker.last is not None and broker.since is not None:
+        before = max(0.0, broker.since - broker.last)
+        evidence.append(fact(f"it answered last {span(before)} before that", "monitor", broker.last))
     if broker.next_try is not None:
-        evidence.append(fact("tried again by itself", "monitor", broker.next_try))
+        evidence.append(fact("it is tried again by itself", "monitor", broker.next_try))
     return [
         Finding(
             code="broker-unreachable",

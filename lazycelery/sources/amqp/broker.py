@@ -55,9 +55,12 @@ class AmqpBroker:
                 "workers are known, without type and unacknowledged messages. "
                 f"{self._management.cure}".rstrip()
             )
-        if self._server.blocked:
-            notes.append(f"RabbitMQ takes no messages now: {self._server.blocked}.")
         return notes
+
+    @property
+    def blocked(self) -> str | None:
+        """Why RabbitMQ takes no messages from anybody now, or `None`."""
+        return self._server.blocked
 
     @property
     def tls_unverified(self) -> bool:

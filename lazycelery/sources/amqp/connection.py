@@ -115,6 +115,8 @@ class Server:
         self.address, self.timeout = address, timeout
         self.commands = 0
         """AMQP methods sent over all connections, and requests to the management API."""
+        self.opened_at = 0.0
+        """When a node let us in last, by the monotonic clock."""
         self._sessions: dict[str, Session] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._failed: tuple[float, LazyCeleryError] | None = None
@@ -196,6 +198,7 @@ class Server:
                 failure = error
             else:
                 self._last, self._failed = node, None
+                self.opened_at = time.monotonic()
                 return session
         from lazycelery.sources.amqp.diagnosis import look_closer
 

@@ -62,7 +62,7 @@ class Management:
         self._lock = asyncio.Lock()
         self._queues: tuple[float, dict[str, QueueFacts]] | None = None
         self._again = 0.0
-        self._failures = 0
+        self._failures, self._failed_at = 0, 0.0
         self._answered = self._turned_away = False
         self._silent_since = 0.0
         self._past_told = False
@@ -125,7 +125,8 @@ class Management:
         """Why it does not answer, when somebody should look after that; not while a node starts."""
         if self.why is None or self._turned_away or not self._answered:
             return self.why
-        return self.why if time.monotonic() - self._silent_since > LASTING else None
+        since = max(self._silent_since, self._server.opened_at)
+        return self.why if time.monotonic() - since > LASTING else None
 
     @property
     def last(self) -> dict[str, QueueFacts]:
@@ -146,7 +147,7 @@ class Management:
     # -- in the thread
 
     async def _try(self, read: Callable[[], T]) -> T | None:
-        if time.monotonic() < self._again:
+        if self._waits:
             return None
         if self._threads is None:
             self._threads = ThreadPoolExecutor(1, thread_name_prefix="rabbitmq-management")
@@ -156,7 +157,7 @@ class Management:
             return None
 
     def _read(self, read: Callable[[], T]) -> T:
-        if time.monotonic() < self._again:  # The question before this one was not answered.
+        if self._waits:  # The question before this one was not answered.
             raise Silent
         try:
             answer = read()
@@ -170,10 +171,17 @@ class Management:
         now = time.monotonic()
         if self.why is None:
             self._silent_since = now
+        if self._server.opened_at > self._failed_at:
+            self._failures = 0
         self.why, self.cure, self._turned_away = str(silent), silent.cure, silent.refused
         soon = self._answered and not silent.refused
         self._again = now + (min(RETRY, SOON * 2**self._failures) if soon else RETRY)
-        self._failures = min(self._failures + 1, 10)
+        self._failures, self._failed_at = min(self._failures + 1, 10), now
+
+    @property
+    def _waits(self) -> bool:
+        """It failed lately; a node that lets us in anew since then is asked at once."""
+        return time.monotonic() < self._again and self._server.opened_at <= self._failed_at
 
     def _read_queues(self) -> dict[str, QueueFacts]:
         found: dict[str, QueueFacts] = {}

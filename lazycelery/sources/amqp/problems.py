@@ -20,6 +20,7 @@ FAILURES: tuple[type[BaseException], ...] = (
     EOFError,
 )
 """What pika and sockets raise when the outside is at fault."""
+LOG = "RabbitMQ's log tells why."
 
 
 def explain(error: BaseException, address: Address) -> LazyCeleryError:
@@ -36,9 +37,11 @@ def explain(error: BaseException, address: Address) -> LazyCeleryError:
     if isinstance(error, amqp.ProbableAccessDeniedError):
         return _no_vhost(address)
     if isinstance(error, amqp.AMQPHeartbeatTimeout):
-        return ConnectionProblem(f"{_it(address)} stopped answering.", "It is tried again.")
+        return ConnectionProblem(
+            f"{_it(address)} stopped answering.", "Check the network, and RabbitMQ's log."
+        )
     if isinstance(error, (amqp.AMQPError, connection_workflow.AMQPConnectorException)):
-        return ConnectionProblem(f"The connection to {_it(address)} is lost.", "It is tried again.")
+        return ConnectionProblem(f"The connection to {_it(address)} is lost.", LOG)
     return explain_network(error, address)
 
 
@@ -63,7 +66,7 @@ def explain_network(error: BaseException, address: Address) -> ConnectionProblem
         told = ConnectionProblem(
             f"{address.place} cannot be reached: {error.strerror}.", "Check network and VPN."
         )
-    return told or ConnectionProblem(f"The connection to {_it(address)} is lost.", "It is tried again.")
+    return told or ConnectionProblem(f"The connection to {_it(address)} is lost.", LOG)
 
 
 def not_rabbitmq(what: str, address: Address) -> ConnectionProblem:
@@ -123,9 +126,12 @@ def _hung_up(code: int, text: str, address: Address) -> ConnectionProblem:
         return _login(address)
     if code == 530:
         return _no_vhost(address)
+    said = quoted(text)
+    if code == 320 and "'shutdown'" in said:
+        return ConnectionProblem(f"{_it(address)} shuts down.", "It is back when somebody starts it.")
     if code == 320:
-        return ConnectionProblem(f"{_it(address)} shuts down.", "It is tried again.")
-    return ConnectionProblem(f"{_it(address)} ended the connection: {quoted(text)}.", "It is tried again.")
+        return ConnectionProblem(f"Somebody closed our connection to {_it(address)}: {said}.", LOG)
+    return ConnectionProblem(f"{_it(address)} ended the connection: {said}.", LOG)
 
 
 def _refusal(code: int, text: str, address: Address) -> LazyCeleryError:

@@ -40,7 +40,12 @@ async def append(server: Server, messages: Sequence[StoredMessage]) -> int:
         await _check_queues(channel, sorted({queue for queue, _, _ in ready}))
         await channel.confirm()
         for window in _windows(ready):
-            number = await _send(server, session, channel, window)
+            try:
+                number = await _send(server, session, channel, window)
+            except amqp.ChannelClosedByBroker as closed:
+                problem = problems.explain(closed, server.address)
+                problem.nothing_done = len(ready) == 1  # It was refused: too large, or no permission.
+                raise problem from None
             taken += number
             if number < len(window) or session.blocked is not None:
                 break

@@ -134,7 +134,9 @@ class _Feed(asyncio.BufferedProtocol):
     def _check_health(self, interval: float) -> None:
         silent = time.monotonic() - self._heard
         if silent > 2 * interval + 0.5:
-            self._finish(ConnectionProblem("The broker stopped answering.", "It is tried again."))
+            self._finish(
+                ConnectionProblem("The broker stopped answering.", "Check the network, and the broker's log.")
+            )
         elif silent >= interval * 0.9:
             self._transport.write(_packed(("PING",)))
 
