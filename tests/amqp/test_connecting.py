@@ -139,14 +139,19 @@ async def test_the_second_node_is_taken_when_the_first_is_down(vhost: Vhost, ope
 async def test_what_needs_the_management_is_told_when_it_is_missing(vhost: Vhost, opened: Open) -> None:
     broker = await opened(vhost.url, management="http://127.0.0.1:9")
     assert await broker.queues.names() == []
-    [note] = broker.notes
-    assert "http://127.0.0.1:9 does not answer (connection refused)" in note
+    facts = await broker.facts()
+    assert "http://127.0.0.1:9 does not answer (connection refused)" in (facts.management or "")
+    assert "rabbitmq-plugins enable" in facts.management_cure and broker.notes == []
     there = await opened(
         vhost.url, management=f"http://guest:{SECRET}@127.0.0.1:{vhost.server.management_port}"
     )
     await there.queues.names()
-    [note] = there.notes
-    assert "does not take user name or password of guest" in note and SECRET not in note
+    why = (await there.facts()).management or ""
+    assert "does not take user name or password of guest" in why and SECRET not in why
+    guessed = await opened(vhost.url)  # Nobody said that there is one.
+    assert await guessed.queues.names() == []
+    [note] = guessed.notes
+    assert "The management API is missing" in note and (await guessed.facts()).management is None
 
 
 async def test_a_killed_broker_is_told_and_everything_comes_back(opened: Open) -> None:
@@ -210,6 +215,9 @@ async def test_a_broker_that_takes_no_messages_is_told_and_then_it_goes_on(
 ) -> None:
     server, _, _ = secured
     broker = await opened(server.url(), management=server.management)
+    server.api(
+        "PUT", "/exchanges/%2F/celery.pidbox", {"type": "fanout", "durable": False}
+    )  # As a worker does.
     server.declare("/", "box")
     raw = broker.codec.build(task="t", args=[], kwargs={}, queue="box", new_id="1", headers={})
     message = StoredMessage(queue="box", priority=0, raw=raw)

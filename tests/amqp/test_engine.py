@@ -11,7 +11,6 @@ from typing import Any
 import pika
 import pytest
 
-from lazycelery.engine.client import spawn
 from lazycelery.engine.engine import Engine
 from lazycelery.errors import ConnectionProblem, NothingFound, Refused
 from lazycelery.model.action import Order, Outcome
@@ -199,19 +198,6 @@ async def test_a_wrong_password_is_told_at_once(vhost: Vhost, open_engine: OpenE
     overview = await engine.overview()
     assert "s3cret" not in overview.broker + str(told.value)
     assert [notice.code for notice in overview.notices][:1] == ["auth-failed"]
-
-
-async def test_no_trace_is_left_not_even_by_an_engine_that_is_killed(vhost: Vhost, worker: Worker) -> None:
-    worker("w1")
-    before = set(vhost.queues())
-    process = spawn()
-    client = await process.connect(Profile(broker=vhost.url, management=vhost.server.management))
-    await client.api.ready(15)
-    mine = set(vhost.queues()) - before
-    assert len(mine) == 2  # Events and control replies.
-    process._process.kill()
-    assert await until(lambda: asyncio.to_thread(lambda: set(vhost.queues()) == before), 20)
-    await client.close()
 
 
 async def test_the_line_of_delayed_delivery_takes_and_gives_nothing(

@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import pytest
 
-from lazycelery.engine.client import spawn
 from lazycelery.engine.engine import Engine
 from lazycelery.errors import LazyCeleryError, NothingFound, Refused
 from lazycelery.model.profile import Profile
@@ -181,27 +180,6 @@ async def test_a_wrong_management_password_says_what_mends_it_and_the_rest_works
         assert queue.type == "classic"
     finally:
         server.api("DELETE", f"/users/{quote(user, safe='')}")
-
-
-async def test_nothing_of_ours_is_left_after_a_kill(vhost: Vhost, worker: Worker) -> None:
-    worker("w1")
-
-    def things() -> tuple[set[str], set[str], set[tuple[str, str, str]]]:
-        bound = vhost.server.api("GET", f"/bindings/{quote(vhost.name, safe='')}")
-        bindings = {(each["source"], each["destination"], each["routing_key"]) for each in bound}
-        return set(vhost.queues()), vhost.server.exchanges(vhost.name), bindings
-
-    before = await asyncio.to_thread(things)
-    process = spawn()
-    client = await process.connect(Profile(broker=vhost.url, management=vhost.server.management))
-    await client.api.ready(15)
-    assert len(set(vhost.queues()) - before[0]) == 2  # Events and control replies.
-    process._process.kill()
-    deadline = time.monotonic() + 20
-    while (left := await asyncio.to_thread(things)) != before and time.monotonic() < deadline:
-        await asyncio.sleep(0.2)
-    assert left == before
-    await client.close()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from lazycelery.sources import replies
 from lazycelery.sources.amqp import problems
 from lazycelery.sources.amqp.channel import Channel
 from lazycelery.sources.amqp.connection import Server
-from lazycelery.sources.amqp.exchanges import ensure_transient
+from lazycelery.sources.amqp.exchanges import ensure_transient, exists
 from lazycelery.sources.amqp.properties import Properties, read_properties, write_properties
 from lazycelery.sources.amqp.roster import Roster
 from lazycelery.sources.amqp.tables import Malformed
@@ -56,6 +56,8 @@ class AmqpMailbox:
             names = await self._roster.names()
             channel = await self._ready()
             call = _Call(names, self._roster.certain, destination, expect)
+            if channel is None:
+                return call.result()
             ticket = str(uuid.uuid4())
             self._calls[ticket] = call
             try:
@@ -86,7 +88,8 @@ class AmqpMailbox:
         """Send a command that is not answered; how many received it is known with the management API."""
         with self._server.explained():
             names = await self._roster.names()
-            self._publish(await self._ready(), method, arguments, destination, None, 0)
+            if (channel := await self._ready()) is not None:
+                self._publish(channel, method, arguments, destination, None, 0)
         return len(names) if self._roster.certain else None
 
     async def workers(self) -> list[str]:
@@ -103,10 +106,13 @@ class AmqpMailbox:
 
     # -- sending
 
-    async def _ready(self) -> Channel:
-        """The channel on which replies come in."""
+    async def _ready(self) -> Channel | None:
+        """The channel on which replies come in; `None` where no worker has ever been: there is no control
+        exchange, and that of the replies, which we would declare and leave behind, is of no use."""
         async with self._opening:
             if self._channel is None or not self._channel.open:
+                if not await exists(self._server, "control", self._pidbox):
+                    return None
                 self._channel = await self._open()
         blocked = self._server.blocked
         if blocked is not None:
