@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from lazycelery.model.action import Order
+from lazycelery.sources.amqp import management
 from tests.doctor.clinic import clinic
 from tests.sources.servers import Wire, certificate, server_tls, serving
 from tests.support.beat import conf
@@ -156,3 +157,23 @@ async def test_low_priorities_that_never_move(broker: RedisServer, worker: Start
             over.set()
             sender.join()
         await doctor.cured("priority-starvation", 120)
+
+
+async def test_a_management_api_that_refuses_us_until_the_password_is_right(
+    rabbit: RabbitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(management, "RETRY", 0.5)
+    rabbit.api("PUT", "/users/looker", {"password": "right", "tags": "monitoring"})
+    named = f"http://looker:wrong@127.0.0.1:{rabbit.management_port}"
+    try:
+        with vhost(rabbit, "looked-at") as url, working(url, backend="rpc://"):
+            access = {"configure": "", "write": "", "read": ".*"}
+            rabbit.api("PUT", "/permissions/looked-at/looker", access)
+            async with clinic(url, management=named) as doctor:
+                finding = await doctor.finds("management-missing")
+                assert "does not take user name or password of looker" in finding.title
+                assert finding.severity == "warning" and "`management`" in finding.fix
+                rabbit.api("PUT", "/users/looker", {"password": "wrong", "tags": "monitoring"})
+                await doctor.cured("management-missing")
+    finally:
+        rabbit.api("DELETE", "/users/looker")
