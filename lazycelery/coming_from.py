@@ -45,9 +45,14 @@ LAZYDOCKER: tuple[Habit, ...] = (
     ),
     Habit("h", "previous panel"),
     Habit("l", "next panel"),
+    Habit("left", "previous panel"),
+    Habit("right", "next panel"),
     Habit("tab", "next panel"),
+    Habit("shift+tab", "previous panel"),
     Habit("j", "down"),
     Habit("k", "up"),
+    Habit("down", "down"),
+    Habit("up", "up"),
     Habit("enter", "into the main panel", "{open} opens: a task's page, the tasks of a worker or queue."),
     Habit("escape", "back"),
     Habit("[", "previous tab"),
@@ -72,6 +77,12 @@ LAZYDOCKER: tuple[Habit, ...] = (
     Habit("J", "scroll the main panel down"),
     Habit("K", "scroll the main panel up"),
     Habit("H", "scroll the main panel left", "Lines do not scroll sideways: {wrap} folds them."),
+    Habit("L", "scroll the main panel right", "Lines do not scroll sideways: {wrap} folds them."),
+    Habit(
+        "o", "open the configuration", "{outside} opens the main side; `lazycelery config path` tells where."
+    ),
+    Habit("S", "start", "Workers are started by their own supervisor. {sort} sorts by the next column."),
+    Habit("R", "restart options", "{pool} on a worker restarts its pool; {menu} shows what else there is."),
     Habit("ctrl+d", "half a page down"),
     Habit("ctrl+u", "half a page up"),
     Habit(
@@ -90,11 +101,21 @@ K9S: tuple[Habit, ...] = (
     Habit("?", "help"),
     Habit("j", "down"),
     Habit("k", "up"),
+    Habit("down", "down"),
+    Habit("up", "up"),
+    Habit("ctrl+f", "a page down"),
+    Habit("ctrl+b", "a page up"),
+    Habit("pagedown", "a page down"),
+    Habit("pageup", "a page up"),
     Habit("g", "to the top"),
     Habit("G", "to the end"),
     Habit("enter", "into what is selected"),
     Habit("escape", "back"),
     Habit("0", "all namespaces", "{back} takes filters away, one by one."),
+    *(
+        Habit(key, "a namespace", "{views} lists saved views, {brokers} clusters; {filter} filters a list.")
+        for key in "789"
+    ),
     Habit("-", "previous view", "{back} goes one step back; {brokers} lists the clusters."),
     Habit("[", "back in the history of commands", "In the line of {command}, ↑ brings back what was typed."),
     Habit("]", "on in the history of commands", "In the line of {command}, ↓ goes on in what was typed."),
@@ -106,6 +127,10 @@ K9S: tuple[Habit, ...] = (
     Habit("N", "sort by name", "{sort} sorts by the next column, {command}sort name by the name."),
     Habit("A", "sort by age", "{sort} sorts by the next column, {command}sort newest by age."),
     Habit("S", "sort by status"),
+    Habit("R", "sort by ready", "{sort} sorts by the next column, {command}sort NAME by one of them."),
+    Habit("T", "sort by restarts", "{sort} sorts by the next column, {command}sort NAME by one of them."),
+    Habit("C", "sort by CPU", "{sort} sorts by the next column, {command}sort load the workers by theirs."),
+    Habit("M", "sort by memory", "{sort} sorts by the next column, {command}sort NAME by one of them."),
     Habit(
         "O",
         "sort by the chosen column",
@@ -140,11 +165,16 @@ TOOLS: dict[str, tuple[Habit, ...]] = {"lazydocker": LAZYDOCKER, "k9s": K9S}
 
 
 def instead(chord: str, keys: Keymap, scope: Scope) -> str:
-    """What to say for a key that does nothing while the pane `scope` leads; "" where nothing fits."""
-    for tool, habits in TOOLS.items():
-        for habit in habits:
-            if habit.key == chord and habit.here:
-                return f"{_written(habit, keys)} ({_name(chord)} is {tool}'s: {habit.there})"
+    """What to say for a key that does nothing while the pane `scope` leads; "" where nothing fits. A key that
+    both programs have is answered for both."""
+    said = [
+        f"{_written(habit, keys)} ({_name(chord)} is {tool}'s: {habit.there})"
+        for tool, habits in TOOLS.items()
+        for habit in habits
+        if habit.key == chord and habit.here
+    ]
+    if said:
+        return " ".join(said)
     elsewhere = [action for action in keys.actions if chord in action.keys and action.scope != scope]
     return _elsewhere(elsewhere[0], chord, keys) if elsewhere else ""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lazycelery.coming_from import TOOLS, Habit, document, instead
-from lazycelery.keys import ACTIONS, SCOPES, Keymap, keymap
+from lazycelery.keys import ACTIONS, SCOPES, Keymap, Scope, keymap
 from tests.tui.conftest import staged
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "coming-from.md"
@@ -20,7 +20,9 @@ SERVED = {
     "ctrl+d": "move.half_down", "ctrl+u": "move.half_up", "home": "move.top", "end": "move.bottom",
     "+": "size.grow", "_": "size.shrink", "q": "quit", ":": "command", "?": "help", "g": "move.top",
     "G": "move.bottom", "enter": "open", "S": "sort", "w": "wrap", "n": "hit.next", "ctrl+r": "refresh",
-    "ctrl+c": "quit",
+    "ctrl+c": "quit", "left": "pane.previous", "right": "pane.next", "shift+tab": "pane.previous",
+    "up": "move.up", "down": "move.down", "ctrl+f": "move.page_down", "ctrl+b": "move.page_up",
+    "pagedown": "move.page_down", "pageup": "move.page_up",
 }  # fmt: skip
 """Keys that do here what they do there, and our action for it."""
 
@@ -38,6 +40,32 @@ def test_a_key_is_served_or_answered(tool: str, habit: Habit) -> None:
         if keys.find(habit.key, scope) is None:
             assert "{" not in instead(habit.key, keys, scope)
             assert instead(habit.key, keys, scope).endswith(")")
+
+
+FIRST_MINUTES = {
+    "lazydocker": "up down left right h j k l tab shift+tab [ ] enter escape x b d e s r m + _ / ? q",
+    "k9s": ": / ? escape ctrl+a ctrl+d ctrl+k d y l s u N A S O C M R T 0 7 8 9 e ctrl+r ctrl+s"
+    " enter j k g G",
+}
+"""The keys that a person presses before reading anything."""
+
+
+@pytest.mark.parametrize("tool", FIRST_MINUTES)
+def test_no_key_of_the_first_minutes_is_left_out(tool: str) -> None:
+    known = {habit.key for habit in TOOLS[tool]}
+    assert set(FIRST_MINUTES[tool].split()) <= known
+
+
+def test_a_key_of_both_programs_is_answered_for_both() -> None:
+    said = instead("d", Keymap(), "workers")
+    assert "(d is lazydocker's: remove)" in said and "(d is k9s's: describe)" in said
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_no_key_of_theirs_is_without_an_answer_anywhere(scope: Scope) -> None:
+    keys = Keymap()
+    for _, habit in HABITS:
+        assert keys.find(habit.key, scope) is not None or instead(habit.key, keys, scope), habit.key
 
 
 def test_the_answer_knows_a_persons_own_keys() -> None:
