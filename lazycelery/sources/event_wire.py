@@ -7,7 +7,8 @@ event at all is counted.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, get_type_hints
+from sys import intern
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -17,19 +18,21 @@ from lazycelery.sources.wire import read_envelope
 
 MAX_PAYLOAD = 8 * 1024 * 1024
 """Bytes of one published message; larger ones count as malformed."""
-_STATES = (
-    "sent",
-    "received",
-    "started",
-    "succeeded",
-    "failed",
-    "retried",
-    "revoked",
-    "rejected",
-    "cancelled",
-)
-_WORKER = ("online", "heartbeat", "offline")
-KNOWN = frozenset([*(f"task-{state}" for state in _STATES), *(f"worker-{state}" for state in _WORKER)])
+_Known = Literal[
+    "task-sent",
+    "task-received",
+    "task-started",
+    "task-succeeded",
+    "task-failed",
+    "task-retried",
+    "task-revoked",
+    "task-rejected",
+    "task-cancelled",
+    "worker-online",
+    "worker-heartbeat",
+    "worker-offline",
+]
+KNOWN = frozenset(get_args(_Known))
 """Types whose fields are those of `Event`."""
 
 _Moment = Annotated[float, msgspec.Meta(ge=0, lt=1e11)]
@@ -39,8 +42,9 @@ _Int = Annotated[int, msgspec.Meta(ge=INT_MIN, le=INT_MAX)]
 
 
 class _Event(Event, gc=False):
-    """An event with numbers that any column can hold: checked in C, as it is decoded."""
+    """An event of a known type, with numbers that any column can hold: checked in C, as it is decoded."""
 
+    type: _Known
     timestamp: _Moment = 0.0
     runtime: _Span | None = None
     pid: _Int | None = None
@@ -62,7 +66,7 @@ _TYPES: dict[str, Any] = {
     name: hint
     for name, hint in get_type_hints(_Event, include_extras=True).items()
     if name not in ("received", "extra")
-}
+} | {"type": str}
 _BROKEN = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
@@ -85,8 +89,10 @@ def decode_event_body(body: bytes, received: float, into: list[Event]) -> int:
     except _BROKEN:
         return _lenient(body, received, into)
     for event in events:
-        if event.type not in KNOWN or event.extra is not None:
+        if event.extra is not None:
             return _lenient(body, received, into)
+        # One text for all events of a host: a log of twenty thousand holds them, and each is looked up.
+        event.hostname = intern(event.hostname)
         event.received = received
         event.timestamp = event.timestamp or received
     into += events

@@ -84,7 +84,9 @@ class Census:
             slots = yield from _where(columns.vector("name"), lambda part: part == name)
             times = columns.vector("runtime")[slots[-SAMPLED:]]
             times = times[np.isfinite(times)]
-            usual = float(np.percentile(times, 95)) if len(times) else None
+            place = round(0.95 * (len(times) - 1))
+            # Not `np.percentile`: it loads masked arrays, ten megabytes for a process to keep.
+            usual = float(np.partition(times, place)[place]) if len(times) else None
             if len(self._usual) > 1000:
                 self._usual.clear()
             known = self._usual[name] = (now, usual, len(times))
