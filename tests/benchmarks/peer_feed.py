@@ -12,6 +12,7 @@ import asyncio
 import base64
 import gc
 import json
+import os
 import resource
 import shelve
 import sys
@@ -175,13 +176,17 @@ def main() -> None:
     else:
         feed, queries = celery_consumer(kind)
     before, cpu = resident(), time.process_time()
+    left, at_half = os.path.getsize(path) // 2, 0
     for count, payload in enumerate(messages(path)):
         feed(payload)
+        left -= len(payload) + 4
+        if left <= 0 and not at_half:
+            at_half = resident()
         if kind == "ours-history" and count % 200 == 0:
             time.sleep(0.002)  # As the network would leave it time: unpaced, one batch would be all.
     end()
     took = time.process_time() - cpu
-    told = {"cpu": took, "bytes": resident() - before}
+    told = {"cpu": took, "bytes": resident() - before, "more": 2 * (resident() - at_half)}
     for name, query in queries.items():
         began = time.process_time()
         assert query() > 0, (kind, name)

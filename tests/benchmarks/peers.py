@@ -31,6 +31,7 @@ NAMES = {
 ROWS = (
     ("cpu", "CPU an event", "us"),
     ("bytes", "memory a task", "B"),
+    ("more", "memory a task more, of the second half", "B"),
     ("filter", "filter by name and state", "ms"),
 )
 ROWS += (
@@ -84,7 +85,8 @@ def peers_figures(home: Path) -> list[Figure]:
         )
         found[kind] = json.loads(told.stdout.splitlines()[-1])
         found[kind]["cpu"] *= 1e6 / events
-        found[kind]["bytes"] /= TASKS
+        for name in ("bytes", "more"):
+            found[kind][name] /= TASKS
         for name in QUERIES:
             if name in found[kind]:
                 found[kind][name] *= 1000

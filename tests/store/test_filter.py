@@ -13,7 +13,9 @@ from lazycelery.model.event import Event
 from lazycelery.model.reports import TaskReport
 from lazycelery.model.task import Task, TaskQuery
 from lazycelery.store.filter import parse
+from lazycelery.store.filter.matching import _holding
 from lazycelery.store.store import Store
+from lazycelery.store.values import plain
 from tests.store.build import T0, event, failed, received, sent, started, succeeded
 
 NOW = T0 + 100
@@ -249,3 +251,12 @@ def test_the_columns_match_what_a_plain_loop_matches(events, conditions):
         if all(CONDITIONS[word](task) != negated for negated, word in conditions)  # type: ignore[operator]
     }
     assert set(store.select(text, 100, NOW)) == expected
+
+
+@given(
+    st.lists(st.text("aAbİΣ\x00", max_size=5), max_size=6),
+    st.text("abi\u0307σ\x00\x01", min_size=1, max_size=3),
+)
+def test_a_part_is_found_in_joined_texts_where_it_stands_in_one(texts: list[str], part: str) -> None:
+    found = _holding(texts, part).tolist()
+    assert found == [part in plain(text).lower() for text in texts]

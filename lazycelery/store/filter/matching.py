@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -148,12 +150,15 @@ class Matcher:
     def _parts(self, slots: Slots, part: str) -> Mask:
         """In which slots' texts a part stands: a look at all of them joined spares most looks at one."""
         found: Mask = np.zeros(len(slots), dtype=np.bool_)
-        numbers = slots.tolist()
+        if not len(slots):
+            return found
+        first, last = int(slots[0]), int(slots[-1])
+        in_a_row = last - first + 1 == len(slots) and bool((np.diff(slots) == 1).all())
+        numbers = [] if in_a_row else slots.tolist()
         for name in FREE_TEXTS:
             column: list[str | None] = getattr(self.columns, name)
-            texts = [column[slot] for slot in numbers]
-            if part in BETWEEN.join([text for text in texts if text is not None]).lower():
-                found |= [text is not None and part in plain(text).lower() for text in texts]
+            texts = column[first : last + 1] if in_a_row else [column[slot] for slot in numbers]
+            found |= _holding([text or "" for text in texts], part)
         return found
 
     def _each(self, slots: Slots, test: Callable[[int], bool]) -> Mask:
@@ -211,6 +216,25 @@ class Matcher:
 
     def _vector(self, name: str) -> npt.NDArray[Any]:
         return self.columns.vector(name)
+
+
+def _holding(texts: Sequence[str], part: str) -> Mask:
+    """Which of some texts hold a part, given in lower case: found in all of them joined."""
+    found: Mask = np.zeros(len(texts), dtype=np.bool_)
+    joined = BETWEEN.join(texts)
+    lowered = joined.lower()
+    at = lowered.find(part)
+    if at < 0 or not part:
+        return found
+    if len(lowered) != len(joined) or BETWEEN in part or NUL in part:
+        # Places are others in lower case, or the part may be found where no text is.
+        return np.array([part in plain(text).lower() for text in texts], dtype=np.bool_)
+    ends = list(accumulate(len(text) + len(BETWEEN) for text in texts))
+    while at >= 0:
+        place = bisect_right(ends, at)
+        found[place] = True
+        at = lowered.find(part, ends[place])
+    return found
 
 
 def value_at(text: str, cut: bool, path: Sequence[str]) -> Any:
