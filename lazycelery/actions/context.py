@@ -23,6 +23,9 @@ class RawMessages(Protocol):
     def get(self, id: str) -> StoredMessage | None:
         """The message of a task, or `None`."""
 
+    def holder(self, step: str) -> str | None:
+        """The task whose message embedded a step, or `None`."""
+
 
 class StoreView(Protocol):
     """The little that actions ask of the store."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from lazycelery.actions.context import Context
 from lazycelery.actions.replies import agreed, plainly
@@ -16,6 +16,7 @@ from lazycelery.model.reports import WorkerReport
 from lazycelery.model.worker import Worker
 from lazycelery.sources.protocols import WorkerCommand
 
+T = TypeVar("T")
 MAINTENANCE = 5.0
 """Seconds between two looks of a prefork worker after its pool: a change of size shows after the next."""
 PACE = 0.4
@@ -84,6 +85,30 @@ def strings(order: Order, name: str) -> list[str]:
     if not isinstance(given, (list, tuple)) or not all(isinstance(each, str) for each in given):
         raise UsageError(f"{name} must be a list of names.")
     return list(given)
+
+
+def each_own(order: Order, workers: Sequence[Worker]) -> dict[str, Any]:
+    """What an undo gives back to each worker (the order's `each`); empty where all get the same.
+
+    Raises `UsageError` when it does not name each of them."""
+    given = order.params.get("each")
+    if given is None:
+        return {}
+    if not isinstance(given, dict) or {worker.name for worker in workers} - given.keys():
+        raise UsageError("Not every worker has a value of its own.", "each: {worker: value}.")
+    return given
+
+
+def by_value(values: Mapping[str, T]) -> list[tuple[T, list[str]]]:
+    """Workers that have the same, together."""
+    found: list[tuple[T, list[str]]] = []
+    for name in sorted(values):
+        same = next((names for value, names in found if value == values[name]), None)
+        if same is None:
+            found.append((values[name], [name]))
+        else:
+            same.append(name)
+    return found
 
 
 async def look(context: Context, workers: Sequence[str], *what: str) -> dict[str, WorkerReport]:

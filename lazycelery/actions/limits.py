@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -38,23 +39,24 @@ async def draft(context: Context, order: Order) -> Draft:
         raise UsageError("Which limit?", "One of rate, time.")
     if not isinstance(task, str) or not task:
         raise UsageError("Which task?", "Give the full name, such as shop.charge.")
-    change = _rate(order) if what == "rate" else _time(order)
     workers = crew.meant(context, order.targets)
+    wants = _wants(order, what, workers)
     names = [worker.name for worker in workers if crew.away(worker) is None]
     present = await context.remote.limits(names, timeout=context.profile.timeout) if names else {}
     _known(task, present, explicit=bool(order.targets))
     items: list[PlanItem] = []
     before: dict[str, TaskLimits] = {}
     for worker in workers:
-        item, old = _item(worker, task, present.get(worker.name), change)
+        item, old = _item(worker, task, present.get(worker.name), wants[worker.name])
         if item is None:
             continue
         items.append(item)
         if item.refused is None and old is not None:
             before[worker.name] = old
+    change = _common(wants[name] for name in before or wants)
     return Draft(
         title=f"{_title(what, task, change)} at {crew.at(list(before) or [item.target for item in items])}",
-        run=partial(_run, context, what, task, change, before),
+        run=partial(_run, context, what, task, wants, before),
         count=len(before),
         items=items,
         name=crew.one_name(list(before)),
@@ -69,11 +71,13 @@ async def draft(context: Context, order: Order) -> Draft:
     )
 
 
+@dataclass(frozen=True)
 class _Wanted:
     """What is asked for; `UNCHANGED` keeps what a worker has."""
 
-    def __init__(self, rate: Any = UNCHANGED, soft: Any = UNCHANGED, hard: Any = UNCHANGED) -> None:
-        self.rate, self.soft, self.hard = rate, soft, hard
+    rate: Any = UNCHANGED
+    soft: Any = UNCHANGED
+    hard: Any = UNCHANGED
 
     def over(self, old: TaskLimits) -> TaskLimits:
         """A worker's limits, changed."""
@@ -83,19 +87,34 @@ class _Wanted:
         )
 
 
-def _rate(order: Order) -> _Wanted:
-    given = str(order.params.get("rate") or "").strip().lower().replace(" ", "")
+def _wants(order: Order, what: str, workers: Sequence[Worker]) -> dict[str, _Wanted]:
+    """What each worker is to have: the same, or its own."""
+    own = crew.each_own(order, workers)
+    make = _rate if what == "rate" else _time
+    if not own:
+        return dict.fromkeys((worker.name for worker in workers), make(order.params))
+    if not all(isinstance(own[worker.name], dict) for worker in workers):
+        raise UsageError("Not every worker has limits of its own.")
+    return {worker.name: make(own[worker.name]) for worker in workers}
+
+
+def _common(wants: Iterable[_Wanted]) -> _Wanted | None:
+    """What all are to have; `None` where they differ, or where nobody is asked."""
+    every = list(wants)
+    return every[0] if every and all(each == every[0] for each in every) else None
+
+
+def _rate(params: Mapping[str, Any]) -> _Wanted:
+    given = str(params.get("rate") or "").strip().lower().replace(" ", "")
     if given in NONE:
         return _Wanted(rate="0")
     if not RATE.match(given):
-        raise UsageError(
-            f"{order.params.get('rate')!r} is no rate.", "For example 10/s, 5/m, 100/h, or none."
-        )
+        raise UsageError(f"{params.get('rate')!r} is no rate.", "For example 10/s, 5/m, 100/h, or none.")
     return _Wanted(rate=given)
 
 
-def _time(order: Order) -> _Wanted:
-    wanted = _Wanted(soft=_seconds(order, "soft"), hard=_seconds(order, "hard"))
+def _time(params: Mapping[str, Any]) -> _Wanted:
+    wanted = _Wanted(soft=_seconds(params, "soft"), hard=_seconds(params, "hard"))
     if wanted.soft is UNCHANGED and wanted.hard is UNCHANGED:
         raise UsageError(
             "Which time limit?",
@@ -105,8 +124,8 @@ def _time(order: Order) -> _Wanted:
     return wanted
 
 
-def _seconds(order: Order, name: str) -> Any:
-    given = order.params.get(name)
+def _seconds(params: Mapping[str, Any], name: str) -> Any:
+    given = params.get(name)
     if given is None:
         return UNCHANGED
     if str(given).lower() in NONE:
@@ -169,7 +188,9 @@ def words(what: str, limits: TaskLimits) -> str:
     return ", ".join(parts) or "no time limit"
 
 
-def _title(what: str, task: str, wanted: _Wanted) -> str:
+def _title(what: str, task: str, wanted: _Wanted | None) -> str:
+    if wanted is None:
+        return f"Set the {what} limits of {task}, to each its own,"
     if what == "rate":
         return (
             f"Limit {task} to {wanted.rate}" if wanted.rate != "0" else f"Take the rate limit of {task} away"
@@ -183,10 +204,16 @@ def _title(what: str, task: str, wanted: _Wanted) -> str:
 
 
 def _warnings(
-    context: Context, what: str, wanted: _Wanted, workers: Sequence[Worker], before: Mapping[str, TaskLimits]
+    context: Context,
+    what: str,
+    wanted: _Wanted | None,
+    workers: Sequence[Worker],
+    before: Mapping[str, TaskLimits],
 ) -> list[str]:
     if what == "rate":
         each = []
+        if wanted is None:
+            return [WITHIN, LOST]
         if wanted.rate != "0" and len(before) > 1:
             number, _, unit = wanted.rate.partition("/")
             together = f"{float(number) * len(before):g}/{unit or 's'}"
@@ -205,15 +232,16 @@ def _warnings(
 
 
 async def _run(
-    context: Context, what: str, task: str, wanted: _Wanted, before: Mapping[str, TaskLimits]
+    context: Context, what: str, task: str, wants: Mapping[str, _Wanted], before: Mapping[str, TaskLimits]
 ) -> Outcome:
-    items = [await _at(context, what, task, name, wanted.over(old)) for name, old in before.items()]
+    goals = {name: wants[name].over(old) for name, old in before.items()}
+    items = [await _at(context, what, task, name, goal) for name, goal in goals.items()]
     done = [item.target for item in items if item.ok]
     present = await _read_back(context, list(before))
     unknown = 0
     for item in items:
         now = present.get(item.target, {}).get(task)
-        goal = wanted.over(before[item.target])
+        goal = goals[item.target]
         if now is not None and _same(now, goal):
             item.ok, item.text = (
                 True,
@@ -257,20 +285,26 @@ async def _read_back(context: Context, workers: Sequence[str]) -> dict[str, dict
 
 
 def _undo(what: str, task: str, before: Mapping[str, TaskLimits]) -> tuple[Order | None, str | None]:
-    """How to put the old values back, where all had the same."""
-    old = list(before.values())
-    if not old or any(not _same(each, old[0]) for each in old):
+    """How to put the old values back, to each worker its own."""
+    if not before:
         return None, None
-    names, first = sorted(before), old[0]
-    show: Callable[[float | None], str] = lambda seconds: "none" if seconds is None else f"{seconds:g}"  # noqa: E731
+    own = {name: _old(what, old) for name, old in before.items()}
+    together = crew.by_value(own)
+    params: dict[str, Any] = together[0][0] if len(together) == 1 else {"each": own}
+    order = Order(action="limits", targets=sorted(own), params={"do": what, "task": task, **params})
+    return order, " && ".join(_command(what, task, old, names) for old, names in together)
+
+
+def _old(what: str, limits: TaskLimits) -> dict[str, str]:
+    """A worker's limits as an order gives them."""
     if what == "rate":
-        rate = first.rate or "none"
-        params = {"do": "rate", "task": task, "rate": rate}
-        return Order(action="limits", targets=names, params=params), (
-            f"lazycelery worker rate-limit {shlex.join([task, rate, *names])} --allow limits"
-        )
-    params = {"do": "time", "task": task, "soft": show(first.soft), "hard": show(first.hard)}
-    return Order(action="limits", targets=names, params=params), (
-        f"lazycelery worker time-limit {shlex.join([task, *names])} --soft {show(first.soft)} "
-        f"--hard {show(first.hard)} --allow limits"
-    )
+        return {"rate": limits.rate if limits.rate and _plain(limits.rate)[0] else "none"}
+    times = (("soft", limits.soft), ("hard", limits.hard))
+    return {name: "none" if value is None else f"{value:g}" for name, value in times}
+
+
+def _command(what: str, task: str, old: Mapping[str, str], names: Sequence[str]) -> str:
+    if what == "rate":
+        return f"lazycelery worker rate-limit {shlex.join([task, old['rate'], *names])} --allow limits"
+    on, soft, hard = shlex.join([task, *names]), old["soft"], old["hard"]
+    return f"lazycelery worker time-limit {on} --soft {soft} --hard {hard} --allow limits"

@@ -9,6 +9,7 @@ from typing import Any
 
 from lazycelery.actions.course import Course
 from lazycelery.model.action import Level, Order, Outcome, Plan, PlanItem
+from lazycelery.model.canvas import Member
 from lazycelery.model.profile import Profile
 
 MANY = 20
@@ -40,6 +41,8 @@ class Draft:
     grades: dict[str, int] = field(default_factory=dict)
     queues: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    canvas: list[Member] = field(default_factory=list)
+    """All members, where it is about a whole canvas."""
     refused: str | None = None
     hint: str = ""
     backup: str | None = None
@@ -70,6 +73,7 @@ def make_plan(draft: Draft, order: Order, profile: Profile, now: float) -> Plan:
         grades=draft.grades,
         queues=draft.queues,
         warnings=draft.warnings,
+        canvas=draft.canvas,
         backup=draft.backup,
         order=order,
         created=now,

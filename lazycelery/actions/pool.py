@@ -11,7 +11,7 @@ from lazycelery.actions import crew
 from lazycelery.actions.context import Context
 from lazycelery.actions.crew import Change
 from lazycelery.actions.plan import Draft
-from lazycelery.actions.wording import count
+from lazycelery.actions.wording import count, listed
 from lazycelery.errors import UsageError
 from lazycelery.model.action import Order, Outcome, PlanItem
 from lazycelery.model.counting import agreed
@@ -53,11 +53,15 @@ async def draft(context: Context, order: Order) -> Draft:
 
 
 async def _resize(context: Context, order: Order, workers: Sequence[Worker]) -> Draft:
-    how, number = str(order.params["do"]), _whole(order.params.get("n"), "how many processes")
+    how, own = str(order.params["do"]), crew.each_own(order, workers)
+    numbers = {
+        worker.name: _whole(own[worker.name] if own else order.params.get("n"), "how many processes")
+        for worker in workers
+    }
     reports = await crew.look(context, _reachable(workers), "stats", "active")
     items, changes, before = [], [], {}
     for worker in workers:
-        report = reports.get(worker.name)
+        report, number = reports.get(worker.name), numbers[worker.name]
         refused = crew.away(worker) or _cannot_resize(report)
         old = _size(report)
         if refused is None and report is not None and old is not None:
@@ -72,7 +76,9 @@ async def _resize(context: Context, order: Order, workers: Sequence[Worker]) -> 
         items.append(PlanItem(target=worker.name, text=text, refused=refused))
     names = [change.worker for change in changes] or [worker.name for worker in workers]
     verb = {"grow": "Grow", "shrink": "Shrink", "size": "Set"}[how]
-    by = f"to {number:,}" if how == "size" else f"by {number:,}"
+    several = listed([f"{numbers[name]:,}" for name in names], 3)
+    together = several if len({numbers[name] for name in names}) > 1 else f"{numbers[names[0]]:,}"
+    by = f"to {together}" if how == "size" else f"by {together}"
     shrinks = any(change.command == "pool_shrink" for change in changes)
     return Draft(
         title=f"{verb} the pool of {crew.at(names)} {by}",
@@ -82,7 +88,7 @@ async def _resize(context: Context, order: Order, workers: Sequence[Worker]) -> 
         name=crew.one_name(names),
         warnings=[LATE, *([BUSY] if shrinks else []), LOST],
         whole=len(context.online()),
-        details={"do": how, "n": number, "before": before},
+        details={"do": how, "n": own or order.params.get("n"), "before": before},
     )
 
 
@@ -152,32 +158,34 @@ async def _run_resize(context: Context, changes: Sequence[Change], before: Mappi
     done = {item.target for item in items if item.ok}
     steps = {(change.command, change.arguments["n"]) for change in changes if change.worker in done}
     undo: Order | None = None
+    command: str | None = None
     if len(steps) == 1:
-        ((command, number),) = steps
-        back = "shrink" if command == "pool_grow" else "grow"
+        ((told, number),) = steps
+        back = "shrink" if told == "pool_grow" else "grow"
         undo = Order(action="pool", targets=sorted(done), params={"do": back, "n": number})
-    return crew.outcome("pool", "pool changed", items, unknown, undo, _command(undo))
+        command = _command(f"{back} {number}", undo.targets)
+    elif steps:  # Each gets back its own.
+        old = {name: before[name] for name in sorted(done)}
+        undo = Order(action="pool", targets=list(old), params={"do": "size", "each": old})
+        command = " && ".join(_command(f"size {size}", names) for size, names in crew.by_value(old))
+    return crew.outcome("pool", "pool changed", items, unknown, undo, command)
 
 
-def _command(undo: Order | None) -> str | None:
-    if undo is None:
-        return None
-    how = f"{undo.params['do']} {undo.params['n']}"
-    return f"lazycelery worker pool {how} {shlex.join(undo.targets)} --allow pool"
+def _command(how: str, names: Sequence[str]) -> str:
+    return f"lazycelery worker pool {how} {shlex.join(names)} --allow pool"
 
 
 # ---- autoscale
 
 
 async def _autoscale(context: Context, order: Order, workers: Sequence[Worker]) -> Draft:
-    highest, lowest = _whole(order.params.get("max"), "how many at most"), order.params.get("min", 0)
-    lowest = _whole(lowest, "how many at least", 0)
-    if lowest > highest:
-        raise UsageError(f"At least {lowest:,} and at most {highest:,} processes cannot be.", "Swap the two.")
+    own = crew.each_own(order, workers)
+    same = (order.params.get("max"), order.params.get("min", 0))
+    ranges = {worker.name: _range_of(own[worker.name] if own else same) for worker in workers}
     reports = await crew.look(context, _reachable(workers), "stats")
     items, changes, before = [], [], {}
     for worker in workers:
-        report = reports.get(worker.name)
+        report, (highest, lowest) = reports.get(worker.name), ranges[worker.name]
         refused = crew.away(worker) or _cannot_scale(report, highest, lowest)
         text = f"{_range(report)} → {lowest:,} to {highest:,}"
         items.append(PlanItem(target=worker.name, text=text, refused=refused))
@@ -186,15 +194,31 @@ async def _autoscale(context: Context, order: Order, workers: Sequence[Worker]) 
             changes.append(_scaled(worker.name, highest, lowest))
     names = [change.worker for change in changes] or [worker.name for worker in workers]
     return Draft(
-        title=f"Let {crew.at(names)} scale from {lowest:,} to {highest:,} processes",
+        title=f"Let {crew.at(names)} scale {_between([ranges[name] for name in names])}",
         run=partial(_run_autoscale, context, changes, before),
         count=len(changes),
         items=items,
         name=crew.one_name(names),
         warnings=["It keeps more processes than it needs for 30 s before it takes them away.", LOST],
         whole=len(context.online()),
-        details={"do": "autoscale", "max": highest, "min": lowest, "before": before},
+        details={"do": "autoscale", "ranges": ranges, "before": before},
     )
+
+
+def _range_of(given: Any) -> tuple[int, int]:
+    """(max, min). Raises `UsageError`."""
+    if not isinstance(given, (list, tuple)) or len(given) != 2:
+        raise UsageError("Which range?", "At most, and at least.")
+    highest, lowest = _whole(given[0], "how many at most"), _whole(given[1], "how many at least", 0)
+    if lowest > highest:
+        raise UsageError(f"At least {lowest:,} and at most {highest:,} processes cannot be.", "Swap the two.")
+    return highest, lowest
+
+
+def _between(ranges: Sequence[tuple[int, int]]) -> str:
+    if len(set(ranges)) > 1:
+        return "each in its own range: " + listed([f"{low:,} to {high:,}" for high, low in ranges], 3)
+    return f"from {ranges[0][1]:,} to {ranges[0][0]:,} processes"
 
 
 def _bounds(report: WorkerReport | None) -> tuple[int, int] | None:
@@ -239,11 +263,21 @@ async def _run_autoscale(
 ) -> Outcome:
     items, unknown = await crew.carry_out(context, changes, ("stats",), context.patience)
     done = sorted(item.target for item in items if item.ok)
-    bounds = {before[name] for name in done}
+    old = {name: bounds for name in done if (bounds := before[name]) is not None}
     undo, command = None, None
-    if len(bounds) == 1 and (old := next(iter(bounds))) is not None:
-        undo = Order(action="pool", targets=done, params={"do": "autoscale", "max": old[0], "min": old[1]})
-        command = f"lazycelery worker autoscale {old[0]} {old[1]} {shlex.join(done)} --allow pool"
+    if old:
+        together = crew.by_value(old)
+        one = {"max": together[0][0][0], "min": together[0][0][1]}
+        each = {"each": {name: list(bounds) for name, bounds in old.items()}}
+        undo = Order(
+            action="pool",
+            targets=list(old),
+            params={"do": "autoscale", **(one if len(together) == 1 else each)},
+        )
+        command = " && ".join(
+            f"lazycelery worker autoscale {high} {low} {shlex.join(names)} --allow pool"
+            for (high, low), names in together
+        )
     return crew.outcome("pool", "range changed", items, unknown, undo, command)
 
 

@@ -109,6 +109,28 @@ async def _reports(context: Context, ids: Sequence[str]) -> tuple[dict[str, Task
     return {report.id: report for report in reports if report.phase != "revoked"}, ""
 
 
+def whereabouts(evidence: Evidence) -> str:
+    """`waiting`, `reserved`, `scheduled`, `running`, a terminal state's label, or `unknown`."""
+    if evidence.report is not None:
+        return {"active": "running"}.get(evidence.report.phase, evidence.report.phase)
+    if evidence.finished is not None:
+        return evidence.finished.label
+    state = evidence.task.state if evidence.task else "unknown"
+    if state in _WHERE:
+        return _WHERE[state]
+    return "waiting" if evidence.held is not None else "unknown"
+
+
+_WHERE = {
+    "waiting": "waiting",
+    "received": "reserved",
+    "scheduled": "scheduled",
+    "started": "running",
+    "retry": "waiting",
+    "lost": "lost",
+}
+
+
 def recover(evidence: Evidence) -> Recovered:
     """The most faithful way there is."""
     if message := evidence.held or evidence.seen:

@@ -46,6 +46,8 @@ class Resend:
     priority: int = 0
     was: str = ""
     """Its state when the plan was made."""
+    embed: Mapping[str, Any] | None = None
+    """What follows it, where its message is made anew."""
 
 
 def stored(context: Context, resend: Resend) -> StoredMessage:
@@ -62,6 +64,7 @@ def stored(context: Context, resend: Resend) -> StoredMessage:
             new_id=resend.new_id,
             headers=resend.headers,
             priority=resend.priority,
+            embed=resend.embed,
         )
     return StoredMessage(queue=resend.queue, priority=resend.priority, raw=raw)
 

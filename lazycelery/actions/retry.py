@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from lazycelery.actions import bulk, resume, summary
+from lazycelery.actions import bulk, mending, resume, summary
 from lazycelery.actions.context import Context
 from lazycelery.actions.course import Course
 from lazycelery.actions.journal import Journal
@@ -46,6 +46,8 @@ async def draft(context: Context, order: Order) -> Draft:
     if "resume" in order.params:
         return await resume.draft(context, order)
     rate, tag = bulk.wanted_rate(order), bulk.wanted_tag(order)
+    if order.params.get("canvas"):
+        return await mending.draft(context, order)
     every, warnings = await judged(context, order)
     work = [each.resend for each in every if each.resend is not None]
     title = _title(work, len(every))
@@ -56,7 +58,7 @@ async def draft(context: Context, order: Order) -> Draft:
     return Draft(
         title=title,
         question=title[:1].lower() + title[1:] + "?",
-        run=partial(_run, context, order, work, course, title, tag),
+        run=partial(send_all, context, order, work, course, title, tag),
         course=course,
         count=len(work),
         items=items,
@@ -66,7 +68,7 @@ async def draft(context: Context, order: Order) -> Draft:
         name=short(work[0].old_id) if len(work) == 1 else "",
         warnings=warnings,
         hint=next((each.hint for each in every if each.hint), ""),
-        details={"grades": dict(Counter(each.how.grade for each in work)), "queues": _queues(work)},
+        details={"grades": grades(work), "queues": _queues(work)},
     )
 
 
@@ -83,11 +85,16 @@ async def judged(context: Context, order: Order) -> tuple[list[Judged], list[str
             f"No source knows {listed(map(short, ids))}.",
             "Without a recorded history only what is queued, running or in the result backend is known.",
         )
-    found = [_judge(context, evidence, order) for evidence in every]
+    found = [judge(context, evidence, order) for evidence in every]
     return found, warnings + unasked + list(dict.fromkeys(text for each in found for text in each.warnings))
 
 
-async def _run(
+def grades(work: Iterable[Resend]) -> dict[str, int]:
+    """How many are sent in which grade."""
+    return dict(Counter[str](each.how.grade for each in work))
+
+
+async def send_all(
     context: Context, order: Order, work: Sequence[Resend], course: Course, title: str, tag: str
 ) -> Outcome:
     """Several are written into a plan file first, with the exact messages: the rest can be sent later."""
@@ -116,7 +123,8 @@ async def _run(
             await asyncio.to_thread(journal.close)
 
 
-def _judge(context: Context, evidence: Evidence, order: Order) -> Judged:
+def judge(context: Context, evidence: Evidence, order: Order) -> Judged:
+    """How one task would be sent again, or why not."""
     how = recover(evidence)
     message = context.codec.describe(how.message.raw) if how.message else None
     if message is not None and order.params.get("keep_canvas", True) is False:

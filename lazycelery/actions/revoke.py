@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import uuid
-from collections.abc import Sequence
 from functools import partial
 
-from lazycelery.actions import bulk, resume, stamped
+from lazycelery.actions import bulk, resume, stamped, withdrawing
 from lazycelery.actions.context import Context
 from lazycelery.actions.course import Course
-from lazycelery.actions.journal import Item, Journal
+from lazycelery.actions.journal import Item
 from lazycelery.actions.plan import Draft
-from lazycelery.actions.recovery import Evidence, gather
-from lazycelery.actions.revoking import PAGE, carry_out, ended
+from lazycelery.actions.recovery import Evidence, gather, whereabouts
+from lazycelery.actions.remembering import remembered
+from lazycelery.actions.revoking import NOBODY_ONLINE, ended, tell_all
 from lazycelery.actions.targets import task_ids
 from lazycelery.actions.wording import call, count, listed, short
-from lazycelery.errors import LazyCeleryError, NothingFound
-from lazycelery.model.action import Order, Outcome, PlanItem
+from lazycelery.errors import NothingFound
+from lazycelery.model.action import Order, PlanItem
 from lazycelery.model.faces import by_face
 from lazycelery.model.states import State
 
-FORGETFUL = (
-    "Workers remember it in memory for three hours, unless they run with --statedb: a worker that starts "
-    "later knows it only when another one that knows still runs."
-)
 BY_FILTER = (
     "Celery revokes by id and by stamp only: these are the tasks that are known now. What is sent later, or "
     "was never seen here, is not revoked, whatever its name."
 )
 RUNNING = "Revoking does not stop a task that runs already: terminate does."
-NOBODY = "No worker is online: nobody would hear and remember it."
 
 
 async def draft(context: Context, order: Order) -> Draft:
@@ -39,6 +32,8 @@ async def draft(context: Context, order: Order) -> Draft:
         return await stamped.draft(context, order)
     if "resume" in order.params:
         return await resume.draft(context, order)
+    if order.params.get("canvas"):
+        return await withdrawing.draft(context, order)
     rate = bulk.wanted_rate(order)
     ids, warnings = task_ids(context, order)
     every, unasked = await gather(context, ids)
@@ -50,17 +45,17 @@ async def draft(context: Context, order: Order) -> Draft:
     where = {evidence.id: whereabouts(evidence) for evidence in every}
     items = [_item(context, evidence, where[evidence.id]) for evidence in every]
     work = [item.target for item in items if item.refused is None]
-    warnings += [*unasked, FORGETFUL, *([BY_FILTER] if order.filter is not None else [])]
+    warnings += [*unasked, remembered(context), *([BY_FILTER] if order.filter is not None else [])]
     if any(where[each] == "running" for each in work):
         warnings.append(RUNNING)
     if not context.online():
-        warnings.append(NOBODY)
+        warnings.append(NOBODY_ONLINE)
     names = {evidence.id: evidence.name for evidence in every}
     todo = [Item(n=n, target=each, was=where[each], name=names[each]) for n, each in enumerate(work)]
     course, title = Course(len(work), rate), f"Revoke {count(len(work) or len(ids), 'task')}"
     return Draft(
         title=title,
-        run=partial(_run, context, order, todo, course, title),
+        run=partial(tell_all, context, order, todo, course, title),
         course=course,
         count=len(work),
         items=items,
@@ -68,28 +63,6 @@ async def draft(context: Context, order: Order) -> Draft:
         warnings=warnings,
         hint="Retry sends it again; its result stays." if not work else "",
     )
-
-
-def whereabouts(evidence: Evidence) -> str:
-    """`waiting`, `reserved`, `scheduled`, `running`, a terminal state's label, or `unknown`."""
-    if evidence.report is not None:
-        return {"active": "running"}.get(evidence.report.phase, evidence.report.phase)
-    if evidence.finished is not None:
-        return evidence.finished.label
-    state = evidence.task.state if evidence.task else "unknown"
-    if state in _WHERE:
-        return _WHERE[state]
-    return "waiting" if evidence.held is not None else "unknown"
-
-
-_WHERE = {
-    "waiting": "waiting",
-    "received": "reserved",
-    "scheduled": "scheduled",
-    "started": "running",
-    "retry": "waiting",
-    "lost": "lost",
-}
 
 
 def _item(context: Context, evidence: Evidence, where: str) -> PlanItem:
@@ -101,21 +74,3 @@ def _item(context: Context, evidence: Evidence, where: str) -> PlanItem:
             " and lose its traceback" if where == State.FAILURE.label else ""
         )
     return item
-
-
-async def _run(context: Context, order: Order, work: Sequence[Item], course: Course, title: str) -> Outcome:
-    journal = None
-    if len(work) > PAGE or (course.rate is not None and len(work) > 1):
-        plan = uuid.uuid4().hex[:8]
-        header = bulk.header(context, order, plan, title, len(work), course, "")
-        journal = await asyncio.to_thread(Journal.create, header, list(work))
-    try:
-        return await carry_out(context, work, course, journal)
-    except LazyCeleryError:
-        if journal is not None:
-            journal.discard()
-            journal = None
-        raise
-    finally:
-        if journal is not None:
-            await asyncio.to_thread(journal.close)

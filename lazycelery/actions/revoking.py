@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import uuid
 from collections.abc import Sequence
 
 from lazycelery.actions import bulk
@@ -12,19 +14,22 @@ from lazycelery.actions.journal import Item, Journal
 from lazycelery.actions.replies import account, agreed, shown
 from lazycelery.actions.wording import count, short
 from lazycelery.errors import LazyCeleryError
-from lazycelery.model.action import Outcome, OutcomeItem
+from lazycelery.model.action import Order, Outcome, OutcomeItem
 from lazycelery.model.states import LABELS, OF_RESULT
 from lazycelery.sources.protocols import Replies
 
 PAGE = 100
 """Ids in one command."""
 NOBODY = "no worker answered"
+NOBODY_ONLINE = "No worker is online: nobody would hear and remember it."
+UNSENT = "not sent yet"
 FATE = {
     "waiting": "workers will discard it when its turn comes",
     "reserved": "its worker will discard it when its turn comes",
     "scheduled": "its worker will discard it at its ETA",
     "running": "it keeps running: terminate ends it",
     "lost": "should its message return, workers will discard it",
+    UNSENT: "should it be sent, workers will discard it",
     "unknown": "should it come, workers will discard it",
 }
 
@@ -134,3 +139,24 @@ def _proof(items: Sequence[OutcomeItem], done: int, told: str) -> str:
     left = len(items) - done
     proof = f"revoked {done:,} of {count(len(items), 'task')}: {told or 'nothing to tell the workers'}"
     return proof + (f"; {left:,} not: {next(i.text for i in items if not i.ok)}" if left else "")
+
+
+async def tell_all(
+    context: Context, order: Order, work: Sequence[Item], course: Course, title: str
+) -> Outcome:
+    """Tell the workers; many are written into a plan file first, so that the rest can wait."""
+    journal = None
+    if len(work) > PAGE or (course.rate is not None and len(work) > 1):
+        plan = uuid.uuid4().hex[:8]
+        header = bulk.header(context, order, plan, title, len(work), course, "")
+        journal = await asyncio.to_thread(Journal.create, header, list(work))
+    try:
+        return await carry_out(context, work, course, journal)
+    except LazyCeleryError:
+        if journal is not None:
+            journal.discard()
+            journal = None
+        raise
+    finally:
+        if journal is not None:
+            await asyncio.to_thread(journal.close)

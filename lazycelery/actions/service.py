@@ -168,7 +168,7 @@ class Actions:
             draft.warnings += [f"{each.title} {each.hint}" for each in found]
         plan = make_plan(draft, order, context.profile, context.clock())
         try:
-            self.guard.check(order.action)
+            self._may(order)
         except Refused as error:
             if plan.refused is None:
                 plan.refused, plan.hint, plan.locked = error.title, error.hint, True
@@ -268,11 +268,17 @@ class Actions:
     def _check(self, planned: _Planned, word: str | None) -> None:
         """Raise `Refused` unless it may be done, now, and was confirmed."""
         plan = planned.plan
-        self.guard.check(plan.action)
+        self._may(plan.order or Order(action=plan.action))
         if planned.draft.refused or not _work(plan):
             raise Refused(f"{_sentence(plan.refused or 'There is nothing to do')}", plan.hint)
         if plan.level == "typed" and (word or "").strip() != plan.word:
             raise Refused(f"Not confirmed: {plan.title}.", f"Type {plan.word} to confirm.")
+
+    def _may(self, order: Order) -> None:
+        """Raise `Refused` unless all that an order does is permitted."""
+        self.guard.check(order.action)
+        if order.action == "terminate" and order.params.get("canvas"):
+            self.guard.check("revoke")  # What does not run is revoked.
 
     async def _told(self, draft: Draft) -> list[str]:
         """What other sessions do to the same objects. A log that cannot be read is told when acting."""

@@ -10,24 +10,17 @@ from typing import Any
 from lazycelery.actions.arrival import until
 from lazycelery.actions.context import Context
 from lazycelery.actions.plan import Draft
-from lazycelery.actions.recovery import Evidence, gather
+from lazycelery.actions.recovery import Evidence, gather, whereabouts
 from lazycelery.actions.replies import account, agreed, said, shown
-from lazycelery.actions.revoke import whereabouts
 from lazycelery.actions.revoking import ended, ended_meanwhile
 from lazycelery.actions.targets import task_ids
 from lazycelery.actions.wording import call, count, listed, short
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.model.signals import SIGNALS
 from lazycelery.model.states import State
 from lazycelery.sources.protocols import Replies
 
-SIGNALS = {
-    "TERM": "ends the process",
-    "INT": "is ignored by prefork processes: the task runs on, although its worker marks it revoked",
-    "QUIT": "ends the process late, often only after the task: TERM or KILL is surer",
-    "KILL": "ends the process at once, nothing is cleaned up",
-    "USR1": "raises SoftTimeLimitExceeded in the task, which may catch it",
-}
 SURE = ("TERM", "KILL")
 """After these the task has ended. The worker marks it revoked with the others too, whatever becomes of it."""
 RACE = "The signal goes to the process: if it has gone on to another task meanwhile, that one dies."
@@ -42,20 +35,24 @@ POOLS = {
 async def draft(context: Context, order: Order) -> Draft:
     """Find the worker of each running task, and refuse where no signal can reach it."""
     signal = _signal(order.params.get("signal"))
+    if order.params.get("canvas"):
+        from lazycelery.actions import withdrawing  # It terminates as well.
+
+        return await withdrawing.draft(context, order, signal)
     ids, warnings = task_ids(context, order)
     every, unasked = await gather(context, ids)
     if not any(evidence.known for evidence in every):
         raise NothingFound(f"No source knows {listed(map(short, ids))}.", "Give the whole id.")
-    items = [_item(context, evidence) for evidence in every]
+    items = [item_of(context, evidence) for evidence in every]
     work = {
-        item.target: _worker(evidence)
+        item.target: worker_of(evidence)
         for item, evidence in zip(items, every, strict=True)
         if item.refused is None
     }
     where = f" on {listed(sorted(set(work.values())))}" if work else ""
     return Draft(
         title=f"Terminate {count(len(work) or len(ids), 'task')}{where} with {signal}",
-        run=partial(_run, context, work, signal),
+        run=partial(carry_out, context, work, signal),
         count=len(work),
         items=items,
         typed=True,
@@ -72,14 +69,16 @@ def _signal(given: Any) -> str:
     return name
 
 
-def _worker(evidence: Evidence) -> str:
+def worker_of(evidence: Evidence) -> str:
+    """The worker that runs it; empty when no source tells."""
     if evidence.report is not None:
         return evidence.report.worker
     return (evidence.task.worker if evidence.task else None) or ""
 
 
-def _item(context: Context, evidence: Evidence) -> PlanItem:
-    task, where, worker = evidence.task, whereabouts(evidence), _worker(evidence)
+def item_of(context: Context, evidence: Evidence) -> PlanItem:
+    """A task's line in a plan, with the reason where no signal reaches it."""
+    task, where, worker = evidence.task, whereabouts(evidence), worker_of(evidence)
     text = call(evidence.name, task.args if task else None, task.kwargs if task else None, context.redactor)
     item = PlanItem(target=evidence.id, text=f"{text}: {where}" + (f" on {worker}" if worker else ""))
     if ended(where):
@@ -101,7 +100,8 @@ def _unreachable(context: Context, worker: str) -> str | None:
     return f"{worker} has a {pool} pool: {POOLS.get(pool, 'only prefork workers can end a task')}"
 
 
-async def _run(context: Context, work: Mapping[str, str], signal: str) -> Outcome:
+async def carry_out(context: Context, work: Mapping[str, str], signal: str) -> Outcome:
+    """Send the signal for tasks, by worker, and watch for their end."""
     late = await ended_meanwhile(context, list(work))
     items = [
         OutcomeItem(target=each, ok=False, text=f"left alone: it ended by itself ({label})")

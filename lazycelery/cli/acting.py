@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SAMPLE = 20
 """Targets that are shown one by one before a question."""
+MEMBERS = 100
+"""Members of a canvas that are shown."""
 PARTLY = 5
 REFUSED = 4
 _GRADES = {"exact": "good", "arguments": "warn", "unsafe": "bad"}
@@ -89,6 +91,7 @@ def plan_lines(plan: Plan, width: int | None, color: bool) -> list[str]:
     lines += [*(f"Warning: {clean(warning)}" for warning in plan.warnings)]
     if plan.backup:
         lines.append(f"Backup: {clean(plan.backup)}")
+    lines += _canvas(plan, width, color)
     if plan.items:
         columns = [
             Column("TARGET"),
@@ -101,6 +104,24 @@ def plan_lines(plan: Plan, width: int | None, color: bool) -> list[str]:
     if len(plan.items) > SAMPLE:
         lines.append(f"… {max(plan.count, len(plan.items)) - SAMPLE:,} more")
     return lines
+
+
+def _canvas(plan: Plan, width: int | None, color: bool) -> list[str]:
+    """All members of a canvas, also those that are left alone."""
+    from lazycelery.cli.table import render
+
+    if not plan.canvas:
+        return []
+    columns = [
+        Column("MEMBER"),
+        Column("STATE"),
+        Column("TASK", flexible=True, least=12),
+        Column("TOLD BY", optional=True),
+        Column("NOTE", optional=True),
+    ]
+    rows = [(each.id, each.state, each.name or "?", each.source, each.note) for each in plan.canvas[:MEMBERS]]
+    more = [f"… {len(plan.canvas) - MEMBERS:,} more members"] if len(plan.canvas) > MEMBERS else []
+    return [*render(columns, rows, width, color), *more, ""]
 
 
 def _item(target: str, grade: str | None, text: str, refused: str | None) -> tuple[object, ...]:
@@ -149,12 +170,12 @@ def _undo(session: Session, command: str | None) -> str | None:
     """As the engine names it, for the same cluster: how that was named must be said again."""
     if command is None:
         return None
-    origins, again = session.settings.origins, [command]
+    origins, again = session.settings.origins, list[str]()
     if origins.get("profile") == "--profile":
         again += ["--profile", shlex.quote(session.settings.profile.name)]
     if origins.get("broker") == "--broker" and not _hides(session):
         again += ["--broker", shlex.quote(session.overview.broker)]
-    return " ".join(again)
+    return " && ".join(" ".join([each, *again]) for each in command.split(" && "))
 
 
 def _hides(session: Session) -> bool:

@@ -395,6 +395,9 @@ class Watch:
             for name in await self._broker.queues.names() if free else ():
                 page = await self._broker.queues.peek(name, 0, SWEEP_MESSAGES)
                 self._store.apply_messages(name, page.messages, page.at, "waiting")
+                for message, stored in zip(page.messages, page.stored, strict=False):
+                    if message.id and message.embed:  # What follows it, nothing else tells later.
+                        self._store.raw.keep(message.id, stored)
             self._keep(await self._broker.queues.in_flight(IN_FLIGHT))
             await self.backend.sweep()
         except LazyCeleryError as problem:

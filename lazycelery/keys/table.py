@@ -262,12 +262,22 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "terminate",
         ("X",),
-        "Terminate: end the process that runs it",
+        "Terminate: end the process that runs it, by a signal",
         "terminate",
         scope="tasks",
         danger="typed",
         permission="terminate",
         question="Which task, with which signal, and a word to type",
+    ),
+    Action(
+        "canvas",
+        ("c",),
+        "Canvas: retry from the failed step, revoke, terminate all",
+        "canvas",
+        scope="tasks",
+        danger="letter",
+        permission="retry",
+        question="All members that are known, what is not known, and what would be sent or revoked",
     ),
     Action(
         "send",

@@ -6,6 +6,8 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from lazycelery.model.canvas import Member
+
 ActionName = Literal[
     "retry",
     "revoke",
@@ -51,8 +53,10 @@ class Order(msgspec.Struct, kw_only=True):
     """retry: queue, keep_canvas, force (also what would run twice), rate (tasks a second), tag, new_id
     (of one task: under which it is sent) · revoke: force (also what no source knows), rate
     · both: resume (a plan file's id), doubtful (ask, send, drop),
-    look (also where looks are not free) · terminate: signal · purge: backup (path) · events: on (bool), stay
-    (also after this session) · pool: do (grow, shrink, size, autoscale, restart), n, max, min · consumers: do
+    look (also where looks are not free) · terminate: signal · all three: canvas (the whole canvas of a task)
+    · purge: backup (path) · events: on (bool), stay (also after this session) · pool: do
+    (grow, shrink, size, autoscale, restart), n, max, min · pool, limits: each (what each worker gets, by
+    name) · consumers: do
     (add, cancel, hold, resume, turn), workers (all without), forget · limits: do (rate, time), task, rate,
     soft, hard · shutdown: cold · service: do (start, stop, restart) · send (targets: name): args, kwargs,
     queue, priority, eta, expires, retry_of, or entry: what beat sends for it · beat (targets: entries): do
@@ -99,6 +103,8 @@ class Plan(msgspec.Struct, kw_only=True):
     queues: dict[str, int] = {}
     """retry: targets by the queue they go to."""
     warnings: list[str] = []
+    canvas: list[Member] = []
+    """All members that are known, where it is about a whole canvas: also those that are left alone."""
     backup: str | None = None
     """Where the backup will be written."""
     order: Order | None = None

@@ -34,6 +34,14 @@ def clean(text: str, limit: int | None = None) -> str:
     return _HARMFUL.sub(_picture, text)
 
 
+def quoted(field: str, value: str) -> str:
+    """A condition of the filter language for exactly this value."""
+    if value and all(char.isalnum() or char in "-_.@/:" for char in value):
+        return f"{field}:={value}"
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{field}:="{escaped}"'
+
+
 def clean_block(text: str, max_lines: int | None = None) -> list[str]:
     """Harmless lines with tabs expanded. Beyond `max_lines` the last line tells how many are missing."""
     if max_lines is None or max_lines < 1:

@@ -13,7 +13,7 @@ from typing import Any
 from lazycelery.errors import Refused
 from lazycelery.model.message import Message
 from lazycelery.sources.jsontext import size_text
-from lazycelery.sources.wire import read_message, write_envelope
+from lazycelery.sources.wire import EMBEDDED, read_message, write_envelope
 
 REPR_LIMIT = 1024
 """Characters of argsrepr and kwargsrepr, as Celery cuts them."""
@@ -55,12 +55,12 @@ class EnvelopeCodec:
         new_id: str,
         headers: Mapping[str, Any],
         priority: int = 0,
+        embed: Mapping[str, Any] | None = None,
     ) -> bytes:
         """A fresh JSON message (protocol 2). Kombu's typed values in the arguments go out as they are."""
         args, kwargs = list(args or ()), dict(kwargs or {})
-        embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
         return write_envelope(
-            [args, kwargs, embed],
+            [args, kwargs, {**dict.fromkeys(EMBEDDED), **(embed or {})}],
             exchange="",
             routing_key=queue,
             headers={**_headers(task, new_id, args, kwargs), **headers},

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from lazycelery.model.beat import BeatEntry, SchedulerName
+from lazycelery.model.canvas import Counter
 from lazycelery.model.cluster import Link
 from lazycelery.model.event import Event
 from lazycelery.model.message import Message, PeekPage, StoredMessage
@@ -394,6 +395,15 @@ class Results(Protocol):
         """Let go of the connections."""
 
 
+@runtime_checkable
+class CountsChords(Protocol):
+    """What a `Results` can do that tells how far chords are (Redis)."""
+
+    async def counters(self, groups: Sequence[str]) -> dict[str, Counter]:
+        """What is counted of these chords, a bounded number of parts each; one of which nothing is left is
+        not among them."""
+
+
 class ScheduleReport(msgspec.Struct, kw_only=True):
     """One look at a scheduler's own store."""
 
@@ -456,8 +466,9 @@ class Codec(Protocol):
         new_id: str,
         headers: Mapping[str, Any],
         priority: int = 0,
+        embed: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """A fresh JSON message (protocol 2)."""
+        """A fresh JSON message (protocol 2); `embed`: its callbacks, errbacks, chain and chord."""
 
 
 WorkerCommand = Literal[

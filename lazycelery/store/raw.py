@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from lazycelery.model.message import StoredMessage
+from lazycelery.model.canvas import steps
+from lazycelery.model.message import Message, StoredMessage
 
 OVERHEAD = 300
+MOST_STEPS = 20_000
 
 
 class RawMessages:
@@ -16,6 +18,8 @@ class RawMessages:
         self.max_bytes = max_bytes
         self.bytes = 0
         self._kept: OrderedDict[str, StoredMessage] = OrderedDict()
+        self._holders: dict[str, str] = {}
+        """Tasks by the steps that their messages embed."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -34,6 +38,20 @@ class RawMessages:
     def get(self, id: str) -> StoredMessage | None:
         """The task's true message, if it is still here."""
         return self._kept.get(id)
+
+    def note_steps(self, message: Message) -> None:
+        """Note which steps a message embeds: once they ran, nothing else tells where they came from."""
+        if not message.embed or not message.id:
+            return
+        for step in steps(message.embed, message.id):
+            if step.id is not None:
+                self._holders.setdefault(step.id, message.id)
+        while len(self._holders) > MOST_STEPS:
+            del self._holders[next(iter(self._holders))]
+
+    def holder(self, step: str) -> str | None:
+        """The task whose message embedded a step, as far as it was seen."""
+        return self._holders.get(step)
 
     def _drop(self, id: str) -> None:
         old = self._kept.pop(id, None)

@@ -131,6 +131,8 @@ class Store:
         self, queue: str, messages: Sequence[Message], at: float, where: Literal["waiting", "in-flight"]
     ) -> None:
         """Take in messages that were seen in a queue, next to run first, or delivered and unacknowledged."""
+        for one in messages:
+            self.raw.note_steps(one)
         over = self._intake.thinning.may_be_over
         known = (one for one in messages if where == "waiting" or one.eta or not over(one.id or "", None, at))
         self._note((self._reports.message(queue, message, at, where) for message in known), at)

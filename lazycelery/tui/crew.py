@@ -12,9 +12,11 @@ from lazycelery.keys import Scope
 from lazycelery.model.action import ActionName, Order
 from lazycelery.model.completion import Completion
 from lazycelery.model.service import Deed
+from lazycelery.model.signals import BRIEF
 from lazycelery.model.task import TaskRow
 from lazycelery.model.worker import Worker
 from lazycelery.tui import outside, series
+from lazycelery.tui.deeds import CANVAS
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.presentation.workers import short_name
 from lazycelery.tui.walk import Walk
@@ -176,6 +178,47 @@ class Crew(Walk):
             [task],
         )
 
+    def do_terminate(self) -> None:  # noqa: D102
+        ids, row = self._those("tasks"), self.item
+        if len(ids) == 1 and isinstance(row, TaskRow) and not self._hears_signals(row.worker):
+            self.deeds.order("terminate", ids)  # Its plan says why not.
+            return
+        self._ask(
+            f" Terminate {_tasks(ids)} with: ",
+            list(BRIEF.items()),
+            lambda text: self.deeds.order("terminate", ids, signal=text.upper()),
+            ids,
+        )
+
+    def _hears_signals(self, worker: str | None) -> bool:
+        """Only a prefork pool runs tasks in processes of their own."""
+        pools = {one.name: one.pool for one in self.link.truth.workers or ()}
+        return pools.get(worker or "") in (None, "prefork")
+
+    def do_canvas(self) -> None:  # noqa: D102
+        ids = self._those("tasks")
+        if len(ids) > 1:
+            self.talk.say("A canvas is named by one of its tasks. Nothing was done.", "warn")
+            return
+        overview = self.link.truth.overview
+        allowed = [do for do in CANVAS if overview is not None and do in overview.allowed]
+        whole = {
+            "retry": [("retry", "from the failed step on; what succeeded is not run again")],
+            "revoke": [("revoke", "all that is not done, also the steps not sent yet")],
+            "terminate": [(f"terminate {name}", f"what runs, too: {does}") for name, does in BRIEF.items()],
+        }
+        offers = [offer for do in allowed for offer in whole[do]]
+        self._ask(f" Canvas of {_tasks(ids)}: ", offers, lambda text: self._whole_canvas(text, ids), ids)
+
+    def _whole_canvas(self, text: str, ids: Sequence[str]) -> None:
+        verb, _, signal = text.partition(" ")
+        do = next((each for each in CANVAS if each == verb), None)
+        if do is None or bool(signal) != (do == "terminate"):
+            raise UsageError(f"{text!r} is nothing that is done to a canvas.", f"One of {', '.join(CANVAS)}.")
+        if self.deeds.may(do):
+            more = {"signal": signal.upper()} if signal else {}
+            self.deeds.order(do, list(ids), canvas=True, **more)
+
     def do_send(self) -> None:  # noqa: D102
         names = self._those("tasks")
         if len(names) > 1:
@@ -258,6 +301,10 @@ def _called(names: Sequence[str]) -> str:
 def several(names: Sequence[str], kind: str) -> str:
     """The one name, or how many there are."""
     return names[0] if len(names) == 1 else f"{len(names):,} {kind}s"
+
+
+def _tasks(ids: Sequence[str]) -> str:
+    return ids[0][:8] if len(ids) == 1 else f"{len(ids):,} tasks"
 
 
 def _two(text: str, wanted: str) -> tuple[str, str]:

@@ -22,6 +22,8 @@ from lazycelery.tui.presentation.menu import Choice
 from lazycelery.tui.series import Series, undoing
 from lazycelery.tui.talk import Talk
 
+CANVAS: tuple[ActionName, ...] = ("retry", "revoke", "terminate")
+"""What is done to a whole canvas; each is a permission of its own."""
 PACE = 1.0
 """Seconds between two sayings of how far something is."""
 
@@ -83,7 +85,10 @@ class Deeds:
         return ""
 
     def _needed(self, action: Action) -> str | None:
-        """To undo something takes what it took to do it; a purge is undone by a restore."""
+        """To undo something takes what it took to do it; a purge is undone by a restore. To a canvas several
+        things are done: one of them is enough."""
+        if action.id == "canvas" and (overview := self._link.truth.overview) is not None:
+            return next((each for each in CANVAS if each in overview.allowed), action.permission)
         return self.undoes[0].action if action.id == "undo" and self.undoes else action.permission
 
     def offer(self, action: Action) -> Choice:

@@ -345,9 +345,6 @@ class Desk(Picks):
     def do_revoke(self) -> None:  # noqa: D102
         self._order("revoke")
 
-    def do_terminate(self) -> None:  # noqa: D102
-        self._order("terminate", signal="SIGTERM")
-
     def _order(self, name: ActionName, **params: str) -> None:
         """To all that are marked, or to what the cursor is on."""
         key = self.pane.listing.key

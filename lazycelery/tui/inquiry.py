@@ -16,9 +16,9 @@ from lazycelery.model.cluster import LogPage
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.service import LogText
 from lazycelery.model.task import Task, TaskQuery
+from lazycelery.model.text import quoted
 from lazycelery.model.verdict import Thing, Verdict
 from lazycelery.model.worker import Pulse, WorkerDetail
-from lazycelery.tui.panes.tasks import quoted
 from lazycelery.tui.presentation.family import Family
 from lazycelery.tui.presentation.task_page import DetailKind
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lazycelery.keys import Scope
 from lazycelery.model.queue import Queue
+from lazycelery.model.text import quoted
 from lazycelery.model.worker import Worker
-from lazycelery.tui.panes.tasks import quoted
 from lazycelery.tui.presentation.findings import FOLD, Finding
 from lazycelery.tui.sight import ORDER, Sight, Step, notice_key
 from lazycelery.tui.views.view import Tabbed, View

@@ -258,6 +258,7 @@ class FakeCodec:
         new_id: str,
         headers: Mapping[str, Any],
         priority: int = 0,
+        embed: Mapping[str, Any] | None = None,
     ) -> bytes:
         return json.dumps(
             {"id": new_id, "task": task, "args": args, "kwargs": kwargs, "headers": dict(headers)}

@@ -20,6 +20,7 @@ from lazycelery.sources.control import Control
 from lazycelery.sources.protocols import EventBatch, StatusChange
 from lazycelery.sources.results.redis import RedisResults
 from lazycelery.sources.services import Services
+from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.store import Store
 
 
@@ -34,9 +35,9 @@ class Live:
                 **profile,
             }
         )
-        self.broker, self.store = open_broker(self.profile), Store()
+        self.broker, self.store = WholeBroker(open_broker(self.profile)), Store()
         self.control = Control(self.broker.mailbox)
-        self.results = RedisResults(url, self.profile) if results else None
+        self.results = RedisResults(self.profile.backend or url, self.profile) if results else None
         self.audit = AuditLog(self.profile)
         self.actions = Actions(
             profile=self.profile,
@@ -91,8 +92,16 @@ class Live:
 
     async def remember(self, *ids: str) -> None:
         """Keep the true messages of tasks that wait, as a peek does."""
-        for id, message in (await self.broker.queues.find(ids)).items():
+        queues = self.broker.queues
+        if queues.free_looks:
+            found = dict(await queues.find(ids))
+        else:
+            page = await queues.peek("celery", 0, 50, True)
+            found = {str(m.id): raw for m, raw in zip(page.messages, page.stored, strict=True)}
+        for id, message in found.items():
             self.store.raw.keep(id, message)
+            described = self.broker.codec.describe(message.raw)
+            self.store.apply_messages(message.queue, [described], time.time(), "waiting")
 
     def state(self, id: str | None) -> str:
         task = self.store.task(id or "", time.time())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +184,46 @@ async def test_a_range_is_put_back_by_its_undo(room: Room) -> None:
     assert outcome.undo == "lazycelery worker autoscale 4 1 w1@a --allow pool"
     with pytest.raises(UsageError, match="Swap the two"):
         await plan(room, "pool", "w1@a", do="autoscale", max=1, min=2)
+
+
+async def test_each_worker_gets_its_own_size_back(room: Room) -> None:
+    crew(room, "w1@a")
+    crew(room, "w2@a", concurrency=6, processes=[1, 2, 3, 4, 5, 6])
+
+    def resize(by: int) -> Callable[[WorkerReport, Mapping[str, Any]], None]:
+        def change(said: WorkerReport, arguments: Mapping[str, Any]) -> None:
+            assert said.stats is not None and said.stats.concurrency is not None
+            said.stats.concurrency += by * arguments["n"]
+
+        return change
+
+    room.remote.effects |= {"pool_grow": resize(1), "pool_shrink": resize(-1)}
+    outcome = await do(room, "pool", "w1@a", "w2@a", do="size", n=5)
+    assert outcome.undo == (
+        "lazycelery worker pool size 4 w1@a --allow pool && lazycelery worker pool size 6 w2@a --allow pool"
+    )
+    assert outcome.back is not None
+    back = await room.actions.plan(outcome.back)
+    assert back.title == "Set the pool of w1@a and w2@a to 4 and 6"
+    assert (await room.actions.act(back.id, back.word)).done == 2
+    assert [room.remote.says[name].stats.concurrency for name in ("w1@a", "w2@a")] == [4, 6]  # type: ignore[union-attr]
+
+
+async def test_each_worker_gets_its_own_range_back(room: Room) -> None:
+    crew(room, "w1@a", autoscaler={"max": 4, "min": 1})
+    crew(room, "w2@a", autoscaler={"max": 9, "min": 3})
+
+    def scale(said: WorkerReport, arguments: Mapping[str, Any]) -> None:
+        assert said.stats is not None
+        said.stats.autoscaler = dict(arguments)
+
+    room.remote.effects["autoscale"] = scale
+    outcome = await do(room, "pool", "w1@a", "w2@a", do="autoscale", max=8, min=2)
+    assert outcome.back is not None and outcome.undo is not None and outcome.undo.count("autoscale") == 2
+    back = await room.actions.plan(outcome.back)
+    await room.actions.act(back.id, back.word)
+    ranges = [room.remote.says[name].stats.autoscaler for name in ("w1@a", "w2@a")]  # type: ignore[union-attr]
+    assert ranges == [{"max": 4, "min": 1}, {"max": 9, "min": 3}]
 
 
 # ---- how it is confirmed

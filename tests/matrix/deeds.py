@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from celery import Celery
+from celery import Celery, chain
+from kombu import Queue
 
 from lazycelery.actions.backup import BackupWriter, Header, Line
 from lazycelery.engine.engine import Engine
@@ -158,6 +159,73 @@ async def terminate(at: Scene) -> None:
         assert await until(started)
         assert [job["id"] for job in await at.ask("active")] == [id]
     await at.do("terminate", id)
+
+    async def over() -> bool:
+        return not await at.ask("active")
+
+    assert await until(over)
+
+
+# ---- whole canvases
+
+
+async def _chained(at: Scene, queue: str, name: str, *args: Any) -> list[str]:
+    """Sends a chain: a task, then another in the queue of work. Their ids."""
+
+    def sent() -> list[str]:
+        with at.place.app() as app:
+            whole = chain(app.signature(name, args=args), app.signature("shop.echo", args=("last",)))
+            last = whole.apply_async(queue=Queue(queue, no_declare=True))
+            return [last.parent.id, last.id]
+
+    return list(await at.told(sent))
+
+
+async def retry_canvas(at: Scene) -> None:
+    """The first step fails; it is sent again, and the second one runs."""
+    await at.told(at.place.content, BOX)
+    flag = at.dir / "mended later"
+    first, _ = await _chained(at, BOX, "shop.until_file", str(flag))
+    await at.engine.peek(BOX, force=True) if at.place.kind != "memory" else None
+    if at.place.works:
+        await at.do("consumers", BOX, do="add", workers=[W1])
+
+        async def failed() -> bool:
+            return await at.state(first) == "failure"
+
+        assert await until(failed)
+    before = await _ran(at, "shop.echo") if at.place.works else 0
+    flag.touch()
+    outcome = await at.do("retry", first, canvas=True)
+    assert outcome.done == 1, outcome
+
+    async def on() -> bool:
+        return await _ran(at, "shop.echo") == before + 1
+
+    assert await until(on), outcome
+    await at.do("consumers", BOX, do="cancel", workers=[W1])
+
+
+async def revoke_canvas(at: Scene) -> None:
+    """A chain that waits, with the step that is not sent yet."""
+    await at.told(at.place.content, BOX)
+    ids = await _chained(at, BOX, "shop.add", 1, 2)
+    await at.engine.peek(BOX, force=True) if at.place.kind != "memory" else None
+    outcome = await at.do("revoke", ids[0], canvas=True)
+    assert outcome.done == 2, outcome
+    assert {*ids} <= {*await at.ask("revoked")}
+    await at.told(at.place.content, BOX)
+
+
+async def terminate_canvas(at: Scene) -> None:
+    queue = "celery" if at.place.works else BOX
+    id, _ = await _chained(at, queue, "shop.wait_for", str(at.dir / "never"))
+
+    async def started() -> bool:
+        return await at.state(id) == "started"
+
+    assert not at.place.works or await until(started)
+    await at.do("terminate", id, canvas=True, signal="KILL")
 
     async def over() -> bool:
         return not await at.ask("active")
@@ -365,3 +433,9 @@ DEEDS: dict[str, Deed] = {
     "send": send,
     "beat": beat,
 }
+WHOLE: dict[str, Deed] = {
+    "retry --canvas": retry_canvas,
+    "revoke --canvas": revoke_canvas,
+    "terminate --canvas": terminate_canvas,
+}
+"""Of whole chains."""

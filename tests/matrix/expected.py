@@ -23,6 +23,7 @@ ELSEWHERE = {
     *("azurestoragequeues", "azureservicebus"),
 }
 """Kombu's transports that need a server, tested in their own rooms as far as one can be had."""
+CANVAS = ("retry --canvas", "revoke --canvas", "terminate --canvas")
 WORKERS = ("events", "pool", "consumers", "limits", "shutdown")
 SINGLE = ("move", "delete", "requeue", "export")
 NO_FANOUT, WHOLE = "^SQL has no fanout: workers cannot be asked or told", "^Of SQL only whole queues are"
@@ -30,10 +31,11 @@ NOBODY = "No worker is called|did not answer|no worker answered|No source knows"
 REFUSED: dict[tuple[str, str], str] = {
     ("requeue", "redis"): "Only RabbitMQ's dead letters do",
     ("requeue", "filesystem"): "Only RabbitMQ's dead letters do",
-    **{(action, "sqlalchemy"): NO_FANOUT for action in ("revoke", "terminate", *WORKERS)},
+    **{(action, "sqlalchemy"): NO_FANOUT for action in ("revoke", "terminate", *CANVAS[1:], *WORKERS)},
+    ("retry --canvas", "sqlalchemy"): "no step has failed: 1 member is waiting",
     **{(action, "sqlalchemy"): WHOLE for action in SINGLE},
     ("service", "sqlalchemy"): "ended well; what became of it cannot be seen: SQL has no fanout",
-    **{(action, "memory"): NOBODY for action in ("retry", "revoke", "terminate", *WORKERS)},
+    **{(action, "memory"): NOBODY for action in ("retry", "revoke", "terminate", *CANVAS, *WORKERS)},
     **{(action, "memory"): "messages cannot be saved before they are" for action in ("purge", *SINGLE)},
     ("service", "memory"): "ended well, but no sign of it yet",
 }
@@ -43,7 +45,10 @@ REFUSED: dict[tuple[str, str], str] = {
 def table() -> str:
     """A Markdown table: a line an action, a column a place."""
     lines = [_line("action", *PLACES.values()), "|" + "---|" * (len(PLACES) + 1)]
-    lines += [_line(action, *(_cell(action, place) for place in PLACES)) for action in get_args(ActionName)]
+    lines += [
+        _line(action, *(_cell(action, place) for place in PLACES))
+        for action in (*get_args(ActionName), *CANVAS)
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -16,7 +16,7 @@ from lazycelery.engine.engine import Engine
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.profile import Profile
 from tests.beat.test_django import make_database
-from tests.matrix.deeds import DEEDS, ENTRY, W1, Scene, until
+from tests.matrix.deeds import DEEDS, ENTRY, W1, WHOLE, Scene, until
 from tests.matrix.expected import PLACES, REFUSED
 from tests.matrix.places import opened
 from tests.support.supervised import end_supervised, service_of
@@ -24,6 +24,7 @@ from tests.support.supervised import end_supervised, service_of
 CORE = ("redis", "classic")
 LONG = ("pool", "shutdown", "service")
 """In the default run is the core without these, which have a room of their own: tests/workers."""
+EVERY = {**DEEDS, **WHOLE}
 pytestmark = [pytest.mark.broker, pytest.mark.asyncio(loop_scope="module")]
 
 
@@ -86,7 +87,7 @@ async def scene(request: pytest.FixtureRequest, schedule: Path) -> AsyncIterator
 
 
 def rows() -> list[Any]:
-    return [pytest.param(each, marks=[pytest.mark.soak] if each in LONG else []) for each in DEEDS]
+    return [pytest.param(each, marks=[pytest.mark.soak] if each in LONG else []) for each in EVERY]
 
 
 @pytest.mark.parametrize("action", rows())
@@ -94,10 +95,10 @@ async def test_an_action_does_what_it_says_or_says_why_not(scene: Scene, action:
     why = REFUSED.get((action, scene.place.kind))
     scene.sent.clear()
     if why is None:
-        await DEEDS[action](scene)
+        await EVERY[action](scene)
         return
     with pytest.raises(LazyCeleryError) as told:
-        await DEEDS[action](scene)
+        await EVERY[action](scene)
     assert re.search(why, f"{told.value.title} {told.value.hint}")
     for queue, ids in scene.sent.items():  # And nothing was done.
         assert sorted(scene.place.content(queue)) == sorted(ids)

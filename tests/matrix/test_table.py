@@ -8,15 +8,18 @@ from lazycelery.actions.service import DRAFTS
 from lazycelery.engine.engine import NEEDS
 from lazycelery.model.action import ActionName
 from lazycelery.sources.kombu.transports import TRANSPORTS
-from tests.matrix.deeds import DEEDS
-from tests.matrix.expected import ELSEWHERE, PLACES, REFUSED, table
+from tests.matrix.deeds import DEEDS, WHOLE
+from tests.matrix.expected import CANVAS, ELSEWHERE, PLACES, REFUSED, table
 from tests.support.fleet import ROOT
 
 
 def test_every_action_and_every_transport_has_its_place() -> None:
     assert {*DEEDS} == {*get_args(ActionName)} == {*DRAFTS}
     assert {each.scheme for each in TRANSPORTS} == ({*PLACES} - {"redis", "classic", "quorum"}) | ELSEWHERE
-    assert {action for action, _ in REFUSED} <= {*DEEDS} and {place for _, place in REFUSED} <= {*PLACES}
+    assert (*WHOLE,) == CANVAS
+    assert {action for action, _ in REFUSED} <= {*DEEDS, *WHOLE} and {place for _, place in REFUSED} <= {
+        *PLACES
+    }
     assert {*NEEDS} <= {*DEEDS}
 
 

@@ -22,6 +22,7 @@ from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.action import AuditEntry, Order, Outcome, OutcomeItem, Plan, PlanItem
 from lazycelery.model.beat import Beat
 from lazycelery.model.bulk import Bulk, Progress
+from lazycelery.model.canvas import Member
 from lazycelery.model.cluster import Load, LogLine, LogPage, Notice, Overview, SourceHealth, Tick
 from lazycelery.model.completion import Completion
 from lazycelery.model.facts import WorkerFacts
@@ -200,6 +201,7 @@ class FakeEngine:
         self.under_way: list[Progress] = []
         self.halted: list[str] = []
         self.bulk_plans: list[Bulk] = []
+        self.planned: list[Order] = []
         self.acted: list[tuple[Order, str | None]] = []
         self.audited = audited()
         self.schedule = schedule(NOW)
@@ -799,6 +801,7 @@ class FakeEngine:
 
     async def plan(self, order: Order) -> Plan:
         await self._answer("plan")
+        self.planned.append(order)
         id = f"plan-{len(self._plans) + 1}"
         target = order.targets[0] if order.targets else "all workers"
         plan = Plan(
@@ -834,6 +837,20 @@ class FakeEngine:
             plan.items = [PlanItem(target=one, text=one) for one in order.targets]
             if plan.count > 20:
                 plan.level, plan.word = "typed", str(plan.count)
+        if order.params.get("canvas"):
+            plan.canvas = [
+                Member(id="0ca1f00d", name="shop.cart", state="success", source="event"),
+                Member(id="9f3c21ab", name="shop.charge", state="failure", source="result"),
+                Member(
+                    id="77e01c55",
+                    name="mail.send",
+                    state="not sent",
+                    source="message of 0ca1f00d",
+                    note="next",
+                ),
+            ]
+            plan.summary = ["3 members known: 1 success, 1 failure, 1 not sent"]
+            plan.warnings = ["The steps after it keep their ids; what they had as results is replaced."]
         self._plans[id] = plan
         return plan
 

@@ -261,3 +261,42 @@ async def test_no_editor_opens_for_who_went_on_meanwhile(monkeypatch: pytest.Mon
         ready.set()
         await asyncio.sleep(0.1)
         assert not opened and stage.desk.talk.asked is None
+
+
+async def test_terminate_offers_the_signals_and_says_what_each_does(golden: Golden) -> None:
+    async with staged(engine(), (80, 24)) as stage:
+        await stage.press("3", "X")
+        assert "KILL" in stage.text and "nothing is cleaned up" in stage.text
+        golden("signals-80x24", "\n".join(stage.text.splitlines()[-8:]))
+        await asked(stage, *"kill", "enter")
+        order = stage.engine.planned[-1]
+        assert (order.action, order.params) == ("terminate", {"signal": "KILL"}) and len(order.targets) == 1
+
+
+async def test_where_signals_reach_nobody_the_plan_says_so_at_once() -> None:
+    fake = engine()
+    async with staged(fake) as stage:
+        await stage.press("3")
+        row = stage.desk.item
+        for worker in stage.desk.link.truth.workers or ():
+            worker.pool = "threads" if worker.name == row.worker else worker.pool
+        await asked(stage, "X")
+        assert stage.engine.planned[-1].params == {}
+
+
+async def test_a_canvas_is_retried_or_revoked_as_a_whole(golden: Golden) -> None:
+    async with staged(engine(), (80, 24)) as stage:
+        await stage.press("3", "c")
+        golden("canvas-80x24", "\n".join(stage.text.splitlines()[-9:]))
+        await asked(stage, "enter")
+        golden("canvas-asked-80x24", "\n".join(stage.text.splitlines()[-9:]))
+        order = await done(stage, "y")
+        assert (order.action, order.params) == ("retry", {"canvas": True})
+        await asked(stage, "c", *"terminate usr1", "enter")
+        assert stage.engine.planned[-1].params == {"canvas": True, "signal": "USR1"}
+
+
+async def test_a_canvas_is_left_alone_when_read_only() -> None:
+    async with staged(FakeEngine()) as stage:
+        await stage.press("3", "c")
+        assert "Read-only" in stage.text and stage.desk.talk.typing is None

@@ -17,7 +17,7 @@ async def test_the_menu_greys_what_is_locked_and_says_why(width: int, height: in
     async with staged(size=(width, height)) as stage:
         await stage.press("3", "j", "j", "space", "j", "j")
         menu = stage.text[stage.text.rindex("─ task ") :]
-        assert menu.count("W unlocks it") == 5
+        assert menu.count("W unlocks it") == 6
         golden(f"menu-{width}x{height}", menu)
 
 

@@ -145,6 +145,18 @@ async def test_a_rate_limit_is_set_read_back_and_undone(at: Place, here: Live) -
         )
 
 
+async def test_each_worker_gets_its_own_rate_back(at: Place, here: Live) -> None:
+    await online(here, W1, W2)
+    await here.do("limits", W1, do="rate", task="shop.breaks", rate="5/m")
+    outcome = await here.do("limits", W1, W2, do="rate", task="shop.breaks", rate="10/m")
+    assert outcome.undo is not None and " 5/m " in outcome.undo and " none " in outcome.undo
+    await undo(here, outcome)
+    for worker, rate in ((W1, "5/m"), (W2, "0")):
+        said = await told(lambda w=worker: at.ask("registered", w, taskinfoitems=["rate_limit"]))
+        assert f"shop.breaks [rate_limit={rate}]" in said
+    await here.do("limits", W1, do="rate", task="shop.breaks", rate="none")
+
+
 async def test_a_time_limit_keeps_the_one_that_is_not_given(at: Place, here: Live) -> None:
     await online(here, W1)
     first = await here.do("limits", W1, do="time", task="shop.nap", soft="20", hard="30")

@@ -48,10 +48,15 @@ _RATE = click.option(
     "--rate", type=click.FloatRange(0.001, 100_000), metavar="N", help="At most N tasks a second."
 )
 
+_CANVAS = click.option(
+    "--canvas", is_flag=True, help="The whole chain, group or chord of one task: its members are shown."
+)
+
 
 @click.command(cls=FilterCommand)
 @_on_tasks
 @_RATE
+@_CANVAS
 @click.option("--tag", metavar="NAME", help="Find the new tasks by tag:NAME; without it, by the plan's id.")
 @click.option("--queue", help="Send to this queue instead of the task's own.")
 @click.option(
@@ -64,6 +69,7 @@ def retry(
     /,
     queue: str | None,
     without_canvas: bool,
+    canvas: bool,
     force: bool,
     rate: float | None,
     tag: str | None,
@@ -73,7 +79,8 @@ def retry(
 
     The plan shows how true the copy is: exact (the message itself), arguments (from a worker or the
     result backend), or unsafe (only a cut text is known: refused). An exact copy continues the chain or
-    chord of the old task; --without-canvas sends the call alone.
+    chord of the old task; --without-canvas sends the call alone. --canvas looks for all members of a canvas
+    and sends the steps that failed, so that what follows them runs: see docs/canvas.md.
 
     Several are written into a plan file first, and sent page by page. Ctrl-C stops in between, the first
     surprise too; `lazycelery plan resume` sends the rest.
@@ -81,8 +88,12 @@ def retry(
     \b
     lazycelery retry 9f3c21ab --allow retry
     lazycelery retry state:failure name:shop.charge since:1h --allow retry --dry-run
+    lazycelery retry 9f3c21ab --canvas --allow retry
     """
+    if canvas and without_canvas:
+        raise UsageError("Both --canvas and --without-canvas are given.", "Give one of them.")
     params: dict[str, Any] = {"queue": queue} if queue else {}
+    params |= _whole(canvas)
     params |= {"keep_canvas": False} if without_canvas else {}
     params |= {"tag": tag} if tag else {}
     return _run(ctx, "retry", params | _forced(force) | _paced(rate), **common_options)
@@ -91,35 +102,51 @@ def retry(
 @click.command(cls=FilterCommand)
 @_on_tasks
 @_RATE
+@_CANVAS
 @click.option("--force", is_flag=True, help="Tell the workers also of ids that no source knows.")
 @click.option("--stamp", "stamps", multiple=True, metavar="NAME=VALUE", help="All with this stamped header.")
 @click.pass_context
 def revoke(
-    ctx: click.Context, /, force: bool, stamps: tuple[str, ...], rate: float | None, **common_options: Any
+    ctx: click.Context,
+    /,
+    force: bool,
+    canvas: bool,
+    stamps: tuple[str, ...],
+    rate: float | None,
+    **common_options: Any,
 ) -> int:
     """Tell the workers to discard tasks that have not begun.
 
     \b
     lazycelery revoke 9f3c21ab --allow revoke
     lazycelery revoke state:waiting queue:low --allow revoke
+    lazycelery revoke 9f3c21ab --canvas --allow revoke
     """
-    return _run(ctx, "revoke", {**_forced(force), **_stamped(stamps), **_paced(rate)}, **common_options)
+    return _run(
+        ctx,
+        "revoke",
+        {**_forced(force), **_whole(canvas), **_stamped(stamps), **_paced(rate)},
+        **common_options,
+    )
 
 
 @click.command(cls=FilterCommand)
 @_on_tasks
+@_CANVAS
 @click.option(
     "--signal", default="SIGTERM", show_default=True, help="Signal for the process that runs the task."
 )
 @click.pass_context
-def terminate(ctx: click.Context, /, signal: str, **common_options: Any) -> int:
+def terminate(ctx: click.Context, /, signal: str, canvas: bool, **common_options: Any) -> int:
     """End running tasks: the processes that run them get a signal (prefork pools only).
+
+    TERM, KILL, INT, QUIT or USR1; the plan says what it does. With --canvas what does not run is revoked.
 
     \b
     lazycelery terminate 9f3c21ab --allow terminate --signal SIGKILL
     """
     name = signal.upper() if signal.upper().startswith("SIG") else f"SIG{signal.upper()}"
-    return _run(ctx, "terminate", {"signal": name}, **common_options)
+    return _run(ctx, "terminate", {"signal": name, **_whole(canvas)}, **common_options)
 
 
 def _stamped(given: tuple[str, ...]) -> dict[str, Any]:
@@ -128,6 +155,10 @@ def _stamped(given: tuple[str, ...]) -> dict[str, Any]:
         name, _, value = stamp.partition("=")
         stamps.setdefault(name, []).append(value)
     return {"stamps": stamps} if stamps else {}
+
+
+def _whole(canvas: bool) -> dict[str, Any]:
+    return {"canvas": True} if canvas else {}
 
 
 def _forced(force: bool) -> dict[str, Any]:

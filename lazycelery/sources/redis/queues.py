@@ -94,7 +94,9 @@ class RedisQueues:
             page = PeekPage(queue=queue, at=at, total=sum(depths.values()))
             raws, cut = await self._waiting(queue, depths, offset, limit)
         for number, raw in enumerate(raws):
-            page.messages.append(read_message(raw, offset + number))
+            message = read_message(raw, offset + number)
+            page.messages.append(message)
+            page.stored.append(StoredMessage(queue=queue, priority=message.priority or 0, raw=raw))
             await asyncio.sleep(0)  # Decoding a large page must not hold up the loop.
         if cut:
             page.note = f"Stopped after {size_text(sum(map(len, raws)))}: the messages are large."

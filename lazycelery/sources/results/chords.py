@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from redis import exceptions as redis_errors
 
+from lazycelery.model.canvas import Counter, Part
 from lazycelery.model.facts import Chord
-from lazycelery.sources.jsontext import Unreadable, parse
+from lazycelery.sources.jsontext import Unreadable, parse, plain
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.scanning import Scan, as_bytes
 from lazycelery.sources.redis.subscription import glob_escaped
@@ -17,6 +19,8 @@ SCANS, SCAN_COUNT = 4, 500
 MOST = 100
 """Chords that are followed."""
 SHOWN = 5
+PAGE, MOST_PARTS, MOST_BYTES = 50, 1000, 8 * 1024 * 1024
+"""Of one chord: its parts hold the results."""
 
 
 class Chords:
@@ -37,6 +41,43 @@ class Chords:
             told = await self._ask(list(self._known))
         chords = map(self._one, list(self._known), told)
         return [chord for chord in chords if chord is not None]
+
+    async def counters(self, groups: Sequence[str]) -> dict[str, Counter]:
+        """What is counted of these chords, their parts in order; a chord of which nothing is left is not
+        among them."""
+        with self._server.explained():
+            found = [await self._counter(group) for group in groups[:MOST]]
+        return {each.group: each for each in found if each is not None}
+
+    async def _counter(self, group: str) -> Counter | None:
+        key = self._prefix + group
+        pipe = self._server.redis.pipeline(transaction=False)
+        pipe.zcard(f"{key}.j")
+        pipe.get(f"{key}.s")
+        pipe.get(f"{key}.t")
+        pipe.exists(key)
+        done, size, more, saved = await pipe.execute(raise_on_error=False)
+        if any(isinstance(each, redis_errors.ResponseError) for each in (done, size, more)):
+            return None  # A list, of an older Celery: it has no places.
+        if not done and size is None:
+            return None
+        counter = Counter(group=group, saved=bool(saved))
+        if size is not None:
+            counter.size = int(float(size)) + int(more or 0)
+        counter.parts, counter.whole = await self._parts(f"{key}.j", int(done))
+        return counter
+
+    async def _parts(self, key: str, number: int) -> tuple[list[Part], bool]:
+        """Page by page: the results of a large chord are not read at once."""
+        parts: list[Part] = []
+        size = 0
+        for start in range(0, min(number, MOST_PARTS), PAGE):
+            page: list[Any] = await self._server.redis.zrange(key, start, start + PAGE - 1, withscores=True)
+            size += sum(len(as_bytes(entry)) for entry, _ in page)
+            parts += [part for part in (_part(entry, score) for entry, score in page) if part is not None]
+            if size > MOST_BYTES:
+                break
+        return parts, len(parts) == number
 
     async def _ask(self, groups: list[str]) -> list[tuple[Any, Any, Any]]:
         """Members that are done, how many there are, and some of them; in one round trip."""
@@ -65,3 +106,20 @@ def _member(entry: Any) -> str | None:
     except (Unreadable, ValueError):
         return None
     return told[1] if isinstance(told, list) and len(told) > 1 and isinstance(told[1], str) else None
+
+
+def _part(entry: Any, score: float) -> Part | None:
+    """`[1, id, status, result]`, and the place in the header as its score."""
+    try:
+        told = parse(as_bytes(entry))
+        if (
+            not isinstance(told, list)
+            or len(told) < 4
+            or not all(isinstance(each, str) for each in told[1:3])
+        ):
+            return None
+        value = plain(told[3])
+    except (Unreadable, ValueError):
+        return None
+    index = int(score) if score == score and abs(score) < 1e9 else None
+    return Part(id=told[1], index=index, status=told[2], value=value.value, exact=value.exact)

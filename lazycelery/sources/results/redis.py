@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from lazycelery.model.canvas import Counter
 from lazycelery.model.facts import Chord
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
@@ -69,6 +70,10 @@ class RedisResults:
     async def chords(self) -> list[Chord]:
         """Chords that are not complete, as far as a slow walk has met them."""
         return await self._chords.look()
+
+    async def counters(self, groups: Sequence[str]) -> dict[str, Counter]:
+        """What is counted of these chords; one of which nothing is left is not among them."""
+        return await self._chords.counters(groups)
 
     async def close(self) -> None:
         """Let go of the connections."""

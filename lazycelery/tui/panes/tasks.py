@@ -150,11 +150,3 @@ class TaskPane:
         listing.reset(at)
         query = TaskQuery(filter=shown, sort=order.name, reverse=order.reversed)
         self.window.change(query, listing.top, listing.held)
-
-
-def quoted(field: str, value: str) -> str:
-    """A condition of the filter language for exactly this value."""
-    if value and all(char.isalnum() or char in "-_.@/:" for char in value):
-        return f"{field}:={value}"
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{field}:="{escaped}"'

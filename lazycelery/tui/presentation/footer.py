@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lazycelery.keys import Action, symbol
 from lazycelery.model.action import Level, Plan
+from lazycelery.model.canvas import Member
 from lazycelery.model.text import clean
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.line import Line, Span, fit, merge, width_of
@@ -42,6 +43,10 @@ def _size(hint: tuple[str, str]) -> int:
     return width_of(hint[0]) + 1 + width_of(hint[1]) + 2
 
 
+MEMBERS = 5
+"""Members of a canvas that a question shows."""
+
+
 @dataclass(frozen=True)
 class Question:
     """What is asked, and how it is answered. Enter always means No."""
@@ -56,6 +61,8 @@ class Question:
     """What it is done to, when that is one thing."""
     summary: tuple[str, ...] = ()
     """What it comes to, when that is many."""
+    members: tuple[str, ...] = ()
+    """What a canvas is made of, but for what is done."""
 
     @classmethod
     def of(cls, plan: Plan) -> Question:
@@ -64,12 +71,19 @@ class Question:
         if about and plan.action in ("retry", "revoke", "terminate"):
             about = f"{plan.items[0].target[:8]} {about}"
         warnings, summary = tuple(plan.warnings), tuple(plan.summary)
-        return cls(plan.title, plan.question, plan.level, plan.word or "", warnings, about, summary)
+        members = tuple(_member(each) for each in plan.canvas if each.state != "success")
+        word = plan.word or ""
+        return cls(plan.title, plan.question, plan.level, word, warnings, about, summary, members)
 
     @property
     def repeats(self) -> bool:
         """Whether the question says what the title says."""
         return self.text.rstrip(" ?").lower() == self.title.rstrip(" .").lower()
+
+
+def _member(member: Member) -> str:
+    note = f", {member.note}" if member.note else ""
+    return f"{clean(member.name or '?', 40)} {member.id[:8]}: {member.state} ({member.source}{note})"
 
 
 def question_lines(asked: Question, typed: str | None, look: Look, width: int) -> list[Line]:
@@ -81,7 +95,12 @@ def question_lines(asked: Question, typed: str | None, look: Look, width: int) -
         lines += wrapped(asked.about, width - 2, "dim", lead=" ", limit=2)
     for said in asked.summary[:4]:
         lines += wrapped(said, width - 4, "dim", lead="   ", limit=1)
-    for warning in asked.warnings[:3]:
+    for member in asked.members[:MEMBERS]:
+        lines += wrapped(member, width - 4, "dim", lead="   ", limit=1)
+    if len(asked.members) > MEMBERS:
+        more = f"… and {len(asked.members) - MEMBERS:,} more; a dry run on the command line lists all"
+        lines += wrapped(more, width - 4, "dim", lead="   ", limit=1)
+    for warning in asked.warnings[: 4 if asked.members else 3]:
         lines += wrapped(warning, width - 4, "warn", lead=f" {look.signs.warning} ", limit=2)
     text = clean(asked.text or "Do it?", 300)
     text = text[:1].upper() + text[1:]

@@ -8,8 +8,7 @@ from typing import get_args
 from lazycelery.engine.api import EngineApi
 from lazycelery.errors import NothingFound
 from lazycelery.model.faults import ErrorDetail, ErrorGroup, ErrorPage, ErrorQuery, ErrorSort, HeatBy, HeatMap
-from lazycelery.model.text import clean
-from lazycelery.tui.panes.tasks import quoted
+from lazycelery.model.text import clean, quoted
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.errors import (
