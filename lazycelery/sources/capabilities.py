@@ -103,9 +103,12 @@ COLUMNS: tuple[tuple[str, Callable[[Broker], str]], ...] = (
 
 def table() -> str:
     """A Markdown table: a line a broker, a column a capability."""
-    heads = ("broker", "URL", "needs", *(name for name, _ in COLUMNS))
+    heads = ("broker", "URL", "needs", *(name for name, _ in COLUMNS), "tested on")
     lines = [_line(heads), "|" + "---|" * len(heads)]
-    lines += [_line((*names, *(tell(broker) for _, tell in COLUMNS))) for names, broker in _brokers()]
+    lines += [
+        _line((*names, *(tell(broker) for _, tell in COLUMNS), tested))
+        for names, broker, tested in _brokers()
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -113,14 +116,17 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _brokers() -> list[tuple[tuple[str, str, str], Broker]]:
-    """Title, URL and driver, with a broker that is not connected."""
+REAL, UNTESTED = "a real server", "nothing: never met one"
+
+
+def _brokers() -> list[tuple[tuple[str, str, str], Broker, str]]:
+    """Title, URL and driver; a broker that is not connected; what its tests run against."""
     from lazycelery.sources import open_broker
     from lazycelery.sources.kombu.transports import TRANSPORTS
 
     found = [
-        (("Redis, Valkey", "`redis://`", ""), open_broker(Profile(broker="redis://h"))),
-        (("RabbitMQ", "`amqp://`", ""), open_broker(Profile(broker="amqp://h"))),
+        (("Redis, Valkey", "`redis://`", ""), open_broker(Profile(broker="redis://h")), REAL),
+        (("RabbitMQ", "`amqp://`", ""), open_broker(Profile(broker="amqp://h")), REAL),
     ]
     for transport in TRANSPORTS:
         scheme = transport.others[0] if transport.scheme == "sqlalchemy" else transport.scheme
@@ -130,7 +136,7 @@ def _brokers() -> list[tuple[tuple[str, str, str], Broker]]:
         needs = f"`{transport.needs}`" if transport.needs else ""
         url = f"{scheme}:///folder" if scheme == "filesystem" else f"{scheme}://"
         names = (title, f"`{scheme}{'+…' if scheme == 'sqla' else ''}://`", needs)
-        found.append((names, open_broker(Profile(broker=url))))
+        found.append((names, open_broker(Profile(broker=url)), transport.tested or UNTESTED))
     return found
 
 

@@ -38,6 +38,8 @@ class Transport(NamedTuple):
     """Seconds between two looks for new messages of our own queues."""
     options: tuple[str, ...] = ()
     """Transport options that are not secret and that a URL's query may set."""
+    tested: str = ""
+    """What its tests run against; "" when it never met a server."""
 
 
 NO_FANOUT = "has no fanout"
@@ -45,6 +47,7 @@ TRANSPORTS: tuple[Transport, ...] = (
     Transport(
         "filesystem",
         "The filesystem transport",
+        tested="itself",
         queues="files",
         note="Messages that a worker has taken are in no file: a killed worker loses them.",
         gives_back="Its message is in no file any more: no other worker gets it",
@@ -54,6 +57,7 @@ TRANSPORTS: tuple[Transport, ...] = (
     Transport(
         "memory",
         "The memory transport",
+        tested="itself",
         queues="counted",
         note="Only workers in this very process can be seen.",
         gives_back="Its message is lost with it",
@@ -79,6 +83,7 @@ TRANSPORTS: tuple[Transport, ...] = (
     Transport(
         "sqs",
         "SQS",
+        tested="Moto, a stand-in",
         needs="celery[sqs]",
         modules=("boto3", "urllib3"),
         others=("SQS",),
@@ -97,6 +102,7 @@ TRANSPORTS: tuple[Transport, ...] = (
     Transport(
         "sqlalchemy",
         "SQL",
+        tested="SQLite, PostgreSQL, MariaDB",
         needs="sqlalchemy",
         modules=("sqlalchemy",),
         others=("sqla",),
@@ -117,6 +123,7 @@ TRANSPORTS: tuple[Transport, ...] = (
     Transport(
         "zookeeper",
         "ZooKeeper",
+        tested="a real server",
         needs="kazoo",
         modules=("kazoo",),
         queues="counted",
@@ -125,6 +132,7 @@ TRANSPORTS: tuple[Transport, ...] = (
     Transport(
         "etcd",
         "etcd",
+        tested="a real server",
         needs="python-etcd",
         modules=("etcd",),
         silent=NO_FANOUT,
@@ -141,6 +149,7 @@ TRANSPORTS: tuple[Transport, ...] = (
     Transport(
         "azurestoragequeues",
         "Azure Storage Queues",
+        tested="Azurite, Microsoft's emulator",
         needs="azure-storage-queue azure-identity",
         modules=("azure.storage.queue",),
         queues="counted",
