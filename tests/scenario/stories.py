@@ -95,15 +95,16 @@ STORIES = (
         ),
         (
             Answer("what", "w1@test: lost 17s ago", r"w1@test( is|:) lost"),
-            Answer("where", "Orphaned: w1@test is gone", r"Orphaned: w1@test is gone"),
+            Answer("where", "Orphaned: w1@test is gone", r"(Orphaned:|Held by) w1@test,? (is|which is) gone"),
             Answer(
                 "why",
                 "its message comes back to celery in about 59m58s",
-                r"its message comes back to celery in about \d+m",
+                r"its message comes back to celery in about \d+m|RabbitMQ gives its message to another",
             ),
         ),
         advice="Half a minute later those that ran are marked as lost (`✗`), where the broker does not hold "
-        "their messages any more: `r` runs them again.",
+        "their messages any more: `r` runs them again. RabbitMQ gives the "
+        "messages of a lost worker to another one at once.",
     ),
     Story(
         "chain",
@@ -152,14 +153,16 @@ STORIES = (
 
 def document() -> str:
     """docs/stories.md."""
-    return "\n".join([PREFACE, *(_told(story) for story in STORIES)])
+    counts = [f"| {one.title} | {len(one.keys)} | {len(one.cure) or '–'} |" for one in STORIES]
+    table = ["| call | keys to the answer | from there to the cure |", "|---|---|---|", *counts, ""]
+    return "\n".join([PREFACE, *table, *(_told(story) for story in STORIES)])
 
 
 PREFACE = """# Five calls at night
 
 What the screen says when something is stuck, and the keys to it. Each key stands on the screen before it is
-pressed: in the title of a list, or in the last line. Tests walk these five on real workers and a real broker,
-at 80x24 and 160x48, and hold the screen to these keys.
+pressed: in the title of a list, or in the last line. Tests walk these five on real workers, on Redis and on
+RabbitMQ, at 80x24 and 160x48, and hold the screen to these keys and their numbers.
 """
 
 

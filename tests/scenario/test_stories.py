@@ -7,13 +7,14 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.matrix.places import Place, opened
 from tests.pty.terminal import Terminal
 from tests.scenario.stories import STORIES, Answer, Key, Story, document, plain
-from tests.support.broker import RedisServer
-from tests.support.fleet import CeleryWorker, send
+from tests.support.fleet import CeleryWorker
 
 SIZES = [(80, 24), (160, 48)]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "stories.md"
@@ -54,18 +55,40 @@ class Player:
 
 
 @pytest.fixture
-def room(broker: RedisServer) -> Iterator[Callable[[int, int], Player]]:
-    opened: list[Terminal] = []
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """Redis, or a virtual host of RabbitMQ with its classic queues."""
+    rabbit = None if request.param == "redis" else request.getfixturevalue("rabbit")
+    with opened(request.param, tmp_path / "broker", rabbit) as place:
+        yield place
+
+
+@pytest.fixture
+def worker(place: Place) -> Iterator[Worker]:
+    started: list[CeleryWorker] = []
+
+    def start(name: str = "w1", **options: Any) -> CeleryWorker:
+        started.append(place.worker(name, **options).start())
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def room(place: Place) -> Iterator[Callable[[int, int], Player]]:
+    rooms: list[Terminal] = []
 
     def open_room(width: int, height: int) -> Player:
         home = os.environ["HOME"]
         state = {name: f"{home}/{name.lower()}" for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME")}
-        words = ("-m", "lazycelery", "--broker", broker.url)
-        opened.append(Terminal(*words, width=width, height=height, HOME=home, **state))
-        return Player(opened[-1])
+        settings = {f"LAZYCELERY_{name.upper()}": str(value) for name, value in place.settings.items()}
+        words = ("-m", "lazycelery", "--broker", place.url)
+        rooms.append(Terminal(*words, width=width, height=height, HOME=home, **state, **settings))
+        return Player(rooms[-1])
 
     yield open_room
-    for terminal in opened:
+    for terminal in rooms:
         terminal.close()
 
 
@@ -87,36 +110,36 @@ def leave(player: Player) -> None:
 # ---- the troubles, made for real
 
 
-def backlog(broker: RedisServer, worker: Worker, player: Callable[[], Player], tmp_path: Path) -> Player:
+def backlog(place: Place, worker: Worker, player: Callable[[], Player], tmp_path: Path) -> Player:
     worker("w1", concurrency=2)
     one = player()
     one.see("w1@test")
     for _ in range(4):
-        send(broker.url, "shop.wait_for", str(tmp_path / "release"))
+        place.send("shop.wait_for", str(tmp_path / "release"))
     for number in range(40):
-        send(broker.url, "shop.add", number, 1)
+        place.send("shop.add", number, 1)
     one.see("celery 40")
     return one
 
 
-def failing(broker: RedisServer, worker: Worker, player: Callable[[], Player], tmp_path: Path) -> Player:
+def failing(place: Place, worker: Worker, player: Callable[[], Player], tmp_path: Path) -> Player:
     worker("w1")
     one = player()
     one.see("w1@test")
-    send(broker.url, "shop.until_file", str(tmp_path / "gateway"), backend=broker.url)
+    place.send("shop.until_file", str(tmp_path / "gateway"))
     for number in range(5):
-        send(broker.url, "shop.add", number, 1, backend=broker.url)
+        place.send("shop.add", number, 1)
     one.see("3 Tasks .*6 ")
     return one
 
 
-def lost(broker: RedisServer, worker: Worker, player: Callable[[], Player], tmp_path: Path) -> Player:
+def lost(place: Place, worker: Worker, player: Callable[[], Player], tmp_path: Path) -> Player:
     worker("w2")
     gone = worker("w1")
     one = player()
     one.see("w1@test.*w2@test")
     for _ in range(8):
-        send(broker.url, "shop.wait_for", str(tmp_path / "release"))
+        place.send("shop.wait_for", str(tmp_path / "release"))
     one.see("2/2.*2/2")
     time.sleep(1)  # What is prefetched has been told of.
     gone.kill()
@@ -124,17 +147,15 @@ def lost(broker: RedisServer, worker: Worker, player: Callable[[], Player], tmp_
     return one
 
 
-def chain(broker: RedisServer, worker: Worker, player: Callable[[], Player], tmp_path: Path) -> Player:
-    from celery import Celery
+def chain(place: Place, worker: Worker, player: Callable[[], Player], tmp_path: Path) -> Player:
     from celery import chain as chained
 
     worker("w1")
     worker("w2", concurrency=1, queues="slow")
     one = player()
     one.see("w1@test.*w2@test")
-    send(broker.url, "shop.wait_for", str(tmp_path / "release"), queue="slow")
-    with Celery("client", broker=broker.url, backend=broker.url, set_as_current=False) as app:
-        app.conf.task_send_sent_event = True
+    place.send("shop.wait_for", str(tmp_path / "release"), queue="slow")
+    with place.app() as app:
         steps = [
             app.signature("shop.add", (1, 2)),
             app.signature("shop.add", (3,), options={"queue": "slow"}),
@@ -144,12 +165,12 @@ def chain(broker: RedisServer, worker: Worker, player: Callable[[], Player], tmp
     return one
 
 
-def name(broker: RedisServer, worker: Worker, player: Callable[[], Player], tmp_path: Path) -> Player:
+def name(place: Place, worker: Worker, player: Callable[[], Player], tmp_path: Path) -> Player:
     worker("w1")
     one = player()
     one.see("w1@test")
     for number in range(7):
-        send(broker.url, "shop.add", number, 1, queue="celrey")
+        place.send("shop.add", number, 1, queue="celrey")
     one.see("celrey 7")
     return one
 
@@ -159,32 +180,35 @@ TROUBLES = {"backlog": backlog, "failing": failing, "lost": lost, "chain": chain
 
 SLOW = {"lost"}
 """Those that have to wait for silence."""
+BROKERS = ("redis", "classic")
 CASES = [
     pytest.param(
         story,
         size,
-        id=f"{story.name}-{size[0]}x{size[1]}",
-        marks=[pytest.mark.soak] if size != SIZES[place % 2] or story.name in SLOW else [],
+        broker,
+        id=f"{story.name}-{size[0]}x{size[1]}-{broker}",
+        marks=[pytest.mark.soak] if (at + by + nr) % 2 or story.name in SLOW else [],
     )
-    for place, story in enumerate(STORIES)
-    for size in SIZES
+    for nr, story in enumerate(STORIES)
+    for at, size in enumerate(SIZES)
+    for by, broker in enumerate(BROKERS)
 ]
-"""Each story at one size by default, the rest with the long tests."""
+"""Each story at one size on Redis and at the other on RabbitMQ by default, the rest with the long tests."""
 
 
 @pytest.mark.broker
 @pytest.mark.pty
-@pytest.mark.parametrize(("story", "size"), CASES)
+@pytest.mark.parametrize(("story", "size", "place"), CASES, indirect=["place"])
 def test_a_call_is_answered_with_keys_that_the_screen_names(
     story: Story,
     size: tuple[int, int],
-    broker: RedisServer,
+    place: Place,
     worker: Worker,
     room: Callable[[int, int], Player],
     tmp_path: Path,
 ) -> None:
     try:
-        player = TROUBLES[story.name](broker, worker, lambda: room(*size), tmp_path)
+        player = TROUBLES[story.name](place, worker, lambda: room(*size), tmp_path)
         walk(story, player)
         if story.proof is not None:
             (tmp_path / "gateway").touch()
