@@ -78,8 +78,11 @@ async def test_what_cannot_be_is_told_with_the_nearest(typed: str, said: str) ->
 
 async def test_purging_by_name_asks_as_its_key_does() -> None:
     async with staged(FakeEngine(read_only=False)) as stage:
+        await command(stage, "purge reports")
+        await stage.until("Purge reports: 12 messages")
+    async with staged(FakeEngine(read_only=False)) as stage:
         await command(stage, "purge mail")
-        await stage.until("Purge mail: 0 messages")
+        await stage.until("mail is empty. There is nothing to do.")
     async with staged() as stage:
         await command(stage, "purge mail")
         assert "Read-only. W unlocks" in stage.text

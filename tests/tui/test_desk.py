@@ -206,9 +206,9 @@ async def test_a_profile_that_forbids_unlocking_says_so() -> None:
     engine.seen.may_unlock = []
     async with staged(engine) as stage:
         await stage.press("3", "x")
-        assert "does not permit unlocking" in stage.text
+        assert "This profile permits no unlocking" in stage.text
         await stage.press("W")
-        assert "does not permit unlocking" in stage.text
+        assert "This profile permits no unlocking" in stage.text
 
 
 async def test_unlocking_asks_and_locks_again() -> None:

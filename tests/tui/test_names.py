@@ -38,6 +38,13 @@ def test_the_end_stays_in_sight() -> None:
     assert (len(cut), cut[-5:], "…" in cut) == (12, "7f9c0", True)
 
 
+def test_parts_of_a_name_stay_whole_where_there_is_room() -> None:
+    names = ["shop.thumbnail", "shop.payments.charge", "mail@shop", "refresh_everything"]
+    assert [squeezed(name, 10) for name in names] == ["…thumbnail", "sho…charge", "mail@shop", "ref…ything"]
+    assert apart(["mail@shop", "pics@shop"], 8) == ["mai…shop", "pic…shop"]
+    assert apart(["worker-1@web", "worker-2@web"], 8) != ["work…web"] * 2
+
+
 def test_names_that_differ_at_their_end_stay_different() -> None:
     assert len(set(apart(LONG, 9))) == len(LONG)
 
@@ -67,7 +74,7 @@ def test_wide_characters_keep_to_the_width() -> None:
 
 
 def test_a_sentence_gives_up_the_middle_of_its_names_first() -> None:
-    assert shortened("payments-prod-7f9c hoards 12 tasks", 26) == "pay…d-7f9c hoards 12 tasks"
+    assert shortened("payments-prod-7f9c hoards 12 tasks", 26) == "…prod-7f9c hoards 12 tasks"
 
 
 async def test_rows_of_long_names_can_be_told_apart() -> None:

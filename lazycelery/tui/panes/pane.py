@@ -189,14 +189,17 @@ def _title(
     crumbs = pane.crumbs if order.usual else pane.crumbs[:-1]
     more += [(f" {look.signs.into} {crumb}", "accent") for crumb in crumbs]
     seen = [pane.columns[at].title for at, _ in choose(pane.columns_at(width), width - 3)]
-    if (width >= HEADED and order.column in seen) or (order.usual and not focused):
-        return (*head, *more)
-    sign = look.signs.upwards if order.reversed else look.signs.sorted
     room = width - 6 - (width_of(note) + 2 if note else 0)
+    number: Span = (str(pane.number), "dim")  # It tells which list it is, where its name has no room.
+    if (width >= HEADED and order.column in seen) or (order.usual and not focused):
+        return (*head, *more) if length((*head, *more)) <= room else (number, *more)
+    sign = look.signs.upwards if order.reversed else look.signs.sorted
     whole = (*head, (f" {sign}{order.name}", "accent"), *more)
     if length(whole) <= room:
         return whole
-    if not order.usual:  # Its number tells which list it is.
-        return ((str(pane.number), "dim"), *whole[2:])
+    if not order.usual:
+        return (number, *whole[2:])
     short = (*head, (f" {sign}", "accent"), *more)
-    return short if length(short) <= room else (*head, *more)
+    if length(short) <= room:
+        return short
+    return (*head, *more) if length((*head, *more)) <= room else (number, *more)

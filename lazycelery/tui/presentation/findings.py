@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lazycelery import manual
 from lazycelery.errors import NothingFound
 from lazycelery.model.cluster import Notice, Overview
 from lazycelery.model.finding import Finding as Found
@@ -19,7 +18,6 @@ from lazycelery.tui.presentation import queues, workers
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.line import Column, Line, Span
 from lazycelery.tui.presentation.look import Look
-from lazycelery.tui.presentation.manual import manual_lines
 from lazycelery.tui.presentation.page import Page
 
 COLUMNS = (
@@ -142,6 +140,10 @@ def page(
 
 
 def _meaning(code: str, width: int) -> list[Line]:
+    # No first frame needs these.
+    from lazycelery import manual
+    from lazycelery.tui.presentation.manual import manual_lines
+
     try:
         return manual_lines(manual.explain(code), width)
     except NothingFound as problem:

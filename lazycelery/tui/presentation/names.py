@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rich.cells import cell_len, chop_cells
@@ -9,6 +10,7 @@ from rich.cells import cell_len, chop_cells
 MORE = "…"
 SHORTEST = 9
 """Cells that a name in a sentence keeps at least."""
+_JOINT = re.compile(r"[-._:@/=]")
 LONG = 12
 """Cells up to which a name in a sentence is left alone."""
 
@@ -19,13 +21,21 @@ def width_of(text: str) -> int:
 
 
 def squeezed(text: str, width: int, head: int | None = None) -> str:
-    """A text in at most `width` cells, cut in its middle; of its beginning stay `head` cells, by default a
-    third: what tells two hosts or tasks apart mostly stands at the end."""
+    """A text in at most `width` cells, cut in its middle; of its beginning stay `head` cells. By default its
+    last parts stay whole, as many as there is room for, and a third where the last one is too long: what
+    tells two hosts or tasks apart mostly stands at the end."""
     if width_of(text) <= width:
         return text
     if width < 1:
         return ""
-    head = (width - 1) // 3 if head is None else min(head, width - 1)
+    if head is None:
+        tails = (width_of(text[joint.end() :]) for joint in _JOINT.finditer(text))
+        head = (
+            width
+            - 1
+            - next((tail for tail in tails if width // 3 <= tail < width), width - 1 - (width - 1) // 3)
+        )
+    head = min(head, width - 1)
     return f"{_first(text, head)}{MORE}{_last(text, width - 1 - head)}"
 
 
@@ -35,6 +45,9 @@ def apart(texts: Sequence[str], width: int) -> list[str]:
     if not long or width < 2:
         return [squeezed(text, width) for text in texts]
     short = set(texts) - long
+    whole = {text: squeezed(text, width) for text in long}
+    if len(set(whole.values()) - short) == len(long):
+        return [whole.get(text, text) for text in texts]
     usual = (width - 1) // 3
     best: dict[str, str] = {}
     most = 0
