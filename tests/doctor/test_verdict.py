@@ -154,9 +154,12 @@ def test_queues_and_workers() -> None:
     )
     away = links(broker="lost")
     away[0].last = NOW - 14
-    assert of_queue(queue(), seen(sources=away)).text == (
-        "Not connected; 14s ago: default is empty; w1@a consumes it."
-    )
+    before = "Not connected; 14s ago: default is empty; w1@a consumes it."
+    assert of_queue(queue(), seen(sources=away)).text == before
+    unseen = worker(state="unknown")
+    assert of_queue(queue(consumers=0), seen(sources=away, workers=[unseen])).text == before
+    back = of_queue(queue(consumers=0), seen(workers=[unseen])).text
+    assert back == "default is empty; nobody consumes it."
     wave = queue(messages=26, in_rate=3.0, out_rate=1.0, history=[0, 112, 97, 52, 26])
     assert "more each second" not in of_queue(wave, seen()).text
     full, free = worker(active=[running("a"), running("b")]), worker("w2@a")

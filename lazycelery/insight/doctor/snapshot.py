@@ -147,7 +147,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     alive: list[WorkerFacts] = []
     """Workers that can still take messages; made from `workers`."""
     taken_by: dict[str, list[WorkerFacts]] = {}
-    """Living workers that said they consume a queue, by its name; made likewise."""
+    """Who consumes a queue, by its name; made likewise."""
     lines: dict[str, Queue] = {}
     """Queues by name; made from `queues`."""
 
@@ -155,7 +155,9 @@ class Snapshot(msgspec.Struct, kw_only=True):
         """What many checks look up is looked up once: workers times queues is a large number."""
         self.alive = [facts for facts in self.workers if facts.alive]
         self.taken_by = {}
-        for facts in self.alive:
+        # While we are cut off nobody is seen: then it is as it was told last.
+        kept = () if self.connected else [facts for facts in self.workers if facts.worker.state == "unknown"]
+        for facts in (*self.alive, *kept):
             for name in dict.fromkeys(facts.queues or ()):
                 self.taken_by.setdefault(name, []).append(facts)
         self.lines = {queue.name: queue for queue in self.queues}
@@ -170,7 +172,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
         return self.source("broker").state == "connected"
 
     def consumers(self, queue: str) -> list[WorkerFacts]:
-        """Living workers that said they consume a queue."""
+        """Living workers that said they consume a queue; while we are cut off, those that did before."""
         return self.taken_by.get(queue, [])
 
     def waiting(self, facts: WorkerFacts) -> list[Queue]:

@@ -72,9 +72,10 @@ def _source(source: SourceHealth, look: Look) -> str:
         "control": "No control",
         "results": "No results",
     }
-    again = f" Trying again at {q.clock(source.next_try, look.utc)}." if source.next_try else ""
+    # Before the reason, which may be longer than the line.
+    again = f", trying again at {q.clock(source.next_try, look.utc)}" if source.next_try else ""
     reason = source.reason.rstrip(".") or source.state
-    return f"{names.get(source.name, source.name)}: {reason}.{again} {source.hint}".strip()
+    return f"{names.get(source.name, source.name)}{again}: {reason}. {source.hint}".strip()
 
 
 def connecting(overview: Overview | None, problem: LazyCeleryError | None, look: Look) -> list[str] | None:
