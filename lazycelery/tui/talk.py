@@ -16,7 +16,11 @@ from lazycelery.tui.presentation.offers import offers_line, offers_list
 from lazycelery.tui.prompt import Letter, Prompt
 
 MOST = 12
-"""Lines that a question may take."""
+"""Lines that a message may take."""
+SEEN = 6
+"""Lines of the screen that a question leaves to what it is about, at least."""
+SCROLLS = {"down": 1, "up": -1, "pagedown": 8, "pageup": -8, "ctrl+d": 4, "ctrl+u": -4}
+"""Keys that move the facts of a question -> by how many lines."""
 MENU = 16
 """Lines that a menu may take."""
 
@@ -28,6 +32,15 @@ class Asked:
         self.question = question
         self.yes = yes
         self.prompt: Prompt | Letter = Prompt() if question.level == "typed" else Letter()
+        self.top = 0
+        """The first line of its facts that is in sight, where not all are."""
+
+    def scroll(self, chord: str) -> bool:
+        """Whether a key moved the facts. In a line being typed `ctrl+u` is an editor's."""
+        if chord not in SCROLLS or (isinstance(self.prompt, Prompt) and chord.startswith("ctrl")):
+            return False
+        self.top = max(0, self.top + SCROLLS[chord])
+        return True
 
 
 class Talk:
@@ -84,6 +97,8 @@ class Talk:
             self.asked.prompt.insert(text)
 
     def _answer(self, asked: Asked, chord: str, character: str | None) -> None:
+        if asked.scroll(chord):
+            return
         verdict = asked.prompt.press(chord, character)
         if verdict == "open":
             return
@@ -109,11 +124,18 @@ class Talk:
             self.typing = None
         typing.end(typing.prompt.text, verdict == "yes")
 
-    def lines(self, actions: Sequence[Action], trouble: Line, look: Look, width: int) -> list[Line]:
-        """The last lines of the screen; what is broken stands above the keys."""
+    def lines(
+        self, actions: Sequence[Action], trouble: Line, look: Look, width: int, height: int = 24
+    ) -> list[Line]:
+        """The last lines of a screen of so many; what is broken stands above the keys."""
         if self.asked is not None:
             typed = self.asked.prompt.text if isinstance(self.asked.prompt, Prompt) else None
-            return question_lines(self.asked.question, typed, look, width)[-MOST:]
+            room = max(SEEN, height - SEEN)
+            whole = question_lines(self.asked.question, typed, look, width)
+            self.asked.top = max(0, min(self.asked.top, len(whole) - room + 1))
+            if len(whole) <= room:
+                return whole
+            return question_lines(self.asked.question, typed, look, width, room, self.asked.top)
         if self.menu is not None:
             return menu_lines(self.menu.title, self.menu.choices, self.menu.at, look, width, MENU)
         above = [trouble] if trouble else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from lazycelery.errors import LazyCeleryError
+from lazycelery.tui.presentation.footer import Question
 from tests.support.fake_engine import FakeEngine
 from tests.tui.conftest import Stage, staged
 
@@ -286,3 +287,17 @@ async def test_a_plan_that_comes_after_another_key_asks_nothing() -> None:
         engine.delay = 0
         await asyncio.sleep(0.3)
         assert stage.desk.talk.asked is None
+
+
+async def test_a_question_that_is_too_long_for_the_screen_scrolls_by_the_arrows() -> None:
+    facts = tuple(f"{n} messages of task.number{n}" for n in range(30))
+    async with staged(size=(80, 24)) as stage:
+        stage.desk.talk.ask(Question("Move many", "Do it?", summary=facts), lambda _: None)
+        stage.app.dashboard.sync()
+        await stage.until("more lines: ↓")
+        assert "task.number0" in stage.text and "task.number29" not in stage.text
+        assert "Do it? y/N" in stage.text
+        await stage.press(*["down"] * 40)
+        assert "task.number29" in stage.text and "task.number0\n" not in stage.text
+        await stage.press("up", "n")
+        assert "Nothing was done" in stage.text

@@ -230,6 +230,44 @@ def test_a_long_question_still_shows_the_keys_of_its_answer(width: int) -> None:
     assert "".join(part for part, _ in short).strip() == "Retry? y/N"
 
 
+LONG = Question(
+    "Move 1,204 messages to celery",
+    "move 1,204 messages to celery, backup in default.ndjson? y/N",
+    about="default: the oldest waits for 3m",
+    summary=tuple(f"{n} messages of task.number{n} go to queue{n}, their priority kept" for n in range(9)),
+    warnings=(
+        "A worker takes messages meanwhile. It may take some of these.",
+        "It may take some of these.",
+        "What is moved runs at another worker, whose settings are not those of the first one.",
+    ),
+)
+
+
+def seen_of(lines: list[Line]) -> str:
+    return "\n".join("".join(part for part, _ in line) for line in lines)
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_a_question_says_every_fact_whole_and_once(width: int) -> None:
+    said = " ".join(seen_of(question_lines(LONG, None, Look(NOW), width)).split())
+    for fact in (LONG.about, *LONG.summary, LONG.warnings[2], "It may take some of these."):
+        assert said.count(fact) == 1, fact
+    assert said.lower().count("move 1,204 messages to celery") == 1
+
+
+def test_a_question_that_is_longer_than_the_screen_scrolls_and_keeps_its_answer() -> None:
+    seen = set()
+    for top in range(20):
+        lines = question_lines(LONG, None, Look(NOW), 80, 10, top)
+        assert len(lines) == 10
+        assert seen_of(lines).endswith("y/N")
+        seen |= {f"task.number{n} " for n in range(9) if f"task.number{n} " in seen_of(lines)}
+    assert len(seen) == 9
+    assert "more lines: ↓" in seen_of(question_lines(LONG, None, Look(NOW), 80, 10, 0))
+    assert "first one." in seen_of(question_lines(LONG, None, Look(NOW), 80, 10, 99))
+    assert "↑ shows the lines above" in seen_of(question_lines(LONG, None, Look(NOW), 80, 10, 99))
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 def test_a_long_word_to_type_is_shown_whole_and_so_is_what_is_typed(width: int) -> None:
     word = "eu-west-1.shop.orders.priority_" + "x" * 40

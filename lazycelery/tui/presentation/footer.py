@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from lazycelery.model.text import clean
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.line import Line, Span, fit, merge, width_of
 from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.quantities import counted
 
 TYPED = 20
 """Cells of a word being typed that must be in sight."""
@@ -75,10 +77,10 @@ class Question:
         word = plan.word or ""
         return cls(plan.title, plan.question, plan.level, word, warnings, about, summary, members)
 
-    @property
-    def repeats(self) -> bool:
-        """Whether the question says what the title says."""
-        return self.text.rstrip(" ?").lower() == self.title.rstrip(" .").lower()
+
+ALL = 60
+"""Lines of one fact of a question: all that there are, for anything that is sane."""
+_SENTENCE = re.compile(r"(?<=[.?!]) +")
 
 
 def _member(member: Member) -> str:
@@ -86,40 +88,79 @@ def _member(member: Member) -> str:
     return f"{clean(member.name or '?', 40)} {member.id[:8]}: {member.state} ({member.source}{note})"
 
 
-def question_lines(asked: Question, typed: str | None, look: Look, width: int) -> list[Line]:
-    """What would be done, what to mind, and the answer that is awaited."""
-    lines: list[Line] = [((look.signs.across * width, "warn"),)]
-    if not asked.repeats:
-        lines += wrapped(asked.title, width - 2, "title", lead=" ", limit=2)
-    if asked.about:
-        lines += wrapped(asked.about, width - 2, "dim", lead=" ", limit=2)
-    for said in asked.summary[:4]:
-        lines += wrapped(said, width - 4, "dim", lead="   ", limit=1)
-    for member in asked.members[:MEMBERS]:
-        lines += wrapped(member, width - 4, "dim", lead="   ", limit=1)
+def question_lines(
+    asked: Question, typed: str | None, look: Look, width: int, room: int = 10_000, top: int = 0
+) -> list[Line]:
+    """What would be done, what to mind, and the answer that is awaited: each fact whole, and once.
+
+    Where that takes more than `room` lines, the facts scroll from their line `top`, and the answer stays.
+    """
+    facts, ends = _facts(asked, look, width), _ending(asked, typed, look, width)
+    room = max(2, room - 1 - len(ends))
+    if len(facts) > room:
+        top = max(0, min(top, len(facts) - room + 1))
+        below = len(facts) - top - room + 1
+        more = f"{counted(below, 'more line')}: \u2193" if below else "\u2191 shows the lines above"
+        facts = [*facts[top : top + room - 1], ((f" {look.signs.more} {more}", "accent"),)]
+    return [((look.signs.across * width, "warn"),), *facts, *ends]
+
+
+def _facts(asked: Question, look: Look, width: int) -> list[Line]:
+    told = _Told(asked.text)
+    lines: list[Line] = []
+    members = list(asked.members[:MEMBERS])
     if len(asked.members) > MEMBERS:
-        more = f"… and {len(asked.members) - MEMBERS:,} more; a dry run on the command line lists all"
-        lines += wrapped(more, width - 4, "dim", lead="   ", limit=1)
-    for warning in asked.warnings[: 4 if asked.members else 3]:
-        lines += wrapped(warning, width - 4, "warn", lead=f" {look.signs.warning} ", limit=2)
-    text = clean(asked.text or "Do it?", 300)
+        left = len(asked.members) - MEMBERS
+        members.append(f"… and {left:,} more; a dry run on the command line lists all")
+    for text, token, lead in (
+        (asked.title, "title", " "),
+        (asked.about, "dim", " "),
+        *((said, "dim", "   ") for said in (*asked.summary, *members)),
+        *((warning, "warn", f" {look.signs.warning} ") for warning in asked.warnings),
+    ):
+        if fresh := told.fresh(text):
+            lines += wrapped(fresh, width - 2, token, lead=lead, limit=ALL)
+    return lines
+
+
+class _Told:
+    """What a question says already, so that nothing is said twice."""
+
+    def __init__(self, text: str) -> None:
+        self._whole = _plain(text)
+        self._said: set[str] = set()
+
+    def fresh(self, text: str) -> str:
+        """The sentences of a text that were not said yet."""
+        kept = []
+        for sentence in _SENTENCE.split(text.strip()):
+            plain = _plain(sentence)
+            if plain and plain not in self._said and plain not in self._whole:
+                kept.append(sentence)
+            self._said.add(plain)
+        return " ".join(kept)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().strip(" .?!").split())
+
+
+def _ending(asked: Question, typed: str | None, look: Look, width: int) -> list[Line]:
+    text = asked.text or "Do it?"
     text = text[:1].upper() + text[1:]
-    if asked.level == "typed":
-        lines += wrapped(text, width - 2, "", lead=" ", limit=2)
-        lead = f" Type {clean(asked.word)} to go on, or enter for no: "
-        if width_of(lead) + min(width_of(asked.word), TYPED) + 2 > width:
-            lines += wrapped(lead.strip(), width - 2, "accent", lead=" ", limit=5)
-            lead = f" {look.signs.cursor} "
-        lines.append(input_line(lead, typed or "", len(typed or ""), (), width))
-        return lines
-    return [*lines, *_asked(text.removesuffix("y/N").rstrip(), width)]
+    if asked.level != "typed":
+        return _asked(text.removesuffix("y/N").rstrip(), width)
+    lines = wrapped(text, width - 2, "", lead=" ", limit=ALL)
+    lead = f" Type {clean(asked.word)} to go on, or enter for no: "
+    if width_of(lead) + min(width_of(asked.word), TYPED) + 2 > width:
+        lines += wrapped(lead.strip(), width - 2, "accent", lead=" ", limit=5)
+        lead = f" {look.signs.cursor} "
+    return [*lines, input_line(lead, typed or "", len(typed or ""), (), width)]
 
 
 def _asked(text: str, width: int) -> list[Line]:
     """The question; however long it is, the keys of its answer are seen."""
-    lines = wrapped(f"{text} y/N", width - 2, "accent", lead=" ", limit=3)
-    whole = " ".join(part for line in lines for part, _ in line).rstrip()
-    return lines if whole.endswith("y/N") else [*lines, ((" y/N", "accent"),)]
+    return wrapped(f"{text} y/N", width - 2, "accent", lead=" ", limit=ALL)
 
 
 def input_line(lead: str, text: str, at: int, note: Line, width: int) -> Line:

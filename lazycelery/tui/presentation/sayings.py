@@ -158,7 +158,7 @@ def read_only(may_unlock: Sequence[str], look: Look) -> str:
     """A dangerous key was pressed in read-only."""
     if may_unlock:
         return f"Read-only. {look.key('unlock')} unlocks {', '.join(may_unlock)} for this session."
-    return "Read-only. This profile permits no unlocking: may_unlock in the configuration does."
+    return "Read-only. This profile does not permit unlocking (may_unlock in the configuration)."
 
 
 def forbidden(permission: str, may_unlock: Sequence[str], look: Look) -> str:

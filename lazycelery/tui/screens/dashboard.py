@@ -287,7 +287,7 @@ class Dashboard(Screen[None]):
         )
         if truth.engine_problem is None and desk.dismissed and desk.dismissed == notice_key(desk):
             trouble = ()
-        lines = desk.talk.lines(desk.hints, trouble, look, width)
+        lines = desk.talk.lines(desk.hints, trouble, look, width, size.height)
         return lines[-max(1, size.height - 2) :]
 
     @property
