@@ -198,7 +198,7 @@ async def test_a_look_is_refused_with_its_cost_unless_it_is_forced(vhost: Vhost,
     assert broker.queues.free_looks is False
     with pytest.raises(Refused, match="their order stays"):
         await broker.queues.peek("classic")
-    with pytest.raises(Refused, match="counts as a delivery of every message") as told:
+    with pytest.raises(Refused, match="one delivery more for all that are shown") as told:
         await broker.queues.peek("quorum")
     version = (await broker._server.session("queues")).version
     default = "default of RabbitMQ 4" if version >= (4,) else "RabbitMQ 3 has none"
@@ -211,6 +211,8 @@ async def test_the_question_before_a_look_tells_the_limit_and_how_near_it_is(
     vhost.declare("limited", x_queue_type="quorum", x_delivery_limit=7)
     fill(vhost, "limited", 2)
     broker = await opened(vhost.url, management=vhost.server.management)
+    with pytest.raises(Refused, match="one delivery more for all that are shown, of at most 7,"):
+        await broker.queues.peek("limited")
     with pytest.raises(Refused, match=r"came back more than 7 times \(x-delivery-limit, or a policy\)"):
         await broker.queues.peek("limited")
     for deliveries in (1, 2):

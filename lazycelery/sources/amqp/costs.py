@@ -68,9 +68,11 @@ def before(queue: str, kind: str | None, limit: DeliveryLimit, last: str) -> str
     if kind == "classic":
         return f"On {queue} that marks them as redelivered; their order stays."
     if kind == "quorum":
+        of = "without a limit" if limit.number is None else f"of at most {limit.number:,}"
+        # The first lines must say it all: a question on a small screen shows no more.
         told = (
-            f"On {queue}, a quorum queue, each look counts as a delivery of every message that is shown, and "
-            "moves them to the end."
+            f"Each look at {queue} (quorum) is one delivery more for all that are shown, {of}, and moves "
+            "them to the end."
         )
         return " ".join(filter(None, (told, limit.text, last)))
     return (
