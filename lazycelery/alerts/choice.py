@@ -10,12 +10,17 @@ import msgspec
 from lazycelery.model.alert import AlertTarget, Case, Turn, TurnKind
 from lazycelery.model.finding import RANK, Finding, Severity
 
+GROWN = 2
+"""Times as many subjects as were told, from which on more of them are told within the cool-down."""
+
 
 class Told(msgspec.Struct, kw_only=True):
     """What a target knows of a case."""
 
     severity: Severity
     subjects: list[str]
+    at: float = 0.0
+    """When it was told last, epoch seconds."""
 
 
 class Ledger(msgspec.Struct, kw_only=True):
@@ -24,7 +29,7 @@ class Ledger(msgspec.Struct, kw_only=True):
     told: dict[str, Told] = {}
     """By case."""
     last: dict[str, float] = {}
-    """When a finding was told last, by code and subject."""
+    """When a finding was told last, by code and cause, else subject."""
 
 
 class Telling(msgspec.Struct, kw_only=True):
@@ -69,12 +74,12 @@ def choose(
         known.add(case.id)
         if case.snoozed or case.finding.mark is not None or not wants(target, case.finding):
             continue
-        kind = _kind(case, ledger, case.id in returned)
-        key = f"{case.code}:{case.finding.subject}"
+        kind = _kind(case, ledger, case.id in returned, now - target.cool_down)
+        key = f"{case.code}:{case.finding.cause or case.finding.subject}"
         cooling = now - ledger.last.get(key, -target.cool_down) < target.cool_down
         if kind is None or (kind == "new" and cooling):
             continue
-        ledger.told[case.id] = Told(severity=case.severity, subjects=list(case.subjects))
+        ledger.told[case.id] = Told(severity=case.severity, subjects=list(case.subjects), at=now)
         ledger.last[key] = now
         chosen.append(Telling(kind=kind, case=case.id, finding=case.finding))
     ledger.told = {case: told for case, told in ledger.told.items() if case in known}
@@ -82,10 +87,15 @@ def choose(
     return chosen
 
 
-def _kind(case: Case, ledger: Ledger, returned: bool) -> TurnKind | None:
+def _kind(case: Case, ledger: Ledger, returned: bool, cool: float) -> TurnKind | None:
+    """`cool`: what was told before this moment has cooled down."""
     told = ledger.told.get(case.id)
     if told is None:
         return "back" if returned else "new"
-    if RANK[case.severity] < RANK[told.severity] or not set(case.subjects) <= set(told.subjects):
+    if RANK[case.severity] < RANK[told.severity]:
+        return "worse"
+    # One that grows by a task at a time is told as it doubles, and not at each.
+    doubled = len(case.subjects) >= GROWN * len(told.subjects)
+    if (doubled or told.at <= cool) and not set(case.subjects) <= set(told.subjects):
         return "worse"
     return "back" if returned else None

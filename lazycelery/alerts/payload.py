@@ -17,6 +17,9 @@ LONG, SHORT = 500, 200
 FACTS, NAMES = 12, 20
 SLACK_LINES = 20
 _MENTION = re.compile(r"(?<!\w)@(?=\w)")
+_LINK = re.compile(r"(?<=\])(?=\()|(?<=[a-z]:)(?=//)|(?<=www)(?=\.)", re.I)
+"""Where a link, or a picture that is fetched by who reads it, would be made of a stranger's text."""
+_BREAK = "\u200b"
 _WORDS: dict[TurnKind, str] = {"new": "", "worse": "worse: ", "back": "still: ", "recovered": "recovered: "}
 
 
@@ -102,7 +105,8 @@ def slack(whole: dict[str, Any]) -> dict[str, Any]:
 
 
 def _escaped(text: str) -> str:
-    text = _MENTION.sub("@\u200b", text)  # Mattermost, Discord and others read `@channel` as it is.
+    text = _LINK.sub(_BREAK, text)
+    text = _MENTION.sub(f"@{_BREAK}", text)  # Mattermost, Discord and others read `@channel` as it is.
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -24,7 +24,7 @@ from lazycelery.insight.doctor.memory import Memory
 from lazycelery.insight.doctor.mode import Mode
 from lazycelery.insight.doctor.schedule import entries
 from lazycelery.insight.doctor.snapshot import Snapshot
-from lazycelery.insight.steps import steps
+from lazycelery.insight.steps import nobody_answers, steps
 from lazycelery.model.cluster import Notice
 from lazycelery.model.faces import by_face
 from lazycelery.model.finding import RANK, Examination, Finding, FindingMark, Unchecked
@@ -154,7 +154,7 @@ class Examiner:
                 key=lambda finding: (RANK[finding.severity], finding.since or 0.0, finding.code),
             )[:MOST]
             await self._mark(examination, said, seen.now)
-            if seen.connected and not seen.alive and not self.beginning.awaited(seen.now):
+            if seen.connected and nobody_answers(seen) and not self.beginning.awaited(seen.now):
                 examination.steps = steps(seen)
             examination.cost = round(time.process_time() - began, 4)
             self._keep(examination)
@@ -276,6 +276,10 @@ def _blind(mode: Mode, seen: Snapshot) -> str | None:
         return seen.source("broker").reason or "The broker does not answer yet."
     if mode.code not in NEED_NO_WORKER and seen.lacks.keys() >= {"events", "control"}:
         return seen.lacks["control"]
+    control = seen.source("control")
+    unasked = control.state in ("lost", "refused") and not any(one.answered for one in seen.workers)
+    if seen.settled and unasked and mode.code not in (*NEED_NO_WORKER, "monitor-behind"):
+        return f"Workers cannot be asked. {control.reason}"
     if seen.settled:
         return None
     return "Workers and queues have not answered yet." + by_face(" --timeout 10 waits longer.", "")

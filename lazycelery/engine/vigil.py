@@ -239,7 +239,19 @@ class Vigil:
             self._pending = sum(outbox.counts().values()) if self._profile.alerts else 0
         self._examined = examination.at
         for turn in turns:
-            self._publish(turn)
+            self._publish(self._veiled(turn))
+
+    def _veiled(self, turn: Turn) -> Turn:
+        """For logs and programs: names may hold secrets too. Title, evidence and fix are veiled already."""
+        if (finding := turn.finding) is not None:
+            hide = self._redactor.text
+            turn.finding = msgspec.structs.replace(
+                finding,
+                subject=hide(finding.subject),
+                cause=hide(finding.cause),
+                related=[hide(name) for name in finding.related],
+            )
+        return turn
 
     def _written(self) -> dict[str, str]:
         known = {_key(name): msgspec.json.encode(each).decode() for name, each in self._ledgers.items()}

@@ -255,8 +255,9 @@ class Watch:
             self._due.clear()
             self._links.down("control", problem)
             self._hearing.note()
-            if self._broker.blocked and not self.first_truth.is_set():
-                await self._seen_without_answers()  # Nobody can be asked until the alarm is over.
+            if self._links["broker"].state == "connected" and not self.first_truth.is_set():
+                # A broker that takes no questions, for an alarm or for its memory, still tells of itself.
+                await self._seen_without_answers()
             return
         named = {report.worker for report in reports}
         reports += [

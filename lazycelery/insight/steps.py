@@ -7,6 +7,25 @@ from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Step
 
+HEARD = 10.0
+"""Seconds since a heartbeat within which a worker beats."""
+
+
+def nobody_answers(seen: Snapshot) -> bool:
+    """Whether no worker lives, or each that does was asked and is silent."""
+    return all(
+        facts.silent is not None and seen.now - facts.silent >= seen.limits.silent for facts in seen.alive
+    )
+
+
+def refused(seen: Snapshot) -> str:
+    """Why the broker takes none of our questions; empty when it does."""
+    control = seen.source("control")
+    blocked = seen.broker.blocked if seen.broker else None
+    if blocked:
+        return f"It takes none now: {blocked}."
+    return control.reason if control.state in ("lost", "refused") else ""
+
 
 def steps(seen: Snapshot) -> list[Step]:
     """The steps in order. After the first that fails the others tell what they can."""
@@ -27,9 +46,8 @@ def steps(seen: Snapshot) -> list[Step]:
 
 
 def _accepts(seen: Snapshot) -> Step:
-    blocked = seen.broker.blocked if seen.broker else None
-    if blocked:
-        return Step(name="broker takes messages", ok=False, text=f"It takes none now: {blocked}.")
+    if why := refused(seen):
+        return Step(name="broker takes messages", ok=False, text=why)
     return Step(name="broker takes messages", ok=True, text="Our questions were published.")
 
 
@@ -40,8 +58,7 @@ def _bindings(seen: Snapshot) -> Step:
     return Step(
         name="Celery was here",
         ok=False,
-        text=f"No queue of Celery is bound: another {seen.realm}, or another global_keyprefix? "
-        + " ".join(note for note in seen.notes if "prefix" in note),
+        text=f"No queue of Celery is bound{_elsewhere(seen)}. {_prefixes(seen)}".strip(),
     )
 
 
@@ -50,6 +67,8 @@ def _mailboxes(seen: Snapshot) -> Step:
     if seen.workers:
         names = listed([short(facts.name) for facts in known or seen.workers])
         return Step(name="mailboxes", ok=True, text=f"Known by name: {names}.")
+    if refused(seen):
+        return Step(name="mailboxes", ok=None, text="Whoever is there cannot be asked.")
     return Step(
         name="mailboxes",
         ok=False,
@@ -59,7 +78,7 @@ def _mailboxes(seen: Snapshot) -> Step:
 
 
 def _heartbeats(seen: Snapshot) -> Step:
-    beating = [facts for facts in seen.workers if (facts.worker.heartbeat_age or 1e9) < 10]
+    beating = [facts for facts in seen.workers if beats(facts)]
     if beating:
         return Step(name="heartbeats", ok=True, text=f"From {listed([short(one.name) for one in beating])}.")
     gone = [facts for facts in seen.workers if facts.worker.stopped is not None]
@@ -72,16 +91,14 @@ def _heartbeats(seen: Snapshot) -> Step:
 
 
 def _answers(seen: Snapshot) -> Step:
+    if refused(seen):
+        return Step(name="answers to ping", ok=None, text="Nobody was asked: no question went out.")
     listening = [facts for facts in seen.workers if facts.listening]
     if listening:
         names = listed([short(facts.name) for facts in listening])
-        return Step(
-            name="answers to ping",
-            ok=False,
-            text=f"None, though the broker counts a listener for {names}: a solo worker inside a task, or "
-            "one that accepts only pickle.",
-        )
-    return Step(name="answers to ping", ok=False, text="None.")
+        told = f"None, though the broker counts a listener for {names}."
+        return Step(name="answers to ping", ok=False, text=told)
+    return Step(name="answers to ping", ok=False, text="None, and no mailbox has a listener.")
 
 
 def _consume(seen: Snapshot) -> Step:
@@ -105,11 +122,61 @@ def _queues(told: list[WorkerFacts]) -> list[str]:
     return sorted({name for facts in told for name in facts.queues or ()})
 
 
-def _cause(seen: Snapshot) -> str:
-    if any(facts.listening for facts in seen.workers):
+def why_silent(facts: WorkerFacts) -> str:
+    """Why a worker that lives does not answer, as far as its signs tell it apart."""
+    name = short(facts.name)
+    if facts.answered is None and beats(facts):
+        # Its loop goes on, as it beats; and it has never answered.
+        if facts.listening:
+            return (
+                f"{name} beats, listens and never answered: it accepts only pickle (accept_content without "
+                "json), and refuses our questions."
+            )
+        return f"{name} beats and has no mailbox: remote control is off (worker_enable_remote_control)."
+    if facts.worker.pool == "solo":
+        return f"{name} has a solo pool: its only thread is inside a task, and answers when that ends."
+    if not beats(facts):
         return (
-            "A worker is there and answers nobody: its solo pool is inside a task, or it accepts only pickle."
+            f"{name} listens, and neither beats nor answers: a solo worker inside a task, or a process that "
+            "is stopped or hangs."
         )
+    return f"{name} beats and does not answer: its main process is held up, or just too busy."
+
+
+def beats(facts: WorkerFacts) -> bool:
+    """Whether its heartbeats are heard."""
+    age = facts.worker.heartbeat_age
+    return age is not None and age < HEARD
+
+
+def _elsewhere(seen: Snapshot) -> str:
+    places = seen.broker.elsewhere if seen.broker else []
+    here = f" in this {_realm(seen)}"
+    return f"{here}; {_others(seen, places)}" if places else here
+
+
+def _realm(seen: Snapshot) -> str:
+    return seen.realm.removesuffix(" number")
+
+
+def _others(seen: Snapshot, places: list[str]) -> str:
+    if seen.realm == "virtual host":
+        return f"there are others: {listed(places, 5)}"
+    return f"keys are in {listed(places, 5)}"
+
+
+def _prefixes(seen: Snapshot) -> str:
+    return " ".join(note for note in seen.notes if "prefix" in note)
+
+
+def _cause(seen: Snapshot) -> str:
+    if why := refused(seen):
+        return f"The broker takes no messages, neither ours nor those of senders: {why.rstrip('.')}."
+    silent = [facts for facts in seen.workers if facts.alive and facts.silent is not None]
+    if silent:
+        causes = [why_silent(facts) for facts in silent]
+        more = f" And {len(causes) - 3:,} more are silent." if len(causes) > 3 else ""
+        return " ".join(causes[:3]) + more
     lost = [facts for facts in seen.workers if facts.worker.lost]
     if lost:
         return (
@@ -118,5 +185,17 @@ def _cause(seen: Snapshot) -> str:
     if any(facts.worker.stopped is not None for facts in seen.workers):
         return "The workers were stopped: start them."
     if not seen.queues:
+        prefixes = _prefixes(seen)
+        if "Other applications" in prefixes:
+            return f"Another key prefix: {prefixes}"
+        places = seen.broker.elsewhere if seen.broker else []
+        if places:
+            return f"Probably another {_realm(seen)}: this one is empty, and {_others(seen, places)}."
         return "Nothing of Celery is here: compare host, database or virtual host, and prefix with the app's."
+    counted = sum(queue.consumers or 0 for queue in seen.queues if queue.sources.get("consumers") == "broker")
+    if counted:
+        return (
+            f"Workers are there ({count(counted, 'consumer')}) and hide: they run without remote control and "
+            "heartbeats (worker_enable_remote_control = False, --without-heartbeat)."
+        )
     return "No worker is started on this broker, or they run without remote control and heartbeats."

@@ -9,6 +9,9 @@ import msgspec
 from lazycelery.model.reports import TaskReport
 from lazycelery.model.worker import Worker
 
+SAME = 2.0
+"""Seconds by which two clocks may tell the same moment."""
+
 
 class WorkerFacts(msgspec.Struct, kw_only=True):
     """A worker, and what it told of itself. `None`: it was not asked, or did not answer."""
@@ -27,6 +30,8 @@ class WorkerFacts(msgspec.Struct, kw_only=True):
     """Asked at this moment and has not answered since, our clock."""
     answered: float | None = None
     """Last answer, our clock."""
+    began: float | None = None
+    """When its process said that it started, where it came while we watched, our clock."""
     listening: bool = False
     """Silent, although the broker counts a listener at its mailbox."""
     errors: dict[str, str] = {}
@@ -35,6 +40,11 @@ class WorkerFacts(msgspec.Struct, kw_only=True):
     def name(self) -> str:
         """The worker's name."""
         return self.worker.name
+
+    def took(self, flight: Flight) -> bool:
+        """Whether this process may have taken a message: not what was delivered to the one before it."""
+        since = flight.delivered or flight.since
+        return self.began is None or since is None or since > self.began - SAME
 
     @property
     def alive(self) -> bool:
@@ -171,5 +181,7 @@ class BrokerFacts(msgspec.Struct, kw_only=True):
     """Why the management API that the profile names does not answer; `None` also when none is named."""
     management_cure: str = ""
     """What a person can do about that."""
+    elsewhere: list[str] = []
+    """Other databases with keys, or other virtual hosts, on the same server; asked where nothing is here."""
     refused: str | None = None
     """Why it did not tell."""

@@ -63,6 +63,8 @@ class Finding(msgspec.Struct, kw_only=True):
     """What the subject is."""
     related: list[str] = []
     """Other subjects of the same cause."""
+    cause: str = ""
+    """What findings of one cause share where each has a subject of its own: the name of a task."""
     page: str = ""
     """The command that prints its page."""
     mark: FindingMark | None = None

@@ -20,6 +20,7 @@ def worker_facts(record: WorkerRecord, now: float) -> WorkerFacts:
         registered=record.registered,
         silent=record.silent,
         answered=record.control,
+        began=record.began or None,
         listening=record.listening is not None and now - record.listening < LISTENING_FRESH,
         errors=record.errors,
     )

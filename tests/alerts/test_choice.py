@@ -61,6 +61,33 @@ def test_a_finding_that_flaps_is_told_once_in_its_cool_down_and_not_lost() -> No
     assert story.sees(101, lost()) == ["new"], "it stays: now it is told"
 
 
+def poisoned(id: str, name: str = "shop.poison", *related: str) -> Finding:
+    return Finding(
+        code="worker-deaf",
+        severity="critical",
+        title="Again and again.",
+        subject=id,
+        kind="task",
+        cause=name,
+        related=list(related),
+    )
+
+
+def test_a_finding_for_each_task_is_told_once_for_its_name_in_a_cool_down() -> None:
+    story = Story(recovery=False)
+    assert story.sees(0, poisoned("a")) == ["new"]
+    assert story.sees(1, poisoned("a"), poisoned("b")) == [], "the same cause"
+    assert story.sees(2, poisoned("a"), poisoned("b"), poisoned("c", "shop.other")) == ["new"]
+    assert story.sees(120, poisoned("z")) == ["new"], "cooled down"
+
+
+def test_a_finding_that_grows_by_a_task_at_a_time_is_told_as_it_doubles() -> None:
+    story, ids = Story(), [f"t{number}" for number in range(40)]
+    told = [story.sees(at, poisoned("t", "shop.poison", *ids[:at])) for at in range(40)]
+    assert [at for at, kinds in enumerate(told) if kinds] == [0, 1, 3, 7, 15, 31]
+    assert story.sees(31 + 100, poisoned("t", "shop.poison", *ids)) == ["worse"], "cooled down, and more"
+
+
 def test_what_a_cause_hides_has_not_recovered() -> None:
     story = Story()
     story.sees(0, lost())

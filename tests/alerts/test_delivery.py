@@ -54,6 +54,9 @@ def test_a_message_is_clean_cut_and_without_secrets() -> None:
 
 
 def test_slack_cannot_be_made_to_link_or_mention() -> None:
+    links = "[click](http://evil.example) ![](https://evil.example/x.png) www.evil.example redis://db1"
+    text = payload.slack(message(Finding(code="x", severity="info", title=links)))["text"]
+    assert not any(part in text for part in ("](", "p://", "s://", "www."))
     finding = Finding(code="x", severity="info", title="<!channel> <http://evil|click> & more")
     text = payload.slack(message(finding))["text"]
     assert "<" not in text and "&lt;!channel&gt;" in text and "*prod*" in text

@@ -19,6 +19,9 @@ WEATHER = ("trickle", "rising", "rush", "quiet", "quiet", "steady", "chords", "f
 DAY = 600.0
 """Seconds until it begins again; less in a run that is shorter than two of them."""
 
+WARM = 120.0
+"""Seconds that a worker may take to stop or to start, on a machine that others use too."""
+
 
 class HealthyFleet:
     """Prefork, threads and solo on one broker, a helper that comes and goes, and whoever sends them work."""
@@ -83,17 +86,24 @@ class HealthyFleet:
         }[weather]
         return self._chance.expovariate(rate) if rate else 1.0
 
+    def _stop(self, worker: CeleryWorker) -> None:
+        """Warm, however long it takes: one that is killed is not healthy."""
+        if worker.process is not None:
+            worker.process.terminate()
+            worker.process.wait(WARM)
+            worker.process = None
+
     def _staff(self, minute: int) -> None:
         """The helper comes for a rush and goes; a deployment restarts one worker, warm."""
         if minute == 1:
             self._helper.start()
         elif minute == 4:
-            self._helper.stop()
+            self._stop(self._helper)
         elif minute == 7:
             one = self._fleet[self.restarts % len(self._fleet)]
             self.restarts += 1
-            one.stop()
-            one.start()
+            self._stop(one)
+            one.start(WARM)
 
     def _send(self, app: Celery, weather: str, fresh: bool) -> None:
         if weather == "quiet":

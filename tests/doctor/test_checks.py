@@ -264,6 +264,26 @@ def test_a_rate_limit_keeps_tasks_back_beside_free_slots() -> None:
     assert silent("rate-limited-backlog", seen(workers=[running_now], flights=unlisted))
 
 
+def test_what_was_delivered_to_the_process_before_is_not_held_by_this_one() -> None:
+    left = flights("x", "y")
+    for flight in left.messages:
+        flight.worker, flight.since = "w1@a", flight.delivered
+    delivered = left.messages[0].delivered or 0.0
+    back = seen(workers=[worker(began=delivered + 60)], flights=left)
+    assert silent("rate-limited-backlog", back)
+    assert found("message-orphaned", back)
+    assert silent("message-orphaned", seen(workers=[worker(began=delivered - 60)], flights=left))
+
+
+def test_a_worker_that_stops_gives_back_what_it_holds_at_its_end() -> None:
+    left = flights("x")
+    left.messages[0].worker = "w2@a"
+    stopping = worker("w2@a", state="offline", stopped=NOW - 5)
+    assert silent("message-orphaned", seen(workers=[worker(), stopping], flights=left))
+    stopping.worker.stopped = NOW - 90
+    assert found("message-orphaned", seen(workers=[worker(), stopping], flights=left))
+
+
 # ---- what queues do
 
 

@@ -40,7 +40,7 @@ def check(seen: Snapshot) -> list[Finding]:
         title = f"The broker throws queues away when its memory is full ({facts.policy})."
         fix = "`redis-cli config set maxmemory-policy noeviction`, and the same in redis.conf."
     else:
-        title = f"The broker's memory is nearly full: {share:.0%}."
+        title = f"The broker's memory is {'full' if (share or 0) >= 1 else 'nearly full'}: {share:.0%}."
         fix = "Raise maxmemory, drain the deepest queues, and let results expire sooner (result_expires)."
     return [Finding(code="broker-memory", severity=severity, title=title, evidence=evidence, fix=fix)]
 

@@ -16,6 +16,8 @@ RESTORED = 130.0
 """The same after a restart: counts over the last two minutes begin anew then."""
 RARELY = 600.0
 """The same between looks of a few seconds, for what only a longer look can find."""
+MOST = 2000
+"""Subjects of a case that are remembered; beyond them, those of now."""
 NEED_TIME = frozenset(
     {
         "failure-spike",
@@ -98,7 +100,7 @@ class Cases:
         worse = RANK[finding.severity] < min(RANK[one.severity] for one in mine)
         back, case.snoozed = case.snoozed, False
         case.severity = min((finding.severity, *(one.severity for one in mine)), key=RANK.__getitem__)
-        case.subjects = sorted(known | about)
+        case.subjects = sorted(known | about if len(known) < MOST else about)
         case.finding, case.absent, case.restored = finding, None, False
         self.open = [one for one in self.open if one not in others]
         touched.add(case.id)

@@ -34,6 +34,7 @@ def _twice(id: str, tasks: list[TaskReport]) -> Finding:
         severity="critical",
         title=f"{tasks[0].name or 'A task'}[{short_id(id)}] runs twice at once: on {' and '.join(workers)}.",
         subject=id,
+        cause=tasks[0].name or "",
         kind="task",
         since=max(starts, default=None),
         evidence=[fact(f"{short(task.worker)} runs it", "control", task.time_start) for task in tasks],
@@ -62,6 +63,7 @@ def _forecasts(seen: Snapshot, running: dict[str, list[TaskReport]]) -> list[Fin
                 "again while it "
                 f"runs on {listed([short(task.worker) for task in tasks])}.",
                 subject=flight.id or "",
+                cause=flight.task or "",
                 kind="task",
                 since=flight.delivered + SOON * timeout,
                 evidence=[

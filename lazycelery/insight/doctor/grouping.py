@@ -78,6 +78,7 @@ def _one_of(findings: list[Finding]) -> Finding:
         title=f"{worst.title.rstrip('.')}; and {len(others):,} more like it.",
         subject=worst.subject,
         kind=worst.kind,
+        cause=worst.cause,
         since=min(since, default=None),
         evidence=[
             fact(f"{len(findings):,} of them: {listed(names, 8)}", "inferred", len(findings)),

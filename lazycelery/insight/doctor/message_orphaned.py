@@ -14,6 +14,9 @@ LISTS = ("active", "reserved", "scheduled")
 SWEEP = 100.0
 """Seconds between two sweeps of a worker, by Kombu's defaults: unacked_restore_interval x throttle."""
 
+LEAVING = 60.0
+"""Seconds that a worker which said goodbye may take to end."""
+
 
 def check(seen: Snapshot) -> list[Finding]:
     """One finding a queue."""
@@ -32,29 +35,44 @@ def asks(seen: Snapshot) -> set[str]:
 
 
 def held(seen: Snapshot) -> set[str]:
-    """Ids of tasks that living workers hold."""
+    """Ids of tasks that living workers hold, by lists that are of the process that lives."""
     return {
         task.id
         for facts in seen.alive
-        for tasks in (facts.active, facts.reserved, facts.scheduled)
-        for task in tasks or ()
+        for name in LISTS
+        if facts.began is None or facts.at.get(name, 0.0) >= facts.began
+        for task in getattr(facts, name) or ()
     }
 
 
 def _unheld(seen: Snapshot) -> list[Flight]:
     if not seen.settled or not seen.connected or seen.flights is None:
         return []
-    known, living = held(seen), {facts.name for facts in seen.alive}
+    known, living = held(seen), {facts.name: facts for facts in seen.alive}
+    leaving = {facts.name for facts in seen.workers if _leaves(seen, facts)}
     doubt = seen.limits.orphan_doubt
     return [
         flight
         for flight in seen.flights.messages
         if flight.id is not None
         and flight.id not in known
-        and flight.worker not in living  # Rate-limited ones are in none of its lists.
-        and (len(living) < len(seen.workers) or not seen.consumers(flight.queue))  # Somebody went.
+        and flight.worker not in leaving
+        and not _keeps(living.get(flight.worker or ""), flight)
+        # Somebody went, or came back as another process; that one does not hold it.
+        and (len(living) < len(seen.workers) or flight.worker in living or not seen.consumers(flight.queue))
         and (flight.delivered is None or seen.flights.at - flight.delivered > doubt)
     ]
+
+
+def _leaves(seen: Snapshot, facts: WorkerFacts) -> bool:
+    """Whether it said goodbye just now: it gives back what it holds at its very end."""
+    stopped = facts.worker.stopped
+    return not facts.worker.lost and stopped is not None and seen.now - stopped < LEAVING
+
+
+def _keeps(facts: WorkerFacts | None, flight: Flight) -> bool:
+    """Whether its holder lives, as the process that took it: rate-limited ones are in none of its lists."""
+    return facts is not None and facts.took(flight)
 
 
 def _holders(seen: Snapshot, flight: Flight) -> list[WorkerFacts]:

@@ -20,9 +20,9 @@ def check(seen: Snapshot) -> list[Finding]:
     evidence: list[Evidence] = []
     events, control = seen.source("events"), seen.source("control")
     if events.state in ("lost", "refused"):
-        evidence.append(fact(f"the event stream is down: {events.reason}", "monitor"))
+        evidence.append(fact(f"the event stream is down: {events.reason.rstrip('.')}", "monitor"))
     if control.state in ("lost", "refused"):
-        evidence.append(fact(f"control is down: {control.reason}", "monitor"))
+        evidence.append(fact(f"control is down: {control.reason.rstrip('.')}", "monitor"))
     if seen.lag is not None and seen.lag > seen.limits.lag:
         evidence.append(fact(f"events arrive {seen.lag:.1f} s late", "monitor", round(seen.lag, 1)))
     if seen.loss is not None and seen.loss > seen.limits.loss:

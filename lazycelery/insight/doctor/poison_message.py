@@ -18,6 +18,7 @@ def check(seen: Snapshot) -> list[Finding]:
             severity="critical",
             title=f"{task.name or 'A task'}[{short_id(task.id)}] is delivered again and again.",
             subject=task.id,
+            cause=task.name or "",
             kind="task",
             evidence=[
                 fact(

@@ -43,6 +43,7 @@ def _kept(seen: Snapshot, facts: WorkerFacts) -> list[str]:
         for flight in seen.flights.messages
         if flight.worker == facts.name or (flight.worker is None and _alone(seen, facts, flight.queue))
         if flight.id not in listed_ids
+        and facts.took(flight)
         and told > (flight.since or flight.delivered or told) + seen.limits.orphan_doubt
     ]
 

@@ -21,6 +21,7 @@ def _finding(task: TaskSeen) -> Finding:
         severity="critical",
         title=f"{task.name or 'A task'}[{short_id(task.id)}] is lost: it ran on {worker}, which is gone.",
         subject=task.id,
+        cause=task.name or "",
         kind="task",
         since=task.since,
         evidence=[

@@ -48,6 +48,7 @@ def _finding(task: TaskSeen, age: float, conf: dict[str, object]) -> Finding:
         title=f"{task.name or 'A task'}[{short_id(task.id)}] runs on {short(task.worker)} for "
         f"very long{much}.",
         subject=task.id,
+        cause=task.name or "",
         kind="task",
         since=task.since,
         evidence=evidence,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, fact, listed, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.insight.steps import beats, why_silent
 from lazycelery.model.counting import count
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Finding
@@ -25,6 +26,11 @@ def asks(seen: Snapshot) -> set[str]:
     return {facts.name for facts in seen.alive if facts.silent is not None}
 
 
+def solo_or_unheard(facts: WorkerFacts) -> bool:
+    """Whether it may be inside a task: who beats at once is not."""
+    return facts.worker.pool == "solo" or not beats(facts)
+
+
 def _finding(seen: Snapshot, facts: WorkerFacts, silent: float) -> Finding:
     worker, name = facts.worker, short(facts.name)
     evidence = [fact(f"asked, and silent for {span(silent)}", "control", round(silent, 1))]
@@ -40,7 +46,10 @@ def _finding(seen: Snapshot, facts: WorkerFacts, silent: float) -> Finding:
     waiting = sum(queue.messages or 0 for queue in alone)
     if waiting:
         evidence.append(fact(f"{count(waiting, 'message', does='wait')} for it alone", "broker", waiting))
-    if worker.pool == "solo":
+    never = facts.answered is None and not names and not solo_or_unheard(facts)
+    if never:
+        fix = "Add json to accept_content, and leave worker_enable_remote_control on: then it can be asked."
+    elif worker.pool == "solo":
         fix = (
             "Run long tasks with `-P prefork` or `-P threads`: a solo worker answers only between two tasks."
         )
@@ -54,7 +63,7 @@ def _finding(seen: Snapshot, facts: WorkerFacts, silent: float) -> Finding:
     return Finding(
         code="worker-busy-control",
         severity="warning" if waiting or worker.pool != "solo" else "info",
-        title=f"{name} answers nobody:{solo}.",
+        title=why_silent(facts) if never else f"{name} answers nobody:{solo}.",
         subject=facts.name,
         kind="worker",
         since=facts.silent,

@@ -19,6 +19,9 @@ from lazycelery.sources.amqp.queues import AmqpQueues
 from lazycelery.sources.amqp.roster import Roster
 from lazycelery.sources.protocols import Codec, EventStream, Mailbox, SomeQueueOps
 
+VHOSTS_EVERY = 60.0
+"""Seconds between two looks for the other virtual hosts, where ours is empty."""
+
 
 class AmqpBroker:
     """A `Broker` on RabbitMQ."""
@@ -39,6 +42,8 @@ class AmqpBroker:
         self._queues = AmqpQueues(self._server, self._management, profile)
         self.queues: SomeQueueOps = self._queues
         self.codec: Codec = AmqpCodec()
+        self._vhosts: list[str] = []
+        self._vhosts_due = 0.0
 
     @property
     def label(self) -> str:
@@ -87,8 +92,12 @@ class AmqpBroker:
             for name, told in self._management.last.items()
             if name.startswith(f"{self._event_exchange}.")
         }
+        if not self._management.last and time.monotonic() >= self._vhosts_due:
+            self._vhosts_due = time.monotonic() + VHOSTS_EVERY
+            self._vhosts = await self._management.other_vhosts()
         return BrokerFacts(
             at=time.time(),
+            elsewhere=self._vhosts,
             blocked=self._server.blocked,
             tells_alarms=True,
             tells_events=not self._management.why,

@@ -130,6 +130,12 @@ class QueueFacts(msgspec.Struct, kw_only=True):
         return self.policy_definition.get(name) if isinstance(self.policy_definition, dict) else None
 
 
+class Vhost(msgspec.Struct):
+    """A virtual host."""
+
+    name: str
+
+
 class Page(msgspec.Struct):
     """One answer to the question for queues."""
 

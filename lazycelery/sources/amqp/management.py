@@ -20,7 +20,7 @@ from lazycelery.errors import UsageError
 from lazycelery.sources.amqp.address import Node
 from lazycelery.sources.amqp.connection import Server
 from lazycelery.sources.amqp.deadletters import Binding
-from lazycelery.sources.amqp.facts import COLUMNS, SAMPLES, Page, QueueFacts, Unreadable, decoded
+from lazycelery.sources.amqp.facts import COLUMNS, SAMPLES, Page, QueueFacts, Unreadable, Vhost, decoded
 
 T = TypeVar("T")
 
@@ -102,6 +102,18 @@ class Management:
                 return None
 
         return await self._try(read)
+
+    async def other_vhosts(self) -> list[str]:
+        """Names of the virtual hosts beside ours that this user may see; empty when nothing is told."""
+
+        def read() -> list[str]:
+            try:
+                told = self._decoded(self._get("/vhosts?columns=name"), list[Vhost])
+            except Silent:
+                return []
+            return [one.name for one in told if one.name != self._server.address.vhost]
+
+        return await self._try(read) or []
 
     async def one(self, queue: str) -> QueueFacts | None:
         """What is told of one queue now; `None` when nothing is."""

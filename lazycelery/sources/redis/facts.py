@@ -13,18 +13,21 @@ from lazycelery.sources.redis.layout import Layout
 
 
 async def read_facts(server: Server, layout: Layout) -> BrokerFacts:
-    """Three commands. What this user may not ask is `None`, with the reason."""
+    """Four commands. What this user may not ask is `None`, with the reason."""
     facts = BrokerFacts(at=time.time())
     with server.explained():
         try:
             memory: dict[str, Any] = await server.redis.info("memory")
             stats: dict[str, Any] = await server.redis.info("stats")
+            used: dict[str, Any] = await server.redis.info("keyspace")
         except redis_errors.ResponseError:
             facts.refused = "This user may not ask Redis for its memory."
         else:
             facts.memory, facts.memory_limit = memory.get("used_memory"), memory.get("maxmemory")
             facts.policy, facts.machine = memory.get("maxmemory_policy"), memory.get("total_system_memory")
             facts.evicted = stats.get("evicted_keys")
+            numbers = [name.removeprefix("db") for name in used if name.startswith("db")]
+            facts.elsewhere = [number for number in numbers if number != str(layout.db)]
         try:
             bound = await server.redis.scard(layout.binding(f"reply.{layout.pidbox}"))
         except redis_errors.ResponseError:

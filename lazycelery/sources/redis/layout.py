@@ -16,7 +16,7 @@ class Layout:
         self.steps = sorted({0, *profile.priority_steps})
         self.event_exchange = profile.event_exchange
         self.pidbox = f"{profile.control_exchange}.pidbox"
-        self._db = db
+        self.db = db
         self._unacked, self._index = profile.unacked_key, profile.unacked_index_key
 
     @property
@@ -32,12 +32,12 @@ class Layout:
     @property
     def control_channel(self) -> str:
         """Where commands for workers are published."""
-        return f"{self.prefix}/{self._db}.{self.pidbox}"
+        return f"{self.prefix}/{self.db}.{self.pidbox}"
 
     @property
     def event_channel(self) -> str:
         """What comes before `/routing.key` in the channels of events."""
-        return f"{self.prefix}/{self._db}.{self.event_exchange}"
+        return f"{self.prefix}/{self.db}.{self.event_exchange}"
 
     def binding(self, exchange: str) -> str:
         """Set of "routing_key sep pattern sep queue"."""
