@@ -55,7 +55,10 @@ def _hint(session: Session, plan: Plan) -> str:
     if plan.locked:
         origin = session.settings.origins.get("allow", "default")
         closed = "--read-only keeps everything closed." if origin == "--read-only" else ""
-        return closed or f"Add --allow {plan.action}, or put it into allow of the profile."
+        # What does not run of a canvas is revoked.
+        needed = [plan.action, *(["revoke"] if plan.action == "terminate" and plan.canvas else [])]
+        lacking = ",".join(each for each in needed if each not in session.overview.allowed)
+        return closed or f"Add --allow {lacking or plan.action}, or put it into allow of the profile."
     return plan.hint
 
 

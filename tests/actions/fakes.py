@@ -32,10 +32,15 @@ def raw(id: str, task: str = "shop.add", args: Any = (1, 2), **more: Any) -> byt
     return json.dumps({"id": id, "task": task, "args": list(args), "kwargs": {}, **more}).encode()
 
 
+class FakeRaw(dict[str, StoredMessage]):
+    def holder(self, step: str) -> str | None:
+        return None
+
+
 class FakeStore:
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}
-        self.raw: dict[str, StoredMessage] = {}
+        self.raw = FakeRaw()
         self.known_workers: dict[str, WorkerDetail] = {}
         self.known_queues: list[str] = []
         self.sent: list[tuple[str, str, str, str]] = []

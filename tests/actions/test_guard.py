@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,3 +86,25 @@ async def test_a_plan_made_read_only_may_be_done_once_unlocked(tmp_path: Path) -
     plan = await room.actions.plan(Order(action="purge", targets=["default"]))
     room.guard.unlock(["purge"])
     assert (await room.actions.act(plan.id, "default")).done == 1
+
+
+@pytest.mark.parametrize(
+    ("allow", "action", "why"),
+    [
+        (["terminate"], "terminate", "Not permitted: revoke"),
+        (["revoke"], "terminate", "Not permitted: terminate"),
+        ([], "revoke", "Read-only"),
+        (["retry"], "revoke", "Not permitted: revoke"),
+    ],
+)
+async def test_a_whole_canvas_takes_each_permission_of_what_is_done_to_it(
+    tmp_path: Path, allow: list[str], action: Any, why: str
+) -> None:
+    room = Room(tmp_path, allow=allow)
+    room.store.add_worker("w1@a")
+    room.store.add(id="aaaa1111", state="started", worker="w1@a")
+    plan = await room.actions.plan(Order(action=action, targets=["aaaa1111"], params={"canvas": True}))
+    assert plan.refused is not None and plan.refused.startswith(why)
+    with pytest.raises(Refused):
+        await room.actions.act(plan.id, plan.word)
+    assert room.remote.calls == []
