@@ -123,6 +123,8 @@ class TaskRow(msgspec.Struct, kw_only=True):
     queue: str | None = None
     since: float | None = None
     """When it came into its present state, epoch seconds."""
+    at_least: bool = False
+    """No source told that moment: `since` is when it was first seen so, and it may be so for longer."""
     first: float | None = None
     """When it was first seen anywhere, epoch seconds."""
     runtime: float | None = None

@@ -34,6 +34,7 @@ def task_row(columns: Columns, slot: int) -> TaskRow:
         worker=columns.workers.texts[columns.worker[slot]],
         queue=columns.queues.texts[columns.queue[slot]],
         since=columns.since[slot],
+        at_least=_at_least(columns, slot),
         first=columns.first[slot],
         runtime=known(columns.runtime[slot]),
         wait=known(columns.wait[slot]),
@@ -45,6 +46,17 @@ def task_row(columns: Columns, slot: int) -> TaskRow:
         dealt=columns.notes.dealt(columns.id[slot], columns.since[slot]) is not None,
         past=columns.marks[slot] & marks.PAST != 0,
     )
+
+
+def _at_least(columns: Columns, slot: int) -> bool:
+    """Whether nobody told when it came into its state: it is counted from when we first saw it so."""
+    moments = {
+        State.WAITING: columns.sent,
+        State.RECEIVED: columns.received,
+        State.SCHEDULED: columns.received,
+        State.STARTED: columns.started,
+    }.get(State(columns.state[slot]))
+    return moments is not None and known(moments[slot]) is None
 
 
 def task(columns: Columns, slot: int, gaps: Sequence[tuple[float, float]] = ()) -> Task:

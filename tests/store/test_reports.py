@@ -307,3 +307,10 @@ def test_the_tick_moves_with_each_kind_of_news():
     assert after.stamp > before.stamp
     store.apply_worker(report(1))
     assert store.tick().workers > after.workers
+
+
+def test_an_age_whose_beginning_nobody_told_is_marked_as_the_least():
+    store = store_of(sent(1, "told"))
+    store.apply_worker(report(10, reserved=[TaskReport(id="seen", phase="reserved", worker="w1@h")]))
+    rows = {row.id: row for row in store.query(TaskQuery(), T0 + 10).rows}
+    assert (rows["told"].at_least, rows["seen"].at_least) == (False, True)

@@ -47,12 +47,13 @@ def cells(row: TaskRow, look: Look) -> list[Span]:
     ended = state is not None and state.finished
     token = of_task(row.state, look.signs)[1]
     age = None if row.since is None else look.now - row.since
+    least = "≥" if row.at_least and age is not None else ""
     found = [
         of_task(row.state, look.signs),
         (clean(row.name or "name not seen", 120), "" if row.name else "dim"),
         (q.short_id(row.id), "dim"),
         (clean(row.state, 12), token),
-        (q.short_moment(row.since, look.now, look.utc) if ended else q.age(age), "dim"),
+        (q.short_moment(row.since, look.now, look.utc) if ended else least + q.age(age), "dim"),
         (q.duration(row.runtime), ""),
         (q.duration(row.wait), "dim"),
         (clean(row.queue or q.UNKNOWN, 80), "dim"),
