@@ -158,7 +158,7 @@ class Matcher:
         for name in FREE_TEXTS:
             column: list[str | None] = getattr(self.columns, name)
             texts = column[first : last + 1] if in_a_row else [column[slot] for slot in numbers]
-            found |= _holding([text or "" for text in texts], part)
+            found |= _holding(texts, part)
         return found
 
     def _each(self, slots: Slots, test: Callable[[int], bool]) -> Mask:
@@ -218,10 +218,10 @@ class Matcher:
         return self.columns.vector(name)
 
 
-def _holding(texts: Sequence[str], part: str) -> Mask:
+def _holding(texts: Sequence[str | None], part: str) -> Mask:
     """Which of some texts hold a part, given in lower case: found in all of them joined."""
     found: Mask = np.zeros(len(texts), dtype=np.bool_)
-    joined = BETWEEN.join(texts)
+    joined = BETWEEN.join(filter(None, texts))
     lowered = joined.lower()
     at = lowered.find(part)
     if at < 0 or not part:
@@ -229,11 +229,12 @@ def _holding(texts: Sequence[str], part: str) -> Mask:
     if len(lowered) != len(joined) or BETWEEN in part or NUL in part:
         # Places are others in lower case, or the part may be found where no text is.
         return np.array([part in plain(text).lower() for text in texts], dtype=np.bool_)
-    ends = list(accumulate(len(text) + len(BETWEEN) for text in texts))
+    places = [place for place, text in enumerate(texts) if text]
+    ends = list(accumulate(len(text) + len(BETWEEN) for text in texts if text))
     while at >= 0:
-        place = bisect_right(ends, at)
-        found[place] = True
-        at = lowered.find(part, ends[place])
+        one = bisect_right(ends, at)
+        found[places[one]] = True
+        at = lowered.find(part, ends[one])
     return found
 
 
