@@ -178,6 +178,7 @@ class Memory:
 
     async def close(self) -> None:
         """Write what is left."""
+        self._storage.close()
         for task in (self._started, self._loading, self._reading, self._keeping):
             if task is not None:
                 task.cancel()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -472,3 +474,35 @@ def test_what_workers_did_is_one_mark_whoever_saw_it(shared: Made, postgres: Pos
     with pytest.raises(OSError, match="does not answer"):
         away.marks().append(T0, "person", "{}")
     assert away.marks().lines() == []
+
+
+@pytest.mark.soak
+def test_a_server_that_hangs_while_it_is_read_does_not_hold_up_the_end(postgres: object) -> None:
+    with own_server() as server:
+        storage = Shared(address_of(server.url, "hangs", ""))
+        recorded(storage, life(0))
+        unread: list[str] = []
+        parts = storage.opened(unread)
+        next(parts)
+        processes = server.processes()
+        for process in processes:
+            process.suspend()
+        threading.Timer(0.5, storage.close).start()
+        began = time.monotonic()
+        part = next(parts, None)
+        assert time.monotonic() - began < 5 and part is None and unread
+        for process in processes:
+            process.resume()
+
+
+def test_without_its_driver_the_package_to_install_is_named(
+    monkeypatch: pytest.MonkeyPatch, patient: None
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    storage = Shared(address_of("postgresql://h/d", "shop", ""))
+    assert "pip install 'lazycelery[postgres]'" in found(storage).unread[0]
+    monitor = Monitor(storage).start()
+    monitor.hear(*life(0))
+    assert monitor.wait(lambda: broken(monitor))
+    monitor.stop()
+    assert "psycopg, which is not installed" in monitor.recorder.status.reason

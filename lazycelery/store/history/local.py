@@ -53,6 +53,9 @@ class Local:
         """The files, newest first."""
         return reader.opened(self.files.all(), unread, until)
 
+    def close(self) -> None:
+        """A disk that hangs cannot be hurried."""
+
     def marks(self) -> FileMarks:
         """A file beside them."""
         return FileMarks(self.files.directory)

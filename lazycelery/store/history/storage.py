@@ -182,3 +182,6 @@ class Storage(Protocol):
 
     def marks(self) -> MarkLines:
         """Its deploy marks."""
+
+    def close(self) -> None:
+        """The monitor ends: whatever still reads should, too, where it can be hurried."""

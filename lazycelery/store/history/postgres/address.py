@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import importlib
 import importlib.util
+import os
 import re
+import socket
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -86,10 +88,24 @@ def connect(address: Address, options: dict[str, str]) -> Any:
 
 
 @contextlib.contextmanager
-def reading(address: Address) -> Iterator[Any]:
-    """A connection that changes nothing."""
+def reading(address: Address, used: set[Any] | None = None) -> Iterator[Any]:
+    """A connection that changes nothing; it stands in `used` meanwhile."""
     connection = connect(address, READS)
+    used = set() if used is None else used
+    used.add(connection)
     try:
         yield connection
     finally:
+        used.discard(connection)
         connection.close()
+
+
+def abort(connection: Any) -> None:
+    """From another thread: let whatever waits for the server fail. A server that hangs ends nothing by
+    itself."""
+    with contextlib.suppress(Exception):
+        own = socket.socket(fileno=os.dup(connection.pgconn.socket))
+        try:
+            own.shutdown(socket.SHUT_RDWR)
+        finally:
+            own.close()

@@ -117,14 +117,8 @@ class SharedRecording:
 
     def abort(self) -> None:
         """End what waits for the server, from another thread."""
-        connection = self._connection
-        if connection is not None:
-            with contextlib.suppress(Exception):
-                own = socket.socket(fileno=os.dup(connection.pgconn.socket))
-                try:
-                    own.shutdown(socket.SHUT_RDWR)
-                finally:
-                    own.close()
+        if (connection := self._connection) is not None:
+            addresses.abort(connection)
 
     def refused(self, problem: Exception) -> str | None:
         """The connection is made anew."""
