@@ -15,6 +15,8 @@ from lazycelery.store.history.storage import Hour, Unreadable
 
 COLUMN_LIST = ", ".join(COLUMNS)
 TEXTS = [PLACE[name] for name in ("args", "kwargs", "result", "error", "traceback")]
+AHEAD = 8
+"""Pages asked for together."""
 STILL = 30
 """Seconds without a word after which a recorder that did not end was killed."""
 
@@ -30,6 +32,9 @@ class Day:
         """Raises `Unreadable`."""
         self._connection, self._schema, self._place = connection, schema, place
         self._day, self.words, self.name = day, words, day.isoformat()
+        self._answer: Any = None
+        self._going_on: tuple[Any, ...] | None = None
+        """What the next call asks when it goes on."""
         self.last: int = self._one("SELECT max(n) FROM {s}.tasks WHERE day = {d}") or 0
 
     def count(self) -> int:
@@ -56,12 +61,23 @@ class Day:
         """Rows below a number, highest first."""
         if not self.last:
             return []
-        # Letters compare as SQLite's do: of ASCII, without their case.
-        same = where.replace("?", "%s").replace(" LIKE ", " ILIKE ")
-        condition = f"AND ({same})" if where else ""
-        query = f"""SELECT {COLUMN_LIST} FROM {{s}}.tasks WHERE day = {{d}} AND n < %s {condition}
-            ORDER BY n DESC LIMIT %s"""
-        return [_row(row) for row in self._rows(query, (before, *map(_value, values), limit))]
+        asked = (limit, where, tuple(values))
+        rows = self._next(limit) if self._going_on == (before, *asked) else []
+        if not rows:
+            # Who goes on gets several pages of one question; the first one is answered soon.
+            many = limit * AHEAD if self._going_on and self._going_on[1:] == asked else limit
+            # Letters compare as SQLite's do: of ASCII, without their case.
+            same = where.replace("?", "%s").replace(" LIKE ", " ILIKE ")
+            condition = f"AND ({same})" if where else ""
+            query = f"""SELECT {COLUMN_LIST} FROM {{s}}.tasks WHERE day = {{d}} AND n < %s {condition}
+                ORDER BY n DESC LIMIT %s"""
+            self._answer = self._asked(query, (before, *map(_value, values), many))
+            rows = self._next(limit)
+        self._going_on = (rows[-1][0], *asked) if rows else None
+        return rows
+
+    def _next(self, limit: int) -> list[Any]:
+        return [_row(row) for row in self._answer.fetchmany(limit)]
 
     def number_of(self, id: str) -> int | None:
         """The row of a task."""
@@ -87,9 +103,12 @@ class Day:
         return found[0][0] if found else None
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        return list(self._asked(query, values).fetchall())
+
+    def _asked(self, query: str, values: Sequence[Any]) -> Any:
         text = query.replace("{s}", self._schema).replace("{d}", f"DATE '{self._day}'")
         try:
-            return list(self._connection.execute(text, tuple(values)).fetchall())
+            return self._connection.execute(text, tuple(values))
         except Exception as problem:
             if (reason := said(problem)) is None:
                 raise
