@@ -113,6 +113,23 @@ COMMON: tuple[Callable[[Any], Any], ...] = (
 )
 
 
+enable_events = _option(
+    "--enable-events", is_flag=True, help="Switch task events on meanwhile (--allow events)."
+)
+
+
+def observing(command: _F) -> _F:
+    """Decorator: to watch events for a while before answering, also where workers send none."""
+    command = enable_events(command)
+    return click.option(
+        "--observe",
+        type=click.FloatRange(0, 3600),
+        default=0.0,
+        metavar="SECONDS",
+        help="Watch events for so long before answering.",
+    )(command)
+
+
 def common(command: _F) -> _F:
     """Decorator: adds the common options to a command."""
     for option in reversed(COMMON):

@@ -138,6 +138,17 @@ def make_output(words: Said) -> Output:
     return Output(as_json=bool(words.json), no_color=bool(words.no_color))
 
 
+def of_profile(ctx: click.Context) -> tuple[Output, Settings]:
+    """What a command needs that tells of a profile's own files and asks no broker. Raises as `load`, and
+    where no broker is named."""
+    from lazycelery.config import load
+
+    words = said(ctx)
+    settings = load(words.config_options(), fetch_secrets=False)
+    require_broker(settings)
+    return make_output(words), settings
+
+
 def require_broker(settings: Settings) -> None:
     """Raise `UsageError` with what was tried when no broker is known."""
     if not settings.profile.broker:

@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from lazycelery.errors import Refused, UsageError
+from lazycelery.errors import NothingFound, Refused, UsageError
 from lazycelery.model.profile import Profile
 from lazycelery.model.timing import Timing, words
 from lazycelery.sources.beat import choice, conf, open_schedules, redbeat
 from lazycelery.sources.beat.clock import Ahead, Unknowable, next_after
+from lazycelery.sources.beat.redbeat import RedBeat
+from tests.support.broker import RedisServer
 
 CRON = "<crontab: %s (m/h/dM/MY/d)>"
 
@@ -232,3 +234,23 @@ def test_workers_name_no_database_and_a_url_with_a_slip_shows_no_password() -> N
     with pytest.raises(UsageError) as refused:
         open_schedules("postgresql:/u:hunter2@h/app", profile)
     assert "hunter2" not in f"{refused.value.title} {refused.value.hint}"
+
+
+@pytest.mark.broker
+async def test_only_what_the_schedule_of_its_prefix_lists_is_switched(broker: RedisServer) -> None:
+    client = broker.client()
+    text = json.dumps({"name": "often", "task": "shop.add", "enabled": True})
+    for prefix in ("redbeat:", "shop:beat:"):
+        client.hset(f"{prefix}often", "definition", text)
+        client.zadd(f"{prefix}:schedule", {f"{prefix}often": 1.0})
+    client.hset("redbeat:stray", "definition", text)
+    beats = RedBeat(broker.url, Profile(broker=broker.url, beat_prefix="shop:beat:"))
+    assert await beats.switch("often", False)
+    assert json.loads(client.hget("shop:beat:often", "definition") or "")["enabled"] is False  # type: ignore[arg-type]
+    assert client.hget("redbeat:often", "definition") == text.encode()
+    await beats.close()
+    beats = RedBeat(broker.url, Profile(broker=broker.url))
+    with pytest.raises(NothingFound, match="stray is not in RedBeat's schedule"):
+        await beats.switch("stray", False)
+    assert client.hget("redbeat:stray", "definition") == text.encode()
+    await beats.close()

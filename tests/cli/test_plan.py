@@ -10,22 +10,15 @@ import pytest
 from lazycelery.cli.progress import far
 from lazycelery.model.bulk import Bulk, BulkItem, Progress
 from tests.cli.fake_engine import NOW, FakeEngine
+from tests.support import fake_bulk
 
 RETRY = ("--allow", "retry", "--broker", "redis://x")
 
 
 @pytest.fixture
 def stopped(engine: FakeEngine) -> Bulk:
-    one = Bulk(
-        id="7f3a1c20",
-        action="retry",
-        title="Retry 3 tasks exactly, to default",
-        created=NOW,
-        user="ada",
-        host="db1",
-        profile="default",
-        broker="redis://db1/0",
-        state="stopped",
+    told = ("done", "shop.add"), ("doubt", "shop.add"), ("waiting", "\x1b[31mevil")
+    one = fake_bulk.stopped(
         tag="night",
         total=3,
         done=1,
@@ -33,9 +26,8 @@ def stopped(engine: FakeEngine) -> Bulk:
         waiting=1,
         why="stopped by hand",
         items=[
-            BulkItem(target="old-0", state="done", name="shop.add", queue="default", new_id="new-0"),
-            BulkItem(target="old-1", state="doubt", name="shop.add", queue="default", new_id="new-1"),
-            BulkItem(target="old-2", state="waiting", name="\x1b[31mevil", queue="default", new_id="new-2"),
+            BulkItem(target=f"old-{n}", state=state, name=name, queue="default", new_id=f"new-{n}")
+            for n, (state, name) in enumerate(told)
         ],
     )
     engine.plans = [one]

@@ -5,29 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from lazycelery.model.action import Outcome, Plan
-from lazycelery.model.bulk import Bulk, Progress
+from lazycelery.model.bulk import Progress
 from lazycelery.tui import deeds
 from lazycelery.tui.presentation.footer import Question
+from tests.support.fake_bulk import stopped
 from tests.support.fake_engine import FakeEngine
 from tests.tui.conftest import staged
-
-
-def stopped(name: str = "7f3a1c20") -> Bulk:
-    return Bulk(
-        id=name,
-        action="retry",
-        title="Retry 300 tasks exactly, to default",
-        created=1_763_690_000.0,
-        user="ada",
-        host="db1",
-        profile="default",
-        broker="redis://db1/0",
-        state="stopped",
-        total=300,
-        done=120,
-        doubtful=16,
-        waiting=164,
-    )
 
 
 class Slow(FakeEngine):

@@ -7,7 +7,7 @@ import time
 import click
 
 from lazycelery.cli.options import common, said
-from lazycelery.cli.session import make_output, require_broker
+from lazycelery.cli.session import make_output, of_profile
 from lazycelery.cli.table import Column
 from lazycelery.cli.words import ago, names, number
 
@@ -23,13 +23,9 @@ def alerts() -> None:
 @click.pass_context
 def list_(ctx: click.Context) -> int:
     """Targets of the profile, and what waits to be delivered. Ends with 1 when there is none."""
-    from lazycelery.config import load
     from lazycelery.engine.alerting import status
 
-    words = said(ctx)
-    output = make_output(words)
-    settings = load(words.config_options(), fetch_secrets=False)
-    require_broker(settings)
+    output, settings = of_profile(ctx)
     found = status(settings.profile)
     if output.as_json:
         output.json(found)

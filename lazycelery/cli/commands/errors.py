@@ -8,7 +8,7 @@ import click
 
 from lazycelery.cli import unseen
 from lazycelery.cli.filters import FilterCommand
-from lazycelery.cli.options import common, said
+from lazycelery.cli.options import common, observing
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import ago, date, number, rate, share
@@ -44,14 +44,7 @@ _COLUMNS = [
 @click.option("--group", "one", metavar="ID", help="One group: what its tasks have in common.")
 @click.option("--heat", type=click.Choice(("worker", "hour")), help="Where failures come together.")
 @click.option("--limit", type=click.IntRange(1), default=SHOWN, show_default=True, help="Groups at most.")
-@click.option(
-    "--observe",
-    type=click.FloatRange(0, 3600),
-    default=0.0,
-    metavar="SECONDS",
-    help="Watch events for so long before answering.",
-)
-@click.option("--enable-events", is_flag=True, help="Switch task events on meanwhile (--allow events).")
+@observing
 @click.pass_context
 def errors(
     ctx: click.Context,
@@ -64,7 +57,6 @@ def errors(
     heat: str | None,
     limit: int,
     observe: float,
-    enable_events: bool,
 ) -> int:
     """Failures in groups that are the same but for ids and numbers. Ends with 1 when there are none.
 
@@ -76,7 +68,6 @@ def errors(
     lazycelery errors --group 3fa91b22c0
     lazycelery errors name:shop.* --heat hour
     """
-    said(ctx).take("enable_events", enable_events)
     wanted = " ".join(filter)
 
     async def body(session: Session) -> int:

@@ -12,7 +12,7 @@ import click
 
 from lazycelery.cli import unseen
 from lazycelery.cli.filters import FilterCommand
-from lazycelery.cli.options import common, said
+from lazycelery.cli.options import common, enable_events
 from lazycelery.cli.output import Output, to_json
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.words import clock
@@ -44,7 +44,7 @@ HEARTBEAT = "worker-heartbeat"
     help="End after this time.",
 )
 @click.option("--heartbeats", is_flag=True, help="Show the workers' heartbeats too (JSON always does).")
-@click.option("--enable-events", is_flag=True, help="Switch task events on meanwhile (--allow events).")
+@enable_events
 @click.pass_context
 def events(
     ctx: click.Context,
@@ -52,13 +52,11 @@ def events(
     limit: int | None,
     seconds: float | None,
     heartbeats: bool,
-    enable_events: bool,
 ) -> int:
     """Follow events as they happen, until Ctrl-C. With --json one object a line.
 
     The FILTER is that of `tasks`, on the task an event speaks of.
     """
-    said(ctx).take("enable_events", enable_events)
 
     async def body(session: Session) -> int:
         output = session.output

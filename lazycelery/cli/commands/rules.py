@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from lazycelery.cli.options import common, said
-from lazycelery.cli.session import make_output, require_broker
+from lazycelery.cli.options import common
+from lazycelery.cli.session import of_profile
 from lazycelery.cli.table import Cell, Column
 
 
@@ -20,13 +20,9 @@ def rules() -> None:
 @click.pass_context
 def list_(ctx: click.Context) -> int:
     """Rules of the profile, and what they did. Ends with 1 when there is none."""
-    from lazycelery.config import load
     from lazycelery.engine.rule_status import status
 
-    words = said(ctx)
-    output = make_output(words)
-    settings = load(words.config_options(), fetch_secrets=False)
-    require_broker(settings)
+    output, settings = of_profile(ctx)
     found = status(settings.profile)
     if output.as_json:
         output.json(found)
@@ -61,13 +57,9 @@ def list_(ctx: click.Context) -> int:
 @click.pass_context
 def reset(ctx: click.Context, name: str) -> int:
     """Let the rule NAME go on after it stopped itself. Ends with 1 when it is not stopped."""
-    from lazycelery.config import load
     from lazycelery.engine.rule_status import reset as go_on
 
-    words = said(ctx)
-    output = make_output(words)
-    settings = load(words.config_options(), fetch_secrets=False)
-    require_broker(settings)
+    output, settings = of_profile(ctx)
     go_on(settings.profile, name)
     if output.as_json:
         output.json({"rule": name, "stopped": None})

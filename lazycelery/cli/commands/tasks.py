@@ -8,7 +8,7 @@ import click
 
 from lazycelery.cli import unseen
 from lazycelery.cli.filters import FilterCommand
-from lazycelery.cli.options import common, said
+from lazycelery.cli.options import common, observing
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import ago, duration
@@ -52,14 +52,7 @@ _COLUMNS = [
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Tasks at most.")
 @click.option("--sort", type=click.Choice(get_args(Sort)), default="newest", show_default=True)
 @click.option("--reverse", is_flag=True, help="The other way round.")
-@click.option(
-    "--observe",
-    type=click.FloatRange(0, 3600),
-    default=0.0,
-    metavar="SECONDS",
-    help="Watch events for so long before answering.",
-)
-@click.option("--enable-events", is_flag=True, help="Switch task events on meanwhile (--allow events).")
+@observing
 @click.pass_context
 def tasks(
     ctx: click.Context,
@@ -68,7 +61,6 @@ def tasks(
     sort: str,
     reverse: bool,
     observe: float,
-    enable_events: bool,
 ) -> int:
     """Tasks that match a FILTER, newest first. Ends with 1 when none does.
 
@@ -80,7 +72,6 @@ def tasks(
     lazycelery tasks state:failure,retry since:1h
     lazycelery tasks name:shop.* 'runtime:>5s' -queue:low
     """
-    said(ctx).take("enable_events", enable_events)
 
     async def body(session: Session) -> int:
         from lazycelery.model.task import TaskQuery

@@ -120,7 +120,8 @@ class RedBeat:
                 if int(await pipe.hstrlen(key, "definition")) > LARGEST:
                     raise Refused("Its definition is too large to be changed from here.", nothing_done=True)
                 raw = await pipe.hget(key, "definition")
-                if raw is None:
+                # A hash of this name that the schedule does not list is another scheduler's, or nobody's.
+                if raw is None or await pipe.zscore(self._key(":schedule"), key) is None:
                     raise NothingFound(f"{name} is not in RedBeat's schedule any more.", nothing_done=True)
                 written = switched(raw, on)
                 if written is None:
