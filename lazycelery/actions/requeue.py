@@ -42,7 +42,11 @@ async def draft(context: Context, order: Order) -> Draft:
     if order.filter is not None:
         await shifting.refuse_costly(context, order, queue)
     cost = await shifting.sifting(context).cost(queue)
-    chosen, warnings, refused = Chosen(), [LATER], None
+    chosen, warnings, refused = (
+        Chosen(),
+        [LATER + by_face(" --force looks first, and counts them.", "")],
+        None,
+    )
     if looks:
         chosen = await shifting.choose(context, order, queue, route)
         _nothing_died(chosen, queue, order)

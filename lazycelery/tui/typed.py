@@ -16,8 +16,8 @@ from textual._xterm_parser import XTermParser
 from textual.message import Message
 
 ESC = "\x1b"
-BEGINS = frozenset("[O]PX^_")
-"""What goes on after an escape in a sequence of the terminal's own."""
+BEGINS = frozenset("[O]P")
+"""What goes on after an escape in a sequence that terminals send."""
 PASTE, PASTED = "\x1b[200~", "\x1b[201~"
 _AT_ESCAPES = re.compile(f"(?={ESC})")
 

@@ -43,6 +43,7 @@ def gone(vhost: Vhost, before: Things) -> None:
 def fill(vhost: Vhost, queue: str) -> None:
     with pika.BlockingConnection(pika.URLParameters(vhost.url)) as connection:
         channel = connection.channel()
+        channel.confirm_delivery()  # A quorum queue loses what is on its way when the channel closes.
         for number in range(MANY):
             headers = {"id": f"m{number}", "task": "shop.add", "lang": "py"}
             properties = pika.BasicProperties(content_type="application/json", headers=headers)

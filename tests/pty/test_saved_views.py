@@ -123,7 +123,7 @@ def test_the_real_screen_saves_and_another_one_shows(tmp_path: Path, config: Pat
     try:
         first.until("Not connected")
         first.send("3S")
-        first.until("by runtime")
+        first.until("▾runtime")
         first.send(":save slowest\r")
         first.until("Saved slowest")
         assert 'sort = "runtime"' in config.read_text()
@@ -135,6 +135,6 @@ def test_the_real_screen_saves_and_another_one_shows(tmp_path: Path, config: Pat
     try:
         second.until("Not connected")
         second.send(":view sl\t\t\r")
-        second.until("by runtime")
+        second.until("▾runtime")
     finally:
         second.close()

@@ -60,7 +60,7 @@ async def watcher(broker: str, *rules: Rule, **profile: Any) -> AsyncIterator[Wa
     try:
         await engine.ready(15)
         one = Watcher(engine)
-        await one.says("rules; dry runs" if profile.get("owner", True) else "")
+        await one.says("; dry runs" if profile.get("owner", True) else "")
         yield one
     finally:
         await engine.close()

@@ -184,7 +184,7 @@ class Watch:
 def machines(broker: RedisServer, tmp_path: Path) -> Iterator[tuple[Watch, Watch]]:
     worker = CeleryWorker(broker.url, "w1", env={"TEST_EXTENDED": "1"}).start(60)
     one = Watch(broker.url, tmp_path / "one")
-    one.says("rules; dry runs")
+    one.says("; dry runs")
     two = Watch(broker.url, tmp_path / "two")
     yield one, two
     for each in (one, two):
@@ -215,7 +215,7 @@ def test_two_machines_retry_each_failure_once_and_the_second_takes_over(
     assert results(broker.url).keys() == wanted
     assert one.lines().count("retried: retry 1 task") == 4 and "retried" not in two.lines()
     one.end()
-    two.says("rules; dry runs")
+    two.says("; dry runs")
     last = send(broker.url, "shop.charge", 9, backend=broker.url)
     two.says(f"shop.charge {last[:8]} retried: retry 1 task")
 
@@ -228,7 +228,7 @@ def test_a_machine_that_slept_does_nothing_that_another_one_does(
     one, two = machines
     two.says("this one evaluates none")
     os.kill(one.process.pid, signal.SIGSTOP)
-    two.says("rules; dry runs", HELD + 20)
+    two.says("; dry runs", HELD + 20)
     ids = [send(broker.url, "shop.charge", number, backend=broker.url) for number in range(4)]
     wanted = {*ids, *map(new_id, ids)}
     deadline = time.monotonic() + 60

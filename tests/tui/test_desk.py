@@ -207,9 +207,9 @@ async def test_a_profile_that_forbids_unlocking_says_so() -> None:
     engine.seen.may_unlock = []
     async with staged(engine) as stage:
         await stage.press("3", "x")
-        assert "This profile permits no unlocking" in stage.text
+        assert "This profile does not permit unlocking" in stage.text
         await stage.press("W")
-        assert "This profile permits no unlocking" in stage.text
+        assert "This profile does not permit unlocking" in stage.text
 
 
 async def test_unlocking_asks_and_locks_again() -> None:

@@ -36,6 +36,7 @@ def keys(parser: XTermParser, packets: tuple[str, ...], rest: float = 0.0) -> li
         (("\x1be",), ["escape", "e"]),
         (("\x1b:",), ["escape", "colon"]),
         (("\x1b3",), ["escape", "3"]),
+        (("\x1bX",), ["escape", "X"]),
         (("\x1b\x1bq",), ["escape", "escape", "q"]),
         (("\x1b", "q"), ["escape", "q"]),
         (("\x1bé",), ["escape", "é"]),
