@@ -73,6 +73,7 @@ class Bulks(Crew):
 
     async def _deal(self, api: EngineApi, ids: list[str], undo: bool) -> None:
         marked = await api.deal(ids, None, "", undo)
+        self.marks.keep("tasks", set(self.marks.of("tasks")) - set(marked))
         state = "not dealt with any more" if undo else "dealt with; dealt:no in a filter leaves it out"
         self.talk.say(f"{q.counted(len(marked), 'task')}: {state}.", "ok")
         self.show()

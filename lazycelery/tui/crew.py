@@ -9,7 +9,7 @@ from typing import Any
 from lazycelery.engine.api import EngineApi
 from lazycelery.errors import UsageError
 from lazycelery.keys import Scope
-from lazycelery.model.action import ActionName, Order
+from lazycelery.model.action import ActionName, Order, Outcome
 from lazycelery.model.completion import Completion
 from lazycelery.model.service import Deed
 from lazycelery.model.signals import BRIEF
@@ -130,7 +130,7 @@ class Crew(Walk):
         if not names:
             self.talk.say("Nothing is selected.", "warn")
         elif len(names) == 1:
-            self.deeds.order("consumers", names, do="turn")
+            self._each_queue("turn {}", "consumers", names, do="turn")
         else:  # Some held and some not: all of them are held after it.
             do = "resume" if set(names) <= held else "hold"
             self._each_queue(f"{do} {{}}", "consumers", names, do=do)
@@ -144,7 +144,8 @@ class Crew(Walk):
     def _each(self, what: str, kind: str, orders: Mapping[str, Order], scope: Scope) -> None:
         """One order for each thing that is marked in `scope`: what the engine does to one at a time."""
         if len(orders) == 1:
-            self.deeds.again(next(iter(orders.values())))
+            ((name, order),) = orders.items()
+            self.deeds.again(order, lambda outcome: self._unmark(scope, name, outcome))
         elif len(orders) > series.MOST:
             said = f"{len(orders):,} are marked, and {series.MOST} at a time is the most. Nothing was done."
             self.talk.say(said, "warn")
@@ -153,6 +154,11 @@ class Crew(Walk):
             self.deeds.each(several, lambda still: self.marks.keep(scope, still))
         else:
             self.talk.say("Nothing is selected.", "warn")
+
+    def _unmark(self, scope: Scope, name: str, outcome: Outcome) -> None:
+        """What it was done to loses its mark, and nothing else does."""
+        if not outcome.failed and not outcome.unknown:
+            self.marks.keep(scope, set(self.marks.of(scope)) - {name})
 
     # ---- tasks
 
@@ -179,8 +185,11 @@ class Crew(Walk):
         )
 
     def do_terminate(self) -> None:  # noqa: D102
-        ids, row = self._those("tasks"), self.item
-        if len(ids) == 1 and isinstance(row, TaskRow) and not self._hears_signals(row.worker):
+        ids = self._those("tasks")
+        row = self.tasks.item
+        if len(ids) == 1 and (row is None or row.id != ids[0]):
+            row = self.tasks.named(ids[0])  # The one that is marked, wherever the cursor is.
+        if len(ids) == 1 and row is not None and not self._hears_signals(row.worker):
             self.deeds.order("terminate", ids)  # Its plan says why not.
             return
         self._ask(

@@ -24,6 +24,8 @@ from lazycelery.tui.talk import Talk
 
 CANVAS: tuple[ActionName, ...] = ("retry", "revoke", "terminate")
 """What is done to a whole canvas; each is a permission of its own."""
+Finish = Callable[[Outcome], None]
+"""Takes up what became of it."""
 PACE = 1.0
 """Seconds between two sayings of how far something is."""
 
@@ -106,19 +108,20 @@ class Deeds:
         """Plan it, and ask."""
         self.again(Order(action=name, targets=targets, params=params))
 
-    def again(self, order: Order) -> None:
-        """Plan an order that is there already, and ask."""
+    def again(self, order: Order, finish: Finish | None = None) -> None:
+        """Plan an order that is there already, and ask. `finish` takes up its outcome, instead of those marks
+        that are usual for the action."""
         self._planning += 1
         self.planning = True
         self._talk.say("Looking at what it would do …", "dim")
-        self._errands.run(self._plan(order, self._planning))
+        self._errands.run(self._plan(order, self._planning, finish or self._done))
 
     def forget(self) -> None:
         """A key was pressed meanwhile: a plan still on its way asks nothing any more."""
         self._planning += 1
         self.planning = False
 
-    async def _plan(self, order: Order, number: int) -> None:
+    async def _plan(self, order: Order, number: int, finish: Finish) -> None:
         try:
             plan = await self._api().plan(order)
         finally:
@@ -130,22 +133,22 @@ class Deeds:
             why = plan.refused.rstrip(".")
             self._talk.say(f"{why[:1].upper()}{why[1:]}. {plan.hint}".strip(), "warn")
         elif plan.level == "none":
-            self._carry_out(plan, None)
+            self._carry_out(plan, None, finish)
         else:
-            self._talk.ask(Question.of(plan), lambda word: self._carry_out(plan, word))
+            self._talk.ask(Question.of(plan), lambda word: self._carry_out(plan, word, finish))
         self._paint()
 
-    def _carry_out(self, plan: Plan, word: str | None) -> None:
+    def _carry_out(self, plan: Plan, word: str | None, finish: Finish) -> None:
         self._talk.say(f"{plan.title} …", "dim")
-        self._errands.run(self._act(plan, word))
+        self._errands.run(self._act(plan, word, finish))
 
-    async def _act(self, plan: Plan, word: str | None) -> None:
+    async def _act(self, plan: Plan, word: str | None, finish: Finish) -> None:
         telling = asyncio.create_task(self._tell_progress(plan.id))
         try:
             outcome = await self._api().act(plan.id, word)
         finally:
             telling.cancel()
-        self._done(outcome)
+        finish(outcome)
         back = undoing(outcome)
         if back is not None or (outcome.action == "restore" and not outcome.failed):
             self.undoes = [] if back is None else [back]

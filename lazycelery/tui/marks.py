@@ -20,20 +20,27 @@ class Marks:
         """What is marked in a pane."""
         return self._kept.get(scope, {}).keys()
 
-    def turn(self, scope: Scope, key: str) -> None:
-        """Mark it, or take its mark away."""
+    def turn(self, scope: Scope, key: str) -> bool:
+        """Mark it, or take its mark away; false when there is no room for it."""
         kept = self._kept.setdefault(scope, {})
         if key in kept:
             del kept[key]
         elif len(kept) < MOST:
             kept[key] = None
+        else:
+            return False
+        return True
 
-    def add(self, scope: Scope, keys: Iterable[str]) -> None:
-        """Mark all of them, as far as there is room."""
+    def add(self, scope: Scope, keys: Iterable[str]) -> int:
+        """Mark all of them, as far as there is room; how many found none."""
         kept = self._kept.setdefault(scope, {})
+        left = 0
         for key in keys:
-            if len(kept) < MOST:
+            if key in kept or len(kept) < MOST:
                 kept[key] = None
+            else:
+                left += 1
+        return left
 
     def keep(self, scope: Scope, keys: Collection[str]) -> None:
         """Take all marks away but those of `keys`."""

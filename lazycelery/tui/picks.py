@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 
 from lazycelery.errors import NothingFound
@@ -111,21 +112,21 @@ class Picks(Sieve):
             self.talk.say("Nothing is selected.", "dim")
         elif view is not None and not isinstance(view, Marking):
             self.talk.say(f"Nothing is done to several {picked.kind}s here, so none is marked.", "dim")
-        else:
-            self.marks.turn(self.scope, picked.name)
-            if isinstance(view, Marking) and not view.inside:
-                view.move(1)
-            elif view is None and self.listed:
-                self.pane.listing.move(1)
-            else:  # What is seen stays; its mark is in the list.
-                is_marked = picked.name in self.marks.of(self.scope)
-                said = "Marked" if is_marked else "Not marked any more:"
-                self.talk.say(f"{said} {picked.name}", "dim")
+        elif not self.marks.turn(self.scope, picked.name):
+            self.talk.say(f"{MOST:,} are marked; one plan takes no more.", "warn")
+        elif isinstance(view, Marking) and not view.inside:
+            view.move(1)
+        elif view is None and self.listed:
+            self.pane.listing.move(1)
+        else:  # What is seen stays; its mark is in the list.
+            is_marked = picked.name in self.marks.of(self.scope)
+            said = "Marked" if is_marked else "Not marked any more:"
+            self.talk.say(f"{said} {picked.name}", "dim")
 
     def do_mark_all(self) -> None:  # noqa: D102
         view = self.views.open
         if isinstance(view, Marking):
-            self.marks.add(self.scope, view.items)
+            self._mark_those(self.scope, view.items)
         elif view is not None:
             self.do_mark()
         elif self.lead == "tasks":
@@ -133,7 +134,11 @@ class Picks(Sieve):
         else:
             rows = self.pane.listing.rows
             keys = (rows.key_at(line) for line in range(rows.total))
-            self.marks.add(self.lead, (key for key in keys if key is not None))
+            self._mark_those(self.lead, (key for key in keys if key is not None))
+
+    def _mark_those(self, scope: Scope, keys: Iterable[str]) -> None:
+        if left := self.marks.add(scope, keys):
+            self.talk.say(f"{MOST:,} are marked, {left:,} are not: one plan takes no more.", "warn")
 
     async def _mark_tasks(self) -> None:
         asked = self.tasks.window.query

@@ -111,3 +111,10 @@ async def test_a_key_ticks_a_task_off_also_read_only() -> None:
         await stage.press("3", "t")
         await stage.until("dealt with; dealt:no in a filter leaves it out")
         assert engine.acted == []
+
+
+async def test_what_was_ticked_off_loses_its_mark() -> None:
+    async with staged(FakeEngine()) as stage:
+        await stage.press("3", "j", "m", "m", "t")
+        await stage.until("2 tasks: dealt with")
+        assert stage.desk.marked == []

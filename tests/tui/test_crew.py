@@ -284,6 +284,20 @@ async def test_where_signals_reach_nobody_the_plan_says_so_at_once() -> None:
         assert stage.engine.planned[-1].params == {}
 
 
+async def test_of_a_marked_task_its_own_worker_decides_not_that_under_the_cursor() -> None:
+    async with staged(engine()) as stage:
+        await stage.press("3", "j", "m")
+        window, [marked] = stage.desk.tasks.window, stage.desk.marked
+        row = window.at(window.index_of(marked) or 0)
+        assert row is not None
+        while stage.desk.tasks.item is None or stage.desk.tasks.item.worker == row.worker:
+            await stage.press("j")
+        for worker in stage.desk.link.truth.workers or ():
+            worker.pool = "prefork" if worker.name == row.worker else "threads"
+        await stage.press("X")
+        assert stage.desk.talk.typing is not None
+
+
 async def test_a_canvas_is_retried_or_revoked_as_a_whole(golden: Golden) -> None:
     async with staged(engine(), (80, 24)) as stage:
         await stage.press("3", "c")

@@ -68,6 +68,15 @@ async def test_more_than_a_plan_takes_are_told() -> None:
         await stage.until("Marked the first 1,000 of 5,000")
 
 
+async def test_what_finds_no_room_is_told() -> None:
+    async with staged() as stage:
+        stage.desk.marks.add("queues", map(str, range(MOST - 1)))
+        await stage.press("2", "M")
+        assert "1,000 are marked, 3 are not" in stage.text
+        await stage.press("j", "m")
+        assert "1,000 are marked; one plan takes no more" in stage.text
+
+
 async def test_what_failed_stays_marked() -> None:
     engine = FakeEngine(read_only=False)
     act = engine.act

@@ -145,6 +145,18 @@ async def test_one_mark_is_what_is_meant_wherever_the_cursor_is() -> None:
         assert planned == ["default"] * 3
 
 
+async def test_what_is_done_to_the_only_marked_queue_takes_its_mark_and_no_other() -> None:
+    async with staged(FakeEngine(read_only=False)) as stage:
+        await stage.press("1", "m", "2", "m", "j")
+        for keys in (("H",), ("O", *"reports", "enter")):
+            stage.desk.marks.add("queues", ["default"])
+            await asked(stage, *keys)
+            await stage.press("y")
+            await stage.until(lambda: not list(stage.desk.marks.of("queues")))
+        assert len(list(stage.desk.marks.of("workers"))) == 1
+        assert targets(stage) == [["default"], ["default", "reports"]]
+
+
 async def test_more_than_a_series_takes_is_refused_whole() -> None:
     engine = FakeEngine(read_only=False)
     engine.lines = [type(engine.lines[0])(name=f"q{n}", messages=1) for n in range(41)]
@@ -273,6 +285,16 @@ async def test_escape_takes_the_marks_of_a_view_first() -> None:
         assert "◆" not in stage.text and stage.desk.views.open is not None
         await stage.press("escape")
         assert stage.desk.views.open is None
+
+
+async def test_marked_groups_are_out_of_sight_in_a_heat_map() -> None:
+    async with staged() as stage:
+        await stage.press("e", "m", "m", "]")
+        assert stage.desk.marked == []
+        await stage.press("Y")
+        assert "Nothing is selected" in stage.text
+        await stage.press("[")
+        assert len(stage.desk.marked) == 2
 
 
 async def test_marked_groups_of_errors_are_run_again() -> None:

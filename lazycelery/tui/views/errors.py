@@ -103,7 +103,10 @@ class ErrorsView:
         groups = self.groups
         return groups[self._place] if groups else None
 
-    inside = False
+    @property
+    def inside(self) -> bool:
+        """Whether a heat map is in front: no marked group is in sight."""
+        return not self.grouped
 
     @property
     def picked(self) -> Picked | None:
