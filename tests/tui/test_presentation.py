@@ -226,6 +226,8 @@ def test_a_long_question_still_shows_the_keys_of_its_answer(width: int) -> None:
     lines = question_lines(Question("Move them", text), None, Look(NOW), width)
     said = " ".join("".join(part for part, _ in line).strip() for line in lines)
     assert said.endswith("y/N") and said.count("y/N") == 1
+    endless = question_lines(Question("Purge", f"Purge {'x' * 20_000}?"), None, Look(NOW), width)
+    assert seen_of(endless).endswith("y/N") and "…" in seen_of(endless)
     [short] = question_lines(Question("Retry", "retry?"), None, Look(NOW), width)[1:]
     assert "".join(part for part, _ in short).strip() == "Retry? y/N"
 
@@ -253,6 +255,13 @@ def test_a_question_says_every_fact_whole_and_once(width: int) -> None:
     for fact in (LONG.about, *LONG.summary, LONG.warnings[2], "It may take some of these."):
         assert said.count(fact) == 1, fact
     assert said.lower().count("move 1,204 messages to celery") == 1
+
+
+def test_two_facts_that_read_alike_are_both_told() -> None:
+    twins = ("shop.charge order-00: failure (event)",) * 2
+    asked = Question("Retry a canvas", "Retry it?", members=twins, summary=("Purge 3 of A", "Purge 3 of a"))
+    said = seen_of(question_lines(asked, None, Look(NOW), 80))
+    assert said.count(twins[0]) == 2 and "of A" in said and "of a" in said
 
 
 def test_a_question_that_is_longer_than_the_screen_scrolls_and_keeps_its_answer() -> None:

@@ -112,13 +112,13 @@ def _facts(asked: Question, look: Look, width: int) -> list[Line]:
     if len(asked.members) > MEMBERS:
         left = len(asked.members) - MEMBERS
         members.append(f"… and {left:,} more; a dry run on the command line lists all")
-    for text, token, lead in (
-        (asked.title, "title", " "),
-        (asked.about, "dim", " "),
-        *((said, "dim", "   ") for said in (*asked.summary, *members)),
-        *((warning, "warn", f" {look.signs.warning} ") for warning in asked.warnings),
+    for texts, token, lead in (
+        ((asked.title,), "title", " "),
+        ((asked.about,), "dim", " "),
+        ((*asked.summary, *members), "dim", "   "),
+        *(((warning,), "warn", f" {look.signs.warning} ") for warning in asked.warnings),
     ):
-        if fresh := told.fresh(text):
+        for fresh in told.fresh(texts):
             lines += wrapped(fresh, width - 2, token, lead=lead, limit=ALL)
     return lines
 
@@ -130,15 +130,19 @@ class _Told:
         self._whole = _plain(text)
         self._said: set[str] = set()
 
-    def fresh(self, text: str) -> str:
-        """The sentences of a text that were not said yet."""
-        kept = []
-        for sentence in _SENTENCE.split(text.strip()):
-            plain = _plain(sentence)
-            if plain and plain not in self._said and plain not in self._whole:
-                kept.append(sentence)
-            self._said.add(plain)
-        return " ".join(kept)
+    def fresh(self, texts: Sequence[str]) -> list[str]:
+        """The sentences that were not said yet; two of these texts that are alike are about two things."""
+        kept, said = [], set()
+        for text in texts:
+            sentences = [(one, _plain(one)) for one in _SENTENCE.split(text.strip())]
+            fresh = [one for one, plain in sentences if plain and not self._knows(plain)]
+            said |= {plain for _, plain in sentences}
+            kept += [" ".join(fresh)] if fresh else []
+        self._said |= said
+        return kept
+
+    def _knows(self, plain: str) -> bool:
+        return plain in self._said or plain in self._whole
 
 
 def _plain(text: str) -> str:
@@ -160,7 +164,9 @@ def _ending(asked: Question, typed: str | None, look: Look, width: int) -> list[
 
 def _asked(text: str, width: int) -> list[Line]:
     """The question; however long it is, the keys of its answer are seen."""
-    return wrapped(f"{text} y/N", width - 2, "accent", lead=" ", limit=ALL)
+    lines = wrapped(f"{text} y/N", width - 2, "accent", lead=" ", limit=ALL)
+    whole = "".join(part for part, _ in lines[-1]).rstrip()
+    return lines if whole.endswith("y/N") else [*lines, ((" y/N", "accent"),)]
 
 
 def input_line(lead: str, text: str, at: int, note: Line, width: int) -> Line:
