@@ -118,6 +118,9 @@ class Walk(Sight):
         if self.help:
             self.talk.say("Help has no tabs.", "dim")
         elif self.views.open is None:
+            if isinstance(self.item, Finding) and self.item.found is None:
+                self.talk.say("A remark has no tabs.", "dim")
+                return
             self.pane.listing.hold()
             self.main.turn(self.lead, step)
         elif isinstance(self.views.open, Tabbed):

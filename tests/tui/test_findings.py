@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from lazycelery.manual import explain
 from lazycelery.model.cluster import Notice
 from lazycelery.model.finding import Finding as Found
 from lazycelery.tui.arrangement import accordion, arrange
@@ -55,6 +56,12 @@ async def test_opening_a_finding_goes_to_what_it_is_about() -> None:
         assert (stage.desk.lead, stage.desk.queues.listing.key) == ("queues", "defualt")
         await stage.press("4", "j", "enter")
         assert stage.desk.lead == "findings" and "no single worker" in stage.text
+
+
+async def test_a_remark_has_no_tabs_and_turns_none_of_the_others() -> None:
+    async with staged(troubled()) as stage:
+        await stage.press("4", "G", "]")
+        assert "A remark has no tabs" in stage.text and stage.desk.main.tabs["findings"] == 0
 
 
 async def test_opening_a_finding_about_a_task_goes_to_the_task() -> None:
@@ -171,6 +178,13 @@ async def test_a_findings_page_is_read_on_the_screen(
         assert "What it looks like" in stage.text, "the tab stays for the next finding"
         await stage.press("G")
         assert "What it looks like" not in stage.text, "a remark has no page"
+
+
+@pytest.mark.parametrize("width", [40, 76])
+def test_a_table_of_a_page_is_a_list_of_its_rows(width: int) -> None:
+    lines = ["".join(part for part, _ in line) for line in manual_lines(explain("no-workers"), width)]
+    assert not [line for line in lines if "|" in line]
+    assert "- remote control is off: it beats, and" in "\n".join(lines)
 
 
 def test_a_page_keeps_its_code_and_folds_its_paragraphs() -> None:

@@ -1,4 +1,4 @@
-"""A page of the documentation as lines: headings, paragraphs, lists, code."""
+"""A page of the documentation as lines: headings, paragraphs, lists, tables, code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,18 @@ def _block(block: str, width: int) -> list[Line]:
         return []  # The title of the page says it.
     if block.startswith("## "):
         return [((block[3:], "head"),)]
+    if block.startswith("|"):
+        return _table(block, width)
     item = _ITEM.match(block)
     lead, text = (item[1], item[2]) if item else ("", block)
     told = wrapped(" ".join(text.split()), width, lead=lead, limit=MOST)
     return told if item else [*told, ()]
+
+
+def _table(block: str, width: int) -> list[Line]:
+    """Each row as an item of a list: its first cell names what the others tell."""
+    lines: list[Line] = []
+    for row in block.split("\n")[2:]:  # Behind the names of the columns and the line below them.
+        name, *rest = (cell.strip() for cell in row.strip().strip("|").split("|"))
+        lines += wrapped(f"{name}: {'; '.join(rest)}", width, lead="- ", limit=MOST)
+    return [*lines, ()]
