@@ -331,7 +331,8 @@ class Sight:
         """Turn the main side to the selection, and paint."""
         self._pin()
         subject, item = self.subject, self.item
-        if subject is not None and item is not None:
+        coming = self.lead == "tasks" and self.tasks.awaited  # The row in its place is still the one before.
+        if subject is not None and item is not None and not coming:
             self.main.about(self.lead, subject.key, item)
         self.inquiry.about(self._asked(subject))
         more = self.main.detail_wanted(self.lead)

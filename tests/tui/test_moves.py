@@ -30,6 +30,18 @@ async def test_a_tab_is_remembered_for_things_in_such_a_state_only() -> None:
         assert tabs["tasks"] == 2 and "In your code, innermost first" in stage.text
 
 
+async def test_a_step_back_opens_the_tab_of_the_task_it_leads_to_not_of_the_one_before() -> None:
+    async with staged() as stage:
+        await stage.press("3", "j")
+        first = stage.desk.tasks.listing.key
+        await stage.press("f", "j", "]", "]")
+        assert stage.desk.main.tabs["tasks"] == 2
+        await stage.press("f")
+        item = stage.desk.tasks.item
+        assert item is not None and item.id == first and item.state not in ("failure", "retry")
+        assert stage.desk.main.tabs["tasks"] == 0
+
+
 async def test_a_tab_stays_while_its_task_changes_its_state() -> None:
     async with staged() as stage:
         await stage.press("3", "]", "]", "]")
