@@ -65,7 +65,7 @@ class Member(msgspec.Struct, kw_only=True):
     note: str = ""
 
 
-def steps(embed: Mapping[str, Any] | None, holder: str) -> list[Step]:
+def steps(embed: Mapping[str, Any] | None, holder: str, depth: int = DEEPEST) -> list[Step]:
     """What a message says comes after its task: the rest of the chain in order, the chord's body, links."""
     if not embed:
         return []
@@ -94,7 +94,8 @@ def steps(embed: Mapping[str, Any] | None, holder: str) -> list[Step]:
             )
         # What comes after a step of a chain that ends a chord's header is the chord's body.
         body = options_of(signature).get("chord")
-        found += steps({"chord": body}, holder)[: MOST - len(found)] if body else []
+        if body and depth > 0:
+            found += steps({"chord": body}, holder, depth - 1)[: MOST - len(found)]
     return found
 
 
