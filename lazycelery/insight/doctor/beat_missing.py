@@ -48,7 +48,7 @@ def check(seen: Snapshot) -> list[Finding]:
                     round(seen.now - _last(seen, first), 1),
                 ),
                 fact(
-                    f"{count(len(overdue), 'entry').replace('entrys', 'entries')} overdue, none on time",
+                    f"{count(len(overdue), 'entry')} overdue, none on time",
                     "inferred",
                     len(overdue),
                 ),
