@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -28,7 +28,9 @@ class Porter(Bulks):
         self._show_page()
         self.main.open("queues", "Messages")
         if (queue := self.pane.listing.key) is not None:
-            self._if_it_may(queue, lambda forced: self._look(queue) if forced else None, "Look all the same?")
+            self._if_it_may(
+                [queue], lambda forced: self._look(queue) if forced else None, "Look all the same?"
+            )
 
     def _look(self, queue: str) -> None:
         self.talk.say("Looking at the first messages …", "dim")
@@ -106,37 +108,45 @@ class Porter(Bulks):
     ) -> None:
         """Plan it; with a filter the messages must be seen, which is asked first where it costs something."""
 
-        def order(forced: bool) -> None:
-            params: dict[str, Any] = {"look": True} if forced else {}
+        def order(forced: Collection[str]) -> None:
+            looks: dict[str, Any] = {name: {"look": True} if name in forced else {} for name in queues}
             orders = {
-                name: Order(action=action, targets=[name, *to], filter=wanted or None, params=params)
+                name: Order(action=action, targets=[name, *to], filter=wanted or None, params=looks[name])
                 for name in queues
             }
             self._each(what, "queue", orders, "queues")
 
         if wanted:
-            self._if_it_may(queues[0], order, "Look through all of it, to count what matches?")
+            self._if_it_may(queues, order, "Look through all of it, to count what matches?")
         else:
-            order(False)
+            order(())
 
-    def _if_it_may(self, queue: str, do: Callable[[bool], None], question: str) -> None:
-        """Do it; where a look costs something, only after a question, and then told so."""
-        self.errands.run(self._whether(queue, do, question))
+    def _if_it_may(self, queues: Sequence[str], do: Callable[[Collection[str]], None], question: str) -> None:
+        """Do it; where a look costs something, only after a question, and then told of which queues."""
+        self.errands.run(self._whether(queues, do, question))
 
-    async def _whether(self, queue: str, do: Callable[[bool], None], question: str) -> None:
+    async def _whether(
+        self, queues: Sequence[str], do: Callable[[Collection[str]], None], question: str
+    ) -> None:
         if self.link.api is None:
             return
-        pressed, cost = self.keys_pressed, None
-        try:
-            await self.link.api.peek(queue, 0, 1)
-        except Refused as refused:
-            cost = refused
+        pressed, costs = self.keys_pressed, dict[str, str]()
+        for queue in queues:
+            try:
+                await self.link.api.peek(queue, 0, 1)
+            except Refused as refused:
+                costs[queue] = refused.title
         if self.keys_pressed != pressed:
             return  # A person went on; the next key is not meant for a question about this.
-        if cost is not None:
-            self.talk.ask(Question(cost.title, question, about=queue), lambda _: do(True))
+        if not costs:
+            do(())
+        elif len(costs) == 1:
+            ((queue, title),) = costs.items()
+            self.talk.ask(Question(title, question, about=queue), lambda _: do(costs))
         else:
-            do(False)
+            title = f"A look costs something in {several(list(costs), 'queue')}."
+            asked = Question(title, question, summary=tuple(costs.values()))
+            self.talk.ask(asked, lambda _: do(costs))
         self.show()
 
 

@@ -108,7 +108,7 @@ class Series:
         try:
             if plan.action in AGAIN and (self.done or self.failed):
                 before, (plan, why) = plan, await _planned(api, self._orders[name])
-                if plan is None or (before.action == "consumers" and _work(plan) != _work(before)):
+                if plan is None or _differs(plan, before):
                     self.failed.append((name, why or "it is not any more what was asked about"))
                     return
             outcome = await api.act(plan.id, plan.word)
@@ -156,6 +156,12 @@ async def _planned(api: EngineApi, order: Order) -> tuple[Plan | None, str]:
     except LazyCeleryError as problem:
         return None, problem.title
     return (None, plan.refused) if plan.refused else (plan, "")
+
+
+def _differs(plan: Plan, before: Plan) -> bool:
+    """Whether it touches others, or must be asked harder, than what a person said yes to."""
+    others = before.action == "consumers" and _work(plan) != _work(before)
+    return others or (plan.level == "typed" and before.level != "typed")
 
 
 def _work(plan: Plan) -> set[str]:

@@ -57,6 +57,15 @@ async def test_what_must_be_looked_at_is_asked_first_where_that_costs_something(
         assert (order.action, order.filter, order.params) == ("delete", "name:shop.report", {"look": True})
 
 
+async def test_what_a_look_costs_is_told_of_each_marked_queue() -> None:
+    async with staged(engine(dear=True), size=(160, 48)) as stage:
+        await asked(stage, "2", "m", "m", "D", *"name:shop.report", "enter")
+        await stage.until("Look through all of it, to count what matches?")
+        assert "A look costs something in" in stage.text and stage.text.count("that counts.") == 2
+        await stage.press("n")
+        assert "plan" not in stage.engine.calls
+
+
 async def test_dead_letters_are_offered_their_home() -> None:
     made = engine()
     made.lines[0].dead_letter_from = ["default"]
