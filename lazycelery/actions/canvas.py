@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter as Counts
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
+from lazycelery.actions.audit import AuditLog
 from lazycelery.actions.context import Context
 from lazycelery.actions.recovery import Evidence, gather, whereabouts
 from lazycelery.actions.revoking import ended
 from lazycelery.actions.targets import task_ids
 from lazycelery.actions.wording import listed, short
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
-from lazycelery.model.action import Order
+from lazycelery.model.action import AuditEntry, Order
 from lazycelery.model.canvas import Counter, Member, Step, options_of, steps
 from lazycelery.model.counting import count
 from lazycelery.model.message import Message
@@ -26,6 +29,10 @@ TOLD = 3
 NEVER_TOLD = "Not here is what no source has told: sent before this monitor looked, events off, no result."
 SENT_AGAIN = "retry-of "
 """How the store marks what was sent again, with the old id behind it."""
+RETRY_OF = "lazycelery_retry_of"
+"""The header that says the same in its message."""
+LOOK_BACK = 5000
+"""Lines of the audit log: other sessions, and the rules, send again too."""
 
 
 @dataclass(kw_only=True)
@@ -40,6 +47,8 @@ class Canvas:
     """Steps inside those messages that have an id, whether they were sent meanwhile or not."""
     counters: dict[str, Counter] = field(default_factory=dict)
     groups: set[str] = field(default_factory=set)
+    logged: dict[str, str] = field(default_factory=dict)
+    """What was sent again, by old id, as the audit log tells."""
     warnings: list[str] = field(default_factory=list)
     cut: bool = False
 
@@ -59,7 +68,11 @@ class Canvas:
 
     def again(self) -> dict[str, str]:
         """What was sent again, by old id: the newest copy that is known."""
-        copies: dict[str, str] = {}
+        copies = dict(self.logged)
+        for own, message in self.messages.items():
+            old = message.headers.get(RETRY_OF)
+            if isinstance(old, str) and old != own:
+                copies[old] = own
         for own, evidence in self.members.items():
             for mark in evidence.task.marks if evidence.task else ():
                 if mark.startswith(SENT_AGAIN):
@@ -157,14 +170,15 @@ async def find(context: Context, order: Order) -> Canvas:
     if order.filter is not None or len(order.targets) != 1:
         raise UsageError("A canvas is named by one of its tasks.", "Give the id of one of them.")
     ids, _ = task_ids(context, order)
-    found = _Search(context)
+    logged, unread = await asyncio.to_thread(_logged, context.audit)
+    found = _Search(context, logged, ids)
     found.add(ids)
     every, warnings = await gather(context, found.ids)
     if not every[0].known:
         raise NothingFound(f"No source knows {short(ids[0])}.", "Give the whole id.")
     asked = {evidence.id for evidence in every}
     found.told(every)
-    warnings = list(warnings)
+    warnings = [*warnings, *unread]
     counters = await _counters(context, sorted(found.groups), warnings)
     found.add(part.id for counter in counters.values() for part in counter.parts)
     if more := [each for each in found.ids if each not in asked]:
@@ -175,9 +189,31 @@ async def find(context: Context, order: Order) -> Canvas:
         counters |= await _counters(context, missing, warnings)
     canvas = Canvas(messages=found.messages, embedded=found.embedded, groups=found.groups, cut=found.cut)
     canvas.counters = counters
+    canvas.logged = {old: new for old, new in logged.items() if old in found.known}
     canvas.members = {each.id: each for each in sorted(every, key=_age) if each.known}
     canvas.warnings = warnings
     return canvas
+
+
+def _logged(audit: AuditLog) -> tuple[dict[str, str], list[str]]:
+    """What this and other sessions sent again, by old id the newest; and why it is not known."""
+    found: dict[str, str] = {}
+    try:
+        for entry in islice(audit.entries(), LOOK_BACK):
+            for old, new in _copies(entry).items():
+                found.setdefault(old, new)
+    except LazyCeleryError as error:
+        return found, [f"Whether steps were sent again in other sessions is not known: {error.title}"]
+    return found, []
+
+
+def _copies(entry: AuditEntry) -> dict[str, str]:
+    if entry.action == "retry":
+        told = entry.plan.get("new_ids")
+        return {old: str(new) for old, new in told.items()} if isinstance(told, dict) else {}
+    old, new = entry.plan.get("retry_of"), entry.plan.get("new_id")
+    sent = entry.action == "send" and entry.outcome in ("done", "partly done", "unknown")
+    return {str(old): str(new)} if sent and old and new else {}
 
 
 async def _counters(context: Context, groups: Sequence[str], warnings: list[str]) -> dict[str, Counter]:
@@ -226,11 +262,11 @@ def _age(evidence: Evidence) -> float:
 class _Search:
     """Goes from each task to those that share its root or group, and into its message."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, copies: Mapping[str, str], named: Iterable[str]) -> None:
+        self._context, self._copies, self._named = context, copies, frozenset(named)
         self._asked: set[str] = set()
         self.ids: list[str] = []
-        self._known: set[str] = set()
+        self.known: set[str] = set()
         self.messages: dict[str, Message] = {}
         self.embedded: dict[str, Step] = {}
         self.groups: set[str] = set()
@@ -241,24 +277,27 @@ class _Search:
         waiting = list(ids)
         while waiting:
             one = waiting.pop()
-            if one in self._known:
+            if one in self.known:
                 continue
             if len(self.ids) >= MOST:
                 self.cut = True
                 return
-            self._known.add(one)
+            self.known.add(one)
             self.ids.append(one)
+            if one in self._copies:
+                waiting.append(self._copies[one])
             seen = self._context.store.raw.get(one)
             if (holder := self._context.store.raw.holder(one)) is not None:
                 waiting.append(holder)
             if seen is not None:
                 waiting += self._read(one, self._context.codec.describe(seen.raw))
+            root = one if one in self._named else None
             if (task := self._context.task(one)) is not None:
                 waiting += [*task.children, *([task.parent_id] if task.parent_id else [])]
-                waiting += self._select("root", task.root_id or one)
                 waiting += self._group(task.group_id)
-            else:
-                waiting += self._select("root", one)
+                root = task.root_id or root
+            if root:  # Each look goes through all tasks: not for steps that nobody has seen.
+                waiting += self._select("root", root)
 
     def told(self, every: Sequence[Evidence]) -> None:
         """What broker and result backend told of them leads further."""

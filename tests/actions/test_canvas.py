@@ -101,6 +101,34 @@ async def test_a_chain_goes_on_from_its_failed_step(
     assert told["parent_id"] == outcome.items[0].new_id
 
 
+async def test_what_another_session_sent_again_is_not_sent_once_more(
+    broker: RedisServer, worker: Start, tmp_path: Path
+) -> None:
+    """The audit log tells: the copy succeeded, so the step that failed first is done."""
+    flag, sender = tmp_path / "flag", Sender(broker.url)
+    steps = chain(
+        sender.step("add", 1, 2), sender.step("until_file", str(flag)), sender.step("echo", "last")
+    )
+    steps.tasks[1].set(immutable=True)
+    steps.tasks[1].immutable = True
+    last, middle, first = sender.send(steps)
+    async with live(broker.url, tmp_path) as here, live(broker.url, tmp_path) as there:
+        await here.remember(first)
+        await there.remember(first)
+        await asyncio.to_thread(worker, env=EXTENDED)
+        await here.survey()
+        await here.until(lambda: here.state(middle) == there.state(middle) == "failure")
+        flag.touch()
+        plan = await planned(here, "retry", first)
+        outcome = await here.actions.act(plan.id, plan.word)
+        copy = outcome.items[0].new_id
+        await there.until(lambda: there.state(copy) == "success" and there.state(last) == "success")
+        plan = await planned(there, "retry", first)
+        assert plan.items == [] and plan.refused and "was sent again as" in plan.refused, plan
+        notes = {member.id: member.note for member in plan.canvas}
+        assert str(copy)[:8] in notes[middle] and states(plan)[str(copy)] == "success"
+
+
 @pytest.fixture(params=["redis", "rabbit"])
 def messages(request: pytest.FixtureRequest, broker: RedisServer) -> Iterator[str]:
     """The URL of a broker; results are on Redis."""
