@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from lazycelery.actions import chord
+from lazycelery.actions import bulk, chord
 from lazycelery.actions.arrival import until
 from lazycelery.actions.canvas import Canvas, find, met
 from lazycelery.actions.context import Context
@@ -16,6 +16,7 @@ from lazycelery.actions.course import Course
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.recovery import Recovered
 from lazycelery.actions.resending import Resend
+from lazycelery.actions.routing import doubts
 from lazycelery.actions.wording import listed, short
 from lazycelery.model.action import Order, Outcome, PlanItem
 from lazycelery.model.canvas import Step, options_of, steps
@@ -35,6 +36,10 @@ COUNTED = (
 ANEW = (
     "{kept} of its chord {are} kept, and not run again: Celery's own task {task} sends the chord anew, with "
     "its old body."
+)
+FROM_ARGUMENTS = (
+    "Sent from arguments: its own headers, priority, ETA and expiry are not known and are lost; what follows "
+    "is not."
 )
 SAME_IDS = "The steps after it keep their ids; what they had as results is replaced."
 HELD = "workers may still hold {name}[{id}], which follows, as revoked, and would discard it"
@@ -67,7 +72,7 @@ async def draft(context: Context, order: Order) -> Draft:
         if work
         else f"Retry a canvas of {count(len(canvas.lines()), 'member')}"
     )
-    course = Course(len(work))
+    course = Course(len(work), rate := bulk.wanted_rate(order))
     after = {each.resend.old_id: each.next for each in found if each.resend is not None}
     return Draft(
         title=title,
@@ -81,6 +86,7 @@ async def draft(context: Context, order: Order) -> Draft:
         canvas=canvas.lines(),
         warnings=[
             *dict.fromkeys(text for each in found for text in each.warnings),
+            *([] if rate is None else [bulk.how_long(len(work), rate)]),
             *canvas.warnings,
             *canvas.unknown(),
         ],
@@ -136,6 +142,8 @@ def _mend(context: Context, canvas: Canvas, member: str, order: Order) -> Mended
     made = Mended(item=judged.item, resend=judged.resend, hint=judged.hint, warnings=[])
     if judged.resend is None:
         return made
+    resend = judged.resend
+    made.warnings = [*resend.how.warnings, *doubts(context, resend.name, resend.queue)]
     if embed is None and not met(canvas.members[member]):
         return _refuse(made, MARKED, "Name the step that failed.")
     if embed is None:
@@ -144,6 +152,7 @@ def _mend(context: Context, canvas: Canvas, member: str, order: Order) -> Mended
     if judged.resend.how.grade == "arguments":
         judged.resend.embed = dict(embed)
         judged.resend.headers |= headers
+        made.warnings.append(FROM_ARGUMENTS)
         made.item.text += "; what follows as a message before it tells"
     held = [step for step in made.next if step.id in canvas.members and _revoked(canvas, str(step.id))]
     if held and not order.params.get("force"):
@@ -272,7 +281,12 @@ def _chord(canvas: Canvas, group: str, found: list[Mended], slots: Mapping[str, 
         f"; {count(built.kept, 'result')} kept, then {_name(built.body)} → {first.resend.queue}"
     )
     are = "is" if built.kept == 1 else "are"
-    first.warnings = [ANEW.format(kept=count(built.kept, "result"), are=are, task=chord.TASK), SAME_IDS]
+    told = [text for each in found for text in each.warnings if text != SAME_IDS]
+    first.warnings = [
+        *told,
+        ANEW.format(kept=count(built.kept, "result"), are=are, task=chord.TASK),
+        SAME_IDS,
+    ]
     first.next = steps({"chord": built.body}, old.id)
     return first
 

@@ -6,6 +6,8 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 
+import msgspec
+
 from lazycelery.actions import bulk
 from lazycelery.actions.bulk import Told
 from lazycelery.actions.context import Context
@@ -144,10 +146,12 @@ def _proof(items: Sequence[OutcomeItem], done: int, told: str) -> str:
 async def tell_all(
     context: Context, order: Order, work: Sequence[Item], course: Course, title: str
 ) -> Outcome:
-    """Tell the workers; many are written into a plan file first, so that the rest can wait."""
+    """Tell the workers; many are written into a plan file first, so that the rest can wait. The file is a
+    revoke's, whatever else the order does: that is what is gone on with."""
     journal = None
     if len(work) > PAGE or (course.rate is not None and len(work) > 1):
         plan = uuid.uuid4().hex[:8]
+        order = msgspec.structs.replace(order, action="revoke")
         header = bulk.header(context, order, plan, title, len(work), course, "")
         journal = await asyncio.to_thread(Journal.create, header, list(work))
     try:

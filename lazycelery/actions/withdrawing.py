@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from lazycelery.actions import terminate
+from lazycelery.actions import bulk, terminate
 from lazycelery.actions.canvas import Canvas, find, still_open
 from lazycelery.actions.context import Context
 from lazycelery.actions.course import Course
@@ -20,6 +20,7 @@ from lazycelery.model.canvas import Step, steps
 from lazycelery.model.counting import count
 from lazycelery.model.faces import by_face
 from lazycelery.model.signals import SIGNALS
+from lazycelery.sources.protocols import HALTED
 
 KEPT = "Nothing takes a revoke back: a step sent later under its id is discarded; retry what is to run."
 RUN_ON = "{some} on, and revoking does not stop that: to terminate the canvas does. {then}"
@@ -45,7 +46,7 @@ async def draft(context: Context, order: Order, signal: str | None = None) -> Dr
     for n, item in enumerate(todo):
         item.n = n
     title = _title(canvas, items, killed, signal)
-    course = Course(len(todo))
+    course = Course(len(todo), rate := bulk.wanted_rate(order))
     return Draft(
         title=title,
         run=partial(_run, context, order, todo, course, title, killed, signal),
@@ -63,6 +64,7 @@ async def draft(context: Context, order: Order, signal: str | None = None) -> Dr
             remembered(context),
             KEPT,
             *([] if context.online() else [NOBODY_ONLINE]),
+            *([] if rate is None else [bulk.how_long(len(todo), rate)]),
         ],
         refused=None if items else "all known members have ended, and no step that is known will be sent",
         hint="" if items else "What failed can be sent again: retry the canvas.",
@@ -130,6 +132,13 @@ def _warnings(
     return found
 
 
+def _spared(killed: Mapping[str, str]) -> Outcome:
+    """Somebody stopped it before the signals went."""
+    items = [OutcomeItem(target=each, ok=False, text=f"no signal was sent: {HALTED}") for each in killed]
+    proof = f"terminated none of {count(len(items), 'task')}: {HALTED}"
+    return Outcome(action="terminate", done=0, failed=len(items), proof=proof, items=items)
+
+
 async def _run(
     context: Context,
     order: Order,
@@ -143,7 +152,10 @@ async def _run(
     outcome = await tell_all(context, order, todo, course, title) if todo else None
     if not killed or signal is None:
         return outcome or Outcome(action=order.action, done=0, failed=0, proof="nothing was left to revoke")
-    ending = await terminate.carry_out(context, killed, signal)
+    if course.halting:
+        ending = _spared(killed)
+    else:
+        ending = await terminate.carry_out(context, killed, signal)
     if outcome is None:
         return ending
     items: list[OutcomeItem] = [*ending.items, *outcome.items]

@@ -20,6 +20,7 @@ from lazycelery.errors import LazyCeleryError, NothingFound, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, Plan
 from lazycelery.model.bulk import Bulk
 from lazycelery.model.message import StoredMessage
+from lazycelery.model.reports import ResultReport
 from lazycelery.model.task import Task
 from lazycelery.store.store import Store
 from tests.actions.fakes import Room, raw
@@ -548,3 +549,64 @@ async def test_a_revoke_by_filter_says_that_it_means_what_is_known_now(room: Roo
     assert any("by id and by stamp only" in warning for warning in by_filter.warnings)
     by_id = await plan(room, "revoke", "w1")
     assert not any("by id and by stamp only" in warning for warning in by_id.warnings)
+
+
+async def test_what_a_stopped_termination_of_a_canvas_left_is_revoked_later(room: Room) -> None:
+    """The signals go last: somebody who stops it before wants none."""
+    steps = [{"task": "shop.add", "options": {"task_id": f"step{number:03}"}} for number in range(150)]
+    room.store.raw["first"] = StoredMessage(
+        queue="default", priority=0, raw=raw("first", embed={"chain": steps})
+    )
+    room.store.add(id="first", state="started", worker="w1@a")
+    room.remote.answers = {"w1@a": {"ok": "tasks flagged as revoked"}}
+    revoke = room.remote.revoke
+
+    async def stopped(ids: Sequence[str], **options: Any) -> Any:
+        room.actions.halt()
+        return await revoke(ids, **options)
+
+    room.remote.revoke = stopped  # type: ignore[method-assign]
+    outcome = await act(room, await plan(room, "terminate", "first", canvas=True))
+    assert outcome.done == 100 and not any(options.get("signal") for _, (_, options) in room.remote.calls)
+    assert "terminated none of 1 task: stopped by hand" in outcome.proof
+    left = await the_plan(room)
+    assert (left.action, left.waiting) == ("revoke", 50)
+    room.remote.revoke = revoke  # type: ignore[method-assign]
+    outcome = await act(room, await plan(room, "revoke", resume=left.id))
+    assert outcome.done == 50
+
+
+async def test_steps_that_nobody_has_seen_cost_no_look_through_all_tasks(room: Room) -> None:
+    steps = [{"task": "shop.add", "options": {"task_id": f"step{number:03}"}} for number in range(150)]
+    room.store.raw["first"] = StoredMessage(
+        queue="default", priority=0, raw=raw("first", embed={"chain": steps})
+    )
+    room.store.add(id="first", state="waiting", queue="default")
+    select, looks = room.store.select, 0
+
+    def counted(filter: str, limit: int, now: float) -> list[str]:
+        nonlocal looks
+        looks += 1
+        return select(filter, limit, now)
+
+    room.store.select = counted  # type: ignore[method-assign]
+    found = await plan(room, "revoke", "first", canvas=True)
+    assert len(found.canvas) == 151 and looks == 1
+
+
+async def test_a_canvas_is_retried_at_a_rate_and_tells_what_a_copy_from_arguments_lacks(
+    tmp_path: Path,
+) -> None:
+    told = ResultReport(id="second", status="FAILURE", args=[1], kwargs={}, worker="w1@a", queue="other")
+    room = Room(tmp_path, told)
+    steps = [{"task": "shop.charge", "options": {"task_id": each}} for each in ("third", "second")]
+    room.store.raw["first"] = StoredMessage(
+        queue="default", priority=0, raw=raw("first", embed={"chain": steps})
+    )
+    room.store.add(id="first", state="success", worker="w1@a")
+    room.store.add(id="second", name="shop.charge", state="failure", worker="w1@a")
+    found = await plan(room, "retry", "first", canvas=True, rate=2)
+    (item,) = found.items
+    assert (item.target, item.grade, item.refused) == ("second", "arguments", None)
+    for text in ("ETA and expiry are not known", "Nobody consumes other", "At 2 a second"):
+        assert any(text in warning for warning in found.warnings), (text, found.warnings)
