@@ -6,6 +6,7 @@ by what expires there by itself (`Leasing`), and only where rules do something: 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import time
@@ -59,9 +60,9 @@ class Turn:
             self.why = told(self._directory) or f"evaluated by {self._lock.holder()}"
             return False
         if not await self._leased():
-            self._note(self.why)
+            await asyncio.to_thread(self._note, self.why)
             return False
-        self._note(f"evaluated by {self.name}")
+        await asyncio.to_thread(self._note, f"evaluated by {self.name}")
         return True
 
     async def still(self, at_once: bool = False) -> bool:
@@ -85,6 +86,7 @@ class Turn:
     async def _leased(self) -> bool:
         if not self._acts or not isinstance(self._queues, Leasing):
             return True
+        asked = (time.monotonic(), self._clock())  # It expires so long after it was asked for, not answered.
         try:
             holder = await self._queues.lease(NAME, self._token, HELD)
         except LazyCeleryError as problem:
@@ -94,7 +96,7 @@ class Turn:
             self.why = f"evaluated by {holder.partition(' #')[0]}, on another machine or by another user"
             self._asked = None
             return False
-        self._asked = (time.monotonic(), self._clock())
+        self._asked = asked
         return True
 
     def _age(self) -> float:

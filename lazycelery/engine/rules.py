@@ -198,6 +198,8 @@ class Rules:
             self._say(f"{self._lost} ends of tasks came faster than rules could look at them.")
             self._lost = 0
         for _ in range(len(self._heard)):  # What comes meanwhile waits: what is due has its turn too.
+            if not await self._turn.still():
+                return  # Very many take longer than the turn lasts unasked.
             task, good = self._heard.popleft()
             await (self._succeeded(task) if good else self._failed(task))
         for run in await asyncio.to_thread(self._pages.due, self._clock(), AT_ONCE):

@@ -201,6 +201,19 @@ async def test_events_without_end_do_not_hold_up_what_is_due(tmp_path: Path) -> 
     assert looked == 1 and len(room.planned) == 1
 
 
+async def test_a_turn_that_is_over_ends_a_long_round(tmp_path: Path) -> None:
+    """It is asked for between events too, not only between rounds."""
+    room, asked = Room(tmp_path), iter((True, True, False))
+
+    async def still(at_once: bool = False) -> bool:
+        return next(asked)
+
+    room.rules._turn.still = still  # type: ignore[method-assign]
+    room.rules._heard.extend((f"id-{number}", True) for number in range(2, 7))
+    await room.rules._round()
+    assert len(room.rules._heard) == 3 and room.planned == [] and room.state() == "due"
+
+
 async def test_what_was_set_aside_when_the_process_ended_is_not_set_aside_twice(tmp_path: Path) -> None:
     room = Room(tmp_path)
     room.put("trying")

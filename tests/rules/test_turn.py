@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from pika.exceptions import ChannelClosedByBroker  # type: ignore[import-untyped]
 
 from lazycelery.engine import rule_status
 from lazycelery.engine.rule_turn import HELD, NAME, Turn, told
@@ -23,6 +24,8 @@ from lazycelery.errors import ConnectionProblem
 from lazycelery.model.profile import Profile
 from lazycelery.model.rule import Rule
 from lazycelery.sources import open_broker
+from lazycelery.sources.amqp.facts import QueueFacts
+from lazycelery.sources.amqp.leases import ARGUMENT, SOMEBODY, lease
 from tests.support.broker import RedisServer
 from tests.support.fleet import ROOT, CeleryWorker, send
 from tests.support.rabbit import RabbitServer
@@ -37,12 +40,14 @@ class Leases:
         self.holder = ""
         self.down = False
         self.asked = 0
+        self.answers: Callable[[], None] = lambda: None
 
     async def lease(self, name: str, holder: str, seconds: float) -> str:
         self.asked += 1
         if self.down:
             raise ConnectionProblem("The connection is lost.")
         self.holder = self.holder or holder
+        self.answers()
         return self.holder
 
     async def give_up(self, name: str, holder: str) -> None:
@@ -93,6 +98,20 @@ async def test_a_broker_that_is_gone_is_believed_only_for_so_long(tmp_path: Path
     assert not await one.turn.still() and "The connection is lost" in one.turn.why
 
 
+async def test_a_late_answer_is_not_believed_longer_than_the_broker_keeps_the_name(tmp_path: Path) -> None:
+    leases = Leases()
+    one = Machine(leases, tmp_path / "1")
+
+    def late() -> None:
+        one.now += 5
+
+    leases.answers = late
+    assert await one.turn.take()
+    leases.down = True
+    one.now += HELD - 4
+    assert not await one.turn.still()
+
+
 async def test_a_dry_run_writes_nothing_to_the_broker(tmp_path: Path) -> None:
     leases = Leases()
     one, two = Machine(leases, tmp_path / "1", apply=False), Machine(leases, tmp_path / "2", apply=False)
@@ -139,6 +158,28 @@ async def test_rabbitmq_keeps_the_name_for_a_connection(rabbit: RabbitServer) ->
     await two.queues.give_up(NAME, "two")
     await two.close()
     rabbit.drop_vhost("rules")
+
+
+async def test_a_queue_that_is_locked_is_never_ours_whatever_was_told_before() -> None:
+    """The management API may still tell of us, after another machine took it."""
+
+    class Locked:
+        async def channel(self, purpose: str) -> Locked:
+            return self
+
+        async def declare_queue(self, name: str, arguments: dict[str, Any]) -> None:
+            raise ChannelClosedByBroker(405, "RESOURCE_LOCKED")
+
+        def close(self) -> None:
+            return
+
+    class Told:
+        async def queues(self) -> dict[str, QueueFacts]:
+            return {NAME: QueueFacts(name=NAME, arguments={ARGUMENT: "one"})}
+
+    server, management = Locked(), Told()
+    assert await lease(server, management, NAME, "one") == SOMEBODY  # type: ignore[arg-type]
+    assert await lease(server, management, NAME, "two") == "one"  # type: ignore[arg-type]
 
 
 class Watch:

@@ -24,7 +24,9 @@ async def lease(server: Server, management: Management, name: str, holder: str) 
         if error.reply_code != LOCKED:
             raise
         told = (await management.queues() or {}).get(name)
-        return str(told.arguments.get(ARGUMENT) or SOMEBODY) if told is not None else SOMEBODY
+        other = str(told.arguments.get(ARGUMENT) or SOMEBODY) if told is not None else SOMEBODY
+        # Our own name there is that of a connection which broke, or was told before another one took it.
+        return SOMEBODY if other == holder else other
     finally:
         channel.close()
     return holder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 
 from lazycelery.errors import Refused
 from lazycelery.sources.redis.scanning import as_bytes
@@ -19,9 +19,11 @@ DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', K
 
 
 async def lease(redis: Redis, key: str, holder: str, seconds: float) -> str:
-    """Who holds the key now. Raises `Refused` where this user may not."""
+    """Who holds the key now. Raises `Refused` where this user may not, else what Redis raises."""
     try:
         held = await redis.eval(HOLD, 1, key, holder, str(int(seconds * 1000)))
+    except (OutOfMemoryError, ReadOnlyError):
+        raise  # No matter of permissions.
     except ResponseError as error:
         raise Refused(
             f"Redis refuses the key {key}: {str(error)[:200]}.",
