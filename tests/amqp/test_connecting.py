@@ -230,8 +230,12 @@ async def test_a_broker_that_takes_no_messages_is_told_and_then_it_goes_on(
             if broker.blocked:
                 break
         assert broker.blocked == "low on memory"
-        with pytest.raises(ConnectionProblem, match="takes no messages now"):
+        with pytest.raises(ConnectionProblem, match="takes no messages now") as told:
             await broker.queues.publish([message])
+        assert told.value.nothing_done
+        with pytest.raises(ConnectionProblem, match="takes no messages now") as told:
+            await broker.queues.shift("box", lambda each: "box", print, print, 10)
+        assert told.value.nothing_done
         with pytest.raises(ConnectionProblem, match="takes no messages now"):
             await broker.mailbox.call("ping", timeout=0.5)
         [report] = await broker.queues.probe(["box"])  # Reading goes on.

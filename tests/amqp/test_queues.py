@@ -395,8 +395,9 @@ async def test_a_message_for_a_missing_queue_is_never_sent_into_nowhere(vhost: V
     broker = await opened(vhost.url, management=vhost.server.management)
     raw = broker.codec.build(task="t", args=[], kwargs={}, queue="gone", new_id="1", headers={})
     messages = [StoredMessage(queue=name, priority=0, raw=raw) for name in ("there", "gone")]
-    with pytest.raises(NothingFound, match="no queue gone"):
+    with pytest.raises(NothingFound, match="no queue gone") as told:
         await broker.queues.publish(messages)
+    assert told.value.nothing_done
     [report] = await broker.queues.probe(["there"])
     assert report.messages == 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from copy import copy
 
 from pika import exceptions as amqp  # type: ignore[import-untyped]
 from pika.adapters.utils import connection_workflow  # type: ignore[import-untyped]
@@ -43,6 +44,13 @@ def explain(error: BaseException, address: Address) -> LazyCeleryError:
     if isinstance(error, (amqp.AMQPError, connection_workflow.AMQPConnectorException)):
         return ConnectionProblem(f"The connection to {_it(address)} is lost.", LOG)
     return explain_network(error, address)
+
+
+def before_all(error: BaseException, address: Address) -> LazyCeleryError:
+    """The same of what failed before anything was sent: certainly nothing was done."""
+    told = copy(explain(error, address))  # One that is remembered answers for other calls too.
+    told.nothing_done = True
+    return told
 
 
 def root_of(error: BaseException) -> BaseException:

@@ -26,19 +26,18 @@ Ready = tuple[str, bytes, Properties]
 async def append(server: Server, messages: Sequence[StoredMessage]) -> int:
     """Publish in order, each to its queue; returns how many of the first ones the broker took.
 
-    Raises `NothingFound` before anything is sent when a queue is missing; and when an answer is lost, or
-    others than the first ones were taken: whoever asked must not believe that these were not sent.
+    Raises before anything is sent (`nothing_done`) when a queue is missing (`NothingFound`), nobody lets us
+    in or an alarm is known; and when an answer is lost, or others than the first ones were taken: whoever
+    asked must not believe that these were not sent.
     """
     user = server.address.username
     ready = [(message.queue, *from_envelope(message.raw, user)) for message in messages]
-    session = await server.session("control")
-    if session.blocked is not None:
-        raise problems.blocked(session.blocked, server.address)
-    channel = await session.channel()
+    try:
+        session, channel = await _opened(server, sorted({queue for queue, _, _ in ready}))
+    except (LazyCeleryError, *problems.FAILURES) as error:  # type: ignore[misc]
+        raise problems.before_all(error, server.address) from None
     taken = 0
     try:
-        await _check_queues(channel, sorted({queue for queue, _, _ in ready}))
-        await channel.confirm()
         for window in _windows(ready):
             try:
                 number = await _send(server, session, channel, window)
@@ -65,6 +64,21 @@ def _windows(ready: Sequence[Ready]) -> Iterator[list[Ready]]:
             window, size = [], 0
     if window:
         yield window
+
+
+async def _opened(server: Server, queues: Sequence[str]) -> tuple[Session, Channel]:
+    """A channel that confirms, where all these queues are."""
+    session = await server.session("control")
+    if session.blocked is not None:
+        raise problems.blocked(session.blocked, server.address)
+    channel = await session.channel()
+    try:
+        await _check_queues(channel, queues)
+        await channel.confirm()
+    except BaseException:
+        channel.close()
+        raise
+    return session, channel
 
 
 async def _check_queues(channel: Channel, queues: Sequence[str]) -> None:

@@ -78,11 +78,14 @@ class Sift:
 
     async def shift(self, pick: Choose, save: Save, settled: Settled, pace: Pace | None = None) -> Shifted:
         """Move or remove what is picked. Raises only when nothing was done."""
-        session = await self._server.session("control")
-        if session.blocked is not None:
-            raise problems.blocked(session.blocked, self._server.address)
-        taking = await self._server.channel("queues")
-        sending = await session.channel()
+        try:
+            session = await self._server.session("control")
+            if session.blocked is not None:
+                raise problems.blocked(session.blocked, self._server.address)
+            taking = await self._server.channel("queues")
+            sending = await session.channel()
+        except (LazyCeleryError, *problems.FAILURES) as error:  # type: ignore[misc]
+            raise problems.before_all(error, self._server.address) from None
         try:
             await sending.confirm()
             self.told.total = (await taking.depth(self._queue)).messages
