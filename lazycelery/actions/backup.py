@@ -298,7 +298,8 @@ class BackupFile:
 def default_path(profile: Profile, queue: str, now: float) -> Path:
     """Where the backup of a queue goes: `<UTC time>-<queue>.ndjson`, a name that is still free."""
     directory = Path(profile.backup_dir).expanduser() if profile.backup_dir else state_directory() / "backups"
-    return free_path(directory, queue, now)
+    # Plan files and the audit log name it: they are read from other directories.
+    return free_path(directory.absolute(), queue, now)
 
 
 def free_path(directory: Path, queue: str, now: float) -> Path:

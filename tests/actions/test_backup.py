@@ -141,6 +141,8 @@ def test_names_are_sanitised_and_free(tmp_path: Path) -> None:
     assert first == tmp_path / "19700101T000000Z-etc_pass_wd.ndjson"
     BackupWriter(first, HEADER).keep()
     assert default_path(profile, "../../etc/pass wd\x1b", 0).name == "19700101T000000Z-etc_pass_wd-2.ndjson"
+    # A plan that is gone on with from another directory finds it.
+    assert default_path(Profile(backup_dir="kept"), "q", 0).is_absolute()
 
 
 def test_the_default_directory_is_in_the_state_directory_and_private(tmp_path: Path) -> None:
