@@ -191,6 +191,8 @@ def own_server() -> RabbitServer:
 @pytest.mark.soak
 async def test_alarms_are_a_notice_and_go_when_they_are_over(own_server: RabbitServer) -> None:
     server = await asyncio.to_thread(own_server.start)
+    # As a worker does. RabbitMQ tells of an alarm when something is published: here a question to workers.
+    server.api("PUT", "/exchanges/%2F/celery.pidbox", {"type": "fanout", "durable": False})
     engine = Engine(Profile(broker=server.url(), management=server.management, control_refresh=1.0))
     try:
         await engine.start()
