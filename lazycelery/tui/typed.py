@@ -39,7 +39,8 @@ class TypedAhead(XTermParser):
                 yield from super().feed(ESC)
                 piece = piece[1:]
             if piece:
-                if self._sequence == ESC and not self._pasting and piece[0] not in BEGINS:
+                waits = self._timeout_time is not None and self._sequence == ESC
+                if waits and not self._pasting and piece[0] not in BEGINS:
                     # The moment that Textual would wait for the rest of a sequence is over.
                     self._timeout_time = 0.0
                     yield from self.tick()

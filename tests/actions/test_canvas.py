@@ -106,9 +106,7 @@ async def test_what_another_session_sent_again_is_not_sent_once_more(
 ) -> None:
     """The audit log tells: the copy succeeded, so the step that failed first is done."""
     flag, sender = tmp_path / "flag", Sender(broker.url)
-    steps = chain(
-        sender.step("add", 1, 2), sender.step("until_file", str(flag)), sender.step("echo", "last")
-    )
+    steps = chain(sender.step("add", 1, 2), sender.step("until_file", str(flag)), sender.step("echo", "last"))
     steps.tasks[1].set(immutable=True)
     steps.tasks[1].immutable = True
     last, middle, first = sender.send(steps)

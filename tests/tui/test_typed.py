@@ -13,11 +13,11 @@ from lazycelery.tui.typed import TypedAhead
 
 
 def keys(parser: XTermParser, packets: tuple[str, ...], rest: float = 0.0) -> list[str]:
-    """What a terminal's packets are taken for; nothing follows the last."""
+    """What a terminal's packets are taken for, `rest` seconds apart; nothing follows the last."""
 
     def told() -> Iterator[str]:
         for packet in packets:
-            for event in [*parser.feed(packet), *parser.tick()]:
+            for event in [*parser.tick(), *parser.feed(packet), *parser.tick()]:
                 yield (
                     f"paste {event.text}"
                     if isinstance(event, events.Paste)
@@ -51,6 +51,12 @@ def keys(parser: XTermParser, packets: tuple[str, ...], rest: float = 0.0) -> li
 )
 def test_an_escape_is_a_key_of_its_own(packets: tuple[str, ...], typed: list[str]) -> None:
     assert keys(TypedAhead(), packets) == typed
+
+
+@pytest.mark.parametrize("next", ["q", "\r", ":", "\x1b[A", "é"])
+def test_an_escape_that_was_told_already_leaves_the_next_key_alone(next: str) -> None:
+    alone = keys(TypedAhead(), (next,))
+    assert keys(TypedAhead(), ("\x1b", next, "\x1b", next), rest=0.15) == ["escape", *alone, "escape", *alone]
 
 
 def test_an_escape_within_a_paste_is_left_to_textual() -> None:
