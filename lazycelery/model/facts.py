@@ -13,6 +13,13 @@ SAME = 2.0
 """Seconds by which two clocks may tell the same moment."""
 
 
+class Whole(msgspec.Struct, frozen=True):
+    """What a worker held, by all of its lists told in one round; our clock."""
+
+    at: float
+    ids: frozenset[str]
+
+
 class WorkerFacts(msgspec.Struct, kw_only=True):
     """A worker, and what it told of itself. `None`: it was not asked, or did not answer."""
 
@@ -31,7 +38,10 @@ class WorkerFacts(msgspec.Struct, kw_only=True):
     answered: float | None = None
     """Last answer, our clock."""
     began: float | None = None
-    """When its process said that it started, where it came while we watched, our clock."""
+    """When its process said that it started, where it came while we watched; else, about, by its uptime;
+    our clock."""
+    whole: Whole | None = None
+    """All that it held when it was last asked for all of it: single lists are told more often."""
     listening: bool = False
     """Silent, although the broker counts a listener at its mailbox."""
     errors: dict[str, str] = {}

@@ -6,6 +6,9 @@ from lazycelery.model.facts import WorkerFacts
 from lazycelery.store.worker_views import LISTENING_FRESH, worker_view
 from lazycelery.store.workers import WorkerRecord
 
+LATE = 5.0
+"""Seconds by which an answer may be older than the round that it is of."""
+
 
 def worker_facts(record: WorkerRecord, now: float) -> WorkerFacts:
     """A worker, and what it told of itself."""
@@ -20,7 +23,15 @@ def worker_facts(record: WorkerRecord, now: float) -> WorkerFacts:
         registered=record.registered,
         silent=record.silent,
         answered=record.control,
-        began=record.began or None,
+        began=_began(record),
+        whole=record.whole,
         listening=record.listening is not None and now - record.listening < LISTENING_FRESH,
         errors=record.errors,
     )
+
+
+def _began(record: WorkerRecord) -> float | None:
+    """As it said when it came, or, where nobody heard that, by its uptime: a little early then."""
+    uptime = record.stats.uptime if record.stats is not None else None
+    by_uptime = record.stats_at - uptime - LATE if record.stats_at and uptime is not None else 0.0
+    return max(record.began, by_uptime) or None

@@ -28,7 +28,7 @@ from lazycelery.store.forgetting import Forgetting
 from lazycelery.store.history import figures
 from lazycelery.store.intake import Intake
 from lazycelery.store.lost import LostRuns
-from lazycelery.store.marks import PAST
+from lazycelery.store.marks import PAST, RUN_LOST
 from lazycelery.store.merge import EventMerge
 from lazycelery.store.query import Queries
 from lazycelery.store.queues import RATE_WINDOW, Queues
@@ -275,9 +275,12 @@ class Store:
         return {name: (one.pid, one.software, one.began) for name, one in self._workers.known.items()}
 
     def holder(self, id: str) -> tuple[str | None, float | None]:
-        """The worker that told to have a task and has not told its end, and since when."""
+        """The worker that told to have a task and has not told its end, and since when; also of a run that
+        was lost with it."""
         slot = self._columns.slots.get(id)
-        if slot is None or self._columns.state[slot] not in HELD:
+        if slot is None:
+            return None, None
+        if self._columns.state[slot] not in HELD and not self._columns.marks[slot] & RUN_LOST:
             return None, None
         return self._columns.workers.texts[self._columns.worker[slot]], self._columns.since[slot]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from lazycelery.model.event import Event
+from lazycelery.model.facts import Whole
 from lazycelery.model.reports import ActiveQueue, TaskReport, WorkerReport, WorkerStats
 from lazycelery.store.loss import Loss, Skew
 
@@ -62,6 +63,8 @@ class WorkerRecord:
         self.conf_at: float | None = None
         self.lists: dict[str, list[TaskReport]] = {}
         self.lists_at: dict[str, float] = {}
+        self.whole: Whole | None = None
+        """All that it held, where all of it was told in one round."""
         self.errors: dict[str, str] = {}
 
     def time(self, timestamp: float, at: float) -> float:
@@ -154,6 +157,11 @@ class Workers:
                 record.lists[phase] = listed
                 record.lists_at[phase] = report.at
                 record.errors.pop(phase, None)
+        told = (report.active, report.reserved, report.scheduled)
+        if all(tasks is not None for tasks in told):
+            record.whole = Whole(
+                at=report.at, ids=frozenset(task.id for tasks in told for task in tasks or ())
+            )
 
     def touch(self, record: WorkerRecord) -> None:
         """Note that a worker changed."""

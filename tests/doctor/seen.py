@@ -7,7 +7,7 @@ from typing import Any
 from lazycelery.insight.doctor import MODES
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.cluster import SourceHealth
-from lazycelery.model.facts import WorkerFacts
+from lazycelery.model.facts import Whole, WorkerFacts
 from lazycelery.model.finding import Finding
 from lazycelery.model.queue import Queue
 from lazycelery.model.reports import TaskReport
@@ -38,6 +38,7 @@ def worker(name: str = "w1@a", *, state: str = "online", **own: Any) -> WorkerFa
     lists = {"active": [], "reserved": [], "scheduled": []}
     at = dict.fromkeys(lists, NOW - 1)
     fields = {"conf": {"result_backend": "redis://b/0"}, "registered": ["shop.add"], "at": at, **lists}
+    fields["whole"] = Whole(at=NOW - 1, ids=frozenset())
     return WorkerFacts(
         worker=Worker(name=name, state=state, queues=queues or [], **{**base, **own}),  # type: ignore[arg-type]
         queues=queues,

@@ -18,6 +18,7 @@ from lazycelery.model.facts import (
     NameFacts,
     TaskFacts,
     TaskSeen,
+    Whole,
     WorkerFacts,
 )
 from lazycelery.model.hold import Hold
@@ -269,10 +270,22 @@ def test_what_was_delivered_to_the_process_before_is_not_held_by_this_one() -> N
     for flight in left.messages:
         flight.worker, flight.since = "w1@a", flight.delivered
     delivered = left.messages[0].delivered or 0.0
-    back = seen(workers=[worker(began=delivered + 60)], flights=left)
+    back = seen(workers=[worker(began=delivered + 30)], flights=left)
     assert silent("rate-limited-backlog", back)
     assert found("message-orphaned", back)
     assert silent("message-orphaned", seen(workers=[worker(began=delivered - 60)], flights=left))
+
+
+def test_who_came_to_late_to_see_a_restart_knows_it_by_the_uptime() -> None:
+    """Nobody told who had received them, and all of the queue's workers started afterwards."""
+    left = flights("x", "y")
+    delivered = left.messages[0].delivered or 0.0
+    later, before = delivered + 30, delivered - 60
+    assert found("message-orphaned", seen(workers=[worker(began=later)], flights=left))
+    other = worker("w2@a", began=before)
+    assert silent("message-orphaned", seen(workers=[worker(began=later), other], flights=left))
+    listed = worker(began=later, reserved=[held("x"), held("y")])
+    assert silent("message-orphaned", seen(workers=[listed], flights=left))
 
 
 def test_a_worker_that_stops_gives_back_what_it_holds_at_its_end() -> None:
@@ -383,11 +396,17 @@ def test_what_nobody_holds_is_orphaned_and_its_return_is_told() -> None:
     for holder in (
         worker(reserved=[held("x")]),
         worker(active=[running("x")]),
-        worker(at={}),
+        worker(whole=None),
+        worker(whole=Whole(at=NOW - 59, ids=frozenset())),
+        worker(whole=Whole(at=NOW + 1, ids=frozenset())),
+        worker(whole=Whole(at=NOW - 1, ids=frozenset({"x"}))),
+        worker(began=NOW),
         worker(silent=NOW - 5),
-        worker(queues=None, at={}),
+        worker(queues=None, whole=None),
     ):
         assert silent("message-orphaned", seen(workers=[holder, gone], flights=flights("x")))
+    refreshed = worker(at={"active": NOW + 1, "reserved": NOW - 1, "scheduled": NOW - 1})
+    assert found("message-orphaned", seen(workers=[refreshed, gone], flights=flights("x")))
     assert silent("message-orphaned", seen(flights=flights("x")))
     assert silent("message-orphaned", seen(workers=[worker(), gone], flights=flights("x", ago=1)))
     assert found(

@@ -114,6 +114,28 @@ async def test_what_a_killed_worker_leaves_behind(broker: RedisServer, worker: S
         await doctor.cured("message-orphaned", 30)
 
 
+@pytest.mark.parametrize("watched", [True, False])
+async def test_what_a_worker_held_that_was_killed_and_came_back_under_its_name(
+    broker: RedisServer, worker: Start, watched: bool
+) -> None:
+    """Whoever saw it happen, or comes later: it is no more silent than a worker that stays away."""
+    victim = worker("w1", concurrency=1, env={"TEST_PREFETCH": "4"})
+
+    async def killed() -> list[str]:
+        ids = [send(broker.url, "shop.nap", 600) for _ in range(4)]
+        await asyncio.sleep(8)
+        victim.kill()
+        worker("w1", concurrency=1, env={"TEST_PREFETCH": "4"})
+        return ids[1:]
+
+    left = [] if watched else await killed()
+    async with clinic(broker.url) as doctor:
+        left = left or await killed()
+        finding = await doctor.finds("message-orphaned", "celery", 40)
+        assert finding.evidence[0].value == 3 and left[0][:8] in finding.evidence[0].text
+        assert "rate-limited-backlog" not in await doctor.codes()
+
+
 @pytest.mark.soak
 async def test_a_task_that_outlives_the_visibility_timeout(broker: RedisServer, worker: Start) -> None:
     worker("w1", env={"TEST_VISIBILITY": "20"})

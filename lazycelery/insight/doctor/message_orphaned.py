@@ -59,7 +59,7 @@ def _unheld(seen: Snapshot) -> list[Flight]:
         and flight.worker not in leaving
         and not _keeps(living.get(flight.worker or ""), flight)
         # Somebody went, or came back as another process; that one does not hold it.
-        and (len(living) < len(seen.workers) or flight.worker in living or not seen.consumers(flight.queue))
+        and (len(living) < len(seen.workers) or flight.worker in living or _before_all(seen, flight))
         and (flight.delivered is None or seen.flights.at - flight.delivered > doubt)
     ]
 
@@ -75,6 +75,11 @@ def _keeps(facts: WorkerFacts | None, flight: Flight) -> bool:
     return facts is not None and facts.took(flight)
 
 
+def _before_all(seen: Snapshot, flight: Flight) -> bool:
+    """Whether it was delivered before any that consumes its queue by now had started."""
+    return not any(facts.took(flight) for facts in seen.consumers(flight.queue))
+
+
 def _holders(seen: Snapshot, flight: Flight) -> list[WorkerFacts]:
     """Living workers that may hold it: its queue's, and those whose queues are unknown."""
     return [facts for facts in seen.alive if facts.queues is None or flight.queue in facts.queues]
@@ -82,10 +87,12 @@ def _holders(seen: Snapshot, flight: Flight) -> list[WorkerFacts]:
 
 def _surely_not(seen: Snapshot, facts: WorkerFacts, flight: Flight) -> bool:
     """Asked after it was delivered, and before it was seen unacknowledged: the worker does not hold it."""
-    if facts.silent is not None or seen.flights is None or flight.delivered is None:
+    whole = facts.whole
+    if facts.silent is not None or seen.flights is None or flight.delivered is None or whole is None:
         return False
-    at = [facts.at.get(name, 0.0) for name in LISTS]
-    return min(at) > flight.delivered + seen.limits.orphan_doubt and max(at) <= seen.flights.at
+    if whole.at < (facts.began or 0.0) or flight.id in whole.ids:
+        return False
+    return flight.delivered + seen.limits.orphan_doubt < whole.at <= seen.flights.at
 
 
 def _finding(seen: Snapshot, queue: str, flights: list[Flight]) -> Finding:
