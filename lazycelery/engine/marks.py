@@ -25,6 +25,8 @@ TOGETHER = 300.0
 """Seconds within which starts of workers belong to one mark."""
 SETTLED = 30.0
 """Seconds without another start after which such a mark is written down."""
+PATIENCE = 3.0
+"""Seconds for a mark that is being written when the engine ends."""
 _decode = msgspec.json.Decoder(Mark).decode
 
 Start = tuple[int | None, str | None, float]
@@ -123,9 +125,9 @@ class Marks:
             await asyncio.to_thread(self._append, mark)
 
     async def close(self) -> None:
-        """Finish what is being written."""
+        """Finish what is being written, unless its place hangs."""
         if self._writing is not None:
-            await asyncio.wait([self._writing])
+            await asyncio.wait([self._writing], timeout=PATIENCE)
 
 
 def _began_anew(before: Start, start: Start) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -323,6 +324,63 @@ def test_a_role_that_may_only_read_reads_and_is_told_so_when_it_writes(
     assert len(ids(found(storage))) == 3
 
 
+def test_a_recorder_that_owns_no_table_writes_and_leaves_the_days_to_the_owner(
+    shared: Made, postgres: PostgresServer, patient: None
+) -> None:
+    storage = shared()
+    recorded(storage, life(0))
+    role, connection = f"writer_{storage.address.schema}", connect(storage.address, WRITES)
+    connection.execute(f"CREATE ROLE {role} LOGIN")
+    connection.execute(f"GRANT USAGE ON SCHEMA {storage.address.schema} TO {role}")
+    for what in ("TABLES", "SEQUENCES"):
+        connection.execute(f"GRANT ALL ON ALL {what} IN SCHEMA {storage.address.schema} TO {role}")
+    schema = storage.address.schema
+    connection.execute(f"CREATE TABLE {schema}.tasks_rest PARTITION OF {schema}.tasks DEFAULT")
+    connection.close()
+    writer = Shared(Address(postgres.url.replace("shop@", f"{role}@"), storage.address.schema), days=1.0)
+    monitor = Monitor(writer, lambda: T0 + 2 * DAY).start()
+    monitor.hear(received(2 * DAY, "later"))
+    assert monitor.wait(lambda: writing(monitor)), monitor.recorder.status.reason
+    monitor.hear(received(2 * DAY, "last"))
+    monitor.stop()
+    assert writing(monitor), monitor.recorder.status.reason
+    assert set(ids(found(storage))) == {"last", "later", "t0"}
+
+
+def test_members_of_a_role_that_act_as_it_share_a_history(shared: Made, postgres: PostgresServer) -> None:
+    storage = shared()
+    role, schema = f"team_{storage.address.schema}", storage.address.schema
+    connection = connect(storage.address, WRITES)
+    connection.execute(f"CREATE ROLE {role}")
+    connection.execute(f"CREATE SCHEMA {schema} AUTHORIZATION {role}")
+    for place, name in enumerate((f"ada_{schema}", f"ben_{schema}")):
+        connection.execute(f"CREATE ROLE {name} LOGIN IN ROLE {role}")
+        url = postgres.url.replace("shop@", f"{name}@")
+        own = Shared(Address(f"{url}?options=-crole%3D{role}", schema), days=1.0)
+        monitor = Monitor(own, lambda at=2 * DAY * place: T0 + at).start()  # type: ignore[misc]
+        monitor.hear(received(2 * DAY * place, f"t{place}"))
+        monitor.stop()
+        assert writing(monitor), monitor.recorder.status.reason
+    connection.close()
+    assert ids(found(storage)) == ["t1"]
+
+
+def test_no_name_is_too_long_to_be_written(shared: Made) -> None:
+    """An index holds 2,700 bytes a row: what is longer would stop the batch for ever."""
+    storage, long = shared(), random.Random(1).randbytes(5_000).hex()
+    own = event("own", 0, "t0")
+    own.type = long
+    recorded(storage, [received(0, "t0", worker=long), received(0, long), own])
+    monitor = Monitor(storage).start()
+    monitor.recorder.note(FindingBegan("task-lost", long, "critical", "Lost", "", T0))
+    monitor.recorder.note(FindingEnded(T0 + 1, "task-lost", long))
+    monitor.stop()
+    assert writing(monitor), monitor.recorder.status.reason
+    assert ids(found(storage)) == ["t0"]
+    assert rows(storage, "SELECT count(*) FROM {s}.events") == [(3,)]
+    assert rows(storage, "SELECT ended - began FROM {s}.findings") == [(1.0,)]
+
+
 def test_the_oldest_days_go_when_all_are_too_large(shared: Made) -> None:
     storage = shared(days=30, max_bytes=3_000_000)
     for day in range(5):
@@ -493,6 +551,23 @@ def test_a_server_that_hangs_while_it_is_read_does_not_hold_up_the_end(postgres:
         assert time.monotonic() - began < 5 and part is None and unread
         for process in processes:
             process.resume()
+
+
+def test_marks_that_cannot_be_read_do_not_hold_up_the_end(shared: Made) -> None:
+    storage = shared()
+    storage.marks().append(T0, "person", "{}")
+    with contextlib.closing(connect(storage.address, WRITES)) as other, other.transaction():
+        other.execute(f"LOCK TABLE {storage.address.schema}.marks")
+        reader = threading.Thread(target=storage.marks().lines, daemon=True)
+        reader.start()
+        deadline = time.monotonic() + 5
+        while not storage._used and time.monotonic() < deadline:
+            time.sleep(0.02)
+        reader.join(0.3)
+        assert reader.is_alive()
+        storage.close()
+        reader.join(5)
+        assert not reader.is_alive()
 
 
 def test_without_its_driver_the_package_to_install_is_named(

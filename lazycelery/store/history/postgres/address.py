@@ -88,9 +88,9 @@ def connect(address: Address, options: dict[str, str]) -> Any:
 
 
 @contextlib.contextmanager
-def reading(address: Address, used: set[Any] | None = None) -> Iterator[Any]:
-    """A connection that changes nothing; it stands in `used` meanwhile."""
-    connection = connect(address, READS)
+def connected(address: Address, options: dict[str, str], used: set[Any] | None = None) -> Iterator[Any]:
+    """A connection; it stands in `used` meanwhile."""
+    connection = connect(address, options)
     used = set() if used is None else used
     used.add(connection)
     try:

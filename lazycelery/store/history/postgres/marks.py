@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
+from typing import Any
 
 from lazycelery.store.history.postgres import schema as tables
-from lazycelery.store.history.postgres.address import WRITES, Address, connect, reading
+from lazycelery.store.history.postgres.address import READS, WRITES, Address, connected
 from lazycelery.store.history.postgres.faults import said
 from lazycelery.store.history.postgres.rows import text_in
 
@@ -22,8 +23,9 @@ TOGETHER = 120.0
 class SharedMarks:
     """The `MarkLines` of a schema."""
 
-    def __init__(self, address: Address) -> None:
-        self._address = address
+    def __init__(self, address: Address, used: set[Any] | None = None) -> None:
+        """`used`: where connections stand while they are."""
+        self._address, self._used = address, used
         self._next = 0.0
         self._lines: list[bytes] = []
 
@@ -31,7 +33,7 @@ class SharedMarks:
         """Over a connection of its own, now and then."""
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + AWAY
-            with contextlib.suppress(Exception), reading(self._address) as connection:
+            with contextlib.suppress(Exception), connected(self._address, READS, self._used) as connection:
                 query = f"SELECT line FROM {self._address.schema}.marks ORDER BY n DESC LIMIT {KEPT}"
                 rows = connection.execute(query).fetchall()
                 self._lines = [line.encode() for (line,) in reversed(rows)]
@@ -44,7 +46,7 @@ class SharedMarks:
             WHERE %(by)s <> 'workers' OR NOT EXISTS (SELECT FROM {self._address.schema}.marks
             WHERE by = 'workers' AND abs(at - %(at)s) < {TOGETHER}) ON CONFLICT DO NOTHING"""
         try:
-            with contextlib.closing(connect(self._address, WRITES)) as connection:
+            with connected(self._address, WRITES, self._used) as connection:
                 tables.migrate(connection, self._address.schema)
                 connection.execute(query, {"at": at, "by": by, "line": text_in(line)})
         except Exception as problem:

@@ -40,6 +40,10 @@ SAMPLED = 10
 """Seconds of which one sample is kept, whoever made it."""
 TOGETHER = 1 << 20
 """Numbers that a batch has for its tasks."""
+LATER = ("42501", "55P03", "40P01")
+"""Upkeep that a role may not do, or that a long query of somebody else holds up, is tried again later."""
+LONGEST = 512
+"""Characters of what stands in an index, which takes 2,700 bytes: the whole batch would be refused."""
 _counts = msgspec.msgpack.Decoder(list[int]).decode
 _TEXTS = slice(-10, -1)
 """Where the texts stand in a row as it is taken."""
@@ -68,6 +72,7 @@ class SharedRecording:
         self._ahead = 0.0
         """Seconds by which the server's clock is ahead of ours: days are the server's."""
         self._run: int | None = None
+        self._put_off = ""
         self.batches = self.events = 0
         """Batches written in this run, and events in them, also those that another one had written."""
 
@@ -142,9 +147,19 @@ class SharedRecording:
 
     def upkeep(self, by_age: bool) -> bool:
         """Days that come, and days that go."""
-        now = self._clock() + self._ahead
-        tables.make_days(self._connection, self._address.schema, tables.day_of(now))
-        gone = tables.sweep(self._connection, self._address.schema, now, self._days, self._max_bytes, by_age)
+        now, schema = self._clock() + self._ahead, self._address.schema
+        try:
+            tables.make_days(self._connection, schema, tables.day_of(now))
+            gone = tables.sweep(self._connection, schema, now, self._days, self._max_bytes, by_age)
+        except Exception as problem:
+            if getattr(problem, "sqlstate", None) not in LATER:
+                raise
+            # Batches can be written all the same.
+            if problem.sqlstate != self._put_off:  # type: ignore[attr-defined]
+                logger.warning("history: days are neither made nor removed now: %s", said(problem))
+            self._put_off = problem.sqlstate  # type: ignore[attr-defined]
+            return True
+        self._put_off = ""
         for day in gone:
             logger.info("history: removed %s", day)
         return True
@@ -206,6 +221,8 @@ class SharedRecording:
         for start in range(0, len(slots), AT_ONCE):
             taken = take(self._columns, slots[start : start + AT_ONCE], self._veiling, self._codes, lean=lean)
             for identity, row in zip(taken.identities.tolist(), taken.rows, strict=True):
+                if len(row[0]) > LONGEST:
+                    continue  # Its events are kept, by their task's key.
                 own = list(row)
                 own[0] = text_in(own[0])
                 own[_TEXTS] = map(text_in, own[_TEXTS])
@@ -228,7 +245,7 @@ class SharedRecording:
 
     def _word(self, word: str) -> int:
         """The number of any word, also of one that the columns do not know."""
-        return self._code(word) if word else 0
+        return self._code(word[:LONGEST]) if word else 0
 
     def _note(self, cursor: Any, note: Note) -> None:
         schema = self._address.schema
@@ -241,12 +258,15 @@ class SharedRecording:
             cursor.execute(
                 f"INSERT INTO {schema}.findings (code, subject, severity, title, hint, began) "
                 "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                tuple(text_in(each) if isinstance(each, str) else each for each in note),
+                tuple(
+                    text_in(each[:LONGEST] if at < 2 else each) if isinstance(each, str) else each
+                    for at, each in enumerate(note)
+                ),
             )
         elif isinstance(note, FindingEnded):
             cursor.execute(
                 f"UPDATE {schema}.findings SET ended = %s WHERE code = %s AND subject = %s AND ended IS NULL",
-                (note.ended, text_in(note.code), text_in(note.subject)),
+                (note.ended, text_in(note.code), text_in(note.subject[:LONGEST])),
             )
         elif isinstance(note, Hour):
             # Recorders count the same events: who saw the most of an hour is right.

@@ -133,7 +133,8 @@ def days(connection: Any, schema: str) -> list[datetime.date]:
     query = """SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = to_regclass(%s)"""
     rows = connection.execute(query, (f"{schema}.tasks",)).fetchall()
-    return sorted(datetime.datetime.strptime(name.rpartition("_")[2], "%Y%m%d").date() for (name,) in rows)
+    own = [text for (name,) in rows if (text := name.rpartition("_")[2]).isdecimal()]
+    return sorted(datetime.datetime.strptime(text, "%Y%m%d").date() for text in own)
 
 
 def make_days(connection: Any, schema: str, today: datetime.date) -> None:

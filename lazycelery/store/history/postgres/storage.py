@@ -8,7 +8,7 @@ from typing import Any
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history.postgres import schema as tables
-from lazycelery.store.history.postgres.address import Address, abort, reading
+from lazycelery.store.history.postgres.address import READS, Address, abort, connected
 from lazycelery.store.history.postgres.faults import said
 from lazycelery.store.history.postgres.marks import SharedMarks
 from lazycelery.store.history.postgres.parts import Day
@@ -23,7 +23,7 @@ class Shared:
 
     def __init__(self, address: Address, days: float = 7.0, max_bytes: int = 2_000_000_000) -> None:
         self.address, self.days, self.max_bytes = address, days, max_bytes
-        self._reading: set[Any] = set()
+        self._used: set[Any] = set()
 
     @property
     def place(self) -> str:
@@ -39,7 +39,7 @@ class Shared:
         """The days, newest first, over one connection."""
         schema = self.address.schema
         try:
-            with reading(self.address, self._reading) as connection:
+            with connected(self.address, READS, self._used) as connection:
                 version = tables.version_of(connection, schema)
                 if version > tables.VERSION:
                     raise Newer(f"The schema {schema}")
@@ -63,13 +63,13 @@ class Shared:
             unread.append(f"{self.place}: {reason}")
 
     def close(self) -> None:
-        """What still reads ends with an error."""
-        for connection in list(self._reading):
+        """What still reads, or sets a mark, ends with an error."""
+        for connection in list(self._used):
             abort(connection)
 
     def marks(self) -> SharedMarks:
         """A table."""
-        return SharedMarks(self.address)
+        return SharedMarks(self.address, self._used)
 
     def recording(self, columns: Columns, redactor: Redactor, clock: Callable[[], float]) -> SharedRecording:
         """To write it."""
