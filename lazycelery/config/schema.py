@@ -115,11 +115,19 @@ def url(text: str) -> str:
     return text
 
 
+_BAD_PERCENT = re.compile(r"%(?!(?!00)[0-9A-Fa-f]{2})")
+
+
 def database(text: str) -> str:
     """A URL of PostgreSQL, as libpq takes it. The text is never shown."""
-    scheme = text.partition("://")[0]
-    if scheme not in ("postgresql", "postgres") or "://" not in text:
+    scheme, found, rest = text.partition("://")
+    if scheme not in ("postgresql", "postgres") or not found:
         raise Wrong("a URL of PostgreSQL", "For example postgresql://lazycelery@db.internal/monitoring")
+    # Else libpq takes a part of the password for the host, and shows it.
+    if rest.partition("?")[0].count("@") > 1 or _BAD_PERCENT.search(rest):
+        raise Wrong(
+            "a URL whose password has @ as %40 and % as %25", "Or take it from history_password_command."
+        )
     return text
 
 

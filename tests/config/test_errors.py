@@ -132,6 +132,9 @@ def test_a_file_that_is_not_text_or_not_readable_is_told(loaded, config, tmp_pat
         ("LAZYCELERY_ALLOW", "retyr", "permissions or roles"),
         ("LAZYCELERY_BROKER", "hunter2@localhost", "a URL"),
         ("CELERY_BROKER_URL", "hunter2@localhost", "a URL"),
+        ("LAZYCELERY_HISTORY_URL", "postgresql://u:a@hunter2@h/d", "password has @ as %40"),
+        ("LAZYCELERY_HISTORY_URL", "postgresql://u:1%hunter2@h/d", "% as %25"),
+        ("LAZYCELERY_HISTORY_URL", "postgresql://u:1%00hunter2@h/d", "% as %25"),
     ],
 )
 def test_a_wrong_variable_is_named_and_its_value_is_not(refused, name, value, expected):
