@@ -29,7 +29,7 @@ class Ledger(msgspec.Struct, kw_only=True):
     told: dict[str, Told] = {}
     """By case."""
     last: dict[str, float] = {}
-    """When a finding was told last, by code and cause, else subject."""
+    """When a finding was told last, by severity, code and cause, else subject."""
 
 
 class Telling(msgspec.Struct, kw_only=True):
@@ -76,11 +76,13 @@ def choose(
             continue
         kind = _kind(case, ledger, case.id in returned, now - target.cool_down)
         key = f"{case.code}:{case.finding.cause or case.finding.subject}"
-        cooling = now - ledger.last.get(key, -target.cool_down) < target.cool_down
-        if kind is None or (kind == "new" and cooling):
+        # Only what was at least as bad keeps another one back.
+        as_bad = [severity for severity in RANK if RANK[severity] <= RANK[case.severity]]
+        told = max(ledger.last.get(f"{severity}:{key}", -target.cool_down) for severity in as_bad)
+        if kind is None or (kind == "new" and now - told < target.cool_down):
             continue
         ledger.told[case.id] = Told(severity=case.severity, subjects=list(case.subjects), at=now)
-        ledger.last[key] = now
+        ledger.last[f"{case.severity}:{key}"] = now
         chosen.append(Telling(kind=kind, case=case.id, finding=case.finding))
     ledger.told = {case: told for case, told in ledger.told.items() if case in known}
     ledger.last = {key: at for key, at in ledger.last.items() if now - at < target.cool_down}

@@ -81,6 +81,16 @@ def test_a_finding_for_each_task_is_told_once_for_its_name_in_a_cool_down() -> N
     assert story.sees(120, poisoned("z")) == ["new"], "cooled down"
 
 
+def test_what_is_worse_is_not_kept_back_by_what_was_less() -> None:
+    story, soon = Story(recovery=False), poisoned("a")
+    soon.severity = "warning"
+    assert story.sees(0, soon) == ["new"]
+    assert story.sees(1, soon, poisoned("b")) == ["new"], "critical, of another task with the same name"
+    later = poisoned("c")
+    later.severity = "warning"
+    assert story.sees(2, soon, poisoned("b"), later, poisoned("d")) == []
+
+
 def test_a_finding_that_grows_by_a_task_at_a_time_is_told_as_it_doubles() -> None:
     story, ids = Story(), [f"t{number}" for number in range(40)]
     told = [story.sees(at, poisoned("t", "shop.poison", *ids[:at])) for at in range(40)]
