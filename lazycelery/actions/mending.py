@@ -153,7 +153,7 @@ def _mend(context: Context, canvas: Canvas, member: str, order: Order) -> Mended
         judged.resend.embed = dict(embed)
         judged.resend.headers |= headers
         made.warnings.append(FROM_ARGUMENTS)
-        made.item.text += "; what follows as a message before it tells"
+        made.item.text += "; what follows it is known from a message before it"
     held = [step for step in made.next if step.id in canvas.members and _revoked(canvas, str(step.id))]
     if held and not order.params.get("force"):
         why = HELD.format(name=held[0].name, id=short(str(held[0].id)))

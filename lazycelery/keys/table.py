@@ -88,7 +88,11 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("sort.reverse", ("I",), "Sort from the other end"),
     Action("menu", ("space",), "Menu of what is possible here; a line or its key does it", "menu", rank=6),
-    Action("mark", ("m",), "Mark, or unmark; what is done next is done to all that are marked"),
+    Action(
+        "mark",
+        ("m",),
+        "Mark, or unmark, and go on to the next; what is done next is done to all that are marked",
+    ),
     Action("mark.all", ("M",), "Mark all that are shown"),
     Action("copy.id", ("y",), "Copy the name or id", menu=True),
     Action("copy.json", ("Y",), "Copy all of it as JSON", menu=True),

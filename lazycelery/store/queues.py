@@ -115,18 +115,20 @@ class Queues:
             entering, leaving = report.in_rate, report.out_rate
             growth = entering - leaving if growth is None else growth
         depth = report.messages
+        takers = _consumers(report, consumers, workers)
+        taken = None if takers == 0 else depth  # Where nobody consumes, nothing is ever done.
         return Queue(
             name=name,
             type=report.type,
             messages=depth,
             unacked=report.unacked,
-            consumers=_consumers(report, consumers, workers),
+            consumers=takers,
             oldest_age=report.oldest_age,
             unacked_age=report.unacked_age,
-            wait_estimate=_divided(depth, leaving),
+            wait_estimate=_divided(taken, leaving),
             in_rate=entering,
             out_rate=leaving,
-            drain_time=_divided(depth, -growth if growth is not None else None),
+            drain_time=_divided(taken, -growth if growth is not None else None),
             priorities=dict(report.priorities),
             workers=workers,
             history=list(record.depths),

@@ -57,7 +57,14 @@ def run(
         speak_to("shell")
     if app.wants_demo and demo is not None:
         return demo()
-    return app.return_code or 0
+    return exit_code(app.return_value, app.return_code)
+
+
+def exit_code(given: int | None, returned: int | None) -> int:
+    """What the screen ended with: the code it was given, else 1 where nobody asked it to end."""
+    if given is not None:
+        return given
+    return 1 if returned is None else returned
 
 
 def _engine() -> EngineProcess:

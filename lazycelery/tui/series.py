@@ -55,6 +55,11 @@ class Series:
         text = self._what.replace("{}", to)
         return text[:1].upper() + text[1:]
 
+    def _these(self, number: int) -> str:
+        if number == 1:
+            return self.doing(f"this {self.kind}")
+        return f"{self.doing(f'these {q.counted(number, self.kind)}')}, one after another"
+
     async def plan(self, api: EngineApi) -> None:
         """Look at each. Nothing has been touched then."""
         for name, order in self._orders.items():
@@ -76,7 +81,7 @@ class Series:
             title += f": {q.counted(sum(plan.count for plan in plans), unit)} in all"
         return Question(
             title,
-            f"{self.doing(f'these {q.counted(len(plans), self.kind)}')}, one after another?",
+            f"{self._these(len(plans))}?",
             "typed" if typed else "letter",
             str(len(plans)) if typed else "",
             tuple(self._warnings()),

@@ -277,6 +277,16 @@ def test_rates_come_from_depths_and_events():
     assert one.history == [100 - 5 * second for second in range(11)]
 
 
+def test_where_nobody_consumes_no_end_is_promised():
+    store = Store(1000)
+    for second in range(11):
+        store.apply_queues([probe(second, 100 - 5 * second, consumers=1)])
+    assert queue(store, at=11).drain_time == pytest.approx(10)
+    store.apply_queues([probe(11, 45, consumers=0)])
+    one = queue(store, at=11)
+    assert (one.consumers, one.wait_estimate, one.drain_time) == (0, None, None)
+
+
 def life(at: float, uuid: str) -> list[Event]:
     return [sent(at, uuid), received(at, uuid), started(at, uuid)]
 

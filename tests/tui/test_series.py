@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from lazycelery.errors import ConnectionProblem, Refused
+from lazycelery.model.action import Plan
 from lazycelery.model.hold import Hold
+from lazycelery.tui.series import Series
 from tests.support.fake_engine import FakeEngine
 from tests.tui.conftest import Stage, staged
 from tests.tui.test_findings import troubled
@@ -155,6 +157,15 @@ async def test_what_is_done_to_the_only_marked_queue_takes_its_mark_and_no_other
             await stage.until(lambda: not list(stage.desk.marks.of("queues")))
         assert len(list(stage.desk.marks.of("workers"))) == 1
         assert targets(stage) == [["default"], ["default", "reports"]]
+
+
+def test_one_that_is_left_is_asked_about_as_one() -> None:
+    plan = Plan(id="p", action="purge", title="Purge mail: 3 messages", count=3)
+    series = Series("purge {}", "queue", {})
+    series.plans = {"mail": plan}
+    assert series.question.text == "Purge this queue?"
+    series.plans = {"mail": plan, "default": plan}
+    assert series.question.text == "Purge these 2 queues, one after another?"
 
 
 async def test_more_than_a_series_takes_is_refused_whole() -> None:

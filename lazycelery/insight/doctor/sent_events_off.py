@@ -37,8 +37,10 @@ def blind(seen: Snapshot) -> str | None:
             f"{count(seen.tasks.received, 'task')} started meanwhile, and {seen.limits.sent_events} "
             f"are needed." + by_face(" --observe 60 waits longer.", "")
         )
-    if seen.watched < seen.limits.sent_watched:  # What starts now may have been sent before we came.
-        need = seen.limits.sent_watched
+    # What starts now may have been sent before we came: as long ago as a message waits.
+    waits = [queue.wait_estimate for queue in seen.queues if queue.wait_estimate is not None]
+    need = max([seen.limits.sent_watched, *waits])
+    if seen.watched < need:
         return f"Watched for {seen.watched:.0f} s, and {need:.0f} are needed" + longer(need)
     return None
 

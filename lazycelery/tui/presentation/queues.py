@@ -152,7 +152,11 @@ def _fields(queue: Queue) -> list[tuple[str, str, str]]:
         ("oldest", "oldest_age", q.rough_age(queue.oldest_age)),
         ("in", "in_rate", q.rate(queue.in_rate)),
         ("out", "out_rate", q.rate(queue.out_rate)),
-        ("a new one", "wait_estimate", f"waits {q.rough_age(queue.wait_estimate)}"),
+        (
+            "a new one",
+            "wait_estimate",
+            "waits for a consumer" if queue.consumers == 0 else f"waits {q.rough_age(queue.wait_estimate)}",
+        ),
         ("empty in", "drain_time", q.rough_age(queue.drain_time)),
         ("type", "type", clean(queue.type or q.UNKNOWN)),
         ("binding", "bound", "yes" if queue.bound else "none names it"),
