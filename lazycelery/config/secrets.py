@@ -106,7 +106,7 @@ def insert(url: str, fetch: Callable[[], str], document: Document, path: KeyPath
 def warnings(document: Document, profile: KeyPath) -> list[str]:
     """What to tell about passwords that stand in the file itself."""
     table = document.data[profile[0]][profile[1]]
-    named = ("broker", "backend", "beat", "history_url", "sentinel_password")
+    named = ("broker", "backend", "beat", "management", "history_url", "sentinel_password")
     texts = [(key, table[key]) for key in named if key in table]
     paths = [(*profile, key) for key, text in texts if is_literal(text, url=key != "sentinel_password")]
     if not paths:

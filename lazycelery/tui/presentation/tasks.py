@@ -50,7 +50,7 @@ def cells(row: TaskRow, look: Look) -> list[Span]:
     least = "≥" if row.at_least and age is not None else ""
     found = [
         of_task(row.state, look.signs),
-        (clean(row.name or "name not seen", 120), "" if row.name else "dim"),
+        (clean(row.name or "not seen", 120), "" if row.name else "dim"),
         (q.short_id(row.id), "dim"),
         (clean(row.state, 12), token),
         (q.short_moment(row.since, look.now, look.utc) if ended else least + q.age(age), "dim"),
