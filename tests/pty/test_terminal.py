@@ -31,6 +31,24 @@ def test_a_pipe_is_refused_with_a_way_out() -> None:
     assert "The screen needs a terminal" in done.stderr and "lazycelery status" in done.stderr
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.25])
+def test_an_escape_and_then_a_key_are_taken_however_soon_it_comes(show: Show, pause: float) -> None:
+    terminal = show()
+    for _ in range(4):
+        terminal.send("\x1b")
+        terminal.read(pause)
+        terminal.send("?")
+        terminal.until("Help")
+        terminal.settle()
+        terminal.send("\x1b")
+        terminal.read(pause)
+        terminal.send("3")
+        terminal.until(lambda: "Help" not in terminal.text)
+        terminal.settle()
+    terminal.send("q")
+    assert terminal.ended() == 0
+
+
 def test_quitting_gives_the_terminal_back(show: Show) -> None:
     terminal = show()
     terminal.send("q")
