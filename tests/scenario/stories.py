@@ -114,8 +114,8 @@ STORIES = (
         (
             Answer(
                 "what",
-                "1 of 2 known tasks done. shop.add 65c45631",
-                r"1 of 2 known tasks done\. shop\.add \w{8}",
+                "1 of 2 known tasks succeeded. shop.add 65c45631",
+                r"1 of 2 known tasks succeeded\. shop\.add \w{8}",
             ),
             Answer(
                 "where",

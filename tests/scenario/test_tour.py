@@ -58,7 +58,7 @@ TOUR = (
             Step("]", r"args told by|No source has told the arguments"),
             Step("]", r"There is no result|no source has told a result|result told by|traceback"),
             Step("]", r"received \d+:|started \d+:|sent \d+:|waited|Inferred"),
-            Step("F", r"\d+ of [\d,]+ known tasks done"),
+            Step("F", r"\d+ of [\d,]+ known tasks succeeded"),
             Step("]", r"task-\w+"),
             Step("]", r"message"),
             Step("]", r"FIELD SOURCE CUT VALUE"),

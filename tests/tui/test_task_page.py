@@ -48,11 +48,11 @@ def test_a_family_says_how_far_it_is_and_what_holds_it_up() -> None:
     first = Task(id="1" * 8, name="shop.add", state="success", sent=NOW - 9, root_id="1" * 8)
     second = Task(id="2" * 8, name="shop.add", state="waiting", queue="slow", sent=NOW - 5)
     told, token = family_verdict(Family("1", [first, second], 2, verdict("Waits in slow.")), LOOK)
-    assert told == "○ 1 of 2 known tasks done. shop.add 22222222: Waits in slow." and token == "wait"
+    assert told == "○ 1 of 2 known tasks succeeded. shop.add 22222222: Waits in slow." and token == "wait"
     failed = Task(id="3" * 8, name="shop.sum", state="failure", error="Boom", sent=NOW - 2)
     told, token = family_verdict(Family("1", [first, second, failed], 3), LOOK)
-    assert "2 of 3 known tasks done. shop.sum 33333333: failure" in told and token == "fail"
-    assert family_verdict(Family("1", [first], 1), LOOK) == ("✔ 1 of 1 known tasks done", "ok")
+    assert "1 of 3 known tasks succeeded, 1 failure. shop.sum 33333333: failure" in told and token == "fail"
+    assert family_verdict(Family("1", [first], 1), LOOK) == ("✔ 1 of 1 known tasks succeeded", "ok")
 
 
 def retried() -> Task:

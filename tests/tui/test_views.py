@@ -206,7 +206,7 @@ async def test_a_list_alone_says_where_its_page_is_and_opens_it_for_a_tab_of_its
         await stage.press("s")
         await stage.until("4.2 ms")
         await stage.press("escape", "3", "F")
-        await stage.until("known tasks done")
+        await stage.until("known tasks succeeded")
         await stage.press("escape", "2", "v")
         await stage.until("TASK")
         assert "1 Workers" not in stage.text

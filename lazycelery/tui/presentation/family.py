@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,8 +44,9 @@ class Family:
 
 def family_verdict(family: Family, look: Look) -> Span:
     """How far it is, and what holds it up."""
-    ended = sum(task.state in ENDED for task in family.members)
-    done = f"{ended} of {family.matched} known tasks done"
+    ended = Counter(task.state for task in family.members if task.state in ENDED)
+    others = (f", {number} {clean(state, 12)}" for state, number in ended.most_common() if state != "success")
+    done = f"{ended['success']} of {family.matched} known tasks succeeded{''.join(others)}"
     held = family.held
     if held is None:
         return f"{look.signs.success} {done}", "ok"
