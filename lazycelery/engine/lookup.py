@@ -69,7 +69,11 @@ class Lookup:
         for found in (await self._broker.queues.find([id], FIND_LIMIT)).values():
             message = self._broker.codec.describe(found.raw, found.position)
             self._store.raw.keep(id, found)
-            self._store.apply_messages(found.queue, [message], self._clock(), "waiting")
+            flights = self._watch.flights
+            held = flights is not None and any(flight.id == id for flight in flights.messages)
+            self._store.apply_messages(
+                found.queue, [message], self._clock(), "in-flight" if held else "waiting"
+            )
 
     async def message(self, id: str) -> Message:
         """A task's true message, while it is held somewhere, or as it was seen before."""

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import groupby
 
+from lazycelery.engine.astray import Astray
 from lazycelery.engine.backend import Backend
 from lazycelery.engine.hearing import Hearing
 from lazycelery.engine.links import Links, backoff
@@ -93,6 +94,7 @@ class Watch:
         """Workers that have told their settings."""
         self._tries: Counter[str] = Counter()
         self._due: dict[str, float] = {}
+        self._astray = Astray(store, broker.queues, clock)
         self._commands_per_probe = 0
         self._probed: set[str] = set()
         self._absent: set[str] = set()
@@ -349,6 +351,7 @@ class Watch:
             self._absent |= {report.name for report in reports if report.error}
             self._probed = set(wanted)
             self._store.apply_queues(reports)
+            await self._astray.look(reports)
             if self._is_due("in-flight", IN_FLIGHT_EVERY):
                 self._keep(await self._broker.queues.in_flight(IN_FLIGHT))
                 await self.backend.look_at_chords()

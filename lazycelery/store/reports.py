@@ -267,7 +267,16 @@ class ReportMerge:
             columns.eta[slot] = bounded(message.eta, 64)
         state = columns.state[slot]
         run_lost = columns.marks[slot] & marks.RUN_LOST
-        if state == State.LOST or (state == State.UNKNOWN and not columns.marks[slot] & marks.ENDED_UNSEEN):
+        if state == State.UNKNOWN and columns.marks[slot] & marks.ENDED_UNSEEN:
+            # a message held unacknowledged can be of a run that is over, or an older look
+            back = where == "waiting" and at >= columns.since[slot]
+            if back:
+                if columns.started[slot] == columns.started[slot]:
+                    self._delivered_again(slot)
+                columns.marks[slot] &= ~marks.ENDED_UNSEEN
+        else:
+            back = state in (State.LOST, State.UNKNOWN)
+        if back:
             columns.set_state(slot, State.WAITING, at)
             columns.tell(slot, "state", "broker")
         if where == "in-flight" and columns.state[slot] == State.WAITING and not run_lost:

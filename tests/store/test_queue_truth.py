@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lazycelery.model.event import Event
+from lazycelery.model.message import Message
 from lazycelery.model.reports import ActiveQueue, QueueReport, WorkerReport
 from lazycelery.store.store import Store
 
@@ -41,6 +42,33 @@ def test_an_event_that_comes_late_knows_better() -> None:
     depth(store, 0, NOW + 60)
     store.apply_events(started("late", NOW + 61))
     assert store.counts() == {"started": 1}
+
+
+def test_a_task_whose_message_is_seen_in_another_queue_waits_again() -> None:
+    store, message = Store(), Message(position=0, id="moved", task="n")
+    store.apply_events([sent("moved", NOW)])
+    depth(store, 0, NOW + 60)
+    store.apply_messages("other", [message], NOW + 59, "waiting")
+    assert store.counts() == {"unknown": 1}  # A look from before it was gone.
+    store.apply_messages("other", [message], NOW + 61, "in-flight")
+    assert store.counts() == {"unknown": 1}
+    store.apply_messages("other", [message], NOW + 62, "waiting")
+    task = store.task("moved", NOW + 62)
+    assert task is not None and (task.state, task.queue, task.marks) == ("waiting", "other", [])
+    depth(store, 0, NOW + 90)
+    assert store.counts() == {"waiting": 1}
+    store.apply_events(started("moved", NOW + 91))
+    assert store.counts() == {"started": 1}
+
+
+def test_a_run_that_ended_unseen_and_waits_again_is_another_run() -> None:
+    store = Store()
+    store.apply_events(started("again", NOW))
+    store.apply_worker(WorkerReport(worker="w@h", at=NOW + 20, ping=True, active=[]))
+    store.apply_messages("q", [Message(position=0, id="again", task="n")], NOW + 30, "waiting")
+    task = store.task("again", NOW + 30)
+    assert task is not None and (task.state, task.marks) == ("waiting", ["delivered-again"])
+    assert [one.state for one in task.attempts] == ["unknown", "waiting"]
 
 
 def test_rates_are_unknown_once_no_event_comes() -> None:
