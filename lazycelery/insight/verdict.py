@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from lazycelery.insight.doctor.mode import count, fact, listed, plain_slots, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.doctor.worker_saturated import full_since
@@ -31,10 +33,10 @@ RECENT = 4
 def of_task(task: Task, seen: Snapshot, findings: Sequence[Finding] = ()) -> Verdict:
     """Waiting for what, behind what, until when; running where; or how it ended."""
     verdict = Verdict(kind="task", subject=task.id, state=task.state, text="", at=seen.now)
-    told = _TASK.get(task.state, _ended)(task, seen, verdict)
+    told = _TASK.get(task.state, _ended)(task, seen if task.state in ENDED else _then(seen), verdict)
     verdict.text = told[0].upper() + told[1:] + "."
     if task.state not in ENDED:
-        verdict.text = _dated(verdict.text, seen)
+        _date(verdict, seen)
     about = {task.id, task.queue, task.worker} - {None}
     verdict.findings = sorted({one.code for one in findings if one.subject in about})
     return verdict
@@ -51,13 +53,15 @@ def of_worker(facts: WorkerFacts, seen: Snapshot, findings: Sequence[Finding] = 
         verdict.text = f"{name} is gone: {worker.why or 'it stopped'}."
     elif own:
         verdict.text = own[0].title
-    elif worker.why:
+    elif worker.why and (seen.cut is None or worker.state == "unknown"):
         verdict.text = f"{name} is {worker.why}."
     else:
         slots = worker.concurrency or 0
         busy = f"{worker.active or 0} of {plain_slots(slots)} taken" if slots else "its pool is not known"
         takes = listed(worker.queues) or "no queue"
         verdict.text = f"{name} is {worker.state}: {busy}, it takes from {takes}."
+    if worker.state not in ("offline", "unknown"):  # Of these it is told how long ago they were heard.
+        _date(verdict, seen)
     verdict.evidence = [
         fact(f"{task.name} runs", "control", task.time_start) for task in (facts.active or [])[:5]
     ]
@@ -72,6 +76,7 @@ def of_queue(queue: Queue, seen: Snapshot, findings: Sequence[Finding] = ()) -> 
     """How much waits, for whom, and for how long."""
     own = [one for one in findings if queue.name == one.subject]
     verdict = Verdict(kind="queue", subject=queue.name, text="", at=seen.now)
+    then = _then(seen)
     verdict.findings = [one.code for one in own]
     verdict.evidence = [each for one in own for each in one.evidence]
     waits = f"{count(queue.messages or 0, 'message')} {'waits' if queue.messages == 1 else 'wait'}"
@@ -81,25 +86,29 @@ def of_queue(queue: Queue, seen: Snapshot, findings: Sequence[Finding] = ()) -> 
         why = queue.error or "it was not seen yet"
         verdict.text = f"How much waits in {queue.name} is not known: {why.rstrip('.')}."
     elif not queue.messages:
-        verdict.text = f"{queue.name} is empty; {_who(seen, queue)}."
+        verdict.text = f"{queue.name} is empty; {_who(then, queue)}."
     elif queue.why:
         verdict.text = queue.why
     else:
-        why = _why_they_wait(seen, queue, verdict, "the last one's")
+        why = _why_they_wait(then, queue, verdict, "the last one's")
         verdict.text = f"{waits} in {queue.name}{_growing(queue)}; {why}."
     if not queue.why:
         more = [one.title for one in own if one.code not in TOLD]
         verdict.text = " ".join([verdict.text, *more[:1]])
-    verdict.text = _dated(verdict.text, seen)
+    _date(verdict, seen)
     return verdict
 
 
-def _dated(text: str, seen: Snapshot) -> str:
-    """What was true when the broker answered last is told as that."""
-    broker = seen.source("broker")
-    if broker.state != "lost" or broker.last is None:
-        return text
-    return f"Not connected; {span(seen.now - broker.last)} ago: {text}"
+def _then(seen: Snapshot) -> Snapshot:
+    """While we are cut off, the moment when the broker answered last: what is known is as old as that."""
+    return seen if seen.cut is None else replace(seen, now=min(seen.now, seen.cut))
+
+
+def _date(verdict: Verdict, seen: Snapshot) -> None:
+    """What was true when the broker answered last is told as that, and nothing is promised by it."""
+    if seen.cut is not None:
+        verdict.text = f"Not connected; {span(seen.now - seen.cut)} ago: {verdict.text}"
+        verdict.until = None
 
 
 def _growing(queue: Queue) -> str:
@@ -116,7 +125,7 @@ def _growing(queue: Queue) -> str:
 
 def _waiting(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     flight = _flight(task, seen)
-    if "run-lost" in task.marks or (flight is not None and not _holder(task, seen)):
+    if "run-lost" in task.marks or (flight is not None and seen.cut is None and not _holder(task, seen)):
         return _orphaned(task, seen, verdict, flight)
     since = f" for {span(seen.now - task.sent)}" if task.sent else ""
     if task.queue is None:
@@ -142,11 +151,11 @@ def _why_they_wait(seen: Snapshot, queue: Queue, verdict: Verdict, whose: str = 
     verdict.evidence.append(fact(f"{count(messages, 'message')} in {queue.name}", "broker", messages))
     consumers = seen.consumers(queue.name)
     if not consumers and not queue.consumers:
-        if seen.settled and not seen.alive:
+        if seen.settled and not seen.alive and not seen.unheard:
             return "no worker runs"
         meant = near(queue.name, sorted({name for facts in seen.alive for name in facts.queues or ()}))
         return "nobody consumes it" + (f" (did you mean {meant}?)" if meant else "")
-    silent = [facts for facts in consumers if facts.silent is not None]
+    silent = [facts for facts in consumers if _silent(facts, seen)]
     if consumers and len(silent) == len(consumers):
         return f"{listed([short(one.name) for one in silent])} answers nobody now: {_runs(silent, seen)}"
     full = [facts for facts in consumers if _full(facts)]
@@ -162,7 +171,8 @@ def _why_they_wait(seen: Snapshot, queue: Queue, verdict: Verdict, whose: str = 
         verdict.until = seen.now + wait
         source = queue.sources.get("out_rate", "event")
         verdict.evidence.append(fact(f"{queue.out_rate:.1f} are taken a second", source, queue.out_rate))
-        pace = f"{queue.out_rate:.1f} a second are taken, so that {whose} turn comes within {span(wait)}"
+        turn = f", so that {whose} turn comes within {span(wait)}" if seen.cut is None else ""
+        pace = f"{queue.out_rate:.1f} a second are taken{turn}"
         return f"{told}; {pace}" if told else pace
     return told or _who(seen, queue)
 
@@ -203,9 +213,11 @@ def _received(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     holder = _holder(task, seen)
     since = f" for {span(seen.now - task.received)}" if task.received else ""
     told = f"reserved{_on(task)}{since}, not started"
-    if holder is None and not seen.settled:
+    if holder is None and (seen.cut is not None or not seen.settled):
         return told
-    if holder is None or not holder.alive:
+    if unheard := _unheard(holder, seen):
+        return f"held by {short(task.worker)}{unheard}"
+    if holder is None or _gone(holder):
         return _orphaned(task, seen, verdict, _flight(task, seen))
     slots = holder.worker.concurrency or 0
     if _full(holder):
@@ -218,27 +230,30 @@ def _received(task: Task, seen: Snapshot, verdict: Verdict) -> str:
         if slots == 1:
             return f"{told}: its only slot {runs.replace('run', 'runs', 1)}"
         return f"{told}: its {slots:,} slots {runs}"
-    if holder.silent is not None:
+    if _silent(holder, seen):
         return f"{told}: the worker answers nobody now"
     if not slots or holder.worker.active is None:
         return told
     if task.received and seen.now - task.received < SOON:
-        return f"{told}: slots are free, it is about to"
+        return f"{told}: slots are free" + ("" if seen.cut is not None else ", it is about to")
     return f"{told} although slots are free: a rate limit, perhaps"
 
 
 def _scheduled(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     holder, eta = _holder(task, seen), epoch(task.eta)
     verdict.until = eta
-    if holder is not None and not holder.alive:
+    if _gone(holder):
         return _orphaned(task, seen, verdict, _flight(task, seen))
+    if unheard := _unheard(holder, seen):
+        due = f"; its ETA is in {span(eta - seen.now)}" if eta is not None and eta > seen.now else ""
+        return f"held by {short(task.worker)}{unheard}{due}"
     where = f" by {short(task.worker)}" if task.worker else ""
     if eta is None:
         return f"held{where} until its ETA" + (f" ({task.eta[:40]})" if task.eta else "")
     left = eta - seen.now
     if left <= 0:
         return f"held{where}, {span(-left)} past its ETA"
-    told = f"held{where} until its ETA, in {span(left)}"
+    told = f"held{where} until its ETA" + (f", in {span(left)}" if seen.cut is None else "")
     if seen.redelivers and left > seen.visibility():
         timeout = span(seen.visibility())
         told += f"; that is beyond the visibility timeout ({timeout}): it will run more than once"
@@ -251,8 +266,12 @@ def _started(task: Task, seen: Snapshot, verdict: Verdict) -> str:
         stopped = holder.worker.stopped
         ago = "" if stopped is None else f" {span(seen.now - stopped)} ago"
         return f"ran{_on(task)} when that was lost{ago}; whether it ended is not known"
-    if holder is not None and not holder.alive:
-        return f"ran{_on(task)}, which is gone: {holder.worker.why or 'it does not answer'}"
+    if holder is not None and _gone(holder):
+        stopped = holder.worker.stopped
+        why = holder.worker.why if stopped is None else f"stopped {span(seen.now - stopped)} ago"
+        return f"ran{_on(task)}, which is gone: {why or 'it stopped'}"
+    if unheard := _unheard(holder, seen):
+        return f"ran{_on(task)}{unheard}; whether it ended is not known"
     age = None if task.started is None else max(0.0, seen.now - task.started)
     told = f"runs{_on(task) or ' on a worker that nobody named'}" + (
         f", process {task.pid}" if task.pid else ""
@@ -262,14 +281,15 @@ def _started(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     limit = conf.get("task_time_limit")
     if isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit and age is not None:
         verdict.until = (task.started or seen.now) + limit
-        told += f"; its time limit of {span(limit)} ends it in {span(max(0.0, limit - age))}"
+        ends = f" ends it in {span(max(0.0, limit - age))}"
+        told += f"; its time limit of {span(limit)}{ends if seen.cut is None else ' ends it'}"
     elif holder is not None and holder.conf is not None:
         told += "; its worker sets no time limit"
     usual = next((one for one in seen.tasks.running if one.id == task.id), None)
     if usual is not None and usual.usual is not None and usual.runs >= seen.limits.stalled_runs:
         told += f"; 95% of its kind take less than {usual.usual:.2g} s"
         verdict.evidence.append(fact(f"from {usual.runs:,} runs", "event", usual.usual))
-    if holder is not None and holder.silent is not None:
+    if holder is not None and _silent(holder, seen):
         told += "; the worker answers nobody now"
     return told
 
@@ -277,7 +297,7 @@ def _started(task: Task, seen: Snapshot, verdict: Verdict) -> str:
 def _retry(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     eta = epoch(task.eta)
     verdict.until = eta
-    when = f" in {span(eta - seen.now)}" if eta is not None and eta > seen.now else ""
+    when = f" in {span(eta - seen.now)}" if eta is not None and eta > seen.now and seen.cut is None else ""
     number = next_try(task)
     which = f" (try {number})" if number is not None else ""
     return f"failed{_on(task)} with {_error(task)}, and is tried again{when}{which}"
@@ -311,6 +331,9 @@ def _ended(task: Task, seen: Snapshot, verdict: Verdict) -> str:
 
 
 def _orphaned(task: Task, seen: Snapshot, verdict: Verdict, flight: Flight | None) -> str:
+    holder = _holder(task, seen)
+    if holder is not None and holder.worker.state == "unknown":
+        return f"held by {short(task.worker)}{_unheard(holder, seen)}"
     who = short(task.worker) if task.worker else "a worker"
     if not seen.redelivers or (seen.flights is None and seen.gives_back):
         return f"held by {who}, which is gone. {seen.gives_back}".rstrip(". ")
@@ -320,10 +343,11 @@ def _orphaned(task: Task, seen: Snapshot, verdict: Verdict, flight: Flight | Non
     verdict.until = delivered + seen.visibility()
     verdict.evidence.append(fact("its message is unacknowledged, held by nobody", "broker", delivered))
     left = verdict.until - seen.now
-    when = f"in about {span(left)}" if left > 0 else "at the next sweep of a worker"
-    runs = "" if seen.alive else ", once a worker runs"
+    due = f" in about {span(left)}" if left > 0 else " at the next sweep of a worker"
+    when = due if seen.cut is None else ""
+    runs = "" if seen.alive or seen.unheard else ", once a worker runs"
     who = who if task.worker else "its worker"
-    return f"orphaned: {who} is gone, and its message comes back to {flight.queue} {when}{runs}"
+    return f"orphaned: {who} is gone, and its message comes back to {flight.queue}{when}{runs}"
 
 
 def _flight(task: Task, seen: Snapshot) -> Flight | None:
@@ -333,6 +357,24 @@ def _flight(task: Task, seen: Snapshot) -> Flight | None:
 
 def _holder(task: Task, seen: Snapshot) -> WorkerFacts | None:
     return next((facts for facts in seen.workers if facts.name == task.worker), None)
+
+
+def _gone(holder: WorkerFacts | None) -> bool:
+    """Seen to stop, or lost while we listened; one that is only not heard is not gone."""
+    return holder is not None and holder.worker.state == "offline"
+
+
+def _unheard(holder: WorkerFacts | None, seen: Snapshot) -> str:
+    """When it was last heard, where nobody tells of it now. While cut off all is told as it was then."""
+    if holder is None or holder.worker.state != "unknown" or seen.cut is not None:
+        return ""
+    last = holder.worker.last_seen
+    return " when that was last heard" + ("" if last is None else f", {span(seen.now - last)} ago")
+
+
+def _silent(facts: WorkerFacts, seen: Snapshot) -> bool:
+    """It was asked and does not answer. While we are cut off no answer could reach us."""
+    return facts.silent is not None and seen.cut is None
 
 
 def _on(task: Task) -> str:

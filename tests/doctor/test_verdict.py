@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lazycelery.insight.verdict import of_queue, of_task, of_worker
+from lazycelery.model.cluster import SourceHealth
 from lazycelery.model.facts import Flight, Flights, TaskFacts, TaskSeen
 from lazycelery.model.finding import Evidence, Finding
 from lazycelery.model.hold import Hold
@@ -19,6 +20,12 @@ GONE = {"state": "offline", "stopped": NOW - 60, "lost": True, "why": "lost 1m a
 
 def iso(seconds: float) -> str:
     return datetime.fromtimestamp(NOW + seconds, timezone.utc).isoformat()
+
+
+def cut_off() -> list[SourceHealth]:
+    sources = links(broker="lost")
+    sources[0].last = NOW - 14
+    return sources
 
 
 def said(task: dict[str, Any], **snapshot: Any) -> str:
@@ -144,6 +151,82 @@ def test_how_it_ended(task: dict[str, Any], sentence: str) -> None:
     assert said(task) == sentence
 
 
+def test_a_worker_that_is_not_heard_is_not_gone() -> None:
+    unheard = worker(state="unknown", last_seen=NOW - 24, why="not heard for 24s, as no events reach us")
+    flights = Flights(at=NOW, messages=[Flight(id="9f3c21ab", task="x", queue="default", delivered=NOW)])
+    for task, sentence in (
+        ({"state": "received"}, "Held by w1@a when that was last heard, 24s ago."),
+        ({"state": "waiting", "marks": ["run-lost"]}, "Held by w1@a when that was last heard, 24s ago."),
+        (
+            {"state": "scheduled", "eta": iso(60)},
+            "Held by w1@a when that was last heard, 24s ago; its ETA is in 1m.",
+        ),
+        (
+            {"state": "started", "started": NOW - 60},
+            "Ran on w1@a when that was last heard, 24s ago; whether it ended is not known.",
+        ),
+    ):
+        own = {"workers": [unheard], "flights": flights, "redelivers": True}
+        assert said({**task, "worker": "w1@a"}, **own) == sentence
+        cut = said({**task, "worker": "w1@a"}, **own, sources=cut_off())
+        assert cut.startswith("Not connected; 14s ago: ") and "gone" not in cut and "heard" not in cut
+    alone = {"queues": [queue("other", 3, consumers=0)], "workers": [unheard], "sources": cut_off()}
+    assert "no worker runs" not in said({"state": "waiting", "queue": "other"}, **alone)
+    assert "gone" not in said({"state": "received", "worker": "w9@a"}, workers=[], sources=cut_off())
+    assert of_worker(unheard, seen(sources=cut_off())).text == (
+        "w1@a is not heard for 24s, as no events reach us."
+    )
+
+
+def test_while_cut_off_times_are_those_of_the_last_answer_and_nothing_is_promised() -> None:
+    limited = worker(state="unknown", conf={"task_time_limit": 300}, silent=NOW - 9)
+    many = [queue(messages=80, out_rate=4.0)]
+    own = {"workers": [limited], "queues": many, "sources": cut_off(), "flights": Flights(at=NOW)}
+    on = {"worker": "w1@a"}
+    for task, sentence in (
+        (
+            {"state": "started", "started": NOW - 26, "pid": 812, **on},
+            "Runs on w1@a, process 812, for 12s; its time limit of 5m ends it.",
+        ),
+        (
+            {"state": "waiting", "sent": NOW - 74},
+            "Waits in default for 1m, one of 80 messages; 4.0 a second are taken.",
+        ),
+        (
+            {"state": "received", "received": NOW - 16, **on},
+            "Reserved on w1@a for 2s, not started: slots are free.",
+        ),
+        ({"state": "scheduled", "eta": iso(600), **on}, "Held by w1@a until its ETA."),
+        ({"state": "scheduled", "eta": iso(-74), **on}, "Held by w1@a, 1m past its ETA."),
+        ({"state": "retry", "eta": iso(600), "error": "E()"}, "Failed with E(), and is tried again."),
+    ):
+        told = of_task(Task(**{"id": "x", "name": "shop.add", "queue": "default", **task}), seen(**own))
+        assert told.text == f"Not connected; 14s ago: {sentence}"
+        assert told.until is None and told.at == NOW
+    flight = Flight(id="9f3c21ab", task="x", queue="default", delivered=NOW - 600)
+    orphan = said(
+        {"state": "received", **on},
+        workers=[worker(**GONE)],
+        sources=cut_off(),
+        flights=Flights(at=NOW, messages=[flight]),
+    )
+    assert orphan.endswith("w1@a is gone, and its message comes back to default, once a worker runs.")
+    stopped = worker(state="offline", stopped=NOW - 74, why="stopped 1m14s ago")
+    assert said({"state": "started", **on}, workers=[stopped], sources=cut_off()).endswith("stopped 1m ago.")
+    assert of_queue(many[0], seen(**own)).text == (
+        "Not connected; 14s ago: 80 messages wait in default; 4.0 a second are taken."
+    )
+    assert of_queue(many[0], seen(**own)).until is None
+    # A full worker's reason counts on too.
+    full = worker(state="busy", active=[running("a"), running("b")], why="busy: the oldest since 34s")
+    full.worker.active = 2
+    assert of_worker(full, seen(sources=cut_off())).text == (
+        "Not connected; 14s ago: w1@a is busy: 2 of 2 slots taken, it takes from default."
+    )
+    ended = {"state": "success", "finished": NOW - 60}
+    assert said(ended, sources=cut_off()) == "Succeeded, 1m ago.", "an end stays what it is"
+
+
 def test_queues_and_workers() -> None:
     assert of_queue(queue(), seen()).text == "default is empty; w1@a consumes it."
     assert of_queue(queue(messages=3), seen()).text == "3 messages wait in default; w1@a consumes it."
@@ -152,8 +235,7 @@ def test_queues_and_workers() -> None:
         "1 message waits in default, 2.0 more each second; 1.0 a second are taken, so that the last one's "
         "turn comes within 1s."
     )
-    away = links(broker="lost")
-    away[0].last = NOW - 14
+    away = cut_off()
     before = "Not connected; 14s ago: default is empty; w1@a consumes it."
     assert of_queue(queue(), seen(sources=away)).text == before
     unseen = worker(state="unknown")

@@ -146,6 +146,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
 
     alive: list[WorkerFacts] = []
     """Workers that can still take messages; made from `workers`."""
+    unheard: list[WorkerFacts] = []
+    """Workers of which nobody tells whether they can: never called gone; made likewise."""
     taken_by: dict[str, list[WorkerFacts]] = {}
     """Who consumes a queue, by its name; made likewise."""
     lines: dict[str, Queue] = {}
@@ -156,8 +158,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
         self.alive = [facts for facts in self.workers if facts.alive]
         self.taken_by = {}
         # While we are cut off nobody is seen: then it is as it was told last.
-        kept = () if self.connected else [facts for facts in self.workers if facts.worker.state == "unknown"]
-        for facts in (*self.alive, *kept):
+        self.unheard = [facts for facts in self.workers if facts.worker.state == "unknown"]
+        for facts in (*self.alive, *(() if self.connected else self.unheard)):
             for name in dict.fromkeys(facts.queues or ()):
                 self.taken_by.setdefault(name, []).append(facts)
         self.lines = {queue.name: queue for queue in self.queues}
@@ -170,6 +172,12 @@ class Snapshot(msgspec.Struct, kw_only=True):
     def connected(self) -> bool:
         """Whether the broker answers."""
         return self.source("broker").state == "connected"
+
+    @property
+    def cut(self) -> float | None:
+        """When the broker answered last, while it is lost."""
+        broker = self.source("broker")
+        return broker.last if broker.state == "lost" else None
 
     def consumers(self, queue: str) -> list[WorkerFacts]:
         """Living workers that said they consume a queue; while we are cut off, those that did before."""
@@ -186,9 +194,9 @@ class Snapshot(msgspec.Struct, kw_only=True):
         return all(facts.queues is not None for facts in self.alive)
 
     def visibility(self) -> float:
-        """The shortest visibility timeout that a living worker has, else the profile's."""
+        """The shortest visibility timeout that a living worker has, or one not heard, else the profile's."""
         found = []
-        for facts in self.alive:
+        for facts in self.alive or self.unheard:
             options = (facts.conf or {}).get("broker_transport_options")
             value = options.get("visibility_timeout") if isinstance(options, dict) else None
             if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
