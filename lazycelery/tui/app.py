@@ -18,7 +18,7 @@ from lazycelery.keys import Keymap, keymap
 from lazycelery.tui import outside
 from lazycelery.tui.clusters import Cluster, Clusters
 from lazycelery.tui.desk import Desk
-from lazycelery.tui.hangup import end_politely
+from lazycelery.tui.hangup import GONE, LOOKED_AT, end_politely, terminal_gone
 from lazycelery.tui.history import History, state_directory
 from lazycelery.tui.link import EngineProcess, Spawn
 from lazycelery.tui.multiplexer import WIPE, in_gnu_screen
@@ -115,6 +115,7 @@ class ControlRoom(LeanApp[int]):
         end_politely(self._end)
         for problem in self.wardrobe.problems:
             self.desk.talk.say(problem, "warn")
+        self.set_interval(LOOKED_AT, lambda: self._end(GONE) if terminal_gone() else None)
         self.set_interval(THEMES_LOOKED_AT, lambda: self.desk.errands.run(self._look_at_themes()))
         self.call_after_refresh(self._start)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -199,3 +200,27 @@ def test_a_text_is_lent_to_the_pager_and_the_screen_comes_back(
     assert (tmp_path / "mode").read_text().startswith("-rw-------")
     assert "gateway.py" in (tmp_path / "text").read_text()
     assert list(tmp_path.glob("lazycelery-*")) == []
+
+
+def test_a_terminal_that_goes_without_a_signal_ends_the_screen_and_its_engine() -> None:
+    ours, theirs = pty.openpty()
+    # A session of its own that has no controlling terminal is told nothing.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.fake_engine"],
+        cwd=ROOT,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    seen = b""
+    while b"web-1" not in seen:
+        seen += os.read(ours, 65536)
+    assert process.poll() is None
+    os.close(ours)
+    try:
+        assert process.wait(20) == 129
+    finally:
+        process.kill()
