@@ -92,6 +92,8 @@ async def test_of_an_engine(vhost: Vhost, worker: Worker) -> None:
 
 
 SLOW = pytest.mark.soak
+PEEK = ("peek", "box", "--limit", "600", "--force")
+MOVE = ("move", "box", "other", "-y")
 
 
 @pytest.mark.parametrize(
@@ -111,9 +113,14 @@ def test_of_a_command(vhost: Vhost, worker: Worker, killed: Killed, words: tuple
     gone(vhost, before)
 
 
-@pytest.mark.parametrize("kind", ["classic", "quorum"])
 @pytest.mark.parametrize(
-    "words", [("peek", "box", "--limit", "600", "--force"), ("move", "box", "other", "-y")]
+    ("kind", "words"),
+    [
+        pytest.param("classic", PEEK, marks=SLOW),
+        pytest.param("quorum", PEEK, marks=SLOW),
+        pytest.param("classic", MOVE, marks=SLOW),
+        ("quorum", MOVE),
+    ],
 )
 def test_of_one_that_holds_messages(vhost: Vhost, killed: Killed, words: tuple[str, ...], kind: str) -> None:
     for queue in ("box", "other"):

@@ -114,7 +114,7 @@ async def test_what_a_killed_worker_leaves_behind(broker: RedisServer, worker: S
         await doctor.cured("message-orphaned", 30)
 
 
-@pytest.mark.parametrize("watched", [True, False])
+@pytest.mark.parametrize("watched", [True, pytest.param(False, marks=pytest.mark.soak)])
 async def test_what_a_worker_held_that_was_killed_and_came_back_under_its_name(
     broker: RedisServer, worker: Start, watched: bool
 ) -> None:
