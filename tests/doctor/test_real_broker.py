@@ -104,7 +104,7 @@ async def test_workers_that_do_not_check_a_certificate_and_one_that_does(
                 await asyncio.to_thread(careless.start)
                 finding = await doctor.finds("tls-unverified", "careless@test")
                 assert finding.severity == "warning" and finding.evidence[0].value == 1
-                assert "1 worker name no ssl_cert_reqs: careless@test" in finding.evidence[0].text
+                assert "1 worker names no ssl_cert_reqs: careless@test" in finding.evidence[0].text
                 assert "CERT_REQUIRED" in finding.fix and not finding.related
                 await asyncio.to_thread(careless.stop)
                 await doctor.cured("tls-unverified")

@@ -32,6 +32,7 @@ REFUSED: dict[tuple[str, str], str] = {
     ("requeue", "redis"): "Only RabbitMQ's dead letters do",
     ("requeue", "filesystem"): "Only RabbitMQ's dead letters do",
     **{(action, "sqlalchemy"): NO_FANOUT for action in ("revoke", "terminate", *CANVAS[1:], *WORKERS)},
+    ("retry --canvas", "filesystem"): "what follows it is not known",
     ("retry --canvas", "sqlalchemy"): "no step has failed: 1 member is waiting",
     **{(action, "sqlalchemy"): WHOLE for action in SINGLE},
     ("service", "sqlalchemy"): "ended well; what became of it cannot be seen: SQL has no fanout",

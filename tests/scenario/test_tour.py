@@ -42,8 +42,8 @@ TOUR = (
         (
             Step("2", r"Depth Messages"),
             Step("3", r"Summary Args"),
-            Step("f", r"3 Tasks › faul"),
-            Step("f", r"3 Tasks [\d,.]+"),
+            Step("f", r"3 Tasks[^›]*› faul"),
+            Step("f", r"3 Tasks[^›]* [\d,.]+"),
             Step("1", r"Overview Reserved"),
             Step("4", r"How it is known|[Nn]othing is wrong"),
         ),
@@ -56,7 +56,7 @@ TOUR = (
                 ENTER, r"lazycelery [^▸]*Summary Args (Result|Error) Timeline Family Events Message Sources"
             ),
             Step("]", r"args told by|No source has told the arguments"),
-            Step("]", r"There is no result|no source has told a result|result told by|traceback"),
+            Step("]", r"There is no result|no source has told a result|told by|traceback"),
             Step("]", r"received \d+:|started \d+:|sent \d+:|waited|Inferred"),
             Step("F", r"\d+ of [\d,]+ known tasks succeeded"),
             Step("]", r"task-\w+"),
