@@ -18,6 +18,7 @@ from lazycelery.errors import LazyCeleryError, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
 from lazycelery.model.faces import by_face
 from lazycelery.model.message import StoredMessage
+from lazycelery.model.moments import epoch
 
 LONGEST = 366 * 86_400.0
 """Seconds that an ETA may lie ahead."""
@@ -129,11 +130,10 @@ def _moment(given: Any, what: str, now: float) -> float | None:
     try:
         at = now + float(given)
     except (TypeError, ValueError, OverflowError):
-        try:
-            told = datetime.fromisoformat(str(given).replace("Z", "+00:00"))
-        except ValueError:
+        told = epoch(str(given))
+        if told is None:
             raise UsageError(f"{given!r} is no {what}.", "Seconds from now, or an ISO time.") from None
-        at = (told if told.tzinfo else told.replace(tzinfo=timezone.utc)).timestamp()
+        at = told
     if not now < at <= now + LONGEST:
         raise UsageError(f"{what} is not ahead, or too far.", "At most a year from now.")
     return at
