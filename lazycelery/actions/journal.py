@@ -9,11 +9,13 @@ the names. No credential is ever in it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -28,7 +30,7 @@ from lazycelery.actions.files import (
     sync_directory,
     write_all,
 )
-from lazycelery.errors import NothingFound, Refused
+from lazycelery.errors import LazyCeleryError, NothingFound, Refused
 from lazycelery.model.action import ActionName
 from lazycelery.model.bulk import ItemState
 from lazycelery.model.faces import by_face
@@ -359,3 +361,19 @@ def _unwritable(path: Path, error: OSError) -> Refused:
         "Make room or mend its permissions: many are never sent without one.",
         nothing_done=True,
     )
+
+
+@asynccontextmanager
+async def kept(journal: Journal | None) -> AsyncIterator[None]:
+    """While a plan file is worked through: closed at the end, and discarded where a `LazyCeleryError` is
+    raised. That is only when nothing was done at all: nothing is left that could be resumed."""
+    try:
+        yield
+    except LazyCeleryError:
+        if journal is not None:
+            journal.discard()
+            journal = None
+        raise
+    finally:
+        if journal is not None:
+            await asyncio.to_thread(journal.close)

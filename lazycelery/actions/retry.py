@@ -13,7 +13,7 @@ from typing import Any
 from lazycelery.actions import bulk, mending, resume, summary
 from lazycelery.actions.context import Context
 from lazycelery.actions.course import Course
-from lazycelery.actions.journal import Journal
+from lazycelery.actions.journal import Journal, kept
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.recovery import ADVICE, Evidence, Recovered, gather, recover
 from lazycelery.actions.resending import Resend, carry_out, item, stored
@@ -110,17 +110,8 @@ async def send_all(
         header = bulk.header(context, order, plan, title, len(items), course, tag)
         header.params = {"force": True} if forced else {}
         journal = await asyncio.to_thread(Journal.create, header, items)
-    try:
+    async with kept(journal):
         return await carry_out(context, items, course, journal, forced, tag)
-    except LazyCeleryError:
-        # Raised only when nothing was done at all: nothing is left that could be resumed.
-        if journal is not None:
-            journal.discard()
-            journal = None
-        raise
-    finally:
-        if journal is not None:
-            await asyncio.to_thread(journal.close)
 
 
 def judge(context: Context, evidence: Evidence, order: Order) -> Judged:

@@ -12,7 +12,7 @@ from lazycelery.actions import bulk
 from lazycelery.actions.bulk import Told
 from lazycelery.actions.context import Context
 from lazycelery.actions.course import Course
-from lazycelery.actions.journal import Item, Journal
+from lazycelery.actions.journal import Item, Journal, kept
 from lazycelery.actions.replies import account, agreed, shown
 from lazycelery.actions.wording import count, short
 from lazycelery.errors import LazyCeleryError
@@ -154,13 +154,5 @@ async def tell_all(
         order = msgspec.structs.replace(order, action="revoke")
         header = bulk.header(context, order, plan, title, len(work), course, "")
         journal = await asyncio.to_thread(Journal.create, header, list(work))
-    try:
+    async with kept(journal):
         return await carry_out(context, work, course, journal)
-    except LazyCeleryError:
-        if journal is not None:
-            journal.discard()
-            journal = None
-        raise
-    finally:
-        if journal is not None:
-            await asyncio.to_thread(journal.close)
