@@ -5,12 +5,14 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from lazycelery.actions.audit_filter import parse
 from lazycelery.actions.files import (
     make_private_directory,
     open_private,
@@ -18,7 +20,7 @@ from lazycelery.actions.files import (
     sync_directory,
     write_all,
 )
-from lazycelery.errors import Refused, UsageError
+from lazycelery.errors import Refused
 from lazycelery.model.action import AuditEntry
 from lazycelery.model.profile import Profile
 
@@ -30,8 +32,6 @@ INTENT = "intent"
 REFUSED = "refused"
 """The outcome of what was tried and never began: it has no line before it."""
 BROKEN_OFF = "began, no outcome: broken off"
-FIELDS = ("action", "broker", "host", "ok", "outcome", "profile", "target", "title", "user")
-"""What a filter may name as `field:word`."""
 
 
 class AuditLog:
@@ -72,14 +72,14 @@ class AuditLog:
 
         All words of `filter` must appear in an entry; `user:ada` looks at one field only.
 
-        Raises `UsageError` for an unknown field, `Refused` when the file may not be read.
+        Raises `UsageError` for a wrong filter, `Refused` when the file may not be read.
         """
         found: list[AuditEntry] = []
-        wanted = _words(filter)
+        wanted = parse(filter, time.time())
         for entry in _folded(self.entries()):
-            if len(found) >= limit:
+            if len(found) >= limit or wanted.ends_at(entry):
                 break
-            if all(_matches(entry, field, word) for field, word in wanted):
+            if wanted.matches(entry):
                 found.append(entry)
         return found
 
@@ -173,24 +173,3 @@ def _entry(line: bytes) -> AuditEntry:
             targets=[],
             ok=False,
         )
-
-
-def _words(filter: str) -> list[tuple[str | None, str]]:
-    found: list[tuple[str | None, str]] = []
-    for word in filter.lower().split():
-        field, colon, value = word.partition(":")
-        if not colon or "/" in value[:1]:
-            found.append((None, word))
-        elif field in FIELDS:
-            found.append((field, value))
-        else:
-            raise UsageError(f"Unknown field {field!r} in the filter.", f"Known: {', '.join(FIELDS)}.")
-    return found
-
-
-def _matches(entry: AuditEntry, field: str | None, word: str) -> bool:
-    if field is None:
-        return word in msgspec.json.encode(entry).decode().lower()
-    if field == "target":
-        return any(word in target.lower() for target in entry.targets)
-    return word in str(getattr(entry, field)).lower()

@@ -114,6 +114,8 @@ class Journal:
     def __init__(self, path: Path, header: Header, items: list[Item], descriptor: int, why: str = "") -> None:
         self.path, self.header, self.items, self.why = path, header, items, why
         self._descriptor = descriptor
+        self._torn = False
+        """Whether a line may have been written in part, by a disk that was full."""
         self.backup = str(header.params.get("backup") or "")
         """move, delete, requeue: the file that holds the messages, the newest when there are several."""
 
@@ -206,9 +208,11 @@ class Journal:
 
     def _append(self, line: _Line) -> None:
         try:
-            write_all(self._descriptor, msgspec.json.encode(line) + b"\n")
+            write_all(self._descriptor, (b"\n" if self._torn else b"") + msgspec.json.encode(line) + b"\n")
         except OSError as error:
+            self._torn = True
             raise _unwritable(self.path, error) from error
+        self._torn = False
 
     def _strip(self) -> None:
         new, target = self.path.with_suffix(".new"), self.path.with_suffix(DONE)

@@ -1,4 +1,4 @@
-"""Many tasks into a file or a pipe: JSON, NDJSON, CSV, Parquet."""
+"""Many tasks, or entries of the audit log, into a file or a pipe: JSON, NDJSON, CSV, Parquet."""
 
 from __future__ import annotations
 
@@ -8,32 +8,63 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, Any, Protocol
 
 from lazycelery.cli.output import to_json
 from lazycelery.errors import LazyCeleryError, UsageError
 
-if TYPE_CHECKING:
-    from lazycelery.model.task import Task
-
 ENDINGS = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".parquet": "parquet"}
-FIELDS = (
-    *("id", "name", "state", "worker", "queue", "sent", "received", "started", "finished"),
-    *("runtime", "wait", "retries", "eta", "expires", "args", "kwargs", "result", "error", "traceback"),
-    *("root_id", "parent_id", "group_id", "priority"),
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The columns of CSV and Parquet."""
+
+    fields: tuple[str, ...]
+    floats: frozenset[str]
+    whole: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+    """Values of any kind: what is text already stays as it is, the rest is written as JSON."""
+
+    def row(self, one: Any) -> list[Any]:
+        """One of them, flat."""
+        return [self._cell(name, getattr(one, name)) for name in self.fields]
+
+    def _cell(self, name: str, value: Any) -> Any:
+        if name in self.texts and value is not None and not isinstance(value, str):
+            return json.dumps(json.loads(to_json(value)), ensure_ascii=False)
+        return value
+
+
+TASKS = Shape(
+    (
+        *("id", "name", "state", "worker", "queue", "sent", "received", "started", "finished"),
+        *("runtime", "wait", "retries", "eta", "expires", "args", "kwargs", "result", "error", "traceback"),
+        *("root_id", "parent_id", "group_id", "priority"),
+    ),
+    floats=frozenset({"sent", "received", "started", "finished", "runtime", "wait"}),
+    whole=frozenset({"retries", "priority"}),
+    texts=frozenset({"args", "kwargs", "result"}),
 )
-"""Columns of CSV and Parquet."""
-_TEXTS = frozenset({"args", "kwargs", "result"})
+ENTRIES = Shape(
+    (
+        *("time", "user", "host", "origin", "profile", "broker", "action", "title", "targets"),
+        *("outcome", "ok", "proof", "backup", "plan"),
+    ),
+    floats=frozenset({"time"}),
+    texts=frozenset({"targets", "ok", "plan"}),
+)
 BATCH = 5_000
 
 
 class Sink(Protocol):
-    """Where tasks go."""
+    """Where they go."""
 
     count: int
 
-    def add(self, task: Task) -> None:
+    def add(self, one: Any) -> None:
         """One more."""
 
     def end(self) -> None:
@@ -60,12 +91,12 @@ def format_of(form: str | None, target: Path | None, as_json: bool) -> str:
 
 
 @contextlib.contextmanager
-def sink(form: str, target: Path | None) -> Iterator[Sink]:
-    """A place for tasks. A file appears whole or not at all, and never over another. Raises `UsageError`
-    and `LazyCeleryError`."""
+def sink(form: str, target: Path | None, shape: Shape = TASKS) -> Iterator[Sink]:
+    """A place for what has this shape. A file appears whole or not at all, and never over another. Raises
+    `UsageError` and `LazyCeleryError`."""
     if target is None:
         sys.stdout.flush()
-        one = _SINKS[form](sys.stdout)
+        one = _SINKS[form](sys.stdout, shape)
         yield one
         one.end()
         sys.stdout.flush()
@@ -76,7 +107,7 @@ def sink(form: str, target: Path | None) -> Iterator[Sink]:
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, "w", encoding="utf-8", newline="") as file:
-            one = _SINKS[form](file)
+            one = _SINKS[form](file, shape)
             yield one
             one.end()
         part.replace(target)
@@ -88,11 +119,11 @@ def sink(form: str, target: Path | None) -> Iterator[Sink]:
 
 
 class _Ndjson:
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str], shape: Shape) -> None:
         self.count, self._file = 0, file
 
-    def add(self, task: Task) -> None:
-        self._file.write(to_json(task) + "\n")
+    def add(self, one: Any) -> None:
+        self._file.write(to_json(one) + "\n")
         self.count += 1
 
     def end(self) -> None:
@@ -100,11 +131,11 @@ class _Ndjson:
 
 
 class _Json:
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str], shape: Shape) -> None:
         self.count, self._file = 0, file
 
-    def add(self, task: Task) -> None:
-        self._file.write(("," if self.count else "[") + to_json(task) + "\n")
+    def add(self, one: Any) -> None:
+        self._file.write(("," if self.count else "[") + to_json(one) + "\n")
         self.count += 1
 
     def end(self) -> None:
@@ -112,12 +143,12 @@ class _Json:
 
 
 class _Csv:
-    def __init__(self, file: IO[str]) -> None:
-        self.count, self._csv = 0, csv.writer(file)
-        self._csv.writerow(FIELDS)
+    def __init__(self, file: IO[str], shape: Shape) -> None:
+        self.count, self._csv, self._shape = 0, csv.writer(file), shape
+        self._csv.writerow(shape.fields)
 
-    def add(self, task: Task) -> None:
-        self._csv.writerow(_flat(task))
+    def add(self, one: Any) -> None:
+        self._csv.writerow(self._shape.row(one))
         self.count += 1
 
     def end(self) -> None:
@@ -127,32 +158,31 @@ class _Csv:
 class _Parquet:
     """By pyarrow, in row groups."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str], shape: Shape) -> None:
         arrow, parquet = _pyarrow()
-        numbers = {"sent", "received", "started", "finished", "runtime", "wait"}
         kinds = [
             (
                 name,
                 arrow.float64()
-                if name in numbers
+                if name in shape.floats
                 else arrow.int64()
-                if name in ("retries", "priority")
+                if name in shape.whole
                 else arrow.string(),
             )
-            for name in FIELDS
+            for name in shape.fields
         ]
-        self.count, self._arrow, self._schema = 0, arrow, arrow.schema(kinds)
+        self.count, self._arrow, self._shape, self._schema = 0, arrow, shape, arrow.schema(kinds)
         self._writer = parquet.ParquetWriter(file.buffer, self._schema)  # type: ignore[attr-defined]
         self._rows: list[list[Any]] = []
 
-    def add(self, task: Task) -> None:
-        self._rows.append(_flat(task))
+    def add(self, one: Any) -> None:
+        self._rows.append(self._shape.row(one))
         self.count += 1
         if len(self._rows) >= BATCH:
             self._flush()
 
     def _flush(self) -> None:
-        columns = list(zip(*self._rows, strict=True)) or [()] * len(FIELDS)
+        columns = list(zip(*self._rows, strict=True)) or [()] * len(self._shape.fields)
         arrays = [
             self._arrow.array(column, type=field.type)
             for column, field in zip(columns, self._schema, strict=True)
@@ -166,17 +196,6 @@ class _Parquet:
 
 
 _SINKS: dict[str, Any] = {"json": _Json, "ndjson": _Ndjson, "csv": _Csv, "parquet": _Parquet}
-
-
-def _flat(task: Task) -> list[Any]:
-    return [_cell(name, getattr(task, name)) for name in FIELDS]
-
-
-def _cell(name: str, value: Any) -> Any:
-    """Arguments and results as text: what was only seen as text as it is, real values as JSON."""
-    if name in _TEXTS and value is not None and not isinstance(value, str):
-        return json.dumps(json.loads(to_json(value)), ensure_ascii=False)
-    return value
 
 
 def _pyarrow() -> tuple[Any, Any]:

@@ -68,6 +68,61 @@ def test_words_and_fields_filter(log: AuditLog) -> None:
         log.read(filter="colour:red")
 
 
+@pytest.mark.parametrize(
+    ("filter", "found"),
+    [
+        ("origin:10.0.0.7", ["near"]),
+        ("-origin:10.0.0.7", ["now", "old"]),
+        ("host:db2", ["old"]),
+        ("-user:ada", ["near"]),
+        ("-purge", ["now", "near"]),
+        ("since:1h", ["now", "near"]),
+        ("until:1h", ["old"]),
+        ("-since:1h", ["old"]),
+        ("-until:1h", ["now", "near"]),
+        ("since:3h until:1h", ["old"]),
+        ("since:1h user:bob", ["near"]),
+        ("since:2026-01-01T00:00Z until:2030-01-01", ["now", "near", "old"]),
+        ("until:2020-01-01", []),
+        ("ok:false", ["old"]),
+    ],
+)
+def test_time_host_user_and_ssh_client_filter_also_negated(
+    log: AuditLog, monkeypatch: pytest.MonkeyPatch, filter: str, found: list[str]
+) -> None:
+    now = 1_790_000_000.0
+    monkeypatch.setattr(audit_module.time, "time", lambda: now)
+    log.append(entry("old", time=now - 7200, host="db2", action="purge", ok=False))
+    log.append(entry("near", time=now - 60, user="bob", origin="10.0.0.7"))
+    log.append(entry("now", time=now))
+    assert [each.title for each in log.read(filter=filter)] == found
+
+
+@pytest.mark.parametrize("filter", ["since:tomorrow", "until:", "since:>1h"])
+def test_what_is_no_time_is_told(log: AuditLog, filter: str) -> None:
+    with pytest.raises(UsageError, match="time"):
+        log.read(filter=filter)
+
+
+def test_a_look_back_of_an_hour_reads_no_more_than_a_day_or_two(
+    log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clocks of several machines write one file: a line or two may be out of order."""
+    now = 1_790_000_000.0
+    monkeypatch.setattr(audit_module.time, "time", lambda: now)
+    log.append(entry("long ago", time=now - 3 * 86_400))
+    log.append(entry("ahead", time=now - 60))
+    log.append(entry("yesterday", time=now - 80_000))
+    log.append(entry("now", time=now))
+    read: list[str] = []
+    lines = log.entries
+    monkeypatch.setattr(log, "entries", lambda: (read.append(e.title) or e for e in lines()))
+    assert [each.title for each in log.read(filter="since:1h")] == ["now", "ahead"]
+    log.append(entry("older", time=now - 4 * 86_400))
+    read.clear()
+    assert log.read(filter="since:1h") == [] and read == ["older"]
+
+
 def test_a_torn_last_line_does_not_swallow_the_next_entry(log: AuditLog) -> None:
     log.append(entry("one"))
     with log.path.open("ab") as file:
