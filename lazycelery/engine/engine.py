@@ -127,8 +127,8 @@ class Engine:
 
     async def refresh(self) -> None:
         """Ask control and broker again now."""
-        self._watch.survey_now()
-        await self._watch.probe()
+        self._watch.rounds.all_again()
+        await self._watch.looks.probe()
 
     # ---- what changed, and what is wrong
 

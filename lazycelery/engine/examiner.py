@@ -197,7 +197,7 @@ class Examiner:
             self._asked = seen.now
             at = self._turn % len(names)
             self._turn += ASKED
-            self._asking = asyncio.ensure_future(self._watch.ask((names[at:] + names[:at])[:ASKED]))
+            self._asking = asyncio.ensure_future(self._watch.rounds.ask((names[at:] + names[:at])[:ASKED]))
 
     async def close(self) -> None:
         """End a question that is under way."""

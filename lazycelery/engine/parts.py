@@ -110,7 +110,7 @@ class Parts:
             noted(self.audit, profile, self.redactor, clock),
             held=profile.enable_events and self.guard.may("events"),
         )
-        self.watch.new_workers = self.switch.on_new_workers
+        self.watch.rounds.new_workers = self.switch.on_new_workers
         self.lookup = Lookup(self.store, self.broker, self.control, self.watch, profile, clock)
         self.load = LoadMeter(self._commands_sent)
         self.examiner = Examiner(

@@ -60,7 +60,7 @@ async def test_the_history_is_written_before_a_broker_that_hangs_is_let_go(
 
 
 def test_many_queues_are_looked_at_less_often_but_often_enough(engine: Engine) -> None:
-    rest = engine._watch._rest
+    rest = engine._watch.looks.rest
     assert rest(2) == engine._profile.refresh
     assert 5 < rest(80) <= 10
     assert rest(5_000) == rest(50_000) <= 15

@@ -142,7 +142,7 @@ async def test_eta_tasks_are_seen_where_they_are_held(
         return
 
     async def scheduled() -> bool:
-        engine._watch.survey_now()
+        engine._watch.rounds.all_again()
         detail = await engine.worker("w1@test")
         return {str(job["id"]) for job in detail.scheduled} == ids
 

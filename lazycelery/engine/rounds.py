@@ -1,0 +1,182 @@
+"""Asks the workers, round after round: who is there, what they run and hold, how they are set."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from lazycelery.engine.backend import Backend
+from lazycelery.engine.due import Due
+from lazycelery.engine.hearing import Hearing
+from lazycelery.engine.links import Links
+from lazycelery.engine.looks import Looks
+from lazycelery.errors import LazyCeleryError
+from lazycelery.model.profile import Profile
+from lazycelery.model.reports import WorkerReport
+from lazycelery.sources.control import Control
+from lazycelery.sources.protocols import StatusChange
+from lazycelery.sources.whole import WholeBroker
+from lazycelery.store.store import Store
+from lazycelery.waiting import came
+
+SLOW_EVERY = 60.0
+"""Seconds between rounds of registered and conf, which rarely change."""
+HELD_EVERY = 30.0
+"""Seconds between rounds of reserved and scheduled: their replies carry whole arguments."""
+TRIES = 5
+"""Rounds in a row that ask a worker for its settings, while it answers other questions and not this one."""
+FIRST = ("ping", "stats", "active", "active_queues")
+FIRST_LOOK = 0.4
+"""Seconds that the very first round waits."""
+
+
+class Rounds:
+    """The questions to all workers. `wanted` is set by whoever wants a round at once."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        store: Store,
+        links: Links,
+        broker: WholeBroker,
+        control: Control,
+        clock: Callable[[], float],
+        changed: Callable[[], None],
+        queues: Looks,
+        backend: Backend,
+        hearing: Hearing,
+        due: Due,
+        wanted: asyncio.Event,
+    ) -> None:
+        self._profile, self._store, self._links, self._broker = profile, store, links, broker
+        self._control, self._clock, self._changed = control, clock, changed
+        self._queues, self._backend, self._hearing, self._due = queues, backend, hearing, due
+        self._survey_wanted = wanted
+        self.first_truth = asyncio.Event()
+        """Control and queues have answered once, and the first sweep is done."""
+        self.new_workers: Callable[[list[str]], Awaitable[None]] | None = None
+        """Called with the names of workers that were surveyed for the first time."""
+        self.surveyed: set[str] = set()
+        """Workers that a round has asked, and that did not begin anew since."""
+        self._repaired = 0
+        """Gaps after which the backend was asked what had ended meanwhile."""
+        self._told: set[str] = set()
+        """Workers that have told their settings."""
+        self._tries: Counter[str] = Counter()
+
+    def all_again(self) -> None:
+        """Ask the workers everything again, at once."""
+        self._due.forget()
+        self._survey_wanted.set()
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        if "control" in self._broker.lacks:
+            await self._without_control(self._broker.lacks["control"])
+            return
+        await self._first_look()
+        while True:
+            self._survey_wanted.clear()
+            await self._survey()
+            if await came(self._survey_wanted, self._profile.control_refresh):
+                await asyncio.sleep(0.2)  # Workers come in groups: one round for all of them.
+
+    async def _without_control(self, why: str) -> None:
+        """Nobody can be asked: queues and results are all there is."""
+        self._links.tell("control", StatusChange("off", why))
+        await self._seen_without_answers()
+
+    async def _seen_without_answers(self) -> None:
+        await self._queues.probe()
+        await self._learn_backend()
+        await self._queues.sweep()
+        self.first_truth.set()
+        self._changed()
+
+    async def _first_look(self) -> None:
+        """Those who answer at once are shown at once: one blocked worker must not hide the others."""
+        try:
+            reports = await self._control.survey(what=FIRST, timeout=FIRST_LOOK, clock=self._clock)
+        except LazyCeleryError:
+            return  # The round that follows says it.
+        for report in reports:
+            if report.ping:
+                self._store.apply_worker(report)
+        self._changed()
+
+    async def _survey(self) -> None:
+        what = list(FIRST)
+        if self._due.now("slow", SLOW_EVERY):
+            what += ["registered", "conf"]
+        if self._due.now("held", HELD_EVERY):
+            what += ["reserved", "scheduled"]
+        try:
+            reports = await self._control.survey(what=what, timeout=self._profile.timeout, clock=self._clock)
+        except LazyCeleryError as problem:
+            self._due.forget()
+            self._links.down("control", problem)
+            self._hearing.note()
+            if self._links["broker"].state == "connected" and not self.first_truth.is_set():
+                # A broker that takes no questions, for an alarm or for its memory, still tells of itself.
+                await self._seen_without_answers()
+            return
+        named = {report.worker for report in reports}
+        reports += [
+            # Everybody was asked; whoever is not even bound any more is silent too.
+            WorkerReport(worker=worker.name, at=self._clock(), ping=False)
+            for worker in self._store.workers(self._clock())
+            if worker.name not in named
+        ]
+        for report in reports:
+            self._store.apply_worker(report)
+        answered = [report.worker for report in reports if report.ping]
+        if answered:
+            self._links.up("control")
+        elif self._links["control"].state != "connected":  # Its last fault is over.
+            self._links.tell("control", StatusChange("off", "", "No worker answers control calls."))
+        fresh = [name for name in answered if name not in self.surveyed]
+        if fresh and not set(what) >= {"registered", "conf"}:
+            self.all_again()  # A worker that came between the slow rounds.
+        self.surveyed.update(report.worker for report in reports)
+        self._told.update(report.worker for report in reports if report.conf is not None)
+        if "conf" in what:
+            self._tries.update(answered)
+            await self._learn_backend()
+        if any(name not in self._told and self._tries[name] < TRIES for name in answered):
+            self._due.forget("slow")  # Too late or too busy for that question: the next round has it again.
+        self._changed()
+        if fresh and self.new_workers is not None:
+            await self.new_workers(fresh)
+        if not self.first_truth.is_set():
+            if not self._queues.all_consumed_seen():
+                await self._queues.probe()  # Queues that nobody but their workers names.
+            await self._queues.sweep()
+            self.first_truth.set()
+            self._changed()
+        elif self._links["events"].gaps > self._repaired:
+            self._repaired = self._links["events"].gaps
+            await self._backend.repair()
+
+    async def _learn_backend(self) -> None:
+        try:
+            await self._backend.learn()
+        except LazyCeleryError as problem:
+            self._links.down("results", problem)
+
+    async def ask(self, names: list[str]) -> None:
+        """What these workers hold now, and what is unacknowledged after that."""
+        try:
+            reports = await self._control.survey(
+                destination=names,
+                what=("ping", "active", "reserved", "scheduled"),
+                timeout=self._profile.timeout,
+                clock=self._clock,
+            )
+            for report in reports:
+                if report.ping:
+                    self._store.apply_worker(report)
+            await self._queues.look_in_flight()
+        except LazyCeleryError:
+            return  # The links tell.
+        self._changed()
