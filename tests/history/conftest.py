@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from lazycelery.store.history.postgres.storage import Shared
 from lazycelery.store.history.storage import Storage
 from tests.cli.conftest import run
 from tests.history.keeping import files_in
-from tests.support.postgres import PostgresServer, binaries
+from tests.support.postgres import PostgresServer, need_server
 
 __all__ = ["run"]
 
@@ -24,13 +23,8 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A server, where one and its driver are installed; `tests/run --all` installs both."""
-    if importlib.util.find_spec("psycopg") is None:
-        pytest.skip("psycopg is not installed")
-    try:
-        binaries()
-    except RuntimeError as problem:
-        pytest.skip(str(problem))
+    """A server; `tests/run` sees to it that there is one."""
+    need_server()
     server = PostgresServer()
     try:
         yield server.start()
