@@ -75,6 +75,7 @@ class Examiner:
         self.periodic = periodic or Periodic()
         self.snapshots = Snapshots(profile, store, links, watch, clock, notes, queues, limits, self.periodic)
         self._memory, self._outage = Memory(), Outage()
+        self.snapshots.ill = lambda now: self._memory.habits(MODES, now)
         self._lock = asyncio.Lock()
         self._told: list[tuple[str, ...]] = []
         self._looked: tuple[object, ...] = ()
@@ -200,7 +201,8 @@ class Examiner:
             self._asking = asyncio.ensure_future(self._watch.rounds.ask((names[at:] + names[:at])[:ASKED]))
 
     async def close(self) -> None:
-        """End a question that is under way."""
+        """End a question that is under way, and what is read."""
+        await self.snapshots.close()
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.wait([self._asking])

@@ -20,6 +20,7 @@ from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.sla import Objective
+from lazycelery.store.ago import HOUR, WEEK
 from lazycelery.store.habits import Habits
 from lazycelery.store.rings import Kept
 from lazycelery.store.store import Store
@@ -34,6 +35,8 @@ SLICE = 0.004
 RECENT = 0.5
 """Seconds for which a snapshot does for one who asks often."""
 WINDOW = 120.0
+AROUND = 2 * HOUR
+"""Seconds before and after this time of the day that are looked at of a week ago."""
 
 
 class Snapshots:
@@ -54,6 +57,8 @@ class Snapshots:
         self.beat: Callable[[], Beat | None] = lambda: None
         """The schedules, as last read."""
         self.recorded: Callable[[float, float], Awaitable[list[Kept]]] | None = None
+        self.ill: Callable[[float], dict[tuple[str, str], float]] = lambda _now: {}
+        """Of which task names and queues something is found beside what is usual, and since when."""
         self._profile, self._store, self._links, self._watch = profile, store, links, watch
         self._clock, self._notes, self._queues = clock, notes, queues
         self._limits, self._periodic = limits, periodic
@@ -61,6 +66,9 @@ class Snapshots:
         self._habits = Habits(store.figures)
         self._book = Book(profile.sla, store.figures)
         self._reading: asyncio.Future[None] | None = None
+        self._week_of: float | None = None
+        """The clock hour for which the week before was read."""
+        self._reading_week: asyncio.Future[None] | None = None
         self._began: float | None = None
         """When the cluster was first seen as a whole."""
         self._tasks: TaskFacts | None = None
@@ -79,6 +87,8 @@ class Snapshots:
         queues = [queue for queue in await self._queues() if queue.folded is None]
         await breath.take()
         tasks = tasks or await self._count(now, breath)
+        self._look_a_week_back(now)
+        self._habits.note_ill(self.ill(now))
         habits = await in_steps(self._habits.take(now), breath)
         self._history.note(now, queues, workers)
         for flight in self._watch.flights.messages if self._watch.flights else ():
@@ -142,6 +152,27 @@ class Snapshots:
             self._reading = asyncio.ensure_future(self._read_budgets())
         await asyncio.wait([self._reading])
         return self._book.take(self._clock())
+
+    def _look_a_week_back(self, now: float) -> None:
+        """Once an hour, the hours around this one of a week ago are read, where they are recorded."""
+        if self.recorded is None or now // HOUR == self._week_of:
+            return
+        if self._reading_week is None or self._reading_week.done():
+            self._week_of = now // HOUR
+            self._reading_week = asyncio.ensure_future(self._read_week(now - WEEK, self.recorded))
+
+    async def _read_week(self, at: float, recorded: Callable[[float, float], Awaitable[list[Kept]]]) -> None:
+        try:
+            self._habits.put_week(await recorded(at - AROUND, at + AROUND))
+        except Exception:  # Whatever is in the files, the day before is known.
+            logger.exception("recorded hours of a week ago")
+
+    async def close(self) -> None:
+        """End what is being read."""
+        for reading in (self._reading, self._reading_week):
+            if reading is not None:
+                reading.cancel()
+                await asyncio.wait([reading])
 
     async def _read_budgets(self) -> None:
         now = self._clock()

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from statistics import median
 
-from lazycelery.store.habits import DAY, Habit, StepFacts, Usual
+from lazycelery.store.ago import DAY
+from lazycelery.store.habits import Habit, StepFacts, Usual
 from lazycelery.store.rings import Cell
 from lazycelery.store.sketch import Buckets, bucket, quantiles
 
@@ -27,6 +28,15 @@ def deviation(values: Sequence[float]) -> float:
     return SCALE * median(abs(value - middle) for value in values)
 
 
+def at_least(habit: Habit, rate: float, share: float) -> bool:
+    """Whether a key ran at this time of the day, and in the hour after it, at a share of a rate (runs a
+    second) a day ago, and a week ago where that is known: else each evening, or Saturday, is out of the
+    ordinary."""
+    week = [one for one in habit.week if one is not None]
+    then = [one for one in habit.day if one is not None]
+    return len(then) == 2 and min(then + week) >= share * rate
+
+
 def highest(usual: Usual, now: float, of: Callable[[StepFacts], float | None], times: float = 4.0) -> float:
     """How high a figure usually goes: over the spread of the hours, over nine tenths of them, and over
     what hours at this time of the day had."""
@@ -34,15 +44,16 @@ def highest(usual: Usual, now: float, of: Callable[[StepFacts], float | None], t
     if not known:
         return 0.0
     values = sorted(value for _, value in known)
-    near = [value for at, value in known if _apart(now, at) <= NEAR] if len(values) > FEW_STEPS else values
+    near = [value for at, value in known if _alike(now, at)] if len(values) > FEW_STEPS else values
     most = values[int(0.9 * (len(values) - 1))]
     return max(median(values) + times * deviation(values), most, *near)
 
 
-def _apart(now: float, at: float) -> float:
-    """Seconds between two times of the day."""
-    apart = abs(now - at) % DAY
-    return min(apart, DAY - apart)
+def _alike(now: float, at: float) -> bool:
+    """Whether a time of another day is near to this time of the day. What was a moment ago is not: else what
+    lasts would be usual by itself."""
+    apart = abs(now - at)
+    return apart > DAY / 2 and min(apart % DAY, -apart % DAY) <= NEAR
 
 
 def above(buckets: Buckets, seconds: float) -> int:

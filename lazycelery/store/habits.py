@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
 from lazycelery.model.statistics import Kind
+from lazycelery.store.ago import DAY, WATCHED, WEEK, Ago, ended
 from lazycelery.store.rings import Cell, Kept, after
 from lazycelery.store.sketch import merge, quantiles
 from lazycelery.store.statistics import HOUR, KINDS, MINUTES, Figures
 
-DAY = 86_400.0
 LATELY = 5
 """Finished minutes that are not usual yet."""
 FRESH = 600.0
@@ -23,10 +23,6 @@ ENOUGH = 40
 """Runs in the last half minute that are judged alone."""
 MOST = 2000
 """Keys that are looked after."""
-WATCHED = 0.5
-"""Share of a minute or hour that must have been seen: else nothing is said of it."""
-ENDED = (3, 4, 5)
-"""Counts of runs that ended: succeeded, failed, retried."""
 SLICE = 25
 WORKER = KINDS.index("worker")
 
@@ -52,7 +48,7 @@ class Usual(NamedTuple):
     """Seconds that were watched."""
     runs: int
     steps: list[StepFacts]
-    """Those with events, oldest first."""
+    """Those with events, oldest first; with the hours of a week ago, where they are known."""
     runtime: list[float | None]
     """Of all: half, three quarters and 95 % took less; seconds."""
     wait: list[float | None]
@@ -70,12 +66,18 @@ class Habit(NamedTuple):
     few: Cell | None
     """The last five minutes; where `now` has enough to be judged, the same as it."""
     minutes: deque[int]
-    """Runs that ended in each of the last two hours' minutes, oldest first; -1 was not watched."""
+    """Runs that ended in each of the last two hours' minutes, oldest first; -1 was not watched. While
+    something is found of it, also the two hours before that."""
     hours: list[int]
     """Likewise of each hour of two days."""
     day: tuple[float | None, float | None]
     """Runs a second in this clock hour a day ago, and in the one after it; `None` was not watched."""
     usual: Usual | None
+    """As it was before what is found of it now."""
+    week: tuple[float | None, float | None] = (None, None)
+    """As `day`, a week ago."""
+    ill: int = 0
+    """Minutes since something was found of it; 0 where nothing is."""
 
 
 class Habits:
@@ -92,8 +94,30 @@ class Habits:
         self._hours: dict[int, list[int]] = {}
         self._few: dict[int, Cell] = {}
         self._usual: dict[int, Usual] = {}
-        self._days: dict[float, tuple[float, Counter[int]]] = {}
-        """Seconds that were watched of an hour a day ago, and runs by key."""
+        self._week: Sequence[Kept] = ()
+        self._days = Ago(lambda: figures.hourly.steps, DAY)
+        self._weeks = Ago(lambda: self._week, WEEK)
+        self._ill: dict[int, float] = {}
+        """Since when something is found of a key."""
+
+    def put_week(self, hours: Sequence[Kept]) -> None:
+        """Recorded hours of a week ago, around this time of the day."""
+        self._week = sorted(hours, key=lambda kept: kept.at)
+        self._weeks.forget()
+
+    def note_ill(self, since: Mapping[tuple[str, str], float]) -> None:
+        """Of what something is found, by kind and name, and since when: what is usual for it, and its minutes
+        before that, are kept until it is over. Else what lasts would be usual by itself."""
+        ill = {}
+        for (kind, name), at in since.items():
+            if kind in KINDS and (code := self._figures.words(kind).codes.get(name)):
+                key = 3 * code + KINDS.index(kind)
+                ill[key] = at
+        for key in ill.keys() ^ self._ill.keys():
+            row = self._minutes.get(key)
+            if row is not None:
+                self._minutes[key] = deque(row, maxlen=None if key in ill else MINUTES)
+        self._ill = ill
 
     def take(self, now: float) -> Generator[None, None, list[Habit]]:
         """All of them, in slices of a few milliseconds; writers may run in between."""
@@ -117,7 +141,8 @@ class Habits:
                 moving = [under_way, minute] if figures.fews.step is under_way else [minute]
                 few = _sum(key, [step[key] for step in (self._few, *moving) if key in step])
             usual = self._usual.get(key)
-            if few and budget and (usual is None or not 0 <= now - usual.at < FRESH):
+            stale = usual is None or (key not in self._ill and not 0 <= now - usual.at < FRESH)
+            if few and budget and stale:
                 budget -= 1
                 usual = self._count_usual(key, now)
                 yield
@@ -128,7 +153,7 @@ class Habits:
 
     def day_known(self, now: float) -> bool:
         """Whether this hour of a day ago was watched."""
-        return self._day_seen(now) > WATCHED * HOUR
+        return self._days.seen(now) > WATCHED * HOUR
 
     def _habit(self, key: int, now: float, cell: Cell | None, few: Cell | None, usual: Usual | None) -> Habit:
         kind = KINDS[key % 3]
@@ -139,8 +164,10 @@ class Habits:
             few=few,
             minutes=self._minutes.get(key) or deque(),
             hours=self._hours.get(key, []),
-            day=(self._day(key, now), self._day(key, now + HOUR)),
+            day=self._days.rates(key, now),
             usual=usual,
+            week=self._weeks.rates(key, now),
+            ill=max(0, int((now - self._ill[key]) // 60)) if key in self._ill else 0,
         )
 
     def _count_minutes(self) -> Generator[None, None, None]:
@@ -177,8 +204,9 @@ class Habits:
         known = (len(steps), steps[0].at, steps[-1].at) if steps else ()
         if known == self._known:
             return
-        self._known, self._usual = known, {}
-        self._days.clear()
+        self._known = known
+        self._usual = {key: usual for key, usual in self._usual.items() if key in self._ill}
+        self._days.forget()
         hours: dict[int, list[int]] = {}
         for place, kept in enumerate(steps):
             for key, cell in kept.cells.items():
@@ -190,28 +218,6 @@ class Habits:
             yield
         self._hours = hours
 
-    def _day(self, key: int, at: float) -> float | None:
-        hour = (at - DAY) // HOUR
-        known = self._days.get(hour)
-        if known is None:
-            seen, cells = self._day_seen(at), [kept.cells for kept in self._day_steps(at)]
-            counts: Counter[int] = Counter()
-            for step in cells if seen >= WATCHED * HOUR else ():
-                for each, cell in step.items():
-                    counts[each] += ended(cell)
-            if len(self._days) > 4:
-                self._days.clear()
-            known = self._days[hour] = seen, counts
-        seen, counts = known
-        return counts[key] / seen if seen >= WATCHED * HOUR else None
-
-    def _day_seen(self, at: float) -> float:
-        return sum(kept.seen for kept in self._day_steps(at))
-
-    def _day_steps(self, at: float) -> list[Kept]:
-        hour = (at - DAY) // HOUR
-        return [kept for kept in self._figures.hourly.steps if kept.at // HOUR == hour]
-
     def _count_usual(self, key: int, now: float) -> Usual | None:
         figures = self._figures
         steps = list(figures.hourly.steps)
@@ -221,6 +227,7 @@ class Habits:
         cells = [(kept.at, kept.cells[key]) for kept in steps if key in kept.cells]
         if not cells:
             return None
+        weekly = [_facts(kept.at, kept.cells[key]) for kept in self._week if key in kept.cells]
         total = Cell()
         for _, cell in cells:
             total.merge(cell)
@@ -229,7 +236,7 @@ class Habits:
             since=steps[0].at,
             seen=sum(kept.seen for kept in steps),
             runs=ended(total),
-            steps=[_facts(at, cell) for at, cell in cells],
+            steps=weekly + [_facts(at, cell) for at, cell in cells],
             runtime=quantiles(total.runtime, (0.5, 0.75, 0.95)),
             wait=quantiles(total.wait, (0.5, 0.75, 0.95)),
             failed=total.counts[4],
@@ -248,11 +255,6 @@ def _facts(at: float, cell: Cell) -> StepFacts:
         runtime_p95=p95,
         wait_p95=quantiles(cell.wait, (0.95,))[0],
     )
-
-
-def ended(cell: Cell | None) -> int:
-    """Runs that ended, whichever way a worker ends one."""
-    return sum(cell.counts[place] for place in ENDED) if cell else 0
 
 
 def _sum(key: int, cells: list[Cell]) -> Cell | None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from lazycelery.insight.anomalies import chance, silence
+from lazycelery.insight.doctor import MODES
+from lazycelery.insight.doctor.memory import Memory
 from lazycelery.model.facts import NameFacts, TaskFacts
+from lazycelery.model.finding import Finding
 from lazycelery.model.limits import Limits
+from lazycelery.store.ago import WEEK
 from lazycelery.store.habits import Habit, Habits
-from lazycelery.store.rings import Cell
+from lazycelery.store.rings import Cell, Kept
 from lazycelery.store.sketch import bucket
 from lazycelery.store.statistics import SUCCEEDED
 from lazycelery.store.store import Store
@@ -102,6 +106,88 @@ def test_a_queue_that_does_far_less_is_one_finding(town: Town) -> None:
     cured(town)
 
 
+@pytest.mark.parametrize(
+    ("stopped", "silent"),
+    [("shop.stock", ("task-silent", "shop.stock")), ("shop.page", ("throughput-drop", "web"))],
+)
+def test_what_lasts_is_told_until_it_is_over_and_never_usual_by_itself(
+    stopped: str, silent: tuple[str, str]
+) -> None:
+    """Hours end meanwhile, and the two hours of minutes before it leave."""
+    town = Town(3)
+    town.past(48)
+    town.pass_by(1.2 * HOUR, looking=False)
+    town.failing["shop.order"], town.slower["shop.order"], town.late["default"] = 0.7, 6.0, 45.0
+    town.stopped.add(stopped)
+    wrong = {
+        ("failure-spike", "shop.order"),
+        ("task-slow", "shop.order"),
+        ("waiting-long", "default"),
+        silent,
+    }
+    town.pass_by(900)
+    for _ in range(16):
+        assert wrong <= {(one.code, one.subject) for one in town.findings}
+        town.pass_by(840, looking=False)
+        town.pass_by(10)
+    still = next(one for one in town.findings if one.code == silent[0])
+    assert still.since == pytest.approx(T0 + 10.2 * HOUR, abs=240)
+    for told in (town.failing, town.slower, town.late, town.stopped):
+        told.clear()
+    cured(town)
+
+
+def test_what_begins_in_the_first_hours_of_a_monitor_is_not_usual_a_few_minutes_later() -> None:
+    town = Town(3)
+    town.pass_by(1.5 * HOUR, looking=False)
+    town.failing["shop.page"], town.slower["shop.order"] = 0.6, 6.0
+    town.pass_by(300)
+    for _ in range(8):
+        told = {(one.code, one.subject) for one in town.findings}
+        assert {("failure-spike", "shop.page"), ("task-slow", "shop.order")} <= told
+        town.pass_by(840, looking=False)
+        town.pass_by(10)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_saturday_is_not_silent_where_last_week_is_known(known: bool) -> None:
+    """What ran around the clock until Friday midnight ends, as it did a week ago."""
+    town = Town(3)
+    town.past(48)
+    town.pass_by(1.2 * HOUR, looking=False)
+    if known:
+        hour = town.now - town.now % HOUR - WEEK
+        town.habits.put_week([Kept(hour + ahead * HOUR, HOUR, {}) for ahead in range(-2, 3)])
+    town.stopped |= {"shop.stock", "shop.page"}
+    found = {subject for _, subject in town.pass_by(0.5 * HOUR)}
+    assert found == (set() if known else {"web"})
+
+
+def test_a_monday_is_slow_and_failing_where_last_monday_was() -> None:
+    slow = Cell()
+    slow.counts[SUCCEEDED], slow.counts[4], slow.runtime = 40, 60, {bucket(2.5): 90, bucket(9.0): 10}
+    town = Town(3)
+    town.past(48)
+    town.pass_by(1.2 * HOUR, looking=False)
+    key = 3 * town.store.figures.words("task").code("shop.order")
+    town.habits.put_week([Kept(town.now - WEEK, HOUR, {key: slow})])
+    town.slower["shop.order"], town.failing["shop.order"] = 6.0, 0.5
+    town.pass_by(300)
+    assert town.findings == []
+    town.slower["shop.order"] = 30.0
+    town.until("task-slow", "shop.order", 120)
+
+
+def test_what_is_usual_again_after_a_day_is_no_finding_for_ever() -> None:
+    memory = Memory()
+    one = Finding(code="failure-spike", severity="warning", title="", subject="shop.add")
+    memory.note([one], MODES, T0)
+    for hours in range(24):
+        memory.note([one], MODES, T0 + hours * HOUR)
+        assert memory.habits(MODES, T0 + hours * HOUR) == {("task", "shop.add"): T0 - 1}
+    assert memory.habits(MODES, T0 + 24 * HOUR) == {}
+
+
 def test_what_ends_each_day_at_this_time_is_not_silent() -> None:
     """The office closes at six, as it did yesterday."""
     town = Town(7)
@@ -111,9 +197,6 @@ def test_what_ends_each_day_at_this_time_is_not_silent() -> None:
 
 
 def test_without_a_day_of_knowledge_nothing_is_called_silent_and_it_is_said() -> None:
-    from lazycelery.insight.doctor import MODES
-    from tests.doctor.seen import seen
-
     town = Town(8)
     town.pass_by(0.8 * HOUR, looking=False)
     town.stopped.add("shop.stock")

@@ -143,6 +143,7 @@ class Town:
         )
 
     def look(self) -> list[Finding]:
+        self.habits.note_ill(self.memory.habits(MODES, self.now))
         counting = self.habits.take(self.now)
         while True:
             try:

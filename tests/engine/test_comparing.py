@@ -69,6 +69,27 @@ async def compared(engine: Engine) -> Comparison:
     return await engine.compared("task", 3600.0)
 
 
+async def test_the_doctor_knows_this_hour_of_a_week_ago_from_the_history(tmp_path: Path) -> None:
+    engine, profile = engine_of(tmp_path)
+    recorded(profile, {NOW - NOW % 3600 - 7 * DAY: (30, 1.0), NOW - NOW % 3600 - 5 * DAY: (40, 1.0)})
+    await engine._memory.begin()
+    await engine._memory.figures_read()
+    store, snapshots = engine._store, engine._examiner.snapshots
+    for second in range(-90, 0):
+        at = NOW + second - T0
+        store.apply_events(
+            [received(at, f"n{second}"), started(at, f"n{second}"), succeeded(at, f"n{second}")]
+        )
+        store.second(NOW + second)
+    await snapshots.now()
+    assert snapshots._reading_week is not None
+    await snapshots._reading_week
+    [habit] = [one for one in (await snapshots.now()).habits if one.kind == "task"]
+    assert habit.week == (pytest.approx(30 / 3600), None) and habit.day == (None, None)
+    await snapshots.close()
+    await engine._memory.close()
+
+
 async def test_now_an_hour_a_day_and_a_week_ago(tmp_path: Path) -> None:
     engine, profile = engine_of(tmp_path, history_days=8)
     hour = NOW - NOW % 3600

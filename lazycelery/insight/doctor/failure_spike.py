@@ -90,4 +90,4 @@ def blind(seen: Snapshot) -> str | None:
     return None
 
 
-MODE = Mode("failure-spike", check, blind, lingers=10.0)
+MODE = Mode("failure-spike", check, blind, lingers=10.0, habit="task")

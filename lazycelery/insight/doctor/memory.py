@@ -12,6 +12,8 @@ from lazycelery.model.finding import RANK, Finding
 MOST = 2000
 """Findings that are remembered."""
 AT_FIRST = 1.0
+NEW_USUAL = 86_400.0
+"""Seconds after which what was found is usual by itself."""
 
 
 class Remembered(msgspec.Struct):
@@ -54,6 +56,15 @@ class Memory:
         }
         said = [self._dated(one) for key, one in self._kept.items() if self._said(key, one, modes)]
         return sorted(said, key=lambda finding: (RANK[finding.severity], finding.since or 0.0, finding.code))
+
+    def habits(self, modes: dict[str, Mode], now: float) -> dict[tuple[str, str], float]:
+        """Of which task names and queues something unusual is found, and since when; for a day."""
+        found: dict[tuple[str, str], float] = {}
+        for (code, subject), one in self._kept.items():
+            kind = modes[code].habit
+            if kind is not None and 0 <= now - one.first < NEW_USUAL:
+                found[kind, subject] = min(one.first, found.get((kind, subject), one.first))
+        return found
 
     def _lingers(self, key: tuple[str, str], one: Remembered, modes: dict[str, Mode]) -> float:
         # What was not said yet has nothing to linger for.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.counting import agreed as agreed
@@ -42,6 +43,8 @@ class Mode:
     """Seconds for which it is still said after it was seen last: what flickers does not."""
     asks: Asks = nobody
     """Workers whose lists are wanted fresh, to be sure."""
+    habit: Literal["task", "queue"] | None = None
+    """What its subjects are, where it compares with what is usual for them."""
 
 
 def fact(text: str, source: str, value: float | int | str | None = None) -> Evidence:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lazycelery.insight.advice import tasks
-from lazycelery.insight.anomalies import silence
+from lazycelery.insight.anomalies import at_least, silence
 from lazycelery.insight.doctor.mode import Mode, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.doctor.waiting_long import NO_DAY
@@ -40,10 +40,9 @@ def _judge(seen: Snapshot, habit: Habit) -> Finding | None:
         if length < max(usual, seen.limits.silent_least):
             return None
         rate = _rate(habit.minutes) / 60
-        then = [one for one in habit.day if one is not None]
-        if len(then) < 2 or min(then) < SHARE * rate:
+        if not at_least(habit, rate, SHARE):
             return None
-        return _finding(seen, habit, length, usual, rate, then[0])
+        return _finding(seen, habit, length, usual, rate, habit.day[0])
     quiet = silence(habit.hours, ACTIVE)
     if quiet is None or any(runs > 0 for runs in habit.minutes):
         return None
@@ -92,4 +91,4 @@ def _finding(
     )
 
 
-MODE = Mode("task-silent", check, blind, patience=2.0, lingers=4.0)
+MODE = Mode("task-silent", check, blind, patience=2.0, lingers=4.0, habit="task")

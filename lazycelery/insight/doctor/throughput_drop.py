@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from statistics import median
 
-from lazycelery.insight.anomalies import deviation
+from lazycelery.insight.anomalies import at_least, deviation
 from lazycelery.insight.doctor.mode import Mode, count, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.doctor.waiting_long import NO_DAY
 from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
-from lazycelery.store.habits import LATELY, Habit, ended
+from lazycelery.store.ago import ended
+from lazycelery.store.habits import LATELY, Habit
 
 BEFORE = 60
 """Minutes that are compared with."""
@@ -18,7 +19,8 @@ KNOWN = 30
 """Of these, minutes that must have been watched."""
 DEVIATIONS = 4.0
 DAY_SHARE = 0.7
-"""Of the last hour's rate that this hour and the next must have had a day ago: else it drops each day."""
+"""Of the last hour's rate that this hour and the next must have had a day ago, and a week ago where that is
+known: else it drops each day."""
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -35,7 +37,9 @@ def blind(seen: Snapshot) -> str | None:
 
 def _judge(seen: Snapshot, habit: Habit) -> Finding | None:
     limits, row = seen.limits, list(habit.minutes)
-    now, before = row[-LATELY:], [runs for runs in row[-LATELY - BEFORE : -LATELY] if runs >= 0]
+    # While it is found, what it is compared with stays.
+    until = len(row) - LATELY - habit.ill
+    now, before = row[-LATELY:], [runs for runs in row[max(0, until - BEFORE) : max(0, until)] if runs >= 0]
     line = seen.lines.get(habit.name)
     if len(before) < KNOWN or min(now, default=-1) < 0 or (line is not None and line.held is not None):
         return None
@@ -45,10 +49,10 @@ def _judge(seen: Snapshot, habit: Habit) -> Finding | None:
     left = (1 - limits.drop_share) * usual
     if sum(now) > left * len(now) or 2 * ended(habit.now) > left:
         return None
-    then = [one for one in habit.day if one is not None]
-    if len(then) < 2 or min(then) < DAY_SHARE * usual / 60:
+    if not at_least(habit, usual / 60, DAY_SHARE):
         return None
-    return _finding(seen, habit, sum(now) / len(now), usual, (len(before), then[0] * 60))
+    day = habit.day[0] or 0.0
+    return _finding(seen, habit, sum(now) / len(now), usual, (len(before), day * 60))
 
 
 def _finding(seen: Snapshot, habit: Habit, now: float, usual: float, known: tuple[int, float]) -> Finding:
@@ -70,7 +74,7 @@ def _finding(seen: Snapshot, habit: Habit, now: float, usual: float, known: tupl
         f"instead of {usual:.3g}.",
         subject=habit.name,
         kind="queue",
-        since=seen.now - 60.0 * LATELY,
+        since=seen.now - 60.0 * (LATELY + habit.ill),
         evidence=evidence,
         fix="Where messages wait, look at its workers ("
         + by_face(f"`lazycelery why {habit.name}`", f"`:queue {habit.name}`")
@@ -80,4 +84,4 @@ def _finding(seen: Snapshot, habit: Habit, now: float, usual: float, known: tupl
     )
 
 
-MODE = Mode("throughput-drop", check, blind, patience=2.0, lingers=4.0)
+MODE = Mode("throughput-drop", check, blind, patience=2.0, lingers=4.0, habit="queue")

@@ -8,7 +8,8 @@ from lazycelery.insight.doctor.mode import Mode, count, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
-from lazycelery.store.habits import DAY, Habit, Usual
+from lazycelery.store.ago import DAY
+from lazycelery.store.habits import Habit, Usual
 
 A_DAY = DAY - 3600.0
 NO_DAY = (
@@ -84,4 +85,4 @@ def _finding(
     )
 
 
-MODE = Mode("waiting-long", check, blind, patience=120.0, lingers=30.0)
+MODE = Mode("waiting-long", check, blind, patience=120.0, lingers=30.0, habit="queue")
