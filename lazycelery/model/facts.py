@@ -33,6 +33,8 @@ class WorkerFacts(msgspec.Struct, kw_only=True):
     """When each list was told, our clock."""
     queues: list[str] | None = None
     registered: list[str] | None = None
+    rates: dict[str, str] = {}
+    """Rate limits in force, by task name, as told with `registered`."""
     silent: float | None = None
     """Asked at this moment and has not answered since, our clock."""
     answered: float | None = None

@@ -26,8 +26,12 @@ SURVEY = ("ping", "stats", "active", "active_queues", "registered", "conf")
 COMMANDS = frozenset(get_args(WorkerCommand))
 PORTION = 200
 """Tasks of one question: the answer holds their arguments."""
-ARGUMENTS: dict[str, dict[str, Any]] = {"active": {"safe": True}}
-"""`active` without `safe` is not answered at all when an argument is not JSON."""
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "active": {"safe": True},
+    "registered": {"taskinfoitems": ["rate_limit"]},
+}
+"""`active` without `safe` is not answered at all when an argument is not JSON. `registered` names the rate
+limits in force: what they keep back is in none of a worker's lists."""
 
 
 class Control:
@@ -127,7 +131,7 @@ class Control:
                     each for each in read_query(reply.worker, reply.value) if each.phase != "revoked"
                 ]
         limits = await self.mailbox.call(
-            "registered", {"taskinfoitems": ["rate_limit"]}, expect=expect, timeout=timeout
+            "registered", ARGUMENTS["registered"], expect=expect, timeout=timeout
         )
         workers = [reply for reply in limits.replies if is_worker(reply.worker)]
         _count_silent(told, limits, len(workers) + beats)

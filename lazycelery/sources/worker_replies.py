@@ -50,6 +50,8 @@ def note(report: WorkerReport, method: str, value: Any) -> None:
     elif method in _READERS:
         field, read = _READERS[method]
         setattr(report, field, read(report.worker, value))
+        if method == "registered" and report.registered is not None:
+            report.rates = read_rates(value)
 
 
 def read_stats(worker: str, value: Any) -> WorkerStats | None:
@@ -194,11 +196,15 @@ def _number(text: str | None) -> float | None:
         return None
 
 
+def read_rates(value: Any) -> dict[str, str]:
+    """`registered` asked for `rate_limit`: names with one, and which: "shop.mail [rate_limit=20/s]"."""
+    parts = [name.partition(" [rate_limit=") for name in _list(value) if isinstance(name, str)]
+    return {name: told.rstrip("]") for name, mark, told in parts if mark}
+
+
 def read_limited(value: Any) -> list[str]:
-    """`registered` asked for `rate_limit`: the names that have one, "shop.mail [rate_limit=20/s]"."""
-    names = value if isinstance(value, list) else []
-    parts = [name.partition(" [rate_limit=") for name in names if isinstance(name, str)]
-    return [name for name, mark, _ in parts if mark]
+    """Only the names."""
+    return list(read_rates(value))
 
 
 def _conf(worker: str, value: Any) -> dict[str, Any] | None:

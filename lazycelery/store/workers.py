@@ -59,6 +59,7 @@ class WorkerRecord:
         self.stats_at: float | None = None
         self.queues: list[ActiveQueue] | None = None
         self.registered: list[str] | None = None
+        self.rates: dict[str, str] = {}
         self.conf: dict[str, object] = {}
         self.conf_at: float | None = None
         self.lists: dict[str, list[TaskReport]] = {}
@@ -148,7 +149,8 @@ class Workers:
             record.stats, record.stats_at = report.stats, report.at
             record.pid = report.stats.pid if report.stats.pid is not None else record.pid
         record.queues = report.queues if report.queues is not None else record.queues
-        record.registered = report.registered if report.registered is not None else record.registered
+        if report.registered is not None:
+            record.registered, record.rates = report.registered, report.rates
         if report.conf is not None:
             record.conf, record.conf_at = report.conf, report.at
         for phase in ("active", "reserved", "scheduled"):

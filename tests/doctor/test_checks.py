@@ -244,6 +244,15 @@ def test_hoarding_needs_somebody_idle() -> None:
     idle = worker("w2@a")
     [finding] = found("prefetch-hoarding", seen(workers=[hoarder, idle]))
     assert (finding.subject, finding.related) == ("w1@a", ["w2@a"]) and "2 tasks" in finding.title
+    since = finding.since or 0.0
+    for came in (NOW - 3, NOW - 900):  # It was full, and another one had a free slot: both.
+        [finding] = found("prefetch-hoarding", seen(workers=[hoarder, worker("w2@a", began=came)]))
+        assert finding.since == max(since, came)
+    busy_until = seen(workers=[hoarder, idle])
+    was_full = worker("w2@a")
+    was_full.worker.active = 2
+    busy_until.history.note(NOW - 2, [], [was_full])
+    assert found("prefetch-hoarding", busy_until)[0].since == NOW - 2
     assert silent("prefetch-hoarding", seen(workers=[hoarder]))
     assert silent("prefetch-hoarding", seen(workers=[hoarder, idle], queues=[queue(messages=3)]))
     assert silent("prefetch-hoarding", seen(workers=[hoarder, worker("w2@a", queues=["mail"])]))
@@ -286,6 +295,19 @@ def test_who_came_to_late_to_see_a_restart_knows_it_by_the_uptime() -> None:
     assert silent("message-orphaned", seen(workers=[worker(began=later), other], flights=left))
     listed = worker(began=later, reserved=[held("x"), held("y")])
     assert silent("message-orphaned", seen(workers=[listed], flights=left))
+
+
+def test_what_a_living_worker_keeps_back_for_a_rate_limit_is_no_orphan() -> None:
+    """Without events nobody told who took it, and it is in no list."""
+    gone = worker("w2@a", state="offline", lost=True, stopped=NOW - 60)
+    left = flights("x")
+    assert found("message-orphaned", seen(workers=[worker(), gone], flights=left))
+    limited = worker(rates={"shop.nap": "10/m"})
+    assert silent("message-orphaned", seen(workers=[limited, gone], flights=left))
+    later = worker(rates={"shop.nap": "10/m"}, began=(left.messages[0].delivered or 0.0) + 30)
+    assert found("message-orphaned", seen(workers=[later, gone], flights=left)), "it came after that"
+    left.messages[0].worker = "w2@a"
+    assert found("message-orphaned", seen(workers=[limited, gone], flights=left)), "the one that is gone"
 
 
 def test_a_worker_that_stops_gives_back_what_it_holds_at_its_end() -> None:
@@ -393,6 +415,9 @@ def test_what_nobody_holds_is_orphaned_and_its_return_is_told() -> None:
     assert (finding.subject, finding.kind) == ("default", "queue")
     assert finding.title == "2 messages of default are held by nobody, back in about 59m."
     assert finding.evidence[-1].value == NOW - 60 + 3600
+    gone.worker.stopped = NOW - 20
+    [finding] = found("message-orphaned", seen(workers=[worker(), gone], flights=flights("x", "y")))
+    assert finding.since == NOW - 20, "not when they were delivered: somebody held them then"
     for holder in (
         worker(reserved=[held("x")]),
         worker(active=[running("x")]),

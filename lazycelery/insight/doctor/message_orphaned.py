@@ -20,11 +20,19 @@ LEAVING = 60.0
 
 def check(seen: Snapshot) -> list[Finding]:
     """One finding a queue."""
-    orphans: dict[str, list[Flight]] = defaultdict(list)
-    for flight in _unheld(seen):
-        if all(_surely_not(seen, facts, flight) for facts in _holders(seen, flight)):
-            orphans[flight.queue].append(flight)
-    return [_finding(seen, queue, flights) for queue, flights in orphans.items()]
+    by_queue: dict[str, list[Flight]] = defaultdict(list)
+    for flight in orphans(seen):
+        by_queue[flight.queue].append(flight)
+    return [_finding(seen, queue, flights) for queue, flights in by_queue.items()]
+
+
+def orphans(seen: Snapshot) -> list[Flight]:
+    """Messages that surely no living worker holds."""
+    return [
+        flight
+        for flight in _unheld(seen)
+        if all(_surely_not(seen, facts, flight) for facts in _holders(seen, flight))
+    ]
 
 
 def asks(seen: Snapshot) -> set[str]:
@@ -58,6 +66,7 @@ def _unheld(seen: Snapshot) -> list[Flight]:
         and flight.id not in known
         and flight.worker not in leaving
         and not _keeps(living.get(flight.worker or ""), flight)
+        and not _kept_back(seen, flight)
         # Somebody went, or came back as another process; that one does not hold it.
         and (len(living) < len(seen.workers) or flight.worker in living or _before_all(seen, flight))
         and (flight.delivered is None or seen.flights.at - flight.delivered > doubt)
@@ -73,6 +82,12 @@ def _leaves(seen: Snapshot, facts: WorkerFacts) -> bool:
 def _keeps(facts: WorkerFacts | None, flight: Flight) -> bool:
     """Whether its holder lives, as the process that took it: rate-limited ones are in none of its lists."""
     return facts is not None and facts.took(flight)
+
+
+def _kept_back(seen: Snapshot, flight: Flight) -> bool:
+    """Whether nobody told who took it, and one that lives may hold it for its rate limit: in no list."""
+    takers = seen.consumers(flight.queue) if flight.worker is None and flight.task else ()
+    return any(flight.task in facts.rates and facts.took(flight) for facts in takers)
 
 
 def _before_all(seen: Snapshot, flight: Flight) -> bool:
@@ -106,6 +121,7 @@ def _finding(seen: Snapshot, queue: str, flights: list[Flight]) -> Finding:
         when = "back only once a worker runs again"
     names = sorted({flight.task or "a task" for flight in flights})
     ids = listed([short_id(flight.id or "") for flight in flights], 5)
+    left_at = min((_left_at(seen, flight) for flight in flights), default=oldest)
     noun = "message" if number == 1 else "messages"
     return Finding(
         code="message-orphaned",
@@ -113,7 +129,7 @@ def _finding(seen: Snapshot, queue: str, flights: list[Flight]) -> Finding:
         title=f"{number:,} {noun} of {queue} {'is' if number == 1 else 'are'} held by nobody, {when}.",
         subject=queue,
         kind="queue",
-        since=oldest,
+        since=left_at,
         evidence=[
             fact(f"{count(number, 'unacknowledged message')} of {listed(names)}: {ids}", "broker", number),
             fact("no living worker has them active, reserved or scheduled", "control", 0),
@@ -127,6 +143,19 @@ def _finding(seen: Snapshot, queue: str, flights: list[Flight]) -> Finding:
         + " puts them back now; else they come back by themselves. "
         "A lower visibility_timeout (above the longest task and ETA) makes that sooner.",
     )
+
+
+def _left_at(seen: Snapshot, flight: Flight) -> float:
+    """When nobody held it any more: its worker went, or began anew; of an unknown one, the last to go."""
+    delivered = flight.delivered or seen.now
+    named = [facts for facts in seen.workers if facts.name == flight.worker]
+    went = [
+        at
+        for facts in named or seen.workers
+        for at in (facts.worker.stopped, facts.began if facts.alive and not facts.took(flight) else None)
+        if at is not None and at >= delivered
+    ]
+    return min(went, default=delivered) if named else max(went, default=delivered)
 
 
 def _minutes(seconds: float) -> str:

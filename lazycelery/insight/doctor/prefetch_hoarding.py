@@ -20,7 +20,8 @@ def check(seen: Snapshot) -> list[Finding]:
             continue
         idle = _idle_beside(seen, facts, unused)
         if idle and fresh(facts, "reserved", seen.now, 15):
-            found.append(_finding(seen, facts, idle, since))
+            free = min(_free_since(seen, one) for one in idle)
+            found.append(_finding(seen, facts, idle, since, max(since, free)))
     return found
 
 
@@ -54,7 +55,17 @@ def _idle_beside(seen: Snapshot, full: WorkerFacts, unused: list[WorkerFacts]) -
     return [facts for facts in unused if facts is not full and not shared.isdisjoint(facts.queues or ())]
 
 
-def _finding(seen: Snapshot, facts: WorkerFacts, idle: list[WorkerFacts], since: float) -> Finding:
+def _free_since(seen: Snapshot, facts: WorkerFacts) -> float:
+    """Since when it has had a free slot: its start, or later, when it was last seen to be full."""
+    slots, began = facts.worker.concurrency or 0, facts.began or 0.0
+    full = [one.at for one in seen.history.worker(facts.name, began) if (one.active or 0) >= slots]
+    return max(full, default=began)
+
+
+def _finding(
+    seen: Snapshot, facts: WorkerFacts, idle: list[WorkerFacts], full: float, since: float
+) -> Finding:
+    """`full`: since when no slot became free; `since`: since when somebody beside it had nothing to do."""
     reserved = facts.reserved or []
     name, names = short(facts.name), listed(sorted({task.name or "a task" for task in facts.active or ()}))
     free = sum((one.worker.concurrency or 0) - (one.worker.active or 0) for one in idle)
@@ -70,9 +81,7 @@ def _finding(seen: Snapshot, facts: WorkerFacts, idle: list[WorkerFacts], since:
         related=[one.name for one in idle],
         evidence=[
             fact(f"{count(len(reserved), 'task')} reserved on {name}", "control", len(reserved)),
-            fact(
-                f"no slot of it became free for {span(seen.now - since)}", "control", round(seen.now - since)
-            ),
+            fact(f"no slot of it became free for {span(seen.now - full)}", "control", round(seen.now - full)),
             fact(f"{plain_slots(free)} free on {others}", "control", free),
             fact(f"prefetch is {facts.worker.prefetch}", "control", facts.worker.prefetch),
         ],
