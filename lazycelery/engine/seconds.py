@@ -8,6 +8,7 @@ import time
 
 from lazycelery.engine.metrics import Levels
 from lazycelery.engine.parts import Parts
+from lazycelery.engine.slices import in_slices
 from lazycelery.engine.totals import total
 from lazycelery.model.queue import Queue
 from lazycelery.model.worker import Worker
@@ -37,6 +38,7 @@ class Seconds:
             try:
                 await parts.dealing.look()
                 self._measure()
+                await in_slices(parts.store.seal_steps())
             except Exception:
                 logger.exception("a second could not be measured")
             await asyncio.sleep(1)

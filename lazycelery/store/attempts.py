@@ -12,6 +12,8 @@ RACE = 1.0
 """Seconds: a retry may start elsewhere before the old worker has said that it retries, and a result
 may be there before the events of its run."""
 
+WITH_ERROR = (State.FAILURE, State.RETRY, State.REVOKED)
+
 
 def open_attempt(columns: Columns, slot: int, retries: int = -1) -> None:
     """Put the present attempt aside and begin the next one."""
@@ -42,7 +44,7 @@ def _present(columns: Columns, slot: int) -> PastAttempt:
         finished=columns.finished[slot],
         by_result=ended_by_result(columns, slot),
         state=state,
-        error=columns.error[slot] if state in (State.FAILURE, State.RETRY, State.REVOKED) else None,
+        error=columns.sealed.text("error", slot) if state in WITH_ERROR else None,
         traceback=columns.traceback.get(slot) if state in (State.FAILURE, State.RETRY) else None,
     )
 

@@ -117,7 +117,7 @@ class Census:
                 since = columns.vector("since")[failures]
                 fact.first_failed = float(since.min())
                 newest = int(failures[since.argmax()])
-                fact.error = columns.error[newest]
+                fact.error = columns.sealed.text("error", newest)
                 fact.worker = columns.workers.texts[columns.worker[newest]]
                 self._not_registered(facts, failures)
                 yield
@@ -126,7 +126,8 @@ class Census:
             yield
 
     def _error_of(self, retried: Slots) -> str | None:
-        return next((error for slot in retried[-FEW:].tolist() if (error := self.columns.error[slot])), None)
+        errors = self.columns.sealed.texts("error", retried[-FEW:].tolist())
+        return next(filter(None, errors), None)
 
     def _before(self, fact: NameFacts, code: int, start: float) -> Steps:
         columns = self.columns
@@ -138,7 +139,7 @@ class Census:
 
     def _not_registered(self, facts: TaskFacts, failures: Slots) -> None:
         for slot in failures[-FEW:].tolist():
-            error = self.columns.error[slot]
+            error = self.columns.sealed.text("error", slot)
             if error is not None and error.startswith(UNREGISTERED):
                 facts.unknown.append(self._seen(slot))
 
@@ -176,7 +177,7 @@ class Census:
             since=columns.since[slot],
             attempts=columns.attempt[slot] + 1,
             retries=max(0, columns.retries[slot]),
-            error=columns.error[slot],
+            error=columns.sealed.text("error", slot),
             eta=epoch(columns.eta.get(slot)),
         )
 

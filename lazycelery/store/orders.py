@@ -11,16 +11,12 @@ import numpy as np
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
 from lazycelery.store.filter import parse
-from lazycelery.store.filter.matching import Matcher
+from lazycelery.store.filter.matching import SLICE, Matcher
 from lazycelery.store.sorting import Keys, Pair, Slots, in_pieces, merged, sort_in_steps, without
 
 KEPT = 6
-SLICE = 32_768
-"""Slots looked at in one go where numbers decide."""
 REBUILD = 131_072
 """Changes from which on it is cheaper to begin anew."""
-DEAR_SLICE = 256
-"""The same where texts must be read."""
 ROW_BITS = 33
 _LAST_ROW = (1 << ROW_BITS) - 1
 _UNKNOWN = (1 << 30) - 1
@@ -104,7 +100,7 @@ class Order:
     def _look(self, changed: Slots) -> Generator[None, None, Keys]:
         """The keys of slots as they are now; 0 where a task is not in (any more)."""
         fresh = np.zeros(len(changed), dtype=np.int64)
-        step = DEAR_SLICE if self.matcher.dear else SLICE
+        step = self.matcher.at_once
         for start in range(0, len(changed), step):
             part = changed[start : start + step]
             matching = self.matcher.still(part)

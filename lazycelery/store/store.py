@@ -197,6 +197,10 @@ class Store:
         self._intake.second(now, seeing)
         self._forgetting.look(now)
 
+    def seal_steps(self) -> Generator[None, None, None]:
+        """Put the texts of tasks that are over together, in slices of a few milliseconds. Once a second."""
+        return self._columns.seal()
+
     # readers
 
     def tick(self) -> Tick:

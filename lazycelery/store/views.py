@@ -24,7 +24,8 @@ def task_row(columns: Columns, slot: int) -> TaskRow:
     """A task as a list shows it."""
     state = columns.state[slot]
     retries = columns.retries[slot]
-    said = columns.error[slot] if state != State.SUCCESS else columns.result[slot]
+    text = columns.sealed.text
+    said = text("error" if state != State.SUCCESS else "result", slot)
     return TaskRow(
         row=columns.row[slot],
         stamp=columns.stamp[slot],
@@ -39,7 +40,7 @@ def task_row(columns: Columns, slot: int) -> TaskRow:
         runtime=known(columns.runtime[slot]),
         wait=known(columns.wait[slot]),
         retries=retries if retries >= 0 else None,
-        args=_arguments_line(columns.args[slot], columns.kwargs[slot]),
+        args=_arguments_line(text("args", slot), text("kwargs", slot)),
         error=_line(said) if said is not None else None,
         truncated=columns.cut[slot] != 0,
         not_kept=bool(_not_kept(columns, slot)),
@@ -77,10 +78,10 @@ def task(columns: Columns, slot: int, gaps: Sequence[tuple[float, float]] = ()) 
         eta=columns.eta.get(slot),
         expires=columns.expires.get(slot),
         retries=retries if retries >= 0 else None,
-        args=decode(columns.args[slot]),
-        kwargs=decode(columns.kwargs[slot]),
-        result=decode(columns.result[slot]),
-        error=columns.error[slot],
+        args=decode(columns.sealed.text("args", slot)),
+        kwargs=decode(columns.sealed.text("kwargs", slot)),
+        result=decode(columns.sealed.text("result", slot)),
+        error=columns.sealed.text("error", slot),
         traceback=columns.traceback.get(slot),
         root_id=columns.root_id[slot],
         parent_id=columns.parent_id[slot],

@@ -13,7 +13,7 @@ from lazycelery.model.event import Event
 from lazycelery.model.reports import TaskReport
 from lazycelery.model.task import Task, TaskQuery
 from lazycelery.store.filter import parse
-from lazycelery.store.filter.matching import _holding
+from lazycelery.store.filter.needle import holding
 from lazycelery.store.store import Store
 from lazycelery.store.values import plain
 from tests.store.build import T0, event, failed, received, sent, started, succeeded
@@ -258,5 +258,5 @@ def test_the_columns_match_what_a_plain_loop_matches(events, conditions):
     st.text("abi\u0307σ\x00\x01", min_size=1, max_size=3),
 )
 def test_a_part_is_found_in_joined_texts_where_it_stands_in_one(texts: list[str | None], part: str) -> None:
-    found = _holding(texts, part).tolist()
+    found = holding(texts, part).tolist()
     assert found == [part in plain(text).lower() for text in texts]

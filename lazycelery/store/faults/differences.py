@@ -83,8 +83,8 @@ def _fields(columns: Columns, slot: int) -> Iterator[tuple[str, str]]:
 
 
 def _leaves(columns: Columns, slot: int) -> Iterator[tuple[str, Any]]:
-    for field, texts in (("args", columns.args), ("kwargs", columns.kwargs)):
-        text = texts[slot]
+    for field in ("args", "kwargs"):
+        text = columns.sealed.text(field, slot)
         if text is not None and len(text) < 8192:
             value = value_at(text, bool(columns.cut[slot] & CUTS[field]), ())
             if value is not MISSING:

@@ -61,7 +61,8 @@ class Kinds:
         columns = self._columns
         number = 0
         if columns.state[slot] in FAILED:
-            number = self._number(self._reader.read(columns.error[slot], columns.traceback.get(slot)))
+            error, traceback = columns.sealed.text("error", slot), columns.traceback.get(slot)
+            number = self._number(self._reader.read(error, traceback))
         columns.fault[slot] = number
         columns.faulted[slot] = columns.stamp[slot]
 

@@ -152,7 +152,7 @@ def _errors(columns: Columns) -> Counter[str]:
     """Exception names of the newest failures."""
     found: Counter[str] = Counter()
     for slot in _newest(columns, SAMPLE):
-        error = columns.error[slot]
+        error = columns.sealed.text("error", slot)
         if error:
             name = error.partition("(")[0].strip()
             if name and len(name) <= LONGEST:
@@ -161,9 +161,8 @@ def _errors(columns: Columns) -> Counter[str]:
 
 
 def _samples(columns: Columns, field: str, read: Callable[[object], None]) -> None:
-    texts: list[str | None] = getattr(columns, field)
     for slot in _newest(columns, DEEP_SAMPLE):
-        text = texts[slot]
+        text = columns.sealed.text(field, slot)
         if text is not None:
             read(value_at(text, bool(columns.cut[slot] & CUTS[field]), ()))
 

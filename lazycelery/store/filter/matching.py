@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -14,21 +12,25 @@ import numpy.typing as npt
 
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
+from lazycelery.store.filter.needle import Needle
 from lazycelery.store.filter.parser import Filter, Term
 from lazycelery.store.filter.paths import MISSING, leaf, step
 from lazycelery.store.filter.quantities import Moment, Span
 from lazycelery.store.filter.texts import TextMatch
 from lazycelery.store.marks import CUTS
+from lazycelery.store.sealing import BLOCK, FIELDS
 from lazycelery.store.values import NUL, decode, plain
 
 Mask = npt.NDArray[np.bool_]
 Slots = npt.NDArray[np.intp]
 CODED = {"name": "names", "worker": "workers", "queue": "queues"}
 GROUP = "error_group"
-FREE_TEXTS = ("id", "args", "kwargs", "result", "error")
+FREE_TEXTS = ("id", *FIELDS)
 CHEAP, CODES, DEAR = 0, 1, 2
-BETWEEN = "\x01"
-"""Between texts that are looked at together; what is found across it is looked at again."""
+SLICE = 32_768
+"""Slots looked at in one go where numbers decide."""
+DEAR_SLICE = 256
+"""The same where each text must be read."""
 _BYTES = re.compile(r"(?:^|[\s(\[{,:])b['\"]")
 
 
@@ -38,6 +40,7 @@ class Matcher:
     def __init__(self, filter: Filter, columns: Columns) -> None:
         self.columns = columns
         self._tables: dict[tuple[int, str], Mask] = {}
+        self._needles: dict[str, Needle] = {}
         numbered = sorted(enumerate(filter.terms), key=lambda item: _cost(item[1]))
         self._still = [(number, term) for number, term in numbered if not term.moving]
         self._moving = [(number, term) for number, term in numbered if term.moving]
@@ -46,6 +49,14 @@ class Matcher:
     def moving(self) -> bool:
         """Whether there are conditions that change by time alone."""
         return bool(self._moving)
+
+    @property
+    def at_once(self) -> int:
+        """Slots to look at in one go, so that it takes no more than a few milliseconds."""
+        dear = [term for _, term in self._still if _cost(term) == DEAR]
+        if all(_by_part(term) and (not term.field or term.field in FIELDS) for term in dear):
+            return BLOCK if dear else SLICE
+        return DEAR_SLICE
 
     @property
     def dear(self) -> bool:
@@ -79,6 +90,8 @@ class Matcher:
             return self._coded(number, term, CODED[term.field], term.field, slots)
         if term.field == GROUP:
             return self._group(number, term, slots)
+        if term.field in FIELDS and _by_part(term):
+            return self._parts(term, slots)
         if isinstance(term.tests[0], TextMatch):
             return self._each(slots, self._text_reader(term))
         return self._numbers(term, slots, now)
@@ -140,37 +153,34 @@ class Matcher:
         for field, words in CODED.items():
             found |= self._coded(number, term, words, field, slots)
         rest = np.flatnonzero(~found)
-        [match] = term.tests
-        if isinstance(match, TextMatch) and match.kind == "part":
-            found[rest] = self._parts(slots[rest], match.text)
+        if _by_part(term) and isinstance(match := term.tests[0], TextMatch):
+            found[rest] = self._needle(match.text).within(self.columns, FREE_TEXTS, slots[rest])
         else:
             found[rest] = self._each(slots[rest], self._free_reader(term))
         return found
 
-    def _parts(self, slots: Slots, part: str) -> Mask:
-        """In which slots' texts a part stands: a look at all of them joined spares most looks at one."""
+    def _parts(self, term: Term, slots: Slots) -> Mask:
         found: Mask = np.zeros(len(slots), dtype=np.bool_)
-        if not len(slots):
-            return found
-        first, last = int(slots[0]), int(slots[-1])
-        in_a_row = last - first + 1 == len(slots) and bool((np.diff(slots) == 1).all())
-        numbers = [] if in_a_row else slots.tolist()
-        for name in FREE_TEXTS:
-            column: list[str | None] = getattr(self.columns, name)
-            texts = column[first : last + 1] if in_a_row else [column[slot] for slot in numbers]
-            found |= _holding(texts, part)
+        for test in term.tests:
+            if isinstance(test, TextMatch):
+                found |= self._needle(test.text).within(self.columns, (term.field,), slots)
         return found
+
+    def _needle(self, part: str) -> Needle:
+        known = self._needles.get(part)
+        if known is None:
+            known = self._needles[part] = Needle(part)
+        return known
 
     def _each(self, slots: Slots, test: Callable[[int], bool]) -> Mask:
         return np.fromiter(map(test, slots.tolist()), dtype=np.bool_, count=len(slots))
 
     def _free_reader(self, term: Term) -> Callable[[int], bool]:
-        texts = [getattr(self.columns, name) for name in FREE_TEXTS]
+        ids, read = self.columns.id, self.columns.sealed.text
 
         def test(slot: int) -> bool:
-            return any(
-                text is not None and _any(term, plain(text)) for text in [column[slot] for column in texts]
-            )
+            texts = (ids[slot], *(read(name, slot) for name in FIELDS))
+            return any(text is not None and _any(term, plain(text)) for text in texts)
 
         return test
 
@@ -193,20 +203,22 @@ class Matcher:
             return lambda slot: columns.notes.tags.get(columns.id[slot])
         if field == "dealt":
             return self._dealt
-        texts: list[str | None] = getattr(columns, field)
-        return texts.__getitem__
+        if field in FIELDS:
+            return lambda slot: columns.sealed.text(field, slot)
+        ids: list[str] = columns.id
+        return ids.__getitem__
 
     def _dealt(self, slot: int) -> str:
         columns = self.columns
         return "no" if columns.notes.dealt(columns.id[slot], columns.since[slot]) is None else "yes"
 
     def _path_reader(self, term: Term) -> Callable[[int], bool]:
-        texts: list[str | None] = getattr(self.columns, term.field)
+        read, field = self.columns.sealed.text, term.field
         cut, bit = self.columns.cut, CUTS[term.field]
         needed = _needed(term)
 
         def test(slot: int) -> bool:
-            text = texts[slot]
+            text = read(field, slot)
             if text is None or any(part not in text for part in needed):
                 return False
             found = value_at(text, bool(cut[slot] & bit), term.path)
@@ -216,26 +228,6 @@ class Matcher:
 
     def _vector(self, name: str) -> npt.NDArray[Any]:
         return self.columns.vector(name)
-
-
-def _holding(texts: Sequence[str | None], part: str) -> Mask:
-    """Which of some texts hold a part, given in lower case: found in all of them joined."""
-    found: Mask = np.zeros(len(texts), dtype=np.bool_)
-    joined = BETWEEN.join(filter(None, texts))
-    lowered = joined.lower()
-    at = lowered.find(part)
-    if at < 0 or not part:
-        return found
-    if len(lowered) != len(joined) or BETWEEN in part or NUL in part:
-        # Places are others in lower case, or the part may be found where no text is.
-        return np.array([part in plain(text).lower() for text in texts], dtype=np.bool_)
-    places = [place for place, text in enumerate(texts) if text]
-    ends = list(accumulate(len(text) + len(BETWEEN) for text in texts if text))
-    while at >= 0:
-        one = bisect_right(ends, at)
-        found[places[one]] = True
-        at = lowered.find(part, ends[one])
-    return found
 
 
 def value_at(text: str, cut: bool, path: Sequence[str]) -> Any:
@@ -260,6 +252,11 @@ def value_at(text: str, cut: bool, path: Sequence[str]) -> Any:
 def _needed(term: Term) -> list[str]:
     """Texts without which a path cannot match: cheaper to look for than to read the value."""
     return [step for step in term.path if step.isascii() and step.isalnum() and not step.isdecimal()]
+
+
+def _by_part(term: Term) -> bool:
+    """Whether a term asks for parts of texts."""
+    return not term.path and all(isinstance(one, TextMatch) and one.kind == "part" for one in term.tests)
 
 
 def _any(term: Term, text: str) -> bool:

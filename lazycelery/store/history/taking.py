@@ -148,7 +148,7 @@ def _texts(columns: Columns, slots: Slots, cut: npt.NDArray[Any], veiling: Veili
     """Arguments, result, error and traceback without secrets; what was taken out counts as cut, so that
     nobody takes it for the true arguments."""
     places = slots.tolist()
-    found: list[list[str | None]] = [[column[slot] for slot in places] for column in _columns(columns)]
+    found: list[list[str | None]] = [columns.sealed.texts(name, places) for name in VEILED]
     found.append(columns.traceback.many(slots))
     for name, texts in zip((*VEILED, "traceback"), found, strict=True):
         for place, shown in veiling.changed(texts).items():
@@ -164,10 +164,6 @@ def _leave_out(texts: list[list[str | None]], cut: npt.NDArray[Any], states: Seq
             if text is not None and not kept[place]:
                 own[place] = None
                 cut[place] |= CUTS[name]
-
-
-def _columns(columns: Columns) -> list[list[str | None]]:
-    return [getattr(columns, name) for name in VEILED]
 
 
 def _extra(extra: Extra, veiling: Veiling, code_of: dict[tuple[str, int], int]) -> bytes:
