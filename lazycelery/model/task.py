@@ -65,7 +65,8 @@ class Task(msgspec.Struct, kw_only=True):
     finished: float | None = None
     runtime: float | None = None
     wait: float | None = None
-    """Seconds from sent (else received) to started, never negative; clamped ones are in `marks`."""
+    """Seconds from sent, or its ETA, to started; `None` where nobody told when it was sent. Never negative:
+    clamped ones are in `marks`."""
     eta: str | None = None
     expires: str | None = None
     retries: int | None = None

@@ -96,14 +96,15 @@ class EventFields:
                 columns.cut[slot] |= marks.CUTS["traceback"]
 
     def wait(self, slot: int) -> None:
-        """From when it was due (sent, else received, or its ETA) to its start; negative ones are clamped."""
+        """From when it was due (sent, or its ETA) to its start; negative ones are clamped. Where nobody told
+        when it was sent, nobody knows how long it lay in its queue."""
         columns = self.columns
         due = columns.sent[slot]
-        if due != due:
-            due = columns.received[slot]
         eta = columns.eta.get(slot)
         if eta is not None:
-            due = max(due, epoch(eta) or due)
+            at = epoch(eta)
+            if at is not None and (due == due or at > columns.received[slot]):
+                due = at if due != due else max(due, at)
         wait = columns.started[slot] - due
         if wait < 0:
             columns.marks[slot] |= marks.WAIT_CLAMPED

@@ -84,6 +84,7 @@ def store() -> Store:
             received(13, "bad-2", name="mail.send", worker="w2@h", kwargs="{'order': {'id': 77}, 'n': 5}"),
             started(14, "bad-2", worker="w2@h"),
             event("failed", 15, "bad-2", "w2@h", exception="TimeoutError('read timed out')"),
+            sent(20, "run-1", name="mail.send", retries=2, queue=None, root_id=None),
             received(20, "run-1", name="mail.send", retries=2),
             started(99, "run-1"),
         ]

@@ -87,7 +87,7 @@ def test_retries_without_sent_events_are_attempts_too():
     one = task(store_of(*[each for each in RETRY_TWICE if each.type != "task-sent"]))
     assert [attempt.state for attempt in one.attempts] == ["retry", "retry", "success"]
     assert one.sent is None
-    assert one.wait == pytest.approx(0.9)
+    assert one.wait is None, "nobody told when it was sent"
 
 
 def test_a_retry_in_waiting_is_a_retry_with_its_reason():
@@ -221,6 +221,12 @@ def test_an_end_alone_tells_its_start_and_says_that_it_is_inferred():
     assert one.attempts[0].inferred == ["started", "received"]
     assert one.received is None
     assert "state-inferred" in one.marks
+
+
+def test_where_nobody_told_the_sending_nobody_knows_the_wait():
+    assert task(store_of(received(5), started(9))).wait is None, "how long did it lie in its queue before?"
+    eta = "2026-09-21T14:13:28+00:00"  # T0 + 8: what waits for its ETA is not late before.
+    assert task(store_of(received(5, eta=eta), started(9))).wait == pytest.approx(1.0, abs=1e-3)
 
 
 def test_a_wait_is_never_negative():
