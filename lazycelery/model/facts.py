@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from lazycelery.model.reports import TaskReport
+from lazycelery.model.reports import TaskLimits, TaskReport
 from lazycelery.model.worker import Worker
 
 SAME = 2.0
@@ -33,8 +33,8 @@ class WorkerFacts(msgspec.Struct, kw_only=True):
     """When each list was told, our clock."""
     queues: list[str] | None = None
     registered: list[str] | None = None
-    rates: dict[str, str] = {}
-    """Rate limits in force, by task name, as told with `registered`."""
+    limits: dict[str, TaskLimits] = {}
+    """Limits in force of tasks that have one, by name, as told with `registered`."""
     silent: float | None = None
     """Asked at this moment and has not answered since, our clock."""
     answered: float | None = None
@@ -52,6 +52,11 @@ class WorkerFacts(msgspec.Struct, kw_only=True):
     def name(self) -> str:
         """The worker's name."""
         return self.worker.name
+
+    def rate_of(self, task: str | None) -> str | None:
+        """The rate limit by which it takes tasks of a name."""
+        limits = self.limits.get(task or "")
+        return limits.rate if limits is not None and limits.rate not in ("0", None) else None
 
     def took(self, flight: Flight) -> bool:
         """Whether this process may have taken a message: not what was delivered to the one before it."""

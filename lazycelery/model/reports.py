@@ -92,8 +92,8 @@ class WorkerReport(msgspec.Struct, kw_only=True):
     stats: WorkerStats | None = None
     queues: list[ActiveQueue] | None = None
     registered: list[str] | None = None
-    rates: dict[str, str] = {}
-    """Rate limits in force, by task name; told with `registered`."""
+    limits: dict[str, TaskLimits] = {}
+    """Limits in force of tasks that have one, by name; told with `registered`."""
     conf: dict[str, Any] | None = None
     active: list[TaskReport] | None = None
     reserved: list[TaskReport] | None = None

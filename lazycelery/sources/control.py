@@ -28,10 +28,10 @@ PORTION = 200
 """Tasks of one question: the answer holds their arguments."""
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "active": {"safe": True},
-    "registered": {"taskinfoitems": ["rate_limit"]},
+    "registered": {"taskinfoitems": list(LIMITS)},
 }
-"""`active` without `safe` is not answered at all when an argument is not JSON. `registered` names the rate
-limits in force: what they keep back is in none of a worker's lists."""
+"""`active` without `safe` is not answered at all when an argument is not JSON. `registered` tells the limits
+in force: what a rate limit keeps back is in none of a worker's lists."""
 
 
 class Control:
@@ -131,7 +131,7 @@ class Control:
                     each for each in read_query(reply.worker, reply.value) if each.phase != "revoked"
                 ]
         limits = await self.mailbox.call(
-            "registered", ARGUMENTS["registered"], expect=expect, timeout=timeout
+            "registered", {"taskinfoitems": ["rate_limit"]}, expect=expect, timeout=timeout
         )
         workers = [reply for reply in limits.replies if is_worker(reply.worker)]
         _count_silent(told, limits, len(workers) + beats)

@@ -51,7 +51,8 @@ def note(report: WorkerReport, method: str, value: Any) -> None:
         field, read = _READERS[method]
         setattr(report, field, read(report.worker, value))
         if method == "registered" and report.registered is not None:
-            report.rates = read_rates(value)
+            none = TaskLimits()
+            report.limits = {name: told for name, told in read_limits(value).items() if told != none}
 
 
 def read_stats(worker: str, value: Any) -> WorkerStats | None:
@@ -196,15 +197,11 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def read_rates(value: Any) -> dict[str, str]:
-    """`registered` asked for `rate_limit`: names with one, and which: "shop.mail [rate_limit=20/s]"."""
-    parts = [name.partition(" [rate_limit=") for name in _list(value) if isinstance(name, str)]
-    return {name: told.rstrip("]") for name, mark, told in parts if mark}
-
-
 def read_limited(value: Any) -> list[str]:
-    """Only the names."""
-    return list(read_rates(value))
+    """`registered` asked for `rate_limit`: the names that have one, "shop.mail [rate_limit=20/s]"."""
+    names = value if isinstance(value, list) else []
+    parts = [name.partition(" [rate_limit=") for name in names if isinstance(name, str)]
+    return [name for name, mark, _ in parts if mark]
 
 
 def _conf(worker: str, value: Any) -> dict[str, Any] | None:

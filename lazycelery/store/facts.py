@@ -21,7 +21,7 @@ def worker_facts(record: WorkerRecord, now: float) -> WorkerFacts:
         at=record.lists_at,
         queues=None if record.queues is None else [queue.name for queue in record.queues],
         registered=record.registered,
-        rates=record.rates,
+        limits=record.limits,
         silent=record.silent,
         answered=record.control,
         began=_began(record),

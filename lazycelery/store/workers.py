@@ -6,7 +6,7 @@ import re
 
 from lazycelery.model.event import Event
 from lazycelery.model.facts import Whole
-from lazycelery.model.reports import ActiveQueue, TaskReport, WorkerReport, WorkerStats
+from lazycelery.model.reports import ActiveQueue, TaskLimits, TaskReport, WorkerReport, WorkerStats
 from lazycelery.store.loss import Loss, Skew
 
 PUBLISHER = re.compile(r"gen\d+@")
@@ -59,7 +59,7 @@ class WorkerRecord:
         self.stats_at: float | None = None
         self.queues: list[ActiveQueue] | None = None
         self.registered: list[str] | None = None
-        self.rates: dict[str, str] = {}
+        self.limits: dict[str, TaskLimits] = {}
         self.conf: dict[str, object] = {}
         self.conf_at: float | None = None
         self.lists: dict[str, list[TaskReport]] = {}
@@ -150,7 +150,7 @@ class Workers:
             record.pid = report.stats.pid if report.stats.pid is not None else record.pid
         record.queues = report.queues if report.queues is not None else record.queues
         if report.registered is not None:
-            record.registered, record.rates = report.registered, report.rates
+            record.registered, record.limits = report.registered, report.limits
         if report.conf is not None:
             record.conf, record.conf_at = report.conf, report.at
         for phase in ("active", "reserved", "scheduled"):

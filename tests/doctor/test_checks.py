@@ -23,7 +23,7 @@ from lazycelery.model.facts import (
 )
 from lazycelery.model.hold import Hold
 from lazycelery.model.limits import Limits
-from lazycelery.model.reports import TaskReport
+from lazycelery.model.reports import TaskLimits, TaskReport
 from tests.doctor.seen import NOW, found, held, links, queue, running, seen, silent, texts, worker
 
 
@@ -302,9 +302,11 @@ def test_what_a_living_worker_keeps_back_for_a_rate_limit_is_no_orphan() -> None
     gone = worker("w2@a", state="offline", lost=True, stopped=NOW - 60)
     left = flights("x")
     assert found("message-orphaned", seen(workers=[worker(), gone], flights=left))
-    limited = worker(rates={"shop.nap": "10/m"})
+    limited = worker(limits={"shop.nap": TaskLimits(rate="10/m")})
     assert silent("message-orphaned", seen(workers=[limited, gone], flights=left))
-    later = worker(rates={"shop.nap": "10/m"}, began=(left.messages[0].delivered or 0.0) + 30)
+    later = worker(
+        limits={"shop.nap": TaskLimits(rate="10/m")}, began=(left.messages[0].delivered or 0.0) + 30
+    )
     assert found("message-orphaned", seen(workers=[later, gone], flights=left)), "it came after that"
     left.messages[0].worker = "w2@a"
     assert found("message-orphaned", seen(workers=[limited, gone], flights=left)), "the one that is gone"

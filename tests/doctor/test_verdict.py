@@ -97,8 +97,15 @@ def test_what_a_lost_worker_held_comes_back() -> None:
     was_running = {"state": "waiting", "marks": ["run-lost"], "worker": "w1@a"}
     told = said(was_running, workers=[worker(**GONE)], flights=flights)
     assert "once a worker runs" in told
-    lost = of_task(Task(id="x", state="lost", worker="w1@a"), seen())
+    lost = of_task(Task(id="x", state="lost", worker="w1@a"), seen(workers=[worker(**GONE)]))
     assert lost.text.startswith("Lost: w1@a, which ran it, is gone") and lost.actions == ["retry"]
+    again = of_task(Task(id="x", state="lost", worker="w1@a"), seen())
+    assert again.text.startswith("Lost: w1@a, which ran it, began anew")
+    anew = worker(began=NOW - 300)
+    for state, more in (("received", {"received": NOW - 600}), ("scheduled", {"eta": iso(900)})):
+        told = said({"state": state, "worker": "w1@a", **more}, workers=[anew], flights=flights)
+        came_back = "Orphaned: w1@a began anew and does not hold it, and its message comes back to default"
+        assert told == f"{came_back} in about 50m."
     held = {"state": "received", "worker": "w1@a"}
     nobody = "Its message is in no file any more: no other worker gets it"
     told = said(held, workers=[worker(**GONE)], redelivers=False, gives_back=nobody)
@@ -135,7 +142,12 @@ def test_a_scheduled_task_has_its_hour() -> None:
         ({"state": "failure", "error": "Timeout('x')", "worker": "w1@a"}, "Failed on w1@a: Timeout('x')."),
         ({"state": "revoked", "marks": ["expired"]}, "Dropped: it had expired before it could begin."),
         ({"state": "revoked", "marks": ["terminated"]}, "Terminated while it ran."),
-        ({"state": "revoked"}, "Revoked."),
+        ({"state": "revoked"}, "Revoked; a worker that heard of it drops its message."),
+        ({"state": "revoked", "received": NOW - 9, "worker": "w1@a"}, "Revoked on w1@a."),
+        (
+            {"state": "failure", "error": "Reject('no', False)", "worker": "w1@a"},
+            "Rejected on w1@a: its worker gave the message back or threw it away.",
+        ),
         ({"state": "rejected"}, "Rejected: its worker gave the message back or threw it away."),
         ({"state": "unknown"}, "It was heard of, and no source tells where it is now."),
         ({"state": "retry", "error": "E()", "retries": 1}, "Failed with E(), and is tried again (try 3)."),

@@ -87,7 +87,7 @@ def _keeps(facts: WorkerFacts | None, flight: Flight) -> bool:
 def _kept_back(seen: Snapshot, flight: Flight) -> bool:
     """Whether nobody told who took it, and one that lives may hold it for its rate limit: in no list."""
     takers = seen.consumers(flight.queue) if flight.worker is None and flight.task else ()
-    return any(flight.task in facts.rates and facts.took(flight) for facts in takers)
+    return any(facts.rate_of(flight.task) and facts.took(flight) for facts in takers)
 
 
 def _before_all(seen: Snapshot, flight: Flight) -> bool:

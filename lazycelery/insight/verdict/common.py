@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from lazycelery.insight.doctor.mode import short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
-from lazycelery.model.facts import Flight, WorkerFacts
+from lazycelery.model.facts import SAME, Flight, WorkerFacts
 from lazycelery.model.task import Task
 from lazycelery.model.verdict import Verdict
 
@@ -69,3 +69,17 @@ def took(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.2f}s" if seconds < 10 else f"{seconds:.1f}s"
     return span(seconds)
+
+
+def began_anew(holder: WorkerFacts, at: float | None) -> bool:
+    """Whether its process is another one than that which took something at a moment."""
+    return at is not None and holder.began is not None and at < holder.began - SAME
+
+
+def which_try(task: Task) -> str:
+    """` (try 3 after TimeoutError())`, where it failed before."""
+    if not task.retries:
+        return ""
+    errors = [one.error for one in task.attempts if one.error and one.state == "retry"]
+    after = f" after {errors[-1][:100].rstrip('.')}" if errors else ""
+    return f" (try {task.retries + 1}{after})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lazycelery.insight.doctor.mode import count
+from lazycelery.insight.doctor.mode import count, listed
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.verdict.common import as_of, dated
 from lazycelery.insight.verdict.line import who, why_they_wait
@@ -34,12 +34,12 @@ def of_queue(queue: Queue, seen: Snapshot, findings: Sequence[Finding] = ()) -> 
         why = queue.error or "it was not seen yet"
         verdict.text = f"How much waits in {queue.name} is not known: {why.rstrip('.')}."
     elif not queue.messages:
-        verdict.text = f"{queue.name} is empty; {who(then, queue)}."
+        verdict.text = f"{queue.name} is empty{_with_workers(queue)}; {who(then, queue)}."
     elif queue.why:
         verdict.text = queue.why
     else:
-        why = why_they_wait(then, queue, verdict, "the last one's")
-        verdict.text = f"{waits} in {queue.name}{_growing(queue)}; {why}."
+        why = why_they_wait(then, queue, verdict, "the last one's", findings)
+        verdict.text = f"{waits} in {queue.name}{_growing(queue)}{_by_priority(queue)}; {why}."
     if not queue.why:
         more = [one.title for one in own if one.code not in TOLD]
         verdict.text = " ".join([verdict.text, *more[:1]])
@@ -54,3 +54,18 @@ def _growing(queue: Queue) -> str:
     if recent and recent[-1] < recent[0]:  # Rates are of half a minute: a wave that falls again rose in it.
         return ""
     return f", {queue.in_rate - queue.out_rate:.1f} more each second"
+
+
+def _with_workers(queue: Queue) -> str:
+    """What was delivered and is not acknowledged, where the broker tells."""
+    return f"; {count(queue.unacked, 'message', does='is')} with its workers" if queue.unacked else ""
+
+
+def _by_priority(queue: Queue) -> str:
+    """Which run first, where there are several priorities."""
+    if len(queue.priorities) < 2:
+        return ""
+    highest = queue.first_priority is not None
+    steps = sorted((step for step in queue.priorities if step.isdecimal()), key=int, reverse=highest)
+    told = listed([f"{queue.priorities[step]:,} of priority {step}" for step in steps])
+    return f" ({told}; the {'highest' if highest else 'lowest'} number runs first)"

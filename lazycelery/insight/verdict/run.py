@@ -12,10 +12,15 @@ from lazycelery.insight.verdict.common import (
     last_heard,
     on_worker,
     took,
+    which_try,
 )
+from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.moments import epoch
 from lazycelery.model.task import Task, next_try
 from lazycelery.model.verdict import Verdict
+
+UNLIMITED = ("solo", "threads", "eventlet")
+"""Pools that end no task for its time."""
 
 
 def started(task: Task, seen: Snapshot, verdict: Verdict) -> str:
@@ -36,14 +41,9 @@ def started(task: Task, seen: Snapshot, verdict: Verdict) -> str:
         f", process {task.pid}" if task.pid else ""
     )
     told += f", for {span(age)}" if age is not None else ""
-    conf = (holder.conf if holder else None) or {}
-    limit = conf.get("task_time_limit")
-    if isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit and age is not None:
-        verdict.until = (task.started or seen.now) + limit
-        ends = f" ends it in {span(max(0.0, limit - age))}"
-        told += f"; its time limit of {span(limit)}{ends if seen.cut is None else ' ends it'}"
-    elif holder is not None and holder.conf is not None:
-        told += "; its worker sets no time limit"
+    if task.redelivered or "delivered-again" in task.marks:
+        told += ", after its message was delivered again"
+    told += which_try(task) + _limit(task, seen, verdict, holder, age)
     usual = next((one for one in seen.tasks.running if one.id == task.id), None)
     if usual is not None and usual.usual is not None and usual.runs >= seen.limits.stalled_runs:
         told += f"; 95% of its kind take less than {usual.usual:.2g} s"
@@ -51,6 +51,35 @@ def started(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     if holder is not None and is_silent(holder, seen):
         told += "; the worker answers nobody now"
     return told
+
+
+def _limit(
+    task: Task, seen: Snapshot, verdict: Verdict, holder: WorkerFacts | None, age: float | None
+) -> str:
+    """The time limits of its name, else of its worker, and when they end it."""
+    if holder is None or holder.conf is None or age is None:
+        return ""
+    own = holder.limits.get(task.name or "")
+    hard = _seconds(own.hard if own else None) or _seconds(holder.conf.get("task_time_limit"))
+    soft = _seconds(own.soft if own else None) or _seconds(holder.conf.get("task_soft_time_limit"))
+    if not hard and not soft:
+        return "; its worker sets no time limit"
+    if holder.worker.pool in UNLIMITED:
+        return f"; time limits do not hold in a pool of {holder.worker.pool}"
+    told = ""
+    if soft and (not hard or age < soft):
+        acts = f" raises in it in {span(soft - age)}" if age < soft else f" was over {span(age - soft)} ago"
+        told += f"; its soft time limit of {span(soft)}{acts if seen.cut is None else ''}"
+    if hard:
+        verdict.until = (task.started or seen.now) + hard
+        ends = f" ends it in {span(max(0.0, hard - age))}"
+        told += f"; its time limit of {span(hard)}{ends if seen.cut is None else ' ends it'}"
+    return told
+
+
+def _seconds(value: object) -> float | None:
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+    return float(value) if numeric else None  # type: ignore[arg-type]
 
 
 def retry(task: Task, seen: Snapshot, verdict: Verdict) -> str:
@@ -66,14 +95,19 @@ def retry(task: Task, seen: Snapshot, verdict: Verdict) -> str:
 def lost(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     """Its worker is gone, and so is its message."""
     verdict.actions = ["retry"]
+    holder = holder_of(task, seen)
+    again = holder is not None and not is_gone(holder) and holder.worker.state != "unknown"
     who = f"{short(task.worker)}, which ran it," if task.worker else "the worker that ran it"
-    return f"lost: {who} is gone, and its message is nowhere; nobody will run it again"
+    how = "began anew" if again else "is gone"
+    return f"lost: {who} {how}, and its message is nowhere; nobody will run it again"
 
 
 def unknown(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     """Heard of, and nobody tells more."""
     if "ended-unseen" in task.marks:
-        return "it ended, and nobody told how: neither an event nor a result"
+        return (
+            "it ended, and nobody told how: neither an event nor a result (so ends a task that raised Ignore)"
+        )
     return "it was heard of, and no source tells where it is now"
 
 
@@ -83,11 +117,21 @@ def ended(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     ago = f", {span(max(0.0, seen.now - task.finished))} ago" if task.finished else ""
     if task.state == "success":
         return f"succeeded{on_worker(task)}{after}{ago}"
-    if task.state == "failure":
+    if task.state == "failure" and not (task.error or "").startswith("Reject("):
         return f"failed{on_worker(task)}{after}{ago}: {error_of(task)}"
-    if task.state == "rejected":
-        return f"rejected{on_worker(task)}{ago}: its worker gave the message back or threw it away"
+    if task.state in ("failure", "rejected"):
+        return f"rejected{on_worker(task)}{ago}: {_thrown(task, seen)}"
     if "expired" in task.marks:
         return f"dropped{on_worker(task)}{ago}: it had expired before it could begin"
-    how = "terminated while it ran" if "terminated" in task.marks else "revoked"
-    return f"{how}{on_worker(task)}{ago}"
+    if "terminated" in task.marks:
+        return f"terminated while it ran{on_worker(task)}{ago}"
+    before = "" if task.received or task.started else "; a worker that heard of it drops its message"
+    return f"revoked{on_worker(task)}{ago}{before}"
+
+
+def _thrown(task: Task, seen: Snapshot) -> str:
+    """What became of the message of a task that was rejected."""
+    queue = seen.lines.get(task.queue or "")
+    if queue is not None and queue.dead_letter_to:
+        return f"its message goes to {queue.dead_letter_to}, unless it was given back to {queue.name}"
+    return "its worker gave the message back or threw it away"

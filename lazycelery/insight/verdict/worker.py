@@ -10,6 +10,7 @@ from lazycelery.insight.verdict.common import dated
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Finding
 from lazycelery.model.verdict import Verdict
+from lazycelery.store.queues import near
 
 
 def of_worker(facts: WorkerFacts, seen: Snapshot, findings: Sequence[Finding] = ()) -> Verdict:
@@ -20,7 +21,7 @@ def of_worker(facts: WorkerFacts, seen: Snapshot, findings: Sequence[Finding] = 
     verdict = Verdict(kind="worker", subject=facts.name, state=worker.state, text="", at=seen.now)
     verdict.findings = [one.code for one in about]
     if worker.state == "offline":
-        verdict.text = f"{name} is gone: {worker.why or 'it stopped'}."
+        verdict.text = f"{name} is gone: {worker.why or 'it stopped'}{_had(facts)}."
     elif own:
         verdict.text = own[0].title
     elif worker.why and (seen.cut is None or worker.state == "unknown"):
@@ -28,8 +29,9 @@ def of_worker(facts: WorkerFacts, seen: Snapshot, findings: Sequence[Finding] = 
     else:
         slots = worker.concurrency or 0
         busy = f"{worker.active or 0} of {plain_slots(slots)} taken" if slots else "its pool is not known"
-        takes = listed(worker.queues) or "no queue"
-        verdict.text = f"{name} is {worker.state}: {busy}, it takes from {takes}."
+        verdict.text = f"{name} is {worker.state}: {busy}, {_takes(facts, seen)}."
+        if worker.events is False:
+            verdict.text += " It sends no task events."
     if worker.state not in ("offline", "unknown"):  # Of these it is told how long ago they were heard.
         dated(verdict, seen)
     verdict.evidence = [
@@ -40,3 +42,31 @@ def of_worker(facts: WorkerFacts, seen: Snapshot, findings: Sequence[Finding] = 
         verdict.evidence.append(fact(told, "control", worker.reserved))
     verdict.evidence += [each for one in about for each in one.evidence]
     return verdict
+
+
+def _takes(facts: WorkerFacts, seen: Snapshot) -> str:
+    """What it takes from; a queue that waits for nobody and is called nearly so was perhaps meant."""
+    if facts.queues is None:
+        return "what it takes from was not told yet"
+    held = [one.name for one in seen.queues if one.held is not None and facts.name in one.held.workers]
+    told = f"it takes from {listed(facts.queues) or 'no queue'}"
+    if held:
+        told += f"; {listed(held)} {'is' if len(held) == 1 else 'are'} held"
+    lonely = [one.name for one in seen.queues if one.messages and not one.consumers and one.held is None]
+    for name in facts.queues:
+        queue, meant = seen.lines.get(name), near(name, [one for one in lonely if one != name])
+        if meant and (queue is None or not queue.messages):
+            waiting = seen.lines[meant].messages or 0
+            return f"{told}; {count(waiting, 'message', does='wait')} in {meant}, which nobody consumes"
+    return told
+
+
+def _had(facts: WorkerFacts) -> str:
+    """What it told last to run and to hold, where it went without goodbye."""
+    runs, held = len(facts.active or ()), len(facts.reserved or ()) + len(facts.scheduled or ())
+    if not facts.worker.lost or not (runs or held):
+        return ""
+    parts = [f"{runs:,} running" if runs else "", f"{held:,} waiting" if held else ""]
+    return (
+        f"; it had {' and '.join(part for part in parts if part)} {'task' if runs + held == 1 else 'tasks'}"
+    )
