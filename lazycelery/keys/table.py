@@ -326,6 +326,7 @@ ACTIONS: tuple[Action, ...] = (
         question="How many tasks, and what a revoke does not survive",
         rank=3,
     ),
+    Action("group.deal", ("t",), "Tick the group off: dealt with, or not; a note of ours", scope="errors"),
     Action("group.new", ("v",), "Only what is new since the mark, or all", "new", scope="errors"),
     Action(
         "deploy", ("d",), "Set a deploy mark: what fails first after it is new", "deploy mark", scope="errors"

@@ -48,6 +48,8 @@ class ErrorGroup(msgspec.Struct, kw_only=True):
     """Tasks that are known and failed so, or wait for a retry after it."""
     failed: int = 0
     retrying: int = 0
+    dealt: int = 0
+    """Of `count`: those that somebody ticked off."""
     rate: float | None = None
     """A second, over the last five minutes."""
     first: float | None = None

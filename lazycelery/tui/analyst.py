@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lazycelery.engine.api import EngineApi
 from lazycelery.errors import UsageError
 from lazycelery.keys import Action
 from lazycelery.model.action import ActionName, Order
@@ -11,7 +12,7 @@ from lazycelery.tui.entry import Entry
 from lazycelery.tui.medic import Medic
 from lazycelery.tui.menu import Menu
 from lazycelery.tui.presentation import quantities as q
-from lazycelery.tui.views.errors import ErrorsView
+from lazycelery.tui.views.errors import FAILED, ErrorsView
 
 
 class Analyst(Medic):
@@ -49,6 +50,29 @@ class Analyst(Medic):
             self.talk.say("Nothing is selected, or the name of its tasks was not seen.", "warn")
         else:
             self.deeds.again(Order(action=name, filter=f"{chosen} {state}"))
+
+    def do_group_deal(self) -> None:  # noqa: D102
+        view, api = self.errors, self.link.api
+        if view is None or api is None or not self._grouped(view):
+            return
+        wanted = [
+            one for one in view.groups if one.id in (self.marked or [view.group.id if view.group else ""])
+        ]
+        if wanted:
+            undo = len(wanted) == 1 and 0 < wanted[0].count <= wanted[0].dealt
+            self.errands.run_first(self._deal_groups(api, [view.members(one.id) for one in wanted], undo))
+        else:
+            self.talk.say("Nothing is selected.", "warn")
+
+    async def _deal_groups(self, api: EngineApi, filters: list[str], undo: bool) -> None:
+        number = 0
+        for each in filters:
+            number += len(await api.deal([], f"{each} {'dealt:yes' if undo else FAILED}", "", undo))
+        self.marks.keep("errors", set())
+        state = "not dealt with any more" if undo else "dealt with; dealt:no in the filter leaves them out"
+        self.talk.say(f"{q.counted(number, 'failure')}: {state}.", "ok")
+        self.views.again()
+        self.show()
 
     def do_group_new(self) -> None:  # noqa: D102
         if self.errors is not None and self._grouped(self.errors):

@@ -46,6 +46,22 @@ def test_what_flickers_stays_said_and_what_is_cured_goes() -> None:
     assert memory.note([], MODES, 113) == []
 
 
+def test_what_is_counted_over_a_window_holds_since_it_was_seen_first() -> None:
+    memory = Memory()
+    for at in (100, 101, 102):
+        one = finding("quick")
+        one.since = at - 5.0
+        [said] = memory.note([one], MODES, at)
+        assert said.since == 95
+
+
+def test_what_leads_a_group_does_not_change_with_each_look() -> None:
+    names = ["w4", "w1", "w3", "w2", "w5"]
+    for turn in range(5):
+        [one] = grouped([finding("quick", name) for name in names[turn:] + names[:turn]])
+        assert one.subject == "w1"
+
+
 def test_the_worst_is_first() -> None:
     found = [finding("quick", "a"), finding("quick", "b", "critical"), finding("quick", "c", "info")]
     assert [one.subject for one in Memory().note(found, MODES, 100)] == ["b", "a", "c"]

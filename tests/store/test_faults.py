@@ -14,6 +14,7 @@ from lazycelery.model.faults import ErrorGroup, ErrorPage, ErrorQuery
 from lazycelery.model.frames import own_frame
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.states import State
+from lazycelery.model.task import Dealt
 from lazycelery.store.faults import kinds
 from lazycelery.store.faults.fault import NO_TEXT, Fault, Reader
 from lazycelery.store.faults.normal import masked, told
@@ -99,6 +100,11 @@ def test_the_same_but_for_ids_and_numbers() -> None:
             "HTTPError('404 Client Error: Not Found for url: https://api/y/2')",
             "Not Found for url: <url>",
         ),
+        (
+            r"RuntimeError('\x1b[31mred\x1b[0m [bold]7[/bold]')",
+            r"RuntimeError('\x1b[1;32mred\x1b[0m [bold]8[/bold]')",
+            "red [bold]<n>[/bold]",
+        ),
         ("Timeout('at 2026-11-26T00:10:00Z')", "Timeout('at 2025-01-02 03:04:05.123')", "at <time>"),
         ("E('token a1b2c3d4e5f6 for bob@x.de')", "E('token ffeedd00112233 for a.b@y.org')", "for <email>"),
     ]:
@@ -117,6 +123,7 @@ def test_the_same_but_for_ids_and_numbers() -> None:
             "ClientError('An error occurred (AccessDenied) when calling the GetObject operation: gone')",
         ),
         ("OSError('[Errno 28] No space left')", "OSError('[Errno 13] No space left')"),
+        ("ConnectionError(111, 'no way')", "ConnectionError(113, 'no way')"),
         ("NotRegistered('shop.gone')", "NotRegistered('shop.lost')"),
         ('E(\'relation "orders" does not exist\')', 'E(\'relation "users" does not exist\')'),
     ],
@@ -142,6 +149,14 @@ def test_every_shape_of_an_error_is_read(error: str, type: str, message: str | N
     assert told(error).type == type
     if message is not None:
         assert masked(told(error)) == message
+
+
+def test_numbers_of_the_system_are_told_as_python_tells_them_whatever_was_read_before() -> None:
+    reader = Reader()
+    for number in (113, 111, 104):
+        fault = reader.read(f"ConnectionRefusedError({number}, 'refused by smtp-{number}.internal')", None)
+        assert fault.message == f"[Errno {number}] refused by smtp-<n>.internal"
+    assert reader.read(r"E('\x1b[31mred\x1b[0m, 7')", None).message == "red, <n>"
 
 
 def test_hostile_texts_are_harmless_and_quick() -> None:
@@ -284,6 +299,13 @@ def test_groups_tell_counts_times_and_who() -> None:
     assert [(each.value, each.count) for each in one.workers] == [("w1@h", 4), ("w0@h", 3)]
     assert one.tasks[0].value == "shop.charge" and sum(one.history) == 7
     assert found.failures == 10 and found.since == pytest.approx(T0 + 0.01)
+
+
+def test_what_was_dealt_with_is_counted_and_what_failed_again_since_is_not() -> None:
+    store = filled()
+    store.note_dealt({id: Dealt(at=T0 + 6.5, by="ada@ops1") for id in ("t1", "t2", "t9", "t5000")})
+    counted = {one.type: one.dealt for one in page(store).groups}
+    assert sum(counted.values()) == 2, "t9 failed after it was ticked off"
 
 
 def test_a_success_after_a_retry_leaves_the_group_and_its_first_time_stays() -> None:

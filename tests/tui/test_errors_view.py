@@ -129,6 +129,21 @@ async def test_a_group_is_run_again_after_a_question() -> None:
         assert stage.engine.acted[1][0].filter == "error_group:3fa91b22c0 state:retry"
 
 
+async def test_a_group_is_ticked_off_and_not_after_all_in_read_only_too() -> None:
+    async with staged() as stage:
+        await opened(stage, "t")
+        await stage.until("dealt with; dealt:no")
+        assert stage.engine.dealt == ([], "error_group:3fa91b22c0 state:failure,retry", "", False)
+        stage.engine.groups[0].dealt = stage.engine.groups[0].count
+        await stage.press("ctrl+r")
+        await stage.until("1,204 dealt with")
+        await stage.press("t")
+        await stage.until("not dealt with any more")
+        assert stage.engine.dealt == ([], "error_group:3fa91b22c0 dealt:yes", "", True)
+        await stage.press("right_square_bracket", "t")
+        assert "That is done to the groups" in stage.text
+
+
 async def test_read_only_acts_on_no_group() -> None:
     async with staged() as stage:
         await opened(stage, "r")

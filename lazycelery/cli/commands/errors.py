@@ -135,7 +135,9 @@ def _remarks(session: Session, page: ErrorPage, new: bool) -> list[str]:
     if page.cut:
         told.append(f"{plural(page.cut, 'older failure')} left out: more are known than are looked at.")
     if page.since is not None:
-        told.append(f"First times reach back to {date(page.since, utc)}.")
+        older = any(group.first is not None and group.first < page.since for group in page.groups)
+        more = "; of older failures only those with a result are known" if older else ""
+        told.append(f"Watched since {date(page.since, utc)}{more}.")
     return told
 
 
@@ -150,7 +152,8 @@ async def _one(session: Session, id: str, filter: str) -> int:
         output.line(f"  in {group.place}" + (f":  {group.code}" if group.code else ""))
     output.line(
         f"  {plural(group.count, 'task')} ({group.failed:,} failed, {group.retrying:,} "
-        f"{agreed(group.retrying, 'wait')} for a retry), "
+        f"{agreed(group.retrying, 'wait')} for a retry"
+        f"{f', {group.dealt:,} dealt with' if group.dealt else ''}), "
         f"first {date(group.first, utc)}, last {date(group.last, utc)}"
     )
     output.line(f"  {bars(group.history)}")

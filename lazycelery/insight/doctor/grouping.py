@@ -68,7 +68,8 @@ def grouped(found: Iterable[Finding]) -> list[Finding]:
 
 
 def _one_of(findings: list[Finding]) -> Finding:
-    worst = min(findings, key=lambda finding: RANK[finding.severity])
+    # By name, and not by age: what leads a group is not to change with each look.
+    worst = min(findings, key=lambda finding: (RANK[finding.severity], finding.subject))
     others = [finding for finding in findings if finding is not worst]
     since = [finding.since for finding in findings if finding.since is not None]
     names = [short(finding.subject) for finding in findings]

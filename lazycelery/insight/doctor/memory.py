@@ -48,6 +48,9 @@ class Memory:
             if known is None:
                 self._kept[key] = Remembered(finding, now - head_start, now)
             else:
+                # What is counted over a window moves along with it: it holds since it was seen first.
+                if finding.since is not None and known.finding.since is not None:
+                    finding.since = min(finding.since, known.finding.since)
                 known.finding, known.last = finding, now
         self._kept = {
             key: one

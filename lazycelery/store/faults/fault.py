@@ -17,7 +17,8 @@ _ZEROS = {ord(digit): "0" for digit in "123456789"}
 REMEMBERED = 1024
 LONG = 8192
 """Characters of a traceback from which on it is not remembered."""
-_NUMBERED = re.compile(r"(\[Errno -?\d+\])")
+_NUMBERED = re.compile(r"(\[Errno -?\d+\]|\b\w+\(-?\d{1,5}, ['\"])")
+"""Numbers of errors: as Python tells them, and in an exception that is written with its arguments."""
 NO_TEXT = "(no error was told)"
 MANY = "(many different messages)"
 
@@ -66,7 +67,7 @@ class Reader:
 
 def _without_digits(text: str) -> str:
     """Digits as zeros, but for numbers of errors, which stay."""
-    if "[Errno" not in text:
+    if "[Errno" not in text and ", " not in text:
         return text.translate(_ZEROS)
     parts = _NUMBERED.split(text)
     parts[::2] = [part.translate(_ZEROS) for part in parts[::2]]

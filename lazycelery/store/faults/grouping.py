@@ -26,6 +26,8 @@ RECENT = 300.0
 SHARES = 10
 """Names told of a group."""
 SLICE = 131_072
+NOTED = 8192
+"""Failures looked up among what was dealt with in one go."""
 MATCHED, MATCHED_DEAR = 32_768, 1024
 """Slots matched in one go, by numbers and by texts."""
 
@@ -123,6 +125,7 @@ def grouped(
     recent = np.bincount(places[bad.since > now - RECENT], minlength=len(codes))
     failed = np.bincount(places[columns.vector("state")[bad.slots] == FAILED[0]], minlength=len(codes))
     yield
+    dealt = yield from _dealt(columns, bad, places, len(codes))
     tasks = yield from _shares(columns.names, columns.vector("name")[bad.slots], places, len(codes))
     workers = yield from _shares(columns.workers, columns.vector("worker")[bad.slots], places, len(codes))
     queues = yield from _shares(columns.queues, columns.vector("queue")[bad.slots], places, len(codes))
@@ -142,6 +145,7 @@ def grouped(
                 count=count,
                 failed=wrong,
                 retrying=count - wrong,
+                dealt=dealt[at],
                 rate=int(recent[at]) / reach,
                 first=min(first, first_of.get(one.id, first)),
                 last=float(bad.since[newest[at]]),
@@ -155,6 +159,19 @@ def grouped(
         if at % 100 == 99:
             yield
     return page
+
+
+def _dealt(columns: Columns, bad: Failures, places: Slots, groups: int) -> Generator[None, None, list[int]]:
+    """How many of each group somebody has dealt with."""
+    found = [0] * groups
+    notes, ids = columns.notes, columns.id
+    if notes.marks:
+        pairs = zip(bad.slots.tolist(), bad.since.tolist(), places.tolist(), strict=True)
+        for number, (slot, since, at) in enumerate(pairs, 1):
+            found[at] += notes.dealt(ids[slot], since) is not None
+            if number % NOTED == 0:
+                yield
+    return found
 
 
 def _highest(numbers: npt.NDArray[Any]) -> npt.NDArray[np.intp]:

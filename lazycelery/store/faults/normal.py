@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import warnings
 from typing import NamedTuple
@@ -31,6 +32,13 @@ NOUNS = frozenset(
 )
 """Words after which a quoted word is the name of a thing, and no value."""
 
+OF_SYSTEM = frozenset(
+    name for name, each in vars(builtins).items() if isinstance(each, type) and issubclass(each, OSError)
+)
+"""Exceptions whose first argument is the number of an error."""
+
+_COLORS = re.compile(r"(?:[\x1b\x0b]|\\x[01]b|\\0[03][03]|\\u00[01]b)\[[0-9;:?]*[A-Za-z]", re.I)
+"""Colours, also written out, and with the digits of the sequence as zeros."""
 _HEAD = re.compile(r"\s*([A-Za-z_][\w.]{0,200})\((.*)\Z", re.S)
 _PLAIN = re.compile(r"\s*([A-Z][\w.]{0,200}(?:Error|Exception|Timeout|Exceeded|Warning|Fault)): (.*)\Z", re.S)
 _ANGLED = re.compile(r"\s*<([A-Za-z_][\w.]{0,200})[:\s(](.*?)>?\Z", re.S)
@@ -71,7 +79,7 @@ def told(error: str) -> Told:
     text = error[:READ]
     found = _HEAD.match(text)
     if found is not None:
-        return Told(_short(found[1]), _inner(found[2]))
+        return Told(_short(found[1]), _inner(found[2], _short(found[1])))
     found = _PLAIN.match(text) or _ANGLED.match(text)
     return Told(_short(found[1]), found[2]) if found is not None else Told("", text)
 
@@ -80,7 +88,7 @@ def _short(name: str) -> str:
     return name.rpartition(".")[2] or name
 
 
-def _inner(text: str) -> str:
+def _inner(text: str, type_: str) -> str:
     """What stands in an exception's brackets, as its message."""
     text = text.rstrip()
     text = text[:-1] if text.endswith(")") else text
@@ -90,7 +98,7 @@ def _inner(text: str) -> str:
         return text[1:-1] if text.endswith(quote) and len(text) > 1 else text[1:]
     nested = _HEAD.match(text)
     if nested is not None and nested[1][:1].isupper():
-        return f"{_short(nested[1])}: {_inner(nested[2])}"
+        return f"{_short(nested[1])}: {_inner(nested[2], _short(nested[1]))}"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python tells the terminal of backslashes that it does not know.
@@ -98,6 +106,8 @@ def _inner(text: str) -> str:
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
         # It was cut, or holds what is no literal.
         return text[1:].replace("\\n", " ").replace("\\'", "'") if quote in "'\"" else text
+    if type_ in OF_SYSTEM and isinstance(value, tuple) and [type(part) for part in value[:2]] == [int, str]:
+        return f"[Errno {value[0]}] {value[1]}"  # As Python tells it, and tracebacks do.
     if isinstance(value, tuple) and any(isinstance(part, str) for part in value):
         return ", ".join(part if isinstance(part, str) else repr(part) for part in value)
     return value if isinstance(value, str) else text
@@ -106,7 +116,7 @@ def _inner(text: str) -> str:
 def masked(error: Told, code: str = "") -> str:
     """The message with all that differs taken out: one harmless line. `code` is the line that raised it:
     a key that stands in it is no value."""
-    text = error.message
+    text = _COLORS.sub("", error.message) if "[" in error.message else error.message
     if error.type in OF_KEYS and " " not in text.strip():
         inner = text.strip("'\"")
         return clean(text, KEPT) if f'"{inner}"' in code or f"'{inner}'" in code else "<key>"

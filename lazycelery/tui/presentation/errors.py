@@ -59,7 +59,7 @@ def cells(group: ErrorGroup, look: Look) -> list[Span]:
         ),
         (q.rate(group.rate), "dim"),
         (sparkline(_halved(group.history), BARS, look.signs), "fail"),
-        (title_of(group), "title" if group.new else ""),
+        (title_of(group), "dim" if group.dealt >= group.count else "title" if group.new else ""),
         (clean(group.place or q.UNKNOWN, 120), "dim"),
         (_first([one.value for one in group.tasks]), "dim"),
         (_first([short_name(one.value) for one in group.workers]), "dim"),
@@ -86,11 +86,13 @@ def details(group: ErrorGroup, detail: ErrorDetail | None, look: Look, width: in
         lines.append((("in ", "dim"), (clean(group.place, 120), "accent"), (clean(code, 200), "")))
     first = q.moment(group.first, look.now, look.utc)
     last = q.moment(group.last, look.now, look.utc)
+    done = f"  {group.dealt:,} dealt with" if group.dealt else ""
     waiting = f", {group.retrying:,} {agreed(group.retrying, 'wait')} for a retry" if group.retrying else ""
     new = {True: "new since the mark", False: "known before the mark", None: ""}[group.new]
     lines.append(
         (
             (f"{q.counted(group.failed, 'failure')}{waiting}", "fail"),
+            (done, "ok"),
             (f"  first {first}  last {last}  ", ""),
             (f"group {group.id}  ", "dim"),
             (new, "warn" if group.new else "dim"),
@@ -150,7 +152,9 @@ def remarks(page: ErrorPage, look: Look) -> list[str]:
     else:
         told.append(f"{look.key('deploy')} sets a deploy mark: what fails first after it is new.")
     if page.since is not None:
-        told.append(f"First times reach back to {q.moment(page.since, look.now, look.utc)}.")
+        older = any(one.first is not None and one.first < page.since for one in page.groups)
+        more = "; of older failures only those with a result are known" if older else ""
+        told.append(f"Watched since {q.moment(page.since, look.now, look.utc)}{more}.")
     if page.cut:
         told.append(f"{q.counted(page.cut, 'older failure')} left out.")
     if page.matched > len(page.groups):
