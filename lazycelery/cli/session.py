@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 import click
@@ -15,6 +13,7 @@ import click
 from lazycelery.cli.options import Said, said
 from lazycelery.cli.output import Output
 from lazycelery.errors import ConnectionProblem, LazyCeleryError, UsageError
+from lazycelery.signals import CUT_OFF, ENDS, interrupts, on_signal
 
 if TYPE_CHECKING:
     from lazycelery.config import Settings
@@ -48,7 +47,7 @@ async def open_engine(profile: Profile, start: bool = True) -> EngineApi:
 
 
 T = TypeVar("T")
-TERMINATED = 143
+TERMINATED = CUT_OFF + 15
 """Exit code after SIGTERM or SIGHUP, as shells know it."""
 _NOWHERE = "redis://localhost"
 """Stands for a broker where none is contacted."""
@@ -190,12 +189,9 @@ def _first_truth(profile: Profile) -> float:
 
 def _end_politely() -> None:
     """SIGTERM and SIGHUP cancel, so that the engine puts back what it changed."""
-    task = asyncio.current_task()
-    if sys.platform == "win32" or task is None:
-        return
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+    if (task := asyncio.current_task()) is not None:
+        for name in ENDS:
+            on_signal(name, lambda _: task.cancel())
 
 
 class BrokenOff(LazyCeleryError):
@@ -214,7 +210,8 @@ async def to_its_end(
     Raises `BrokenOff` then: how far it came is not known here.
     """
     work = asyncio.ensure_future(begun)
-    with _interrupts_cancel():
+    task = asyncio.current_task()
+    with interrupts(lambda _: task.cancel() if task else None):
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -231,23 +228,6 @@ async def to_its_end(
                 "`lazycelery audit` tells what was begun, `lazycelery plan list` what can be resumed; "
                 "a purge is taken up by restoring its .part file.",
             ) from None
-
-
-@contextmanager
-def _interrupts_cancel() -> Iterator[None]:
-    """Ctrl-C cancels, on every version of Python; only here, as it must end a question at once."""
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        loop.add_signal_handler(signal.SIGINT, task.cancel if task else lambda: None)
-    except (NotImplementedError, RuntimeError, ValueError):
-        yield  # Windows, or a thread: Ctrl-C ends the program as it always does.
-        return
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, before)
 
 
 @asynccontextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from lazycelery.cli.output import Output, to_json
 from lazycelery.cli.words import date
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.text import clean
+from lazycelery.signals import on_signal
 
 if TYPE_CHECKING:
     from lazycelery.engine.api import EngineApi
@@ -96,13 +97,9 @@ async def _closed(engine: EngineApi) -> None:
         await engine.close()
 
 
-def until_told(stop: asyncio.Event, hangup: Any = None) -> None:
+def until_told(stop: asyncio.Event, hangup: Callable[[], object] | None = None) -> None:
     """SIGTERM and Ctrl-C end in good order; SIGHUP does what `hangup` does, or ends too."""
-    loop = asyncio.get_running_loop()
-    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is None:
-            continue
-        call = hangup if name == "SIGHUP" and hangup is not None else stop.set
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, call)
+    for name in ("SIGTERM", "SIGINT"):
+        on_signal(name, lambda _: stop.set())
+    hung_up = hangup or stop.set
+    on_signal("SIGHUP", lambda _: hung_up())

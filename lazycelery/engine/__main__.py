@@ -7,7 +7,6 @@ import logging
 import logging.handlers
 import os
 import signal
-import sys
 from pathlib import Path
 
 import platformdirs
@@ -16,6 +15,7 @@ from lazycelery.engine.server import Server
 from lazycelery.model.faces import speak_to
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
+from lazycelery.signals import on_signal
 
 LOG_BYTES = 1_000_000
 
@@ -56,8 +56,7 @@ async def serve() -> None:
     os.dup2(quiet, 0)
     os.dup2(quiet, 1)
     server = Server(reader, writer, _redact_as_profiled)
-    if sys.platform != "win32":
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.done.set)
+    on_signal("SIGTERM", lambda _: server.done.set())
     await server.run()
 
 

@@ -14,7 +14,7 @@ LOOK = 0.005
 """Seconds between two looks whether it is there."""
 
 Key = tuple[str, str | None]
-"""Chord and character."""
+"""Chord and character; of a pasted text, what stands for a chord, and the text."""
 
 
 class Ahead:

@@ -34,6 +34,8 @@ ANYWHERE = (
     *("tab.next", "tab.previous"),
 )
 """Actions that mean the same whatever the list shows."""
+PASTE = "<paste>"
+"""Stands for the chord of a key, where a pasted text waits for its turn."""
 
 
 class Desk(Picks):
@@ -42,7 +44,7 @@ class Desk(Picks):
     @cached_property
     def ahead(self) -> Ahead:
         """Keys that came before what they are about."""
-        return Ahead(self.errands, lambda: self.awaited, self._press, self._too_late)
+        return Ahead(self.errands, lambda: self.awaited, self._have_turn, self._too_late)
 
     def leave(self) -> None:
         """Leave the screen to another desk; what was typed ahead was meant for this one."""
@@ -68,6 +70,24 @@ class Desk(Picks):
             self.ahead.keep(chord, character)
         else:
             self._press(chord, character)
+
+    def paste(self, text: str) -> None:
+        """A pasted text, after the keys that were typed before it."""
+        if self.ahead.kept or self.errands.due:
+            self.ahead.keep(PASTE, text)
+        else:
+            self._paste(text)
+
+    def _paste(self, text: str) -> None:
+        self.talk.paste(text)
+        self.show()
+
+    def _have_turn(self, chord: str, text: str | None) -> None:
+        """What waited for its turn has it."""
+        if chord == PASTE:
+            self._paste(text or "")
+        else:
+            self._press(chord, text)
 
     def _press(self, chord: str, character: str | None) -> None:
         if self.talk.listens:

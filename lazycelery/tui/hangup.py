@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
-import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 
-NAMES = ("SIGTERM", "SIGHUP")
-GONE = 128 + 1
+from lazycelery.signals import CUT_OFF, ENDS, on_signal
+
+GONE = CUT_OFF + 1
 """The exit code of a terminal that went away, with or without the signal of that name."""
 LOOKED_AT = 5.0
 """Seconds between two looks whether the terminal is there."""
@@ -18,14 +16,8 @@ LOOKED_AT = 5.0
 
 def end_politely(end: Callable[[int], None]) -> None:
     """Call `end` with the exit code that shells know for the signal: 128 and its number."""
-    if sys.platform == "win32":
-        return
-    loop = asyncio.get_running_loop()
-    for name in NAMES:
-        number = getattr(signal, name)
-        # Outside the main thread, as under a test, the signals are not ours.
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, end, 128 + number)
+    for name in ENDS:
+        on_signal(name, lambda number: end(CUT_OFF + number))
 
 
 def terminal_gone() -> bool:

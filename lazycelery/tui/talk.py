@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 
 from lazycelery.keys import Action
 from lazycelery.tui.entry import Entry
 from lazycelery.tui.menu import Menu
-from lazycelery.tui.presentation.body import wrapped
+from lazycelery.tui.presentation.body import with_short_paths, wrapped
 from lazycelery.tui.presentation.footer import Question, input_line, keys_line, question_lines
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.look import Look
@@ -21,6 +22,10 @@ SEEN = 6
 """Lines of the screen that a question leaves to what it is about, at least."""
 SCROLLS = {"down": 1, "up": -1, "pagedown": 8, "pageup": -8, "ctrl+d": 4, "ctrl+u": -4}
 """Keys that move the facts of a question -> by how many lines."""
+SENTENCE = 3
+"""Lines that a sentence of it may take."""
+PATH = 20
+"""Characters of a path that are always told."""
 MENU = 16
 """Lines that a menu may take."""
 
@@ -143,8 +148,7 @@ class Talk:
             return [*above, *_typed_lines(self.typing, look, width)]
         if self.message is not None:
             text, token = self.message
-            told = text.split("\n")
-            lines = [line for part in told for line in wrapped(part, width - 2, token, lead=" ", limit=3)]
+            lines = [line for part in text.split("\n") for line in _told(part, token, width)]
             if len(lines) > MOST:
                 lines = [*lines[: MOST - 1], ((f" {look.signs.more} the audit log tells the rest", "dim"),)]
             return [*above, *lines]
@@ -159,3 +163,11 @@ def _typed_lines(typing: Entry, look: Look, width: int) -> list[Line]:
     if not typing.offers:
         return [line]
     return [offers_line(typing.offers, typing.chosen, look, width), line]
+
+
+def _told(text: str, token: str, width: int) -> list[Line]:
+    """A message over a few lines. Where that is too little, its paths give way: what to press next stands
+    at its end."""
+    if len(textwrap.wrap(text, max(10, width - 3))) > SENTENCE:
+        text = with_short_paths(text, max(PATH, width // 2))
+    return wrapped(text, width - 2, token, lead=" ", limit=SENTENCE)

@@ -3,6 +3,9 @@
 Textual takes `ESC e` for alt+e, `ESC :` for a colon and `ESC 3` for a pound sign. No key of ours is with
 alt, and on a slow line what was typed one after the other arrives together, so the escape would be lost.
 
+One limit stays: with `[`, `O`, `]` or `P` directly behind it in the same packet, an escape looks like the
+beginning of a terminal's own sequence. It is dropped then, and `[` and `]` act as if it had not been typed.
+
 The private names of Textual that this takes live here and nowhere else.
 """
 

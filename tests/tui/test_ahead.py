@@ -61,6 +61,30 @@ async def test_what_a_key_is_about_is_what_is_seen_then() -> None:
         assert stage.engine._row(stage.engine._numbers[stage.app.clipboard]).state in ("failure", "retry")
 
 
+async def test_a_paste_comes_after_the_keys_that_were_typed_before_it() -> None:
+    async with staged() as stage:
+        stage.engine.delay = 0.05
+        at_once(stage, "3", "f", "M", "/")
+        stage.desk.paste("name:shop.pay")
+        at_once(stage, "enter")
+        assert stage.desk.ahead.kept
+        await stage.until(lambda: "name:shop.pay" in stage.text and stage.desk.talk.typing is None)
+
+
+async def test_a_look_that_fails_for_whatever_reason_lets_keys_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "PATIENCE", 30.0)
+    async with staged() as stage:
+
+        async def fails(*_: object, **__: object) -> None:
+            raise KeyError("a defect")
+
+        monkeypatch.setattr(stage.engine, "errors", fails)
+        at_once(stage, "e", "?")
+        await stage.until("Everywhere")
+        await stage.press("escape")
+        await stage.until("a defect of this program")
+
+
 async def test_an_answer_typed_before_its_question_is_none() -> None:
     async with staged(FakeEngine(read_only=False)) as stage:
         stage.engine.delay = 0.05

@@ -22,10 +22,23 @@ from lazycelery.tui.presentation.search import highlighted, hits, whole_texts
 from lazycelery.tui.presentation.tinted import tinted
 from lazycelery.tui.presentation.traceback import traceback_body
 from lazycelery.tui.presentation.values import value_body
+from lazycelery.tui.talk import Talk
 from tests.support.fake_engine import NOW
 from tests.tui.conftest import Stage, staged
 
 LOOK = Look(NOW)
+
+
+def test_what_to_press_next_is_told_behind_a_long_path() -> None:
+    talk, path = Talk(), f"/home/ada/{'deep/' * 60}20261126T070100-default.ndjson"
+    for width in (40, 80, 160):
+        talk.say(f"purged default: 1,204 removed, 0 left, backup {path}; u undoes.")
+        told = " ".join("".join(text for text, _ in line) for line in talk.lines([], (), LOOK, width))
+        assert "u undoes." in " ".join(told.split()) and "default.ndjson" in told.replace(" ", "")
+    talk.say(f"backup {path[-60:]}; u undoes.")
+    assert path[-60:] in " ".join(text for line in talk.lines([], (), LOOK, 80) for text, _ in line)
+
+
 TEN_MB = "\n".join(
     f"line {n} of a long story about nothing in particular, told slowly" for n in range(160_000)
 )

@@ -59,6 +59,12 @@ def test_an_escape_that_was_told_already_leaves_the_next_key_alone(next: str) ->
     assert keys(TypedAhead(), ("\x1b", next, "\x1b", next), rest=0.15) == ["escape", *alone, "escape", *alone]
 
 
+def test_an_escape_in_one_packet_with_what_begins_a_sequence_is_dropped_and_nothing_else_is() -> None:
+    for bracket, name in (("[", "left_square_bracket"), ("]", "right_square_bracket")):
+        assert keys(TypedAhead(), (f"\x1b{bracket}", "j", "q"), rest=0.15) == [name, "j", "q"]
+        assert keys(TypedAhead(), ("\x1b", bracket, "j"), rest=0.15) == ["escape", name, "j"]
+
+
 def test_an_escape_within_a_paste_is_left_to_textual() -> None:
     packets = ("\x1b[200~a\x1bb\x1b[201~", "c")
     assert keys(TypedAhead(), packets) == keys(XTermParser(), packets)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import overload
 
-from lazycelery.model.text import clean
+from lazycelery.model.text import CUT, clean
 from lazycelery.tui.presentation.line import Line, Span, merge, width_of
 from lazycelery.tui.presentation.search import texts, whole_texts
 from lazycelery.tui.presentation.tinted import tinted
 
 SIGHT = 4000
 """Characters of a line that can come into view."""
+
+
+_PATH = re.compile(r"(?<![\w/.~])[~/.]?[^\s:;,'\"]*/[^\s;,'\"]+")
+"""A path in a sentence."""
 
 
 class Text(Sequence[Line]):
@@ -96,6 +101,18 @@ def wrapped(text: str, width: int, token: str = "", lead: str = "", limit: int =
     if len(pieces) > limit:
         lines[-1] = (*lines[-1], (" …", "warn"))
     return lines
+
+
+def with_short_paths(text: str, most: int) -> str:
+    """Paths of more characters are cut in the middle: their beginning and their file's name tell most."""
+    return _PATH.sub(lambda found: _middle(found[0], most), text)
+
+
+def _middle(path: str, most: int) -> str:
+    if len(path) <= most:
+        return path
+    tail = min(len(path.rpartition("/")[2]) + 1, most - 2)
+    return f"{path[: most - 1 - tail]}{CUT}{path[-tail:]}"
 
 
 def folded(line: Line, width: int) -> list[Line]:

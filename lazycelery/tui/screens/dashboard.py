@@ -310,8 +310,7 @@ class Dashboard(Screen[None]):
         """A pasted text belongs to the line being typed."""
         event.stop()
         with self._lean.answering():
-            self.desk.talk.paste(event.text)
-            self.sync()
+            self.desk.paste(event.text)
 
     def on_click(self, event: events.Click) -> None:
         """A click selects; a second one opens; the right button opens the menu."""

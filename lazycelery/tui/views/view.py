@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -12,6 +13,9 @@ from lazycelery.tui.entry import Entry
 from lazycelery.tui.errands import Errands
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.look import Look
+
+logger = logging.getLogger(__name__)
+DEFECT = "This look failed: a defect of this program; its log tells more. It is tried again."
 
 
 class View(Protocol):
@@ -164,5 +168,8 @@ class Views:
                     view.problem, self._looked = None, True
             except LazyCeleryError as problem:
                 view.problem, self._looked = str(problem), True
+            except Exception:
+                logger.exception("a look of the view %s failed", view.title)
+                view.problem, self._looked = DEFECT, True
             self._paint()
             await asyncio.sleep(view.pace)
