@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from lazycelery.actions.files import state_directory
 from lazycelery.engine.engine import Engine
 from lazycelery.errors import ConnectionProblem, NothingFound, UsageError
 from lazycelery.insight.doctor.marks import marked, outgrown
+from lazycelery.model.cluster import Overview
 from lazycelery.model.finding import Finding, FindingMark, Severity
 from lazycelery.model.profile import Profile
 
@@ -96,6 +99,51 @@ async def test_a_mark_is_shared_logged_and_taken_back() -> None:
     assert file.stat().st_mode & 0o777 == 0o600 and "hunter2" not in file.read_text()
     await other.mark_finding("broker-unreachable", kind="clear")
     assert not (await one.doctor()).healthy
+
+
+@pytest.mark.parametrize("history", [True, False])
+async def test_two_sessions_that_live_at_the_same_time_see_each_others_marks_and_so_does_the_next(
+    history: bool, tmp_path: Path
+) -> None:
+    """Each only looks at what it is told once a second; nobody asks for a new examination."""
+
+    def made() -> Engine:
+        return engine(recorder=True, history=history, history_dir=str(tmp_path / "h"), timeout=0.5)
+
+    async def told(one: Engine, what: Callable[[Overview], bool]) -> None:
+        for _ in range(60):
+            if what(await one.overview()):
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(await one.overview())
+
+    def marked_as(kind: str) -> Callable[[Overview], bool]:
+        return lambda seen: [one.mark.kind for one in seen.findings if one.mark] == [kind]
+
+    def open_(seen: Overview) -> bool:
+        return [one.mark for one in seen.findings] == [None] and not seen.snoozed
+
+    one, other = made(), made()
+    try:
+        await one.start()
+        await other.start()
+        await told(one, open_)
+        await told(other, open_)
+        await one.mark_finding("broker-unreachable", note="Ada is at it")
+        await told(other, marked_as("ack"))
+        await other.mark_finding("broker-unreachable", kind="snooze", seconds=2.0)
+        await told(one, lambda seen: len(seen.snoozed) == 1 and not seen.findings)
+        await told(one, open_)
+        await told(other, open_)
+        await other.mark_finding("broker-unreachable")
+        await other.close()
+        await one.close()
+        one = made()
+        await one.start()
+        await told(one, marked_as("ack"))
+    finally:
+        await one.close()
+        await other.close()
 
 
 async def test_an_acknowledged_finding_stays_in_sight() -> None:
