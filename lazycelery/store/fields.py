@@ -24,7 +24,8 @@ class EventFields:
         self.columns = columns
         self.only_queue: dict[int, int] = {}
         """Queue by worker, for workers that consume one only: what they receive was in it."""
-        self._pool: dict[str, str] = {}
+        self.pool: dict[str, str] = {}
+        """Keyword arguments that several tasks have, by themselves."""
 
     def describe(self, slot: int, event: Event, late: bool = False) -> None:
         """What sent and received tell of a task. `late`: the event is of a run that is over."""
@@ -77,7 +78,7 @@ class EventFields:
         elif len(text) <= 4:
             text = COMMON.get(text, text)
         elif field == "kwargs" and len(text) <= POOLED:
-            pool = self._pool
+            pool = self.pool
             known = pool.get(text)
             if known is None:
                 if len(pool) >= MOST_POOLED:

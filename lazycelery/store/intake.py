@@ -11,6 +11,7 @@ from lazycelery.store.loss import Lag, Rate
 from lazycelery.store.marks import NOT_KEPT, PAST, SOURCES
 from lazycelery.store.mending import checked, mend
 from lazycelery.store.merge import EventMerge
+from lazycelery.store.plain import WRONG, PlainLives
 from lazycelery.store.queues import Queues
 from lazycelery.store.statistics import Figures
 from lazycelery.store.tally import Tally
@@ -20,7 +21,6 @@ from lazycelery.store.workers import Workers
 EVENT = SOURCES["event"]
 A_SECOND = 1_000
 """Tasks that were held back and are shown at the end of a second, at most."""
-_WRONG = (TypeError, ValueError, OverflowError, AttributeError)
 
 
 class Intake:
@@ -32,6 +32,7 @@ class Intake:
         self.workers = workers
         self.figures = Figures(columns)
         self.tally = Tally(columns, workers, queues)
+        self.plain = PlainLives(columns, merge.fields, workers, self.tally, self.figures)
         self.thinning = Thinning(columns, self.tally, self.figures, merge.fields.only_queue)
         self.seen = 0
         self.malformed = 0
@@ -48,11 +49,7 @@ class Intake:
         if self.thinning.on:
             kept = self._thinned(ordered)
         else:
-            for event in ordered:
-                try:
-                    self._one(event)
-                except _WRONG:
-                    self._mended(event)
+            self.plain.take(ordered, self._carefully)
         self.seen += len(events)
         self._measure(events[-1], len(events))
         return kept
@@ -78,7 +75,7 @@ class Intake:
                 self._one(event)
                 if lost:
                     self._mark(event)
-            except _WRONG:
+            except WRONG:
                 self._mended(event)
         thinning.look(events[-1].received)
         self._show(thinning.due, kept)
@@ -92,7 +89,7 @@ class Intake:
                 kept.append(event)
                 try:
                     self._stamp(self.merge.handlers[event.type](event), event)
-                except _WRONG:
+                except WRONG:
                     self.malformed += 1
             if held.lost:
                 self._mark(held.events[0])
@@ -102,13 +99,19 @@ class Intake:
         if slot is not None:
             self.columns.marks[slot] |= NOT_KEPT
 
+    def _carefully(self, event: Event) -> None:
+        try:
+            self._one(event)
+        except WRONG:
+            self._mended(event)
+
     def _mended(self, event: Event) -> None:
         better = mend(event)
         try:
             if better is not None:
                 self._one(better)
                 return
-        except _WRONG:
+        except WRONG:
             pass
         self.malformed += 1
 
@@ -144,8 +147,7 @@ class Intake:
         columns.sources[slot] |= EVENT
         if columns.marks[slot] & PAST:
             columns.marks[slot] &= ~PAST
-        columns.changes += 1
-        columns.stamp[slot] = columns.changes
+        columns.touch(slot)
 
 
 def in_order(events: Sequence[Event]) -> Sequence[Event]:

@@ -91,15 +91,17 @@ class Loss:
         self.started = 0
         """`task-started` events seen."""
         self.processed: int | None = None
-        self._quiet = 0
-        self._events: bool | None = None
+        self.quiet = 0
+        """Heartbeats in a row that told of work of which no event did."""
+        self.events: bool | None = None
+        """Whether it sends task events."""
 
     def task_event(self) -> None:
         """Note that a task event came."""
-        if self._events is False:
+        if self.events is False:
             # what ran while they were off is not lost
             self.reset()
-        self._events, self._quiet = True, 0
+        self.events, self.quiet = True, 0
 
     def beat(self, processed: int) -> None:
         """Note a heartbeat's `processed`; one that falls means that the worker was restarted."""
@@ -108,32 +110,27 @@ class Loss:
         elif self.processed is not None and processed > self.processed:
             self._grew(processed)
         self.processed = processed
-        if self._events:
+        if self.events:
             self._beats.append((processed, self.started))
 
     def _grew(self, processed: int) -> None:
         seen = self._beats[-1][1] if self._beats else self.started
         if self.started > seen:
             return
-        self._quiet += 1
-        if self._quiet >= 2:
+        self.quiet += 1
+        if self.quiet >= 2:
             # it works, and twice in a row not one event told of it
-            self._events = False
+            self.events = False
 
     def reset(self) -> None:
         """Begin afresh: after a restart, or after time that we did not see."""
         self._beats.clear()
-        self._quiet = 0
-
-    @property
-    def events(self) -> bool | None:
-        """Whether it sends task events."""
-        return self._events
+        self.quiet = 0
 
     @property
     def missing(self) -> tuple[int, int] | None:
         """Starts missing and starts counted in the window; `None` without task events."""
-        if not self._events or len(self._beats) < 2:
+        if not self.events or len(self._beats) < 2:
             return None
         (first_count, first_seen), (last_count, last_seen) = self._beats[0], self._beats[-1]
         counted, seen = last_count - first_count, last_seen - first_seen

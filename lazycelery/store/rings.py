@@ -7,7 +7,7 @@ oldest and finest leave first.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from lazycelery.store.sketch import Buckets, merge
@@ -90,7 +90,9 @@ class Ring:
 class Rings:
     """Rings of growing steps: each finished step is added to the next longer one."""
 
-    def __init__(self, *sizes: tuple[float, int]) -> None:
+    def __init__(self, settle: Callable[[], None], *sizes: tuple[float, int]) -> None:
+        self._settle = settle
+        """Called before the steps under way are read: something may still wait to be counted."""
         self.all = [Ring(size, steps) for size, steps in sizes]
         self.left_out = 0
         """Events for which there was no room."""
@@ -121,6 +123,7 @@ class Rings:
 
     def under_way(self) -> list[Kept]:
         """The steps that are not finished, the shortest first: together the time since the last hour."""
+        self._settle()
         return [ring.under_way() for ring in self.all]
 
 

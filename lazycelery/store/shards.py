@@ -13,41 +13,42 @@ V = TypeVar("V")
 
 PARTS = 256
 """A power of two. A part of a million keys grows in well under a millisecond."""
-_MASK = PARTS - 1
+MASK = PARTS - 1
 
 
 class Shards(Generic[K, V]):
     """The part of a dict's manners that the store needs."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("parts",)
 
     def __init__(self) -> None:
-        self._parts: list[dict[K, V]] = [{} for _ in range(PARTS)]
+        self.parts: list[dict[K, V]] = [{} for _ in range(PARTS)]
+        """A key is in the one numbered `hash(key) & MASK`; for who has no time for a call."""
 
     def __len__(self) -> int:
-        return sum(map(len, self._parts))
+        return sum(map(len, self.parts))
 
     def __contains__(self, key: K) -> bool:
-        return key in self._parts[hash(key) & _MASK]
+        return key in self.parts[hash(key) & MASK]
 
     def __getitem__(self, key: K) -> V:
-        return self._parts[hash(key) & _MASK][key]
+        return self.parts[hash(key) & MASK][key]
 
     def __setitem__(self, key: K, value: V) -> None:
-        self._parts[hash(key) & _MASK][key] = value
+        self.parts[hash(key) & MASK][key] = value
 
     def get(self, key: K) -> V | None:
         """The value, or `None`."""
-        return self._parts[hash(key) & _MASK].get(key)
+        return self.parts[hash(key) & MASK].get(key)
 
     def many(self, keys: Iterable[K]) -> list[V | None]:
         """The value of each key, or `None`."""
-        parts = self._parts
-        return [parts[hash(key) & _MASK].get(key) for key in keys]
+        parts = self.parts
+        return [parts[hash(key) & MASK].get(key) for key in keys]
 
     def pop(self, key: K) -> V | None:
         """Take a value out, or `None` when there is none."""
-        return self._parts[hash(key) & _MASK].pop(key, None)
+        return self.parts[hash(key) & MASK].pop(key, None)
 
 
 class Sparse(Generic[V]):

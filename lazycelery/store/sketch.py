@@ -8,8 +8,10 @@ GROWTH = math.log(1.05)
 """Buckets five percent wide: a quantile is off by no more than half of that."""
 LEAST = 1e-4
 """Seconds; whatever is shorter counts as this."""
-_SCALE = 1 / GROWTH
-_SHIFT = 0.5 - math.log(LEAST) * _SCALE
+MOST = 1024
+"""Buckets: more than any calendar needs."""
+SCALE = 1 / GROWTH
+SHIFT = 0.5 - math.log(LEAST) * SCALE
 _log = math.log
 
 Buckets = dict[int, int]
@@ -18,7 +20,7 @@ Buckets = dict[int, int]
 
 def bucket(seconds: float) -> int:
     """The bucket of a duration."""
-    return int(_log(seconds) * _SCALE + _SHIFT) if seconds > LEAST else 0
+    return int(_log(seconds) * SCALE + SHIFT) if seconds > LEAST else 0
 
 
 def merge(into: Buckets, other: Buckets) -> None:

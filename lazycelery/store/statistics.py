@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from itertools import chain, islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from lazycelery.model.statistics import Kind, Span, Statistics, StatisticsRow
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
-from lazycelery.store.rings import MAX_STEP, Cell, Kept, Rings, Step, together
-from lazycelery.store.sketch import bucket, quantiles
+from lazycelery.store.rings import EVENTS, MAX_STEP, Cell, Kept, Rings, Step, together
+from lazycelery.store.sketch import LEAST, MOST, SCALE, SHIFT, bucket, quantiles
 
 KINDS: tuple[Kind, ...] = ("task", "worker", "queue")
 COUNTED = {
@@ -35,6 +39,11 @@ AT_ONCE = 200
 HOUR = 3600.0
 USUAL = HOURS * HOUR
 SHARES = (0.5, 0.95, 0.99)
+MANY = 4 * 4096
+"""Numbers that wait to be counted, four an event: then it is time; a millisecond."""
+NO_SPAN = -1.0
+
+Numbers = npt.NDArray[np.int64]
 
 
 class Figures:
@@ -42,11 +51,13 @@ class Figures:
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
-        self.rings = Rings((1.0, SECONDS), (FEW, FEWS), (60.0, MINUTES), (HOUR, HOURS))
+        self.rings = Rings(self.settle, (1.0, SECONDS), (FEW, FEWS), (60.0, MINUTES), (HOUR, HOURS))
         self.seconds, self.fews, self.minutes, self.hourly = self.rings.all
         self.left_out = 0
-        self.total = Cell()
-        """Everything since it was last taken away, whatever its name."""
+        self._total = Cell()
+        self.waiting: list[Any] = []
+        """Events that are still to be counted: of each the kind's number, the slot, the worker's number and
+        the seconds it waited or ran, or `NO_SPAN`."""
 
     # writing
 
@@ -70,7 +81,7 @@ class Figures:
     def add(self, index: int, name: int, worker: int, queue: int, place: int) -> None:
         """Count an event by the columns' numbers of its words; `place` is the bucket of its duration, -1
         for none."""
-        total, step = self.total, self.seconds.step
+        total, step = self._total, self.seconds.step
         total.counts[index] += 1
         if place >= 0:
             buckets = total.wait if index == STARTED else total.runtime
@@ -89,13 +100,69 @@ class Figures:
                 buckets = cell.wait if index == STARTED else cell.runtime
                 buckets[place] = buckets.get(place, 0) + 1
 
+    def settle(self) -> None:
+        """Count what waits, all of it at once. Names and queues are those that the slots have now."""
+        waiting = self.waiting
+        if not waiting:
+            return
+        kinds, slots, workers, spans = (
+            np.array(waiting[place::4], dtype=kind) for place, kind in enumerate(("i8", "i8", "i8", "f8"))
+        )
+        waiting.clear()
+        columns, total = self.columns, self._total
+        for kind, count in enumerate(np.bincount(kinds, minlength=EVENTS).tolist()):
+            total.counts[kind] += count
+        timed = np.flatnonzero(spans >= 0)
+        places, starts = _buckets(spans[timed]), kinds[timed] == STARTED
+        self._spans([total], np.zeros(len(timed), dtype=np.int64), starts, places)
+        words = columns.vector("name")[slots], workers, columns.vector("queue")[slots]
+        for offset, codes in enumerate(words):
+            keys, each = np.unique(codes, return_inverse=True)
+            counts = np.bincount(each * EVENTS + kinds, minlength=len(keys) * EVENTS)
+            cells = [self._cell(3 * key + offset) if key else None for key in keys.tolist()]
+            told = counts.reshape(-1, EVENTS).tolist()
+            for key, cell, counted in zip(keys.tolist(), cells, told, strict=True):
+                if cell is not None:
+                    cell.counts = [mine + more for mine, more in zip(cell.counts, counted, strict=True)]
+                elif key:
+                    self.left_out += sum(counted)
+            self._spans(cells, each[timed], starts, places)
+
+    def _cell(self, key: int) -> Cell | None:
+        """The cell of a key in the second under way; `None` where there is no room for another."""
+        step = self.seconds.step
+        cell = step.get(key)
+        if cell is None and len(step) < MAX_STEP:
+            cell = step[key] = Cell()
+        return cell
+
+    @staticmethod
+    def _spans(
+        cells: list[Cell | None], each: Numbers, starts: npt.NDArray[np.bool_], places: Numbers
+    ) -> None:
+        """Count spans of time by bucket: waits of starts, run times of ends."""
+        kinds, counts = np.unique((each * 2 + starts) * MOST + places, return_counts=True)
+        for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
+            cell = cells[kind // (2 * MOST)]
+            if cell is not None:
+                found = cell.wait if kind // MOST % 2 else cell.runtime
+                place = kind % MOST
+                found[place] = found.get(place, 0) + count
+
+    @property
+    def total(self) -> Cell:
+        """Everything since it was last taken away, whatever its name."""
+        self.settle()
+        return self._total
+
     def taken(self) -> Cell:
         """Everything counted since this was last asked."""
-        total, self.total = self.total, Cell()
+        total, self._total = self.total, Cell()
         return total
 
     def tick(self, now: float, seeing: bool = True) -> None:
         """A second is over; `seeing`: events could be seen in it."""
+        self.settle()
         self.rings.tick(now, seeing)
 
     # reading
@@ -207,6 +274,11 @@ class Figures:
         """An hour that an earlier monitor counted; the newest first."""
         if len(self.hourly.steps) < HOURS:
             self.hourly.steps.appendleft(Kept(at, seen, step))
+
+
+def _buckets(seconds: npt.NDArray[np.float64]) -> Numbers:
+    """The bucket of each duration, as `sketch.bucket`."""
+    return (np.log(np.maximum(seconds, LEAST)) * SCALE + SHIFT).astype(np.int64)
 
 
 def seen_in(steps: Iterable[Kept]) -> float:

@@ -58,12 +58,12 @@ class Store:
         self.raw = RawMessages()
         self._columns = Columns(max(1, max_tasks))
         self._eviction = Eviction(self._columns)
-        self._columns.make_room = self._eviction.make_room
         self._merge = EventMerge(self._columns, self._skew)
         self._reports = ReportMerge(self._columns, self._merge.fields, self._skew)
         self._workers = Workers()
         self._queues = Queues()
         self._intake = Intake(self._columns, self._merge, self._workers, self._queues)
+        self._columns.make_room = self._make_room
         self._lost = LostRuns(self._columns, self._workers)
         self._forgetting = Forgetting(self._workers)
         self._queries = Queries(self._columns)
@@ -366,6 +366,10 @@ class Store:
     def events_per_second(self, now: float) -> float:
         """Mean of the last ten seconds."""
         return self._intake.rate.per_second(now)
+
+    def _make_room(self) -> None:
+        self._intake.figures.settle()  # What it counts is read from the slots.
+        self._eviction.make_room()
 
     def _note(self, slots: Iterable[int | None], at: float) -> None:
         columns = self._columns

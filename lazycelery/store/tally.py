@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lazycelery.model.event import Event
 from lazycelery.store.columns import Columns
-from lazycelery.store.queues import Queues
-from lazycelery.store.workers import Workers
+from lazycelery.store.queues import QueueRecord, Queues
+from lazycelery.store.workers import WorkerRecord, Workers
 
 
 class Tally:
@@ -17,15 +17,15 @@ class Tally:
         """Starts that events told."""
         self.sent = 0
         """Sendings that events told."""
+        self._records: dict[int, QueueRecord] = {}
+        """Queues by the columns' number."""
 
     def count(self, event: Event, queue: int) -> int:
         """Count an event of a task in a queue (the columns' number). Returns the number of the worker that
         sent it, 0 for a sending, -1 when no worker sent it."""
         kind = event.type
         if kind == "task-sent":
-            self.sent += 1
-            if queue:
-                self._queues.record(self._columns.queues.texts[queue] or "").sent += 1
+            self.sending(queue)
             return 0
         known = self._workers.known.get(event.hostname)
         record = known if known is not None else self._workers.seen(event)
@@ -34,14 +34,35 @@ class Tally:
         record.last_seen = event.received or event.timestamp
         record.loss.task_event()
         if kind == "task-started":
-            record.loss.started += 1
-            record.last_start = event.timestamp
-            self.received += 1
-            if queue:
-                self._queues.record(self._columns.queues.texts[queue] or "").taken += 1
+            self.starting(record, queue, event.timestamp)
         elif kind != "task-received":
             record.last_end = event.timestamp
             if kind == "task-failed":
-                record.failed += 1
-                self._workers.touch(record)
-        return self._columns.workers.code(event.hostname)
+                self.failed(record)
+        record.code = self._columns.workers.code(event.hostname)
+        return record.code
+
+    def sending(self, queue: int) -> None:
+        """Count a message put into a queue (the columns' number)."""
+        self.sent += 1
+        if queue:
+            self._record(queue).sent += 1
+
+    def starting(self, record: WorkerRecord, queue: int, at: float) -> None:
+        """Count a start, by the worker's clock, which took a message out of a queue."""
+        self.received += 1
+        record.loss.started += 1
+        record.last_start = at
+        if queue:
+            self._record(queue).taken += 1
+
+    def failed(self, record: WorkerRecord) -> None:
+        """Count a failure."""
+        record.failed += 1
+        self._workers.touch(record)
+
+    def _record(self, queue: int) -> QueueRecord:
+        record = self._records.get(queue)
+        if record is None:
+            record = self._records[queue] = self._queues.record(self._columns.queues.texts[queue] or "")
+        return record

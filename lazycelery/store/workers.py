@@ -19,6 +19,8 @@ class WorkerRecord:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.code = 0
+        """The columns' number of its name, once it has sent a task event."""
         self.stamp = 0
         self.last_seen: float | None = None
         self.heartbeat: float | None = None

@@ -1,0 +1,201 @@
+"""Plain events are written in one pass: what comes of it must be what the careful way makes of each."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from lazycelery.model.event import Event
+from lazycelery.model.reports import QueueReport, TaskReport, WorkerReport
+from lazycelery.model.statistics import Statistics
+from lazycelery.store.columns import NUMBERS
+from lazycelery.store.store import Store
+from tests.store.build import T0
+
+TEXTS = ("args", "kwargs", "result", "error", "root_id", "parent_id", "id")
+WORKERS = ("celery@a", "celery@b", "gen7@laptop")
+
+
+def life(source: random.Random, number: int, at: float) -> list[Event]:
+    """What workers may tell of one task, with its oddities."""
+    name, worker = f"shop.task{number % 7}", WORKERS[number % 2]
+    own = f"{number:08d}-{source.randrange(1 << 32):08x}"
+    odd = source.random()
+    text = source.choice(["()", "(1,)", "('x" + "y" * 300 + "',)", "[1, ...]", "(" + "9, " * 400 + ")"])
+    more: dict[str, object] = {
+        "name": name,
+        "args": text,
+        "kwargs": source.choice(["{}", "{'region': 'eu'}"]),
+        "root_id": own,
+    }
+    if odd < 0.1:
+        more |= {"eta": "2030-01-01T00:00:00+00:00", "expires": "2031-01-01T00:00:00+00:00"}
+    elif odd < 0.2:
+        more |= {"root_id": "somebody", "parent_id": source.choice([own, "another"])}
+    elif odd < 0.3:
+        more |= {"queue": "mail", "retries": 0, "expires": "2031-01-01T00:00:00+00:00"}
+
+    def event(type: str, after: float, **fields: object) -> Event:
+        host = WORKERS[2] if type == "task-sent" else fields.pop("hostname", worker)
+        moment = at + after
+        return Event(type, str(host), moment, uuid=own, received=moment + 0.02, **fields)  # type: ignore[arg-type]
+
+    told = [
+        event("task-received", 0.1, **more),
+        event("task-started", 0.2 if odd < 0.9 else 0.05, pid=7),
+        event("task-succeeded", 0.5, result=text, runtime=source.choice([0.3, None, 0.0])),
+    ]
+    if source.random() < 0.5:
+        told.insert(0, event("task-sent", 0.0, **{**more, "queue": f"queue{number % 3}"}))
+    if odd < 0.15:
+        told[-1] = event(
+            "task-failed", 0.5, exception="ValueError('no')", traceback="Traceback\nValueError: no"
+        )
+    elif odd < 0.2:
+        told[-1] = event("task-retried", 0.5, exception="Retry()", traceback="Traceback\nRetry")
+        told += [
+            event(kind, 1 + step, retries=1) for step, kind in enumerate(("task-received", "task-started"))
+        ]
+        told.append(event("task-failed", 4.0, exception="KeyError('x')"))
+    elif odd < 0.24:
+        told.append(event("task-revoked", 0.6, terminated=True))
+    elif odd < 0.27:
+        told.append(event("task-started", 0.7, hostname=WORKERS[1 - number % 2]))
+    elif odd < 0.3:
+        told.insert(2, event("task-progress", 0.3, extra={"percent": 10}))
+    elif odd < 0.33:
+        told.append(source.choice(told))
+    elif odd < 0.36:
+        source.shuffle(told)
+    elif odd < 0.38:
+        told.remove(source.choice(told))
+    return told
+
+
+def batches(seed: int, tasks: int) -> Iterator[list[Event]]:
+    source = random.Random(seed)
+    under_way = [life(source, number, T0 + number / 50) for number in range(tasks)]
+    while under_way:
+        batch = []
+        for _ in range(source.randrange(1, 40)):
+            mine = source.choice(under_way[:30])
+            batch.append(mine.pop(0))
+            if not mine:
+                under_way.remove(mine)
+                if not under_way:
+                    break
+        if source.random() < 0.1:
+            at = batch[-1].received
+            batch.append(
+                Event("worker-heartbeat", WORKERS[0], at, received=at, freq=2.0, processed=len(batch))
+            )
+        if source.random() < 0.02:
+            batch.append(Event("task-started", WORKERS[0], float("nan"), uuid="x", received=T0))
+            batch.append(Event("task-received", WORKERS[0], T0, uuid=["x"], received=T0))  # type: ignore[arg-type]
+            batch.append(Event("task-received", WORKERS[0], T0, uuid="y", name=["x"], received=T0))  # type: ignore[arg-type]
+        yield batch
+
+
+def others(store: Store, source: random.Random, at: float) -> None:
+    """What sources besides the events tell meanwhile."""
+    columns = store.columns
+    alive = [slot for slot in range(columns.used) if columns.row[slot]]
+    some = [columns.id[slot] for slot in source.sample(alive, min(2, len(alive)))]
+    kind = source.randrange(4)
+    if kind == 0:
+        store.apply_tasks(
+            [TaskReport(id=one, worker=WORKERS[0], phase="active", time_start=at) for one in some], at
+        )
+    elif kind == 1:
+        store.apply_worker(WorkerReport(worker=WORKERS[1], at=at, ping=True, active=[]))
+    elif kind == 2:
+        store.apply_queues([QueueReport(name="queue1", at=at, messages=0)])
+    else:
+        store.note_tags(dict.fromkeys(some, "bulk"))
+
+
+def fed(seed: int, room: int, carefully: bool, also: bool) -> Store:
+    store, source = Store(room), random.Random(seed)
+    if carefully:
+
+        def take(events: Sequence[Event], each: Callable[[Event], None]) -> None:
+            for event in events:
+                each(event)
+
+        setattr(store._intake.plain, "take", take)  # noqa: B010
+    for number, batch in enumerate(batches(seed, 300)):
+        store.apply_events(batch)
+        if also and number % 3 == 0:
+            others(store, source, batch[-1].received or T0)
+        if number % 10 == 0:
+            store.second(T0 + number)
+    return store
+
+
+def statistics(store: Store, kind: str) -> Statistics:
+    steps = store.statistics_steps(kind, 3600.0, T0 + 100)  # type: ignore[arg-type]
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("also", [False, True])
+@pytest.mark.parametrize("room", [10_000, 64])
+@pytest.mark.parametrize("seed", range(4))
+def test_one_pass_makes_what_the_careful_way_makes(seed: int, room: int, also: bool) -> None:
+    quick, careful = (fed(seed, room, carefully, also).columns for carefully in (False, True))
+    assert quick.used == careful.used
+    for name in NUMBERS:
+        if name != "head":
+            np.testing.assert_array_equal(quick.vector(name), careful.vector(name), name)
+    for name in TEXTS:
+        assert getattr(quick, name) == getattr(careful, name), name
+    slots = range(quick.used)
+    for name in ("traceback", "eta", "expires", "extra"):
+        assert repr(getattr(quick, name).many(slots)) == repr(getattr(careful, name).many(slots)), name
+    assert (quick.by_state, quick.changes) == (careful.by_state, careful.changes)
+    ids = [one for one in quick.id if one]
+    assert all(quick.beginning(one[:12], 5) == [one] for one in ids)
+
+
+@pytest.mark.parametrize("room", [10_000, 64])
+def test_one_pass_counts_what_the_careful_way_counts(room: int) -> None:
+    quick, careful = (fed(3, room, carefully, True) for carefully in (False, True))
+    for kind in ("task", "worker", "queue"):
+        assert statistics(quick, kind) == statistics(careful, kind)
+    assert vars_of(quick.counted()) == vars_of(careful.counted())
+    now = T0 + 1000
+    assert quick.workers(now) == careful.workers(now)
+    assert quick.queues(now) == careful.queues(now)
+    assert quick.loss() == careful.loss()
+    assert (quick.events_seen(), quick.events_malformed()) == (
+        careful.events_seen(),
+        careful.events_malformed(),
+    )
+
+
+def vars_of(cell: object) -> list[object]:
+    return [getattr(cell, name) for name in ("counts", "runtime", "wait")]
+
+
+def test_most_events_go_the_short_way() -> None:
+    """Else the tests above would prove nothing."""
+    store = Store()
+    careful: list[Event] = []
+    before = store._intake._carefully
+
+    def carefully(event: Event) -> None:
+        careful.append(event)
+        before(event)
+
+    setattr(store._intake, "_carefully", carefully)  # noqa: B010
+    total = 0
+    for batch in batches(1, 300):
+        store.apply_events(batch)
+        total += len(batch)
+    assert len(careful) < total / 2
