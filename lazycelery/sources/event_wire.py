@@ -1,4 +1,4 @@
-"""Celery events off the wire: envelope, base64 and event in two typed passes, 1 to 2 µs an event.
+"""Celery events off the wire: envelope, base64 and event in two typed passes, about 1 µs an event.
 
 What does not fit (custom events, wrong types, odd JSON) takes a slower, lenient way; what is not an
 event at all is counted.
@@ -7,6 +7,7 @@ event at all is counted.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from sys import intern
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
@@ -52,6 +53,8 @@ class _Event(Event, gc=False):
     retries: _Int | None = None
     active: _Int | None = None
     processed: _Int | None = None
+    extra: None = None
+    """Ours alone: an event that has such a field goes the lenient way."""
 
 
 class _Frame(msgspec.Struct):
@@ -60,8 +63,7 @@ class _Frame(msgspec.Struct):
 
 
 _FRAME = msgspec.json.Decoder(_Frame)
-_ONE = msgspec.json.Decoder(_Event)
-_MANY = msgspec.json.Decoder(list[_Event])
+_BODY = msgspec.json.Decoder(list[_Event] | _Event)
 _TYPES: dict[str, Any] = {
     name: hint
     for name, hint in get_type_hints(_Event, include_extras=True).items()
@@ -70,33 +72,41 @@ _TYPES: dict[str, Any] = {
 _BROKEN = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
-def decode_events(payload: bytes, received: float, into: list[Event]) -> int:
-    """Append the events of one published message to `into`; returns how many were malformed.
+def decode_events(payloads: Iterable[bytes], received: float, into: list[Event]) -> int:
+    """Append the events of published messages to `into`; returns how many were malformed.
 
     `received` is our clock, epoch seconds. Never raises.
     """
-    try:
-        body = _FRAME.decode(payload).body
-    except _BROKEN:
-        return _lenient_frame(payload, received, into)
-    return decode_event_body(body, received, into)
+    frame, malformed = _FRAME.decode, 0
+    bodies: list[bytes] = []
+    for payload in payloads:
+        try:
+            bodies.append(frame(payload).body)
+        except _BROKEN:
+            malformed += decode_event_bodies(bodies, received, into)  # Each message in its place.
+            bodies = []
+            malformed += _lenient_frame(payload, received, into)
+    return malformed + decode_event_bodies(bodies, received, into)
 
 
-def decode_event_body(body: bytes, received: float, into: list[Event]) -> int:
+def decode_event_bodies(bodies: Iterable[bytes], received: float, into: list[Event]) -> int:
     """As `decode_events`, for transports that carry the body as it is: AMQP has no envelope."""
-    try:
-        events = _MANY.decode(body) if body[:1] == b"[" else [_ONE.decode(body)]
-    except _BROKEN:
-        return _lenient(body, received, into)
-    for event in events:
-        if event.extra is not None:
-            return _lenient(body, received, into)
-        # One text for all events of a host: a log of twenty thousand holds them, and each is looked up.
-        event.hostname = intern(event.hostname)
-        event.received = received
-        event.timestamp = event.timestamp or received
-    into += events
-    return 0
+    decode, malformed = _BODY.decode, 0
+    for body in bodies:
+        try:
+            found = decode(body)
+        except _BROKEN:
+            malformed += _lenient(body, received, into)
+            continue
+        events = found if type(found) is list else [found]
+        for event in events:
+            # One text for all events of a host: a log of twenty thousand holds them, and each is looked up.
+            event.hostname = intern(event.hostname)
+            event.received = received
+            if not event.timestamp:
+                event.timestamp = received
+        into += events
+    return malformed
 
 
 def _lenient_frame(payload: bytes, received: float, into: list[Event]) -> int:

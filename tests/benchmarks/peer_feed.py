@@ -136,8 +136,7 @@ def our_consumer(history: bool) -> tuple[Feed, Queries, Callable[[], None]]:
         if len(waiting) < TOGETHER:
             return
         events: list = []  # type: ignore[type-arg]
-        for one in waiting:
-            decode_events(one, time.time(), events)
+        decode_events(waiting, time.time(), events)
         waiting.clear()
         store.apply_events(events)
         log.add(events)

@@ -21,7 +21,7 @@ STARTED = {"type": "task-started", "uuid": "u", "hostname": "w@h", "pid": 9, "cl
 
 def decoded(payload: bytes) -> tuple[list[Event], int]:
     events: list[Event] = []
-    malformed = decode_events(payload, 7.0, events)
+    malformed = decode_events([payload], 7.0, events)
     return events, malformed
 
 
@@ -32,6 +32,21 @@ def test_a_batch_and_a_single_event_are_both_read() -> None:
         ("task-received", "(1,)", 7.0),
     ]
     assert malformed == 0 and len(decoded(enveloped(STARTED))[0]) == 1
+
+
+def test_messages_read_together_stay_in_order_whatever_they_hold() -> None:
+    own = {**STARTED, "type": "task-progress", "current": 5}
+    payloads = [
+        *(enveloped([{**STARTED, "uuid": "1"}, {**STARTED, "uuid": "2"}]), b"no message"),
+        *(enveloped([{**own, "uuid": "3"}, {**own, "uuid": "4"}]), enveloped({**STARTED, "uuid": "5"})),
+        *(b'{"body": "?"}', enveloped([{**STARTED, "uuid": "6", "extra": {"x": 1}}, 7])),
+        enveloped([{**STARTED, "uuid": "8", "timestamp": 0}]),
+    ]
+    events: list[Event] = []
+    assert decode_events(payloads, 7.0, events) == 3
+    assert [event.uuid for event in events] == ["1", "2", "3", "4", "5", "6", "8"]
+    assert [event.extra for event in events] == [None, None, {"current": 5}, {"current": 5}, None, None, None]
+    assert {event.received for event in events} == {7.0} and events[-1].timestamp == 7.0
 
 
 def test_a_custom_event_keeps_its_own_fields() -> None:
@@ -115,7 +130,7 @@ def test_an_event_costs_a_few_microseconds() -> None:
         started = time.process_time()
         events: list[Event] = []
         for _ in range(2000):
-            decode_events(payload, 1.0, events)
+            decode_events([payload], 1.0, events)
         ours.append(time.process_time() - started)
     # The standard library needs as long for the envelope alone.
     assert min(ours) < 1.5 * min(json_only)

@@ -16,7 +16,7 @@ from lazycelery.sources.amqp.channel import Channel
 from lazycelery.sources.amqp.connection import Server
 from lazycelery.sources.amqp.exchanges import exists
 from lazycelery.sources.amqp.properties import Properties
-from lazycelery.sources.event_wire import decode_event_body
+from lazycelery.sources.event_wire import decode_event_bodies
 from lazycelery.sources.protocols import Deliver, EventBatch, StatusChange, TellStatus
 
 TTL = 60_000
@@ -96,9 +96,7 @@ class _Gathered:
 
     def __init__(self, deliver: Deliver) -> None:
         self._deliver = deliver
-        self._events: list[Event] = []
-        self._malformed = 0
-        self._waiting = False
+        self._bodies: list[bytes] = []
         self._received = self._began = 0.0
         self.more: Callable[[], bool] = lambda: False
         """Whether others wait behind those that were read last."""
@@ -107,15 +105,16 @@ class _Gathered:
         self.read(body)
 
     def read(self, body: bytes) -> None:
-        if not self._waiting:
-            self._waiting, self._received, self._began = True, time.time(), time.monotonic()
+        if not self._bodies:
+            self._received, self._began = time.time(), time.monotonic()
             asyncio.get_running_loop().call_soon(self._flush)
-        self._malformed += decode_event_body(body, self._received, self._events)
+        self._bodies.append(body)
 
     def _flush(self) -> None:
-        batch = EventBatch(self._events, self._malformed, self._began, self.more())
-        self._events, self._malformed, self._waiting = [], 0, False
-        self._deliver(batch)
+        bodies, self._bodies = self._bodies, []
+        events: list[Event] = []
+        malformed = decode_event_bodies(bodies, self._received, events)
+        self._deliver(EventBatch(events, malformed, self._began, self.more()))
 
 
 def _delay(failures: int) -> float:

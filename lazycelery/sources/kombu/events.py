@@ -10,7 +10,7 @@ from typing import Any
 
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.event import Event
-from lazycelery.sources.event_wire import decode_event_body
+from lazycelery.sources.event_wire import decode_event_bodies
 from lazycelery.sources.kombu import ours
 from lazycelery.sources.kombu.lane import Channel, Lane
 from lazycelery.sources.protocols import Deliver, EventBatch, StatusChange, TellStatus
@@ -76,8 +76,8 @@ class _Gathered:
     def take(self, message: Any) -> None:
         body = message.body
         found: list[Event] = []
-        malformed = decode_event_body(
-            body if isinstance(body, bytes) else str(body).encode(), time.time(), found
+        malformed = decode_event_bodies(
+            [body if isinstance(body, bytes) else str(body).encode()], time.time(), found
         )
         with self._lock:
             fresh = not self._events and not self._malformed

@@ -27,9 +27,7 @@ class RedisEvents:
         def take(messages: list[tuple[bytes, bytes]], received: float, more: bool) -> None:
             began = time.monotonic()
             events: list[Event] = []
-            malformed = 0
-            for _, payload in messages:
-                malformed += decode_events(payload, received, events)
+            malformed = decode_events([payload for _, payload in messages], received, events)
             deliver(EventBatch(events, malformed, began, more))
 
         await self._subscription.run(take, status)
