@@ -73,6 +73,8 @@ class Engine:
         self._own = [asyncio.create_task(each.run()) for each in (self._seconds, self._examiner)]
         if self._parts.rules is not None:
             self._own.append(asyncio.create_task(self._parts.rules.run()))
+        if self._parts.player is None:
+            self._own.append(asyncio.create_task(self._parts.roll_call.run()))
         self._own.append(asyncio.create_task(self._parts.beats.run(self._watch.first_truth)))
 
     async def close(self) -> None:

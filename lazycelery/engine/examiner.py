@@ -33,6 +33,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.store import Store
+from lazycelery.waiting import came
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ STANDSTILL = 5.0
 was set."""
 MOST = 200
 """Findings that are told."""
+HELD_FOR_NOBODY = frozenset({"message-orphaned", "duplicate-delivery", "chord-stuck"})
+"""What is judged by unacknowledged messages or chords: when it is cured, that should be seen soon."""
 ASK_EVERY = 3.0
 """Seconds between two questions to workers that a check wants to be sure of."""
 ASKED = 20
@@ -82,6 +85,8 @@ class Examiner:
         """The state of the links at the last examination."""
         self._asking: asyncio.Future[None] | None = None
         self._asked, self._turn = 0.0, 0
+        self._soon = asyncio.Event()
+        """Something happened that is worth a look at once."""
         self._due = math.inf
         """When the next examination is to begin, our clock."""
         self._alive = False
@@ -94,6 +99,10 @@ class Examiner:
             None
         )
         """Called after each examination."""
+
+    def soon(self) -> None:
+        """Look again at once: what was seen just now should not wait."""
+        self._soon.set()
 
     async def run(self) -> None:
         """Examine until cancelled. A bug in a check ends neither the others nor the examiner."""
@@ -111,8 +120,10 @@ class Examiner:
     async def _rest(self, seconds: float) -> None:
         """Until the next examination; no longer than until a worker comes where none was."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and (self._alive or self._nobody()):  # noqa: ASYNC110
-            await asyncio.sleep(left if self._alive else min(left, GLANCE))
+        while (left := end - time.monotonic()) > 0 and (self._alive or self._nobody()):
+            if await came(self._soon, left if self._alive else min(left, GLANCE)):
+                break
+        self._soon.clear()
 
     def _nobody(self) -> bool:
         return not any(one.state in ("online", "busy") for one in self._store.workers(self._clock()))
@@ -150,6 +161,7 @@ class Examiner:
                 self._run(mode, seen, found, examination)
             noted = self._memory.note(found, MODES, seen.now, seen.settled and seen.connected)
             self.present = {(one.code, one.subject) for one in noted}
+            self._watch.looks.hasten = not HELD_FOR_NOBODY.isdisjoint(one.code for one in noted)
             said = sorted(
                 grouped(noted),
                 key=lambda finding: (RANK[finding.severity], finding.since or 0.0, finding.code),

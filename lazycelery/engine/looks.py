@@ -58,6 +58,8 @@ class Looks:
         """What the broker told of itself."""
         self.flights: Flights | None = None
         """Unacknowledged messages, as last seen."""
+        self.hasten = False
+        """Unacknowledged messages are in question now: each look is at them, too."""
         self._astray = Astray(store, broker.queues, clock)
         self._commands_per_probe = 0
         self._probed: set[str] = set()
@@ -88,7 +90,7 @@ class Looks:
             self._probed = set(wanted)
             self._store.apply_queues(reports)
             await self._astray.look(reports)
-            if self._due.now("in-flight", IN_FLIGHT_EVERY):
+            if self._due.now("in-flight", 0.0 if self.hasten else IN_FLIGHT_EVERY):
                 await self.look_in_flight()
                 await self._backend.look_at_chords()
             if self._due.now("facts", FACTS_EVERY) or self._broker.blocked != self._told_blocked:

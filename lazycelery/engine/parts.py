@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lazycelery.actions.audit import AuditLog
@@ -28,10 +29,12 @@ from lazycelery.engine.overload import Overload
 from lazycelery.engine.periodic import Periodic
 from lazycelery.engine.plans import Plans
 from lazycelery.engine.replaying import as_replayed
+from lazycelery.engine.roll_call import RollCall
 from lazycelery.engine.rules import Rules
 from lazycelery.engine.veil import Veil
 from lazycelery.engine.vigil import Vigil
 from lazycelery.engine.watch import Watch
+from lazycelery.errors import LazyCeleryError
 from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
@@ -104,6 +107,8 @@ class Parts:
             self.changes.data,
             self.overload,
         )
+        self.roll_call = RollCall(self.store, self.links, self.control, clock, self.changes.data)
+        self.roll_call.found = self._went
         self.switch = EventsSwitch(
             self.control,
             lambda: self.guard.may("events"),
@@ -162,6 +167,12 @@ class Parts:
                     f"held by {queue.held.user} since {_moment(queue.held.since)}: nobody takes from it"
                 )
         return queues
+
+    async def _went(self, _workers: list[str]) -> None:
+        """Workers were found to be gone: what they held, and what follows, is told at once."""
+        with suppress(LazyCeleryError):  # The links tell.
+            await self.watch.looks.look_in_flight()
+        self.examiner.soon()
 
     def _heard(self, events: list[Event], kept: Sequence[Event]) -> None:
         """Events that the store has taken in; of some tasks it keeps none under load."""

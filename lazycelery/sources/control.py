@@ -73,6 +73,25 @@ class Control:
             reports[name] = WorkerReport(worker=name, at=clock(), ping=False, listening=listening)
         return [_settled(reports[name], what) for name in sorted(reports)]
 
+    async def roll_call(
+        self, known: Sequence[str], *, timeout: float = 1.0, clock: Callable[[], float] = time.time
+    ) -> list[WorkerReport]:
+        """Ask everybody for a sign of life; one report each who answered, and each of `known` that did not.
+
+        `listening` of a silent one is False only where the broker shows that its mailbox is closed: then its
+        connection has ended.
+        """
+        asked = clock()
+        replies = await self.mailbox.call("ping", {}, timeout=timeout)
+        answered = {reply.worker for reply in replies.replies if is_worker(reply.worker)}
+        silent = [name for name in known if name not in answered]
+        counted = _listening([replies], silent)
+        reports = [WorkerReport(worker=name, at=clock(), ping=True) for name in sorted(answered)]
+        for name in silent:
+            open_ = counted if replies.listeners is None else name in replies.listeners
+            reports.append(WorkerReport(worker=name, at=asked, ping=False, listening=open_))
+        return reports
+
     async def reserved(
         self, *, destination: Sequence[str] | None = None, timeout: float = 2.0
     ) -> list[TaskReport]:

@@ -74,6 +74,8 @@ class Replies(msgspec.Struct):
     replies: list[Reply]
     complete: bool
     """All expected answers came before the time ran out."""
+    listeners: list[str] | None = None
+    """Names of all mailboxes that were open when it was sent; `None` where the broker does not name them."""
 
     def by_worker(self) -> dict[str, Any]:
         """Values by worker name."""

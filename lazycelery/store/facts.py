@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lazycelery.model.facts import WorkerFacts
-from lazycelery.store.worker_views import LISTENING_FRESH, worker_view
+from lazycelery.store.worker_views import LISTENING_FRESH, gone, worker_view
 from lazycelery.store.workers import WorkerRecord
 
 LATE = 5.0
@@ -27,6 +27,7 @@ def worker_facts(record: WorkerRecord, now: float) -> WorkerFacts:
         began=_began(record),
         whole=record.whole,
         listening=record.listening is not None and now - record.listening < LISTENING_FRESH,
+        closed=gone(record),
         errors=record.errors,
     )
 

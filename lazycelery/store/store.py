@@ -27,6 +27,7 @@ from lazycelery.store.filter.completion import complete
 from lazycelery.store.forgetting import Forgetting
 from lazycelery.store.history import figures
 from lazycelery.store.intake import Intake
+from lazycelery.store.lateness import Lateness
 from lazycelery.store.lost import LostRuns
 from lazycelery.store.marks import PAST, RUN_LOST
 from lazycelery.store.merge import EventMerge
@@ -61,6 +62,7 @@ class Store:
         self._merge = EventMerge(self._columns, self._skew)
         self._reports = ReportMerge(self._columns, self._merge.fields, self._skew)
         self._workers = Workers()
+        self.lateness = Lateness(self._workers)
         self._queues = Queues()
         self._intake = Intake(self._columns, self._merge, self._workers, self._queues)
         self._columns.make_room = self._make_room

@@ -109,9 +109,16 @@ def last_sign(record: WorkerRecord) -> float:
     return max(record.heartbeat or 0.0, record.control or 0.0, record.last_seen or 0.0, record.back or 0.0)
 
 
+def gone(record: WorkerRecord) -> bool:
+    """Whether its connection was seen to have ended, and nothing was heard of it since."""
+    return record.gone is not None and last_sign(record) <= record.gone
+
+
 def _state(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
     if record.goodbye is not None:
         return "offline", f"stopped {span(now - record.goodbye)} ago"
+    if gone(record):
+        return "offline", f"lost {span(now - last_sign(record))} ago: its connection ended without goodbye"
     if record.listening is not None and now - record.listening < LISTENING_FRESH:
         return "busy", _held_up(record)
     if record.heartbeat is None:
@@ -121,7 +128,7 @@ def _state(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
     if now - sign > patience:
         if record.blind is not None and record.blind - sign <= patience:
             return "unknown", f"not heard for {span(now - sign)}, as no events reach us: it was here then"
-        if _blocked(record) and now - sign < SOLO_PATIENCE:
+        if blocked(record) and now - sign < SOLO_PATIENCE:
             return "busy", _held_up(record)
         return "offline", f"lost {span(now - sign)} ago: its heartbeats ended without goodbye"
     return _online(record, now)
@@ -131,7 +138,7 @@ def _state_without_heartbeats(record: WorkerRecord, now: float) -> tuple[WorkerS
     if record.control is None:
         return "unknown", "seen only by what it sent; it has not answered yet"
     if record.silent is not None and now - (record.back or 0.0) > LOST_AFTER:
-        if _blocked(record):
+        if blocked(record):
             return "busy", _held_up(record)
         return (
             "offline",
@@ -143,7 +150,7 @@ def _state_without_heartbeats(record: WorkerRecord, now: float) -> tuple[WorkerS
 
 
 def _held_up(record: WorkerRecord) -> str:
-    if _blocked(record):
+    if blocked(record):
         return f"busy: its only thread runs {_running(record)} and answers nobody until it ends"
     return "busy: it listens and answers nobody; a solo worker does so while its task runs"
 
@@ -178,7 +185,7 @@ def _running(record: WorkerRecord) -> str:
     return ", ".join(name for name, _ in names.most_common(3)) or "a task"
 
 
-def _blocked(record: WorkerRecord) -> bool:
+def blocked(record: WorkerRecord) -> bool:
     """A solo pool with something to do: its main loop is the task."""
     solo = record.stats is not None and record.stats.pool == "solo"
     return solo and bool(record.active or record.last_start > record.last_end)

@@ -55,6 +55,8 @@ class WorkerRecord:
         """Asked at this moment and did not answer; `None` after an answer."""
         self.listening: float | None = None
         """When it was silent last although its mailbox had a listener."""
+        self.gone: float | None = None
+        """When its connection was found to have ended; any later sign of life takes it back."""
         self.back: float | None = None
         """When the connection came back after a gap: it may take a while to come back too."""
         self.stats: WorkerStats | None = None

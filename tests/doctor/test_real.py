@@ -40,9 +40,11 @@ async def test_a_killed_worker_is_lost_until_it_is_back(broker: RedisServer, wor
     worker("w1")
     victim = worker("w2", queues="mail")
     async with clinic(broker.url) as doctor:
+        await doctor.silent("worker-lost", 4)
         victim.kill()
-        finding = await doctor.finds("worker-lost", "w2@test", 25)
+        finding = await doctor.finds("worker-lost", "w2@test", 8)
         assert finding.severity == "critical" and "nobody else consumes mail" in str(finding.evidence)
+        assert "nobody listens at its mailbox" in str(finding.evidence)
         assert "no-workers" not in await doctor.codes()
         victim.start()
         await doctor.cured("worker-lost")

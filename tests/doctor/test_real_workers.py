@@ -76,6 +76,57 @@ async def test_a_stopped_process_hangs_until_it_goes_on(broker: RedisServer, wor
 
 
 @pytest.mark.soak
+async def test_workers_whose_connections_are_cut_for_a_moment_are_not_lost(
+    broker: RedisServer, worker: Start
+) -> None:
+    worker("w1")
+    worker("w2", pool="threads")
+    client = broker.client()
+    async with clinic(broker.url) as doctor:
+        await doctor.healthy(3)
+        for _ in range(3):
+            for one in client.client_list():
+                if one["cmd"] in ("brpop", "psubscribe") and "lazycelery" not in one["name"]:
+                    client.client_kill_filter(_id=one["id"])
+            await doctor.silent("worker-lost", 5)
+
+
+@pytest.mark.soak
+async def test_a_killed_worker_on_rabbitmq_is_lost_within_seconds_and_a_stopped_one_hangs(
+    rabbit: RabbitServer, broker: RedisServer
+) -> None:
+    rabbit.add_vhost("lost")
+    url = rabbit.url("lost")
+    fleet = [CeleryWorker(url, f"w{n}", backend=broker.url) for n in range(3)]
+    try:
+        for one in fleet:
+            await asyncio.to_thread(one.start)
+        async with clinic(url, management=rabbit.management) as doctor:
+            await doctor.silent("worker-lost", 4)
+            stopped = fleet[0].process
+            assert stopped is not None
+            os.killpg(stopped.pid, signal.SIGSTOP)
+            fleet[1].kill()
+            try:
+                finding = await doctor.finds("worker-lost", "w1@test", 8)
+                assert "nobody listens at its mailbox" in str(finding.evidence)
+                await doctor.finds("worker-busy-control", "w0@test", 8)
+                assert "w0@test" not in [
+                    one.subject
+                    for one in (await doctor.engine.doctor()).findings
+                    if "nobody listens" in str(one.evidence)
+                ]
+            finally:
+                os.killpg(stopped.pid, signal.SIGCONT)
+            fleet[1].start()
+            await doctor.cured("worker-lost")
+    finally:
+        for one in fleet:
+            await asyncio.to_thread(one.kill)
+        rabbit.drop_vhost("lost")
+
+
+@pytest.mark.soak
 async def test_a_deaf_worker_is_told_from_one_at_rest(broker: RedisServer, worker: Start) -> None:
     one = worker("w1")
     async with clinic(broker.url) as doctor:

@@ -17,8 +17,19 @@ def check(seen: Snapshot) -> list[Finding]:
     return [
         _finding(seen, facts, seen.now - silent)
         for facts in seen.alive
-        if (silent := facts.silent) is not None and seen.now - silent >= seen.limits.silent
+        if (silent := facts.silent) is not None
+        and (seen.now - silent >= seen.limits.silent or _dumb(seen, facts))
     ]
+
+
+def _dumb(seen: Snapshot, facts: WorkerFacts) -> bool:
+    """Whether it gives no sign of life at all: what it told last counts then, and not when it was asked."""
+    worker = facts.worker
+    if worker.heartbeat_age is None or worker.last_seen is None:
+        return False
+    # Only a solo worker is dumb whenever it works.
+    patience = seen.limits.silent * (1.0 if worker.pool == "solo" else 1.5)
+    return min(worker.heartbeat_age, seen.now - worker.last_seen) >= patience
 
 
 def asks(seen: Snapshot) -> set[str]:

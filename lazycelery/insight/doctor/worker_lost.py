@@ -68,6 +68,8 @@ def _finding(seen: Snapshot, facts: WorkerFacts, alone: list[str], went: float) 
     if worker.heartbeat_age is not None and worker.freq:
         told = f"heartbeats came every {worker.freq:g} s; the last is {span(worker.heartbeat_age)} old"
         evidence.append(fact(told, "event", round(worker.heartbeat_age, 1)))
+    if facts.closed:
+        evidence.append(fact("nobody listens at its mailbox: its connection has ended", "broker"))
     evidence.append(fact("it did not say goodbye, as a stopped worker does", "event"))
     if ran:
         names = listed(sorted({task.name or "a task" for task in facts.active or ()}))

@@ -56,6 +56,7 @@ class AmqpMailbox:
             names = await self._roster.names()
             channel = await self._ready()
             call = _Call(names, self._roster.certain, destination, expect)
+            call.listeners = list(names) if self._roster.complete else None
             if channel is None:
                 return call.result()
             ticket = str(uuid.uuid4())
@@ -187,6 +188,7 @@ class _Call:
             wanted = list(destination)
         self.workers = {name for name in wanted if is_worker(name)}
         self.expect = expect
+        self.listeners: list[str] | None = None
         self.replies: dict[str, Reply] = {}
         self.sent = time.monotonic()
         self.done = asyncio.Event()
@@ -219,4 +221,4 @@ class _Call:
         known = self.certain or bool(self.workers)
         expected = self.expect if self.expect is not None else len(self.workers) if known else None
         complete = expected is not None and self._complete()
-        return Replies(expected, list(self.replies.values()), complete=complete)
+        return Replies(expected, list(self.replies.values()), complete=complete, listeners=self.listeners)

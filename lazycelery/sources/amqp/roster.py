@@ -28,6 +28,11 @@ class Roster:
         self.certain = False
         """True: these are all there are."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether a worker that once answered, and is not among `names`, has no mailbox any more."""
+        return self.certain or len(self._learned) < FORGET
+
     def learn(self, name: str) -> None:
         """Somebody of this name answered."""
         self._learned.pop(name, None)
