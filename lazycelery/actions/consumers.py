@@ -26,6 +26,7 @@ EXAMPLES = {
     "add": "lazycelery worker consume {queue} w1@host",
     "cancel": "lazycelery worker cancel {queue} w1@host",
 }
+DOES = ("add", "cancel")
 LISTS = "list"
 """The type of queues whose declaration cannot differ from what is there."""
 
@@ -38,7 +39,7 @@ async def draft(context: Context, order: Order) -> Draft:
     queue, names = order.targets[0], crew.strings(order, "workers")
     if what in hold.DOES:
         return await hold.draft(context, str(what), queue, names, bool(order.params.get("forget")))
-    if what not in ("add", "cancel"):
+    if what not in DOES:
         raise UsageError("What is to be done with the consumers?", "One of add, cancel, hold, resume.")
     workers = crew.named(context, names, EXAMPLES[what].format(queue=queue))
     return await (_add if what == "add" else _cancel)(context, queue, workers)

@@ -30,13 +30,14 @@ NEXT = "It counts for tasks that start from now on; one that runs keeps its limi
 LIMITLESS = {"threads": "threads", "solo": "solo"}
 """Kinds of pool that know no time limits."""
 UNCHANGED = "unchanged"
+DOES = ("rate", "time")
 
 
 async def draft(context: Context, order: Order) -> Draft:
     """What limits the task now at each worker, and what would."""
     what, task = order.params.get("do"), order.params.get("task")
-    if what not in ("rate", "time"):
-        raise UsageError("Which limit?", "One of rate, time.")
+    if what not in DOES:
+        raise UsageError("Which limit?", f"One of {', '.join(DOES)}.")
     if not isinstance(task, str) or not task:
         raise UsageError("Which task?", "Give the full name, such as shop.charge.")
     workers = crew.meant(context, order.targets)

@@ -21,6 +21,7 @@ LOOKS = {
     "redbeat": "Beat looks again when an entry is due, after 5 minutes at most (beat_max_loop_interval).",
     "django": "Beat looks again within 5 s (beat_max_loop_interval).",
 }
+DOES = ("enable", "disable")
 BACK = "The application's settings name {name} too: RedBeat enables it again at each start of beat."
 OVERDUE = "{name} was due {ago} ago: beat sends it at once."
 CHANGED_BACK = "it is as it was: something else has changed it back"
@@ -31,8 +32,8 @@ UNREADABLE = "its definition cannot be read"
 async def draft(context: Context, order: Order) -> Draft:
     """Which entries are switched, and what beat does then."""
     do = order.params.get("do")
-    if do not in ("enable", "disable"):
-        raise UsageError("What is to be done with the entry?", "One of enable, disable.")
+    if do not in DOES:
+        raise UsageError("What is to be done with the entry?", f"One of {', '.join(DOES)}.")
     on = do == "enable"
     beat = await read(context)
     entries = [find(beat, name) for name in dict.fromkeys(order.targets)]

@@ -26,7 +26,7 @@ SURE = ("TERM", "KILL")
 RACE = "The signal goes to the process: if it has gone on to another task meanwhile, that one dies."
 POOLS = {
     "threads": "it runs in a thread, and a thread cannot be ended from outside",
-    "solo": "it runs in the worker's only process, which hears nothing until the task ends",
+    "solo": "what it runs is in the worker's only process, which hears nothing until the task ends",
     "eventlet": "it runs in a green thread: signals end processes only",
     "gevent": "it runs in a green thread: signals end processes only",
 }
@@ -83,6 +83,14 @@ def item_of(context: Context, evidence: Evidence) -> PlanItem:
     item = PlanItem(target=evidence.id, text=f"{text}: {where}" + (f" on {worker}" if worker else ""))
     if ended(where):
         item.refused = f"it has ended already ({where})"
+    elif where == "unknown" or (where == "reserved" and not worker):
+        item.refused = "no source tells whether it runs"
+    elif where == "waiting" and _only_held(evidence):
+        item.refused = (
+            "no source tells whether it runs: its message is on the broker still; revoke it instead"
+        )
+    elif where in ("reserved", "running") and _pool(context, worker) == "solo":
+        item.refused = _unreachable(context, worker)  # It tells late what it runs.
     elif where != "running":
         item.refused = f"it does not run ({where}): revoke it instead"
     elif not worker:
@@ -93,11 +101,22 @@ def item_of(context: Context, evidence: Evidence) -> PlanItem:
 
 
 def _unreachable(context: Context, worker: str) -> str | None:
-    pools = {each.name: each.pool for each in context.store.workers(context.clock())}
-    pool = pools.get(worker)
+    pool = _pool(context, worker)
     if pool is None or pool == "prefork":
         return None
     return f"{worker} has a {pool} pool: {POOLS.get(pool, 'only prefork workers can end a task')}"
+
+
+def _only_held(evidence: Evidence) -> bool:
+    """Whether nothing but its message on the broker tells of it: that may be delivered already."""
+    return evidence.report is None and (
+        evidence.task is None or evidence.task.state not in ("waiting", "retry")
+    )
+
+
+def _pool(context: Context, worker: str) -> str | None:
+    pools = {each.name: each.pool for each in context.store.workers(context.clock())}
+    return pools.get(worker)
 
 
 async def carry_out(context: Context, work: Mapping[str, str], signal: str) -> Outcome:

@@ -129,7 +129,20 @@ async def test_only_prefork_can_be_terminated(room: Room, pool: str, why: str) -
 
 async def test_what_does_not_run_is_not_terminated(room: Room) -> None:
     room.queues.add("default", "t1")
+    told = (await plan(room, "terminate", "t1")).refused or ""
+    assert told == "no source tells whether it runs: its message is on the broker still; revoke it instead"
+    room.store.add(id="t1", state="waiting")
     assert (await plan(room, "terminate", "t1")).refused == "it does not run (waiting): revoke it instead"
+
+
+async def test_of_a_solo_worker_nobody_says_that_it_does_not_run(room: Room) -> None:
+    """It sends the event of a beginning when the task has ended: what it has received may run."""
+    room.store.add_worker("w2@a", pool="solo")
+    room.store.add(id="t1", state="received", worker="w2@a")
+    assert "only process" in ((await plan(room, "terminate", "t1")).refused or "")
+    for state in ("unknown", "received"):
+        room.store.add(id="t2", state=state)
+        assert (await plan(room, "terminate", "t2")).refused == "no source tells whether it runs"
 
 
 async def test_other_signals_are_wrong_usage(room: Room) -> None:

@@ -1,4 +1,4 @@
-"""What can be done where, and why something cannot: the table of docs/brokers.md is made from this.
+"""What can be done where, and why something cannot: a table each of docs/brokers.md and docs/operations.md.
 
 python -m tests.matrix.expected
 """
@@ -18,6 +18,9 @@ PLACES = {
     "memory": "Memory",
 }
 """All that a test can have on any machine."""
+POOLS = ("prefork", "threads", "solo")
+POOLED = ("redis", "classic", "quorum")
+"""Where every pool is tried, and every way to give an order."""
 ELSEWHERE = {
     *("mongodb", "pgmq", "sqs", "gcpubsub", "kafka", "zookeeper", "etcd", "consul"),
     *("azurestoragequeues", "azureservicebus"),
@@ -41,6 +44,56 @@ REFUSED: dict[tuple[str, str], str] = {
     ("service", "memory"): "ended well, but no sign of it yet",
 }
 """By action and place: why it cannot be had, in words that are shown."""
+RESIZED = ("pool", "pool shrink", "pool size", "pool autoscale")
+LATE = "hears nothing until the task ends|no source tells whether it runs"
+UNABLE: dict[tuple[str, str], str] = {
+    **{(each, "threads"): "its pool of threads keeps the size it was started with" for each in RESIZED},
+    **{(each, "solo"): "a solo pool has one place, and that is the worker itself" for each in RESIZED},
+    ("pool restart", "threads"): "its pool is threads: only a prefork pool has processes to replace",
+    ("pool restart", "solo"): "its pool is solo: only a prefork pool has processes to replace",
+    **{
+        (each, "threads"): "a thread cannot be ended from outside"
+        for each in ("terminate", "terminate --filter")
+    },
+    **{(each, "solo"): LATE for each in ("terminate", "terminate --filter")},
+    ("terminate --canvas", "solo"): "did not answer",
+}
+"""By action and pool: the same."""
+ELSEWISE: dict[tuple[str, str], str] = {
+    ("requeue FILTER", "redis"): REFUSED["requeue", "redis"],
+    **{
+        ("restore --orphans", place): "This broker puts back by itself what a lost worker held"
+        for place in ("classic", "quorum")
+    },
+}
+"""Of other ways than the usual one, by way and place: the same."""
+INSTEAD = {
+    ("terminate --canvas", "threads"): "revoked only",
+    ("terminate --canvas", "solo"): "not heard until the task ends",
+    ("limits time", "threads"): "set, and ends nothing",
+    ("limits time", "solo"): "set, and ends nothing",
+}
+"""What a pool makes of it, where that is neither the usual nor a refusal."""
+
+
+def why_not(action: str, place: str, pool: str) -> str | None:
+    """Why a cell is a refusal, in words that are shown; `None` where it is not."""
+    for told, key in ((REFUSED, place), (ELSEWISE, place), (UNABLE, pool)):
+        if (action, key) in told:
+            return told[action, key]
+    return None
+
+
+def pools() -> str:
+    """A Markdown table of what not every pool can."""
+    rows = sorted({action for action, _ in {**UNABLE, **INSTEAD}})
+    lines = [_line("action", *POOLS), "|" + "---|" * (len(POOLS) + 1)]
+    lines += [_line(action, *(_pooled(action, pool) for pool in POOLS)) for action in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _pooled(action: str, pool: str) -> str:
+    return INSTEAD.get((action, pool)) or ("–" if (action, pool) in UNABLE else "yes")
 
 
 def table() -> str:
@@ -63,4 +116,4 @@ def _cell(action: str, place: str) -> str:
 
 
 if __name__ == "__main__":
-    print(table(), end="")
+    print(table(), pools(), sep="\n", end="")
