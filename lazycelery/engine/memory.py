@@ -18,7 +18,6 @@ from lazycelery.engine.slices import in_slices
 from lazycelery.errors import NothingFound
 from lazycelery.model.cluster import Notice
 from lazycelery.model.counting import count
-from lazycelery.model.event import Event
 from lazycelery.model.history import HistoryPage, HistoryQuery, HistoryStatus
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
@@ -194,10 +193,10 @@ class Memory:
 
     # ---- what comes in
 
-    def heard(self, events: Sequence[Event]) -> None:
-        """Events that the store has taken in."""
+    def heard(self) -> None:
+        """The store has taken in another batch of events."""
         if self._recorder is not None:
-            self._recorder.hand_over(events)
+            self._recorder.hand_over(self._store.told)
 
     def second(self, workers: Sequence[Worker], queues: Sequence[Queue], notices: Sequence[Notice]) -> None:
         """A second is over: samples, findings and figures that are due."""

@@ -177,7 +177,7 @@ class Parts:
     def _heard(self, events: list[Event], kept: Sequence[Event]) -> None:
         """Events that the store has taken in; of some tasks it keeps none under load."""
         self.log.add(kept)
-        self.memory.heard(kept)
+        self.memory.heard()
         self.periodic.take(events)
         if self.rules is not None:
             self.rules.heard(events)

@@ -11,15 +11,15 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from lazycelery.model.event import Event
 from lazycelery.model.history import HistoryStatus
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history.storage import Note, Recording, Storage
 from lazycelery.store.history.taking import Changes, Slots
+from lazycelery.store.told import Told
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Recorder:
         self.recording: Recording = storage.recording(columns, redactor, clock)
         self.status = HistoryStatus(state="reading", directory=storage.place)
         self._changes = Changes(columns)
-        self._batches: deque[Sequence[Event]] = deque()
+        self._batches: deque[Told] = deque()
         self._handed = self._done = 0
         """Events that came in, and that wait no more; each is counted by one thread alone."""
         self._rest: deque[Note] = deque(maxlen=10_000)
@@ -90,13 +90,15 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._thread.start()
 
-    def hand_over(self, events: Sequence[Event]) -> None:
-        """Events that the store has taken in."""
-        self._batches.append(events)
-        self._handed += len(events)
+    def hand_over(self, told: Told) -> None:
+        """A batch of events that the store has taken in."""
+        if not self.recording.wants_events:
+            told = told._replace(events=())  # They need not wait with it.
+        self._batches.append(told)
+        self._handed += len(told.rows)
         while self._handed - self._done > MOST_WAITING:
             try:
-                lost = len(self._batches.popleft())
+                lost = len(self._batches.popleft().rows)
             except IndexError:
                 break
             self._handed -= lost
@@ -167,17 +169,17 @@ class Recorder:
 
     def _forget_waiting(self) -> None:
         while batches := self._waiting():
-            self._done += sum(map(len, batches))
+            self._done += sum(len(batch.rows) for batch in batches)
         self._rest.clear()
 
-    def _waiting(self) -> list[Sequence[Event]]:
+    def _waiting(self) -> list[Told]:
         """Takes what was handed over; the loop may do so too, where there is too much."""
-        batches: list[Sequence[Event]] = []
+        batches: list[Told] = []
         count = 0
         with contextlib.suppress(IndexError):
             while count < EVENTS_AT_ONCE:
                 batches.append(self._batches.popleft())
-                count += len(batches[-1])
+                count += len(batches[-1].rows)
         return batches
 
     def _write(self, now: float, last: bool) -> None:
@@ -196,9 +198,9 @@ class Recorder:
         if not batches and not rest and not len(slots):
             self._slow = False
             return
-        began, events = self._clock(), [event for batch in batches for event in batch]
+        began = self._clock()
         try:
-            left_out = self.recording.write(slots, events, rest, lean, self.status.dropped)
+            left_out = self.recording.write(slots, batches, rest, lean, self.status.dropped)
         except BaseException:
             self._more = False
             self._changes.put_back(slots)
@@ -210,7 +212,7 @@ class Recorder:
         if left_out and len(slots):
             self._lean.append(slots)
         self.status.lean = sum(map(len, self._lean))
-        self._done += sum(map(len, batches))
+        self._done += sum(len(batch.rows) for batch in batches)
         self.status.written, self.status.behind = began, max(0, self._handed - self._done)
 
     def _sweep(self, now: float) -> None:

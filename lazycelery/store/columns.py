@@ -186,6 +186,10 @@ class Columns:
         """A column as numpy sees it, used slots only."""
         return self._vectors[name][: self.used]
 
+    def rows_of(self, slots: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+        """The identities of slots' tasks; 0 for -1, which is no slot."""
+        return np.where(slots < 0, 0, self._vectors["row"][slots])
+
     def __len__(self) -> int:
         return self.used - len(self.free)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
+
 from lazycelery.model.event import Event
 from lazycelery.store.columns import Columns
 from lazycelery.store.loss import Lag, Rate
@@ -16,6 +18,7 @@ from lazycelery.store.queues import Queues
 from lazycelery.store.statistics import Figures
 from lazycelery.store.tally import Tally
 from lazycelery.store.thinning import Held, Thinning
+from lazycelery.store.told import CODES, COUNTED_BEFORE, NO_SPAN, OTHER, WIDTH, Told, matrix
 from lazycelery.store.workers import Workers
 
 EVENT = SOURCES["event"]
@@ -32,8 +35,15 @@ class Intake:
         self.workers = workers
         self.figures = Figures(columns)
         self.tally = Tally(columns, workers, queues)
-        self.plain = PlainLives(columns, merge.fields, workers, self.tally, self.figures)
+        self.plain = PlainLives(columns, merge.fields, workers, self.tally)
         self.thinning = Thinning(columns, self.tally, self.figures, merge.fields.only_queue)
+        self._numbers: list[float] = []
+        """Of the batch that is being taken in, as `Told` has them."""
+        self._counted = 0
+        """So many of them are counted."""
+        self._others: dict[int, Event] = {}
+        self.told = self._told([])
+        """The last batch."""
         self.seen = 0
         self.malformed = 0
         self.rate = Rate()
@@ -49,7 +59,8 @@ class Intake:
         if self.thinning.on:
             kept = self._thinned(ordered)
         else:
-            self.plain.take(ordered, self._carefully)
+            self.plain.take(ordered, self._numbers, self._carefully)
+        self.told = self._told(kept)
         self.seen += len(events)
         self._measure(events[-1], len(events))
         return kept
@@ -59,6 +70,7 @@ class Intake:
         if self.thinning.on:
             self.thinning.look(now, A_SECOND)
             self._show(self.thinning.due, [])
+            self._told([])
         self.figures.tick(now, seeing)
 
     def _thinned(self, events: Sequence[Event]) -> list[Event]:
@@ -88,7 +100,9 @@ class Intake:
             for event in held.events:
                 kept.append(event)
                 try:
-                    self._stamp(self.merge.handlers[event.type](event), event)
+                    slot = self.merge.handlers[event.type](event)
+                    self._stamp(slot, event)
+                    self._tell(CODES[event.type] + COUNTED_BEFORE, slot, event)
                 except WRONG:
                     self.malformed += 1
             if held.lost:
@@ -132,14 +146,43 @@ class Intake:
             slot = handler(checked(event))
             self._stamp(slot, event)
             worker = self.tally.count(event, self.columns.queue[slot])
-            if worker >= 0:
-                self.figures.count(kind, slot, worker, event.timestamp)
-        elif kind.startswith("worker-"):
+            code = CODES[kind]
+            if worker < 0:
+                self._tell(code + COUNTED_BEFORE, slot, event)
+            else:
+                self._tell(code, slot, event, worker, self.figures.measured(code, slot, event.timestamp))
+            return
+        slot = -1
+        if kind.startswith("worker-"):
             self.workers.event(event)
+            if kind not in CODES:
+                return  # A heartbeat is a sample, and no event of its own.
         elif event.uuid is not None and (kind.startswith("task-") or event.uuid in self.columns.slots):
             slot = self.merge.custom(checked(event))
             self.columns.seen[slot] = event.received or event.timestamp
             self.columns.touch(slot)
+        code = CODES.get(kind, OTHER)
+        if code == OTHER:
+            self._others[len(self._numbers) // WIDTH] = event
+        self._tell(code, slot, event, self.columns.workers.codes.get(event.hostname, 0))
+
+    def settle(self) -> None:
+        """Count what was told so far: tasks are about to leave their slots."""
+        self.figures.count(matrix(self._numbers[self._counted :]))
+        self._counted = len(self._numbers)
+        self.figures.settle()
+
+    def _told(self, kept: Sequence[Event]) -> Told:
+        """The batch is complete."""
+        numbers = matrix(self._numbers)
+        self.figures.count(numbers[self._counted // WIDTH :])
+        told = Told(numbers, self.columns.rows_of(numbers[:, 1].astype(np.intp)), self._others, kept)
+        self._numbers, self._counted, self._others = [], 0, {}
+        return told
+
+    def _tell(self, code: int, slot: int, event: Event, worker: int = 0, span: float = NO_SPAN) -> None:
+        at, received = float(event.timestamp), float(event.received or event.timestamp)
+        self._numbers += (code, slot, worker, span, at, received)
 
     def _stamp(self, slot: int, event: Event) -> None:
         columns = self.columns

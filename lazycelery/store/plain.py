@@ -16,8 +16,9 @@ from lazycelery.store.fields import EventFields
 from lazycelery.store.marks import SOURCES
 from lazycelery.store.mending import MAX_ID
 from lazycelery.store.shards import MASK
-from lazycelery.store.statistics import COUNTED, MANY, NO_SPAN, Figures
+from lazycelery.store.statistics import COUNTED
 from lazycelery.store.tally import Tally
+from lazycelery.store.told import NO_SPAN
 from lazycelery.store.values import MAX_TRACEBACK, REPR_LIMIT, bounded
 from lazycelery.store.workers import Workers
 
@@ -38,19 +39,16 @@ WRONG = (TypeError, ValueError, OverflowError, AttributeError)
 class PlainLives:
     """Writes plain events into the columns, and counts them."""
 
-    def __init__(
-        self, columns: Columns, fields: EventFields, workers: Workers, tally: Tally, figures: Figures
-    ) -> None:
-        self._columns, self._fields, self._workers = columns, fields, workers
-        self._tally, self._figures = tally, figures
+    def __init__(self, columns: Columns, fields: EventFields, workers: Workers, tally: Tally) -> None:
+        self._columns, self._fields, self._workers, self._tally = columns, fields, workers, tally
 
-    def take(self, events: Sequence[Event], carefully: Callable[[Event], None]) -> None:
-        """Take in a batch. What is not plain goes to `carefully`, when its turn comes."""
+    def take(self, events: Sequence[Event], told: list[float], carefully: Callable[[Event], None]) -> None:
+        """Take in a batch, and note in `told` what is counted. What is not plain goes to `carefully`, when
+        its turn comes."""
         columns, tally = self._columns, self._tally
         parts, life, known = columns.slots.parts, columns.life, self._workers.known
         states, since, seen, stamps = columns.state, columns.since, columns.seen, columns.stamp
         received_at, worker_of, by_state = columns.received, columns.worker, columns.by_state
-        waiting = self._figures.waiting
         for event in events:
             try:
                 kind = KINDS.get(event.type)
@@ -117,11 +115,9 @@ class PlainLives:
                 by_state[after] += 1
                 states[slot], since[slot], seen[slot] = after, at, received
                 columns.changes = stamps[slot] = columns.changes + 1
-                waiting += (kind, slot, worker, span)
+                told += (kind, slot, worker, span, at, received)
             except WRONG:
                 carefully(event)
-        if len(waiting) >= MANY:
-            self._figures.settle()
 
     def _begin(self, event: Event) -> int | None:
         """The slot of a task that is new, with what the event says of it; `None` where it is not plain."""

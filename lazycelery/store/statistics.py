@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from itertools import chain, islice
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,8 @@ from lazycelery.model.statistics import Kind, Span, Statistics, StatisticsRow
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
 from lazycelery.store.rings import EVENTS, MAX_STEP, Cell, Kept, Rings, Step, together
-from lazycelery.store.sketch import LEAST, MOST, SCALE, SHIFT, bucket, quantiles
+from lazycelery.store.sketch import LEAST, MOST, SCALE, SHIFT, quantiles
+from lazycelery.store.told import NO_SPAN, Matrix
 
 KINDS: tuple[Kind, ...] = ("task", "worker", "queue")
 COUNTED = {
@@ -39,9 +39,8 @@ AT_ONCE = 200
 HOUR = 3600.0
 USUAL = HOURS * HOUR
 SHARES = (0.5, 0.95, 0.99)
-MANY = 4 * 4096
-"""Numbers that wait to be counted, four an event: then it is time; a millisecond."""
-NO_SPAN = -1.0
+MANY = 4096
+"""Events that wait to be counted: then it is time; a millisecond."""
 
 Numbers = npt.NDArray[np.int64]
 
@@ -55,28 +54,30 @@ class Figures:
         self.seconds, self.fews, self.minutes, self.hourly = self.rings.all
         self.left_out = 0
         self._total = Cell()
-        self.waiting: list[Any] = []
-        """Events that are still to be counted: of each the kind's number, the slot, the worker's number and
-        the seconds it waited or ran, or `NO_SPAN`."""
+        self._waiting: list[Matrix] = []
+        """What is still to be counted."""
+        self._size = 0
+        """Events in it."""
 
     # writing
 
-    def count(self, type: str, slot: int, worker: int, at: float) -> None:
-        """Count an event of a task, by the sender's clock `at`, as the columns have it now."""
-        index = COUNTED.get(type)
-        if index is None:
-            return
-        columns = self.columns
-        place = -1
-        if index == STARTED:
-            wait = columns.wait[slot]
-            if wait == wait and columns.started[slot] == at:
-                place = bucket(wait)
-        elif index in (SUCCEEDED, FAILED):
-            runtime = columns.runtime[slot]
-            if runtime == runtime and columns.finished[slot] == at:
-                place = bucket(runtime)
-        self.add(index, columns.name[slot], worker, columns.queue[slot], place)
+    def count(self, told: Matrix) -> None:
+        """Count events, soon. `told` is as of `Told`."""
+        self._waiting.append(told)
+        self._size += len(told)
+        if self._size > MANY:
+            self.settle()
+
+    def measured(self, kind: int, slot: int, at: float) -> float:
+        """Seconds that a task waited or ran, where an event of that kind, by the sender's clock, tells it;
+        else `NO_SPAN`."""
+        columns, span = self.columns, NO_SPAN
+        if kind == STARTED:
+            if columns.started[slot] == at:
+                span = columns.wait[slot]
+        elif kind in (SUCCEEDED, FAILED) and columns.finished[slot] == at:
+            span = columns.runtime[slot]
+        return span if span >= 0 else NO_SPAN
 
     def add(self, index: int, name: int, worker: int, queue: int, place: int) -> None:
         """Count an event by the columns' numbers of its words; `place` is the bucket of its duration, -1
@@ -102,14 +103,16 @@ class Figures:
 
     def settle(self) -> None:
         """Count what waits, all of it at once. Names and queues are those that the slots have now."""
-        waiting = self.waiting
-        if not waiting:
+        if not self._waiting:
             return
-        kinds, slots, workers, spans = (
-            np.array(waiting[place::4], dtype=kind) for place, kind in enumerate(("i8", "i8", "i8", "f8"))
-        )
-        waiting.clear()
-        columns, total = self.columns, self._total
+        told = np.concatenate(self._waiting)
+        self._waiting.clear()
+        self._size = 0
+        told = told[told[:, 0] < EVENTS]
+        if not len(told):
+            return
+        kinds, slots, workers = (told[:, place].astype(np.int64) for place in range(3))
+        spans, columns, total = told[:, 3], self.columns, self._total
         for kind, count in enumerate(np.bincount(kinds, minlength=EVENTS).tolist()):
             total.counts[kind] += count
         timed = np.flatnonzero(spans >= 0)
@@ -120,8 +123,8 @@ class Figures:
             keys, each = np.unique(codes, return_inverse=True)
             counts = np.bincount(each * EVENTS + kinds, minlength=len(keys) * EVENTS)
             cells = [self._cell(3 * key + offset) if key else None for key in keys.tolist()]
-            told = counts.reshape(-1, EVENTS).tolist()
-            for key, cell, counted in zip(keys.tolist(), cells, told, strict=True):
+            rows = counts.reshape(-1, EVENTS).tolist()
+            for key, cell, counted in zip(keys.tolist(), cells, rows, strict=True):
                 if cell is not None:
                     cell.counts = [mine + more for mine, more in zip(cell.counts, counted, strict=True)]
                 elif key:

@@ -37,6 +37,7 @@ from lazycelery.store.raw import RawMessages
 from lazycelery.store.reports import ReportMerge
 from lazycelery.store.rings import Cell
 from lazycelery.store.statistics import COUNTED, USUAL, Figures
+from lazycelery.store.told import Told
 from lazycelery.store.views import task
 from lazycelery.store.worker_views import alive, lost_since, worker_detail, worker_view
 from lazycelery.store.workers import Workers
@@ -90,6 +91,11 @@ class Store:
         if events:
             self._lost.look(self._intake.latest)
         return kept
+
+    @property
+    def told(self) -> Told:
+        """What the last batch of events told."""
+        return self._intake.told
 
     def relieve(self, stage: int, now: float) -> None:
         """Let go what a stage of `STAGES` says, from now on."""
@@ -370,7 +376,7 @@ class Store:
         return self._intake.rate.per_second(now)
 
     def _make_room(self) -> None:
-        self._intake.figures.settle()  # What it counts is read from the slots.
+        self._intake.settle()  # What it counts is read from the slots.
         self._eviction.make_room()
 
     def _note(self, slots: Iterable[int | None], at: float) -> None:

@@ -100,7 +100,7 @@ def cost(made: list[list[Event]], storage: Storage | None) -> float:
             batch = [event for life in made[start : min(due, start + 25)] for event in life]
             store.apply_events(batch)
             if recorder is not None:
-                recorder.hand_over(batch)
+                recorder.hand_over(store.told)
         done = due
         time.sleep(0.003)
     if recorder is not None:
@@ -116,7 +116,7 @@ def fill(storage: Storage, many: int) -> None:
     recorder.start()
     for number, life in enumerate(lives(many, time.time() - many / 5000)):
         store.apply_events(life)
-        recorder.hand_over(life)
+        recorder.hand_over(store.told)
         if number % 500 == 0:
             time.sleep(0.001)
             while recorder.status.behind > 100_000:

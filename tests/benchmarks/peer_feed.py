@@ -141,7 +141,7 @@ def our_consumer(history: bool) -> tuple[Feed, Queries, Callable[[], None]]:
         store.apply_events(events)
         log.add(events)
         if recorder is not None:
-            recorder.hand_over(events)
+            recorder.hand_over(store.told)
 
     def ask(**query: object) -> Callable[[], int]:
         asked = TaskQuery(limit=200, **query)  # type: ignore[arg-type]

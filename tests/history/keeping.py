@@ -61,7 +61,7 @@ class Monitor:
 
     def hear(self, *events: Event) -> None:
         self.store.apply_events(events)
-        self.recorder.hand_over(list(events))
+        self.recorder.hand_over(self.store.told)
 
     def start(self) -> Monitor:
         self.recorder.start()

@@ -121,7 +121,7 @@ def fed(seed: int, room: int, carefully: bool, also: bool) -> Store:
     store, source = Store(room), random.Random(seed)
     if carefully:
 
-        def take(events: Sequence[Event], each: Callable[[Event], None]) -> None:
+        def take(events: Sequence[Event], told: list[float], each: Callable[[Event], None]) -> None:
             for event in events:
                 each(event)
 

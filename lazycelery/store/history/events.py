@@ -6,19 +6,13 @@ kinds that Celery does not know keep their own fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-TYPES = (
-    *("task-sent", "task-received", "task-started", "task-succeeded", "task-failed", "task-retried"),
-    *("task-revoked", "task-rejected", "task-cancelled", "worker-online", "worker-offline"),
-)
-"""The order stands in files: only ever append."""
-CODES = {name: code for code, name in enumerate(TYPES)}
-OTHER = 255
+from lazycelery.store.told import TYPES
 
 
 class Kept(NamedTuple):
@@ -53,17 +47,17 @@ _decode = msgspec.msgpack.Decoder(Packed).decode
 
 
 def pack(
-    types: Sequence[int],
-    at: Sequence[float],
-    received: Sequence[float],
-    workers: Sequence[int],
+    types: Any,
+    at: Any,
+    received: Any,
+    workers: Any,
     tasks: Any,
     others: dict[int, tuple[str, dict[str, Any]]],
 ) -> bytes:
     """The columns of a batch as bytes."""
     return _encode(
         Packed(
-            bytes(types),
+            np.asarray(types, dtype=np.uint8).tobytes(),
             np.array(at, dtype="<f8").tobytes(),
             np.array(received, dtype="<f8").tobytes(),
             np.array(workers, dtype="<u4").tobytes(),

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lazycelery.model.event import Event
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history import reader
@@ -21,6 +20,7 @@ from lazycelery.store.history.marking import FileMarks
 from lazycelery.store.history.storage import FindingBegan, FindingEnded, Newer, Note, Part, Sample
 from lazycelery.store.history.taking import Slots
 from lazycelery.store.history.writer import Numbers, Writer, seal
+from lazycelery.store.told import Told
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,8 @@ class Local:
 
 class LocalRecording:
     """The `Recording` of a directory."""
+
+    wants_events = False
 
     def __init__(
         self, files: Files, columns: Columns, redactor: Redactor, clock: Callable[[], float]
@@ -123,14 +125,14 @@ class LocalRecording:
     def write(
         self,
         slots: Slots,
-        events: Sequence[Event],
+        told: Sequence[Told],
         notes: Sequence[Note],
         lean: bool = False,
         dropped: int = 0,
     ) -> bool:
         """Into the file of today."""
         assert self.writer is not None
-        self.writer.write(slots, events, [(_statement(note), note) for note in notes])
+        self.writer.write(slots, told, [(_statement(note), note) for note in notes])
         return False
 
     def abort(self) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from lazycelery.model.event import Event
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history.taking import Slots
+from lazycelery.store.told import Told
 
 
 class Unreadable(Exception):
@@ -110,6 +110,10 @@ class Recording(Protocol):
     """The writing side. Used by one thread; what the medium refuses is raised, and nothing of that batch
     is written then."""
 
+    @property
+    def wants_events(self) -> bool:
+        """Whether it needs the events themselves, beside what they told in numbers."""
+
     def ready(self) -> str:
         """Make ready for a batch, in the place that is due by now. Returns who writes instead, and ""
         when it may be written."""
@@ -117,7 +121,7 @@ class Recording(Protocol):
     def write(
         self,
         slots: Slots,
-        events: Sequence[Event],
+        told: Sequence[Told],
         notes: Sequence[Note],
         lean: bool = False,
         dropped: int = 0,

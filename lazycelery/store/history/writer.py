@@ -7,7 +7,6 @@ import os
 import socket
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,12 @@ from lazycelery.store.history.schema import COLUMNS, IDS, VERSION, migrate, vers
 from lazycelery.store.history.storage import Newer
 from lazycelery.store.history.taking import AT_ONCE, ENDED, Slots, take
 from lazycelery.store.history.veiling import Veiling
+from lazycelery.store.told import CODES, COUNTED_BEFORE, Matrix, Told
 
 PAGE_BYTES = 8192
 CACHE_KIB = 8192
 NOTHING = float("nan")
 """NULL, as SQLite takes it from Python in a tenth of the time of `None`."""
-_FIELDS = attrgetter("type", "timestamp", "received", "hostname", "uuid")
 _PUT = (
     f"INSERT INTO tasks VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (n) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("n", "id"))
@@ -151,7 +150,7 @@ class Writer:
             places, numbers = (np.array(each) for each in zip(*known, strict=True))
             self._numbers.begin_with(self.path.name, places, numbers, self._columns.vector("row")[places])
 
-    def write(self, slots: Slots, batch: Sequence[Event], rest: Iterable[tuple[str, Any]] = ()) -> None:
+    def write(self, slots: Slots, told: Sequence[Told], rest: Iterable[tuple[str, Any]] = ()) -> None:
         """Write tasks as they are now, events, and other statements, all or nothing."""
         run, first = self._database.execute, self._next
         run("BEGIN IMMEDIATE")
@@ -162,8 +161,8 @@ class Writer:
                 numbers, self._next = self._numbers.of(taken.slots, taken.identities, self._next)
                 rows = [(n, *row) for n, row in zip(numbers.tolist(), taken.rows, strict=True)]
                 self._database.executemany(_PUT, rows)
-            for start in range(0, len(batch), AT_ONCE):
-                self._events(batch[start : start + AT_ONCE])
+            if told:
+                self._events(told)
             for statement, values in rest:
                 run(statement, values)
             run("COMMIT")
@@ -174,38 +173,42 @@ class Writer:
             self._load()
             raise
 
-    def _events(self, batch: Sequence[Event]) -> None:
-        """All but heartbeats, which are kept as samples."""
-        if not batch:
-            return
-        kinds, at, received, hosts, ids = zip(*map(_FIELDS, batch), strict=True)
-        types = [packing.CODES.get(kind, packing.OTHER) for kind in kinds]
-        if packing.OTHER in types:
-            kept = [event for event in batch if not is_beat(event)]
-            if len(kept) < len(batch):
-                self._events(kept)
-                return
-        others: dict[int, tuple[str, dict[str, Any]]] = {
-            place: (batch[place].type[:200], self._veiling.redactor.value(batch[place].extra or {}))
-            for place, code in enumerate(types)
-            if code == packing.OTHER
-        }
-        workers = self._columns.workers.codes
-        sender = {host: self._words["worker", workers.get(host, 0)] for host in set(hosts)}
-        # A task has several events in a batch.
-        own = dict.fromkeys(ids)
-        slot_of = dict(zip(own, self._columns.slots.many(own), strict=True))
-        places = np.array([-1 if slot is None else slot for slot in map(slot_of.get, ids)])
-        tasks = np.zeros(len(types), dtype=np.int64)
-        known = places >= 0
-        if known.any():
-            slots = places[known]
-            rows = self._columns.vector("row")[slots]
-            tasks[known], self._next = self._numbers.of(slots, rows, self._next)
-        body = packing.pack(types, at, received, [sender[host] for host in hosts], tasks, others)
+    def _events(self, batches: Sequence[Told]) -> None:
+        """What they told, a row for some thousand events."""
+        told = np.concatenate([batch.numbers for batch in batches])
+        rows = np.concatenate([batch.rows for batch in batches])
+        others, first = {}, 0
+        for batch in batches:
+            others.update({first + place: event for place, event in batch.others.items()})
+            first += len(batch.rows)
+        for start in range(0, len(told), AT_ONCE):
+            end = start + AT_ONCE
+            within = {place - start: one for place, one in others.items() if start <= place < end}
+            self._pack(told[start:end], rows[start:end], within)
+
+    def _pack(self, told: Matrix, rows: npt.NDArray[np.int64], others: dict[int, Event]) -> None:
+        slots = told[:, 1].astype(np.intp)
+        tasks = np.zeros(len(told), dtype=np.int64)
+        # Of a task that has left its slot meanwhile no row will ever tell.
+        known = np.flatnonzero((rows != 0) & (self._columns.rows_of(slots) == rows))
+        if len(known):
+            tasks[known], self._next = self._numbers.of(slots[known], rows[known], self._next)
+        codes, senders = np.unique(told[:, 2].astype(np.int64), return_inverse=True)
+        words = np.array([self._words["worker", code] for code in codes.tolist()])
+        body = packing.pack(
+            told[:, 0].astype(np.int64) % COUNTED_BEFORE,
+            told[:, 4],
+            told[:, 5],
+            words[senders],
+            tasks,
+            {
+                place: (event.type[:200], self._veiling.redactor.value(event.extra or {}))
+                for place, event in others.items()
+            },
+        )
         self._database.execute(
             "INSERT INTO events (first, last, count, body) VALUES (?, ?, ?, ?)",
-            (received[0], received[-1], len(types), body),
+            (float(told[0, 5]), float(told[-1, 5]), len(told), body),
         )
 
     def close(self, now: float | None = None) -> None:
@@ -220,7 +223,7 @@ class Writer:
 
 def is_beat(event: Event) -> bool:
     """A heartbeat, or another report of a worker that is no event of its life."""
-    return event.type.startswith("worker-") and event.type not in packing.CODES
+    return event.type.startswith("worker-") and event.type not in CODES
 
 
 def seal(path: Path) -> None:

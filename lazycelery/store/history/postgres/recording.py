@@ -20,7 +20,6 @@ import msgspec
 from lazycelery.model.event import Event
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
-from lazycelery.store.history import events as kinds
 from lazycelery.store.history.postgres import address as addresses
 from lazycelery.store.history.postgres import schema as tables
 from lazycelery.store.history.postgres.address import Address
@@ -31,6 +30,7 @@ from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, N
 from lazycelery.store.history.taking import AT_ONCE, Slots, take
 from lazycelery.store.history.veiling import Veiling
 from lazycelery.store.history.writer import Codes, is_beat
+from lazycelery.store.told import CODES, OTHER, Told
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class SharedRecording:
     """The `Recording` of a schema."""
 
     fresh = False
+    wants_events = True
 
     def __init__(
         self,
@@ -180,14 +181,14 @@ class SharedRecording:
     def write(
         self,
         slots: Slots,
-        events: Sequence[Event],
+        told: Sequence[Told],
         notes: Sequence[Note],
         lean: bool = False,
         dropped: int = 0,
     ) -> bool:
         """One transaction."""
         tasks = self._tasks(slots, lean)
-        packed, count = self._events(events)
+        packed, count = self._events([event for batch in told for event in batch.events])
         schema = self._address.schema
         with self._connection.transaction(), self._connection.cursor() as cursor:
             if tasks:
@@ -206,8 +207,8 @@ class SharedRecording:
             query = f"""UPDATE {schema}.runs SET seen = extract(epoch FROM clock_timestamp()), ended = NULL,
                 batches = %s, events = %s, dropped = %s WHERE n = %s
                 RETURNING extract(epoch FROM clock_timestamp())"""
-            told = (self.batches + 1, self.events + count, dropped, self._run)
-            found = cursor.execute(query, told).fetchone()
+            counted = (self.batches + 1, self.events + count, dropped, self._run)
+            found = cursor.execute(query, counted).fetchone()
         if found is None:  # Somebody removed it.
             self._run = None
             raise RuntimeError("The history's schema was emptied while it was written")
@@ -234,10 +235,10 @@ class SharedRecording:
         batch = [event for event in events if not is_beat(event)]
         if not batch:
             return (), 0
-        types, fields = [kinds.CODES.get(event.type, kinds.OTHER) for event in batch], {}
-        if kinds.OTHER in types:
+        types, fields = [CODES.get(event.type, OTHER) for event in batch], {}
+        if OTHER in types:
             for place, event in enumerate(batch):
-                if types[place] == kinds.OTHER:
+                if types[place] == OTHER:
                     types[place] = OWN_KIND + self._word(event.type)
                     fields[place] = self._veiling.redactor.value(event.extra or {})
         senders = {name: self._word(name) for name in {event.hostname for event in batch}}

@@ -1,0 +1,44 @@
+"""What a batch of events told, as numbers: statistics and history want many of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lazycelery.model.event import Event
+
+TYPES = (
+    *("task-sent", "task-received", "task-started", "task-succeeded", "task-failed", "task-retried"),
+    *("task-revoked", "task-rejected", "task-cancelled", "worker-online", "worker-offline"),
+)
+"""The order stands in files of the history: only ever append."""
+CODES = {name: code for code, name in enumerate(TYPES)}
+OTHER = 255
+"""The number of all other kinds."""
+COUNTED_BEFORE = 256
+"""Comes on top of the kind of an event that was counted when it was held back."""
+WIDTH = 6
+NO_SPAN = -1.0
+Matrix = npt.NDArray[np.float64]
+
+
+class Told(NamedTuple):
+    """A batch as the store took it in."""
+
+    numbers: Matrix
+    """An event a row: its kind by `CODES`; its task's slot, -1 for none; the worker's number; seconds it
+    waited or ran, or `NO_SPAN`; the sender's clock, ours."""
+    rows: npt.NDArray[np.int64]
+    """The identity of each one's task; 0 where it has left its slot."""
+    others: dict[int, Event]
+    """Events of other kinds, by their place among them."""
+    events: Sequence[Event] = ()
+    """The events themselves."""
+
+
+def matrix(numbers: list[float]) -> Matrix:
+    """Numbers of events, one after the other, as rows."""
+    return np.fromiter(numbers, dtype=np.float64, count=len(numbers)).reshape(-1, WIDTH)
