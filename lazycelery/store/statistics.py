@@ -259,6 +259,7 @@ class Figures:
             for key, cell in step.items():
                 yield at, key, cell
         at = self.hourly.at
+        self.settle()
         for key in list(dict.fromkeys(chain.from_iterable(ring.step for ring in self.rings.all))):
             total = together(self.rings.under_way(), key)  # As they are by now.
             if total is not None:
