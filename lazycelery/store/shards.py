@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -78,11 +78,12 @@ class Sparse(Generic[V]):
         """The value, or `None`."""
         return self._values.get(slot)
 
-    def many(self, slots: Sequence[int] | npt.NDArray[np.intp]) -> list[V | None]:
-        """The value of each slot, or `None`."""
-        found: list[V | None] = [None] * len(slots)
+    def many(self, slots: Sequence[int] | npt.NDArray[np.intp], nothing: Any = None) -> list[Any]:
+        """The value of each slot, or `nothing`."""
+        found: list[Any] = [nothing] * len(slots)
         for place in np.flatnonzero(self._has[slots]).tolist():
-            found[place] = self._values.get(int(slots[place]))
+            value = self._values.get(int(slots[place]))
+            found[place] = nothing if value is None else value
         return found
 
     def pop(self, slot: int) -> V | None:

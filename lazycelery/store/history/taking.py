@@ -105,12 +105,11 @@ def take(
     times = [columns.vector(name)[slots].tolist() for name in TIMES]
     counts = [columns.vector(name)[slots] for name in COUNTS]
     states = columns.vector("state")[slots].tolist()
-    retries = [None if number < 0 else number for number in columns.vector("retries")[slots].tolist()]
+    retries: list[Any] = columns.vector("retries")[slots].tolist()
+    if -1 in retries:
+        retries = [nothing if number < 0 else number for number in retries]
     numbers = slots.tolist()
-    words = [
-        [code_of[kind, code] for code in columns.vector(kind)[slots].tolist()]
-        for kind in ("name", "worker", "queue")
-    ]
+    words = [_coded(columns, slots, kind, code_of) for kind in ("name", "worker", "queue")]
     ids = [columns.id[slot] for slot in numbers]
     texts = _texts(columns, slots, counts[COUNTS.index("cut")], veiling)
     if lean:
@@ -119,22 +118,25 @@ def take(
         OWN_ROOT if root == own else root
         for root, own in zip([columns.root_id[slot] for slot in numbers], ids, strict=True)
     ]
-    parents = [columns.parent_id[slot] for slot in numbers]
-    etas, expiries = columns.eta.many(slots), columns.expires.many(slots)
-    extras = [
-        None if extra is None else _extra(extra, veiling, code_of) for extra in columns.extra.many(slots)
-    ]
-    may_be_none: list[list[Any]] = [retries, *texts, roots, parents, etas, expiries, extras]
+    parents: list[Any] = [nothing] * len(numbers)
+    for place in np.flatnonzero(columns.vector("parent")[slots]).tolist():
+        parents[place] = columns.parent_id[numbers[place]]
+    rare: list[list[Any]] = [each.many(slots, nothing) for each in (columns.eta, columns.expires)]
+    extras: list[Any] = columns.extra.many(slots, nothing)
+    for place, extra in enumerate(extras):
+        if extra is not nothing:
+            extras[place] = _extra(extra, veiling, code_of)
+    told: list[list[Any]] = [*texts, roots]
     if nothing is not None:
-        may_be_none = [[nothing if one is None else one for one in each] for each in may_be_none]
+        told = [[nothing if one is None else one for one in each] for each in told]
     whole = (before[0] == columns.vector("stamp")[slots]) & (before[1] == columns.vector("row")[slots])
     whole &= before[1] != 0
     rows = list(
         zip(
             *(ids, words[0], states, words[1], words[2]),
             *times,
-            *(may_be_none[0], *[numbers.tolist() for numbers in counts]),
-            *may_be_none[1:],
+            *(retries, *[each.tolist() for each in counts]),
+            *(*told, parents, *rare, extras),
             strict=True,
         )
     )
@@ -155,6 +157,13 @@ def _texts(columns: Columns, slots: Slots, cut: npt.NDArray[Any], veiling: Veili
             texts[place] = shown
             cut[place] |= CUTS[name]
     return found
+
+
+def _coded(columns: Columns, slots: Slots, kind: str, code_of: dict[tuple[str, int], int]) -> list[int]:
+    """The file's numbers of the slots' words."""
+    own, places = np.unique(columns.vector(kind)[slots], return_inverse=True)
+    coded: list[int] = np.array([code_of[kind, code] for code in own.tolist()])[places].tolist()
+    return coded
 
 
 def _leave_out(texts: list[list[str | None]], cut: npt.NDArray[Any], states: Sequence[int]) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.values import NUL, decode, encode
 
+AT_ONCE, MOST = 512, 65_536
+"""Texts looked at first, each different one once, and their characters."""
 TOGETHER = 64
 LIMIT = 8192
 """Characters looked at together."""
@@ -29,12 +31,15 @@ class Veiling:
     def changed(self, texts: Sequence[str | None]) -> dict[int, str]:
         """What is to stand at which place instead; places without a secret are left out."""
         found: dict[int, str] = {}
-        for start in range(0, len(texts), TOGETHER):
-            part = texts[start : start + TOGETHER]
-            whole = "\n".join(filter(None, part))
-            if len(whole) > LIMIT or self.redactor.may_hold(whole):
-                pairs = enumerate(part, start)
-                self._look([(at, text) for at, text in pairs if text is not None and len(text) > 4], found)
+        for first in range(0, len(texts), AT_ONCE):
+            last = min(first + AT_ONCE, len(texts))
+            whole = "\n".join(filter(None, set(texts[first:last])))
+            if len(whole) <= MOST and not self.redactor.may_hold(whole):
+                continue
+            for start in range(first, last, TOGETHER):
+                pairs = enumerate(texts[start : min(start + TOGETHER, last)], start)
+                some = [(at, text) for at, text in pairs if text is not None and len(text) > 4]
+                self._look(some, found)
         return found
 
     def _look(self, some: list[tuple[int, str]], found: dict[int, str]) -> None:
