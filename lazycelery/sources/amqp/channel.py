@@ -52,6 +52,7 @@ class Channel:
         self._pending: set[asyncio.Future[Any]] = set()
         self._unconfirmed: dict[int, _Sent] = {}
         self._published = 0
+        self._transacted = False
         self.reason: BaseException | None = None
         """Why it is closed."""
         self.closed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
@@ -146,6 +147,18 @@ class Channel:
         """Put a message back, or with `upto` all that were taken before it too."""
         self._count()
         self._raw.basic_nack(tag, multiple=upto, requeue=True)
+
+    async def transact(self) -> None:
+        """From here on what is sent, acknowledged and put back on this channel counts with `commit`: all of
+        it, also should we die meanwhile, or nothing. Not on a channel that confirms."""
+        if not self._transacted:
+            await self._ask(self._raw.tx_select)
+            self._transacted = True
+
+    async def commit(self) -> None:
+        """Let it count, where the channel transacts; returns when the queues have what was sent."""
+        if self._transacted:
+            await self._ask(self._raw.tx_commit)
 
     async def settled(self) -> None:
         """Wait until the broker has done all that was said on this channel."""

@@ -143,6 +143,7 @@ class Holding:
         else:
             for tag in gone:
                 self._channel.ack(tag)
+        await self._channel.commit()
         await self._end(window)
         self._held.difference_update(gone)
         return len(gone)
@@ -154,7 +155,8 @@ class Holding:
             await self._end(window)
 
     def drop(self, tag: int) -> None:
-        """Acknowledge one message, after `stop`. What `let_go` puts back comes after it."""
+        """Acknowledge one message, after `stop`. What `let_go` puts back comes after it. On a channel that
+        transacts it counts with its `commit`."""
         self._channel.ack(tag)
         self._held.discard(tag)
 
@@ -166,6 +168,7 @@ class Holding:
             if held := [tag for tag in window.held if tag in self._held]:
                 self._channel.requeue(held[-1], upto=True)
                 self._held.difference_update(held)
+        await self._channel.commit()
         await self._channel.settled()
 
     async def _end(self, window: _Window) -> None:

@@ -147,7 +147,8 @@ class AmqpQueues:
             if not force:
                 cost = costs.before(queue, kind, allowed, self._last_looks.text(queue))
                 raise Refused(f"RabbitMQ shows a message only by delivering it. {cost}", costs.forced())
-            look = Look(self._server, queue, allowed.number, kind != "classic")
+            rooms = Rooms(self._room, self._depth, self._bytes_held)
+            look = Look(self._server, queue, allowed.number, kind != "classic", rooms)
             at = time.time()
             raws = await look.run(offset + limit, MAX_PEEK)
         page = PeekPage(queue=queue, at=at, total=look.total)

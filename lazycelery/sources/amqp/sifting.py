@@ -1,7 +1,8 @@
 """Looking through a queue, and moving or removing some of its messages.
 
 All are taken and stay unacknowledged: should we die, RabbitMQ puts them back. A message that is moved is
-saved, published with a confirmation, and only then acknowledged.
+saved, published with a confirmation, and only then acknowledged. One that stays, and would be dropped by
+RabbitMQ after another delivery, is replaced by a copy in a transaction: so no kill leaves both, or none.
 """
 
 from __future__ import annotations
@@ -58,8 +59,6 @@ class Sift:
         self._server, self._queue, self._rooms = server, queue, rooms
         self._limit, self._quorum, self._most = limit_of_deliveries, quorum, min(most, MOST)
         self._bytes = self._stay = 0
-        self._fresh = 0
-        """Copies that were sent to the end of the queue, and whose originals are not removed yet."""
         self._last = 0
         """Acknowledged with the last window, and not proven yet to be gone (quorum queues)."""
         self.told = Shifted(total=0, looked=0)
@@ -72,8 +71,7 @@ class Sift:
 
         told = await self.shift(leave, lambda messages: None, lambda done: None)
         if told.problem:
-            twice = f" Of {told.unknown:,} a copy may wait there as well." if told.unknown else ""
-            raise LazyCeleryError(told.problem, f"The messages go back by themselves.{twice}")
+            raise LazyCeleryError(told.problem, "The messages go back by themselves.")
         return Looked(total=told.total, looked=told.looked, renewed=told.renewed, cut=told.cut)
 
     async def shift(self, pick: Choose, save: Save, settled: Settled, pace: Pace | None = None) -> Shifted:
@@ -94,7 +92,6 @@ class Sift:
                 self.told.unproven = self._last
         except (LazyCeleryError, *problems.FAILURES) as error:  # type: ignore[misc]
             told = problems.explain(error, self._server.address)
-            self.told.unknown += self._fresh
             told.nothing_done = not sum(self.told.done.values()) and not self.told.unknown
             if told.nothing_done:
                 raise told from None
@@ -149,7 +146,7 @@ class Sift:
             await self._stays(ways, got, raw, gone)
 
     async def _stays(self, ways: _Ways, got: Got, raw: bytes, gone: set[int]) -> None:
-        if self._at_its_end(got) and await self._renewed(ways, raw):
+        if self._at_its_end(got) and await self._renewed(ways, got, raw):
             gone.add(got.tag)
             self.told.renewed += 1
         else:
@@ -161,14 +158,16 @@ class Sift:
             return False
         return delivery_count(got.properties.raw) + 1 >= self._limit
 
-    async def _renewed(self, ways: _Ways, raw: bytes) -> bool:
-        """Whether a copy with a fresh count went to the end of the queue, where it would go anyway."""
+    async def _renewed(self, ways: _Ways, got: Got, raw: bytes) -> bool:
+        """Whether a copy with a fresh count goes to the end of the queue, where it would go anyway, in one
+        step with what acknowledges its original. Not where the queue would refuse it: the original would be
+        acknowledged all the same."""
+        if await self._rooms.left_over([(got.tag, self._queue, len(got.body))]):
+            return False
+        await ways.taking.transact()
         body, properties = from_envelope(raw, self._server.address.username)
-        sent = ways.sending.publish("", self._queue, body, properties)
-        self._fresh += 1
-        there = await ways.confirmed([sent]) == [True]
-        self._fresh -= not there
-        return there
+        ways.taking.send("", self._queue, body, properties, mandatory=True)
+        return True
 
     async def _through(
         self,
@@ -192,7 +191,7 @@ class Sift:
         except (LazyCeleryError, *problems.FAILURES):  # type: ignore[misc]
             self.told.unknown += sum(there)
             raise
-        self._fresh, self._last = 0, len(gone)
+        self._last = len(gone)
         for each, good in zip(picked, there, strict=True):
             if good:
                 self.told.done[each.target] = self.told.done.get(each.target, 0) + 1

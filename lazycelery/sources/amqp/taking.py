@@ -14,8 +14,11 @@ from lazycelery.sources.amqp.channel import Channel, Got
 from lazycelery.sources.amqp.connection import Server
 from lazycelery.sources.amqp.envelope import delivery_count, from_envelope, priority_of, to_envelope
 from lazycelery.sources.amqp.holding import SELECTIVE, Holding
+from lazycelery.sources.amqp.room import Rooms
 from lazycelery.sources.protocols import PurgeResult
 
+TOGETHER = 10
+"""Messages replaced by fresh copies in one transaction: a quorum queue may keep more commands back."""
 SLICE = 50
 """Messages encoded before something else may run."""
 LOOKS = 30
@@ -26,8 +29,10 @@ Save = Callable[[Sequence[StoredMessage]], None]
 class Look:
     """A look at the messages that run next. It marks them as redelivered, and on quorum queues counts."""
 
-    def __init__(self, server: Server, queue: str, limit_of_deliveries: int | None, quorum: bool) -> None:
-        self._server, self._queue = server, queue
+    def __init__(
+        self, server: Server, queue: str, limit_of_deliveries: int | None, quorum: bool, rooms: Rooms
+    ) -> None:
+        self._server, self._queue, self._rooms = server, queue, rooms
         self._limit, self._quorum = limit_of_deliveries, quorum
         self.total = 0
         self.saved = 0
@@ -58,9 +63,12 @@ class Look:
     async def _put_back(self, channel: Channel, holding: Holding, taken: list[Got]) -> None:
         await holding.stop()
         for got in taken:
-            if self._quorum and self._at_its_end(got) and await self._copied(got):
+            if self._quorum and self._at_its_end(got) and await self._copied(channel, got):
                 holding.drop(got.tag)
                 self.saved += 1
+                if self.saved % TOGETHER == 0:
+                    await channel.commit()
+        await channel.commit()
         await holding.let_go()
         if self._quorum:
             await self._seen_back(channel, len(taken))
@@ -76,16 +84,16 @@ class Look:
         """One more delivery, and RabbitMQ would drop it."""
         return self._limit is not None and delivery_count(got.properties.raw) + 1 >= self._limit
 
-    async def _copied(self, got: Got) -> bool:
-        """A copy with a fresh count goes to the end of the queue, where a requeue would put it too."""
+    async def _copied(self, channel: Channel, got: Got) -> bool:
+        """A copy with a fresh count goes to the end of the queue, where a requeue would put it too, in one
+        transaction with what acknowledges its original."""
+        if await self._rooms.left_over([(got.tag, self._queue, len(got.body))]):
+            return False
+        await channel.transact()
         envelope = to_envelope(got.body, got.properties.raw, got.method)
         body, properties = from_envelope(envelope, self._server.address.username)
-        sending = await self._server.channel("control")
-        try:
-            await sending.confirm()
-            return await asyncio.wait_for(sending.publish("", self._queue, body, properties), 10)
-        finally:
-            sending.close()
+        channel.send("", self._queue, body, properties, mandatory=True)
+        return True
 
 
 class Purge:
