@@ -54,6 +54,8 @@ class Header(msgspec.Struct, kw_only=True, tag_field="line", tag="header"):
     """What wrote it: purge, delete, move …: how it is restored depends on that."""
     to: str | None = None
     """Where a move put the messages."""
+    whole: bool = False
+    """All that waited was meant: one that was cut off can be gone on with without knowing which."""
 
 
 class Line(msgspec.Struct, kw_only=True, tag_field="line", tag="message"):

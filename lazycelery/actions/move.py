@@ -48,7 +48,7 @@ async def draft(context: Context, order: Order) -> Draft:
     title = f"Move {what} to {to}"
     work = Work(
         action="move",
-        header=saving.header(context, queue, "move", to),
+        header=saving.header(context, queue, "move", to, whole=chosen.targets is None),
         path=path,
         most=shifting.most(order),
         targets=chosen.targets,

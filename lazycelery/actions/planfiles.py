@@ -27,11 +27,11 @@ class PlanFiles:
     """What a session asks of them. `broker` is its URL without credentials."""
 
     def __init__(self, audit: AuditLog, profile: Profile, broker: str, clock: Callable[[], float]) -> None:
-        self._audit, self._profile, self._broker, self._clock = audit, profile, broker, clock
+        self._audit, self._profile, self.broker, self._clock = audit, profile, broker, clock
 
     async def all(self, everywhere: bool = False) -> list[Bulk]:
         """Those of this broker, or of any, newest first, without their targets."""
-        return await asyncio.to_thread(lambda: list(_every(None if everywhere else self._broker)))
+        return await asyncio.to_thread(lambda: list(_every(None if everywhere else self.broker)))
 
     async def tags(self) -> dict[str, str]:
         """The tag by which each new task of this broker's plans was, or will be, sent; the oldest first."""
@@ -42,7 +42,7 @@ class PlanFiles:
         for path in journal.files()[-TAGGED:]:
             with contextlib.suppress(Refused):
                 header, items, _ = journal.read(path)
-                if header.broker == self._broker and header.tag:
+                if header.broker == self.broker and header.tag:
                     found |= {
                         item.new_id or item.target: header.tag for item in items if _tells(header, item)
                     }

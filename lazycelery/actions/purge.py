@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lazycelery.actions import saving
+from lazycelery.actions import resume, saving
 from lazycelery.actions.backup import BackupWriter
 from lazycelery.actions.context import Context
 from lazycelery.actions.leftovers import left_aside
@@ -22,6 +22,8 @@ from lazycelery.sources.protocols import PurgeResult
 
 async def draft(context: Context, order: Order) -> Draft:
     """Count what waits in the queue, and choose the backup's file. Raises `NothingFound` when it is empty."""
+    if "resume" in order.params:
+        return await resume.draft(context, order)
     if len(order.targets) != 1 or order.filter is not None:
         raise UsageError("Purge takes one queue.", "Say `lazycelery purge QUEUE`.")
     queue = order.targets[0]
@@ -37,7 +39,7 @@ async def draft(context: Context, order: Order) -> Draft:
     return Draft(
         title=f"Purge {queue}: {count(messages, 'message')}{depths}",
         question=f"purge {queue}: remove {count(messages, 'message')}{depths}, backup {path}?",
-        run=partial(_run, context, queue, path, facts),
+        run=partial(carry_out, context, queue, path, facts),
         count=messages,
         items=[PlanItem(target=queue, text=f"{count(messages, 'message')}{depths}", refused=refused)],
         name=queue,
@@ -96,9 +98,9 @@ def by_priority(depths: Mapping[str, int]) -> str:
     return " (priority " + " · ".join(f"{priority}: {depth:,}" for priority, depth in filled) + ")"
 
 
-async def _run(context: Context, queue: str, path: Path, facts: dict[str, Any]) -> Outcome:
-    """`facts` are told, under `kept`, which file a purge that failed left behind."""
-    writer = await asyncio.to_thread(BackupWriter, path, saving.header(context, queue))
+async def carry_out(context: Context, queue: str, path: Path, facts: dict[str, Any]) -> Outcome:
+    """Save all, remove all. `facts` are told, under `kept`, which file a purge that failed left behind."""
+    writer = await asyncio.to_thread(BackupWriter, path, saving.header(context, queue, whole=True))
     try:
         result = await context.queues.purge(queue, partial(saving.save, context, writer))
     except LazyCeleryError as error:

@@ -32,7 +32,7 @@ async def draft(context: Context, order: Order) -> Draft:
             "Requeue takes one queue of dead letters.", "Say `lazycelery requeue QUEUE [FILTER]`."
         )
     (queue,) = order.targets
-    route = _route(order, queue)
+    how = route(order, queue)
     report = await known_queue(context, queue)
     if problem := unreadable(report):
         raise Refused(problem[:1].upper() + problem[1:] + ".")
@@ -48,7 +48,7 @@ async def draft(context: Context, order: Order) -> Draft:
         None,
     )
     if looks:
-        chosen = await shifting.choose(context, order, queue, route)
+        chosen = await shifting.choose(context, order, queue, how)
         _nothing_died(chosen, queue, order)
         refused, warnings = await targets(context, Counter((chosen.targets or {}).values()))
     number = report.messages if chosen.targets is None else len(chosen.targets)
@@ -58,11 +58,11 @@ async def draft(context: Context, order: Order) -> Draft:
     title = f"Requeue {what}"
     work = Work(
         action="requeue",
-        header=saving.header(context, queue, "requeue"),
+        header=saving.header(context, queue, "requeue", whole=chosen.targets is None),
         path=path,
         most=shifting.most(order),
         targets=chosen.targets,
-        route=route,
+        route=how,
         planned=number,
         facts=facts,
     )
@@ -83,17 +83,17 @@ async def draft(context: Context, order: Order) -> Draft:
     )
 
 
-def _route(order: Order, queue: str) -> Route:
-    """To the queue of the last death, of those that match the filter."""
+def route(order: Order, queue: str) -> Route:
+    """To the queue of the last death, of those that match the order's filter."""
     wanted = MessageFilter(order.filter, queue) if order.filter is not None else None
 
-    def route(message: Message) -> str | None:
+    def home(message: Message) -> str | None:
         death = message.death
         if death is None or death.queue == queue or (wanted is not None and not wanted.matches(message)):
             return None
         return death.queue
 
-    return route
+    return home
 
 
 def _nothing_died(chosen: Chosen, queue: str, order: Order) -> None:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from lazycelery.actions import arrival, bulk, journal, resending, revoking, shift_again
+from lazycelery.actions import arrival, bulk, cut_off, journal, resending, revoking, shift_again, whole_again
 from lazycelery.actions.context import Context
 from lazycelery.actions.course import Course
 from lazycelery.actions.journal import Header, Item, Journal
@@ -31,10 +31,13 @@ AGAIN = "Revoking twice does no harm: those in doubt are simply told again."
 
 async def draft(context: Context, order: Order) -> Draft:
     """What is left of a plan file, and what was found of those in doubt."""
-    path = journal.find(str(order.params.get("resume") or ""))
+    plan = str(order.params.get("resume") or "")
     doubtful = str(order.params.get("doubtful") or "ask")
     if doubtful not in DOUBTFUL:
         raise UsageError(f"{doubtful!r} is nothing that is done with them.", f"One of {', '.join(DOUBTFUL)}.")
+    if (whole := await asyncio.to_thread(cut_off.of, context.profile, context.broker, plan)) is not None:
+        return await whole_again.draft(context, order, whole, doubtful)
+    path = journal.find(plan)
     header, items, why = await asyncio.to_thread(journal.read, path)
     _check(context, order, header, items)
     left = [item for item in items if item.state in ("waiting", "doubt")]

@@ -30,7 +30,9 @@ def backup_path(context: Context, order: Order, queue: str) -> Path:
     return path
 
 
-def header(context: Context, queue: str, action: str = "purge", to: str | None = None) -> Header:
+def header(
+    context: Context, queue: str, action: str = "purge", to: str | None = None, whole: bool = False
+) -> Header:
     """The first line of a backup made now."""
     return Header(
         time=context.clock(),
@@ -39,6 +41,7 @@ def header(context: Context, queue: str, action: str = "purge", to: str | None =
         queue=queue,
         action=action,
         to=to,
+        whole=whole,
     )
 
 

@@ -199,6 +199,8 @@ class Work:
     target: str = GONE
     route: Route | None = None
     """Where nothing was looked at: each message's own target, instead of `target`."""
+    apart: Mapping[bytes, str | None] = field(default_factory=dict)
+    """Where nothing was looked at: by identity those that go elsewhere, or stay (`None`)."""
     planned: int
     front: bool = False
     """Where they go: to the end that runs next, where the transport can."""
@@ -221,6 +223,8 @@ class Work:
         """The target of a message."""
         if self.targets is not None:
             return self.targets.get(context.codec.identity(message.raw))
+        if self.apart and (mark := context.codec.identity(message.raw)) in self.apart:
+            return self.apart[mark]
         if self.route is not None:
             return self.route(context.codec.describe(message.raw, message.position))
         return self.target
@@ -268,7 +272,7 @@ async def _passed(context: Context, work: Work, book: Book, verb: str) -> Outcom
 
 
 async def _pass(context: Context, work: Work, book: Book) -> Shifted:
-    if work.book is not None and not work.targets:
+    if work.book is not None and work.targets is not None and not work.targets:
         return Shifted(total=0, looked=0)  # All that was left turned out to be done.
     return await sifting(context).shift(
         work.queue,

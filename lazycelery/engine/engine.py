@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
+from lazycelery.actions import cut_off
 from lazycelery.engine.answers import Answers
 from lazycelery.engine.comparing import Comparing
 from lazycelery.engine.errors import ErrorAnswers
@@ -317,11 +318,15 @@ class Engine:
 
     async def bulks(self, everywhere: bool = False) -> list[Bulk]:
         """Plan files of bulk actions on this broker, or on any, newest first."""
-        return await self._parts.plan_files.all(everywhere)
+        parts = self._parts
+        whole = await asyncio.to_thread(cut_off.bulks, parts.profile, parts.plan_files.broker)
+        return [*whole, *await parts.plan_files.all(everywhere)]
 
     async def bulk(self, id: str) -> Bulk:
         """One plan file with its targets."""
-        return await self._parts.plan_files.one(id)
+        parts = self._parts
+        whole = await asyncio.to_thread(cut_off.bulk, parts.profile, parts.plan_files.broker, id)
+        return whole or await parts.plan_files.one(id)
 
     async def discard(self, id: str) -> Bulk:
         """Remove a plan file."""

@@ -10,8 +10,9 @@ from lazycelery.model.action import ActionName
 
 ItemState = Literal["waiting", "doubt", "done", "dropped"]
 """`doubt`: it may have been done; the program ended, or an answer was lost, before anybody knew."""
-BulkState = Literal["running", "stopped", "done", "damaged"]
-"""`damaged`: the file cannot be read; `why` tells more, and the counts are not known."""
+BulkState = Literal["running", "stopped", "cut off", "done", "damaged"]
+"""`damaged`: the file cannot be read; `why` tells more, and the counts are not known. `cut off`: all of a
+queue was meant, so there is no plan file; its backup tells how far it came, and it can be resumed."""
 
 
 class BulkItem(msgspec.Struct, kw_only=True):

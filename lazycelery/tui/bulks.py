@@ -34,6 +34,8 @@ class Bulks(Crew):
         for one in plans:
             if one.state == "damaged":
                 offers.append((f"discard {one.id}", "its file is damaged, and kept aside"))
+            if one.state == "cut off":
+                offers.append((f"resume {one.id}", f"{one.title}: it was cut off"))
             if one.state == "stopped":
                 left = f"{q.counted(one.total, one.noun)}, {one.done:,} done"
                 left += f", {one.doubtful:,} in doubt" if one.doubtful else ""

@@ -11,6 +11,7 @@ from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import UNKNOWN, date, number
+from lazycelery.errors import Refused
 
 if TYPE_CHECKING:
     from lazycelery.model.bulk import Bulk
@@ -40,6 +41,7 @@ _STATES = {
     "doubt": "bad",
     "waiting": "warn",
     "damaged": "bad",
+    "cut off": "warn",
 }
 
 
@@ -87,6 +89,16 @@ def show(ctx: click.Context, /, plan_id: str) -> int:
             output.json(found)
             return 0
         output.line(found.title)
+        if found.state == "cut off":
+            output.line(
+                f"It was cut off. Its backup has {found.total:,}, the last {found.doubtful:,} in doubt:"
+            )
+            output.line(found.path)
+            output.line(
+                f"`lazycelery plan resume {found.id}` goes on with it; `lazycelery restore` on that file"
+            )
+            output.line("takes back what was done.")
+            return 0
         if found.state == "damaged":
             output.line(found.why)
             output.line(f"`lazycelery plan discard {found.id}` keeps the file aside.")
@@ -177,6 +189,12 @@ def discard(ctx: click.Context, /, plan_id: str, yes: bool) -> int:
 
     async def body(session: Session) -> int:
         found = await session.engine.bulk(plan_id)
+        if found.state == "cut off":
+            raise Refused(
+                f"{found.id} is no plan file, but the backup of what was cut off: {found.path}.",
+                "`lazycelery restore` on it mends what it left behind; or move it away.",
+                nothing_done=True,
+            )
         left = f"{found.waiting:,} waiting and {found.doubtful:,} in doubt"
         left = "whatever is left in it: the file is damaged, and kept aside" if _broken(found) else left
         confirmed(f"Discard plan {found.id} with {left}?", yes)
@@ -196,7 +214,7 @@ def _broken(one: Bulk) -> bool:
 
 
 def _row(one: Bulk, utc: bool) -> tuple[object, ...]:
-    lost = _broken(one)
+    lost = one.state in ("damaged", "cut off")
     return (
         one.id,
         date(one.created, utc),
@@ -205,6 +223,6 @@ def _row(one: Bulk, utc: bool) -> tuple[object, ...]:
         number(None if lost else one.waiting),
         number(None if lost else one.doubtful),
         one.tag,
-        one.why if lost else one.title,
+        one.why if _broken(one) else one.title,
         one.broker,
     )

@@ -1,0 +1,76 @@
+"""A move, requeue or purge of all of a queue is killed (SIGKILL) at some moment, and gone on with: no message
+is lost, and none is doubled."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lazycelery.actions.backup import BackupFile
+from tests.bulk.conftest import BackendCli
+from tests.moves.conftest import Ground
+from tests.moves.test_moving import named
+
+pytestmark = pytest.mark.broker
+MANY = 600
+DIED = {"x-death": [{"queue": "other", "reason": "rejected", "count": 1}]}
+SOAK = partial(pytest.param, marks=pytest.mark.soak)
+RUNS = [
+    pytest.param("redis", "move"),
+    pytest.param("redis", "purge"),
+    SOAK("classic", "move"),
+    SOAK("classic", "requeue"),
+    SOAK("classic", "purge"),
+    SOAK("quorum", "move"),
+    SOAK("quorum", "purge"),
+]
+
+
+@pytest.mark.parametrize(("ground", "action"), RUNS, indirect=["ground"])
+def test_all_of_a_queue(ground: Ground, cli: BackendCli, action: str) -> None:
+    ground.fill("box", MANY, headers=DIED)
+    words = {"move": ("box", "other"), "requeue": ("box",), "purge": ("box",)}[action]
+    saved = random.Random(time.time_ns()).randint(1, MANY - 50)
+    cli.kill_when(lambda: lines(ground) > saved, action, *words, "--yes")
+    time.sleep(1)  # RabbitMQ has back what the killed one held.
+    code, out, _ = cli.run("plan", "list", "--json")
+    (one,) = json.loads(out)
+    assert (code, one["state"], one["action"]) == (0, "cut off", action)
+    title = {"move": "Move all of box to other", "requeue": "Requeue all of box", "purge": "Purge all of box"}
+    assert one["title"] == title[action]
+    code, out, _ = cli.run("status", "--json")
+    (hint,) = (each["hint"] for each in json.loads(out)["notices"] if each["code"] == "cut-off")
+    assert f"lazycelery plan resume {one['id']}" in hint
+    look = () if ground.free else ("--force",)
+    assert cli.run("plan", "discard", one["id"], "--yes")[0] == 4
+    code, out, err = cli.run("plan", "resume", one["id"], "--yes", "--json", *look)
+    told = json.loads(out)
+    if told["unknown"]:  # Published to the target and seen there no more, or never: nobody takes from it.
+        pytest.fail(f"{told}")
+    assert code == 0, (err, out)
+    ground.settle("box", 0)
+    if action == "purge":
+        found = Counter(id for file in ground.files() for id in ids_of(file))
+        assert all(BackupFile(file).complete for file in ground.files() if file.suffix == ".ndjson")
+    else:
+        ground.settle("other", MANY)
+        found = Counter(ground.ids("other"))
+    assert found == Counter(named(*range(MANY)))
+    assert cli.run("plan", "list")[0] == 1
+
+
+def lines(ground: Ground) -> int:
+    return sum(file.read_bytes().count(b"\n") for file in ground.files() if file.suffix == ".part")
+
+
+def ids_of(file: Path) -> list[str]:
+    """Those that it would put back; a file that was mended is nothing to restore."""
+    if file.suffix != ".ndjson":
+        return []
+    return [json.loads(each.raw)["headers"]["id"] for page in BackupFile(file).pages() for each in page]
