@@ -85,6 +85,21 @@ class Engine:
         self._closed = True
         for own in self._own:
             own.cancel()
+        if (rules := self._parts.rules) is not None:
+            async with rules.kept():
+                await self._finish()
+            await rules.close()
+        else:
+            await self._finish()
+        await self._watch.stop()
+        await self._parts.marks.close()
+        await self._memory.close()  # Before the connections: a broker that hangs may use up all patience.
+        await self._watch.backend.close()
+        await self._parts.beats.close()
+        await self._broker.close()
+
+    async def _finish(self) -> None:
+        """What was begun."""
         if self._parts.vigil is not None:
             await self._parts.vigil.close()
         try:
@@ -94,14 +109,6 @@ class Engine:
         await self._examiner.close()
         await self._services.close()
         await self._actions.settle()
-        if self._parts.rules is not None:
-            await self._parts.rules.close()
-        await self._watch.stop()
-        await self._parts.marks.close()
-        await self._memory.close()  # Before the connections: a broker that hangs may use up all patience.
-        await self._watch.backend.close()
-        await self._parts.beats.close()
-        await self._broker.close()
 
     async def ready(self, timeout: float = 5.0, observe: float = 0.0) -> Overview:
         """Wait until first truth is there, and then for `observe` seconds of events."""

@@ -11,7 +11,8 @@ import contextlib
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from lazycelery.actions.audit import whoami
@@ -74,6 +75,22 @@ class Turn:
         if age < (FRESH if at_once else RENEWED):
             return True
         return await self._leased() or (self._age() < HELD and self.why.startswith("not known"))
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """While what was begun is finished: a broker that heard nothing for so long would let another
+        machine begin beside it."""
+        renewing = asyncio.create_task(self._renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.wait([renewing])
+
+    async def _renew(self) -> None:
+        with contextlib.suppress(LazyCeleryError, OSError):
+            while self._lock.held and await self.still():  # noqa: ASYNC110
+                await asyncio.sleep(RENEWED / 2)
 
     async def give_back(self) -> None:
         """Let another one evaluate."""

@@ -14,6 +14,7 @@ import sqlite3
 import uuid
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from itertools import islice
 from pathlib import Path
 
@@ -112,6 +113,10 @@ class Rules:
             except Exception:
                 logger.exception("rules")
                 await asyncio.sleep(TAKE_OVER)
+
+    def kept(self) -> AbstractAsyncContextManager[None]:
+        """Nothing more is decided, and what was begun is finished: the turn is kept so long."""
+        return self._turn.kept()
 
     async def close(self) -> None:
         """Let another process go on."""

@@ -17,7 +17,8 @@ import pytest
 import redis
 from pika.exceptions import ChannelClosedByBroker  # type: ignore[import-untyped]
 
-from lazycelery.engine import rule_status
+from lazycelery.engine import rule_status, rule_turn
+from lazycelery.engine.engine import Engine
 from lazycelery.engine.rule_turn import HELD, NAME, Turn, told
 from lazycelery.engine.rules import directory, new_id
 from lazycelery.errors import ConnectionProblem
@@ -122,6 +123,38 @@ async def test_a_dry_run_writes_nothing_to_the_broker(tmp_path: Path) -> None:
 async def held_by(url: str, holder: str, **profile: Any) -> tuple[Any, str]:
     broker = open_broker(Profile(broker=url, **profile))
     return broker, await broker.queues.lease(NAME, holder, 1.0)  # type: ignore[attr-defined]
+
+
+@broker_test
+async def test_an_engine_that_closes_keeps_its_turn_until_what_it_began_is_finished(
+    broker: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rule_turn, "HELD", 1.0)
+    monkeypatch.setattr(rule_turn, "RENEWED", 0.2)
+    profile = Profile(
+        broker=broker.url, rules=[Rule(name="r", apply=True)], allow=["all"], history=False, alerting=True
+    )
+    engine = Engine(profile)
+    await engine.start()
+    await engine.ready(10)
+    client, other = broker.client(), tmp_path / "other"
+    other.mkdir()
+    deadline = time.monotonic() + 10
+    while not client.exists(NAME):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    settle, two = engine._actions.settle, Turn(profile, engine._broker.queues, other, time.time)
+    taken = list[bool]()
+
+    async def slowly() -> None:
+        for _ in range(12):  # An action that takes longer than the broker keeps the name for a silent one.
+            await asyncio.sleep(0.2)
+            taken.append(await two.take())
+        await settle()
+
+    monkeypatch.setattr(engine._actions, "settle", slowly)
+    await engine.close()
+    assert taken == [False] * 12 and not client.exists(NAME)
 
 
 @broker_test
