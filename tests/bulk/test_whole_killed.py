@@ -18,7 +18,7 @@ from tests.moves.conftest import Ground
 from tests.moves.test_moving import named
 
 pytestmark = pytest.mark.broker
-MANY = 600
+MANY, WINDOW = 600, 16
 DIED = {"x-death": [{"queue": "other", "reason": "rejected", "count": 1}]}
 SOAK = partial(pytest.param, marks=pytest.mark.soak)
 RUNS = [
@@ -50,10 +50,12 @@ def test_all_of_a_queue(ground: Ground, cli: BackendCli, action: str) -> None:
     look = () if ground.free else ("--force",)
     assert cli.run("plan", "discard", one["id"], "--yes")[0] == 4
     code, out, err = cli.run("plan", "resume", one["id"], "--yes", "--json", *look)
-    told = json.loads(out)
-    if told["unknown"]:  # Published to the target and seen there no more, or never: nobody takes from it.
-        pytest.fail(f"{told}")
-    assert code == 0, (err, out)
+    unsure = json.loads(out)["unknown"]
+    assert code == (5 if unsure else 0), (err, out)
+    if unsure:  # Saved, and seen nowhere but here: nobody knows whether they were at their target.
+        assert not ground.free and action != "purge" and unsure <= WINDOW
+        ground.settle("box", unsure)
+        assert cli.run(action, *words, "--yes")[0] == 0
     ground.settle("box", 0)
     if action == "purge":
         found = Counter(id for file in ground.files() for id in ids_of(file))
