@@ -10,6 +10,7 @@ from itertools import islice
 
 from lazycelery.actions.audit import AuditLog
 from lazycelery.actions.context import Context
+from lazycelery.actions.following import follows
 from lazycelery.actions.recovery import Evidence, gather, whereabouts
 from lazycelery.actions.revoking import ended
 from lazycelery.actions.targets import task_ids
@@ -112,7 +113,13 @@ class Canvas:
 
     def unknown(self) -> list[str]:
         """What is not known of it, in sentences."""
-        open_ = [each for each in self.members if not self.marked(each) and self.state(each) != "success"]
+        open_ = [
+            each
+            for each in self.members
+            if not self.marked(each)
+            and self.state(each) != "success"
+            and follows(self.messages, each)[0] is None
+        ]
         unseen = [each for each in open_ if each not in self.messages]
         shut = [each for each in open_ if each in self.messages and not self.messages[each].decoded]
         said = []

@@ -13,13 +13,14 @@ from lazycelery.actions.arrival import until
 from lazycelery.actions.canvas import Canvas, find, met
 from lazycelery.actions.context import Context
 from lazycelery.actions.course import Course
+from lazycelery.actions.following import follows
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.recovery import Recovered
 from lazycelery.actions.resending import Resend
 from lazycelery.actions.routing import doubts
 from lazycelery.actions.wording import listed, short
 from lazycelery.model.action import Order, Outcome, PlanItem
-from lazycelery.model.canvas import Step, options_of, steps
+from lazycelery.model.canvas import Step, steps
 from lazycelery.model.counting import count
 from lazycelery.model.faces import by_face
 
@@ -137,7 +138,7 @@ def _mend(context: Context, canvas: Canvas, member: str, order: Order) -> Mended
     """One failed step, by its own message or by one before it."""
     from lazycelery.actions import retry
 
-    embed, headers = _follows(canvas, member)
+    embed, headers = follows(canvas.messages, member)
     judged = retry.judge(context, canvas.members[member], order)
     made = Mended(item=judged.item, resend=judged.resend, hint=judged.hint, warnings=[])
     if judged.resend is None:
@@ -190,46 +191,13 @@ def _revoked(canvas: Canvas, step: str) -> bool:
     return "revoked" in (state, status.lower())
 
 
-def _follows(canvas: Canvas, member: str) -> tuple[Mapping[str, Any] | None, dict[str, Any]]:
-    """What follows it, and headers that a message made anew needs; by its own message, else
-    by that of a step before it, whose chain holds it as a signature."""
-    own = canvas.messages.get(member)
-    if own is not None and own.decoded:
-        return own.embed or {}, {}
-    for message in canvas.messages.values():
-        chain = (message.embed or {}).get("chain")
-        chain = chain if isinstance(chain, list) else []
-        for at, signature in enumerate(chain):
-            options = options_of(signature)
-            if options.get("task_id") == member:
-                return _embedded(options, chain[:at]), _headers(options)
-    return None, {}
-
-
-def _embedded(options: Mapping[str, Any], rest: list[Any]) -> dict[str, Any]:
-    return {
-        "callbacks": options.get("link"),
-        "errbacks": options.get("link_error"),
-        "chain": rest or None,
-        "chord": options.get("chord"),
-    }
-
-
-def _headers(options: Mapping[str, Any]) -> dict[str, Any]:
-    found = {"group": options.get("group_id"), "group_index": options.get("group_index")}
-    stamped = options.get("stamped_headers")
-    if isinstance(stamped, list):
-        found |= {"stamped_headers": stamped, "stamps": {name: options.get(name) for name in stamped}}
-    return {name: value for name, value in found.items() if value is not None}
-
-
 def _chords(context: Context, canvas: Canvas, found: list[Mended], order: Order) -> list[Mended]:
     """Members of a header are not sent one by one: their chord is, once for all of them."""
     slots: dict[str, dict[str, chord.Slot]] = {}
     kept: list[Mended] = []
     waiting: dict[str, list[Mended]] = {}
     for each in found:
-        embed, _ = _follows(canvas, each.item.target)
+        embed, _ = follows(canvas.messages, each.item.target)
         slot = chord.slot_of(canvas, each.item.target, embed) if embed else None
         if each.resend is None or slot is None:
             kept.append(each)

@@ -9,6 +9,7 @@ from lazycelery.actions import bulk, terminate
 from lazycelery.actions.canvas import Canvas, find, still_open
 from lazycelery.actions.context import Context
 from lazycelery.actions.course import Course
+from lazycelery.actions.following import follows
 from lazycelery.actions.journal import Item
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.recovery import Evidence
@@ -116,7 +117,7 @@ def _warnings(
     found = []
     left = [each for each in running if each not in killed]
     if left:
-        unseen = [each for each in left if each not in canvas.messages]
+        unseen = [each for each in left if follows(canvas.messages, each)[0] is None]
         then = THEN_UNKNOWN.format(names=canvas.named(unseen)) if unseen else THEN_KNOWN
         some = f"{count(len(left), 'task')} {'runs' if len(left) == 1 else 'run'}"
         found.append(RUN_ON.format(some=some, then=then))

@@ -21,6 +21,10 @@ MOST = 100
 SHOWN = 5
 PAGE, MOST_PARTS, MOST_BYTES = 50, 1000, 8 * 1024 * 1024
 """Of one chord: its parts hold the results."""
+FIRST = 5
+"""Parts that are read first: how large they are tells how many go together then."""
+MOST_OF_ALL = 4 * MOST_BYTES
+"""Of all chords that are asked for together."""
 
 
 class Chords:
@@ -46,10 +50,15 @@ class Chords:
         """What is counted of these chords, their parts in order; a chord of which nothing is left is not
         among them."""
         with self._server.explained():
-            found = [await self._counter(group) for group in groups[:MOST]]
+            found, left = list[Counter | None](), MOST_OF_ALL
+            for group in groups[:MOST]:
+                counter, size = await self._counter(group, min(MOST_BYTES, left))
+                left -= size
+                found.append(counter)
         return {each.group: each for each in found if each is not None}
 
-    async def _counter(self, group: str) -> Counter | None:
+    async def _counter(self, group: str, most: int) -> tuple[Counter | None, int]:
+        """One, and the bytes that were read of it: about `most` at most."""
         key = self._prefix + group
         pipe = self._server.redis.pipeline(transaction=False)
         pipe.zcard(f"{key}.j")
@@ -58,26 +67,30 @@ class Chords:
         pipe.exists(key)
         done, size, more, saved = await pipe.execute(raise_on_error=False)
         if any(isinstance(each, redis_errors.ResponseError) for each in (done, size, more)):
-            return None  # A list, of an older Celery: it has no places.
+            return None, 0  # A list, of an older Celery: it has no places.
         if not done and size is None:
-            return None
+            return None, 0
         counter = Counter(group=group, saved=bool(saved))
         if size is not None:
             counter.size = int(float(size)) + int(more or 0)
-        counter.parts, counter.whole = await self._parts(f"{key}.j", int(done))
-        return counter
+        counter.parts, counter.whole, read = await self._parts(f"{key}.j", int(done), most)
+        return counter, read
 
-    async def _parts(self, key: str, number: int) -> tuple[list[Part], bool]:
-        """Page by page: the results of a large chord are not read at once."""
+    async def _parts(self, key: str, number: int, most: int) -> tuple[list[Part], bool, int]:
+        """Page by page: the results of a large chord are not read at once. Also how many bytes were read."""
         parts: list[Part] = []
-        size = 0
-        for start in range(0, min(number, MOST_PARTS), PAGE):
-            page: list[Any] = await self._server.redis.zrange(key, start, start + PAGE - 1, withscores=True)
+        start = size = 0
+        while start < min(number, MOST_PARTS) and size < most:
+            together = FIRST if not start else max(1, min(PAGE, (most - size) * start // max(1, size)))
+            page: list[Any] = await self._server.redis.zrange(
+                key, start, start + together - 1, withscores=True
+            )
+            if not page:
+                break
+            start += len(page)
             size += sum(len(as_bytes(entry)) for entry, _ in page)
             parts += [part for part in (_part(entry, score) for entry, score in page) if part is not None]
-            if size > MOST_BYTES:
-                break
-        return parts, len(parts) == number
+        return parts, len(parts) == number, size
 
     async def _ask(self, groups: list[str]) -> list[tuple[Any, Any, Any]]:
         """Members that are done, how many there are, and some of them; in one round trip."""
