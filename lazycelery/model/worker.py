@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 
 WorkerState = Literal["online", "offline", "busy", "deaf", "unknown"]
+SILENT = "silent"
+"""How the `why` of a worker begins that beats or listens, and answers no question."""
 
 
 class Worker(msgspec.Struct, kw_only=True):
@@ -55,6 +57,13 @@ class Worker(msgspec.Struct, kw_only=True):
     registered: int | None = None
     """Number of task types it knows."""
     stamp: int = 0
+
+    @property
+    def word(self) -> str:
+        """The state as people read it: `busy` are its slots, `silent` is one that is there and answers
+        nobody (in JSON `busy` too)."""
+        silent = self.state == "busy" and (self.why or "").startswith(SILENT)
+        return SILENT if silent else self.state
 
 
 class WorkerDetail(msgspec.Struct, kw_only=True):

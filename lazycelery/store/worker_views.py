@@ -151,8 +151,8 @@ def _state_without_heartbeats(record: WorkerRecord, now: float) -> tuple[WorkerS
 
 def _held_up(record: WorkerRecord) -> str:
     if blocked(record):
-        return f"busy: its only thread runs {_running(record)} and answers nobody until it ends"
-    return "busy: it listens and answers nobody; a solo worker does so while its task runs"
+        return f"silent: its only thread runs {_running(record)} and answers nobody until it ends"
+    return "silent: it listens and answers nobody; a solo worker does so while its task runs"
 
 
 def _online(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
@@ -161,7 +161,7 @@ def _online(record: WorkerRecord, now: float) -> tuple[WorkerState, str | None]:
     if active is not None and slots and active >= slots:
         return "busy", _busy(record, slots, now)
     if record.silent is not None and record.heartbeat is not None and record.blind is None:
-        return "busy", f"busy: it sends heartbeats but has not answered for {span(now - record.silent)}"
+        return "busy", f"silent: it sends heartbeats but has not answered for {span(now - record.silent)}"
     return "online", None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os.path import dirname
+from time import monotonic
 
 from lazycelery.engine.api import EngineApi
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
@@ -24,6 +25,8 @@ UNITS = {
     "revoke": "task",
 }
 """What a plan counts."""
+FRESH = 240.0
+"""Seconds after which a plan of a long series is made anew in its turn: an engine forgets it after 300."""
 AGAIN = ("consumers", "send", "move", "requeue")
 """Actions whose plans share a worker or a queue, so that the engine drops them when one of them is carried
 out: each is made anew in its turn."""
@@ -43,6 +46,7 @@ class Series:
         self.kind = kind
         self._orders = dict(orders)
         self.plans: dict[str, Plan] = {}
+        self._planned: dict[str, float] = {}
         self.left_out: list[Told] = []
         """What cannot be done, and why."""
         self.done: list[Told] = []
@@ -67,7 +71,7 @@ class Series:
             if plan is None:
                 self.left_out.append((name, why))
             else:
-                self.plans[name] = plan
+                self.plans[name], self._planned[name] = plan, monotonic()
 
     # ---- the question
 
@@ -111,7 +115,8 @@ class Series:
         plan: Plan | None = self.plans.pop(name)
         assert plan is not None
         try:
-            if plan.action in AGAIN and (self.done or self.failed):
+            shared = plan.action in AGAIN and (self.done or self.failed)
+            if shared or monotonic() - self._planned[name] > FRESH:
                 before, (plan, why) = plan, await _planned(api, self._orders[name])
                 if plan is None or _differs(plan, before):
                     self.failed.append((name, why or "it is not any more what was asked about"))

@@ -369,11 +369,12 @@ class Sight:
             self.paint()
 
     def _done(self, outcome: Outcome) -> None:
-        """What succeeded loses its mark."""
+        """What succeeded loses its mark; what it was not done to keeps it."""
         failed = {item.target for item in outcome.items if not item.ok}
+        done = {item.target for item in outcome.items if item.ok} - failed
         scope = ACTED_ON.get(outcome.action)
-        if scope is not None and (failed or not outcome.failed):
-            self.marks.keep(scope, failed)
+        if scope is not None:
+            self.marks.keep(scope, set(self.marks.of(scope)) - done)
 
 
 def notice_key(sight: Sight) -> str:

@@ -104,7 +104,7 @@ def test_a_solo_worker_in_its_task_is_busy_and_not_lost():
     store.apply_worker(control(0, stats=WorkerStats(worker="w1@h", pool="solo", concurrency=1)))
     store.apply_events([beat(1.9, active=1)])
     worker = only(store, 60)
-    assert worker.state == "busy"
+    assert (worker.state, worker.word) == ("busy", "silent")
     assert "answers nobody until it ends" in (worker.why or "")
     store.apply_events([succeeded(61), beat(62)])
     assert only(store, 70).state == "online"
@@ -117,7 +117,7 @@ def test_a_worker_that_beats_but_does_not_answer_is_busy():
     store.apply_worker(control(10, ping=False))
     store.apply_events([beat(20)])
     worker = only(store, 21)
-    assert worker.state == "busy"
+    assert (worker.state, worker.word) == ("busy", "silent")
     assert "has not answered for 11s" in (worker.why or "")
     store.apply_worker(control(22))
     assert only(store, 22).state == "online"

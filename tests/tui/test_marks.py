@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lazycelery.model.action import OutcomeItem
+from lazycelery.model.action import Outcome, OutcomeItem
 from lazycelery.tui.marks import MOST, Marks
 from tests.support.fake_engine import FakeEngine
 from tests.tui.conftest import Stage, staged
@@ -117,3 +117,12 @@ def test_marks_are_bounded() -> None:
     marks.add("tasks", map(str, range(MOST + 5)))
     marks.turn("tasks", "another")
     assert len(marks.of("tasks")) == MOST
+
+
+async def test_an_action_takes_the_marks_of_what_it_was_done_to_and_no_others() -> None:
+    async with staged(FakeEngine(read_only=False)) as stage:
+        marks = stage.desk.marks
+        marks.add("tasks", ["one", "two", "three"])
+        items = [OutcomeItem(target="one", ok=True, text=""), OutcomeItem(target="two", ok=False, text="")]
+        stage.desk._done(Outcome(action="retry", done=1, failed=1, proof="", items=items))
+        assert list(marks.of("tasks")) == ["two", "three"]

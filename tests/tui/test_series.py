@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from lazycelery.errors import ConnectionProblem, Refused
-from lazycelery.model.action import Plan
+from lazycelery.model.action import Order, Outcome, Plan
 from lazycelery.model.hold import Hold
+from lazycelery.tui import series as series_module
 from lazycelery.tui.series import Series
 from tests.support.fake_engine import FakeEngine
 from tests.tui.conftest import Stage, staged
@@ -319,3 +320,26 @@ async def test_marked_groups_of_errors_are_run_again() -> None:
         assert [order.filter for order, _ in stage.engine.acted] == [
             f"error_group:{group} state:failure" for group in groups
         ]
+
+
+async def test_a_plan_of_a_long_series_is_made_anew_before_the_engine_forgets_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Api:
+        made, acted = 0, list[str]()
+
+        async def plan(self, order: Order) -> Plan:
+            self.made += 1
+            return Plan(id=f"p{self.made}", action="purge", title="Purge", count=3)
+
+        async def act(self, plan_id: str, word: str | None = None) -> Outcome:
+            self.acted.append(plan_id)
+            return Outcome(action="purge", done=3, failed=0, proof="purged")
+
+    api, names = Api(), ("mail", "default")
+    series = Series("purge {}", "queue", {name: Order(action="purge", targets=[name]) for name in names})
+    await series.plan(api)  # type: ignore[arg-type]
+    await series.carry_out(api, "mail")  # type: ignore[arg-type]
+    monkeypatch.setattr(series_module, "FRESH", -1.0)
+    await series.carry_out(api, "default")  # type: ignore[arg-type]
+    assert api.acted == ["p1", "p3"] and len(series.done) == 2

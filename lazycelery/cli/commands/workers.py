@@ -30,7 +30,14 @@ _COLUMNS = [
     Column("LOSS", right=True),
     Column("QUEUES", flexible=True, least=8),
 ]
-_STYLES = {"online": "good", "busy": "run", "deaf": "warn", "offline": "bad", "unknown": "dim"}
+_STYLES = {
+    "online": "good",
+    "busy": "run",
+    "silent": "warn",
+    "deaf": "warn",
+    "offline": "bad",
+    "unknown": "dim",
+}
 
 
 @click.command()
@@ -57,7 +64,7 @@ async def _workers(session: Session) -> int:
 def _row(worker: Worker) -> tuple[object, ...]:
     return (
         worker.name,
-        Cell(worker.state, _STYLES[worker.state]),
+        Cell(worker.word, _STYLES[worker.word]),
         worker.pool,
         f"{number(worker.active)}/{number(worker.concurrency)}",
         number(worker.reserved),

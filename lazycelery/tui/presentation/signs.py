@@ -94,11 +94,19 @@ TWINS = str.maketrans(
 _OF_WORKER = {
     "online": "online",
     "busy": "busy",
+    "silent": "busy",
     "offline": "failed",
     "deaf": "warning",
     "unknown": "unknown",
 }
-_WORKER_TOKEN = {"online": "ok", "busy": "run", "offline": "fail", "deaf": "warn", "unknown": "dim"}
+_WORKER_TOKEN = {
+    "online": "ok",
+    "busy": "run",
+    "silent": "warn",
+    "offline": "fail",
+    "deaf": "warn",
+    "unknown": "dim",
+}
 _OF_TASK = {
     "waiting": ("waiting", "wait"),
     "scheduled": ("scheduled", "wait"),

@@ -50,7 +50,7 @@ def cells(worker: Worker, look: Look) -> list[Span]:
     since = q.rough_age(None if worker.stopped is None else look.now - worker.stopped)
     full = bool(worker.concurrency and worker.active and worker.active >= worker.concurrency)
     return [
-        of_worker(worker.state if look.as_of is None or gone else "unknown", look.signs),
+        of_worker(worker.word if look.as_of is None or gone else "unknown", look.signs),
         (short_name(worker.name), "dim" if gone else ""),
         ("", "")
         if gone
@@ -67,7 +67,7 @@ def cells(worker: Worker, look: Look) -> list[Span]:
 
 def matches(worker: Worker, text: str) -> bool:
     """Whether a substring is found in name, queues, state or pool."""
-    return text.lower() in " ".join([worker.name, worker.state, worker.pool or "", *worker.queues]).lower()
+    return text.lower() in " ".join([worker.name, worker.word, worker.pool or "", *worker.queues]).lower()
 
 
 def page(
@@ -95,7 +95,7 @@ def page(
 
 def first_lines(worker: Worker, verdict: Verdict | None, look: Look, width: int) -> list[Line]:
     """How the worker is, in one sentence."""
-    return verdict_lines(verdict, worker.state, of_worker(worker.state, look.signs), look, width)
+    return verdict_lines(verdict, worker.word, of_worker(worker.word, look.signs), look, width)
 
 
 def _overview(
