@@ -152,6 +152,8 @@ def _state_without_heartbeats(record: WorkerRecord, now: float) -> tuple[WorkerS
 def _held_up(record: WorkerRecord) -> str:
     if blocked(record):
         return f"silent: its only thread runs {_running(record)} and answers nobody until it ends"
+    if record.stats is not None and record.stats.pool not in (None, "solo"):
+        return "silent: it listens and answers nobody: its main process is held up, or stopped"
     return "silent: it listens and answers nobody; a solo worker does so while its task runs"
 
 

@@ -48,7 +48,8 @@ def _behind(task: Task, seen: Snapshot, verdict: Verdict, holder: WorkerFacts, a
         ]
         behind = len(holder.reserved or ())
         others = f"; it is one of {count(behind, 'reserved task')} there" if behind > 1 else ""
-        what = f"{runs([holder], seen)}{none_free([holder], seen)}{others}"
+        silent = "; the worker answers nobody now" if is_silent(holder, seen) else ""
+        what = f"{runs([holder], seen)}{none_free([holder], seen)}{others}{silent}"
         if slots == 1:
             return f": its only slot {what.replace('run', 'runs', 1)}"
         return f": its {slots:,} slots {what}"

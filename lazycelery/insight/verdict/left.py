@@ -6,6 +6,7 @@ from lazycelery.insight.doctor.message_orphaned import orphans
 from lazycelery.insight.doctor.mode import fact, listed, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.verdict.common import flight_of, holder_of, is_gone, last_heard
+from lazycelery.insight.verdict.line import nobody
 from lazycelery.model.task import Task
 from lazycelery.model.verdict import Verdict
 
@@ -13,12 +14,17 @@ from lazycelery.model.verdict import Verdict
 def left_behind(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     """Whether its message comes back, and when, as far as that is known."""
     holder, flight = holder_of(task, seen), flight_of(task, seen)
+    verdict.until = None
     if holder is not None and holder.worker.state == "unknown":
         return f"held by {short(task.worker)}{last_heard(holder, seen)}"
     gone = "which is gone" if holder is None or is_gone(holder) else "which began anew since"
     who = short(task.worker) if task.worker else "a worker"
     if not seen.redelivers or (seen.flights is None and seen.gives_back):
-        return f"held by {who}, {gone}. {seen.gives_back}".rstrip(". ")
+        queue = seen.lines.get(task.queue or "")
+        alone = queue is not None and bool(queue.messages) and not queue.consumers
+        alone = alone and queue is not None and not seen.consumers(queue.name)
+        waits = f"; {nobody(seen, queue)}" if alone and queue is not None and seen.cut is None else ""
+        return f"held by {who}, {gone}. {seen.gives_back}".rstrip(". ") + waits
     if flight is None:
         return f"held by {who}, {gone}; where its message is, is not known"
     delivered = flight.delivered or seen.now

@@ -37,8 +37,10 @@ def why_they_wait(
         return nobody(seen, queue)
     mute = [facts for facts in consumers if is_silent(facts, seen)]
     if consumers and len(mute) == len(consumers):
-        answer = "answers" if len(mute) == 1 else "answer"
-        return f"{listed([short(one.name) for one in mute])} {answer} nobody now: {runs(mute, seen)}"
+        names, what = listed([short(one.name) for one in mute]), runs(mute, seen)
+        if len(mute) == 1:
+            return f"{names} answers nobody now: it {what.replace('run', 'runs', 1)}"
+        return f"{names} answer nobody now: they {what}"
     busy = [facts for facts in consumers if is_full(facts)]
     free = len(consumers) - len(busy)
     told = ""
