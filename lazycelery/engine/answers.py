@@ -8,6 +8,8 @@ from lazycelery.engine.parts import Parts
 from lazycelery.engine.slices import in_slices
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.insight import verdict
+from lazycelery.insight.doctor.queue_without_consumer import UNNAMED
+from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import LogPage
 from lazycelery.model.completion import Completion
@@ -56,11 +58,7 @@ class Answers:
                 raise NothingFound(f"No {kind} is called {target}.")
             task = await self.task(target, fetch)
         except NothingFound:
-            raise NothingFound(
-                f"Never seen: {target} is no {kind or 'task, queue or worker'} that anybody told of.",
-                "A task that ended before this monitor began is known only from the result backend."
-                + by_face(" --observe 10 watches for a while.", ""),
-            ) from None
+            raise _never_seen(target, kind or "task, queue or worker", seen) from None
         if fetch:
             seen = await self._examiner.snapshots.now()
         return verdict.of_task(task, seen, findings)
@@ -182,3 +180,18 @@ class Answers:
             for task in page.tasks:
                 self._veil.task(task)
         return page
+
+
+def _never_seen(target: str, kind: str, seen: Snapshot) -> NothingFound:
+    """Nobody told of it; while the broker does not answer that says little, and so without all names."""
+    if not seen.connected:
+        why = seen.source("broker").reason or "the broker does not answer yet"
+        told = f"Not connected: {why.rstrip('.')}. {target} was not seen before."
+        return NothingFound(told, seen.source("broker").hint or "")
+    hint = (
+        "A task that ended before this monitor began is known only from the result backend, until its result "
+        "expires there (result_expires)." + by_face(" --observe 10 watches for a while.", "")
+    )
+    if seen.broker is not None and not seen.broker.tells_queues:
+        hint = f"{hint} {UNNAMED}"
+    return NothingFound(f"Never seen: {target} is no {kind} that anybody told of.", hint)

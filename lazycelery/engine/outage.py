@@ -16,7 +16,6 @@ OF_WORKERS = frozenset(
         "worker-deaf",
         "worker-busy-control",
         "queue-without-consumer",
-        "task-lost",
         "message-orphaned",
         "beat-missing",
     }

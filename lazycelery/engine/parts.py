@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 from lazycelery.actions.audit import AuditLog
 from lazycelery.actions.cut_off import CutOff
@@ -158,9 +159,11 @@ class Parts:
         await self.dealing.look()
 
     async def queues(self) -> list[Queue]:
-        """All known queues, by name; one that is held says so."""
+        """All known queues, by name; one that is held says so, and each the worst that is found about it."""
         queues, held = self.store.queues(self.clock()), await self.actions.held()
+        trouble = self._trouble()
         for queue in queues:
+            queue.trouble = trouble.get(queue.name)
             queue.held = held.get(queue.name)
             if queue.held is not None:
                 queue.why = (
@@ -173,6 +176,14 @@ class Parts:
         with suppress(LazyCeleryError):  # The links tell.
             await self.watch.looks.look_in_flight()
         self.examiner.soon()
+
+    def _trouble(self) -> dict[str, Literal["critical", "warning"]]:
+        found: dict[str, Literal["critical", "warning"]] = {}
+        for finding in self.examiner.last.findings:
+            if finding.kind == "queue" and finding.severity != "info":
+                worse = finding.severity == "critical" or finding.subject not in found
+                found[finding.subject] = finding.severity if worse else found[finding.subject]
+        return found
 
     def _heard(self, events: list[Event], kept: Sequence[Event]) -> None:
         """Events that the store has taken in; of some tasks it keeps none under load."""

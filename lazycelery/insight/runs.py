@@ -22,7 +22,9 @@ REACH = 60.0
 ENOUGH = 3
 """Sendings by which a process shows that it follows an interval."""
 NEAR = 0.25
-"""Share of an interval by which beat may miss it."""
+"""Share of an interval by which beat may miss it, taken over all of its sendings."""
+WIDE = 0.5
+"""The same for a single one: one that comes late makes the time to the next one short."""
 STEADY = 0.75
 """Share of a process's sendings that are on time, if it is a beat: code sends the same task when it likes."""
 PROMPT = 15.0
@@ -45,9 +47,13 @@ class Missing:
 
 def keeps_interval(times: Sequence[float], every: float) -> bool:
     """Whether a process that sent a task at these times, ascending, does it once each interval."""
+    if len(times) < ENOUGH:
+        return False
     gaps = [later - earlier for earlier, later in pairwise(times)]
-    near = sum(abs(gap - every) <= NEAR * every for gap in gaps)
-    return len(times) >= ENOUGH and near >= STEADY * len(gaps)
+    near = sum(abs(gap - every) <= WIDE * every for gap in gaps)
+    rounds = sum(max(1, round(gap / every)) for gap in gaps)  # A run that was left out is no slow pace.
+    pace = (times[-1] - times[0]) / rounds
+    return near >= STEADY * len(gaps) and abs(pace - every) <= NEAR * every
 
 
 def _beats(sent: Sequence[Sending], keeps: Callable[[Sequence[float]], bool]) -> set[str]:

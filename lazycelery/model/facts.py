@@ -194,6 +194,8 @@ class BrokerFacts(msgspec.Struct, kw_only=True):
     """Whether it says when it takes no messages."""
     tells_events: bool = False
     """Whether queues of monitors are counted."""
+    tells_queues: bool = True
+    """Whether it names every queue there is."""
     tells_letters: bool = False
     """Whether it is known where dead letters go."""
     management: str | None = None

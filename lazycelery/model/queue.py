@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from lazycelery.model.hold import Hold
@@ -34,6 +36,8 @@ class Queue(msgspec.Struct, kw_only=True):
     error: str | None = None
     why: str | None = None
     """The verdict in one sentence: "nobody consumes it. Did you mean default?"."""
+    trouble: Literal["critical", "warning"] | None = None
+    """The worst that the doctor finds about it."""
     held: Hold | None = None
     """Since when, by whom and at which workers it is held; `None` when it is not."""
     bound: bool = True

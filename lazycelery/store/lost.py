@@ -10,14 +10,18 @@ import numpy as np
 from lazycelery.model.states import State
 from lazycelery.store import marks
 from lazycelery.store.columns import Columns
-from lazycelery.store.worker_views import lost_since
+from lazycelery.store.worker_views import alive, lost_since
 from lazycelery.store.workers import WorkerRecord, Workers
 
 PATIENCE = 30.0
 """Seconds without a word from worker and task, before a run counts as lost."""
+COMING_BACK = 10.0
+"""Seconds more after we saw nothing: workers try to connect every 30 s at least, and then have to beat."""
 LOOK_EVERY = 5.0
-PAUSE = 120.0
+AWAY = PATIENCE
 """Seconds between two looks from which on we were away ourselves, and cannot blame a worker."""
+PAUSE = 120.0
+"""Seconds by which a clock must go back to be believed: late events come with their own times."""
 WAITING, STARTED, LOST = int(State.WAITING), int(State.STARTED), int(State.LOST)
 
 
@@ -42,27 +46,33 @@ class LostRuns:
         self._judged: dict[str, Judged] = {}
 
     def blind_until(self, at: float) -> None:
-        """Before that moment we saw no events: silence then was ours."""
-        self._watching = max(self._watching, at)
+        """Before that moment we saw no events: silence then was ours, and soon after it that of workers which
+        come back one by one."""
+        self._watching = max(self._watching, at + COMING_BACK)
 
     def look(self, now: float) -> None:
         """Judge the runs of lost workers, and take it back for workers that live. May be called often."""
         if -PAUSE < now - self._looked < LOOK_EVERY or not math.isfinite(now):
             return
-        if abs(now - self._looked) > PAUSE:
-            self._watching = now
+        if not -PAUSE <= now - self._looked <= AWAY:
+            self._watching = max(self._watching, now) if now > self._looked else now
         self._looked = now
         known = self.workers.known
         gone = {
             name: since for name, record in known.items() if (since := lost_since(record, now)) is not None
         }
-        for name in [name for name in self._judged if name not in gone]:
-            judged = self._judged.pop(name)
-            if name in known:  # Not forgotten meanwhile.
-                self._revive(known[name], judged)
+        for name in [name for name in self._judged if name in known and self._lives(known[name], now)]:
+            self._revive(known[name], self._judged.pop(name))
+        for name in [name for name in self._judged if name not in known]:
+            del self._judged[name]
         overdue = {n: since for n, since in gone.items() if now - max(since, self._watching) > PATIENCE}
         if overdue and self.columns.by_state[STARTED]:
             self._judge(overdue, now)
+
+    def _lives(self, record: WorkerRecord, now: float) -> bool:
+        """Whether it was heard again: while the broker is away, and soon after, nobody is thought gone."""
+        sign = max(record.heartbeat or 0.0, record.control or 0.0, record.last_seen or 0.0)
+        return alive(record, now) and sign > self._judged[record.name].since
 
     def _judge(self, overdue: dict[str, float], now: float) -> None:
         columns = self.columns

@@ -11,7 +11,7 @@ from lazycelery.engine.beat_runs import RunsSeen
 from lazycelery.engine.links import Links
 from lazycelery.engine.periodic import Periodic
 from lazycelery.insight.doctor import MODES
-from lazycelery.insight.runs import of_interval, of_moments
+from lazycelery.insight.runs import keeps_interval, of_interval, of_moments
 from lazycelery.model.beat import BeatEntry, Runs, SchedulerState
 from lazycelery.model.event import Event
 from lazycelery.model.timing import Timing
@@ -52,6 +52,26 @@ def test_two_senders_of_an_interval_double_each_run() -> None:
     runs = of_interval(10, both, 0, 30, 5)
     assert runs is not None and (runs.due, runs.seen, runs.twice) == (3, 6, 3)
     assert runs.by == ["gen1@a", "gen2@b"] and runs.doubled == [8, 18, 28]
+
+
+@pytest.mark.parametrize(
+    ("times", "keeps"),
+    [
+        ((0, 10, 20, 30), True),
+        ((0, 10.3, 20.6, 30.9, 41.2), True),  # it counts from its last sending
+        ((0, 14, 20, 34, 40, 54, 60), True),  # each other one comes late, and the next one is on time
+        ((0, 10, 40, 50, 60, 70), True),  # two runs were left out
+        ((0, 4, 20, 24, 40, 44), False),  # somebody sends in pairs
+        ((0, 14, 28, 42, 56), False),  # another interval
+        ((0, 6, 12, 18, 24), False),
+        ((0, 1, 2, 3, 4), False),
+        ((0, 10), False),  # too few to tell
+    ],
+)
+def test_an_interval_is_kept_on_the_whole_however_single_runs_come(
+    times: tuple[float, ...], keeps: bool
+) -> None:
+    assert keeps_interval(times, 10) == keeps
 
 
 def test_moments_of_a_calendar() -> None:

@@ -241,7 +241,12 @@ def test_while_cut_off_times_are_those_of_the_last_answer_and_nothing_is_promise
 
 def test_queues_and_workers() -> None:
     assert of_queue(queue(), seen()).text == "default is empty; w1@a consumes it."
-    assert of_queue(queue(messages=3), seen()).text == "3 messages wait in default; w1@a consumes it."
+    assert of_queue(queue(messages=3), seen()).text == (
+        "3 messages wait in default; w1@a consumes it, and its slots are free."
+    )
+    unknown = worker(concurrency=None)
+    told = of_queue(queue(messages=3), seen(workers=[unknown])).text
+    assert told == "3 messages wait in default; w1@a consumes it."
     one = queue(messages=1, in_rate=3.0, out_rate=1.0)
     assert of_queue(one, seen()).text == (
         "1 message waits in default, 2.0 more each second; 1.0 a second are taken, so that the last one's "

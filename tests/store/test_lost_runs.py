@@ -169,15 +169,29 @@ def test_another_process_under_the_same_name_does_not_run_them(again):
 def test_silence_is_not_the_workers_when_we_did_not_listen():
     store = running()
     store.gap(T0 + 5, T0 + 100)
-    at(store, 101, 125)
-    assert task(store).state == "started"
-    at(store, 131)
+    at(store, 101, 125, 139)
+    assert task(store).state == "started", "workers come back one by one"
+    at(store, 145)
     assert task(store).state == "lost"
     # asleep for an hour, and no probe in between
     store = at(running(), 3600, 3620)
     assert task(store).state == "started"
     at(store, 3631)
     assert task(store).state == "lost"
+
+
+def test_what_was_lost_stays_lost_while_the_broker_is_away_and_after_it():
+    store = at(running(), 20, 36)
+    assert task(store).state == "lost"
+    store.blind(T0 + 12)  # The look at the links: the broker is away, and nobody is heard.
+    at(store, 41, 60, 75)
+    assert task(store).state == "lost"
+    store.gap(T0 + 12, T0 + 76)
+    at(store, 80, 90)
+    assert task(store).state == "lost"
+    store.apply_events([beat(95)])
+    at(store, 96)
+    assert task(store).state == "started", "it lived after all"
 
 
 def test_goodbye_and_a_busy_solo_worker_lose_nothing():

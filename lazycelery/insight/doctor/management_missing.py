@@ -20,8 +20,8 @@ def check(seen: Snapshot) -> list[Finding]:
             evidence=[
                 fact(facts.management, "broker"),
                 fact(
-                    "without it only the queues of workers are known, without type, unacknowledged messages "
-                    "and dead letters",
+                    "without it only the queues of workers, of senders' events and of the profile are known, "
+                    "without type, unacknowledged messages and dead letters",
                     "monitor",
                 ),
             ],

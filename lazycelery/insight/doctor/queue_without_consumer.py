@@ -10,6 +10,11 @@ from lazycelery.model.finding import Finding
 from lazycelery.model.queue import Queue
 from lazycelery.store.queues import near
 
+UNNAMED = (
+    "Without the management API nobody names all queues: one that no worker consumes is seen only where "
+    "senders tell it (task_send_sent_event = True) or the profile does (queues)."
+)
+
 
 def check(seen: Snapshot) -> list[Finding]:
     """One finding a queue."""
@@ -66,6 +71,8 @@ def blind(seen: Snapshot) -> str | None:
         return f"{listed(silent)} did not tell what they consume." + by_face(
             " --timeout 10 waits longer.", ""
         )
+    if seen.broker is not None and not seen.broker.tells_queues:
+        return UNNAMED
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lazycelery.insight.doctor.mode import count, fact, listed, short, span
+from lazycelery.insight.doctor.mode import agreed, count, fact, listed, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.verdict.common import is_gone, is_silent
 from lazycelery.insight.verdict.slots import is_full, none_free, runs
@@ -37,10 +37,7 @@ def why_they_wait(
         return nobody(seen, queue)
     mute = [facts for facts in consumers if is_silent(facts, seen)]
     if consumers and len(mute) == len(consumers):
-        names, what = listed([short(one.name) for one in mute]), runs(mute, seen)
-        if len(mute) == 1:
-            return f"{names} answers nobody now: it {what.replace('run', 'runs', 1)}"
-        return f"{names} answer nobody now: they {what}"
+        return f"{_mute(mute, seen)}{_perhaps(queue)}"
     busy = [facts for facts in consumers if is_full(facts)]
     free = len(consumers) - len(busy)
     told = ""
@@ -63,7 +60,27 @@ def why_they_wait(
             verdict.until = seen.now + wait
             pace += f", so that {whose} turn comes within {span(wait)}" if seen.cut is None else ""
         return f"{told}; {pace}" if told else pace
-    return told or who(seen, queue)
+    known = all(facts.worker.concurrency and facts.worker.active is not None for facts in consumers)
+    if told or not consumers or not known or seen.cut is not None:
+        return told or who(seen, queue)
+    return f"{who(seen, queue)}, and {'its' if len(consumers) == 1 else 'their'} slots are free"
+
+
+def _mute(mute: Sequence[WorkerFacts], seen: Snapshot) -> str:
+    names, what = listed([short(one.name) for one in mute]), runs(mute, seen)
+    if all(facts.worker.pool == "solo" for facts in mute):
+        inside = "its only thread is" if len(mute) == 1 else "their only threads are"
+        return f"{names} {agreed(len(mute), 'answer')} nobody now: {inside} inside a task"
+    if len(mute) == 1:
+        return f"{names} answers nobody now: it {what.replace('run', 'runs', 1)}"
+    return f"{names} answer nobody now: they {what}"
+
+
+def _perhaps(queue: Queue) -> str:
+    """What was delivered to who does not tell: any of those that seem to wait may be among it."""
+    if not queue.unacked:
+        return ""
+    return f"; {count(queue.unacked, 'message', does='are')} there already, and which is not told"
 
 
 def nobody(seen: Snapshot, queue: Queue) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lazycelery.insight.doctor.mode import count, listed
+from lazycelery.insight.doctor.mode import count
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.verdict.common import as_of, dated
 from lazycelery.insight.verdict.line import who, why_they_wait
@@ -58,14 +58,13 @@ def _growing(queue: Queue) -> str:
 
 def _with_workers(queue: Queue) -> str:
     """What was delivered and is not acknowledged, where the broker tells."""
-    return f"; {count(queue.unacked, 'message', does='is')} with its workers" if queue.unacked else ""
+    return f"; {count(queue.unacked, 'message', does='are')} with its workers" if queue.unacked else ""
 
 
 def _by_priority(queue: Queue) -> str:
-    """Which run first, where there are several priorities."""
-    if len(queue.priorities) < 2:
+    """How many run first, where there are several priorities."""
+    steps = [int(step) for step, number in queue.priorities.items() if number and step.isdecimal()]
+    if len(steps) < 2:
         return ""
-    highest = queue.first_priority is not None
-    steps = sorted((step for step in queue.priorities if step.isdecimal()), key=int, reverse=highest)
-    told = listed([f"{queue.priorities[step]:,} of priority {step}" for step in steps])
-    return f" ({told}; the {'highest' if highest else 'lowest'} number runs first)"
+    first = max(steps) if queue.first_priority is not None else min(steps)
+    return f" ({queue.priorities[str(first)]:,} of priority {first}, which runs first)"

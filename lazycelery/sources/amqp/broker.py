@@ -57,7 +57,8 @@ class AmqpBroker:
         if self._management.why and not self._management.named:  # A finding, where the profile names it.
             notes.append(
                 f"The management API is missing: {self._management.why}. Without it only the queues of "
-                "workers are known, without type and unacknowledged messages. "
+                "workers, of senders' events and of the profile are known, without type and unacknowledged "
+                "messages: a misspelt one may stay unseen. "
                 f"{self._management.cure}".rstrip()
             )
         return notes
@@ -101,6 +102,7 @@ class AmqpBroker:
             blocked=self._server.blocked,
             tells_alarms=True,
             tells_events=not self._management.why,
+            tells_queues=not self._management.why,
             event_backlog=backlog,
             tells_letters=self._queues.tells_letters,
             management=self._management.trouble if self._management.named else None,

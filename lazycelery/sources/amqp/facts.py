@@ -13,7 +13,8 @@ T = TypeVar("T")
 COLUMNS = (
     "name,type,auto_delete,exclusive,arguments,policy,effective_policy_definition,messages_ready,"
     "messages_unacknowledged,message_bytes_ready,consumers,memory,head_message_timestamp,backing_queue_status.priority_lengths,"
-    "message_stats.publish_details.rate,message_stats.deliver_get_details.rate"
+    "message_stats.publish_details.rate,message_stats.ack_details.rate,"
+    "message_stats.deliver_no_ack_details.rate,message_stats.get_no_ack_details.rate"
 )
 SAMPLES = "messages_ready_details.samples"
 
@@ -32,7 +33,9 @@ class _Rate(msgspec.Struct):
 
 class _Traffic(msgspec.Struct):
     publish_details: _Rate = msgspec.field(default_factory=_Rate)
-    deliver_get_details: _Rate = msgspec.field(default_factory=_Rate)
+    ack_details: _Rate = msgspec.field(default_factory=_Rate)
+    deliver_no_ack_details: _Rate = msgspec.field(default_factory=_Rate)
+    get_no_ack_details: _Rate = msgspec.field(default_factory=_Rate)
 
 
 class _Sample(msgspec.Struct):
@@ -100,11 +103,14 @@ class QueueFacts(msgspec.Struct, kw_only=True):
 
     @property
     def rates(self) -> tuple[float | None, float | None]:
-        """Messages a second that come and go. No statistics of messages: since the node began there were
-        none, unless there are no statistics at all."""
+        """Messages a second that come and go: those that are done with, as deliveries tell how many are
+        prefetched. No statistics of messages: since the node began there were none, unless there are no
+        statistics at all."""
         if self.message_stats is None:
             return (None, None) if self.messages_ready is None else (0.0, 0.0)
-        return self.message_stats.publish_details.rate, self.message_stats.deliver_get_details.rate
+        told = self.message_stats
+        gone = told.ack_details.rate + told.deliver_no_ack_details.rate + told.get_no_ack_details.rate
+        return told.publish_details.rate, gone
 
     @property
     def depths(self) -> list[int]:

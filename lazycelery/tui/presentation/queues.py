@@ -48,7 +48,7 @@ def dead(queue: Queue) -> bool:
 
 def faulty(queue: Queue) -> bool:
     """What `f` shows."""
-    return bool(queue.error) or unattended(queue) or dead(queue)
+    return bool(queue.error or queue.trouble) or unattended(queue) or dead(queue)
 
 
 def trend(queue: Queue) -> float | None:
@@ -66,7 +66,7 @@ def cells(queue: Queue, look: Look) -> list[Span]:
     """A queue in the order of `COLUMNS`."""
     alone = unattended(queue)
     sign = (
-        (look.signs.warning, "warn")
+        (look.signs.warning, "fail" if queue.trouble == "critical" else "warn")
         if faulty(queue)
         else (look.signs.online, "ok" if queue.workers else "dim")
     )
@@ -111,7 +111,8 @@ def first_lines(queue: Queue, verdict: Verdict | None, look: Look, width: int) -
     """How the queue is, in one sentence."""
     growing = trend(queue)
     bad = faulty(queue) or bool(queue.messages and growing is not None and growing > 0.05)
-    sign: Span = (look.signs.warning, "warn") if bad else (look.signs.online, "ok")
+    token = "fail" if queue.trouble == "critical" else "warn"
+    sign: Span = (look.signs.warning, token) if bad else (look.signs.online, "ok")
     state = "not counted yet" if queue.messages is None else q.counted(queue.messages, "message")
     return verdict_lines(verdict, state, sign, look, width)
 

@@ -116,7 +116,9 @@ def _fields(worker: Worker, look: Look) -> list[tuple[str, str, str]]:
     pool = f"{clean(worker.pool or q.UNKNOWN)} {q.count(worker.concurrency)}" + (
         f"  pids {pids}" if pids else ""
     )
-    beat = None if worker.heartbeat_age is None else worker.heartbeat_age
+    beat = worker.heartbeat_age
+    if beat is not None and look.as_of is not None and worker.last_seen is not None:
+        beat = max(beat, look.now - worker.last_seen)  # Nothing comes any more that would make it older.
     return [
         ("pool", "pool", pool),
         ("prefetch", "prefetch", q.count(worker.prefetch)),
