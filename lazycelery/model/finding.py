@@ -65,6 +65,8 @@ class Finding(msgspec.Struct, kw_only=True):
     """Other subjects of the same cause."""
     cause: str = ""
     """What findings of one cause share where each has a subject of its own: the name of a task."""
+    follows: list[str] = []
+    """Workers whose loss it follows from: while that is told, it is told there."""
     page: str = ""
     """The command that prints its page."""
     mark: FindingMark | None = None

@@ -12,7 +12,10 @@ from lazycelery.tui.entry import Entry
 from lazycelery.tui.medic import Medic
 from lazycelery.tui.menu import Menu
 from lazycelery.tui.presentation import quantities as q
-from lazycelery.tui.views.errors import FAILED, ErrorsView
+from lazycelery.tui.views.errors import ErrorsView
+
+AGAIN = "state:retry,scheduled,received,waiting"
+"""Where the next try after a failure waits."""
 
 
 class Analyst(Medic):
@@ -38,7 +41,7 @@ class Analyst(Medic):
         self._act_on_group("retry", "state:failure")
 
     def do_group_revoke(self) -> None:  # noqa: D102
-        self._act_on_group("revoke", "state:retry")
+        self._act_on_group("revoke", AGAIN)
 
     def _act_on_group(self, name: ActionName, state: str) -> None:
         view, marked = self.errors, self.marked
@@ -67,7 +70,9 @@ class Analyst(Medic):
     async def _deal_groups(self, api: EngineApi, filters: list[str], undo: bool) -> None:
         number = 0
         for each in filters:
-            number += len(await api.deal([], f"{each} {'dealt:yes' if undo else FAILED}", "", undo))
+            number += len(
+                await api.deal([], f"{each} {'dealt:yes' if undo else 'state:failure,retry'}", "", undo)
+            )
         self.marks.keep("errors", set())
         state = "not dealt with any more" if undo else "dealt with; dealt:no in the filter leaves them out"
         self.talk.say(f"{q.counted(number, 'failure')}: {state}.", "ok")

@@ -57,7 +57,8 @@ class Ward:
         """Seconds from the cause to the finding."""
         assert self.engine is not None
         while time.time() < cause + within:
-            if any(one.code == code for one in self.engine._examiner.last.findings):
+            # Also what is told with another one, as a lost worker's messages are.
+            if any(told == code for told, _ in self.engine._examiner.present):
                 return time.time() - cause
             await asyncio.sleep(POLL)
         raise AssertionError(f"{code} is not found within {within} s")

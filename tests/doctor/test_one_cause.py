@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ from lazycelery.insight.doctor import MODES
 from lazycelery.insight.doctor.grouping import grouped
 from lazycelery.insight.doctor.memory import Memory
 from lazycelery.model.profile import Profile
-from tests.doctor.clinic import clinic
+from tests.doctor.clinic import Clinic, clinic
 from tests.doctor.seen import NOW, links, queue, seen, worker
 from tests.support.broker import RedisServer
 from tests.support.fleet import CeleryWorker, send
@@ -121,3 +122,94 @@ async def test_a_broker_killed_under_ten_workers_and_twenty_queues_is_exactly_on
         for one in fleet:
             one.kill()
         server.remove()
+
+
+async def steadily(doctor: Clinic, code: str, within: float, seconds: float) -> set[str]:
+    """One finding appears, and stays the only one for a while; returns subjects that it was about."""
+    found = await doctor.finds(code, within=within)
+    subjects = {found.subject}
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        findings = (await doctor.engine.doctor()).findings
+        assert [one.code for one in findings] == [code], [(one.code, one.title) for one in findings]
+        subjects |= {findings[0].subject, *findings[0].related}
+        await asyncio.sleep(0.3)
+    return subjects
+
+
+@pytest.mark.broker
+@pytest.mark.soak
+async def test_a_worker_killed_with_fifty_tasks_is_exactly_one_finding(
+    broker: RedisServer, worker: Start
+) -> None:
+    env = {"TEST_PREFETCH": "25"}
+    dies = worker("dies", queues="dies", env=env)
+    worker("lives", queues="lives")
+    async with clinic(broker.url) as doctor:
+        await doctor.healthy(2)
+        for _ in range(50):
+            send(broker.url, "shop.nap", 60, queue="dies")
+        await asyncio.sleep(3)
+        dies.kill()
+        await steadily(doctor, "worker-lost", within=30, seconds=40)
+        [finding] = (await doctor.engine.doctor()).findings
+        assert "and with it 48 messages it held and 2 tasks it ran" in finding.title
+        assert "orphans" in finding.fix and "retry" in finding.actions
+
+
+@pytest.mark.broker
+@pytest.mark.soak
+async def test_a_killed_result_backend_is_exactly_one_finding(broker: RedisServer, worker: Start) -> None:
+    backend = RedisServer().start()
+    try:
+        for name in ("w1", "w2"):
+            worker(name, backend=backend.url)
+        async with clinic(broker.url, backend=backend.url) as doctor:
+            await doctor.healthy(2)
+            backend.kill()
+            for _ in range(5):
+                send(broker.url, "shop.add", 1, 1)
+            await steadily(doctor, "backend-unreachable", within=30, seconds=30)
+            backend.start()
+            await doctor.cured("backend-unreachable", 40)
+    finally:
+        backend.remove()
+
+
+@pytest.mark.broker
+@pytest.mark.soak
+async def test_a_dead_network_is_exactly_one_finding(broker: RedisServer, worker: Start) -> None:
+    for n in range(3):
+        worker(f"w{n}", pool="solo", queues=f"q{n},r{n}")
+    wire = Wire(broker.port)
+    async with clinic(await wire.url()) as doctor:
+        await doctor.healthy(3)
+        wire.cut.set()
+        await steadily(doctor, "broker-unreachable", within=40, seconds=25)
+        wire.cut.clear()
+        await doctor.cured("broker-unreachable", 60)
+        await doctor.healthy(15)
+
+
+class Wire:
+    """A way to a broker that falls silent without a word while it is cut."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.cut = asyncio.Event()
+
+    async def url(self) -> str:
+        server = await asyncio.start_server(self._joined, "127.0.0.1", 0)
+        return f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+
+    async def _joined(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+
+    async def _pass(self, source: asyncio.StreamReader, into: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                while self.cut.is_set():
+                    await asyncio.sleep(0.1)
+                into.write(data)
+        into.close()

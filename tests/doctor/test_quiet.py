@@ -80,6 +80,28 @@ def test_many_of_a_kind_are_one_and_few_are_told_apart() -> None:
     assert len(grouped(many[:3])) == 3
 
 
+def test_a_lost_workers_messages_and_tasks_are_told_with_it_and_alone_once_it_is_back() -> None:
+    def left(code: str, subject: str, number: int = 1, worker: str = "w1") -> Finding:
+        one = finding(code, subject, "critical")
+        one.title, one.fix, one.follows = f"{subject} is left.", f"Mend {code}.", [worker]
+        one.evidence[0].value = number
+        return one
+
+    death = finding("worker-lost", "w1")
+    follow = [
+        left("message-orphaned", "mail", 40),
+        left("message-orphaned", "web", 8),
+        left("task-lost", "t1"),
+    ]
+    for _ in range(2):  # What is remembered is not changed by what is told.
+        [one] = grouped([*follow, death])
+        assert one.subject == "w1" and one.severity == "critical" and one.fix.count("Mend") == 2
+        assert one.title == "w1 is ill, and with it 48 messages it held and 1 task it ran."
+        assert [fact.text for fact in one.evidence[1:]] == ["mail is left.", "web is left.", "t1 is left."]
+    assert codes(grouped(follow)) == ["message-orphaned", "message-orphaned", "task-lost"]
+    assert len(grouped([death, left("task-lost", "t2", worker="w9")])) == 2
+
+
 def test_what_follows_is_not_said_beside_its_cause() -> None:
     found = [
         finding("no-workers", ""),

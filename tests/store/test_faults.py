@@ -308,6 +308,21 @@ def test_what_was_dealt_with_is_counted_and_what_failed_again_since_is_not() -> 
     assert sum(counted.values()) == 2, "t9 failed after it was ticked off"
 
 
+def test_what_a_worker_keeps_for_its_next_try_is_still_of_the_group_until_it_runs() -> None:
+    store = Store(1000)
+    for number in (1, 2):
+        fails(store, number, "E('down')", at=1, kind="retried")
+        store.apply_events([received(2, f"t{number}", retries=1, eta="2099-01-01T00:00:00+00:00")])
+    assert store.task("t1", T0 + 3).state == "scheduled"
+    [one] = page(store).groups
+    assert (one.count, one.failed, one.retrying) == (2, 0, 2)
+    store.apply_events([started(3, "t1")])
+    assert page(store).groups[0].count == 1
+    assert store.select("error_group:* state:retry,scheduled", 10, T0 + 4) == ["t2"]
+    store.apply_events([received(5, "plain", eta="2099-01-01T00:00:00+00:00")])
+    assert page(store).groups[0].count == 1
+
+
 def test_a_success_after_a_retry_leaves_the_group_and_its_first_time_stays() -> None:
     store = Store(1000)
     fails(store, 1, "E('1')", at=1, kind="retried")

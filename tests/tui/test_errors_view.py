@@ -72,7 +72,7 @@ async def test_a_cell_of_a_heat_map_opens_the_failures_of_its_task() -> None:
         await opened(stage, "]")
         await stage.until("70%")
         await stage.press("j", "enter")
-        assert stage.desk.tasks.pushed == ["name:=shop.report state:failure,retry"]
+        assert stage.desk.tasks.pushed == ["name:=shop.report error_group:*"]
 
 
 async def test_only_what_is_new_and_in_another_order() -> None:
@@ -126,7 +126,9 @@ async def test_a_group_is_run_again_after_a_question() -> None:
         await stage.until(lambda: stage.desk.talk.asked is not None)
         await stage.press("y")
         await stage.until(lambda: len(stage.engine.acted) == 2)
-        assert stage.engine.acted[1][0].filter == "error_group:3fa91b22c0 state:retry"
+        assert (
+            stage.engine.acted[1][0].filter == "error_group:3fa91b22c0 state:retry,scheduled,received,waiting"
+        )
 
 
 async def test_a_group_is_ticked_off_and_not_after_all_in_read_only_too() -> None:
@@ -184,9 +186,9 @@ async def test_a_heat_map_that_shrinks_keeps_a_line_under_the_cursor() -> None:
         errors = stage.desk.errors
         assert errors is not None and errors._hot is not None
         errors.move(1 << 40)
-        assert errors.chosen == "name:=mail.send state:failure,retry"
+        assert errors.chosen == "name:=mail.send error_group:*"
         errors._hot.rows.pop()
-        assert errors.chosen == "name:=shop.report state:failure,retry"
+        assert errors.chosen == "name:=shop.report error_group:*"
 
 
 async def test_what_is_done_to_groups_is_not_done_behind_a_heat_map() -> None:

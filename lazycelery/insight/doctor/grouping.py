@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from lazycelery.insight.doctor.mode import fact, listed, short
+import msgspec
+
+from lazycelery.insight.doctor.mode import count, fact, listed, short
 from lazycelery.model.finding import RANK, Finding
 
 HIDES: dict[str, frozenset[str]] = {
@@ -33,6 +35,8 @@ OF_ONE_SUBJECT: dict[str, frozenset[str]] = {
     "task-unregistered": frozenset({"failure-spike"}),
 }
 """The same, where both have the same subject."""
+TOLD = 5
+"""Findings that follow from a death and are told one by one with it."""
 SINGLE = 3
 """Findings of one code that are told one by one; more of them become one."""
 
@@ -58,13 +62,48 @@ def grouped(found: Iterable[Finding]) -> list[Finding]:
         if finding.code not in hidden and (finding.code, finding.subject) not in caused
     ]
     by_code: dict[str, list[Finding]] = defaultdict(list)
-    for finding in left:
+    for finding in _with_what_follows(left):
         by_code[finding.code].append(finding)
     return [
         one
         for findings in by_code.values()
         for one in (findings if len(findings) <= SINGLE else [_one_of(findings)])
     ]
+
+
+def _with_what_follows(found: list[Finding]) -> list[Finding]:
+    """A lost worker's messages and tasks are told with it: it is one death."""
+    lost = {finding.subject for finding in found if finding.code == "worker-lost"}
+    follow: dict[str, list[Finding]] = defaultdict(list)
+    left = []
+    for finding in found:
+        if finding.follows and lost.issuperset(finding.follows):
+            follow[finding.follows[0]].append(finding)
+        else:
+            left.append(finding)
+    return [
+        _told_with(finding, follow[finding.subject])
+        if finding.code == "worker-lost" and finding.subject in follow
+        else finding
+        for finding in left
+    ]
+
+
+def _told_with(death: Finding, follow: list[Finding]) -> Finding:
+    orphaned = [one for one in follow if one.code == "message-orphaned"]
+    ended = [one for one in follow if one.code == "task-lost"]
+    messages = sum(int(one.evidence[0].value or 0) for one in orphaned)
+    what = [f"{count(messages, 'message')} it held"] if messages else []
+    what += [f"{count(len(ended), 'task')} it ran"] if ended else []
+    what += [] if messages or ended else [count(len(follow), "more finding")]
+    return msgspec.structs.replace(
+        death,
+        title=f"{death.title.rstrip('.')}, and with it {' and '.join(what)}.",
+        severity=min((one.severity for one in (death, *follow)), key=RANK.__getitem__),
+        evidence=[*death.evidence, *(fact(one.title, one.evidence[0].source) for one in follow[:TOLD])],
+        fix=" ".join(dict.fromkeys(one.fix for one in (death, *orphaned[:1], *ended[:1]))),
+        actions=list(dict.fromkeys(name for one in (death, *follow) for name in one.actions)),
+    )
 
 
 def _one_of(findings: list[Finding]) -> Finding:

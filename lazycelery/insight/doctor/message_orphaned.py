@@ -130,6 +130,7 @@ def _finding(seen: Snapshot, queue: str, flights: list[Flight]) -> Finding:
         subject=queue,
         kind="queue",
         since=left_at,
+        follows=_left_by(seen, queue, flights),
         evidence=[
             fact(f"{count(number, 'unacknowledged message')} of {listed(names)}: {ids}", "broker", number),
             fact("no living worker has them active, reserved or scheduled", "control", 0),
@@ -156,6 +157,13 @@ def _left_at(seen: Snapshot, flight: Flight) -> float:
         if at is not None and at >= delivered
     ]
     return min(went, default=delivered) if named else max(went, default=delivered)
+
+
+def _left_by(seen: Snapshot, queue: str, flights: list[Flight]) -> list[str]:
+    """Workers that held them; where nobody told, those that are lost and consumed the queue."""
+    named = {flight.worker for flight in flights if flight.worker}
+    lost = {one.name for one in seen.workers if one.worker.lost and queue in (one.queues or ())}
+    return sorted(named or lost)
 
 
 def _minutes(seconds: float) -> str:

@@ -38,7 +38,7 @@ def _finding(seen: Snapshot, name: NameFacts) -> Finding:
         subject=name.name,
         evidence=evidence,
         fix=f"Mend what it calls; meanwhile revoke them "
-        f"({act_on_tasks('revoke', f'state:retry name:{name.name}')}), and give it "
+        f"({act_on_tasks('revoke', f'error_group:* state:retry,scheduled name:{name.name}')}), and give it "
         "retry_backoff=True, retry_jitter=True and a max_retries.",
         actions=["revoke"],
     )

@@ -22,6 +22,7 @@ def _finding(task: TaskSeen) -> Finding:
         title=f"{task.name or 'A task'}[{short_id(task.id)}] is lost: it ran on {worker}, which is gone.",
         subject=task.id,
         cause=task.name or "",
+        follows=[task.worker] if task.worker else [],
         kind="task",
         since=task.since,
         evidence=[

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lazycelery.model.faults import ErrorGroup, ErrorPage, Share
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
-from lazycelery.store.faults.kinds import FAILED, Codes, Slots
+from lazycelery.store.faults.kinds import AGAIN, FAILED, Codes, Slots
 from lazycelery.store.filter import parse
 from lazycelery.store.filter.matching import Matcher
 
@@ -67,11 +67,13 @@ def failures(
 
 
 def failed_slots(columns: Columns, since: float | None = None) -> Generator[None, None, Slots]:
-    """Slots of tasks that failed, or wait for a retry after it, in slices."""
-    states = columns.vector("state")
+    """Slots of tasks that failed, or may wait for a retry after it, in slices."""
+    states, attempts = columns.vector("state"), columns.vector("attempt")
     found: list[Slots] = []
     for start in range(0, len(states), SLICE):
-        part = start + np.flatnonzero(np.isin(states[start : start + SLICE], FAILED))
+        here = states[start : start + SLICE]
+        again = np.isin(here, AGAIN) & (attempts[start : start + SLICE] > 0)
+        part = start + np.flatnonzero(np.isin(here, FAILED) | again)
         part = part[columns.vector("row")[part] != 0]
         found.append(part if since is None else part[columns.vector("since")[part] > since])
         yield

@@ -19,6 +19,8 @@ MOST = 10_000
 AT_ONCE = 48
 """Failures read in one go: a few milliseconds."""
 FAILED = (int(State.FAILURE), int(State.RETRY))
+AGAIN = (int(State.WAITING), int(State.RECEIVED), int(State.SCHEDULED))
+"""States in which the next try waits: workers take its message at once, and keep it until its time."""
 
 Slots = npt.NDArray[np.intp]
 Codes = npt.NDArray[np.int32]
@@ -60,11 +62,19 @@ class Kinds:
     def _read(self, slot: int) -> None:
         columns = self._columns
         number = 0
-        if columns.state[slot] in FAILED:
+        if columns.state[slot] in FAILED or self._is_tried_again(slot):
             error, traceback = columns.sealed.text("error", slot), columns.traceback.get(slot)
             number = self._number(self._reader.read(error, traceback))
         columns.fault[slot] = number
         columns.faulted[slot] = columns.stamp[slot]
+
+    def _is_tried_again(self, slot: int) -> bool:
+        """Whether what waits is the next try after a failure that was seen."""
+        columns = self._columns
+        if columns.state[slot] not in AGAIN or not columns.attempt[slot]:
+            return False
+        extra = columns.extra.get(slot)
+        return extra is not None and bool(extra.past) and extra.past[-1].state == State.RETRY
 
     def _number(self, fault: Fault) -> int:
         number = self._numbers.get(fault.id)

@@ -30,7 +30,8 @@ from lazycelery.tui.views.view import Picked
 SORTS: dict[ErrorSort, str] = {"count": "most first", "last": "last seen first", "first": "newest first"}
 PAGES: tuple[HeatBy | None, ...] = (None, *get_args(HeatBy))
 MOST = 500
-FAILED = "state:failure,retry"
+FAILED = "error_group:*"
+"""All that failed, or waits for a retry after it."""
 LEAST_DETAILS = 6
 """Lines below the list from which on they are worth it."""
 
