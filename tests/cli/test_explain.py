@@ -9,6 +9,7 @@ import tomlkit
 
 from lazycelery import manual
 from lazycelery.insight.doctor import MODES
+from lazycelery.model.limits import Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,6 +27,16 @@ def test_without_a_code_all_are_listed_in_a_sentence(run):
     assert {row["code"] for row in rows} == set(MODES)
     assert all(row["what"].endswith(".") for row in rows)
     assert "worker-lost" in run("explain", broker=False).out
+
+
+def test_each_limit_is_explained_with_its_usual_value_and_where_it_is_set(run):
+    rows = run("explain", "limits", "--json", broker=False).json
+    assert [row["limit"] for row in rows] == list(Limits.__struct_fields__)
+    for row in rows:
+        ran = run("explain", row["limit"], broker=False)
+        assert ran.code == 0 and row["what"] in ran.out and f"{row['limit']} = {row['usual']}" in ran.out
+        assert row["usual"] == getattr(Limits(), row["limit"]) and row["what"]
+    assert "stalled_times" in run("explain", "limits", broker=False).out
 
 
 def test_a_wrong_code_ends_with_1_and_the_nearest(run):

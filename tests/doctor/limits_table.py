@@ -1,41 +1,41 @@
-"""The table of limits in docs/findings.md, made from the code: `python -m tests.doctor.limits_table`."""
+"""The limits in docs/findings.md and in the starter file, made from the code.
+
+`python -m tests.doctor.limits_table` writes them.
+"""
 
 from __future__ import annotations
 
-import ast
-import inspect
-from itertools import pairwise
 from pathlib import Path
 
-import msgspec
+from lazycelery import manual
 
-from lazycelery.model import limits
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "findings.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "findings.md"
+STARTERS = (ROOT / "lazycelery" / "config" / "starter.toml", ROOT / "config.example.toml")
 HEAD = "| limit | usual | meaning |\n|---|---|---|\n"
+TABLE = "#[profiles.prod.doctor]\n"
 
 
 def table() -> str:
     """A line a limit: its name, its value, and its meaning."""
-    [body] = [one.body for one in ast.parse(inspect.getsource(limits)).body if isinstance(one, ast.ClassDef)]
-    meaning = {
-        field.target.id: " ".join(str(text.value.value).split())
-        for field, text in pairwise(body)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(text, ast.Expr)
-        and isinstance(text.value, ast.Constant)
-    }
-    values = msgspec.structs.asdict(limits.Limits())
-    return HEAD + "".join(f"| `{name}` | {value:,} | {meaning[name]} |\n" for name, value in values.items())
+    return HEAD + "".join(
+        f"| `{name}` | {value:,} | {what} |\n" for name, (value, what) in manual.limits().items()
+    )
+
+
+def example() -> str:
+    """Two lines a limit: its meaning, and its usual value."""
+    return TABLE + "".join(
+        f"# {what}\n#{name} = {value}\n" for name, (value, what) in manual.limits().items()
+    )
 
 
 def main() -> None:
-    """Write it into the page."""
-    text = PAGE.read_text()
-    before, _, rest = text.partition(HEAD)
-    after = rest.partition("\n\n")
-    PAGE.write_text(f"{before}{table()}{after[1][1:]}{after[2]}")
+    """Write them into the pages."""
+    for path, head, told in ((PAGE, HEAD, table()), *((one, TABLE, example()) for one in STARTERS)):
+        before, _, rest = path.read_text().partition(head)
+        after = rest.partition("\n\n")
+        path.write_text(f"{before}{told}{after[1][1:]}{after[2]}")
 
 
 if __name__ == "__main__":

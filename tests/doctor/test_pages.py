@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lazycelery import manual
 from lazycelery.insight.doctor import MODES, page
-from tests.doctor.limits_table import table
+from tests.doctor.limits_table import STARTERS, example, table
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADS = ["What it looks like", "Why it happens", "How to be sure", "How to mend", "How to prevent"]
@@ -30,4 +31,6 @@ def test_each_page_is_a_finding_and_all_are_listed() -> None:
 
 
 def test_the_table_of_limits_is_that_of_the_code() -> None:
+    assert all(what.endswith(".") and len(what) > 20 for _, what in manual.limits().values())
+    assert all(example() in path.read_text() for path in STARTERS), "python -m tests.doctor.limits_table"
     assert table() in (ROOT / "docs" / "findings.md").read_text(), "python -m tests.doctor.limits_table"

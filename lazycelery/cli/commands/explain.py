@@ -1,4 +1,4 @@
-"""`lazycelery explain [CODE]`: the page of a finding."""
+"""`lazycelery explain [CODE]`: the page of a finding, or what a limit of the doctor means."""
 
 from __future__ import annotations
 
@@ -17,9 +17,23 @@ from lazycelery.cli.table import Column
 def explain(ctx: click.Context, code: str | None) -> int:
     """What a finding looks like, why it happens, how to be sure, to mend and to prevent it.
 
-    CODE is what the doctor calls it, as worker-lost; without one, all are listed. Needs no broker.
+    CODE is what the doctor calls it, as worker-lost; without one, all are listed. The name of a limit tells
+    what it means, as stalled; `limits` lists those. Needs no broker.
     """
     output = make_output(said(ctx))
+    if code == "limits":
+        told = manual.limits().items()
+        if output.as_json:
+            output.json([{"limit": name, "usual": value, "what": what} for name, (value, what) in told])
+        else:
+            columns = [
+                Column("LIMIT"),
+                Column("USUAL", right=True),
+                Column("MEANING", flexible=True, least=20),
+            ]
+            output.table(columns, [(name, f"{value:,}", what) for name, (value, what) in told])
+            output.note("[profiles.NAME.doctor] in the configuration changes single ones.")
+        return 0
     if code is None:
         rows = [(one, manual.first_sentence(one)) for one in manual.codes()]
         if output.as_json:
