@@ -67,6 +67,8 @@ class Finding(msgspec.Struct, kw_only=True):
     """What findings of one cause share where each has a subject of its own: the name of a task."""
     follows: list[str] = []
     """Workers whose loss it follows from: while that is told, it is told there."""
+    filter: str = ""
+    """Tasks that show it, in the language of the tasks' filter, where it is about a task name."""
     page: str = ""
     """The command that prints its page."""
     mark: FindingMark | None = None

@@ -78,6 +78,12 @@ class Room(Protocol):
     def perform(self, action: Action) -> None:
         """Do an action."""
 
+    def press(self, chord: str, character: str | None) -> None:
+        """Take a key."""
+
+    def lead_to_subject(self, scope: Scope) -> bool:
+        """Go to what the finding under the cursor is about, where that is of this pane."""
+
     def visit(self, scope: Scope, name: str) -> None:
         """Put the cursor on a thing."""
 
@@ -194,6 +200,10 @@ class Commands:
         action = self._room.keys[name if name in ids else f"pane.{name}"]
         if action.scope == "replay" and self._room.reel is None:
             raise UsageError(f":{name} works in a replay.", "lazycelery replay FILE opens one.")
+        if self._room.scope == "findings" and self._room.lead_to_subject(action.scope):
+            # As a key: what is not there yet is waited for.
+            self._room.press(action.keys[0], action.keys[0] if len(action.keys[0]) == 1 else None)
+            return
         if action.scope not in ("everywhere", "replay", self._room.scope):
             where = SCOPES[action.scope].lower()
             views = {"clusters": "brokers", "beat": "view.beat", "errors": "view.errors"}

@@ -12,6 +12,9 @@ from lazycelery.tui.views.view import Tabbed, View
 
 WIDEST = 2
 
+SUBJECTS: dict[Scope, str] = {"workers": "worker", "queues": "queue", "tasks": "task"}
+"""What a finding's subject is, by the pane that lists such."""
+
 
 class Walk(Sight):
     """What the keys that move do."""
@@ -145,6 +148,8 @@ class Walk(Sight):
         elif isinstance(item, Finding) and item.notice.code == FOLD:
             self.unfolded = not self.unfolded
             self.changed(tasks=False, workers=False, queues=False, status=True)
+        elif isinstance(item, Finding) and item.found is not None and item.found.filter:
+            self._drill(item.found.filter)
         elif isinstance(item, Finding) and item.notice.kind == "task" and item.notice.subject:
             self._drill(quoted("id", item.notice.subject))
         elif isinstance(item, Finding):
@@ -180,6 +185,19 @@ class Walk(Sight):
         began = self.lead
         self.visit("workers" if isinstance(found, Worker) else "queues", found.name)
         self._trail.append(Step(began, there=(self.lead, self.pane.filter, self.pane.faults)))
+
+    def lead_to_subject(self, scope: Scope) -> bool:
+        """Go to the one thing that the finding under the cursor is about, where it is of that pane; false
+        where it is none."""
+        item = self.item
+        if (
+            not isinstance(item, Finding)
+            or item.notice.kind != SUBJECTS.get(scope)
+            or not item.notice.subject
+        ):
+            return False
+        self.do_open()
+        return self.lead == scope
 
     def do_back(self) -> None:  # noqa: D102
         if self.help and self.main.needle:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from lazycelery.manual import explain
@@ -33,8 +34,8 @@ TYPO = Notice(
 NOTE = Notice(code="note", severity="info", title="Two workers share one name.")
 
 
-def troubled() -> FakeEngine:
-    engine = FakeEngine()
+def troubled(read_only: bool = True) -> FakeEngine:
+    engine = FakeEngine(read_only=read_only)
     engine.seen.notices = [LOST, TYPO, NOTE]
     return engine
 
@@ -71,6 +72,39 @@ async def test_opening_a_finding_about_a_task_goes_to_the_task() -> None:
     async with staged(engine) as stage:
         await stage.press("4", "enter")
         assert (stage.desk.lead, stage.desk.tasks.pushed) == ("tasks", [f"id:={lost.subject}"])
+
+
+async def test_opening_a_finding_about_a_task_name_shows_its_tasks() -> None:
+    engine = FakeEngine()
+    engine.seen.findings = [
+        Found(
+            code="failure-spike",
+            severity="critical",
+            title="Fails.",
+            subject="shop.charge",
+            filter="state:failure name:=shop.charge",
+        )
+    ]
+    engine.seen.notices = [
+        Notice(code="failure-spike", severity="critical", title="Fails.", subject="shop.charge")
+    ]
+    async with staged(engine) as stage:
+        await stage.press("4")
+        await stage.until("shows its tasks")
+        await stage.press("enter")
+        assert (stage.desk.lead, stage.desk.tasks.pushed) == ("tasks", ["state:failure name:=shop.charge"])
+
+
+async def test_a_command_from_a_finding_is_done_to_what_it_is_about() -> None:
+    engine = troubled(read_only=False)
+    engine.seen.notices = [LOST, msgspec.structs.replace(TYPO, kind="queue"), NOTE]
+    async with staged(engine) as stage:
+        await stage.press("4", "j", "colon", *"orphans", "enter")
+        assert (stage.desk.lead, stage.desk.queues.listing.key) == ("queues", "defualt")
+        await stage.until(lambda: stage.desk.talk.asked is not None or stage.desk.talk.message is not None)
+        assert "works on" not in stage.text
+        await stage.press("escape", "4", "g", "colon", *"orphans", "enter")
+        assert ":orphans works on a queue" in stage.text
 
 
 async def test_a_filter_that_hides_the_subject_is_taken_away() -> None:

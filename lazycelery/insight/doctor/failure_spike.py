@@ -10,6 +10,7 @@ from lazycelery.insight.doctor.mode import Mode, fact, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.facts import NameFacts
 from lazycelery.model.finding import Finding
+from lazycelery.model.text import quoted
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -74,6 +75,7 @@ def _finding(seen: Snapshot, name: NameFacts) -> Finding:
         severity="critical" if share > seen.limits.failure_critical else "warning",
         title=f"{name.name} fails: {share:.0%} of its last runs.",
         subject=name.name,
+        filter=f"state:failure {quoted('name', name.name)}",
         since=name.first_failed,
         evidence=evidence,
         fix=f"See the tracebacks ({tasks(f'state:failure name:{name.name}')}); once mended, run them again: "

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from lazycelery.insight.advice import act_on_tasks
 from lazycelery.insight.doctor.mode import count, fact, listed, short
 from lazycelery.model.finding import RANK, Finding
 
@@ -101,9 +102,21 @@ def _told_with(death: Finding, follow: list[Finding]) -> Finding:
         title=f"{death.title.rstrip('.')}, and with it {' and '.join(what)}.",
         severity=min((one.severity for one in (death, *follow)), key=RANK.__getitem__),
         evidence=[*death.evidence, *(fact(one.title, one.evidence[0].source) for one in follow[:TOLD])],
-        fix=" ".join(dict.fromkeys(one.fix for one in (death, *orphaned[:1], *ended[:1]))),
+        fix=" ".join(
+            [
+                death.fix,
+                *(f"What it held: {one.fix}" for one in orphaned[:1]),
+                *(f"What it ran: {_sent_again(death, ended)}" for _ in ended[:1]),
+            ]
+        ),
         actions=list(dict.fromkeys(name for one in (death, *follow) for name in one.actions)),
     )
+
+
+def _sent_again(death: Finding, ended: list[Finding]) -> str:
+    if len(ended) == 1:
+        return ended[0].fix
+    return f"send it again ({act_on_tasks('retry', f'state:lost worker:{death.subject}')})."
 
 
 def _one_of(findings: list[Finding]) -> Finding:

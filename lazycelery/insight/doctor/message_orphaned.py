@@ -140,7 +140,7 @@ def _finding(seen: Snapshot, queue: str, flights: list[Flight]) -> Finding:
                 f"it comes back then, at a worker's next sweep (every {span(SWEEP)} or so)", "inferred", back
             ),
         ],
-        fix=by_face("`lazycelery restore --orphans --allow restore`", "`:orphans`")
+        fix=by_face("`lazycelery restore --orphans --allow restore`", f"`:queue {queue}`, then `:orphans`,")
         + " puts them back now; else they come back by themselves. "
         "A lower visibility_timeout (above the longest task and ETA) makes that sooner.",
     )

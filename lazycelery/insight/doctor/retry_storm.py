@@ -7,6 +7,7 @@ from lazycelery.insight.doctor.mode import Mode, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.facts import NameFacts
 from lazycelery.model.finding import Finding
+from lazycelery.model.text import quoted
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -36,6 +37,7 @@ def _finding(seen: Snapshot, name: NameFacts) -> Finding:
         severity="warning",
         title=f"{name.name} is tried again and again: {name.retried:,} times within {within}.",
         subject=name.name,
+        filter=f"error_group:* {quoted('name', name.name)}",
         evidence=evidence,
         fix=f"Mend what it calls; meanwhile revoke them "
         f"({act_on_tasks('revoke', f'error_group:* state:retry,scheduled name:{name.name}')}), and give it "

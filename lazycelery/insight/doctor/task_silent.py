@@ -11,6 +11,7 @@ from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.doctor.waiting_long import NO_DAY
 from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
+from lazycelery.model.text import quoted
 from lazycelery.store.habits import Habit
 
 ACTIVE = 20
@@ -83,6 +84,7 @@ def _finding(
         severity="warning",
         title=f"{habit.name} has not run for {span(length)}, and normally it does.",
         subject=habit.name,
+        filter=quoted("name", habit.name),
         since=seen.now - length,
         evidence=evidence,
         fix=f"Look at who sends it: a beat ({by_face('`lazycelery beat`', '`:beat`')}), a producer, "

@@ -7,6 +7,7 @@ from lazycelery.insight.doctor.mode import Mode, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Evidence, Finding
+from lazycelery.model.text import quoted
 from lazycelery.store.habits import Habit, StepFacts, Usual
 from lazycelery.store.rings import Cell
 
@@ -78,6 +79,7 @@ def _finding(
         severity="warning",
         title=f"{habit.name} is slow: {which} take {much:,.0f} times as long as usual.",
         subject=habit.name,
+        filter=quoted("name", habit.name),
         evidence=[
             fact(
                 f"in {when} half of {runs:,} runs took over {now[0]:.2g} s, 5 % over {now[1]:.2g} s",

@@ -7,6 +7,7 @@ from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.faces import by_face
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Evidence, Finding
+from lazycelery.model.text import quoted
 from lazycelery.store.queues import near
 
 
@@ -40,6 +41,7 @@ def _finding(seen: Snapshot, name: str, evidence: list[Evidence], who: list[Work
         severity="critical",
         title=f"{name} is sent, and its workers do not know it.{asked}",
         subject=name,
+        filter=quoted("name", name),
         evidence=[
             *evidence[:5],
             fact(f"{names} know {count(len(known), 'task name')}, and not this one", "control", len(known)),

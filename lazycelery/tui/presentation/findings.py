@@ -176,6 +176,9 @@ def _finding(
         body += [(), ((head, "head"),), *_evidence(subject, verdict, look, width), ()]
         kind = "worker" if isinstance(subject, Worker) else "queue"
         body.append(((f"{look.key('open')} goes to the {kind} {clean(subject.name, 80)}.", "dim"),))
+    elif finding.found is not None and (finding.found.filter or finding.notice.kind == "task"):
+        which = "its tasks" if finding.found.filter else "the task"
+        body += [(), ((f"{look.key('open')} shows {which}.", "dim"),)]
     if finding.found is not None:
         body += [(), ((f"{look.key('tab.next')} tells what it means, and how to mend it.", "dim"),)]
     return body
