@@ -154,10 +154,8 @@ class Watch:
         self._taken(batch.events, kept)
         self._links.heard("events")
         self.malformed += batch.malformed
-        for event in batch.events:
-            if event.type.startswith("worker-") and (
-                event.type == "worker-online" or event.hostname not in self.rounds.surveyed
-            ):
+        for event in self._store.told.signs:
+            if event.type == "worker-online" or event.hostname not in self.rounds.surveyed:
                 self.rounds.surveyed.discard(event.hostname)
                 self._wanted.set()
         self._changed()

@@ -42,6 +42,7 @@ class Intake:
         self._counted = 0
         """So many of them are counted."""
         self._others: dict[int, Event] = {}
+        self._signs: list[Event] = []
         self.told = self._told([])
         """The last batch."""
         self.seen = 0
@@ -54,6 +55,7 @@ class Intake:
     def apply(self, events: Sequence[Event]) -> Sequence[Event]:
         """Take in a batch; returns the events that are kept, which are all of them but under load."""
         if not events:
+            self.told = self._told([])
             return events
         kept = ordered = in_order(events)
         if self.thinning.on:
@@ -155,6 +157,7 @@ class Intake:
         slot = -1
         if kind.startswith("worker-"):
             self.workers.event(event)
+            self._signs.append(event)
             if kind not in CODES:
                 return  # A heartbeat is a sample, and no event of its own.
         elif event.uuid is not None and (kind.startswith("task-") or event.uuid in self.columns.slots):
@@ -176,8 +179,10 @@ class Intake:
         """The batch is complete."""
         numbers = matrix(self._numbers)
         self.figures.count(numbers[self._counted // WIDTH :])
-        told = Told(numbers, self.columns.rows_of(numbers[:, 1].astype(np.intp)), self._others, kept)
-        self._numbers, self._counted, self._others = [], 0, {}
+        told = Told(
+            numbers, self.columns.rows_of(numbers[:, 1].astype(np.intp)), self._others, self._signs, kept
+        )
+        self._numbers, self._counted, self._others, self._signs = [], 0, {}, []
         return told
 
     def _tell(self, code: int, slot: int, event: Event, worker: int = 0, span: float = NO_SPAN) -> None:

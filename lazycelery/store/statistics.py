@@ -39,7 +39,7 @@ AT_ONCE = 200
 HOUR = 3600.0
 USUAL = HOURS * HOUR
 SHARES = (0.5, 0.95, 0.99)
-MANY = 4096
+MANY = 2048
 """Events that wait to be counted: then it is time; a millisecond."""
 
 Numbers = npt.NDArray[np.int64]

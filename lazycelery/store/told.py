@@ -35,8 +35,10 @@ class Told(NamedTuple):
     """The identity of each one's task; 0 where it has left its slot."""
     others: dict[int, Event]
     """Events of other kinds, by their place among them."""
+    signs: Sequence[Event]
+    """What workers told of themselves, heartbeats among it."""
     events: Sequence[Event] = ()
-    """The events themselves."""
+    """All of its events, but those that are let go under load."""
 
 
 def matrix(numbers: list[float]) -> Matrix:

