@@ -100,6 +100,12 @@ class Task(msgspec.Struct, kw_only=True):
     """Marked as dealt with, since it came into its present state."""
     seen: float | None = None
     """When any source last spoke of it, our clock."""
+    never_ran: str | None = None
+    """The step before it that failed: Celery calls this one failed too, and nobody ever ran it."""
+
+
+NEVER_RAN = "never ran"
+"""The state, for people, of a step that Celery calls failed because one before it failed."""
 
 
 def next_try(task: Task) -> int | None:
@@ -142,6 +148,8 @@ class TaskRow(msgspec.Struct, kw_only=True):
     """Marked as dealt with."""
     past: bool = False
     """Known from the recorded history alone: no source has spoken of it since this monitor began."""
+    never_ran: bool = False
+    """A step of a chain before it failed, and Celery calls this one failed too."""
 
 
 class TaskQuery(msgspec.Struct, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lazycelery.model.task import Dealt
+from lazycelery.store.chains import Chains
 
 TAG = "lazycelery_tag"
 """The header in which a message tells by which tag it was sent."""
@@ -18,6 +19,7 @@ class Notes:
     def __init__(self) -> None:
         self.tags: dict[str, str] = {}
         self.marks: dict[str, Dealt] = {}
+        self.chains = Chains()
 
     def tag(self, id: str, tag: str) -> None:
         """Note by which tag a task was sent."""

@@ -141,6 +141,7 @@ class Store:
         """Take in messages that were seen in a queue, next to run first, or delivered and unacknowledged."""
         for one in messages:
             self.raw.note_steps(one)
+            self._columns.notes.chains.note(one)
         over = self._intake.thinning.may_be_over
         known = (one for one in messages if where == "waiting" or one.eta or not over(one.id or "", None, at))
         self._note((self._reports.message(queue, message, at, where) for message in known), at)

@@ -26,11 +26,13 @@ def task_row(columns: Columns, slot: int) -> TaskRow:
     retries = columns.retries[slot]
     text = columns.sealed.text
     said = text("error" if state != State.SUCCESS else "result", slot)
+    never_ran = unrun(columns, slot)
+    name = columns.names.texts[columns.name[slot]]
     return TaskRow(
         row=columns.row[slot],
         stamp=columns.stamp[slot],
         id=columns.id[slot],
-        name=columns.names.texts[columns.name[slot]],
+        name=name or (columns.notes.chains.name(columns.id[slot]) if never_ran else None),
         state=_LABELS[state],
         worker=columns.workers.texts[columns.worker[slot]],
         queue=columns.queues.texts[columns.queue[slot]],
@@ -46,6 +48,26 @@ def task_row(columns: Columns, slot: int) -> TaskRow:
         not_kept=bool(_not_kept(columns, slot)),
         dealt=columns.notes.dealt(columns.id[slot], columns.since[slot]) is not None,
         past=columns.marks[slot] & marks.PAST != 0,
+        never_ran=never_ran is not None,
+    )
+
+
+def unrun(columns: Columns, slot: int) -> str | None:
+    """The step that failed before this one, which therefore never ran, though the backend calls it failed."""
+    if columns.state[slot] != State.FAILURE or _met(columns, slot):
+        return None
+    for own in columns.notes.chains.before(columns.id[slot]):
+        other = columns.slots.get(own)
+        if other is not None and _met(columns, other):
+            return own if columns.state[other] in (State.FAILURE, State.REJECTED) else None
+    return None
+
+
+def _met(columns: Columns, slot: int) -> bool:
+    """Whether anybody ever had it: a worker, or a queue."""
+    told = (columns.sent, columns.received, columns.started)
+    return bool(columns.workers.texts[columns.worker[slot]]) or any(
+        known(moments[slot]) is not None for moments in told
     )
 
 
@@ -97,6 +119,9 @@ def task(columns: Columns, slot: int, gaps: Sequence[tuple[float, float]] = ()) 
     _add_doubts(one, gaps)
     one.tag = columns.notes.tags.get(one.id)
     one.dealt = columns.notes.dealt(one.id, columns.since[slot])
+    one.never_ran = unrun(columns, slot)
+    if one.never_ran is not None and one.name is None:
+        one.name, one.sources["name"] = columns.notes.chains.name(one.id), "broker"
     return one
 
 

@@ -133,7 +133,7 @@ async def _remarks(session: Session, query: TaskQuery, rows: list[TaskRow], page
 def _line(row: TaskRow, overview: Overview) -> tuple[object, ...]:
     return (
         row.id[:8] if len(row.id) == 36 else row.id,
-        Cell(row.state, STATE_STYLES.get(row.state, "")),
+        Cell("never ran", "dim") if row.never_ran else Cell(row.state, STATE_STYLES.get(row.state, "")),
         row.name,
         _age(row, overview),
         duration(row.runtime),

@@ -117,6 +117,10 @@ def ended(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     ago = f", {span(max(0.0, seen.now - task.finished))} ago" if task.finished else ""
     if task.state == "success":
         return f"succeeded{on_worker(task)}{after}{ago}"
+    if task.never_ran is not None:
+        return (
+            f"never ran: {task.never_ran[:8]}, a step before it, failed, and Celery calls this one failed too"
+        )
     if task.state == "failure" and not (task.error or "").startswith("Reject("):
         return f"failed{on_worker(task)}{after}{ago}: {error_of(task)}"
     if task.state in ("failure", "rejected"):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lazycelery.model.task import Task
+from lazycelery.model.task import NEVER_RAN, Task
 from lazycelery.model.text import clean
 from lazycelery.model.verdict import Verdict
 from lazycelery.tui.presentation import quantities as q
@@ -37,14 +37,15 @@ class Family:
     @property
     def held(self) -> Task | None:
         """What holds it up: the first that failed, else the oldest that is not done."""
-        failed = [task for task in self.members if task.state in ENDED and task.state != "success"]
+        failed = [task for task in self.members if task.state in ENDED and _said(task) != "success"]
+        failed.sort(key=lambda task: task.never_ran is not None)  # The one that failed by itself first.
         going = [task for task in self.members if task.state not in ENDED]
         return failed[0] if failed else min(going, key=_age, default=None)
 
 
 def family_verdict(family: Family, look: Look) -> Span:
     """How far it is, and what holds it up."""
-    ended = Counter(task.state for task in family.members if task.state in ENDED)
+    ended = Counter(_said(task) for task in family.members if task.state in ENDED)
     others = (f", {number} {clean(state, 12)}" for state, number in ended.most_common() if state != "success")
     done = f"{ended['success']} of {family.matched} known tasks succeeded{''.join(others)}"
     held = family.held
@@ -88,6 +89,10 @@ def _age(task: Task) -> float:
     return min(times, default=float("inf"))
 
 
+def _said(task: Task) -> str:
+    return NEVER_RAN if task.never_ran is not None else task.state
+
+
 def _line(task: Task, depth: int, own: str, known: set[str], look: Look) -> Line:
     mark = look.signs.cursor if task.id == own else " "
     stem = "  " * min(depth - 1, DEEPEST) + f"{look.signs.branch} " if depth else ""
@@ -105,7 +110,7 @@ def _line(task: Task, depth: int, own: str, known: set[str], look: Look) -> Line
     return (
         (f"{mark} ", "accent"),
         (stem, "dim"),
-        of_task(task.state, look.signs),
+        of_task(_said(task), look.signs),
         (f" {clean(task.name or 'name not seen', 120)}", "title" if task.id == own else ""),
-        (f" {q.short_id(task.id)}  {clean(task.state, 12)}{took}{where}{parent}", "dim"),
+        (f" {q.short_id(task.id)}  {clean(_said(task), 12)}{took}{where}{parent}", "dim"),
     )

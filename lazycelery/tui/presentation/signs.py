@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lazycelery.model.task import NEVER_RAN
 from lazycelery.tui.presentation.line import Span
 
 
@@ -19,6 +20,7 @@ class Signs:
     retry: str = "↻"
     failed: str = "✗"
     revoked: str = "⊘"
+    skipped: str = "⊖"
     unknown: str = "?"
     warning: str = "▲"
     cursor: str = "▸"
@@ -51,6 +53,7 @@ ASCII = Signs(
     retry="r",
     failed="X",
     revoked="-",
+    skipped="0",
     unknown="?",
     warning="!",
     cursor=">",
@@ -116,6 +119,7 @@ _OF_TASK = {
     "success": ("success", "ok"),
     "failure": ("failed", "fail"),
     "revoked": ("revoked", "dim"),
+    NEVER_RAN: ("skipped", "dim"),
     "rejected": ("failed", "fail"),
     "lost": ("failed", "fail"),
 }

@@ -9,7 +9,7 @@ from typing import Literal
 from lazycelery.model.cluster import LogPage
 from lazycelery.model.message import Message
 from lazycelery.model.moments import epoch
-from lazycelery.model.task import Task
+from lazycelery.model.task import NEVER_RAN, Task
 from lazycelery.model.text import clean, short_value
 from lazycelery.model.verdict import Verdict
 from lazycelery.tui.presentation import quantities as q
@@ -91,7 +91,8 @@ def waiting_page(name: str | None, id: str, problem: str | None, width: int) -> 
 
 
 def _summary(task: Task, look: Look, width: int, told: Verdict | None) -> list[Line]:
-    lines = [*verdict_lines(told, task.state, of_task(task.state, look.signs), look, width), ()]
+    said = NEVER_RAN if task.never_ran is not None else task.state
+    lines = [*verdict_lines(told, said, of_task(said, look.signs), look, width), ()]
     lines += field_lines(_fields(task, look), task.sources, width, task.truncated)
     lines.append(())
     for label, field, value in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lazycelery.model.states import LABELS
-from lazycelery.model.task import Sort, TaskPage, TaskRow
+from lazycelery.model.task import NEVER_RAN, Sort, TaskPage, TaskRow
 from lazycelery.model.text import clean
 from lazycelery.tui.presentation import quantities as q
 from lazycelery.tui.presentation.line import MINOR, Column, Span
@@ -45,14 +45,15 @@ def cells(row: TaskRow, look: Look) -> list[Span]:
     """A task in the order of `COLUMNS`. What has ended shows when; what has not shows since how long."""
     state = LABELS.get(row.state)
     ended = state is not None and state.finished
-    token = of_task(row.state, look.signs)[1]
+    said = NEVER_RAN if row.never_ran else row.state
+    token = of_task(said, look.signs)[1]
     age = None if row.since is None else look.now - row.since
     least = "≥" if row.at_least and age is not None else ""
     found = [
-        of_task(row.state, look.signs),
+        of_task(said, look.signs),
         (clean(row.name or "not seen", 120), "" if row.name else "dim"),
         (q.short_id(row.id), "dim"),
-        (clean(row.state, 12), token),
+        (clean(said, 12), token),
         (q.short_moment(row.since, look.now, look.utc) if ended else least + q.age(age), "dim"),
         (q.duration(row.runtime), ""),
         (q.duration(row.wait), "dim"),
@@ -62,11 +63,17 @@ def cells(row: TaskRow, look: Look) -> list[Span]:
         (clean(row.args or (NOT_KEPT if row.not_kept else ""), 200) + ("…" if row.truncated else ""), "dim"),
         (
             clean(row.error or "", 200),
-            "fail" if row.state in BAD else "warn" if row.state == "retry" else "dim",
+            "dim"
+            if row.never_ran
+            else "fail"
+            if row.state in BAD
+            else "warn"
+            if row.state == "retry"
+            else "dim",
         ),
     ]
     if row.dealt:
-        found[3] = (f"{clean(row.state, 9)} {of_task('success', look.signs)[0]}", "dim")
+        found[3] = (f"{clean(said, 9)} {of_task('success', look.signs)[0]}", "dim")
         found[0] = (found[0][0], "dim")
     # What the recorded history alone tells is not for anybody to take for what happens now.
     return [(text, "dim") for text, _ in found] if row.past else found
