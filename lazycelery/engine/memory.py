@@ -294,6 +294,15 @@ class Memory:
                     f"they could not be written.",
                 )
             )
+        if status.put_off:
+            found.append(
+                Notice(
+                    code="history-upkeep",
+                    severity="warning",
+                    title=f"The history cannot {status.put_off}.",
+                    hint=f"Its place is {status.directory}. It is tried again each minute.",
+                )
+            )
         if status.lean:
             found.append(
                 Notice(

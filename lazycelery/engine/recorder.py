@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from lazycelery.engine.steadiness import Ages
 from lazycelery.model.history import HistoryStatus
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
@@ -32,10 +33,9 @@ TAKE_OVER = 5.0
 SWEEP_EVERY = 60.0
 MOST_WAITING = 400_000
 """Events that wait to be written; tasks need no room, as the store has them."""
-JUMP = 3600.0
-"""Seconds by which the clock may be moved before ages are not believed any more."""
 SLOW = 15.0
-"""Seconds that a batch may take; then what does not answer is given up, and tried again."""
+"""Seconds that a batch may take; then what does not answer is given up, and tried again. A database is told
+to give up before (`address.LONGEST`)."""
 BACKLOG = 100_000
 """Events that wait: from here on tasks are written without their long texts, which follow later."""
 LEAN_AFTER = 3.0
@@ -79,7 +79,7 @@ class Recorder:
         self._more = False
         """More waits than the last batch took."""
         self._until = 0.0
-        self._offset = clock() - time.monotonic()
+        self._ages = Ages(clock)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -219,8 +219,11 @@ class Recorder:
         if now < self._next_sweep and not self.recording.fresh:
             return
         # After a jump of the clock nobody knows how old anything is.
-        if self.recording.upkeep(abs(self._clock() - time.monotonic() - self._offset) < JUMP):
+        if self.recording.upkeep(self._ages.believed()):
             self._next_sweep = now + SWEEP_EVERY
+        if self.status.put_off != self.recording.put_off:
+            self.status.put_off = self.recording.put_off
+            self._changed()
 
     def _refused(self, problem: Exception, now: float) -> None:
         self._next_try = now + PATIENCE[min(self._failures, len(PATIENCE) - 1)]

@@ -27,6 +27,8 @@ class HistoryStatus(msgspec.Struct, kw_only=True):
     """Events that could not be kept for writing: the disk or the database refused them for too long."""
     lean: int = 0
     """Tasks written without their long texts so far, as writing them is slow; they follow."""
+    put_off: str = ""
+    """What cannot be done to keep it bounded (remove old days, make those ahead), and why."""
     loaded: int = 0
     """Tasks shown that come from the history."""
     recorded: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,6 +134,49 @@ async def test_an_engine_that_only_looks_reads_it_and_writes_nothing(
         await looking.history(HistoryQuery(filter="nonsense:1"))
     await looking.close()
     assert {path: path.stat().st_mtime for path in files_of(profile).all()} == before
+
+
+async def test_a_clock_that_jumps_back_and_forth_is_survived_by_history_and_statistics(
+    broker: RedisServer, worker: Callable[..., CeleryWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole process' clock, as when somebody sets that of the machine; the workers' stays right."""
+    worker("w1")
+    real, ahead = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() + ahead[0])
+    engine = Engine(profile_of(broker, tmp_path, history_days=1.0), clock=lambda: time.time())
+    await engine.start()
+    await engine.ready(10)
+    sent: list[str] = []
+
+    async def one_more() -> None:
+        sent.append(send(broker.url, "shop.add", 1, 2))
+
+        async def ended() -> bool:
+            page = await engine.history(HistoryQuery(filter="state:success"))
+            return [task.id for task in page.tasks] == sent[::-1]
+
+        assert await until(ended), (sent, await engine.history(HistoryQuery()))
+
+    async def counted(least: int) -> bool:
+        rows = (await engine.statistics("task", 3600)).rows
+        return sum(row.succeeded for row in rows) >= least
+
+    await one_more()
+    assert await until(lambda: counted(1))
+    for jump, least in ((-3 * 86_400.0, 1), (0.0, 2)):
+        ahead[0] = jump
+        await one_more()
+        assert await until(lambda n=least: counted(n)), jump  # type: ignore[misc]
+        overview = await engine.overview()
+        assert (overview.history.state, overview.history.dropped) == ("writing", 0)
+        assert overview.connected and abs(overview.now - time.time()) < 5
+    await engine.close()
+    again = Engine(profile_of(broker, tmp_path))
+    ahead[0] = 0.0
+    await again.start()
+    await again.ready(10)
+    assert {row.id for row in (await again.tasks(TaskQuery())).rows} >= set(sent)
+    await again.close()
 
 
 async def test_history_can_be_done_without(broker: RedisServer, tmp_path: Path) -> None:

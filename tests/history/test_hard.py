@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from lazycelery.engine import past
+from lazycelery.engine import past, steadiness
 from lazycelery.engine import recorder as module
 from lazycelery.store.history import local, lock
 from lazycelery.store.history.files import Files
@@ -359,6 +359,63 @@ def test_a_clock_that_jumps_forward_deletes_nothing(files: Files, monkeypatch: p
     time.sleep(0.4)
     monitor.stop()
     assert ids(found(files)) == ["t1", "t0"]
+
+
+def test_a_clock_that_has_settled_after_a_jump_is_believed_again(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SWEEP_EVERY", 0.0)
+    monkeypatch.setattr(steadiness, "SETTLED", 1.0)
+    now = [T0]
+    monitor = Monitor(files, lambda: now[0]).start()
+    monitor.hear(received(0, "t0"))
+    assert monitor.wait(lambda: ids(found(files)) == ["t0"])
+    now[0] = T0 + 30 * DAY
+    monitor.hear(received(30 * DAY, "t1"))
+    assert monitor.wait(lambda: len(ids(found(files))) == 2)
+    assert monitor.wait(lambda: ids(found(files)) == ["t1"])
+    monitor.stop()
+
+
+def test_sleep_is_no_jump_and_each_jump_is_waited_out() -> None:
+    clock, passed = [T0], [50.0]
+    ages = steadiness.Ages(lambda: clock[0], lambda: passed[0])
+
+    def later(seconds: float, jump: float = 0.0) -> bool:
+        passed[0] += seconds
+        clock[0] += seconds + jump
+        return ages.believed()
+
+    assert later(60) and later(100_000)  # A lid that was closed.
+    assert not later(60, jump=2 * DAY) and not later(3_000)
+    assert not later(60, jump=-2 * DAY) and not later(3_500)
+    assert later(100) and later(60, jump=600.0)
+    assert abs(steadiness.elapsed() - steadiness.elapsed()) < 1.0
+
+
+def test_an_old_file_that_cannot_be_removed_is_said_and_holds_up_no_other(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SWEEP_EVERY", 0.0)
+    files.days = 2
+    for day in range(2):
+        at = day * DAY
+        monitor = Monitor(files, lambda at=at: T0 + at).start()  # type: ignore[misc]
+        monitor.hear(received(at, f"t{day}"))
+        monitor.stop()
+    stays, goes = files.all()
+    stays.unlink()
+    stays.mkdir()  # Nobody can unlink that, root neither.
+    changed = threading.Event()
+    monitor = Monitor(files, lambda: T0 + 9 * DAY)
+    monitor.recorder._changed = changed.set
+    monitor.start().hear(received(9 * DAY, "t9"))
+    assert monitor.wait(lambda: bool(monitor.recorder.status.put_off))
+    assert monitor.recorder.status.put_off.startswith("remove old days: ") and changed.is_set()
+    assert monitor.recorder.status.state == "writing" and not goes.exists()
+    stays.rmdir()
+    assert monitor.wait(lambda: not monitor.recorder.status.put_off)
+    monitor.stop()
 
 
 def test_what_is_too_old_goes_and_its_companions_with_it(tmp_path: Path) -> None:

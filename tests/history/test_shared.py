@@ -18,7 +18,7 @@ import pytest
 from lazycelery.engine import recorder as module
 from lazycelery.model.event import Event
 from lazycelery.store.history.postgres import schema as tables
-from lazycelery.store.history.postgres.address import WRITES, Address, address_of, connect
+from lazycelery.store.history.postgres.address import LONGEST, WRITES, Address, address_of, connect
 from lazycelery.store.history.postgres.recording import SharedRecording
 from lazycelery.store.history.postgres.rows import keys_of
 from lazycelery.store.history.postgres.storage import Shared
@@ -325,8 +325,9 @@ def test_a_role_that_may_only_read_reads_and_is_told_so_when_it_writes(
 
 
 def test_a_recorder_that_owns_no_table_writes_and_leaves_the_days_to_the_owner(
-    shared: Made, postgres: PostgresServer, patient: None
+    shared: Made, postgres: PostgresServer, patient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "SWEEP_EVERY", 0.0)
     storage = shared()
     recorded(storage, life(0))
     role, connection = f"writer_{storage.address.schema}", connect(storage.address, WRITES)
@@ -341,10 +342,14 @@ def test_a_recorder_that_owns_no_table_writes_and_leaves_the_days_to_the_owner(
     monitor = Monitor(writer, lambda: T0 + 2 * DAY).start()
     monitor.hear(received(2 * DAY, "later"))
     assert monitor.wait(lambda: writing(monitor)), monitor.recorder.status.reason
-    monitor.hear(received(2 * DAY, "last"))
+    for number in range(20):  # Rounds that write nothing look after the days too.
+        monitor.hear(received(2 * DAY, "last"))
+        if monitor.wait(lambda: bool(monitor.recorder.status.put_off), 0.3 + number / 10):
+            break
     monitor.stop()
     assert writing(monitor), monitor.recorder.status.reason
     assert set(ids(found(storage))) == {"last", "later", "t0"}
+    assert monitor.recorder.status.put_off.startswith("make the days ahead: this user may not: ")
 
 
 def test_members_of_a_role_that_act_as_it_share_a_history(shared: Made, postgres: PostgresServer) -> None:
@@ -396,6 +401,34 @@ def test_the_oldest_days_go_when_all_are_too_large(shared: Made) -> None:
     assert sum(left.values()) <= 3_500_000
     kept = {one.id.partition("-")[0] for one in found(storage, limit=10_000).tasks}
     assert "d4" in kept and "d0" not in kept and 1 <= len(kept) < 5
+
+
+def test_a_day_that_somebody_reads_for_long_goes_later_and_holds_up_no_other_reader(
+    shared: Made, patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SWEEP_EVERY", 0.0)
+    monkeypatch.setattr(tables, "DROP_PAUSE", 0.01)
+    storage = shared(days=1.0)
+    recorded(storage, life(0))
+    waits: list[float] = []
+    with contextlib.closing(connect(storage.address, WRITES)) as other, other.transaction():
+        other.execute(f"SELECT count(*) FROM {storage.address.schema}.tasks")
+        monitor = Monitor(storage, lambda: T0 + 5 * DAY).start()
+        monitor.hear(received(5 * DAY, "later"))
+        while not monitor.recorder.status.put_off and len(waits) < 300:
+            began = time.monotonic()
+            rows(storage, "SELECT count(*) FROM {s}.tasks")
+            waits.append(time.monotonic() - began)
+        told = monitor.recorder.status.put_off
+        assert told == "remove old days: the database is locked by somebody for too long"
+        assert writing(monitor) and sorted(waits)[len(waits) // 2] < 1.0
+    assert monitor.wait(lambda: not monitor.recorder.status.put_off)
+    monitor.stop()
+    assert ids(found(storage)) == ["later"]
+
+
+def test_the_server_is_told_to_give_up_before_its_connection_is_let_go() -> None:
+    assert LONGEST + 1 < module.SLOW and WRITES["statement_timeout"] == f"{LONGEST}s"
 
 
 def test_events_of_clocks_that_are_wrong_are_kept_and_go_to_their_day_when_it_comes(shared: Made) -> None:

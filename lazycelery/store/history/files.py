@@ -13,6 +13,7 @@ import re
 import stat
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 SUFFIX = ".sqlite3"
 COMPANIONS = ("", "-wal", "-shm", "-journal")
@@ -40,6 +41,14 @@ def without_credentials(url: str) -> str:
     if not mark:
         scheme, rest = "", url
     return f"{scheme}{mark}{rest.partition('?')[0].rpartition('@')[2]}"
+
+
+class Swept(NamedTuple):
+    """What a sweep did."""
+
+    removed: list[Path]
+    refused: OSError | None = None
+    """Why a file that is due is still there."""
 
 
 class Files:
@@ -82,9 +91,9 @@ class Files:
         """Bytes of all files."""
         return sum(map(size_of, self.all()))
 
-    def sweep(self, now: float, by_age: bool = True) -> list[Path]:
+    def sweep(self, now: float, by_age: bool = True) -> Swept:
         """Delete what is too old, then the oldest while all are too large; the newest always stays."""
-        removed: list[Path] = []
+        swept = Swept([])
         kept = self.all()
         oldest = time.strftime("%Y-%m-%d", time.gmtime(max(0.0, now - self.days * DAY)))
         sizes = {path: size_of(path) for path in kept}
@@ -92,9 +101,14 @@ class Files:
             old = by_age and kept[0].name[:10] < oldest
             if not old and sum(sizes[path] for path in kept) <= self.max_bytes:
                 break
-            removed.append(kept.pop(0))
-            remove(removed[-1])
-        return removed
+            due = kept.pop(0)
+            try:
+                remove(due)
+            except OSError as problem:
+                swept = swept._replace(refused=problem)
+            else:
+                swept.removed.append(due)
+        return swept
 
 
 def size_of(path: Path) -> int:
@@ -107,8 +121,10 @@ def size_of(path: Path) -> int:
 
 
 def remove(path: Path) -> None:
-    """Delete a file and its companions."""
-    for companion in COMPANIONS:
+    """Delete a file and its companions. Raises `OSError` when it is still there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    for companion in COMPANIONS[1:]:
         with contextlib.suppress(OSError):
             os.unlink(f"{path}{companion}")
 

@@ -81,6 +81,7 @@ class LocalRecording:
         self._sealer: threading.Thread | None = None
         self._along = False
         """Another one was writing."""
+        self.put_off = ""
 
     def ready(self) -> str:
         """The lock, and the file of today."""
@@ -146,8 +147,10 @@ class LocalRecording:
         """Delete files, and index what is finished."""
         if self._sealer is not None and self._sealer.is_alive():
             return False  # Nothing may be deleted meanwhile.
-        for path in self._files.sweep(self._clock(), by_age=by_age):
+        swept = self._files.sweep(self._clock(), by_age=by_age)
+        for path in swept.removed:
             logger.info("history: removed %s", path.name)
+        self.put_off = "" if swept.refused is None else f"remove old days: {_begun(_reason(swept.refused))}"
         if by_age:
             forget_strangers(self._files.directory.parent, self._files.days, self._clock())
         self._seal()
@@ -212,6 +215,10 @@ def _is_damage(problem: Exception) -> bool:
     return isinstance(problem, sqlite3.DatabaseError) and not isinstance(
         problem, (sqlite3.OperationalError, sqlite3.IntegrityError)
     )
+
+
+def _begun(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _reason(problem: Exception) -> str:

@@ -144,6 +144,10 @@ class Recording(Protocol):
         """What is due from time to time: remove what is too old (if ages are believed) or too much.
         Returns whether it was done; `False` while it is still at it."""
 
+    @property
+    def put_off(self) -> str:
+        """What upkeep could not do, and why, as the end of "The history cannot"; "" where it did all."""
+
     def refused(self, problem: Exception) -> str | None:
         """After a batch was refused: let go of what is broken. Returns why, in words; `None` where
         nobody foresaw it."""

@@ -40,8 +40,11 @@ SAMPLED = 10
 """Seconds of which one sample is kept, whoever made it."""
 TOGETHER = 1 << 20
 """Numbers that a batch has for its tasks."""
-LATER = ("42501", "55P03", "40P01")
+LATER = ("42501", "55P03", "40P01", "57014")
 """Upkeep that a role may not do, or that a long query of somebody else holds up, is tried again later."""
+SAID_AFTER = 3
+"""Tries in a row: a day that waits for somebody's query, or for the recorder of a role that may, is no
+trouble yet."""
 LONGEST = 512
 """Characters of what stands in an index, which takes 2,700 bytes: the whole batch would be refused."""
 _counts = msgspec.msgpack.Decoder(list[int]).decode
@@ -73,7 +76,8 @@ class SharedRecording:
         self._ahead = 0.0
         """Seconds by which the server's clock is ahead of ours: days are the server's."""
         self._run: int | None = None
-        self._put_off = ""
+        self.put_off = ""
+        self._tries = 0
         self.batches = self.events = 0
         """Batches written in this run, and events in them, also those that another one had written."""
 
@@ -148,19 +152,21 @@ class SharedRecording:
 
     def upkeep(self, by_age: bool) -> bool:
         """Days that come, and days that go."""
-        now, schema = self._clock() + self._ahead, self._address.schema
+        now, schema, what = self._clock() + self._ahead, self._address.schema, "make the days ahead"
         try:
             tables.make_days(self._connection, schema, tables.day_of(now))
+            what = "remove old days"
             gone = tables.sweep(self._connection, schema, now, self._days, self._max_bytes, by_age)
         except Exception as problem:
             if getattr(problem, "sqlstate", None) not in LATER:
                 raise
             # Batches can be written all the same.
-            if problem.sqlstate != self._put_off:  # type: ignore[attr-defined]
-                logger.warning("history: days are neither made nor removed now: %s", said(problem))
-            self._put_off = problem.sqlstate  # type: ignore[attr-defined]
+            self._tries += 1
+            if self._tries == SAID_AFTER:
+                self.put_off = f"{what}: {said(problem)}"
+                logger.warning("history: cannot %s", self.put_off)
             return True
-        self._put_off = ""
+        self.put_off, self._tries = "", 0
         for day in gone:
             logger.info("history: removed %s", day)
         return True

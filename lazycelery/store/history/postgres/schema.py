@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import time
 from typing import Any
 
 from lazycelery.store.history.schema import BAD, STATES
@@ -17,6 +18,12 @@ from lazycelery.store.history.storage import Newer
 DAY = 86_400.0
 AHEAD = 2
 """Days whose partitions are made before they come."""
+DROP_WAITS = "250ms"
+"""For its turn: whoever comes after a drop that waits, waits too, also those who only read."""
+DROP_TRIES = 4
+LOCKED = "55P03"
+DROP_PAUSE = 0.5
+"""Seconds between two of them."""
 _UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -187,23 +194,25 @@ def sweep(
     connection: Any, schema: str, now: float, keep: float, max_bytes: int, by_age: bool
 ) -> list[datetime.date]:
     """Drop what is older than `keep` days, then the oldest day while all are too large; today always
-    stays. Another recorder that is at it does it alone. Returns the days that went."""
+    stays. Another recorder that is at it does it alone. Returns the days that went. Raises what psycopg
+    does, after the days before have gone."""
     run, today = connection.execute, day_of(now)
-    with connection.transaction():
-        if not run("SELECT pg_try_advisory_xact_lock(%s)", (key_of(schema),)).fetchone()[0]:
-            return []
-        sizes = bytes_of(connection, schema)
-        oldest = day_of(now - keep * DAY) if by_age else datetime.date.min
-        gone: list[datetime.date] = []
-        for day in sorted(sizes):
-            kept = sum(size for each, size in sizes.items() if each not in gone)
-            if day >= today or (day >= oldest and kept <= max_bytes):
-                break
-            run(f"DROP TABLE IF EXISTS {schema}.tasks_{day:%Y%m%d}, {schema}.events_{day:%Y%m%d}")
-            gone.append(day)
-        left = [day for day in sizes if day not in gone]
-        if gone or by_age:
-            begin = begin_of(min([*left, today]))
+    sizes = bytes_of(connection, schema)
+    oldest = day_of(now - keep * DAY) if by_age else datetime.date.min
+    gone: list[datetime.date] = []
+    for day in sorted(sizes):
+        kept = sum(size for each, size in sizes.items() if each not in gone)
+        if day >= today or (day >= oldest and kept <= max_bytes):
+            break
+        if not _drop(connection, schema, day):
+            return gone
+        gone.append(day)
+    left = [day for day in sizes if day not in gone]
+    if gone or by_age:
+        begin = begin_of(min([*left, today]))
+        with connection.transaction():
+            if not run("SELECT pg_try_advisory_xact_lock(%s)", (key_of(schema),)).fetchone()[0]:
+                return gone
             run(f"DELETE FROM {schema}.events_other WHERE received < %s", (begin,))
             run(f"DELETE FROM {schema}.samples WHERE at < %s", (begin,))
             run(f"DELETE FROM {schema}.findings WHERE coalesce(ended, began) < %s", (begin - DAY,))
@@ -211,3 +220,22 @@ def sweep(
             run(f"DELETE FROM {schema}.runs WHERE coalesce(ended, seen) < %s", (begin - DAY,))
             run(f"DELETE FROM {schema}.words WHERE day < %s", (min([*left, today]) - datetime.timedelta(2),))
     return gone
+
+
+def _drop(connection: Any, schema: str, day: datetime.date) -> bool:
+    """One day, alone. Each try waits for a moment only: somebody's long query must not hold up, behind
+    ours, all who read. Returns whether it was ours to do."""
+    run, name = connection.execute, f"{day:%Y%m%d}"
+    for tries in range(1, DROP_TRIES + 1):
+        try:
+            with connection.transaction():
+                if not run("SELECT pg_try_advisory_xact_lock(%s)", (key_of(schema),)).fetchone()[0]:
+                    return False
+                run(f"SET LOCAL lock_timeout = '{DROP_WAITS}'")
+                run(f"DROP TABLE IF EXISTS {schema}.tasks_{name}, {schema}.events_{name}")
+            return True
+        except Exception as problem:
+            if getattr(problem, "sqlstate", None) != LOCKED or tries == DROP_TRIES:
+                raise
+            time.sleep(DROP_PAUSE)
+    return False
