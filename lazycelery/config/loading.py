@@ -67,10 +67,12 @@ def load(
     choice = choose(options, environ, document) if cluster else Choice()
     layers = _layers(options, environ, document, choice, cluster)
     stray = _leave_stray_backend(layers, environ)
+    later: dict[str, Any] = {}
     if document and choice.name and fetch_secrets:
-        _insert_password(layers, document, choice.name, environ)
+        later = _insert_password(layers, document, choice.name, environ)
+    own = {key: layers.values[key] for key in CLUSTER}
     return Settings(
-        profile=Profile(name=choice.name or "default", **{key: layers.values[key] for key in CLUSTER}),
+        profile=Profile(name=choice.name or "default", **own, **later),
         ui=UiSettings(
             keymap=tables.keymap(document, choice.name) if document else {},
             **{key: layers.values[key] for key in _UI_FIELDS},
@@ -161,27 +163,37 @@ def _option(key: str, value: Any) -> Any:
         raise UsageError(f"--{key} should be {wrong.expected}.", wrong.hint) from None
 
 
-def _insert_password(layers: _Layers, document: Document, name: str, environ: Mapping[str, str]) -> None:
-    """Passwords of a command or the keyring, into the URLs of the same profile."""
+def _insert_password(
+    layers: _Layers, document: Document, name: str, environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """Passwords of a command or the keyring, into the URLs of the same profile. That of the history is
+    asked for by who opens it: without it the monitor starts all the same. Returns the way to it."""
     path = ("profiles", name)
     table = tables.values(document, path, PROFILE, environ, ignored=tables.OWN)
+    later: dict[str, Any] = {}
     for url in _INDIRECT:
-        _insert_into(url, table, layers, document, path)
+        way = _way_to(url, table, document, path)
+        if way is None or layers.values[url] != table[url]:
+            continue
+        if url == "history_url":
+            secrets.refuse_two(table[url], document, (*path, way))
+            command = not way.endswith("keyring")
+            later[way] = secrets.words(table[way], document, (*path, way)) if command else table[way]
+        else:
+            layers.values[url] = _with_password(table[url], table[way], way, document, path)
+        layers.origins[url] += f", password from {way}"
+    return later
 
 
-def _insert_into(
-    url: str, table: Mapping[str, Any], layers: _Layers, document: Document, path: KeyPath
-) -> None:
+def _way_to(url: str, table: Mapping[str, Any], document: Document, path: KeyPath) -> str | None:
     ways = [key for key in _INDIRECT[url] if key in table]
     if not ways:
-        return
+        return None
     if len(ways) > 1:
         raise document.wrong((*path, ways[1]), f"and {ways[0]} both give a password", "Keep one of them.")
     if url not in table:
         raise document.wrong((*path, ways[0]), f"needs a {url} in the same profile")
-    if layers.values[url] == table[url]:
-        layers.values[url] = _with_password(table[url], table[ways[0]], ways[0], document, path)
-        layers.origins[url] += f", password from {ways[0]}"
+    return ways[0]
 
 
 def _with_password(url: str, way: Any, key: str, document: Document, profile: KeyPath) -> str:

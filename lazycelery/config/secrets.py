@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import shlex
-import subprocess
 from collections.abc import Callable, Mapping
 
+from lazycelery import passwords
 from lazycelery.config.document import Document, dotted
 from lazycelery.config.lines import KeyPath
 from lazycelery.config.urls import has_password, with_password
-
-COMMAND_TIMEOUT = 15.0
-"""Seconds that a password command may take: some ask a person for a finger on a key."""
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 
@@ -47,60 +43,42 @@ def is_literal(text: str, *, url: bool) -> bool:
 
 def from_command(command: str | list[str], document: Document, path: KeyPath) -> str:
     """The first line that a command prints. No shell; its output is never shown."""
-    words = _words(command, document, path)
-    try:
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_TIMEOUT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise document.wrong(path, f"did not answer within {COMMAND_TIMEOUT:.0f} s") from None
-    except OSError as error:
-        raise document.wrong(
-            path, f"cannot be started: {error.strerror}", "It is run without a shell."
-        ) from None
-    if done.returncode != 0:
-        raise document.wrong(path, f"ended with code {done.returncode}", "Run it yourself to see why.")
-    lines = done.stdout.decode(errors="replace").splitlines()
-    if not lines or not lines[0]:
-        raise document.wrong(path, "printed nothing", "It must print the password on its first line.")
-    return lines[0]
+    return _asked(lambda: passwords.from_command(words(command, document, path)), document, path)
 
 
-def _words(command: str | list[str], document: Document, path: KeyPath) -> list[str]:
+def words(command: str | list[str], document: Document, path: KeyPath) -> list[str]:
+    """The words of a command, as a shell takes them apart."""
     try:
-        words = shlex.split(command) if isinstance(command, str) else command
+        found = shlex.split(command) if isinstance(command, str) else command
     except ValueError:
         raise document.wrong(path, "has a quote that is not closed") from None
-    if not words:
+    if not found:
         raise document.wrong(path, "is empty")
-    return words
+    return found
 
 
 def from_keyring(entry: str, document: Document, path: KeyPath) -> str:
     """A password of the system keyring, named "service/user"."""
-    service, separator, user = entry.rpartition("/")
-    if not separator or not service or not user:
-        raise document.wrong(path, 'should be "service/user"', 'For example keyring = "celery-prod/redis"')
+    return _asked(lambda: passwords.from_keyring(entry), document, path)
+
+
+def _asked(ask: Callable[[], str], document: Document, path: KeyPath) -> str:
     try:
-        keyring = importlib.import_module("keyring")
-    except ImportError:
-        raise document.wrong(
-            path, "needs the package keyring, which is not installed", "pip install 'lazycelery[keyring]'"
-        ) from None
-    try:
-        password = keyring.get_password(service, user)
-    except Exception as error:  # keyring backends raise what they like; its text may hold anything
-        raise document.wrong(path, f"cannot be read from the keyring ({type(error).__name__})") from None
-    if not password:
-        raise document.wrong(path, "is not in the keyring", f"keyring set {service} {user}")
-    return str(password)
+        return ask()
+    except passwords.NoPassword as problem:
+        raise document.wrong(path, problem.what, problem.hint) from None
 
 
 def insert(url: str, fetch: Callable[[], str], document: Document, path: KeyPath) -> str:
     """The URL with the password that `fetch` gives."""
+    refuse_two(url, document, path)
+    return with_password(url, fetch())
+
+
+def refuse_two(url: str, document: Document, path: KeyPath) -> None:
+    """Raises `UsageError` where the URL has a password already."""
     if has_password(url):
         raise document.wrong(path, "gives a password, and the URL has one too", "Take it out of the URL.")
-    return with_password(url, fetch())
 
 
 def warnings(document: Document, profile: KeyPath) -> list[str]:

@@ -24,6 +24,7 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import Task
 from lazycelery.model.worker import Worker
+from lazycelery.passwords import Password
 from lazycelery.store.history import figures
 from lazycelery.store.history.files import Files, directory_of
 from lazycelery.store.history.local import Local
@@ -63,6 +64,9 @@ def storage_of(profile: Profile) -> Storage:
         from lazycelery.store.history.postgres.storage import Shared
 
         address = address_of(profile.history_url, profile.history_name, profile.broker)
+        command, keyring = profile.history_password_command, profile.history_keyring
+        if command or keyring:
+            address = address._replace(password=Password(command, keyring, "history_"))
         return Shared(address, profile.history_days, profile.history_max_bytes)
     return Local(files_of(profile))
 

@@ -77,6 +77,10 @@ class Profile(msgspec.Struct, kw_only=True):
     """Where; below it each cluster has a directory. `None`: in the state directory of the platform."""
     history_url: str | None = None
     """A PostgreSQL database that a team keeps it in, instead of files."""
+    history_password_command: list[str] = []
+    """Prints the password of that database; run when it is opened."""
+    history_keyring: str = ""
+    """The same from the system's keyring: `service/user`."""
     history_name: str = ""
     """The cluster's name there; "": made of the broker's URL. Monitors with the same one share it."""
     history_days: float = 7.0

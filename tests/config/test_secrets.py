@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lazycelery import passwords
 from lazycelery.config import report, secrets
 from lazycelery.config.urls import has_password, with_password
 
@@ -80,11 +81,29 @@ def test_no_command_is_run_when_the_broker_comes_from_elsewhere_or_nobody_wants_
     ],
 )
 def test_a_command_that_fails_is_told_without_its_output(refused, monkeypatch, script, problem):
-    monkeypatch.setattr(secrets, "COMMAND_TIMEOUT", 1.0)
+    monkeypatch.setattr(passwords, "COMMAND_TIMEOUT", 1.0)
     error = refused(profile(broker='"redis://db"', password_command=command(script)))
     assert "line 3: profiles.shop.password_command" in error.title
     assert problem in error.title
     assert SECRET not in str(error)
+
+
+def test_the_password_of_the_history_is_asked_for_by_who_opens_it(loaded, refused, tmp_path: Path):
+    mark = tmp_path / "ran"
+    where = {"broker": '"redis://db"', "history_url": '"postgresql://lazy@h/d"'}
+    settings = loaded(profile(**where, history_password_command=command(f"open('{mark}', 'w')")))
+    assert not mark.exists() and settings.profile.history_url == "postgresql://lazy@h/d"
+    assert settings.profile.history_password_command[1] == "-c"
+    assert settings.origins["history_url"].endswith("password from history_password_command")
+    assert loaded(profile(**where, history_keyring='"a/b"')).profile.history_keyring == "a/b"
+    assert "a quote" in refused(profile(**where, history_password_command='"pass \'x"')).title
+    assert "history_url" in refused(profile(broker='"redis://db"', history_keyring='"a/b"')).title
+    assert (
+        "has one too"
+        in refused(
+            profile(**{**where, "history_url": '"postgresql://a:b@h/d"'}, history_keyring='"a/b"')
+        ).title
+    )
 
 
 @pytest.mark.parametrize(

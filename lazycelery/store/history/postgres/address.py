@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from lazycelery.errors import ConnectionProblem
 from lazycelery.model.redaction import Redactor
+from lazycelery.passwords import Password
 from lazycelery.store.history.files import without_credentials
 
 INSTALL = "pip install 'lazycelery[postgres]', where LazyCelery is installed."
@@ -50,6 +51,8 @@ class Address(NamedTuple):
 
     url: str
     schema: str
+    password: Password | None = None
+    """Where the URL has none."""
 
     @property
     def shown(self) -> str:
@@ -81,13 +84,20 @@ def driver() -> Any:
 
 
 def connect(address: Address, options: dict[str, str]) -> Any:
-    """A connection, each statement its own transaction. Raises what psycopg does."""
+    """A connection, each statement its own transaction. Raises what psycopg does, and `ConnectionProblem`."""
     psycopg = driver()
     own = psycopg.conninfo.conninfo_to_dict(KEPT_ALIVE)
     given = psycopg.conninfo.conninfo_to_dict(address.url)
     said = " ".join(f"-c {name}={value}" for name, value in options.items())
     given["options"] = f"{given['options']} {said}" if given.get("options") else said
-    return psycopg.connect(**{"connect_timeout": PATIENCE, **own, **given}, autocommit=True)
+    if address.password is not None:
+        given["password"] = address.password()
+    try:
+        return psycopg.connect(**{"connect_timeout": PATIENCE, **own, **given}, autocommit=True)
+    except psycopg.OperationalError:
+        if address.password is not None:
+            address.password.wrong()
+        raise
 
 
 @contextlib.contextmanager

@@ -30,7 +30,8 @@ def said(problem: BaseException) -> str | None:
     if isinstance(problem, Newer):
         return f"{problem} was written by a later version of lazycelery"
     if isinstance(problem, LazyCeleryError):
-        return f"{problem.title[:1].lower()}{problem.title[1:].rstrip('.')} ({problem.hint.rstrip('.')})"
+        hint = f" ({problem.hint.rstrip('.')})" if problem.hint else ""
+        return f"{problem.title[:1].lower()}{problem.title[1:].rstrip('.')}{hint}"
     try:
         psycopg = importlib.import_module("psycopg")
     except ImportError:

@@ -63,7 +63,9 @@ class Shared:
             unread.append(f"{self.place}: {reason}")
 
     def close(self) -> None:
-        """What still reads, or sets a mark, ends with an error."""
+        """What still reads, or sets a mark, ends with an error; a password is waited for no more."""
+        if self.address.password is not None:
+            self.address.password.give_up()
         for connection in list(self._used):
             abort(connection)
 
