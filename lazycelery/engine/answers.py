@@ -39,6 +39,7 @@ class Answers:
         self._broker, self._control, self._services = parts.broker, parts.control, parts.services
         self._redactor, self._veil, self._may = parts.redactor, parts.veil, parts.guard.may
         self._lookup, self._memory, self._log = parts.lookup, parts.memory, parts.log
+        self._dealing = parts.dealing
         self._actions, self._examiner, self._beats = parts.actions, parts.examiner, parts.beats
 
     async def why(self, target: str, kind: Thing | None = None, fetch: bool = True) -> Verdict:
@@ -102,6 +103,8 @@ class Answers:
     async def tasks(self, query: TaskQuery) -> TaskPage:
         """A window on the tasks."""
         await self._memory.needed()
+        if not self._profile.recorder:  # Who looks once has not been told yet.
+            await self._dealing.known()
         page = await in_slices(self._store.query_steps(query, self._clock()))
         return page if self._may("reveal") else self._veil.page(page)
 

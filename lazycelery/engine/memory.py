@@ -29,7 +29,14 @@ from lazycelery.store.history import figures
 from lazycelery.store.history.files import Files, directory_of
 from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import search, task_of
-from lazycelery.store.history.storage import FindingBegan, FindingEnded, MarkLines, Sample, Storage
+from lazycelery.store.history.storage import (
+    DealtWords,
+    FindingBegan,
+    FindingEnded,
+    MarkLines,
+    Sample,
+    Storage,
+)
 from lazycelery.store.rings import Kept
 from lazycelery.store.store import Store
 from lazycelery.waiting import came
@@ -171,6 +178,11 @@ class Memory:
     def marks(self) -> MarkLines | None:
         """Where this cluster's deploy marks are; `None` where none are kept."""
         return self._storage.marks() if self._profile.history else None
+
+    @property
+    def dealt(self) -> DealtWords | None:
+        """What the team has dealt with; `None` where no team keeps the history."""
+        return self._storage.dealt() if self._profile.history else None
 
     async def failures(self) -> None:
         """Before failures are counted: who only looks reads all of them that were recorded, bounded."""

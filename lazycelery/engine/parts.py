@@ -76,7 +76,6 @@ class Parts:
         self.audit = AuditLog(profile)
         self.plan_files = PlanFiles(self.audit, profile, self.redactor.url(profile.broker), clock)
         place = f"{self.redactor.url(profile.broker)}|{profile.prefix or ''}"
-        self.dealing = Dealing(place, self.store, clock, self.changes.data)
         self.plans = Plans(self.plan_files, self.store)
         self.services = Services(profile.workers)
         self.periodic = Periodic()
@@ -148,6 +147,7 @@ class Parts:
         if self.vigil is not None and not profile.glance:
             self.examiner.examined = self.vigil.take
         self.memory = Memory(profile, self.store, self.redactor, clock, self.changes.status)
+        self.dealing = Dealing(place, self.store, clock, self.changes.data, self.memory.dealt)
         self.marks = Marks(
             self.memory.marks, clock, self.changes.status, lambda: self.memory.status.state == "writing"
         )
@@ -156,7 +156,7 @@ class Parts:
     async def noted(self) -> None:
         """Our own notes on tasks are known, also where nothing has been watched."""
         await self.plans.known()
-        await self.dealing.look()
+        await self.dealing.look(wait=True)
 
     async def queues(self) -> list[Queue]:
         """All known queues, by name; one that is held says so, and each the worst that is found about it."""

@@ -53,6 +53,7 @@ async def overview(parts: Parts) -> Overview:
             *told(parts.cut_off),
             *parts.plans.notices(),
             *parts.memory.notices(),
+            *parts.dealing.notices(),
             *rule_status.notices(profile),
         ],
         findings=parts.examiner.last.findings,

@@ -18,7 +18,7 @@ from lazycelery.model.counting import count as plural
 @common
 @click.pass_context
 def dealt(ctx: click.Context, /, targets: tuple[str, ...], note: str, undo: bool) -> int:
-    """Mark failed tasks as dealt with: a note on this machine, which no broker sees.
+    """Mark failed tasks as dealt with: a note of yours, or of the team whose history is shared.
 
     `dealt:no` in a filter leaves them out. One that fails again is not dealt with any more.
 

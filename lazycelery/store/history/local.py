@@ -60,6 +60,9 @@ class Local:
         """A file beside them."""
         return FileMarks(self.files.directory)
 
+    def dealt(self) -> None:
+        """Each person has a file of their own."""
+
     def recording(self, columns: Columns, redactor: Redactor, clock: Callable[[], float]) -> LocalRecording:
         """To write it."""
         return LocalRecording(self.files, columns, redactor, clock)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from lazycelery.model.redaction import Redactor
+from lazycelery.model.task import Dealt
 from lazycelery.store.columns import Columns
 from lazycelery.store.history.taking import Slots
 from lazycelery.store.told import Told
@@ -166,6 +167,23 @@ class MarkLines(Protocol):
         """Keep another one; what workers did is kept once, whoever saw it. Raises `OSError`."""
 
 
+class Word(NamedTuple):
+    """The last word on a task: somebody has dealt with it, or (`undone`) took that back."""
+
+    dealt: Dealt
+    undone: bool = False
+
+
+class DealtWords(Protocol):
+    """Which failed tasks somebody of a team has dealt with. Used from any thread."""
+
+    def read(self) -> dict[str, Word]:
+        """By task id, the oldest first; those known so far where they cannot be read."""
+
+    def put(self, ids: Sequence[str], said_so: Dealt, undone: bool) -> None:
+        """For all of the team. Raises `OSError`; `PermissionError` where this user may not."""
+
+
 class Storage(Protocol):
     """Where one cluster's history is."""
 
@@ -190,6 +208,9 @@ class Storage(Protocol):
 
     def marks(self) -> MarkLines:
         """Its deploy marks."""
+
+    def dealt(self) -> DealtWords | None:
+        """What its team has dealt with; `None` where it is of one machine."""
 
     def close(self) -> None:
         """The monitor ends: whatever still reads should, too, where it can be hurried."""

@@ -1,6 +1,6 @@
 """The tables of a cluster's schema, how an older one becomes one of today, and the days that exist.
 
-The rows are those of the files (`history/schema.py`), so the versions are, too. Tasks and events are
+The rows are those of the files (`history/schema.py`); the versions are its own. Tasks and events are
 partitioned by day, so that forgetting is dropping a table; every index stands on the parents, so that who
 may read those may read all days.
 """
@@ -80,9 +80,30 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE {s}.marks (
             n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at float8, by text, line text UNIQUE)""",
     ),
+    (
+        "CREATE SEQUENCE {s}.dealt_changes AS bigint",
+        """CREATE TABLE {s}.dealt (
+            id text COLLATE "C" PRIMARY KEY, at float8 NOT NULL, by text NOT NULL, note text NOT NULL,
+            undone boolean NOT NULL, change bigint NOT NULL DEFAULT nextval('{s}.dealt_changes'))""",
+        "CREATE INDEX dealt_change ON {s}.dealt (change)",
+        # Who may read or write marks already may do so here: nobody grants anything again.
+        """DO $$ DECLARE given record; BEGIN
+            FOR given IN SELECT a.grantee, a.privilege_type AS what FROM pg_class c, aclexplode(c.relacl) a
+                WHERE c.oid = '{s}.marks'::regclass AND a.grantee <> c.relowner
+                AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') LOOP
+                EXECUTE format('GRANT %s ON {s}.dealt TO %s', given.what,
+                    CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE given.grantee::regrole::text END);
+                IF given.what = 'INSERT' THEN
+                    EXECUTE format('GRANT USAGE ON SEQUENCE {s}.dealt_changes TO %s',
+                        CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE given.grantee::regrole::text END);
+                END IF;
+            END LOOP; END $$""",
+    ),
 )
 """Step by step: what makes version 1 of nothing, version 2 of version 1."""
 VERSION = len(MIGRATIONS)
+WITH_DEALT = 3
+"""The first version that has the marks of tasks that were dealt with."""
 
 
 def key_of(schema: str) -> int:

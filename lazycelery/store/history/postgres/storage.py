@@ -9,6 +9,7 @@ from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history.postgres import schema as tables
 from lazycelery.store.history.postgres.address import READS, Address, abort, connected
+from lazycelery.store.history.postgres.dealt import SharedDealt
 from lazycelery.store.history.postgres.faults import said
 from lazycelery.store.history.postgres.marks import SharedMarks
 from lazycelery.store.history.postgres.parts import Day
@@ -72,6 +73,10 @@ class Shared:
     def marks(self) -> SharedMarks:
         """A table."""
         return SharedMarks(self.address, self._used)
+
+    def dealt(self) -> SharedDealt:
+        """A table."""
+        return SharedDealt(self.address, self._used)
 
     def recording(self, columns: Columns, redactor: Redactor, clock: Callable[[], float]) -> SharedRecording:
         """To write it."""
