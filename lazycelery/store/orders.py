@@ -7,11 +7,12 @@ from collections.abc import Generator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lazycelery.store.coding import Words
-from lazycelery.store.columns import Columns
+from lazycelery.store.columns import Columns, untouched
 from lazycelery.store.filter import parse
-from lazycelery.store.filter.matching import SLICE, Matcher
+from lazycelery.store.filter.matching import SLICE, Mask, Matcher
 from lazycelery.store.sorting import Keys, Pair, Slots, in_pieces, merged, sort_in_steps, without
 
 KEPT = 6
@@ -34,7 +35,7 @@ class Order:
         self.reverse = reverse
         self.keys: Keys = np.empty(0, dtype=np.int64)
         self.slots: Slots = np.empty(0, dtype=np.intp)
-        self._key_of: Keys = np.zeros(columns.capacity, dtype=np.int64)
+        self._key_of: Keys = np.zeros(0, dtype=np.int64)
         """Key by slot; 0 where the task is not in."""
         self._seen = 0
         self._words = 0
@@ -44,7 +45,7 @@ class Order:
     def update(self) -> Steps:
         """Take in what changed since the last time, in slices."""
         while True:
-            self._forget_when_names_came()
+            self.forget_when_names_came()
             # What changes meanwhile has a higher stamp and comes next time.
             base, until = self.keys, self.columns.changes
             changed = self._changed()
@@ -79,7 +80,7 @@ class Order:
 
     def line(self, slot: int) -> int | None:
         """The line of a task, where time does not decide."""
-        key = self._key_of[slot]
+        key = self._key_of[slot] if self.built else 0
         if not key:
             return None
         place = int(np.searchsorted(self.keys, key))
@@ -111,15 +112,20 @@ class Order:
 
     def _built(self) -> Generator[None, None, tuple[Keys, Slots, Keys]]:
         """Keys, slots and keys by slot, from nothing."""
-        key_of: Keys = np.zeros(self.columns.capacity, dtype=np.int64)
+        key_of = untouched(self.columns.capacity, np.int64)
         pieces: list[Pair] = []
         used = self.columns.used
         for start in range(0, used, SLICE):
-            slots = np.arange(start, min(start + SLICE, used))
-            fresh = yield from self._look(slots)
-            key_of[start : start + SLICE][: len(fresh)] = fresh
-            inside = np.flatnonzero(fresh)
-            pieces.append((fresh[inside], slots[inside]))
+            stop = min(start + SLICE, used)
+            if not self.matcher.dear:
+                inside = start + np.flatnonzero(self.matcher.between(start, stop))
+                keys = self._keys(inside)
+            else:
+                slots = np.arange(start, stop)
+                fresh = yield from self._look(slots)
+                inside, keys = slots[fresh != 0], fresh[fresh != 0]
+            key_of[inside] = keys
+            pieces.append((keys, inside))
             yield
         keys, slots = yield from sort_in_steps(pieces)
         return keys, slots, key_of
@@ -139,6 +145,34 @@ class Order:
             yield
             pair = yield from merged(pair, came)
         return pair
+
+    @property
+    def built(self) -> bool:
+        """Whether all lines are kept."""
+        return self._seen > 0
+
+    def keys_of(self, slots: Slots) -> Keys:
+        """Numbers that ascend from the first line to the last."""
+        keys = self._keys(slots)
+        return -keys if self._flipped else keys
+
+    def may_be_before(self, bound: int, where: slice) -> Mask:
+        """Which slots may have a number of `keys_of` up to `bound`, seen by one column alone."""
+        before: Mask
+        if self.sort == "newest":
+            rows: Keys = self.columns.vector("row")[where]
+            before = rows >= -bound if self._flipped else rows <= bound
+            return before
+        rank = bound >> ROW_BITS
+        if self.sort not in ("runtime", "wait") or rank == _UNKNOWN:
+            return self._rank(np.arange(where.start, where.stop)) <= rank
+        values: npt.NDArray[np.float64] = self.columns.vector(self.sort)[where]
+        if self.reverse:
+            # Rounded to the next number that a rank can tell.
+            before = values <= np.nextafter(_number(2 * rank + 1), np.float32(np.inf))
+        else:
+            before = values >= np.nextafter(_number(2 * (_UNKNOWN - 1 - rank)), np.float32(-1))
+        return before
 
     def _keys(self, slots: Slots) -> Keys:
         """Unique numbers that ascend in the order of the lines; the newer of two equals comes first."""
@@ -176,7 +210,7 @@ class Order:
         }
         return tables[self.sort]
 
-    def _forget_when_names_came(self) -> None:
+    def forget_when_names_came(self) -> None:
         """A new name moves all alphabetic places: begin anew."""
         if self.sort not in ("name", "worker", "queue"):
             return
@@ -185,8 +219,12 @@ class Order:
             self._words = len(words)
             self._places = _places(words)
             self.keys, self.slots = self.keys[:0], self.slots[:0]
-            self._key_of = np.zeros_like(self._key_of)
             self._seen = 0
+
+
+def _number(bits: int) -> npt.NDArray[np.float32]:
+    """The number with these bits."""
+    return np.array(bits, dtype=np.uint32).view(np.float32)
 
 
 def _places(words: Words) -> Keys:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,10 +12,21 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.faults.grouping import failed_slots
 from lazycelery.store.filter.matching import GROUP, Slots
 from lazycelery.store.orders import Order, Orders
+from lazycelery.store.selection import LINES, Selection
 from lazycelery.store.views import task_row
 
 MAX_ROWS = 10_000
 ROWS_AT_ONCE = 200
+
+
+class Window(NamedTuple):
+    """Lines of an order that are shown."""
+
+    slots: Slots
+    start: int
+    matched: int
+    held: int | None
+    """The line of the held task."""
 
 
 class Queries:
@@ -28,22 +40,46 @@ class Queries:
         """The window, in slices of a few milliseconds. Raises `UsageError` for a wrong filter."""
         order = self.orders.order(query.filter.strip(), query.sort, query.reverse)
         yield from self._ready(query.filter)
-        yield from order.update()
-        slots = yield from order.lines(now)
-        held = self._line(order, slots, query.hold)
-        limit = max(0, min(query.limit, MAX_ROWS))
-        start = max(0, min((held or 0) + query.offset, max(0, len(slots) - 1)))
-        rows = yield from self._rows(slots[start : start + limit])
+        window = yield from self._first_lines(order, query, now)
+        if window is None:
+            yield from order.update()
+            slots = yield from order.lines(now)
+            window = self._window(query, slots, len(slots), self._line(order, slots, query.hold))
+        rows = yield from self._rows(window.slots)
         return TaskPage(
             rows=rows,
-            start=start,
-            matched=len(slots),
+            start=window.start,
+            matched=window.matched,
             known=len(self.columns),
-            held=held,
+            held=window.held,
             oldest=self.columns.oldest(),
             evicted=evicted,
             stamp=self.columns.changes,
         )
+
+    def _first_lines(
+        self, order: Order, query: TaskQuery, now: float
+    ) -> Generator[None, None, Window | None]:
+        """The window, where it is near the beginning and the order has not been built for another one."""
+        if order.built or order.matcher.dear or query.offset + query.limit > LINES:
+            return None
+        lines = LINES if query.hold is not None else max(1, query.offset + query.limit)
+        selected = yield from Selection(order, lines).steps(now)
+        held = None
+        if query.hold is not None and (slot := self.columns.slots.get(query.hold)) is not None:
+            found = np.flatnonzero(selected.slots == slot)
+            if not len(found):
+                return None  # Nobody knows its line yet, or whether it has one.
+            held = int(found[0])
+        window = self._window(query, selected.slots, selected.matched, held)
+        beyond = min(window.start + query.limit, selected.matched) > len(selected.slots)
+        return None if beyond else window
+
+    def _window(self, query: TaskQuery, slots: Slots, matched: int, held: int | None) -> Window:
+        """Of the first lines, or all."""
+        limit = max(0, min(query.limit, MAX_ROWS))
+        start = max(0, min((held or 0) + query.offset, max(0, matched - 1)))
+        return Window(slots[start : start + limit], start, matched, held)
 
     def ids(self, filter: str, limit: int, now: float) -> Generator[None, None, list[str]]:
         """Ids of the tasks that match, newest first, in slices."""

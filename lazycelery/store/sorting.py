@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,10 @@ def sort_in_steps(pieces: Sequence[Pair]) -> Generator[None, None, Pair]:
     pieces = [piece for piece in pieces if len(piece[0])]
     total = sum(len(keys) for keys, _ in pieces)
     if total <= PART:
-        return _sorted(pieces)
+        keys = np.concatenate([np.empty(0, dtype=np.int64), *(keys for keys, _ in pieces)])
+        slots = np.concatenate([np.empty(0, dtype=np.intp), *(slots for _, slots in pieces)])
+        order = _order(keys)
+        return keys[order], slots[order]
     bounds = _bounds(pieces, total)
     parted = []
     for piece in pieces:
@@ -32,7 +36,7 @@ def sort_in_steps(pieces: Sequence[Pair]) -> Generator[None, None, Pair]:
     all_keys, all_slots = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.intp)
     end = 0
     for part in range(len(bounds) + 1):
-        keys, slots = _sorted([piece[part] for piece in parted])
+        keys, slots = _sorted([piece[part] for piece in reversed(parted)])
         start, end = end, end + len(keys)
         all_keys[start:end], all_slots[start:end] = keys, slots
         yield
@@ -42,8 +46,46 @@ def sort_in_steps(pieces: Sequence[Pair]) -> Generator[None, None, Pair]:
 def _sorted(pieces: Sequence[Pair]) -> Pair:
     keys = np.concatenate([np.empty(0, dtype=np.int64), *(piece[0] for piece in pieces)])
     slots = np.concatenate([np.empty(0, dtype=np.intp), *(piece[1] for piece in pieces)])
-    order = np.argsort(keys)
+    order = _merging(keys, pieces)
     return keys[order], slots[order]
+
+
+def _merging(keys: Keys, pieces: Sequence[Pair]) -> Slots:
+    """The order of keys of which each piece is sorted."""
+    ends = [(int(low.min()), int(low.max())) for low in (_low(part) for part, _ in pieces if len(part))]
+    if all(one[1] < other[0] for one, other in pairwise(ends)):
+        # The lower halves ascend from piece to piece: where the upper ones are equal, all are in order.
+        return _by_digits(_high(keys))
+    return np.argsort(keys, kind="stable")
+
+
+def _order(keys: Keys) -> Slots:
+    """The order of some keys, by their digits: several times faster than by comparing them."""
+    if len(keys) < 2:
+        return np.arange(len(keys))
+    low = _low(keys)
+    if (low[1:] > low[:-1]).all():
+        return _by_digits(_high(keys))
+    if (low[1:] < low[:-1]).all():
+        return len(keys) - 1 - _by_digits(_high(keys)[::-1])
+    order = _by_digits(low)
+    return order[_by_digits(_high(keys)[order])]
+
+
+def _by_digits(numbers: npt.NDArray[np.uint32]) -> Slots:
+    """The order of some numbers; what is equal stays as it was."""
+    order = np.argsort(numbers.astype(np.uint16), kind="stable")
+    high = (numbers >> np.uint32(16)).astype(np.uint16)[order]
+    return order[np.argsort(high, kind="stable")]
+
+
+def _low(keys: Keys) -> npt.NDArray[np.uint32]:
+    """The lower half of each key."""
+    return keys.astype(np.uint32)
+
+
+def _high(keys: Keys) -> npt.NDArray[np.uint32]:
+    return (keys >> 32).astype(np.uint32)
 
 
 def _bounds(pieces: Sequence[Pair], total: int) -> Keys:
@@ -57,10 +99,10 @@ def _bounds(pieces: Sequence[Pair], total: int) -> Keys:
 
 def _parted(piece: Pair, bounds: Keys) -> list[Pair]:
     keys, slots = piece
-    part_of = np.searchsorted(bounds, keys, side="right").astype(np.uint16)
-    order = np.argsort(part_of, kind="stable")
-    cuts = np.searchsorted(part_of[order], np.arange(1, len(bounds) + 1))
-    return list(zip(np.split(keys[order], cuts), np.split(slots[order], cuts), strict=True))
+    order = _order(keys)
+    keys, slots = keys[order], slots[order]
+    cuts = np.searchsorted(keys, bounds)
+    return list(zip(np.split(keys, cuts), np.split(slots, cuts), strict=True))
 
 
 def in_pieces(pair: Pair) -> list[Pair]:

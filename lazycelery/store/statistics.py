@@ -16,6 +16,7 @@ from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
 from lazycelery.store.rings import EVENTS, MAX_STEP, Cell, Kept, Rings, Step, together
 from lazycelery.store.sketch import LEAST, MOST, SCALE, SHIFT, quantiles
+from lazycelery.store.sums import Sums
 from lazycelery.store.told import NO_SPAN, Matrix
 
 KINDS: tuple[Kind, ...] = ("task", "worker", "queue")
@@ -34,6 +35,8 @@ STARTED, SUCCEEDED, FAILED = 2, 3, 4
 SECONDS, FEWS, MINUTES, HOURS = 60, 7, 120, 48
 """Steps kept of each size."""
 FEW = 5.0
+MANY = 600
+"""Cells of a minute that are not summed up before somebody asks."""
 AT_ONCE = 200
 """Cells read in one go."""
 HOUR = 3600.0
@@ -58,6 +61,7 @@ class Figures:
         """What is still to be counted."""
         self._size = 0
         """Events in it."""
+        self._sums = Sums()
 
     # writing
 
@@ -166,16 +170,25 @@ class Figures:
     def tick(self, now: float, seeing: bool = True) -> None:
         """A second is over; `seeing`: events could be seen in it."""
         self.settle()
+        before = self.minutes.at
         self.rings.tick(now, seeing)
+        if self.minutes.at != before and self.minutes.steps and len(self.minutes.steps[-1].cells) < MANY:
+            for _ in self._sums.of(0, HOUR).follow(self._steps(HOUR, now)[1]):
+                pass  # What is asked for most is always there.
 
     # reading
 
     def read(self, kind: Kind, window: float, now: float) -> Generator[None, None, Statistics]:
         """All rows of a kind over the last `window` seconds, as far as they are kept; in slices of a few
         milliseconds, between which counting may go on."""
+        kept = self._sums.of(KINDS.index(kind), window)
+        yield from kept.follow(self._steps(window, now)[1])
         under_way, finished = self._steps(window, now)
-        since = min((kept.at for kept in (*under_way, *finished) if kept.at), default=now)
-        rows = yield from self._rows(kind, under_way, finished, max(1.0, now - since))
+        for _ in kept.follow(finished):
+            pass  # A step or two that ended meanwhile: now it fits to those under way.
+        since = min((each.at for each in (*under_way, *finished) if each.at), default=now)
+        told = [Kept(now, 0.0, dict(kept.cells))]
+        rows = yield from self._rows(kind, under_way, told, max(1.0, now - since))
         left_out = self.left_out + self.rings.left_out
         return Statistics(kind=kind, window=window, since=since, until=now, rows=rows, left_out=left_out)
 

@@ -18,6 +18,12 @@ LINE = 200
 SMALL = 2048
 MAX_CHILDREN = 10_000
 _LABELS = [state.label for state in State]
+_BEGAN = {
+    int(State.WAITING): "sent",
+    int(State.RECEIVED): "received",
+    int(State.SCHEDULED): "received",
+    int(State.STARTED): "started",
+}
 
 
 def task_row(columns: Columns, slot: int) -> TaskRow:
@@ -73,13 +79,8 @@ def _met(columns: Columns, slot: int) -> bool:
 
 def _at_least(columns: Columns, slot: int) -> bool:
     """Whether nobody told when it came into its state: it is counted from when we first saw it so."""
-    moments = {
-        State.WAITING: columns.sent,
-        State.RECEIVED: columns.received,
-        State.SCHEDULED: columns.received,
-        State.STARTED: columns.started,
-    }.get(State(columns.state[slot]))
-    return moments is not None and known(moments[slot]) is None
+    began = _BEGAN.get(columns.state[slot])
+    return began is not None and known(getattr(columns, began)[slot]) is None
 
 
 def task(columns: Columns, slot: int, gaps: Sequence[tuple[float, float]] = ()) -> Task:

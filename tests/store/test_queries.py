@@ -5,6 +5,7 @@ import random
 import pytest
 
 from lazycelery.model.task import TaskQuery
+from lazycelery.store import query as query_module
 from lazycelery.store.store import Store
 from tests.store.build import T0, event, failed, received, retried, sent, started, store_of, succeeded
 
@@ -29,7 +30,9 @@ def busy_store(seed: int, store: Store, steps: int = 300) -> None:
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("filter", ["", "state:failure", "-started runtime:>0", "name:shop.add retries:0"])
-def test_a_live_order_is_the_same_as_a_fresh_one(sort, reverse, filter):
+@pytest.mark.parametrize("lines", [0, 1024])
+def test_a_live_order_is_the_same_as_a_fresh_one(sort, reverse, filter, lines, monkeypatch):
+    monkeypatch.setattr(query_module, "LINES", lines)
     live = Store(40)
     query = TaskQuery(sort=sort, reverse=reverse, filter=filter)
     for part in range(10):

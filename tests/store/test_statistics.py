@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Generator
+from typing import Any
 
 import pytest
 
@@ -10,8 +12,9 @@ from lazycelery.model.statistics import Kind, Statistics
 from lazycelery.store import rings
 from lazycelery.store import statistics as module
 from lazycelery.store.sketch import bucket, merge, quantiles
-from lazycelery.store.statistics import Figures
+from lazycelery.store.statistics import HOUR, Figures
 from lazycelery.store.store import Store
+from lazycelery.store.sums import Sums
 from tests.store.build import T0, failed, received, retried, sent, started, succeeded
 
 
@@ -179,3 +182,41 @@ def test_what_is_kept_of_an_hour_is_counted_once_though_seconds_go_by_meanwhile(
         kept += cell.counts[module.SUCCEEDED]
         store.second(T0 + second)
     assert kept == 3 * 20  # By name, worker and queue.
+
+
+def result_of(steps: Generator[None, None, Any]) -> Any:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+
+
+def test_a_window_that_is_asked_for_again_and_again_is_counted_as_one_that_is_new() -> None:
+    store, dice = Store(100), random.Random(3)
+    for second in range(9000):
+        at = T0 + second
+        if dice.random() < 0.1:
+            id = f"t{second}"
+            name = f"shop.n{dice.randrange(5)}"
+            store.apply_events(
+                [received(second, id, name=name), succeeded(second, id, runtime=dice.random())]
+            )
+        store.second(at)
+        if dice.random() < 0.004:
+            for window in (30.0, 600.0, HOUR, 3 * HOUR):
+                told = result_of(store.statistics_steps("task", window, at))
+                figures = store.figures
+                figures._sums = Sums() if dice.random() < 0.2 else figures._sums
+                under_way, finished = figures._steps(window, at)
+                span = max(1.0, at - min(kept.at for kept in (*under_way, *finished) if kept.at))
+                assert told.rows == result_of(figures._rows("task", under_way, finished, span))
+
+
+def test_an_hour_is_summed_up_before_anybody_asks() -> None:
+    store = Store(100)
+    for second in range(4000):
+        store.apply_events([received(second, f"t{second}"), succeeded(second, f"t{second}")])
+        store.second(T0 + second)
+    steps = store.statistics_steps("task", HOUR, T0 + 4000)
+    assert sum(1 for _ in steps) < 10  # Sixty minutes would be sixty steps.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lazycelery.model.states import State
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
 from lazycelery.store.filter.needle import Needle
@@ -68,6 +69,19 @@ class Matcher:
         mask: Mask = self._vector("row")[slots] != 0
         return self._all(self._still, slots, mask, 0.0)
 
+    def between(self, start: int, stop: int) -> Mask:
+        """The same for slots in a row: nothing is gathered while many are left."""
+        mask: Mask = self._vector("row")[start:stop] != 0
+        terms = list(self._still)
+        while terms and _cost(terms[0][1]) != DEAR and np.count_nonzero(mask) * 4 > len(mask):
+            number, term = terms.pop(0)
+            found = self._term(number, term, slice(start, stop), 0.0)
+            mask &= ~found if term.negated else found
+        if terms:
+            some = np.flatnonzero(mask)
+            mask[some] = self._all(terms, start + some, np.ones(len(some), dtype=np.bool_), 0.0)
+        return mask
+
     def now(self, slots: Slots, now: float) -> Mask:
         """Which slots meet the conditions that time does change."""
         return self._all(self._moving, slots, np.ones(len(slots), dtype=np.bool_), now)
@@ -81,26 +95,31 @@ class Matcher:
             mask[some] = ~found if term.negated else found
         return mask
 
-    def _term(self, number: int, term: Term, slots: Slots, now: float) -> Mask:
+    def _term(self, number: int, term: Term, where: Slots | slice, now: float) -> Mask:
+        if term.field in CODED and not term.path:
+            return self._coded(number, term, CODED[term.field], term.field, where)
+        if isinstance(where, slice) or _cost(term) != DEAR:
+            return self._numbers(term, where, now)
+        return self._dear(number, term, where)
+
+    def _dear(self, number: int, term: Term, slots: Slots) -> Mask:
         if term.path:
             return self._each(slots, self._path_reader(term))
         if not term.field:
             return self._word(number, term, slots)
-        if term.field in CODED:
-            return self._coded(number, term, CODED[term.field], term.field, slots)
         if term.field == GROUP:
             return self._group(number, term, slots)
         if term.field in FIELDS and _by_part(term):
             return self._parts(term, slots)
-        if isinstance(term.tests[0], TextMatch):
-            return self._each(slots, self._text_reader(term))
-        return self._numbers(term, slots, now)
+        return self._each(slots, self._text_reader(term))
 
-    def _numbers(self, term: Term, slots: Slots, now: float) -> Mask:
-        found: Mask = np.zeros(len(slots), dtype=np.bool_)
+    def _numbers(self, term: Term, slots: Slots | slice, now: float) -> Mask:
+        found: Mask = np.zeros(len(self._vector("row")[slots]), dtype=np.bool_)
         for test in term.tests:
             if isinstance(test, frozenset):
-                found |= np.isin(self._vector("state")[slots], [*test])
+                wanted = np.zeros(len(State), dtype=np.bool_)
+                wanted[[*test]] = True
+                found |= wanted[self._vector("state")[slots]]
             elif isinstance(test, int):
                 found |= (self._vector("sources")[slots] & test) != 0
             elif isinstance(test, Moment):
@@ -110,7 +129,7 @@ class Matcher:
                 found |= _within(self._measure(term.field, slots, now), test)
         return found
 
-    def _measure(self, field: str, slots: Slots, now: float) -> npt.NDArray[np.float64]:
+    def _measure(self, field: str, slots: Slots | slice, now: float) -> npt.NDArray[np.float64]:
         if field == "age":
             age: npt.NDArray[np.float64] = now - self._vector("since")[slots]
             return age
@@ -119,7 +138,7 @@ class Matcher:
             numbers[numbers < 0] = np.nan
         return numbers
 
-    def _coded(self, number: int, term: Term, words: str, field: str, slots: Slots) -> Mask:
+    def _coded(self, number: int, term: Term, words: str, field: str, slots: Slots | slice) -> Mask:
         table = self._table(number, field, term, getattr(self.columns, words))
         found: Mask = table[self._vector(field)[slots]]
         return found

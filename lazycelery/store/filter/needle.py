@@ -47,8 +47,10 @@ class Needle:
             self._one_by_one(columns, fields, slots, np.arange(len(slots)), found)
             return found
         numbers = slots // BLOCK
-        for number in np.unique(numbers).tolist():
-            self._block(columns, fields, number, slots, np.flatnonzero(numbers == number), found)
+        for number in range(int(numbers.min()), int(numbers.max()) + 1):  # A look has one or two as a rule.
+            mine = np.flatnonzero(numbers == number)
+            if len(mine):
+                self._block(columns, fields, number, slots, mine, found)
         return found
 
     def _block(
