@@ -60,6 +60,26 @@ async def seen(context: Context, queue: str, wanted: Collection[bytes]) -> set[b
     return found
 
 
+async def leave_out_back(context: Context, file: BackupFile, queue: str | None) -> int:
+    """Leave what waits where a restore puts it (`queue`, else where it was) out of the file; returns how
+    many. Raises as `still_waiting`."""
+
+    def every() -> dict[str, dict[bytes, list[int]]]:
+        found: dict[str, dict[bytes, list[int]]] = {}
+        for page in file.numbered():
+            for number, message in page:
+                marks = found.setdefault(queue or message.queue, {})
+                marks.setdefault(context.codec.identity(message.raw), []).append(number)
+        return found
+
+    there = set[int]()
+    for place, marks in (await asyncio.to_thread(every)).items():
+        for mark in await seen(context, place, marks):
+            there.update(marks[mark])
+    file.leave_out(there)
+    return len(there)
+
+
 async def leave_out_waiting(context: Context, file: BackupFile) -> int:
     """Leave what still waits in its queue out of the file; returns how many. Raises as `still_waiting`."""
     waiting = await still_waiting(context, file)

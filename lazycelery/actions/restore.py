@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lazycelery.actions import cut_off, doubt, orphans, remains, taking_back
-from lazycelery.actions.audit import AuditLog
+from lazycelery.actions.audit import INTENT, REFUSED, AuditLog
 from lazycelery.actions.backup import BackupFile
 from lazycelery.actions.context import Context
 from lazycelery.actions.files import being_written
@@ -24,10 +24,19 @@ from lazycelery.actions.remains import Way
 from lazycelery.actions.wording import count
 from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
+from lazycelery.model.counting import agreed
 from lazycelery.model.faces import by_face
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.protocols import Sifting
 
+BACK = (
+    "A restore of it was broken off ({when}): {some} that it put back wait there, and are left out. Of the "
+    "others one that a worker took since runs twice."
+)
+LOOKED = (
+    "A restore of it was broken off ({when}): what it put back and still waits is looked for first, and left "
+    "out. That delivers the messages. One that a worker took since runs twice."
+)
 LOOK_BACK = 20_000
 """Lines of the audit log that are searched for an earlier restore."""
 
@@ -48,24 +57,26 @@ async def draft(context: Context, order: Order) -> Draft:
         return _from_broker(context, file, aside)
     queue = str(order.params.get("queue") or "") or None
     earlier = await asyncio.to_thread(restored_before, context.audit, file.sha256)
+    broken = earlier is not None and await asyncio.to_thread(broken_off, context.audit, file.sha256)
     waiting = 0
-    if not file.complete and context.queues.free_looks:
-        waiting = await doubt.leave_out_waiting(context, file)
+    if context.queues.free_looks:
+        waiting = await _left_out(context, file, queue, broken)
     contents = _contents(file, queue)
     again = bool(order.params.get("again"))
     facts: dict[str, Any] = {"sha256": file.sha256, "messages": file.total, "queue": queue}
     return Draft(
         title=f"Restore {count(file.total, 'message')}: {contents}",
         question=f"restore {count(file.total, 'message')}: {contents}, from {path}?",
-        run=partial(_run, context, path, file.sha256, queue, facts),
+        run=partial(_run, context, path, file.sha256, queue, facts, broken),
         count=file.total,
         items=[PlanItem(target=str(path), text=contents)],
         name=str(file.total),
         typed=earlier is not None or not file.complete or file.header.action == "export",
-        warnings=_warnings(context, file, earlier, waiting),
-        refused=_refusal(file, earlier if not again else None, waiting),
+        warnings=_warnings(context, file, earlier, waiting, broken),
+        refused=_refusal(file, earlier if not again else None, waiting, broken),
         hint=by_face(
-            "--again puts them back once more.", "A shell can put them back once more: lazycelery restore."
+            f"--again puts {'back the others' if broken else 'them back once more'}.",
+            f"A shell can put {'back the others' if broken else 'them back once more'}: lazycelery restore.",
         )
         if earlier is not None and not again
         else "",
@@ -112,6 +123,21 @@ def restored_before(audit: AuditLog, sha256: str) -> float | None:
     return None
 
 
+def broken_off(audit: AuditLog, sha256: str) -> bool:
+    """Whether the last restore of this content began and nobody knows its end."""
+    for entry in itertools.islice(audit.entries(), LOOK_BACK):
+        if entry.action == "restore" and entry.plan.get("sha256") == sha256 and entry.outcome != REFUSED:
+            return entry.outcome == INTENT
+    return False
+
+
+async def _left_out(context: Context, file: BackupFile, queue: str | None, broken: bool) -> int:
+    """How many wait where they would be put, and are left out of a file of which not all is known."""
+    if broken:
+        return await doubt.leave_out_back(context, file, queue)
+    return 0 if file.complete else await doubt.leave_out_waiting(context, file)
+
+
 def _contents(file: BackupFile, queue: str | None) -> str:
     """`default 1,204 (priority 0: 1,000 · 3: 204)`, every queue."""
     by_queue: dict[str, Counter[str]] = {}
@@ -120,7 +146,10 @@ def _contents(file: BackupFile, queue: str | None) -> str:
     return ", ".join(f"{name} {depths.total():,}{by_priority(depths)}" for name, depths in by_queue.items())
 
 
-def _refusal(file: BackupFile, earlier: float | None, waiting: int) -> str | None:
+def _refusal(file: BackupFile, earlier: float | None, waiting: int, broken: bool) -> str | None:
+    if earlier is not None and broken:
+        there = f", {count(waiting, 'message')} of it {agreed(waiting, 'wait')} there" if waiting else ""
+        return f"a restore of it was broken off ({_when(earlier)}){there}: what ran since would run twice"
     if earlier is not None:
         return f"this backup was restored before ({_when(earlier)}): its tasks would run twice"
     if file.total:
@@ -134,9 +163,14 @@ def _when(moment: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment))
 
 
-def _warnings(context: Context, file: BackupFile, earlier: float | None, waiting: int) -> list[str]:
+def _warnings(
+    context: Context, file: BackupFile, earlier: float | None, waiting: int, broken: bool
+) -> list[str]:
     found = []
-    if earlier is not None:
+    if broken:
+        how = BACK if context.queues.free_looks else LOOKED
+        found.append(how.format(when=_when(earlier or 0), some=count(waiting, "message")))
+    elif earlier is not None:
         found.append(f"This backup was restored before ({_when(earlier)}): its tasks would run again.")
     if not file.complete:
         found.append(
@@ -163,14 +197,13 @@ def _doubt(context: Context, file: BackupFile, waiting: int) -> str:
 
 
 async def _run(
-    context: Context, path: Path, sha256: str, queue: str | None, facts: dict[str, Any]
+    context: Context, path: Path, sha256: str, queue: str | None, facts: dict[str, Any], broken: bool
 ) -> Outcome:
     """`facts` are told how many are certainly back, should it be broken off."""
     file = await asyncio.to_thread(BackupFile, path)
     if file.sha256 != sha256:
         raise Refused(f"{path} changed since it was looked at.", "Plan it again.", nothing_done=True)
-    if not file.complete:
-        await doubt.leave_out_waiting(context, file)
+    await _left_out(context, file, queue, broken)
     names = sorted({queue} if queue else {name for name, _ in file.counts})
     before = await _depths(context, names)
     way = await _put_back(context, file, queue, facts)
