@@ -21,9 +21,10 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.task import TaskQuery
 from lazycelery.sources.protocols import Replies, Reply
 from lazycelery.sources.replay.tape import MAGIC, Answer, Tape, TapeWriter
+from lazycelery.store.store import Store
 from tests.cli.conftest import Ran
 from tests.engine.test_contract import state_of, until
-from tests.store.build import T0, received, started, succeeded
+from tests.store.build import T0, failed, received, started, succeeded
 from tests.support.broker import RedisServer
 from tests.support.fleet import CeleryWorker, send
 
@@ -242,6 +243,34 @@ async def test_it_is_held_goes_on_faster_and_jumps(tape: Path) -> None:
 
     assert await until(ended)
     await engine.close()
+
+
+async def test_what_is_over_comes_in_large_pieces_and_makes_the_same_of_it(tmp_path: Path) -> None:
+    """Also jumped over while it plays; each piece by itself is what a live engine got."""
+    path, one, writer = tmp_path / "many.tape", Store(), TapeWriter(tmp_path / "many.tape")
+    for number in range(1_500):
+        at, id = number / 100, f"t{number}"
+        end = failed(at + 0.5, id) if number % 7 == 0 else succeeded(at + 0.5, id)
+        batch = [beat(at), received(at, id), started(at, id), end]
+        writer.write(T0 + at, "events", batch)
+        one.apply_events(batch)
+    writer.write(T0 + 20, "names", ["celery"])
+    writer.close()
+    at_once, jumped = await opened(path), await opened(path, "?speed=1&paused=1")
+    assert len(await states(jumped)) < 10
+    await jumped.replay("jump", T0 + 19)
+
+    async def there() -> bool:
+        return (await jumped.overview()).tasks_by_state == (await at_once.overview()).tasks_by_state
+
+    assert await until(there) and (await at_once.overview()).tasks_total == 1_500
+    for engine in (at_once, jumped):
+        for number in range(0, 1_500, 13):
+            task, known = await engine.task(f"t{number}", fetch=False), one.task(f"t{number}", T0 + 20)
+            assert known is not None
+            for name in ("state", "worker", "received", "started", "finished", "runtime", "args", "error"):
+                assert getattr(task, name) == getattr(known, name), name
+        await engine.close()
 
 
 async def test_back_in_time_it_tells_what_to_open(tape: Path) -> None:

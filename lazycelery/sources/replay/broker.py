@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
 from lazycelery.errors import Refused, UsageError
+from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
 from lazycelery.model.reel import Reel, Turn
 from lazycelery.model.reports import QueueReport
@@ -25,6 +26,8 @@ from lazycelery.sources.replay.tape import Answer, Frame, Tape
 
 SCHEME = "replay"
 CHANGES_NOTHING = "This is a recording: it can be looked at, and nothing in it can be changed."
+AT_ONCE = 1_000
+"""Events: a few milliseconds."""
 NOT_KEPT = "This is a recording, and messages are not kept in it."
 
 
@@ -114,24 +117,37 @@ class ReplayBroker:
         await self._played.wait()
 
     async def play(self, deliver: Deliver) -> None:
-        """Say everything again, each at its time."""
+        """Say everything again, each at its time. What is over by then is said in large pieces: most of a
+        small one's cost is not for its events."""
         until = self._begin if self.speed else self.tape.end
+        over: list[Event] = []
         for frame in self.tape.frames():
-            if frame.at > until:
+            if frame.at > max(until, self._time.now() if self._played.is_set() else 0.0):
+                self._say(over, deliver)
+                over = []
                 if not self._played.is_set():
                     self._played.set()
                     self._time.begin()
                 self._next = frame.at
                 await self._time.reach(frame.at)
-            self._take(frame, deliver)
-            await asyncio.sleep(0)
+            if frame.kind == "events":
+                over += frame.said
+            else:  # Answers wait until they are asked for: they may come before the events.
+                self._take(frame)
+            if len(over) >= AT_ONCE:
+                self._say(over, deliver)
+                over = []
+                await asyncio.sleep(0)
+        self._say(over, deliver)
         self._next = None
         self._played.set()
 
-    def _take(self, frame: Frame, deliver: Deliver) -> None:
-        if frame.kind == "events":
-            deliver(EventBatch(frame.said))
-        elif frame.kind == "answer":
+    def _say(self, events: list[Event], deliver: Deliver) -> None:
+        if events:
+            deliver(EventBatch(events))
+
+    def _take(self, frame: Frame) -> None:
+        if frame.kind == "answer":
             answer: Answer = frame.said
             self._answers[answer.method] = answer.replies
         elif frame.kind == "workers":
