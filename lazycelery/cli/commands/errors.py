@@ -136,8 +136,8 @@ def _remarks(session: Session, page: ErrorPage, new: bool) -> list[str]:
         told.append(f"{plural(page.cut, 'older failure')} left out: more are known than are looked at.")
     if page.since is not None:
         older = any(group.first is not None and group.first < page.since for group in page.groups)
-        more = "; of older failures only those with a result are known" if older else ""
-        told.append(f"Watched since {date(page.since, utc)}{more}.")
+        more = "; before it only results tell" if older else ""
+        told.append(f"Known since {date(page.since, utc)}{more}.")
     return told
 
 

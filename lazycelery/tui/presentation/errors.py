@@ -153,8 +153,8 @@ def remarks(page: ErrorPage, look: Look) -> list[str]:
         told.append(f"{look.key('deploy')} sets a deploy mark: what fails first after it is new.")
     if page.since is not None:
         older = any(one.first is not None and one.first < page.since for one in page.groups)
-        more = "; of older failures only those with a result are known" if older else ""
-        told.append(f"Watched since {q.moment(page.since, look.now, look.utc)}{more}.")
+        more = "; before it only results tell" if older else ""
+        told.append(f"Known since {q.moment(page.since, look.now, look.utc)}{more}.")
     if page.cut:
         told.append(f"{q.counted(page.cut, 'older failure')} left out.")
     if page.matched > len(page.groups):
