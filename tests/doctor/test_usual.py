@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from math import ceil, floor
 
-from lazycelery.insight.anomalies import chance, silence
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lazycelery.insight.anomalies import above, chance, silence
 from lazycelery.insight.doctor import MODES
 from lazycelery.insight.doctor.memory import Memory
 from lazycelery.model.facts import NameFacts, TaskFacts
@@ -13,7 +17,7 @@ from lazycelery.model.limits import Limits
 from lazycelery.store.ago import WEEK
 from lazycelery.store.habits import Habit, Habits
 from lazycelery.store.rings import Cell, Kept
-from lazycelery.store.sketch import bucket
+from lazycelery.store.sketch import bucket, quantiles
 from lazycelery.store.statistics import SUCCEEDED
 from lazycelery.store.store import Store
 from tests.doctor.seen import found, seen, silent, texts
@@ -225,6 +229,45 @@ def test_a_chance_is_bounded_from_above(found: int, of: int, share: float, most:
 
     exact = sum(comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(found, of + 1))
     assert exact <= chance(found, of, share) <= most
+
+
+@given(st.integers(1, 120), st.data(), st.floats(1e-6, 1 - 1e-6))
+def test_no_chance_is_told_smaller_than_it_is(of: int, data: st.DataObject, share: float) -> None:
+    """Else what happens by itself would be told: the bound holds for each number of runs."""
+    from math import comb, fsum
+
+    found = data.draw(st.integers(0, of))
+    exact = fsum(comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(found, of + 1))
+    assert 0.0 <= chance(found, of, share) <= 1.0
+    assert exact <= chance(found, of, share) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(("found", "of", "share"), [(0, 0, 0.5), (3, 3, 0.0), (3, 3, 1.0), (0, 9, 0.1)])
+def test_without_runs_or_without_a_share_everything_is_chance(found: int, of: int, share: float) -> None:
+    assert chance(found, of, share) == 1.0
+
+
+@given(st.integers(0, 12), st.integers(20, 60), st.integers(0, 200))
+def test_what_comes_by_the_clock_is_silent_after_three_pauses_and_never_before(
+    pause: int, runs: int, quiet: int
+) -> None:
+    row = ([1, *[0] * pause] * runs)[: -pause or None]
+    assert silence(row + [0] * quiet, 20) == (quiet, 3 * (pause + 1))
+
+
+@given(st.lists(st.floats(1e-3, 1e5), min_size=1, max_size=60), st.floats(1e-3, 1e5))
+def test_quantiles_and_what_is_above_a_bound_are_off_by_no_more_than_is_said(
+    times: list[float], bound: float
+) -> None:
+    buckets: dict[int, int] = {}
+    for one in times:
+        buckets[bucket(one)] = buckets.get(bucket(one), 0) + 1
+    ordered = sorted(times)
+    for share, told in zip((0.0, 0.5, 0.95), quantiles(buckets, (0.0, 0.5, 0.95)), strict=True):
+        near = {ordered[floor(share * (len(times) - 1))], ordered[ceil(share * (len(times) - 1))]}
+        assert told is not None and any(abs(told / one - 1) <= 0.0255 for one in near)
+    surely = sum(one > bound * 1.0513 for one in times)
+    assert surely <= above(buckets, bound) <= sum(one > bound / 1.0513 for one in times)
 
 
 def test_a_clock_that_was_ahead_for_a_while_stops_no_counting() -> None:
