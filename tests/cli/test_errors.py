@@ -81,6 +81,9 @@ def test_what_was_before_the_watch_is_not_called_new(filled: FakeEngine, run: Ru
 
 
 def test_one_group_tells_what_its_tasks_share(filled: FakeEngine, run: Run) -> None:
+    def shares(*texts: str) -> list[Share]:
+        return [Share(value=text, count=1) for text in texts]
+
     hours = [Share(value=str(int(NOW // 3600 * 3600)), count=9)]
     filled.error_detail = ErrorDetail(
         group=GROUP,
@@ -88,6 +91,7 @@ def test_one_group_tells_what_its_tasks_share(filled: FakeEngine, run: Run) -> N
         differences=[
             Difference(field="worker", same=True, values=[Share(value="w1@a", count=9)], distinct=1, known=9),
             Difference(field="args.0", same=False, values=[Share(value=EVIL, count=3)], distinct=7, known=9),
+            Difference(field="args.1", same=False, values=shares("a", "b"), distinct=9, known=9),
             Difference(field="hour", same=True, values=hours, distinct=1, known=9),
         ],
     )
@@ -95,6 +99,7 @@ def test_one_group_tells_what_its_tasks_share(filled: FakeEngine, run: Run) -> N
     assert "1,204 tasks (1,200 failed, 4 wait for a retry)" in ran.out and "\x1b" not in ran.out
     lines = [line.split() for line in ran.out.splitlines()]
     assert ["worker", "same", "w1@a"] in lines
+    assert ["args.1", "9", "another", "one", "each", "time"] in lines
     assert any(line[:2] == ["args.0", "7"] and line[-2:] == ["6", "more"] for line in lines if line)
     assert "error_group:3fa91b22c0" in ran.err
     assert json.loads(run("errors", "--group", "3f", "--json").out)["looked_at"] == 1000

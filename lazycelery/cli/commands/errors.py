@@ -181,6 +181,8 @@ def _difference(one: Difference, utc: bool) -> tuple[object, ...]:
     ]
     if one.same:
         return one.field, "same", said[0]
+    if one.distinct > len(one.values) and all(each.count == 1 for each in one.values):
+        return one.field, f"{one.distinct:,}", "another one each time"
     shown = ", ".join(
         f"{text} {share(each.count / one.known)}" for text, each in zip(said, one.values, strict=True)
     )
