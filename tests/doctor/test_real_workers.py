@@ -63,6 +63,7 @@ async def test_a_full_worker_with_work_behind_it(broker: RedisServer, worker: St
 @pytest.mark.soak
 async def test_a_stopped_process_hangs_until_it_goes_on(broker: RedisServer, worker: Start) -> None:
     one = worker("w1")
+    worker("w2", queues="mail")  # With nobody left that would be the finding.
     assert one.process is not None
     async with clinic(broker.url) as doctor:
         await doctor.healthy(3)

@@ -63,7 +63,7 @@ def grouped(found: Iterable[Finding]) -> list[Finding]:
         if finding.code not in hidden and (finding.code, finding.subject) not in caused
     ]
     by_code: dict[str, list[Finding]] = defaultdict(list)
-    for finding in _with_what_follows(left):
+    for finding in _nobody_left(_with_what_follows(left)):
         by_code[finding.code].append(finding)
     return [
         one
@@ -88,6 +88,27 @@ def _with_what_follows(found: list[Finding]) -> list[Finding]:
         else finding
         for finding in left
     ]
+
+
+def _nobody_left(found: list[Finding]) -> list[Finding]:
+    """Where nobody works because all went, that is one finding, and tells who."""
+    deaths = [finding for finding in found if finding.code == "worker-lost"]
+    nobody = next((finding for finding in found if finding.code == "no-workers"), None)
+    if nobody is None or not deaths:
+        return found
+    who = deaths[0].title if len(deaths) == 1 else f"{len(deaths):,} went without goodbye."
+    told = msgspec.structs.replace(
+        nobody,
+        title=f"{nobody.title.rstrip('.')}: {who}",
+        evidence=[
+            *(fact(one.title, one.evidence[0].source) for one in deaths[1:TOLD]),
+            *deaths[0].evidence,
+            *nobody.evidence,
+        ],
+        fix=deaths[0].fix,
+        actions=list(dict.fromkeys(name for one in (nobody, *deaths) for name in one.actions)),
+    )
+    return [told if one is nobody else one for one in found if one.code != "worker-lost"]
 
 
 def _told_with(death: Finding, follow: list[Finding]) -> Finding:
