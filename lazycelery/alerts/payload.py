@@ -49,7 +49,7 @@ def item(telling: Telling, id: str, at: float, redactor: Redactor) -> dict[str, 
             }
             for fact in finding.evidence[:FACTS]
         ],
-        "fix": text(finding.fix),
+        "fix": text(finding.fix, 2 * LONG),
         "related": [text(name, SHORT) for name in finding.related[:NAMES]],
         "related_count": len(finding.related),
         "page": finding.page,
