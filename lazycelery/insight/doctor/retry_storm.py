@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lazycelery.insight.advice import act_on_tasks
 from lazycelery.insight.doctor.mode import Mode, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
+from lazycelery.model.faces import by_face
 from lazycelery.model.facts import NameFacts
 from lazycelery.model.finding import Finding
 from lazycelery.model.text import quoted
@@ -39,10 +39,17 @@ def _finding(seen: Snapshot, name: NameFacts) -> Finding:
         subject=name.name,
         filter=f"error_group:* {quoted('name', name.name)}",
         evidence=evidence,
-        fix=f"Mend what it calls; meanwhile revoke them "
-        f"({act_on_tasks('revoke', f'error_group:* state:retry,scheduled name:{name.name}')}), and give it "
+        fix=f"Mend what it calls; meanwhile revoke them ({_revoking(name.name)}), and give it "
         "retry_backoff=True, retry_jitter=True and a max_retries.",
         actions=["revoke"],
+    )
+
+
+def _revoking(name: str) -> str:
+    """A command of its own has not seen why a task waits: it takes all of them that wait for a time."""
+    return by_face(
+        f"`lazycelery revoke state:retry,scheduled name:{name} --dry-run` tells which",
+        f"`:tasks error_group:* state:retry,scheduled name:{name}`, then `:mark.all` and `:revoke`",
     )
 
 
