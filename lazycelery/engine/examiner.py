@@ -24,7 +24,7 @@ from lazycelery.insight.doctor.memory import Memory
 from lazycelery.insight.doctor.mode import Mode
 from lazycelery.insight.doctor.schedule import entries
 from lazycelery.insight.doctor.snapshot import Snapshot
-from lazycelery.insight.steps import nobody_answers, steps
+from lazycelery.insight.steps import nobody_answers, steps, with_steps
 from lazycelery.model.cluster import Notice
 from lazycelery.model.faces import by_face
 from lazycelery.model.finding import RANK, Examination, Finding, FindingMark, Unchecked
@@ -167,8 +167,10 @@ class Examiner:
                 key=lambda finding: (RANK[finding.severity], finding.since or 0.0, finding.code),
             )[:MOST]
             await self._mark(examination, said, seen.now)
-            if seen.connected and nobody_answers(seen) and not self.beginning.awaited(seen.now):
+            asked = seen.connected and nobody_answers(seen) and not self.beginning.awaited(seen.now)
+            if asked or seen.source("broker").state in ("lost", "refused"):
                 examination.steps = steps(seen)
+            with_steps(examination.findings, examination.steps)
             examination.cost = round(time.process_time() - began, 4)
             self._keep(examination)
             self.examined(examination, self.present)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from lazycelery.insight.doctor.broker_unreachable import REFUSED
 from lazycelery.insight.doctor.mode import count, listed, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.facts import WorkerFacts
-from lazycelery.model.finding import Step
+from lazycelery.model.finding import Evidence, Finding, Step
 
+LAST = "what it looks like"
+"""The name of the last step: the likely cause."""
+STEP = "step"
+TELLING = ("auth-failed", "broker-unreachable", "broker-memory", "no-workers", "worker-busy-control")
+"""Findings that say that nobody answers, the first cause first."""
 HEARD = 10.0
 """Seconds since a heartbeat within which a worker beats."""
 
@@ -31,7 +39,10 @@ def steps(seen: Snapshot) -> list[Step]:
     """The steps in order. After the first that fails the others tell what they can."""
     broker = seen.source("broker")
     if not seen.connected:
-        return [Step(name="broker reachable", ok=False, text=f"{broker.reason} {broker.hint}".strip())]
+        return [
+            Step(name="broker reachable", ok=False, text=broker.reason),
+            Step(name=LAST, ok=None, text=_away(seen)),
+        ]
     made = [
         Step(name="broker reachable", ok=True, text="It answers and lets us in."),
         _accepts(seen),
@@ -42,7 +53,30 @@ def steps(seen: Snapshot) -> list[Step]:
         _consume(seen),
         _busy(seen),
     ]
-    return [*made, Step(name="what it looks like", ok=None, text=_cause(seen))]
+    return [*made, Step(name=LAST, ok=None, text=_cause(seen))]
+
+
+def with_steps(findings: Sequence[Finding], made: Sequence[Step]) -> None:
+    """Let the finding that says that nobody answers show the steps, as evidence of the source `step`."""
+    for finding in findings:
+        finding.evidence = [fact for fact in finding.evidence if fact.source != STEP]
+    told = next((one for code in TELLING for one in findings if one.code == code), None)
+    if told is not None:
+        words = {True: "yes", False: "no", None: "not known"}
+        told.evidence += [
+            Evidence(
+                text=step.text if step.name == LAST else f"{step.name}: {words[step.ok]}. {step.text}",
+                source=STEP,
+            )
+            for step in made
+        ]
+
+
+def _away(seen: Snapshot) -> str:
+    broker = seen.source("broker")
+    if broker.code == REFUSED:
+        return f"The broker is there and does not let us in. {broker.hint}".strip()
+    return f"The broker is not there, or this machine cannot reach it. {broker.hint}".strip()
 
 
 def _accepts(seen: Snapshot) -> Step:

@@ -116,13 +116,17 @@ def ended_before(columns: Columns, slot: int, worker: int, at: float, state: int
     return None
 
 
-def result_before(columns: Columns, slot: int, done: float, state: int) -> PastAttempt | None:
-    """The past attempt that a result speaks of, or `None` when it is the present one's."""
+def result_before(
+    columns: Columns, slot: int, done: float, state: int, dated: bool = True
+) -> PastAttempt | None:
+    """The past attempt that a result speaks of, or `None` when it is the present one's. `dated`: it tells
+    when that ended; Celery's documents of a retry do not, and stay until the next run begins."""
     if columns.started[slot] <= done:
         return None
+    stays = state == State.RETRY and not dated and columns.started[slot] != columns.started[slot]
     for past in reversed(_past(columns, slot)):
         if past.finished == past.finished:
-            if past.state == state and abs(past.finished - done) <= RACE:
+            if past.state == state and (stays or abs(past.finished - done) <= RACE):
                 return past
         elif state == State.RETRY and _open(past) and not past.started > done + RACE:
             return past

@@ -325,7 +325,7 @@ class ReportMerge:
         done = report.date_done
         if done is None:
             done = at + self.skew(columns.worker[slot])
-        past = result_before(columns, slot, done, state)
+        past = result_before(columns, slot, done, state, report.date_done is not None)
         if past is not None:
             _past_end(past, report, state, done)
             if state is State.RETRY and report.result is not None and self._waits_for_retry(slot):

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from lazycelery.errors import NothingFound
 from tests.doctor.clinic import Clinic, clinic
 from tests.support.beat import conf
-from tests.support.broker import RedisServer
+from tests.support.broker import RedisServer, free_port
 from tests.support.fleet import CeleryWorker, send
 from tests.support.rabbit import RabbitServer
 
@@ -163,6 +164,29 @@ async def test_the_wrong_key_prefix(broker: RedisServer, worker: Any) -> None:
         assert not (await doctor.engine.doctor()).steps, "nobody has to tell the only prefix that there is"
     async with clinic(broker.url, prefix="other:") as doctor:
         await cause(doctor, "Another key prefix", "'acme:'")
+
+
+@pytest.mark.parametrize("kind", BROKERS)
+async def test_wrong_credentials_and_a_broker_that_is_not_there(
+    kind: str, broker: RedisServer, request: pytest.FixtureRequest
+) -> None:
+    if kind == "rabbit":
+        wrong = request.getfixturevalue("rabbit").url(user="guest", password="wrong")
+    else:
+        broker.client().config_set("requirepass", "right")
+        wrong = broker.url.replace("redis://", "redis://:wrong@")
+    for url, code, words in (
+        (wrong, "auth-failed", "does not let us in"),
+        (f"{wrong.rpartition(':')[0]}:{free_port()}/", "broker-unreachable", "is not there"),
+    ):
+        async with clinic(url, ready=False) as doctor:
+            steps = await cause(doctor, words)
+            assert steps["broker reachable"] is False
+            [finding] = [one for one in (await doctor.engine.doctor()).findings if one.code == code]
+            shown = [fact.text for fact in finding.evidence if fact.source == "step"]
+            assert shown[0].startswith("broker reachable: no.") and words in shown[-1]
+            with pytest.raises(NothingFound, match="Not connected"):
+                await doctor.engine.why("some-task")
 
 
 @pytest.mark.parametrize("kind", BROKERS)

@@ -146,6 +146,20 @@ def test_results_may_fall_anywhere_among_the_events_of_retries(results, data):
     assert len(done.attempts) == 3
 
 
+def test_a_retrys_document_without_a_date_is_not_of_the_run_that_waits():
+    """So Celery writes it; it stays until the next run begins, and may be read again at any time."""
+    eta = "2026-09-21T14:23:20+00:00"
+    store = store_of(sent(0), received(0.01), started(0.02), sent(0.03, retries=1, eta=eta))
+    for one in (received(0.04, retries=1, eta=eta), retried(0.05)):
+        take(store, one)
+    store.apply_results([ResultReport(id="t1", status="RETRY", result=BOOM)], T0 + 9)
+    assert [attempt.state for attempt in task(store).attempts] == ["retry", "scheduled"]
+    assert task(store).state == "scheduled"
+    take(store, started(601))
+    take(store, retried(602))
+    assert task(store).state == "retry"
+
+
 def test_a_retry_that_only_the_backend_told_has_its_reason():
     store = store_of(sent(0), received(1), result(3, "RETRY"))
     assert (task(store).state, task(store).error) == ("retry", "ValueError('x')")

@@ -81,9 +81,9 @@ def charge(order, amount=1):
 
 
 @app.task(name="shop.flaky", bind=True, max_retries=3)
-def flaky(self, succeed_at=2):
+def flaky(self, succeed_at=2, countdown=0.2):
     if self.request.retries < succeed_at:
-        raise self.retry(exc=TimeoutError("gateway timed out"), countdown=0.2)
+        raise self.retry(exc=TimeoutError("gateway timed out"), countdown=countdown)
     return self.request.retries
 
 

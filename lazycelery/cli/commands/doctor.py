@@ -24,6 +24,8 @@ OBSERVE = 5.0
 """Seconds of looking before the verdict: what lasts is told from what passes."""
 LEVELS = ("info", "warning", "critical")
 _STYLE = {"critical": "bad", "warning": "warn", "info": ""}
+STEP = "step"
+"""The source of evidence that is told at the end: from the broker to a busy pool."""
 _SIGN = {True: "ok", False: "NO", None: "?"}
 
 
@@ -144,7 +146,7 @@ def _details(session: Session, finding: Finding, now: float) -> None:
     if finding.mark is not None:
         note = f": {finding.mark.note}" if finding.mark.note else ""
         output.line(f"  acknowledged by {finding.mark.by}, {date(finding.mark.at)}{note}")
-    for fact in finding.evidence:
+    for fact in [one for one in finding.evidence if one.source != STEP]:
         output.line(f"  - {fact.text} ({fact.source})" if fact.source else f"  - {fact.text}")
     if finding.fix:
         output.line(f"  fix: {finding.fix}")

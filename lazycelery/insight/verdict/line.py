@@ -49,16 +49,15 @@ def why_they_wait(
     deaf = [one.title for one in findings if one.code in DEAF and _about(one, queue, consumers)]
     if deaf and free:
         return deaf[0].rstrip(".")
-    if queue.out_rate:
+    if queue.out_rate and (free or not busy or _flows(seen, queue, busy)):
         pace = f"{queue.out_rate:.1f} a second are taken"
         source = queue.sources.get("out_rate", "event")
         verdict.evidence.append(
             fact(pace.replace("a second are taken", "are taken a second"), source, queue.out_rate)
         )
-        if free or not busy or _flows(seen, queue, busy):
-            wait = (messages + _before(queue, consumers)) / queue.out_rate
-            verdict.until = seen.now + wait
-            pace += f", so that {whose} turn comes within {span(wait)}" if seen.cut is None else ""
+        wait = (messages + _before(queue, consumers)) / queue.out_rate
+        verdict.until = seen.now + wait
+        pace += f", so that {whose} turn comes within {span(wait)}" if seen.cut is None else ""
         return f"{told}; {pace}" if told else pace
     known = all(facts.worker.concurrency and facts.worker.active is not None for facts in consumers)
     if told or not consumers or not known or seen.cut is not None:
