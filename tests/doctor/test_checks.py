@@ -129,6 +129,13 @@ def test_while_a_worker_has_not_told_its_queues_none_is_without_consumer() -> No
     assert "w2@a" in (MODES["queue-without-consumer"].blind(snapshot) or "")
 
 
+def test_a_broker_that_does_not_name_all_queues_may_hide_a_misspelt_one() -> None:
+    blind = MODES["queue-without-consumer"].blind
+    assert blind(seen(broker=BrokerFacts(at=NOW))) is None
+    hidden = blind(seen(broker=BrokerFacts(at=NOW, tells_queues=False))) or ""
+    assert "task_send_sent_event" in hidden and "management API" in hidden
+
+
 def test_silent_workers_are_one_finding() -> None:
     workers = [worker(f"w{n}@a", events=n > 2) for n in range(1, 5)]
     [finding] = found("events-off", seen(workers=workers))

@@ -12,7 +12,8 @@ from lazycelery.model.cluster import SourceHealth
 from lazycelery.model.facts import Flight, Flights, TaskFacts, TaskSeen
 from lazycelery.model.finding import Evidence, Finding
 from lazycelery.model.hold import Hold
-from lazycelery.model.task import Task
+from lazycelery.model.reports import TaskLimits
+from lazycelery.model.task import Attempt, Task
 from tests.doctor.seen import NOW, held, links, queue, running, seen, worker
 
 GONE = {"state": "offline", "stopped": NOW - 60, "lost": True, "why": "lost 1m ago"}
@@ -294,3 +295,134 @@ def test_queues_and_workers() -> None:
     )
     verdict = of_worker(worker(), seen(), [mixed])
     assert verdict.text.startswith("w1@a is online") and verdict.findings == ["version-mixed"]
+
+
+def test_what_is_known_of_a_wait_is_said() -> None:
+    waiting = {"state": "waiting", "sent": NOW - 60}
+    steps = queue(messages=10, priorities={"0": 4, "3": 5, "9": 1})
+    assert ", one of 10 messages, 9 of them before it by priority;" in said(
+        {**waiting, "priority": 9}, queues=[steps]
+    )
+    highest = queue(messages=10, priorities={"0": 4, "3": 5, "9": 1}, first_priority=9)
+    assert ", 1 of them before it by priority;" in said({**waiting, "priority": 3}, queues=[highest])
+    assert "before it" not in said({**waiting, "priority": 9}, queues=[highest])
+    assert of_queue(highest, seen()).text.startswith(
+        "10 messages wait in default (1 of priority 9, which runs first); "
+    )
+    soon = of_task(Task(id="x", queue="default", expires=iso(5), **waiting), seen(queues=[queue(messages=2)]))
+    assert soon.text.endswith("; it expires in 5s.") and soon.until == NOW + 5
+    assert "its ETA is in 1m" in said({**waiting, "eta": iso(60)}, queues=[queue(messages=2)])
+    assert "it is revoked, and dropped" in said({**waiting, "marks": ["revoke-flagged"]})
+    held_back = queue(messages=2, why="held by ada since 12:00: nobody takes from it")
+    held_back.held = Hold(queue="default", since=NOW, user="ada", host="h")
+    assert said(waiting, queues=[held_back]).endswith(
+        "default is held by ada since 12:00: nobody takes from it."
+    )
+    again = {"retries": 1, "attempts": [Attempt(number=0, state="retry", error="E('x')")]}
+    assert "for 1m (try 2 after E('x'))" in said({**waiting, **again})
+    gone = worker(**GONE)
+    told = said(
+        waiting, queues=[queue(messages=2, consumers=0)], workers=[gone, worker("w2@a", queues=["mail"])]
+    )
+    assert told.endswith("nobody consumes it since w1@a was lost, 1m ago.")
+    missing = queue(messages=None, error="there is no queue default")
+    assert said(waiting, queues=[missing]).endswith("is not known: there is no queue default.")
+
+
+def test_no_turn_is_promised_by_what_only_filled_the_slots() -> None:
+    full = worker(state="busy", active=[running("a", age=20), running("b", age=16)])
+    slow = queue(messages=6, out_rate=0.1)
+    told = of_queue(slow, seen(queues=[slow], workers=[full], watched=16.0))
+    assert told.text == "6 messages wait in default; all slots of w1@a run 2 × shop.nap, none free for 16s."
+    assert told.until is None
+    flows = queue(messages=6, out_rate=0.5)
+    told = of_queue(flows, seen(queues=[flows], workers=[full]))
+    assert told.text.endswith("; 0.5 a second are taken, so that the last one's turn comes within 12s.")
+    # RabbitMQ's pace is that of the last seconds, and what is prefetched goes before.
+    fast = queue(messages=6, out_rate=2.0, unacked=4, sources={"out_rate": "broker"})
+    young = worker(state="busy", active=[running("a", age=1), running("b", age=0.5)])
+    assert of_queue(fast, seen(queues=[fast], workers=[young])).until == NOW + 5
+    assert of_queue(fast, seen(queues=[fast], workers=[full])).until is None
+    later = worker(state="busy", active=young.active, scheduled=4)
+    later.worker.scheduled = 4
+    assert of_queue(fast, seen(queues=[fast], workers=[later])).until == NOW + 3, "ETAs are not before it"
+
+
+def test_a_consumer_that_takes_nothing_is_named_with_its_reason() -> None:
+    deaf = Finding(code="worker-deaf", severity="critical", title="w1@a takes nothing.", subject="w1@a")
+    own = {"queues": [queue(messages=3)]}
+    assert (
+        of_queue(queue(messages=3), seen(**own), [deaf]).text
+        == "3 messages wait in default; w1@a takes nothing."
+    )
+    silent = worker(pool="solo", concurrency=1, silent=NOW - 9)
+    held_up = queue(messages=3, unacked=1)
+    assert of_queue(held_up, seen(workers=[silent])).text == (
+        "3 messages wait in default; w1@a answers nobody now: its only thread is inside a task; "
+        "1 message is there already, and which is not told."
+    )
+    prefork = worker(silent=NOW - 9, active=[running("a")])
+    assert (
+        "answers nobody now: it runs 1 × shop.nap."
+        in of_queue(queue(messages=3), seen(workers=[prefork])).text
+    )
+
+
+def test_limits_are_those_of_the_tasks_name_and_of_a_pool_that_keeps_them() -> None:
+    started = {"state": "started", "worker": "w1@a", "started": NOW - 60}
+    own = worker(conf={"task_time_limit": 300}, limits={"shop.add": TaskLimits(hard=90.0, soft=70.0)})
+    assert said(started, workers=[own]).endswith(
+        "; its soft time limit of 1m10s raises in it in 10s; its time limit of 1m30s ends it in 30s."
+    )
+    soft = worker(conf={"task_soft_time_limit": 30})
+    assert said(started, workers=[soft]).endswith("; its soft time limit of 30s was over 30s ago.")
+    threads = worker(conf={"task_time_limit": 300}, pool="threads")
+    assert said(started, workers=[threads]).endswith("; time limits do not hold in a pool of threads.")
+    assert ", after its message was delivered again;" in said({**started, "redelivered": True})
+    reserved = {"state": "received", "worker": "w1@a", "received": NOW - 840}
+    limited = worker(limits={"shop.add": TaskLimits(rate="1/m")})
+    assert said(reserved, workers=[limited]).endswith("not started: its rate limit of 1/m keeps it back.")
+    stays = worker(limits={"shop.add": TaskLimits(rate="0")})
+    assert said(reserved, workers=[stays]).endswith("although slots are free: a rate limit, perhaps.")
+
+
+def test_who_holds_a_message_that_nobody_told_of_is_not_made_up() -> None:
+    flight = Flight(id="9f3c21ab", task="shop.add", queue="default", delivered=NOW - 60)
+    own = {"flights": Flights(at=NOW, messages=[flight])}
+    told = "Delivered from default 1m ago, and nobody told who took it; w1@a may hold it."
+    assert said({"state": "received"}, **own) == told
+    assert said({"state": "waiting"}, **own) == told
+    gone = worker("w2@a", **GONE)
+    orphan = said({"state": "waiting"}, **own, workers=[worker(), gone])
+    assert orphan == "Orphaned: its worker is gone, and its message comes back to default in about 59m."
+    rabbit = {"redelivers": False, "gives_back": "It goes to another worker at once"}
+    lost = {"state": "received", "worker": "w1@a", "queue": "default"}
+    alone = said(lost, **rabbit, workers=[worker(**GONE)], queues=[queue(messages=3, consumers=0)])
+    assert alone.endswith("at once; no worker runs since w1@a was lost, 1m ago.")
+
+
+def test_a_worker_tells_what_it_takes_and_what_it_had() -> None:
+    unasked = worker(queues=None)
+    assert of_worker(unasked, seen()).text.endswith("what it takes from was not told yet.")
+    assert of_worker(worker(queues=[]), seen()).text.endswith("it takes from no queue.")
+    wrong = worker(queues=["defualt"])
+    alone = [queue("defualt"), queue("default", 2, consumers=0, workers=[])]
+    assert of_worker(wrong, seen(workers=[wrong], queues=alone)).text.endswith(
+        "it takes from defualt; 2 messages wait in default, which nobody consumes."
+    )
+    assert of_worker(worker(events=False), seen()).text.endswith(" It sends no task events.")
+    had = worker(**GONE, active=[running("a")], reserved=[held("b")])
+    assert of_worker(had, seen()).text == "w1@a is gone: lost 1m ago; it had 1 running and 1 waiting tasks."
+    unacked = queue(unacked=2)
+    assert (
+        of_queue(unacked, seen()).text
+        == "default is empty; 2 messages are with its workers; w1@a consumes it."
+    )
+
+
+def test_a_rejected_message_goes_where_its_queue_sends_it() -> None:
+    letters = [queue(dead_letter_to="graves")]
+    rejected = {"state": "rejected", "worker": "w1@a"}
+    assert said(rejected, queues=letters) == (
+        "Rejected on w1@a: its message goes to graves, unless it was given back to default."
+    )

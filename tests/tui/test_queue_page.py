@@ -5,7 +5,8 @@ from __future__ import annotations
 from lazycelery.keys import keymap
 from lazycelery.model.queue import Queue
 from lazycelery.model.verdict import Verdict
-from lazycelery.tui.presentation import queues
+from lazycelery.model.worker import Worker
+from lazycelery.tui.presentation import queues, workers
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.page import Page
 from lazycelery.tui.presentation.signs import UNICODE
@@ -38,6 +39,23 @@ def test_a_dead_letter_queue_is_marked_in_the_list_and_is_no_forgotten_queue() -
     assert ("dead", "warn") in queues.cells(dead, LOOK) and queues.faulty(dead)
     assert not queues.unattended(dead)
     assert not queues.faulty(Queue(name="dead", messages=0, dead_letter_from=["mail"]))
+
+
+def test_a_queue_about_which_something_is_wrong_has_no_green_sign() -> None:
+    fine = Queue(name="mail", messages=0, consumers=1, workers=["w1@a"])
+    assert queues.cells(fine, LOOK)[0] == (UNICODE.online, "ok") and not queues.faulty(fine)
+    for trouble, token in (("critical", "fail"), ("warning", "warn")):
+        ill = Queue(name="mail", messages=0, consumers=1, workers=["w1@a"], trouble=trouble)  # type: ignore[arg-type]
+        assert queues.cells(ill, LOOK)[0] == (UNICODE.warning, token) and queues.faulty(ill)
+        assert queues.first_lines(ill, None, LOOK, 80)[0][0] == (f"{UNICODE.warning} 0 messages", token)
+
+
+def test_a_heartbeat_grows_older_while_the_broker_is_away() -> None:
+    one = Worker(name="w1@a", state="online", heartbeat_age=1.2, last_seen=NOW - 74)
+    away = Look(NOW, UNICODE, True, keymap({}), as_of=NOW - 70)
+    for look, age in ((LOOK, "0s ago"), (away, "1m ago")):
+        page = text(workers.page(one, None, None, 0, look, 100))
+        assert f"heartbeat  {age}" in page, page
 
 
 def test_what_only_some_brokers_tell_is_shown_where_it_is_told() -> None:
