@@ -32,6 +32,8 @@ IN_FLIGHT_EVERY = 10.0
 FACTS_EVERY = 4.0
 """A few commands: a broker that throws queues away is told within seconds."""
 SWEEP_MESSAGES = 100
+ABSENT_EVERY = 300.0
+"""Seconds after which a queue that events name and that was not there is looked for again."""
 SENT_TO = 100
 """Queues that are looked at because events name them: a misspelt one is bound long before it is found."""
 
@@ -83,6 +85,8 @@ class Looks:
         before = self._broker.commands_sent()
         try:
             names = await self._broker.queues.names()
+            if self._due.now("absent", ABSENT_EVERY):
+                self._absent.clear()
             sent_to = self._store.queues_told(SENT_TO) - self._absent
             wanted = [*names, *sorted((self._consumed() | sent_to) - set(names))]
             reports = await self._broker.queues.probe(wanted)

@@ -14,7 +14,7 @@ import pytest
 from lazycelery.errors import NothingFound
 from lazycelery.model.action import Order
 from lazycelery.model.verdict import Thing
-from tests.doctor.clinic import Clinic
+from tests.doctor.clinic import Clinic, clinic
 from tests.doctor.test_real_nobody import BROKERS, Place, place
 from tests.doctor.verdict_table import SENTENCES, expected, shape
 from tests.support.beat import conf
@@ -266,3 +266,24 @@ async def _going(here: Place, kind: str) -> None:
         told = (await doctor.engine.why(running)).text
         assert told.startswith("Lost: w1@test, which ran it, began anew"), told
         ask.done()
+
+
+@pytest.mark.broker
+@pytest.mark.soak
+async def test_without_the_management_api_a_queue_is_known_by_who_sends_to_it(
+    broker: RedisServer, request: pytest.FixtureRequest
+) -> None:
+    async with place("rabbit", broker, request) as here:
+        await here.worker("w1")
+        url = here.url()
+        async with clinic(url, management="http://127.0.0.1:9") as doctor:
+            send_to(url, "shop.add", 1, 1, queue="celrey", backend=broker.url)
+            send_to(url, "shop.add", 1, 1, queue="unheard", backend=broker.url, sent_event=False)
+            finding = await doctor.finds("queue-without-consumer", "celrey")
+            assert "Did you mean celery?" in finding.title
+            assert "nobody consumes it" in (await doctor.engine.why("celrey", "queue")).text
+            with pytest.raises(NothingFound) as told:
+                await doctor.engine.why("unheard", "queue")
+            assert "task_send_sent_event" in told.value.hint
+            missing = await doctor.finds("management-missing")
+            assert "senders' events" in str(missing.evidence)
