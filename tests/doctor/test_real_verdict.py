@@ -119,7 +119,7 @@ async def test_what_is_said_of_tasks_queues_and_workers_that_stand(
                 await ask.says(title, id)
             await ask.says("never seen", "no-such-id")
             await ask.says("idle", "shelf@test", "worker")
-            await ask.says("all slots taken", "full@test", "worker")
+            await ask.says("all slots taken", "full@test", "worker", 60)
             await ask.says("without events", "quiet@test", "worker")
             await ask.says("empty", "quiet", "queue")
             await ask.says("behind full slots", "celery", "queue")
