@@ -150,10 +150,11 @@ class Deeds:
             telling.cancel()
         finish(outcome)
         back = undoing(outcome)
-        if back is not None or (outcome.action == "restore" and not outcome.failed):
+        well = not outcome.failed and not outcome.unknown
+        if back is not None or (outcome.action == "restore" and well):
             self.undoes = [] if back is None else [back]
         undo = f"; {self._look().key('undo')} undoes." if back is not None else ""
-        self._talk.say(f"{outcome.proof}{undo}", "warn" if outcome.failed else "ok")
+        self._talk.say(f"{outcome.proof}{undo}", "ok" if well else "warn")
         self._paint()
 
     # ---- several, one after another

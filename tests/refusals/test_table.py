@@ -5,27 +5,27 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from lazycelery.actions import service
-from lazycelery.actions.context import Context
-from lazycelery.actions.plan import Draft
 from lazycelery.engine.form import blank
-from lazycelery.errors import Refused
+from lazycelery.errors import ConnectionProblem, Refused
 from lazycelery.keys import ACTIONS, Action
-from lazycelery.model.action import ActionName, Order, Outcome, Plan, PlanItem
+from lazycelery.model.action import ActionName, Order
+from lazycelery.model.bulk import Bulk
 from lazycelery.tui.deeds import CANVAS
 from tests.actions.fakes import Room
-from tests.cli.conftest import Ran, engine, run
+from tests.cli.conftest import Ran
 from tests.cli.fake_engine import FakeEngine
+from tests.refusals.stand_in import CUT, LOST, Deeds, Guarded
+from tests.support import fake_bulk
 from tests.support.fake_engine import FakeEngine as ScreenEngine
 from tests.tui.conftest import Stage, staged
 
-__all__ = ["engine", "run"]
 NAMES: tuple[ActionName, ...] = get_args(ActionName)
 COMMANDS: dict[ActionName, tuple[str, ...]] = {
     "retry": ("retry", "id-0"),
@@ -56,30 +56,6 @@ ANY_OF = {"canvas": CANVAS}
 """A key that opens with any of several permissions; what is chosen then needs its own."""
 each_action = pytest.mark.parametrize("name", NAMES)
 each_pane = pytest.mark.parametrize("scope", PANES)
-
-
-class Deeds:
-    """Plans of one target that is confirmed by its name, and what was carried out."""
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-        self.unsafe = False
-
-    async def draft(self, context: Context, order: Order) -> Draft:
-        async def carry_out() -> Outcome:
-            self.done.append(order.action)
-            return Outcome(action=order.action, done=1, failed=0, proof="done")
-
-        refused = "unsafe: its text was cut" if self.unsafe else None
-        item = PlanItem(target="thing", text="it", grade="unsafe" if self.unsafe else None, refused=refused)
-        return Draft(title="Do it", run=carry_out, count=1, items=[item], name="thing", typed=True)
-
-
-@pytest.fixture
-def deeds(monkeypatch: pytest.MonkeyPatch) -> Deeds:
-    made = Deeds()
-    monkeypatch.setattr(service, "DRAFTS", {name: made.draft for name in service.DRAFTS})
-    return made
 
 
 def test_no_action_is_left_out() -> None:
@@ -133,6 +109,41 @@ async def test_what_is_unsafe_is_not_done(tmp_path: Path, deeds: Deeds, name: Ac
 
 
 @each_action
+async def test_an_answer_that_never_came_is_neither_done_nor_failed(
+    tmp_path: Path, deeds: Deeds, name: ActionName
+) -> None:
+    """It is logged so, and the plan is used up: nobody sends it a second time unawares."""
+    deeds.lost = "told"
+    room = Room(tmp_path)
+    plan = await room.actions.plan(Order(action=name))
+    outcome = await room.actions.act(plan.id, "thing")
+    assert (outcome.done, outcome.failed, outcome.unknown) == (0, 0, 1)
+    (entry,) = room.audit.read()
+    assert (entry.outcome, entry.ok, entry.proof) == ("unknown", False, LOST)
+    assert entry.plan["done"] is None and entry.plan["unknown"] == 1
+    with pytest.raises(Refused, match="done already"):
+        await room.actions.act(plan.id, "thing")
+    assert deeds.done == [name]
+
+
+@each_action
+async def test_a_broker_cut_in_the_middle_leaves_nobody_knows_in_the_log(
+    tmp_path: Path, deeds: Deeds, name: ActionName
+) -> None:
+    deeds.lost = "cut"
+    room = Room(tmp_path)
+    plan = await room.actions.plan(Order(action=name))
+    with pytest.raises(ConnectionProblem, match="went away"):
+        await room.actions.act(plan.id, "thing")
+    (entry,) = room.audit.read()
+    assert (entry.outcome, entry.ok, entry.proof) == ("failed", False, CUT)
+    assert entry.plan["done"] is None, "not 0: nobody knows"
+    with pytest.raises(Refused, match="done already"):
+        await room.actions.act(plan.id, "thing")
+    assert deeds.done == [name]
+
+
+@each_action
 async def test_user_host_and_ssh_client_are_in_the_log(
     tmp_path: Path, deeds: Deeds, name: ActionName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,24 +175,9 @@ async def test_another_session_at_the_same_thing_is_told(
 
 
 @pytest.fixture
-def command(
-    engine: FakeEngine, run: Callable[..., Ran], deeds: Deeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Ran]:
+def command(said: Callable[..., Ran]) -> Callable[..., Ran]:
     """Runs the command of an action, on real plans and a real guard."""
-
-    async def plan(order: Order) -> Plan:
-        engine.room = Room(tmp_path, allow=engine.profile.allow)  # type: ignore[attr-defined]
-        made: Plan = await engine.room.actions.plan(order)  # type: ignore[attr-defined]
-        return made
-
-    async def act(plan_id: str, word: str | None = None) -> Outcome:
-        done: Outcome = await engine.room.actions.act(plan_id, word)  # type: ignore[attr-defined]
-        return done
-
-    monkeypatch.setattr(engine, "plan", plan)
-    monkeypatch.setattr(engine, "act", act)
-    monkeypatch.chdir(tmp_path)
-    return lambda name, *more: run(*COMMANDS[name], *more)
+    return lambda name, *more, **profile: said(*COMMANDS[name], *more, **profile)
 
 
 @each_action
@@ -226,6 +222,20 @@ def test_a_command_for_what_is_unsafe_ends_with_4(
     deeds.unsafe = True
     ran = command(name, *(() if name in HARMLESS else ("--yes",)), "--allow", name)
     assert (ran.code, ran.out, deeds.done) == (4, "", []) and "Unsafe: its text was cut" in ran.err, ran
+
+
+@each_action
+def test_a_command_whose_answer_was_lost_ends_with_5_and_says_so(
+    command: Callable[..., Ran], deeds: Deeds, name: ActionName
+) -> None:
+    yes = () if name in HARMLESS else ("--yes",)
+    deeds.lost = "told"
+    ran = command(name, *yes, "--allow", name)
+    assert ran.code == 5 and LOST in ran.out, ran
+    assert command(name, *yes, "--allow", name, "--json").json["unknown"] == 1
+    deeds.lost = "cut"
+    ran = command(name, *yes, "--allow", name)
+    assert ran.code == 3 and CUT in ran.err and ran.out == "", ran
 
 
 # ---- the screen
@@ -285,3 +295,177 @@ async def test_a_key_that_is_not_confirmed_does_nothing(scope: str, monkeypatch:
                 await stage.press(no)
                 await stage.rest()
                 assert engine.acted == [], (action.id, no)
+
+
+each_way = pytest.mark.parametrize("way", ["key", pytest.param("line", marks=pytest.mark.soak)])
+"""A key, or the name of the action after a colon."""
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Awaitable[None]]:
+    """An editor that writes a task, and the form of a task that is edited."""
+
+    async def known(api: object, task: str) -> tuple[str, str]:
+        return task, blank("shop.charge", args=[1])
+
+    async def edit(path: Path) -> None:
+        path.write_text('task = "shop.report"')
+        os.utime(path, (1, 1))
+
+    monkeypatch.setattr("lazycelery.engine.form.form_of", known)
+    return edit
+
+
+async def given(stage: Stage, action: Action, way: str) -> None:
+    """Give the action, by its key or by its name, and what it wants to have written."""
+    await stage.press("escape", "escape", PANES[action.scope])
+    await stage.rest()
+    stage.desk.deeds.undoes = [Order(action="restore", targets=["/state/default.ndjson"])]
+    if way == "key":
+        await stage.press(action.keys[0])
+    else:
+        await stage.press(":")
+        assert stage.desk.talk.typing is not None
+        words = f"{action.id} default" if action.id == "purge" else action.id
+        stage.desk.talk.typing.insert(words)
+        await stage.press("enter")
+    await stage.rest()
+    if stage.desk.talk.typing is not None:
+        await stage.press(*TYPED.get(action.id, ""), "enter")
+
+
+@each_pane
+async def test_a_typed_name_without_the_permission_does_nothing(scope: str) -> None:
+    engine = ScreenEngine()
+    async with staged(engine, (160, 40)) as stage:
+        for action in keys_of(scope):
+            engine.seen.read_only, engine.seen.may_unlock, engine.seen.allowed = True, ["retry"], []
+            await given(stage, action, "line")
+            assert "Read-only. W unlocks" in stage.text, action.id
+            assert stage.desk.talk.asked is None, action.id
+        assert engine.acted == [] and engine.planned == []
+
+
+@each_way
+@each_pane
+async def test_what_is_unsafe_is_told_and_not_asked_about(
+    scope: str, way: str, tmp_path: Path, deeds: Deeds, written: Callable[[Path], Awaitable[None]]
+) -> None:
+    deeds.unsafe = True
+    engine = Guarded(tmp_path)
+    async with staged(engine, (160, 40)) as stage:
+        stage.desk.surface.edit = written  # type: ignore[method-assign, assignment]
+        for action in keys_of(scope):
+            await given(stage, action, way)
+            await stage.until(lambda: "its text was cut" in stage.text)
+            assert stage.desk.talk.asked is None, action.id
+    assert deeds.done == []
+
+
+@each_way
+@each_pane
+@pytest.mark.parametrize("lost", ["told", pytest.param("cut", marks=pytest.mark.soak)])
+async def test_an_answer_that_was_lost_is_told_as_such(
+    scope: str,
+    way: str,
+    lost: str,
+    tmp_path: Path,
+    deeds: Deeds,
+    written: Callable[[Path], Awaitable[None]],
+) -> None:
+    """Not in the colour of what is done, and in the log as what nobody knows."""
+    deeds.lost, deeds.typed = lost, False
+    engine = Guarded(tmp_path)
+    actions = keys_of(scope)[: 1 if way == "line" else None]
+    async with staged(engine, (160, 40)) as stage:
+        stage.desk.surface.edit = written  # type: ignore[method-assign, assignment]
+        for number, action in enumerate(actions, 1):
+            engine.room.now += 3600.0  # So that no session is told of the one before.
+            await given(stage, action, way)
+            await stage.until(lambda: stage.desk.talk.asked is not None)
+            await stage.press("y")
+            await stage.until(lambda n=number: len(deeds.done) == n)  # type: ignore[misc]
+            await stage.until(
+                lambda: (LOST if lost == "told" else CUT) in (stage.desk.talk.message or [""])[0]
+            )
+            assert stage.desk.talk.message is not None and stage.desk.talk.message[1] in ("warn", "fail")
+    entries = engine.room.audit.read()
+    assert {entry.outcome for entry in entries} == {"unknown" if lost == "told" else "failed"}
+    assert len(entries) == len(actions) and all(entry.plan["done"] is None for entry in entries)
+
+
+# ---- plans that stopped, on the screen and on the command line
+
+
+def stopped_at(action: ActionName) -> Bulk:
+    return fake_bulk.stopped(action=action)
+
+
+RESUMED: tuple[ActionName, ...] = ("retry", "revoke", "move", "delete", "requeue")
+"""Actions that have plan files."""
+each_resumed = pytest.mark.parametrize("name", RESUMED)
+
+
+@pytest.mark.parametrize(
+    "name", [RESUMED[0], *(pytest.param(name, marks=pytest.mark.soak) for name in RESUMED[1:])]
+)
+@pytest.mark.parametrize(
+    ("allow", "unsafe", "lost", "word", "code"),
+    [
+        ([], False, "", "thing", "Read-only"),
+        (["purge"], False, "", "thing", "Not permitted"),
+        (["all"], True, "", "thing", "its text was cut"),
+        (["all"], False, "", "other", "That is not thing. Nothing was done."),
+        (["all"], False, "told", "thing", LOST),
+        (["all"], False, "cut", "thing", CUT),
+    ],
+)
+async def test_a_plan_that_stopped_is_resumed_by_the_same_rules(
+    name: ActionName,
+    allow: list[str],
+    unsafe: bool,
+    lost: str,
+    word: str,
+    code: str,
+    tmp_path: Path,
+    deeds: Deeds,
+    said: Callable[..., Ran],
+    engine: FakeEngine,
+) -> None:
+    deeds.unsafe, deeds.lost = unsafe, lost
+    screen = Guarded(tmp_path / "screen", allow=allow)
+    screen.bulk_plans = [stopped_at(name)]
+    async with staged(screen, (160, 40)) as stage:
+        await stage.press("C")
+        await stage.until(lambda: stage.desk.talk.typing is not None)
+        await stage.press("enter")
+        await stage.rest()
+        if code not in stage.text:
+            await stage.until(lambda: stage.desk.talk.asked is not None)
+            await stage.press(*word, "enter")
+        await stage.until(lambda: code in (stage.desk.talk.message or ("", ""))[0])
+        assert stage.desk.talk.message is not None and stage.desk.talk.message[1] in ("warn", "fail")
+    assert deeds.done == ([name] if lost else [])
+
+
+@each_resumed
+def test_resume_on_the_command_line_is_refused_by_the_same_rules(
+    name: ActionName, deeds: Deeds, said: Callable[..., Ran], engine: FakeEngine
+) -> None:
+    engine.plans = [stopped_at(name)]
+    resume = ("plan", "resume", "7f3a1c20")
+    ran = said(*resume, "--yes")
+    assert ran.code == 4 and "Read-only" in ran.err, ran
+    ran = said(*resume, "--yes", "--allow", "purge")
+    assert ran.code == 4 and f"Not permitted: {name}" in ran.err, ran
+    ran = said(*resume, "--allow", name)
+    assert ran.code == 4 and "--yes confirms" in ran.err, ran
+    deeds.unsafe = True
+    ran = said(*resume, "--yes", "--allow", name)
+    assert ran.code == 4 and "Unsafe: its text was cut" in ran.err and deeds.done == [], ran
+    deeds.unsafe, deeds.lost = False, "told"
+    ran = said(*resume, "--yes", "--allow", name)
+    assert ran.code == 5 and LOST in ran.out and deeds.done == [name], ran
+    deeds.lost = "cut"
+    ran = said(*resume, "--yes", "--allow", name)
+    assert ran.code == 3 and CUT in ran.err, ran
