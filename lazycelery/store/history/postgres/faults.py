@@ -46,6 +46,8 @@ def said(problem: BaseException) -> str | None:
     if code:
         return _WORDS.get(code, f"the database says: {text}")
     refused = _FATAL.search(whole)
+    if refused and "startup parameter" in refused[1]:
+        return f"the pooler needs pool_mode = session and ignore_startup_parameters = options: {refused[1]}"
     if refused:
         return f"the database refuses: {refused[1].rstrip('.')[:200]}"
     # "connection failed: connection to server at …, port … failed: Connection refused", for each address.
