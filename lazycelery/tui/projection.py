@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from functools import cached_property
 
+from lazycelery.errors import LazyCeleryError
 from lazycelery.model.reel import Reel, Turn
 from lazycelery.tui.analyst import Analyst
 
@@ -14,6 +16,9 @@ NEAR = 10.0
 FAR = 0.1
 """Share of the recording of a large one."""
 TWICE = 2.0
+PATIENCE = 60.0
+"""Seconds for a recording to be played up to where it is wanted."""
+GOING_BACK = "Going back: it is played up to there …"
 
 
 class Projection(Analyst):
@@ -47,6 +52,23 @@ class Projection(Analyst):
     def do_replay_faster(self) -> None:  # noqa: D102
         self._pace(TWICE)
 
+    def turn_to(self, moment: float) -> None:
+        """A place of the bar was clicked."""
+        self._turn("jump", lambda _: moment)
+
+    async def _arrived(self) -> None:
+        """Wait until the other engine is there, then say so no more: the next key goes on from there."""
+        with contextlib.suppress(LazyCeleryError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._played(), PATIENCE)
+        if self.talk.message is not None and self.talk.message[0] == GOING_BACK:
+            self.talk.message = None
+            self.show()
+
+    async def _played(self) -> None:
+        while (api := self.link.api) is None:  # noqa: ASYNC110 -- a link tells nobody of that alone
+            await asyncio.sleep(0.05)
+        await api.ready(PATIENCE)
+
     def _far(self, share: float) -> None:
         if (reel := self.reel) is not None:
             self._jump(share * (reel.end - reel.start))
@@ -70,9 +92,10 @@ class Projection(Analyst):
                 return
             reel = await api.replay(do, amount(reel))
             if reel.reopen:
-                self.talk.say("Going back: it is played up to there …", "dim")
+                self.talk.say(GOING_BACK, "dim")
                 self.show()
                 await self.link.reopen(reel.reopen)
+                await self._arrived()
             else:
                 self.link.turned(reel)
                 self.show()

@@ -74,6 +74,22 @@ async def test_back_in_time_takes_another_engine_and_nothing_is_said_to_have_die
         await stage.rest()
         assert link.truth.engine_problem is None and link.truth.engine_deaths == 0
         await stage.until("shop.")
+        await stage.until(lambda: "Going back" not in stage.text)
+
+
+async def test_a_click_on_its_bar_goes_there_and_one_beside_it_nowhere() -> None:
+    engine = playing()
+    async with staged(engine, (120, 35)) as stage:
+        line = stage.text.splitlines()[1]
+        left, right = line.index("─"), line.rindex("─")
+        await stage.pilot.click("#reel", offset=(right, 0))
+        await stage.until(lambda: len(engine.turned) == 1)
+        await stage.pilot.click("#reel", offset=(2, 0))
+        await stage.pilot.click("#reel", offset=((left + right) // 2, 0))
+        await stage.until(lambda: len(engine.turned) == 2)
+        assert [do for do, _ in engine.turned] == ["jump", "jump"]
+        ahead, middle = (amount for _, amount in engine.turned)
+        assert ahead == NOW + 600 and abs(middle - NOW) < 60
 
 
 async def test_of_a_cluster_that_lives_there_is_no_such_line_and_no_such_key() -> None:

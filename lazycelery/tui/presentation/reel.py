@@ -22,6 +22,28 @@ KEYS = (
 
 def reel_line(reel: Reel, look: Look, width: int) -> Line:
     """Place, bar and end of a recording; `look.now` is where it is by now."""
+    left, room, end, keys = _parts(reel, look, width)
+    at = min(max(look.now, reel.start), reel.end)
+    share = (at - reel.start) / (reel.end - reel.start) if reel.end > reel.start else 1.0
+    done = min(room - 1, round(share * (room - 1)))
+    across = look.signs.across
+    bar: Line = (
+        (across * done, "accent"),
+        (look.signs.online, "accent"),
+        (across * (room - 1 - done), "dim"),
+    )
+    return (*left, *bar, *end, *keys)
+
+
+def moment_at(reel: Reel, look: Look, width: int, x: int) -> float | None:
+    """The moment that stands at a cell of the bar; `None` beside it."""
+    left, room, _, _ = _parts(reel, look, width)
+    place = x - length(left)
+    return reel.start + (reel.end - reel.start) * place / (room - 1) if 0 <= place < room else None
+
+
+def _parts(reel: Reel, look: Look, width: int) -> tuple[Line, int, Line, Line]:
+    """What is left of the bar, its cells, and what is right of it: the end, and keys as far as they fit."""
     at = min(max(look.now, reel.start), reel.end)
     state = "ended" if at >= reel.end else "held" if reel.paused else "plays"
     left: Line = (
@@ -34,15 +56,7 @@ def reel_line(reel: Reel, look: Look, width: int) -> Line:
     while keys and length(left) + length(end) + sum(map(length, keys)) + 2 * LEAST > width:
         keys.pop()
     room = max(LEAST, width - length(left) - length(end) - sum(map(length, keys)) - 1)
-    share = (at - reel.start) / (reel.end - reel.start) if reel.end > reel.start else 1.0
-    done = min(room - 1, round(share * (room - 1)))
-    across = look.signs.across
-    bar: Line = (
-        (across * done, "accent"),
-        (look.signs.online, "accent"),
-        (across * (room - 1 - done), "dim"),
-    )
-    return (*left, *bar, *end, *(span for key in keys for span in key))
+    return left, room, end, tuple(span for key in keys for span in key)
 
 
 def _keys(look: Look) -> list[Line]:

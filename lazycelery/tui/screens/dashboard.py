@@ -24,7 +24,7 @@ from lazycelery.tui.presentation.header import header, log_line
 from lazycelery.tui.presentation.help import help_page
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.page import Page
-from lazycelery.tui.presentation.reel import reel_line
+from lazycelery.tui.presentation.reel import moment_at, reel_line
 from lazycelery.tui.sight import ORDER, notice_key
 from lazycelery.tui.walk import WIDEST
 from lazycelery.tui.widgets.painted import PAINTS, Painted, Picture
@@ -319,6 +319,11 @@ class Dashboard(Screen[None]):
             self._turn_to(event.screen_x)
             return
         if widget is None or self.desk.talk.listens:
+            return
+        if widget.id == "reel" and (reel := self.desk.reel) is not None:
+            moment = moment_at(reel, self.desk.look(), widget.size.width, event.screen_x - widget.region.x)
+            if moment is not None:
+                self.desk.turn_to(moment)
             return
         if widget.id == "main" and self.desk.views.open is not None and not self.desk.help:
             line = event.screen_y - widget.region.y
