@@ -144,7 +144,7 @@ async def test_the_footer_names_only_keys_that_do_something_here(golden: Golden)
 async def test_the_dashboard_when_the_connection_is_lost(golden: Golden) -> None:
     async with staged(size=(80, 24)) as stage:
         stage.engine.lose()
-        await stage.until("Not connected")
+        await stage.until("Not connected;")  # The verdict has followed.
         async for size in stage.sizes():
             golden(f"state-lost-{size}", stage.text)
 

@@ -19,7 +19,7 @@ WORDS = {
     "inferred": "inferred",
     "agent": "the agent",
 }
-LEFT_OUT = ("truncated", "not_kept", "sources", "attempts", "marks", "id", "tag", "dealt")
+LEFT_OUT = ("truncated", "not_kept", "sources", "attempts", "marks", "id", "tag", "dealt", "never_ran")
 MOMENTS = ("sent", "received", "started", "finished", "seen")
 COLUMNS = (
     Column("FIELD", 13),
