@@ -183,6 +183,9 @@ class Parts:
             if finding.kind == "queue" and finding.severity != "info":
                 worse = finding.severity == "critical" or finding.subject not in found
                 found[finding.subject] = finding.severity if worse else found[finding.subject]
+        for code, subject in self.examiner.present:  # Told with the loss of the worker that held them.
+            if code == "message-orphaned":
+                found[subject] = "critical"
         return found
 
     def _heard(self, events: list[Event], kept: Sequence[Event]) -> None:

@@ -420,6 +420,13 @@ def test_a_worker_tells_what_it_takes_and_what_it_had() -> None:
     )
 
 
+def test_a_queue_tells_of_orphans_also_where_they_are_told_with_a_lost_worker() -> None:
+    flight = Flight(id="9f3c21ab", task="shop.add", queue="default", delivered=NOW - 600, worker="w2@a")
+    own = {"flights": Flights(at=NOW, messages=[flight]), "workers": [worker(), worker("w2@a", **GONE)]}
+    told = of_queue(queue(unacked=1), seen(**own)).text
+    assert told.endswith("w1@a consumes it. 1 message of default is held by nobody, back in about 50m.")
+
+
 def test_a_rejected_message_goes_where_its_queue_sends_it() -> None:
     letters = [queue(dead_letter_to="graves")]
     rejected = {"state": "rejected", "worker": "w1@a"}

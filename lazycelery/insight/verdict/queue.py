@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lazycelery.insight.doctor import message_orphaned
 from lazycelery.insight.doctor.mode import count
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.verdict.common import as_of, dated
@@ -42,6 +43,9 @@ def of_queue(queue: Queue, seen: Snapshot, findings: Sequence[Finding] = ()) -> 
         verdict.text = f"{waits} in {queue.name}{_growing(queue)}{_by_priority(queue)}; {why}."
     if not queue.why:
         more = [one.title for one in own if one.code not in TOLD]
+        # Also where the finding is told with the loss of the worker that held them.
+        left = message_orphaned.check(then) if not more and seen.cut is None else []
+        more += [one.title for one in left if one.subject == queue.name]
         verdict.text = " ".join([verdict.text, *more[:1]])
     dated(verdict, seen)
     return verdict
