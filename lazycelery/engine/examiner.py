@@ -48,6 +48,8 @@ MOST = 200
 """Findings that are told."""
 HELD_FOR_NOBODY = frozenset({"message-orphaned", "duplicate-delivery", "chord-stuck"})
 """What is judged by unacknowledged messages or chords: when it is cured, that should be seen soon."""
+OF_BROKER = frozenset({"broker-memory", "reply-queue-leak", "event-queue-backlog"})
+"""What the broker tells of itself, likewise."""
 ASK_EVERY = 3.0
 """Seconds between two questions to workers that a check wants to be sure of."""
 ASKED = 20
@@ -161,7 +163,9 @@ class Examiner:
                 self._run(mode, seen, found, examination)
             noted = self._memory.note(found, MODES, seen.now, seen.settled and seen.connected)
             self.present = {(one.code, one.subject) for one in noted}
-            self._watch.looks.hasten = not HELD_FOR_NOBODY.isdisjoint(one.code for one in noted)
+            codes = {code for code, _ in self.present}
+            self._watch.looks.hasten = not HELD_FOR_NOBODY.isdisjoint(codes)
+            self._watch.looks.doubts_broker = not OF_BROKER.isdisjoint(codes)
             said = sorted(
                 grouped(noted),
                 key=lambda finding: (RANK[finding.severity], finding.since or 0.0, finding.code),

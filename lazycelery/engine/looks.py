@@ -62,6 +62,8 @@ class Looks:
         """Unacknowledged messages, as last seen."""
         self.hasten = False
         """Unacknowledged messages are in question now: each look is at them, too."""
+        self.doubts_broker = False
+        """The same of what the broker tells of itself."""
         self._astray = Astray(store, broker.queues, clock)
         self._commands_per_probe = 0
         self._probed: set[str] = set()
@@ -97,7 +99,8 @@ class Looks:
             if self._due.now("in-flight", 0.0 if self.hasten else IN_FLIGHT_EVERY):
                 await self.look_in_flight()
                 await self._backend.look_at_chords()
-            if self._due.now("facts", FACTS_EVERY) or self._broker.blocked != self._told_blocked:
+            doubtful = self.doubts_broker or self._broker.blocked != self._told_blocked
+            if self._due.now("facts", 0.0 if doubtful else FACTS_EVERY):
                 self.facts = await self._broker.facts()
         except LazyCeleryError as problem:
             self._links.down("broker", problem, self._clock() + self._profile.refresh)

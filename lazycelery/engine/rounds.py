@@ -24,6 +24,10 @@ SLOW_EVERY = 60.0
 """Seconds between rounds of registered and conf, which rarely change."""
 HELD_EVERY = 30.0
 """Seconds between rounds of reserved and scheduled: their replies carry whole arguments."""
+AGAIN = 1.0
+"""Seconds until the next round, where a new worker has not answered all questions."""
+YOUNG = 10.0
+"""Seconds for which a worker is new."""
 TRIES = 5
 """Rounds in a row that ask a worker for its settings, while it answers other questions and not this one."""
 FIRST = ("ping", "stats", "active", "active_queues")
@@ -64,6 +68,8 @@ class Rounds:
         self._told: set[str] = set()
         """Workers that have told their settings."""
         self._tries: Counter[str] = Counter()
+        self._unheard = False
+        """A worker that just came has not answered yet, or has not told its settings."""
 
     def all_again(self) -> None:
         """Ask the workers everything again, at once."""
@@ -79,7 +85,8 @@ class Rounds:
         while True:
             self._survey_wanted.clear()
             await self._survey()
-            if await came(self._survey_wanted, self._profile.control_refresh):
+            rest = AGAIN if self._unheard else self._profile.control_refresh
+            if await came(self._survey_wanted, min(rest, self._profile.control_refresh)):
                 await asyncio.sleep(0.2)  # Workers come in groups: one round for all of them.
 
     async def _without_control(self, why: str) -> None:
@@ -138,13 +145,16 @@ class Rounds:
         fresh = [name for name in answered if name not in self.surveyed]
         if fresh and not set(what) >= {"registered", "conf"}:
             self.all_again()  # A worker that came between the slow rounds.
-        self.surveyed.update(report.worker for report in reports)
+        young = self._young().difference(answered)
+        self.surveyed.update(report.worker for report in reports if report.worker not in young)
         self._told.update(report.worker for report in reports if report.conf is not None)
         if "conf" in what:
             self._tries.update(answered)
             await self._learn_backend()
-        if any(name not in self._told and self._tries[name] < TRIES for name in answered):
+        untold = any(name not in self._told and self._tries[name] < TRIES for name in answered)
+        if untold:
             self._due.forget("slow")  # Too late or too busy for that question: the next round has it again.
+        self._unheard = untold or bool(young)
         self._changed()
         if fresh and self.new_workers is not None:
             await self.new_workers(fresh)
@@ -157,6 +167,12 @@ class Rounds:
         elif self._links["events"].gaps > self._repaired:
             self._repaired = self._links["events"].gaps
             await self._backend.repair()
+
+    def _young(self) -> set[str]:
+        """Workers that came a moment ago: they say so before they listen."""
+        now = self._clock()
+        starts = self._store.worker_starts()
+        return {name for name, (_, _, began) in starts.items() if 0 <= now - began < YOUNG}
 
     async def _learn_backend(self) -> None:
         try:

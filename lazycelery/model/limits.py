@@ -15,6 +15,11 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
 
     saturated: float = 60.0
     """All slots run tasks for so long while work waits: shorter rushes pass by themselves."""
+    overdue_times: float = 3.0
+    """Where all slots run tasks that take so many times as long as 95 % of their kind, nobody waits for the
+    two limits of time (`saturated`, `hoarded`)."""
+    overdue_least: float = 5.0
+    """And that run for at least so long."""
     stalled: float = 3600.0
     """A task whose usual time is unknown runs for so long."""
     stalled_least: float = 60.0
@@ -27,13 +32,16 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
     """A backlog grows for so long: waves of work come and go within a minute."""
     growth_least: int = 20
     """Messages by which it must have grown."""
+    drain: float = 1800.0
+    """A backlog is told within seconds when what is sent now waits for so long, at the rate at which it is
+    worked off."""
     starved: float = 300.0
     """Messages of a low priority do not move for so long while others are taken."""
     deaf: float = 15.0
     """A worker with free slots takes nothing for so long from a queue that is not empty."""
     silent: float = 4.0
     """A worker with a heartbeat does not answer for so long."""
-    hoarded: float = 30.0
+    hoarded: float = 10.0
     """Tasks lie reserved for so long behind running ones while another worker idles."""
     unused: float = 540.0
     """A consumed queue sees no message for so long while others do."""

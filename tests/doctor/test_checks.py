@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timezone
 
@@ -24,6 +25,7 @@ from lazycelery.model.facts import (
 from lazycelery.model.hold import Hold
 from lazycelery.model.limits import Limits
 from lazycelery.model.reports import TaskLimits, TaskReport
+from lazycelery.store.habits import Habit, Usual
 from tests.doctor.seen import NOW, found, held, links, queue, running, seen, silent, texts, worker
 
 
@@ -208,18 +210,40 @@ def test_a_stopped_process_hangs() -> None:
 
 def full(age: float = 300.0, **own: object) -> WorkerFacts:
     active = [running("a", age=age + 9), running("b", age=age)]
-    return worker(state="busy", **{"active": active, **own})
+    facts = worker(state="busy", **{"active": active, **own})
+    facts.worker.active = len(active)
+    return facts
 
 
 def test_a_full_worker_with_work_behind_it() -> None:
     crowded = full(reserved=[held("c")])
-    crowded.worker.active = 2
     [finding] = found("worker-saturated", seen(workers=[crowded], queues=[queue(messages=7)]))
     assert (
         finding.since == NOW - 300 and "2 slots run shop.nap" in finding.title and "8 tasks" in finding.title
     )
     assert silent("worker-saturated", seen(workers=[full()]))
     assert silent("worker-saturated", seen(workers=[full(age=5)], queues=[queue(messages=7)]))
+
+
+def test_what_is_usual_tells_sooner_that_no_slot_will_be_free() -> None:
+    behind = {"queues": [queue(messages=7)]}
+    ran = [TaskSeen(id=id, name="shop.nap", worker="w1@a", usual=0.5, runs=40, since=NOW - 12) for id in "ab"]
+    overdue = seen(workers=[full(age=8)], tasks=TaskFacts(running=ran), **behind)
+    [finding] = found("worker-saturated", overdue)
+    assert "at least 14 times as long as 95 % of its kind" in texts(finding)
+    assert MODES["worker-saturated"].asks(overdue) == {"w1@a"}
+    assert not MODES["worker-saturated"].asks(seen(workers=[full(age=8)], tasks=TaskFacts(running=ran)))
+    assert silent("worker-saturated", seen(workers=[full(age=8)], **behind)), "nothing is known of them"
+    ran[0].usual = 6.0
+    assert silent("worker-saturated", overdue), "one of them will end soon"
+    usual = Usual(NOW, NOW - 7200, 7200.0, 200, [], [300.0, 350.0, 400.0], [None] * 3, 0)
+    long = Habit("task", "shop.nap", None, None, deque(), [], (None, None), usual)
+    [finding] = found("worker-saturated", seen(workers=[full(age=3)], habits=[long], **behind))
+    assert "none of them ends within" in texts(finding)
+    assert silent("worker-saturated", seen(workers=[full(age=3)], habits=[long])), "nothing waits"
+    freed = full(age=300)
+    freed.worker.active = 1
+    assert silent("worker-saturated", seen(workers=[freed], **behind)), "its heartbeat is newer than its list"
 
 
 def watched(snapshot: Snapshot, seconds: float, depth: Callable[[float], int], **own: object) -> Snapshot:
@@ -347,6 +371,16 @@ def test_a_wave_is_no_growth() -> None:
     for ago in range(60, 0, -6):
         quick.history.note(NOW - ago, [queue(messages=300 - 3 * ago, age=0.0)], [])
     assert found("backlog-growing", quick)
+    deep = queue(messages=3000, out_rate=1.0, in_rate=0.0, drain_time=3000.0)
+    late = watched(seen(queues=[deep]), 20, lambda ago: 3000 + int(ago))
+    [finding] = found("backlog-growing", late)
+    assert finding.title == "default is 50m behind: 3,000 messages wait."
+    just_come = watched(seen(queues=[deep]), 20, lambda ago: 3000 if ago < 12 else 0)
+    assert silent("backlog-growing", just_come), "what was taken before tells nothing"
+    deep.drain_time = 60.0
+    assert silent("backlog-growing", late), "it shrinks fast"
+    deep.drain_time, deep.out_rate = None, 10.0
+    assert silent("backlog-growing", late)
     steady = watched(seen(queues=[queue(messages=300)]), 90, lambda ago: 300)
     assert silent("backlog-growing", steady)
     assert "--observe" in (MODES["backlog-growing"].blind(seen(queues=[queue(messages=300)])) or "")

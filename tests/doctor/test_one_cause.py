@@ -16,7 +16,7 @@ from lazycelery.insight.doctor.grouping import grouped
 from lazycelery.insight.doctor.memory import Memory
 from lazycelery.model.profile import Profile
 from tests.doctor.clinic import Clinic, clinic
-from tests.doctor.seen import NOW, links, queue, seen, worker
+from tests.doctor.seen import NOW, found, links, queue, seen, silent, worker
 from tests.support.broker import RedisServer
 from tests.support.fleet import CeleryWorker, send
 
@@ -40,6 +40,18 @@ def test_ten_workers_that_are_heard_no_more_are_no_finding_beside_a_dead_broker(
     said = memory.note(dead, MODES, NOW + 3)
     assert len(said) > 10
     assert [one.code for one in grouped(said)] == ["broker-unreachable"]
+
+
+def test_a_backend_that_went_with_the_broker_is_not_told_before_it_was_tried_again() -> None:
+    both = links(results="lost")
+    broker, results = both[0], both[3]
+    results.since, broker.since = NOW - 30, NOW - 5
+    assert silent("backend-unreachable", seen(sources=both))
+    assert "yet to be tried" in (MODES["backend-unreachable"].blind(seen(sources=both)) or "")
+    broker.since = NOW - 15
+    assert found("backend-unreachable", seen(sources=both)), "it had its chance"
+    results.since, broker.since = NOW - 3, NOW - 5
+    assert found("backend-unreachable", seen(sources=both)), "it went after the broker had come"
 
 
 async def test_after_we_stood_still_silent_workers_are_not_called_lost_at_once() -> None:

@@ -11,7 +11,7 @@ from lazycelery.model.finding import Finding
 def check(seen: Snapshot) -> list[Finding]:
     """One finding for a backend that refuses or went away."""
     results = seen.source("results")
-    if results.state not in ("lost", "refused"):
+    if results.state not in ("lost", "refused") or seen.went_with_broker("results"):
         return []
     return [
         Finding(
@@ -33,6 +33,8 @@ def check(seen: Snapshot) -> list[Finding]:
 def blind(seen: Snapshot) -> str | None:
     """Without a backend there is none to reach."""
     results = seen.source("results")
+    if seen.went_with_broker("results"):
+        return "The broker came back just now; the result backend is yet to be tried again."
     return (results.reason or "No result backend is known.") if results.state == "off" else None
 
 

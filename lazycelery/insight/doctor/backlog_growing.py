@@ -1,18 +1,22 @@
-"""More comes in than goes out: a queue grows, steadily."""
+"""More comes in than goes out: a queue grows, steadily, or is hours behind."""
 
 from __future__ import annotations
 
+import math
 from statistics import mean
 
 from lazycelery.insight.advice import longer, more_slots
 from lazycelery.insight.doctor.mode import Mode, count, fact, span
-from lazycelery.insight.doctor.snapshot import QueueSample, Snapshot
+from lazycelery.insight.doctor.snapshot import SAMPLE_EVERY, QueueSample, Snapshot
 from lazycelery.model.finding import Finding
 from lazycelery.model.queue import Queue
 
+MEASURED = 15.0
+"""Seconds for which there must be enough to take, before the rate at which it is taken tells anything."""
+
 
 def check(seen: Snapshot) -> list[Finding]:
-    """One finding a queue that grew through all of the last minutes."""
+    """One finding a queue that grew through all of the last minutes, or will not be worked off in time."""
     if not seen.settled or not seen.connected:
         return []
     found = []
@@ -22,9 +26,24 @@ def check(seen: Snapshot) -> list[Finding]:
                 seen.history.queue_over(queue.name, seen.now - part * seen.limits.growth) for part in (1, 0.8)
             )
             samples = whole or most
+            behind = _behind(seen, queue)
             if _grows(seen, samples):
                 found.append(_finding(queue, samples))
+            elif behind is not None:
+                found.append(_far_behind(queue, behind))
     return found
+
+
+def _behind(seen: Snapshot, queue: Queue) -> float | None:
+    """Since when a queue is further behind than the limit, at the rate at which it was worked off while it
+    was never empty: what was taken before there was enough to take tells nothing."""
+    samples = seen.history.queue(queue.name, seen.now - MEASURED - SAMPLE_EVERY)
+    if not samples or seen.now - samples[0].at < MEASURED or queue.messages is None or not queue.out_rate:
+        return None
+    if any(sample.messages < seen.limits.growth_least for sample in samples):
+        return None
+    left = min(queue.messages / queue.out_rate, queue.drain_time or math.inf)
+    return samples[0].at if left >= seen.limits.drain else None
 
 
 def blind(seen: Snapshot) -> str | None:
@@ -46,6 +65,30 @@ def _grows(seen: Snapshot, samples: list[QueueSample]) -> bool:
     # A wave that is being worked off rose too: what grows is still at its height.
     risen = first < second < last <= depths[-1]
     return risen and rise >= max(seen.limits.growth_least, 0.1 * depths[0])
+
+
+def _far_behind(queue: Queue, since: float) -> Finding:
+    messages, rate = queue.messages or 0, queue.out_rate or 0.0
+    drain = messages / rate
+    source = queue.sources.get("out_rate", "event")
+    evidence = [
+        fact(f"{count(messages, 'message', does='wait')}", "broker", messages),
+        fact(f"{rate:.2g} a second are taken", source, round(rate, 3)),
+        fact(f"a message sent now waits {span(drain)}", "inferred", round(drain, 1)),
+    ]
+    if queue.in_rate is not None:
+        evidence.append(fact(f"{queue.in_rate:.2g} a second come", source, round(queue.in_rate, 3)))
+    return Finding(
+        code="backlog-growing",
+        severity="warning",
+        title=f"{queue.name} is {span(drain)} behind: {count(messages, 'message', does='wait')}.",
+        subject=queue.name,
+        kind="queue",
+        since=since,
+        evidence=evidence,
+        fix=f"{more_slots(queue.name)}.",
+        actions=["peek", "consumers", "hold"],
+    )
 
 
 def _finding(queue: Queue, samples: list[QueueSample]) -> Finding:
@@ -79,4 +122,4 @@ def _finding(queue: Queue, samples: list[QueueSample]) -> Finding:
     )
 
 
-MODE = Mode("backlog-growing", check, blind, lingers=15.0)
+MODE = Mode("backlog-growing", check, blind, lingers=5.0)

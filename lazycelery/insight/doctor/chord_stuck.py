@@ -72,4 +72,4 @@ def blind(seen: Snapshot) -> str | None:
     return None
 
 
-MODE = Mode("chord-stuck", check, blind, patience=2.0, lingers=11.0)
+MODE = Mode("chord-stuck", check, blind, patience=1.0, lingers=4.0)

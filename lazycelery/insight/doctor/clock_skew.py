@@ -68,4 +68,4 @@ def blind(seen: Snapshot) -> str | None:
     return None
 
 
-MODE = Mode("clock-skew", check, blind, patience=3.0, lingers=5.0)
+MODE = Mode("clock-skew", check, blind, patience=2.0, lingers=3.0)

@@ -92,4 +92,4 @@ def blind(seen: Snapshot) -> str | None:
     return None
 
 
-MODE = Mode("failure-spike", check, blind, lingers=10.0, habit="task")
+MODE = Mode("failure-spike", check, blind, lingers=4.0, habit="task")

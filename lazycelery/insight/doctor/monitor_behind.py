@@ -19,7 +19,7 @@ def check(seen: Snapshot) -> list[Finding]:
         return []
     evidence: list[Evidence] = []
     events, control = seen.source("events"), seen.source("control")
-    if events.state in ("lost", "refused"):
+    if events.state in ("lost", "refused") and not seen.went_with_broker("events"):
         evidence.append(fact(f"the event stream is down: {events.reason.rstrip('.')}", "monitor"))
     if control.state in ("lost", "refused"):
         evidence.append(fact(f"control is down: {control.reason.rstrip('.')}", "monitor"))
@@ -86,4 +86,4 @@ def blind(seen: Snapshot) -> str | None:
     return "No event came yet." if seen.lag is None and seen.source("events").state == "connected" else None
 
 
-MODE = Mode("monitor-behind", check, blind, patience=5.0, lingers=15.0)
+MODE = Mode("monitor-behind", check, blind, patience=3.0, lingers=4.0)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, count, fact, fresh, listed, plain_slots, short, span
+from lazycelery.insight.doctor.slots import full_since, stuck
 from lazycelery.insight.doctor.snapshot import Snapshot
-from lazycelery.insight.doctor.worker_saturated import full_since
 from lazycelery.model.facts import WorkerFacts
-from lazycelery.model.finding import Finding
+from lazycelery.model.finding import Evidence, Finding
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -16,12 +16,13 @@ def check(seen: Snapshot) -> list[Finding]:
     found, unused = [], _idle(seen)
     for facts in seen.alive if unused else ():
         since = full_since(facts, seen.now)
-        if since is None or seen.now - since < seen.limits.hoarded or not facts.reserved:
+        why = None if since is None else stuck(seen, facts, since, seen.limits.hoarded)
+        if since is None or why is None or not facts.reserved:
             continue
         idle = _idle_beside(seen, facts, unused)
         if idle and fresh(facts, "reserved", seen.now, 15):
             free = min(_free_since(seen, one) for one in idle)
-            found.append(_finding(seen, facts, idle, since, max(since, free)))
+            found.append(_finding(seen, facts, idle, (since, why), max(since, free)))
     return found
 
 
@@ -63,10 +64,15 @@ def _free_since(seen: Snapshot, facts: WorkerFacts) -> float:
 
 
 def _finding(
-    seen: Snapshot, facts: WorkerFacts, idle: list[WorkerFacts], full: float, since: float
+    seen: Snapshot,
+    facts: WorkerFacts,
+    idle: list[WorkerFacts],
+    stuck_since: tuple[float, list[Evidence]],
+    since: float,
 ) -> Finding:
-    """`full`: since when no slot became free; `since`: since when somebody beside it had nothing to do."""
-    reserved = facts.reserved or []
+    """`stuck_since`: since when no slot became free, and what more tells so; `since`: since when somebody
+    beside it had nothing to do."""
+    (full, why), reserved = stuck_since, facts.reserved or []
     name, names = short(facts.name), listed(sorted({task.name or "a task" for task in facts.active or ()}))
     free = sum((one.worker.concurrency or 0) - (one.worker.active or 0) for one in idle)
     others = listed([short(one.name) for one in idle])
@@ -82,6 +88,7 @@ def _finding(
         evidence=[
             fact(f"{count(len(reserved), 'task')} reserved on {name}", "control", len(reserved)),
             fact(f"no slot of it became free for {span(seen.now - full)}", "control", round(seen.now - full)),
+            *why,
             fact(f"{plain_slots(free)} free on {others}", "control", free),
             fact(f"prefetch is {facts.worker.prefetch}", "control", facts.worker.prefetch),
         ],
@@ -90,4 +97,4 @@ def _finding(
     )
 
 
-MODE = Mode("prefetch-hoarding", check, asks=asks, patience=2.0)
+MODE = Mode("prefetch-hoarding", check, asks=asks, patience=1.0)

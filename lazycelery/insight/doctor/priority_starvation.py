@@ -75,4 +75,4 @@ def blind(seen: Snapshot) -> str | None:
     return None
 
 
-MODE = Mode("priority-starvation", check, blind, lingers=10.0)
+MODE = Mode("priority-starvation", check, blind, lingers=4.0)

@@ -84,4 +84,4 @@ def _finding(facts: WorkerFacts, kept: list[str]) -> Finding:
     )
 
 
-MODE = Mode("rate-limited-backlog", check, asks=asks, patience=9.0, lingers=8.0)
+MODE = Mode("rate-limited-backlog", check, asks=asks, patience=5.0, lingers=4.0)

@@ -53,4 +53,4 @@ def _revoking(name: str) -> str:
     )
 
 
-MODE = Mode("retry-storm", check, lingers=10.0)
+MODE = Mode("retry-storm", check, lingers=4.0)

@@ -91,4 +91,4 @@ def blind(seen: Snapshot) -> str | None:
     return None
 
 
-MODE = Mode("sla-burning", check, blind, lingers=10.0)
+MODE = Mode("sla-burning", check, blind, lingers=4.0)

@@ -21,6 +21,8 @@ SAMPLE_EVERY = 5.0
 SAMPLES = 120
 FEW = 2
 """Samples before the last, at least, from which something is told."""
+TRIED_AGAIN = 10.0
+"""Seconds within which a link that was lost is tried again for sure."""
 MOST = 5000
 """Queues, or workers, of which history is kept."""
 
@@ -152,6 +154,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """Who consumes a queue, by its name; made likewise."""
     lines: dict[str, Queue] = {}
     """Queues by name; made from `queues`."""
+    halves: dict[str, float] | None = None
+    """Half of the runs of a task name usually take longer, seconds; made when it is asked for."""
 
     def __post_init__(self) -> None:
         """What many checks look up is looked up once: workers times queues is a large number."""
@@ -172,6 +176,27 @@ class Snapshot(msgspec.Struct, kw_only=True):
     def connected(self) -> bool:
         """Whether the broker answers."""
         return self.source("broker").state == "connected"
+
+    def usual_half(self, name: str | None) -> float | None:
+        """What half of the runs of a task usually take longer than, where enough was seen of it; seconds."""
+        if self.halves is None:
+            limits = self.limits
+            self.halves = {
+                habit.name: half
+                for habit in self.habits
+                if habit.kind == "task" and (usual := habit.usual) is not None
+                if usual.runs >= limits.usual_runs and usual.seen >= limits.usual_seen
+                if (half := usual.runtime[0]) is not None
+            }
+        return self.halves.get(name or "")
+
+    def went_with_broker(self, name: str) -> bool:
+        """Whether a source went before the broker came back just now, and may not have been tried again: its
+        end is that of the broker."""
+        source, broker = self.source(name), self.source("broker")
+        if source.state != "lost" or source.since is None or broker.since is None:
+            return False
+        return source.since < broker.since and self.now - broker.since < TRIED_AGAIN
 
     @property
     def cut(self) -> float | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from lazycelery.insight.doctor.mode import Mode, count, fact, fresh, listed, plain_slots, short, span
+from collections import Counter
+
+from lazycelery.insight.doctor.mode import Mode, count, fact, listed, plain_slots, short, span
+from lazycelery.insight.doctor.slots import full_since, stuck
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.counting import agreed
 from lazycelery.model.facts import WorkerFacts
@@ -16,18 +19,10 @@ def check(seen: Snapshot) -> list[Finding]:
     return [finding for facts in seen.alive if (finding := _judge(seen, facts)) is not None]
 
 
-def full_since(facts: WorkerFacts, now: float) -> float | None:
-    """Since when no slot became free: the start of the youngest running task, our clock."""
-    slots, active = facts.worker.concurrency, facts.active
-    if not slots or not active or len(active) < slots or not fresh(facts, "active", now, 30):
-        return None
-    starts = [task.time_start for task in active if task.time_start is not None]
-    return max(starts) - (facts.worker.clock_skew or 0.0) if len(starts) == len(active) else None
-
-
 def _judge(seen: Snapshot, facts: WorkerFacts) -> Finding | None:
     since = full_since(facts, seen.now)
-    if since is None or seen.now - since < seen.limits.saturated:
+    why = None if since is None else stuck(seen, facts, since, seen.limits.saturated)
+    if since is None or why is None:
         return None
     reserved = len(facts.reserved or ())
     waiting = {queue.name: queue.messages or 0 for queue in seen.waiting(facts)}
@@ -39,6 +34,7 @@ def _judge(seen: Snapshot, facts: WorkerFacts) -> Finding | None:
     evidence = [
         fact(f"{plain_slots(slots)} run {names}", "control", slots),
         fact(f"no slot became free for {span(seen.now - since)}", "control", round(seen.now - since, 1)),
+        *why,
     ]
     if reserved:
         evidence.append(
@@ -61,4 +57,20 @@ def _judge(seen: Snapshot, facts: WorkerFacts) -> Finding | None:
     )
 
 
-MODE = Mode("worker-saturated", check)
+def asks(seen: Snapshot) -> set[str]:
+    """Whoever runs nothing but long tasks, by their events, while work waits: is no slot free since?"""
+    long = Counter(
+        task.worker
+        for task in seen.tasks.running
+        if task.since is not None and seen.now - task.since >= seen.limits.overdue_least
+    )
+    return {
+        facts.name
+        for facts in seen.alive
+        if facts.worker.concurrency
+        and long[facts.name] >= facts.worker.concurrency
+        and (facts.reserved or seen.waiting(facts))
+    }
+
+
+MODE = Mode("worker-saturated", check, asks=asks)

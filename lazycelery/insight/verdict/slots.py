@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lazycelery.insight.doctor.mode import listed, span
+from lazycelery.insight.doctor.slots import full_since
 from lazycelery.insight.doctor.snapshot import Snapshot
-from lazycelery.insight.doctor.worker_saturated import full_since
 from lazycelery.model.facts import WorkerFacts
 
 

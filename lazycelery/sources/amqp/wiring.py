@@ -21,7 +21,7 @@ from lazycelery.sources.amqp.management import Management
 SLICE = 20
 """Queues followed before something else may run."""
 BINDINGS_EVERY, CONSUMERS_EVERY = 60.0, 15.0
-ALARMED_EVERY = 10.0
+ALARMED_EVERY = 2.5
 """Seconds between readings of the bindings while dead letters are thought to lead nowhere."""
 
 
@@ -86,6 +86,8 @@ class Wiring:
         if self._is_due("consumers", CONSUMERS_EVERY):
             await self._read_consumers()
         await self._join(facts)
+        if self.dead_letter_lost:  # When that is mended, it should be seen soon.
+            self._due["bindings"] = min(self._due["bindings"], time.monotonic() + ALARMED_EVERY)
 
     @property
     def told(self) -> bool:
