@@ -77,20 +77,28 @@ class Intake:
 
     def _thinned(self, events: Sequence[Event]) -> list[Event]:
         """The same while something is let go."""
-        thinning = self.thinning
+        thinning, plain = self.thinning, self.plain
         kept: list[Event] = []
+        shortened: list[Event] = []
+        taken = 0
         for event in events:
+            lost = False
             try:
                 lost = thinning.shorten(event)
                 if thinning.take(event, lost):
                     continue
-                self._show(thinning.due, kept)
-                kept.append(event)
-                self._one(event)
-                if lost:
-                    self._mark(event)
             except WRONG:
-                self._mended(event)
+                pass  # It is mended, or counted as malformed, when its turn comes.
+            if thinning.due:
+                plain.take(kept[taken:], self._numbers, self._carefully)
+                self._show(thinning.due, kept)
+                taken = len(kept)
+            kept.append(event)
+            if lost:
+                shortened.append(event)
+        plain.take(kept[taken:], self._numbers, self._carefully)
+        for event in shortened:
+            self._mark(event)
         thinning.look(events[-1].received)
         self._show(thinning.due, kept)
         return kept

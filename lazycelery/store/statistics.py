@@ -17,7 +17,7 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.rings import EVENTS, MAX_STEP, Cell, Kept, Rings, Step, together
 from lazycelery.store.sketch import LEAST, MOST, SCALE, SHIFT, quantiles
 from lazycelery.store.sums import Sums
-from lazycelery.store.told import NO_SPAN, Matrix
+from lazycelery.store.told import NO_SPAN, WIDTH, Matrix
 
 KINDS: tuple[Kind, ...] = ("task", "worker", "queue")
 COUNTED = {
@@ -42,8 +42,10 @@ AT_ONCE = 200
 HOUR = 3600.0
 USUAL = HOURS * HOUR
 SHARES = (0.5, 0.95, 0.99)
-MANY = 2048
+SETTLED = 2048
 """Events that wait to be counted: then it is time; a millisecond."""
+NAMED = 5
+NOTHING_TOLD: Matrix = np.empty((0, WIDTH))
 
 Numbers = npt.NDArray[np.int64]
 
@@ -61,6 +63,9 @@ class Figures:
         """What is still to be counted."""
         self._size = 0
         """Events in it."""
+        self.named: list[float] = []
+        """What is to be counted of tasks without a slot: of each event its kind, the columns' numbers of its
+        name, worker and queue, and its span."""
         self._sums = Sums()
 
     # writing
@@ -69,7 +74,7 @@ class Figures:
         """Count events, soon. `told` is as of `Told`."""
         self._waiting.append(told)
         self._size += len(told)
-        if self._size > MANY:
+        if self._size + len(self.named) // NAMED > SETTLED:
             self.settle()
 
     def measured(self, kind: int, slot: int, at: float) -> float:
@@ -83,47 +88,30 @@ class Figures:
             span = columns.runtime[slot]
         return span if span >= 0 else NO_SPAN
 
-    def add(self, index: int, name: int, worker: int, queue: int, place: int) -> None:
-        """Count an event by the columns' numbers of its words; `place` is the bucket of its duration, -1
-        for none."""
-        total, step = self._total, self.seconds.step
-        total.counts[index] += 1
-        if place >= 0:
-            buckets = total.wait if index == STARTED else total.runtime
-            buckets[place] = buckets.get(place, 0) + 1
-        for key in (3 * name, 3 * worker + 1, 3 * queue + 2):
-            if key < 3:
-                continue  # Nobody told.
-            cell = step.get(key)
-            if cell is None:
-                if len(step) >= MAX_STEP:
-                    self.left_out += 1
-                    continue
-                cell = step[key] = Cell()
-            cell.counts[index] += 1
-            if place >= 0:
-                buckets = cell.wait if index == STARTED else cell.runtime
-                buckets[place] = buckets.get(place, 0) + 1
-
     def settle(self) -> None:
         """Count what waits, all of it at once. Names and queues are those that the slots have now."""
-        if not self._waiting:
+        if not self._size and not self.named:
             return
-        told = np.concatenate(self._waiting)
-        self._waiting.clear()
-        self._size = 0
+        columns, total = self.columns, self._total
+        told = np.concatenate([NOTHING_TOLD, *self._waiting])
         told = told[told[:, 0] < EVENTS]
-        if not len(told):
+        named = np.fromiter(self.named, dtype=np.float64, count=len(self.named)).reshape(-1, NAMED)
+        self._waiting.clear()
+        self.named.clear()
+        self._size = 0
+        slots = told[:, 1].astype(np.int64)
+        kinds = np.concatenate([told[:, 0], named[:, 0]]).astype(np.int64)
+        spans = np.concatenate([told[:, 3], named[:, 4]])
+        if not len(kinds):
             return
-        kinds, slots, workers = (told[:, place].astype(np.int64) for place in range(3))
-        spans, columns, total = told[:, 3], self.columns, self._total
         for kind, count in enumerate(np.bincount(kinds, minlength=EVENTS).tolist()):
             total.counts[kind] += count
         timed = np.flatnonzero(spans >= 0)
         places, starts = _buckets(spans[timed]), kinds[timed] == STARTED
         self._spans([total], np.zeros(len(timed), dtype=np.int64), starts, places)
-        words = columns.vector("name")[slots], workers, columns.vector("queue")[slots]
-        for offset, codes in enumerate(words):
+        words = columns.vector("name")[slots], told[:, 2], columns.vector("queue")[slots]
+        for offset, known in enumerate(words):
+            codes = np.concatenate([known, named[:, 1 + offset]]).astype(np.int64)
             keys, each = np.unique(codes, return_inverse=True)
             counts = np.bincount(each * EVENTS + kinds, minlength=len(keys) * EVENTS)
             cells = [self._cell(3 * key + offset) if key else None for key in keys.tolist()]

@@ -39,7 +39,8 @@ class Tally:
             record.last_end = event.timestamp
             if kind == "task-failed":
                 self.failed(record)
-        record.code = self._columns.workers.code(event.hostname)
+        if not record.code:
+            record.code = self._columns.workers.code(event.hostname)
         return record.code
 
     def sending(self, queue: int) -> None:

@@ -15,9 +15,9 @@ from lazycelery.model.event import Event
 from lazycelery.model.relief import STAGES, Relief, Stage
 from lazycelery.store.columns import NAN, Columns
 from lazycelery.store.mending import checked
-from lazycelery.store.sketch import bucket
 from lazycelery.store.statistics import COUNTED, Figures
 from lazycelery.store.tally import Tally
+from lazycelery.store.told import NO_SPAN
 
 SHORT = 48
 """Characters of a text that is kept at every stage: it costs next to nothing."""
@@ -149,25 +149,23 @@ class Thinning:
 
     def _count(self, held: Held, event: Event) -> None:
         """As the columns' own events are counted, from what the held ones told."""
-        kind, at, place = event.type, event.timestamp, -1
-        if event.name is not None and not held.name:
+        kind, at, span = event.type, event.timestamp, NO_SPAN
+        if not held.name and event.name is not None:
             held.name = self._columns.names.code(event.name)
         if event.queue is not None:
             held.queue = self._columns.queues.code(event.queue)
         if kind == STARTED:
             held.started, held.worker = at, True
             if held.due == held.due:
-                place = bucket(at - held.due)
+                span = max(0.0, at - held.due)
         elif kind == SUCCEEDED:
-            ran = event.runtime if event.runtime is not None else at - held.started
-            if ran >= 0:
-                place = bucket(ran)
-        else:
-            held.worker = held.worker or kind == RECEIVED
-            if held.due != held.due:
-                held.due = at
-        if kind == RECEIVED and not held.queue:
-            held.queue = self._only_queue.get(self._columns.workers.code(event.hostname), 0)
+            span = event.runtime if event.runtime is not None else at - held.started
+        elif kind == RECEIVED:
+            held.worker = True
+        elif held.due != held.due:
+            held.due = at
         worker = self._tally.count(event, held.queue)
+        if kind == RECEIVED and not held.queue:
+            held.queue = self._only_queue.get(worker, 0)
         if worker >= 0:
-            self._figures.add(COUNTED[kind], held.name, worker, held.queue, place)
+            self._figures.named += (COUNTED[kind], held.name, worker, held.queue, span)
