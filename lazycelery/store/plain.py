@@ -18,7 +18,7 @@ from lazycelery.store.mending import MAX_ID
 from lazycelery.store.shards import MASK
 from lazycelery.store.statistics import COUNTED
 from lazycelery.store.tally import Tally
-from lazycelery.store.told import NO_SPAN
+from lazycelery.store.told import LATEST, NO_SPAN
 from lazycelery.store.values import MAX_TRACEBACK, REPR_LIMIT, bounded
 from lazycelery.store.workers import Workers
 
@@ -31,8 +31,6 @@ AFTER_SENT, AFTER_RECEIVED, AFTER_STARTED = 1, 2, 3
 WAITING, HERE, RUNS = int(State.WAITING), int(State.RECEIVED), int(State.STARTED)
 ENDS = {SUCCEEDED: int(State.SUCCESS), FAILED: int(State.FAILURE)}
 EVENT = SOURCES["event"]
-LATEST = 1e12
-"""Seconds: no calendar knows later times."""
 WRONG = (TypeError, ValueError, OverflowError, AttributeError)
 
 

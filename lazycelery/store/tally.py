@@ -13,6 +13,8 @@ class Tally:
 
     def __init__(self, columns: Columns, workers: Workers, queues: Queues) -> None:
         self._columns, self._workers, self._queues = columns, workers, queues
+        self.known = workers.known
+        """Workers by name."""
         self.received = 0
         """Starts that events told."""
         self.sent = 0

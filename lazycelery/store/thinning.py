@@ -17,7 +17,7 @@ from lazycelery.store.columns import NAN, Columns
 from lazycelery.store.mending import checked
 from lazycelery.store.statistics import COUNTED, Figures
 from lazycelery.store.tally import Tally
-from lazycelery.store.told import NO_SPAN
+from lazycelery.store.told import LATEST, NO_SPAN
 
 SHORT = 48
 """Characters of a text that is kept at every stage: it costs next to nothing."""
@@ -93,24 +93,24 @@ class Thinning:
     def take(self, event: Event, lost: bool) -> bool:
         """Hold an event back, or let its task go: true, and it was counted. Else it is for the columns,
         after what is `due` by then. Raises `TypeError` or `ValueError` for wrong types."""
-        kind, uuid = event.type, event.uuid
-        held = self._held.get(uuid) if uuid is not None else None
+        kind, uuid, at = event.type, event.uuid, event.timestamp
+        held = self._held.get(uuid)  # type: ignore[arg-type]
         if held is None:
             if self._stage.one_in == 1 or not self._may_begin(event):
                 return False
             held = self._held[checked(event).uuid or ""] = Held(event.received)
-        elif kind == SUCCEEDED and (uuid or "") not in self._columns.slots:
-            del self._held[uuid or ""]
-            self._count(held, checked(event))
+        elif kind == SUCCEEDED and 0.0 < at < LATEST and uuid not in self._columns.slots:  # type: ignore[operator]
+            del self._held[uuid]  # type: ignore[arg-type]
+            self._count(held, event, kind, at)
             self._told.successes += 1
             return True
-        elif kind not in FIRST or event.retries or len(held.events) >= MOST_EVENTS:
-            del self._held[uuid or ""]
+        elif kind not in FIRST or event.retries or len(held.events) >= MOST_EVENTS or not 0.0 < at < LATEST:
+            del self._held[uuid]  # type: ignore[arg-type]
             self.due.append(held)
             return False
         held.lost = held.lost or lost
-        held.events.append(checked(event))
-        self._count(held, event)
+        held.events.append(event)
+        self._count(held, event, kind, at)
         return True
 
     def passes_over(self, id: str, status: str) -> bool:
@@ -147,9 +147,9 @@ class Thinning:
             and (event.uuid or "") not in self._columns.slots
         )
 
-    def _count(self, held: Held, event: Event) -> None:
+    def _count(self, held: Held, event: Event, kind: str, at: float) -> None:
         """As the columns' own events are counted, from what the held ones told."""
-        kind, at, span = event.type, event.timestamp, NO_SPAN
+        span = NO_SPAN
         if not held.name and event.name is not None:
             held.name = self._columns.names.code(event.name)
         if event.queue is not None:
@@ -164,7 +164,18 @@ class Thinning:
             held.worker = True
         elif held.due != held.due:
             held.due = at
-        worker = self._tally.count(event, held.queue)
+        record = self._tally.known.get(event.hostname)
+        if record is None or not (worker := record.code) or kind == SENT:
+            worker = self._tally.count(event, held.queue)
+        else:
+            record.last_seen = event.received
+            loss = record.loss
+            if loss.quiet or not loss.events:
+                loss.task_event()
+            if kind == STARTED:
+                self._tally.starting(record, held.queue, at)
+            elif kind == SUCCEEDED:
+                record.last_end = at
         if kind == RECEIVED and not held.queue:
             held.queue = self._only_queue.get(worker, 0)
         if worker >= 0:

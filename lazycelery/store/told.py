@@ -22,6 +22,8 @@ COUNTED_BEFORE = 256
 """Comes on top of the kind of an event that was counted when it was held back."""
 WIDTH = 6
 NO_SPAN = -1.0
+LATEST = 1e12
+"""Seconds: no calendar knows later times."""
 Matrix = npt.NDArray[np.float64]
 
 
