@@ -93,13 +93,13 @@ def peers_figures(home: Path) -> list[Figure]:
     print(table(found))
     ours, kept, flower = found["ours"], found["ours-history"], found["flower"]
     return [
-        Figure("CPU an event, of Flower's", 100 * ours["cpu"] / flower["cpu"], "%", 15.0),
-        Figure("the same with history", 100 * kept["cpu"] / flower["cpu"], "%", 30.0),
-        Figure("memory a task, of Flower's", 100 * ours["bytes"] / flower["bytes"], "%", 20.0),
+        Figure("CPU an event, of Flower's", 100 * ours["cpu"] / flower["cpu"], "%", 9.0),
+        Figure("the same with history", 100 * kept["cpu"] / flower["cpu"], "%", 14.0),
+        Figure("memory a task, of Flower's", 100 * ours["bytes"] / flower["bytes"], "%", 13.0),
         Figure("filter, of Flower's", 100 * ours["filter"] / flower["filter"], "%", 25.0),
         Figure("word in all texts, of Flower's", 100 * ours["search"] / flower["search"], "%", 65.0),
         Figure("longest 200, of Flower's", 100 * ours["sort"] / flower["sort"], "%", 25.0),
-        Figure("start with the history, of Flower's", 100 * kept["start"] / flower["start"], "%", 50.0),
+        Figure("start with the history, of Flower's", 100 * kept["start"] / flower["start"], "%", 20.0),
     ]
 
 
