@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import stat
 import sys
@@ -139,6 +140,20 @@ def test_json_and_ndjson_exports_hold_the_same(past: None, run: Run, tmp_path: P
 def test_what_cannot_be_is_said(past: None, run: Run, words: list[str], told: str) -> None:
     ran = run("history", *words)
     assert ran.code != 0 and told in ran.err and ran.out == ""
+
+
+@pytest.mark.soak  # With pyarrow, which takes 150 MB.
+def test_a_parquet_export_holds_what_a_csv_export_does(past: None, run: Run, tmp_path: Path) -> None:
+    parquet = importlib.import_module("pyarrow.parquet")
+    for name in ("a.parquet", "a.csv"):
+        assert run("history", "--export", str(tmp_path / name)).code == 0
+    rows = parquet.read_table(tmp_path / "a.parquet").to_pylist()
+    with (tmp_path / "a.csv").open(newline="") as file:
+        told = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == ["c", "b", "a"] and list(rows[0]) == list(told[0])
+    for row, line in zip(rows, told, strict=True):
+        assert {name: "" if value is None else str(value) for name, value in row.items()} == line
+    assert stat.S_IMODE((tmp_path / "a.parquet").stat().st_mode) == 0o600 or sys.platform == "win32"
 
 
 def test_parquet_without_its_library_says_what_to_install(
