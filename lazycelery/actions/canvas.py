@@ -17,7 +17,7 @@ from lazycelery.actions.targets import task_ids
 from lazycelery.actions.wording import listed, short
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.model.action import AuditEntry, Order
-from lazycelery.model.canvas import Counter, Member, Step, options_of, steps
+from lazycelery.model.canvas import NOT_SENT, Counter, Member, Step, options_of, steps
 from lazycelery.model.counting import count
 from lazycelery.model.message import Message
 from lazycelery.model.text import quoted
@@ -65,7 +65,7 @@ class Canvas:
 
     def state(self, id: str) -> str:
         """Whereabouts of a member, `not sent` of a step."""
-        return "not sent" if id not in self.members or self.marked(id) else whereabouts(self.members[id])
+        return NOT_SENT if id not in self.members or self.marked(id) else whereabouts(self.members[id])
 
     def again(self) -> dict[str, str]:
         """What was sent again, by old id: the newest copy that is known."""
@@ -102,7 +102,7 @@ class Canvas:
         if own in self.members:
             note += f"; the backend says {whereabouts(self.members[own])}"
         return Member(
-            id=own, name=step.name, state="not sent", source=f"message of {short(step.holder)}", note=note
+            id=own, name=step.name, state=NOT_SENT, source=f"message of {short(step.holder)}", note=note
         )
 
     def summary(self) -> list[str]:

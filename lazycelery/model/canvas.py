@@ -28,6 +28,10 @@ class Part(msgspec.Struct, kw_only=True):
     """`value` is the whole result, as it was."""
 
 
+NOT_SENT = "not sent"
+"""The state of a step that only a message tells of."""
+
+
 class Counter(msgspec.Struct, kw_only=True):
     """What a result backend counts of a chord."""
 

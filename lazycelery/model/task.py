@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from lazycelery.model.canvas import Member
+
 Source = Literal["event", "control", "broker", "result", "inferred", "agent"]
 """Where a field came from. Trust, highest first: broker, result, control, event, inferred."""
 
@@ -100,6 +102,8 @@ class Task(msgspec.Struct, kw_only=True):
     """Marked as dealt with, since it came into its present state."""
     seen: float | None = None
     """When any source last spoke of it, our clock."""
+    later: list[Member] = []
+    """Steps after it that no source has seen sent, in order, as messages tell that were seen."""
     never_ran: str | None = None
     """The step before it that failed: Celery calls this one failed too, and nobody ever ran it."""
 

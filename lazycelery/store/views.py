@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lazycelery.model.canvas import NOT_SENT, Member
 from lazycelery.model.states import State
 from lazycelery.model.task import Attempt, Task, TaskRow
 from lazycelery.model.text import short_value
@@ -121,6 +122,17 @@ def task(columns: Columns, slot: int, gaps: Sequence[tuple[float, float]] = ()) 
     one.tag = columns.notes.tags.get(one.id)
     one.dealt = columns.notes.dealt(one.id, columns.since[slot])
     one.never_ran = unrun(columns, slot)
+    one.later = [
+        Member(
+            id=str(step.id),
+            name=step.name,
+            state=NOT_SENT,
+            source=f"message of {step.holder[:8]}",
+            note="body of the chord" if step.kind == "body" else "next",
+        )
+        for step in columns.notes.chains.behind(one.id)
+        if step.id is not None and step.id not in columns.slots
+    ]
     if one.never_ran is not None and one.name is None:
         one.name, one.sources["name"] = columns.notes.chains.name(one.id), "broker"
     return one

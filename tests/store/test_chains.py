@@ -68,3 +68,17 @@ def test_nothing_is_said_where_nobody_knows_what_was_before() -> None:
     store.apply_results([ResultReport(id="x", status="FAILURE", result=ERROR)], T0)
     one = store.task("x", T0)
     assert one is not None and one.never_ran is None and one.name is None
+
+
+def test_steps_that_are_not_sent_yet_are_told_of_each_of_the_family() -> None:
+    store = store_of(received(1, "first"), started(2, "first"))
+    rest = [signature(id, f"shop.{id}") for id in ("third", "second")]
+    store.apply_messages("q", [Message(position=0, id="first", embed={"chain": rest})], T0, "in-flight")
+    store.apply_events([succeeded(3, "first"), received(3, "second")])
+    tasks = [task for id in ("first", "second") if (task := store.task(id, T0 + 4)) is not None]
+    assert [[step.id for step in task.later] for task in tasks] == [["third"], ["third"]]
+    look = Look(now=T0 + 4)
+    family = Family("first", tasks, 2)
+    lines = ["".join(text for text, _ in line) for line in family_lines(family, "first", look)]
+    assert lines[-1].endswith("shop.third third  not sent yet: next, message of first")
+    assert "1 of 2 known tasks succeeded, 1 step not sent yet" in family_verdict(family, look)[0]

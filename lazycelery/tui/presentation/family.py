@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lazycelery.model.canvas import NOT_SENT, Member
 from lazycelery.model.task import NEVER_RAN, Task
 from lazycelery.model.text import clean
 from lazycelery.model.verdict import Verdict
@@ -48,6 +49,8 @@ def family_verdict(family: Family, look: Look) -> Span:
     ended = Counter(_said(task) for task in family.members if task.state in ENDED)
     others = (f", {number} {clean(state, 12)}" for state, number in ended.most_common() if state != "success")
     done = f"{ended['success']} of {family.matched} known tasks succeeded{''.join(others)}"
+    later = len(_later(family))
+    done += f", {q.counted(later, 'step')} {NOT_SENT} yet" if later else ""
     held = family.held
     if held is None:
         return f"{look.signs.success} {done}", "ok"
@@ -78,10 +81,28 @@ def family_lines(family: Family, own: str, look: Look) -> list[Line]:
             lines.append(_line(task, 0, own, known, look))
     if len(lines) == 1:
         lines += [(), (("It has no relatives that were seen.", "dim"),)]
+    lines += [_later_line(step, look) for step in _later(family)]
     missing = family.matched - len(family.members)
     if missing > 0:
         lines.append(((f"… and {missing:,} more: filter root:{clean(family.root, 36)}", "warn"),))
     return lines
+
+
+def _later(family: Family) -> list[Member]:
+    """Steps that were not sent yet, as far as a message tells."""
+    known = {task.id for task in family.members}
+    every = {step.id: step for task in family.members for step in task.later}
+    return [step for own, step in every.items() if own not in known]
+
+
+def _later_line(step: Member, look: Look) -> Line:
+    return (
+        ("  ", ""),
+        (f"{look.signs.branch} ", "dim"),
+        (look.signs.scheduled, "dim"),
+        (f" {clean(step.name or 'name not seen', 120)}", ""),
+        (f" {q.short_id(step.id)}  {NOT_SENT} yet: {step.note}, {clean(step.source, 40)}", "dim"),
+    )
 
 
 def _age(task: Task) -> float:
