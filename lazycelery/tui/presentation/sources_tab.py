@@ -19,7 +19,9 @@ WORDS = {
     "inferred": "inferred",
     "agent": "the agent",
 }
-LEFT_OUT = ("truncated", "not_kept", "sources", "attempts", "marks", "id", "tag", "dealt", "never_ran")
+FOLLOWS = ("later", "never_ran")
+"""What follows from other tasks, and no source tells of this one."""
+LEFT_OUT = ("truncated", "not_kept", "sources", "attempts", "marks", "id", "tag", "dealt", *FOLLOWS)
 MOMENTS = ("sent", "received", "started", "finished", "seen")
 COLUMNS = (
     Column("FIELD", 13),
