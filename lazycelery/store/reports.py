@@ -1,41 +1,29 @@
-"""What control, broker and result backend say of tasks, into the columns."""
+"""What workers and the broker say of tasks, into the columns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from lazycelery.model.message import Message
 from lazycelery.model.moments import epoch
-from lazycelery.model.reports import ResultReport, TaskReport
-from lazycelery.model.states import OF_RESULT, State
-from lazycelery.model.task import TRUST
-from lazycelery.model.text import short_value
+from lazycelery.model.reports import TaskReport
+from lazycelery.model.states import State
 from lazycelery.store import marks
-from lazycelery.store.attempts import RACE, open_attempt, result_before
-from lazycelery.store.columns import Columns, PastAttempt
-from lazycelery.store.fields import EventFields
+from lazycelery.store.attempts import open_attempt
 from lazycelery.store.notes import TAG
 from lazycelery.store.runs import ENDED
-from lazycelery.store.values import MAX_TEXT, MAX_TRACEBACK, bounded, encode, was_cut
+from lazycelery.store.told_fields import SAME_RUN, ToldFields
+from lazycelery.store.values import bounded
 
 YOUNG = 5.0
 """Seconds: a task that began shortly before a worker was asked may not be in its answer yet."""
-NOT_STARTED = frozenset({State.UNKNOWN, State.WAITING, State.SCHEDULED, State.RECEIVED, State.LOST})
-SAME_RUN = 2.0
-"""Seconds by which event and control may differ about the start of one run."""
 
 
-class ReportMerge:
-    """Writes reports into the columns; a field keeps its most trusted source."""
-
-    def __init__(self, columns: Columns, fields: EventFields, skew: Callable[[int], float]) -> None:
-        self.columns = columns
-        self.fields = fields
-        self.skew = skew
-        """Seconds by which a worker's clock is ahead of ours."""
+class ReportMerge(ToldFields):
+    """Writes what workers and the broker tell of tasks into the columns."""
 
     def task(self, report: TaskReport, at: float) -> int | None:
         """A task in a worker's list."""
@@ -50,28 +38,6 @@ class ReportMerge:
         self._arguments(slot, report.args, report.kwargs, "control", report.safe)
         self._delivery(slot, report)
         self._phase(slot, report, at)
-        return slot
-
-    def result(self, report: ResultReport, at: float) -> int | None:
-        """A document of the result backend."""
-        state = OF_RESULT.get(report.status, State.STARTED)
-        if state is State.UNKNOWN:
-            return None
-        columns = self.columns
-        slot = self._slot(report.id, at, "result")
-        self._word(slot, "name", report.name, "result")
-        if report.queue is not None and not columns.queue[slot]:
-            self._word(slot, "queue", report.queue, "result")
-        self._arguments(slot, report.args, report.kwargs, "result", safe=False)
-        self._family(slot, None, report.parent_id, report.group_id, "result")
-        if report.children:
-            columns.extras(slot).children = tuple(bounded(child, 512) for child in report.children[:10_000])
-        if report.retries is not None and report.retries > columns.retries[slot]:
-            columns.retries[slot] = min(report.retries, 32_767)
-        if state in ENDED or state is State.RETRY:
-            self._result_end(slot, report, state, at)
-        else:
-            self._result_progress(slot, report, state, at)
         return slot
 
     def message(
@@ -144,66 +110,6 @@ class ReportMerge:
             columns.marks[slot] |= marks.ENDED_UNSEEN
             columns.touch(slot)
         return slots
-
-    # the parts of a report
-
-    def _slot(self, id: str, at: float, source: str) -> int:
-        columns = self.columns
-        slot = columns.slots.get(id)
-        if slot is None:
-            slot = columns.add(bounded(id, 512), at)
-        columns.sources[slot] |= marks.SOURCES[source]
-        return slot
-
-    def _may(self, slot: int, field: str, empty: bool, source: str) -> bool:
-        """Whether `source` may write a field, that is empty or known from elsewhere."""
-        if empty:
-            return True
-        return TRUST[source] >= TRUST[self.columns.teller(slot, field)]
-
-    def _word(
-        self, slot: int, field: Literal["name", "worker", "queue"], word: str | None, source: str
-    ) -> None:
-        columns = self.columns
-        numbers: memoryview[int] = getattr(columns, field)
-        if word and self._may(slot, field, not numbers[slot], source):
-            table = getattr(columns, f"{field}s")
-            numbers[slot] = table.code(word)
-            columns.tell(slot, field, source)
-
-    def _arguments(self, slot: int, args: Any, kwargs: Any, source: str, safe: bool) -> None:
-        for field, value in (("args", args), ("kwargs", kwargs)):
-            if value is None:
-                continue
-            texts: list[str | None] = getattr(self.columns, field)
-            if safe or isinstance(value, str):
-                # repr text: no better than what an event tells
-                if texts[slot] is None:
-                    texts[slot] = text = bounded(value)
-                    self._cut(slot, field, was_cut(text))
-                    self.columns.tell(slot, field, source)
-            elif self._may(slot, field, texts[slot] is None, source):
-                texts[slot], cut = encode(value)
-                self._cut(slot, field, cut)
-                self.columns.tell(slot, field, source)
-
-    def _cut(self, slot: int, field: str, cut: bool) -> None:
-        bit = marks.CUTS[field]
-        self.columns.cut[slot] = self.columns.cut[slot] & ~bit | (bit if cut else 0)
-
-    def _family(
-        self, slot: int, root: str | None, parent: str | None, group: str | None, source: str
-    ) -> None:
-        columns = self.columns
-        had = columns.root_id[slot], columns.parent_id[slot]
-        self.fields.relate(slot, root, parent)
-        if columns.root_id[slot] != had[0]:
-            columns.tell(slot, "root_id", source)
-        if columns.parent_id[slot] != had[1]:
-            columns.tell(slot, "parent_id", source)
-        if group is not None:
-            columns.extras(slot).group_id = bounded(group, 512)
-            columns.tell(slot, "group_id", source)
 
     def _delivery(self, slot: int, report: TaskReport) -> None:
         columns = self.columns
@@ -286,124 +192,3 @@ class ReportMerge:
         if message.age is not None and columns.sent[slot] != columns.sent[slot] and where == "waiting":
             columns.sent[slot] = at - message.age
             columns.tell(slot, "sent", "broker")
-
-    def _result_progress(self, slot: int, report: ResultReport, state: State, at: float) -> None:
-        columns = self.columns
-        if columns.marks[slot] & marks.RUN_LOST and not self._goes_on(slot, report):
-            return
-        told = report.result if isinstance(report.result, dict) else {}
-        if report.status not in OF_RESULT:
-            columns.extras(slot).progress = encode(report.result)[0]
-        if report.status == "STARTED":
-            pid, worker = told.get("pid"), told.get("hostname")
-            columns.extras(slot).pid = pid if isinstance(pid, int) else columns.extras(slot).pid
-            if isinstance(worker, str) and not columns.worker[slot]:
-                self._word(slot, "worker", worker, "result")
-        if columns.state[slot] in NOT_STARTED:
-            columns.set_state(slot, state, at)
-            columns.tell(slot, "state", "result")
-            columns.marks[slot] &= ~marks.RUN_LOST
-
-    def _goes_on(self, slot: int, report: ResultReport) -> bool:
-        """Whether a document of a run that counts as lost is news: the old one can be read again."""
-        columns = self.columns
-        told = report.result if isinstance(report.result, dict) else {}
-        if report.status != "STARTED":
-            extra = columns.extra.get(slot)
-            return extra is None or extra.progress != encode(report.result)[0]
-        if told.get("hostname") in (None, columns.workers.texts[columns.worker[slot]]):
-            return False
-        self._delivered_again(slot)
-        return True
-
-    def _delivered_again(self, slot: int) -> None:
-        open_attempt(self.columns, slot, self.columns.retries[slot])
-        self.columns.marks[slot] |= marks.DELIVERED_AGAIN
-
-    def _result_end(self, slot: int, report: ResultReport, state: State, at: float) -> None:
-        columns = self.columns
-        done = report.date_done
-        if done is None:
-            done = at + self.skew(columns.worker[slot])
-        past = result_before(columns, slot, done, state, report.date_done is not None)
-        if past is not None:
-            _past_end(past, report, state, done)
-            if state is State.RETRY and report.result is not None and self._waits_for_retry(slot):
-                self.fields.text(slot, "error", error_text(report.result))
-            return
-        if self._stale(slot, done, state):
-            return
-        over = columns.state[slot] == state and columns.finished[slot] == columns.finished[slot]
-        if not over:
-            columns.set_state(slot, state, done)
-            columns.tell(slot, "state", "result")
-            columns.finished[slot] = done
-            columns.tell(slot, "finished", "result")
-            self.fields.runtime(slot)
-        columns.marks[slot] &= ~marks.UNSEEN
-        if report.worker and not columns.worker[slot]:
-            self._word(slot, "worker", report.worker, "result")
-        self._outcome(slot, report, state)
-
-    def _stale(self, slot: int, done: float, state: State) -> bool:
-        """Whether a result speaks of an attempt before the present one."""
-        columns = self.columns
-        old = columns.state[slot]
-        if old in ENDED:
-            return columns.finished[slot] > done + SAME_RUN or (
-                old != state and not columns.finished[slot] < done
-            )
-        if state is State.RETRY:
-            return self._stale_retry(slot, done)
-        return columns.started[slot] > done + SAME_RUN or columns.received[slot] > done + SAME_RUN
-
-    def _stale_retry(self, slot: int, done: float) -> bool:
-        columns = self.columns
-        began = [columns.sent[slot], columns.received[slot], columns.started[slot]]
-        known = [at for at in began if at == at]
-        if not known:
-            return columns.state[slot] != State.UNKNOWN
-        # More retries than attempts that we saw: it may be one of those that we did not see.
-        unseen = columns.retries[slot] > columns.attempt[slot]
-        return max(known) > done + (-RACE if unseen else RACE)
-
-    def _waits_for_retry(self, slot: int) -> bool:
-        columns = self.columns
-        return columns.started[slot] != columns.started[slot] and columns.state[slot] not in ENDED
-
-    def _outcome(self, slot: int, report: ResultReport, state: State) -> None:
-        columns = self.columns
-        if state is State.SUCCESS:
-            text, cut = encode(report.result)
-            if report.status != "IGNORED":
-                columns.result[slot] = text
-                self._cut(slot, "result", cut or report.cut)
-                columns.tell(slot, "result", "result")
-            return
-        if report.result is not None:
-            columns.error[slot] = error_text(report.result)
-            self._cut(slot, "error", report.cut)
-            columns.tell(slot, "error", "result")
-        if report.traceback is not None:
-            columns.traceback[slot] = bounded(report.traceback, MAX_TRACEBACK)
-            columns.tell(slot, "traceback", "result")
-
-
-def _past_end(past: PastAttempt, report: ResultReport, state: State, done: float) -> None:
-    if past.finished != past.finished:
-        past.finished, past.state, past.by_result = done, state, True
-    if state is not State.SUCCESS:
-        if past.error is None and report.result is not None:
-            past.error = error_text(report.result)
-        if past.traceback is None and report.traceback is not None:
-            past.traceback = bounded(report.traceback, MAX_TRACEBACK)
-
-
-def error_text(result: Any) -> str:
-    """An exception as a result document tells it, the way an event would: `ValueError('boom')`."""
-    if not isinstance(result, dict) or not isinstance(result.get("exc_type"), str):
-        return bounded(result)
-    message = result.get("exc_message")
-    parts = message if isinstance(message, (list, tuple)) else [message]
-    said = ", ".join(short_value(part, MAX_TEXT) for part in parts if part is not None)
-    return bounded(f"{result['exc_type']}({said})")

@@ -20,6 +20,7 @@ from lazycelery.model.task import Dealt, Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker, WorkerDetail
 from lazycelery.store.census import Census
 from lazycelery.store.columns import Columns
+from lazycelery.store.consumers import missing, queue_views
 from lazycelery.store.eviction import Eviction
 from lazycelery.store.facts import worker_facts
 from lazycelery.store.faults.errors import Errors
@@ -32,14 +33,15 @@ from lazycelery.store.lost import LostRuns
 from lazycelery.store.marks import PAST, RUN_LOST
 from lazycelery.store.merge import EventMerge
 from lazycelery.store.query import Queries
-from lazycelery.store.queues import RATE_WINDOW, Queues
+from lazycelery.store.queues import Queues
 from lazycelery.store.raw import RawMessages
 from lazycelery.store.reports import ReportMerge
+from lazycelery.store.results import ResultMerge
 from lazycelery.store.rings import Cell
 from lazycelery.store.statistics import COUNTED, USUAL, Figures
 from lazycelery.store.told import Told
 from lazycelery.store.views import task
-from lazycelery.store.worker_views import alive, lost_since, worker_detail, worker_view
+from lazycelery.store.worker_views import lost_since, worker_detail, worker_view
 from lazycelery.store.workers import Workers
 
 MAX_GAPS = 100
@@ -62,6 +64,7 @@ class Store:
         self._eviction = Eviction(self._columns)
         self._merge = EventMerge(self._columns, self._skew)
         self._reports = ReportMerge(self._columns, self._merge.fields, self._skew)
+        self._results = ResultMerge(self._columns, self._merge.fields, self._skew)
         self._workers = Workers()
         self.lateness = Lateness(self._workers)
         self._queues = Queues()
@@ -125,7 +128,7 @@ class Store:
         thinning = self._intake.thinning
         wanted = [one for one in reports if not (thinning.on and thinning.passes_over(one.id, one.status))]
         ordered = sorted(wanted, key=lambda report: report.date_done or at)
-        self._note((self._reports.result(report, at) for report in ordered), at)
+        self._note((self._results.result(report, at) for report in ordered), at)
 
     def apply_queues(self, reports: Sequence[QueueReport]) -> None:
         """Take in a look at the queues."""
@@ -272,8 +275,7 @@ class Store:
 
     def queues(self, now: float) -> list[Queue]:
         """All known queues, by name."""
-        consumers = self._consumers(now)
-        return self._queues.views(consumers, self._unheard(consumers, now), now)
+        return queue_views(self._queues, self._workers, self._intake.latest, now)
 
     def queues_told(self, limit: int) -> set[str]:
         """Queues that any source has named, at most `limit`."""
@@ -345,11 +347,7 @@ class Store:
 
     def loss(self) -> float | None:
         """Share of started tasks whose events never reached us; `None` while nothing can be told."""
-        told = [record.loss.missing for record in self._workers.known.values()]
-        counted = sum(each[1] for each in told if each is not None)
-        if not any(each is not None for each in told):
-            return None
-        return sum(each[0] for each in told if each is not None) / counted if counted else 0.0
+        return missing(self._workers)
 
     def statistics_steps(self, kind: Kind, window: float, now: float) -> Generator[None, None, Statistics]:
         """Counts, shares and quantiles of one kind over the last `window` seconds, in slices."""
@@ -400,29 +398,6 @@ class Store:
         else:
             self._merge.fields.only_queue.pop(worker, None)
         self._queues.changes += 1
-
-    def _unheard(self, consumers: dict[str, list[str]] | None, now: float) -> set[str] | None:
-        """Queues of which events tell too little, as a consumer sends none; `None` for all, while no
-        event of any kind comes."""
-        if now - self._intake.latest > RATE_WINDOW:
-            return None
-        known = self._workers.known
-        return {
-            queue
-            for queue, names in (consumers or {}).items()
-            if any(known[n].loss.events is False for n in names)
-        }
-
-    def _consumers(self, now: float) -> dict[str, list[str]] | None:
-        told = [record for record in self._workers.known.values() if record.queues is not None]
-        if not told:
-            return None
-        consumers: dict[str, list[str]] = {}
-        for record in sorted(told, key=lambda record: record.name):
-            if alive(record, now):
-                for queue in record.queues or []:
-                    consumers.setdefault(queue.name, []).append(record.name)
-        return consumers
 
 
 def _at_once(steps: Generator[None, None, T]) -> T:

@@ -1,0 +1,46 @@
+"""What workers and queues say of each other: who consumes what, and what is not heard of."""
+
+from __future__ import annotations
+
+from lazycelery.model.queue import Queue
+from lazycelery.store.queues import RATE_WINDOW, Queues
+from lazycelery.store.worker_views import alive
+from lazycelery.store.workers import Workers
+
+
+def queue_views(queues: Queues, workers: Workers, latest: float, now: float) -> list[Queue]:
+    """All known queues, by name. `latest` is when the newest batch of events arrived; epoch seconds."""
+    consumers = _consumers(workers, now)
+    unheard = None if now - latest > RATE_WINDOW else _unheard(workers, consumers)
+    return queues.views(consumers, unheard, now)
+
+
+def missing(workers: Workers) -> float | None:
+    """Share of started tasks whose events never reached us; `None` while nothing can be told."""
+    told = [record.loss.missing for record in workers.known.values()]
+    counted = sum(each[1] for each in told if each is not None)
+    if not any(each is not None for each in told):
+        return None
+    return sum(each[0] for each in told if each is not None) / counted if counted else 0.0
+
+
+def _consumers(workers: Workers, now: float) -> dict[str, list[str]] | None:
+    told = [record for record in workers.known.values() if record.queues is not None]
+    if not told:
+        return None
+    consumers: dict[str, list[str]] = {}
+    for record in sorted(told, key=lambda record: record.name):
+        if alive(record, now):
+            for queue in record.queues or []:
+                consumers.setdefault(queue.name, []).append(record.name)
+    return consumers
+
+
+def _unheard(workers: Workers, consumers: dict[str, list[str]] | None) -> set[str]:
+    """Queues of which events tell too little, as a consumer sends none."""
+    known = workers.known
+    return {
+        queue
+        for queue, names in (consumers or {}).items()
+        if any(known[name].loss.events is False for name in names)
+    }
