@@ -18,15 +18,25 @@ from tests.benchmarks import (
     grouping,
     history,
     listening,
+    million,
     painting,
     peers,
+    program,
     rabbit,
     screen,
     soak,
     starting,
-    team,
+    sustained,
 )
 from tests.benchmarks.figure import Figure
+
+
+def _team(home: Path) -> list[Figure]:
+    # Only this one needs psycopg.
+    from tests.benchmarks import team
+
+    return team.team_figures(home)
+
 
 MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
     "commands": starting.command_cpu,
@@ -41,8 +51,10 @@ MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
     "history": history.history_figures,
     "bytes": painting.bytes_sent,
     "screen": screen.screen,
-    "keys": painting.keys_in_a_flood,
-    "team": team.team_figures,
+    "million": lambda home: million.questions(),
+    "program": program.program,
+    "sustained": sustained.sustained,
+    "team": _team,
     "soak": soak.soak_figures,
 }
 LONG = ("soak", "team")

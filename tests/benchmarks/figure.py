@@ -11,12 +11,15 @@ class Figure(NamedTuple):
     unit: str
     limit: float
     note: str = ""
+    least: bool = False
+    """Whether the limit is the least that is wanted, not the most."""
 
     @property
     def kept(self) -> bool:
-        return self.value <= self.limit
+        return self.value >= self.limit if self.least else self.value <= self.limit
 
     def line(self) -> str:
         mark = "ok" if self.kept else "MISSED"
         value = f"{self.value:>10,.3f} {self.unit:<6}"
-        return f"{mark:<7}{self.name:<54}{value} limit {self.limit:>10,.2f}   {self.note}".rstrip()
+        limit = "least" if self.least else "limit"
+        return f"{mark:<7}{self.name:<54}{value} {limit} {self.limit:>10,.2f}   {self.note}".rstrip()

@@ -1,11 +1,10 @@
-"""How fast a key is answered in a flood, and how much is sent for how little."""
+"""How soon a key is answered, and how much is sent for how little."""
 
 from __future__ import annotations
 
 import os
 import pty
 import re
-import select
 import subprocess
 import sys
 import time
@@ -14,12 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.benchmarks.figure import Figure
-from tests.benchmarks.terminal import ROOT, Terminal
+from tests.benchmarks.terminal import Terminal
 from tests.benchmarks.traffic import envelope
 from tests.support.broker import RedisServer
 
-TASKS = 100_000
-RATE = 2000
 PRESSES = 300
 KEY_PAUSE = 0.05
 SETTLE = 0.6
@@ -28,49 +25,12 @@ CURSOR = "▸".encode()
 UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-def keys_in_a_flood(home: Path) -> list[Figure]:
-    server = RedisServer().start()
-    terminal = Terminal("--broker", server.url, home=home)
-    traffic = None
-    try:
-        terminal.read(3.0)
-        traffic = _traffic(server.url, seconds=2 * PRESSES * (KEY_PAUSE + 0.1) + 20)
-        while not select.select([traffic.stdout], [], [], 0)[0]:
-            terminal.read(0.2)
-        terminal.read(2.0)
-        moved, shown = (sorted(took) for took in zip(*_presses(terminal), strict=True))
-        echo = sorted(_echoes())
-        flood = f"{TASKS:,} tasks, {RATE:,} events/s"
-        return [
-            _figure(f"key answered (cursor), {flood}: p99", moved, 16.0, echo),
-            _figure("the page it leads to, in the same flood: p99", shown, 100.0, echo),
-        ]
-    finally:
-        if traffic is not None:
-            traffic.kill()
-            traffic.communicate()
-        terminal.end()
-        server.remove()
-
-
-def _traffic(url: str, seconds: float) -> subprocess.Popen[bytes]:
-    numbers = (str(TASKS), str(RATE), str(seconds))
-    command = [sys.executable, "-m", "tests.benchmarks.traffic", url, *numbers]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-
-
-def _figure(name: str, took: Sequence[float], limit: float, echo: Sequence[float]) -> Figure:
-    note = f"p50 {_at(took, 0.5):.1f} ms, worst {_at(took, 1.0):.1f} ms; a bare echo: "
-    note += f"p50 {_at(echo, 0.5):.1f} ms, p99 {_at(echo, 0.99):.1f} ms"
-    return Figure(name, _at(took, 0.99), "ms", limit, note)
-
-
-def _at(took: Sequence[float], share: float) -> float:
+def at_share(took: Sequence[float], share: float) -> float:
     """A quantile of sorted seconds, in milliseconds."""
     return took[int((len(took) - 1) * share)] * 1000
 
 
-def _echoes() -> list[float]:
+def echoes() -> list[float]:
     """The same keys answered by a program that only echoes: what the machine itself takes just now."""
     program = "import os\nwhile data := os.read(0, 99): os.write(1, data)"
     controller, end = pty.openpty()
@@ -90,7 +50,7 @@ def _echoes() -> list[float]:
     return took
 
 
-def _presses(terminal: Terminal) -> list[tuple[float, float]]:
+def presses(terminal: Terminal) -> list[tuple[float, float]]:
     """Seconds from a key until the cursor has moved, and until the page of its task is painted.
 
     Two neighbours a few rows down: the cursor holds them, however many new ones come above.
@@ -162,18 +122,19 @@ def _row(terminal: Terminal, server: RedisServer) -> int:
     terminal.press("3")
     with server.client() as client:
         for _ in range(3):
-            _beat(client, 0.5)
+            beat(client, 0.5)
             terminal.read(2.0)
         began = time.perf_counter()
-        _beat(client, 3.9)
+        beat(client, 3.9)
         assert terminal.read(SETTLE, lambda came: b"3.9" in came), "the row did not change"
         terminal.read(SETTLE)
     return terminal.bytes_since(began)
 
 
-def _beat(client: object, load: float) -> None:
+def beat(client: object, load: float, worker: str = "celery@web-1") -> None:
+    """A worker tells its load."""
     event = {
-        **{"type": "worker-heartbeat", "hostname": "celery@web-1", "utcoffset": 0, "pid": 100},
+        **{"type": "worker-heartbeat", "hostname": worker, "utcoffset": 0, "pid": 100},
         **{"clock": int(time.time()), "timestamp": time.time(), "freq": 2.0, "active": 0, "processed": 0},
         **{"loadavg": [load, load, load], "sw_ident": "py-celery", "sw_ver": "5.7.0", "sw_sys": "Linux"},
     }
