@@ -234,6 +234,10 @@ def test_what_is_usual_tells_sooner_that_no_slot_will_be_free() -> None:
     assert MODES["worker-saturated"].asks(overdue) == {"w1@a"}
     assert not MODES["worker-saturated"].asks(seen(workers=[full(age=8)], tasks=TaskFacts(running=ran)))
     assert silent("worker-saturated", seen(workers=[full(age=8)], **behind)), "nothing is known of them"
+    unseen = Flight(id="c", task="shop.nap", queue="default", delivered=NOW - 9, worker="w1@a")
+    holds = Flights(at=NOW, messages=[unseen])
+    reserved = seen(workers=[full(age=8)], tasks=TaskFacts(running=ran), flights=holds)
+    assert MODES["worker-saturated"].asks(reserved) == {"w1@a"}, "what it holds behind them is not listed yet"
     ran[0].usual = 6.0
     assert silent("worker-saturated", overdue), "one of them will end soon"
     usual = Usual(NOW, NOW - 7200, 7200.0, 200, [], [300.0, 350.0, 400.0], [None] * 3, 0)

@@ -64,12 +64,15 @@ def asks(seen: Snapshot) -> set[str]:
         for task in seen.tasks.running
         if task.since is not None and seen.now - task.since >= seen.limits.overdue_least
     )
+    runs = {task.id for task in seen.tasks.running}
+    flights = seen.flights.messages if seen.flights is not None else ()
+    holds = {flight.worker for flight in flights if flight.id not in runs}
     return {
         facts.name
         for facts in seen.alive
         if facts.worker.concurrency
         and long[facts.name] >= facts.worker.concurrency
-        and (facts.reserved or seen.waiting(facts))
+        and (facts.reserved or facts.name in holds or seen.waiting(facts))
     }
 
 

@@ -144,12 +144,11 @@ async def full_of_short_ones(ward: Ward) -> AsyncIterator[None]:
     await ward.watch()
     ward.send_many("shop.nap", *[(0.01,)] * 40)
     await asyncio.sleep(3)
-    ward.send_many("shop.nap", *[(20,)] * 3)
+    ward.send_many("shop.nap", *[(30,)] * 3)
     ward.caused()
     ward.visible(ward.cause + LIMITS.overdue_least)
     yield
-    await asyncio.sleep(max(0.0, ward.cause + 20 - time.time()))
-    ward.cured()
+    ward.cured(ward.cause + 30)
 
 
 @case(
@@ -205,15 +204,20 @@ async def unused(ward: Ward) -> AsyncIterator[None]:
     ward.cured()
 
 
-@case("rate-limited-backlog", cause="5 tasks of one a minute", visible="a second one is received and rests")
+@case(
+    "rate-limited-backlog",
+    cause="5 tasks of ten a minute",
+    visible="a second one is received and rests",
+)
 async def rate_limited(ward: Ward) -> AsyncIterator[None]:
     await ward.worker(env={"TEST_PREFETCH": "4"})
     await ward.watch()
-    await asyncio.to_thread(ward.tell, "rate_limit", task_name="shop.add", rate_limit="1/m")
+    await asyncio.to_thread(ward.tell, "rate_limit", task_name="shop.add", rate_limit="10/m")
     ward.send_many("shop.add", *[(1, 1)] * 5)
     ward.caused()
     yield
-    await asyncio.to_thread(ward.tell, "rate_limit", task_name="shop.add", rate_limit="100/s")
+    while ward.server.client().hlen("unacked"):
+        await asyncio.sleep(0.1)
     ward.cured()
 
 
