@@ -21,6 +21,10 @@ from lazycelery.model.worker import Worker
 LOST = "Lost when the worker restarts: then it consumes what its own -Q names."
 NEW = "The broker has no such queue: the workers create it."
 RESERVED = "What the workers have reserved already is run; the rest waits."
+FOR_GOOD = (
+    "Of {names} it is the only quorum queue: once let go, only a restart lets such a worker consume one "
+    "again. Hold the queue instead: that can be taken back."
+)
 QUORUM, TYPE = "quorum", "x-queue-type"
 EXAMPLES = {
     "add": "lazycelery worker consume {queue} w1@host",
@@ -123,7 +127,7 @@ def breaks(context: Context, said: WorkerReport | None, queue: str, kind: str | 
     A worker that began without a quorum queue counts what it takes over all its queues. RabbitMQ refuses
     that for a quorum queue, and closes the connection; the worker connects and tries again, for ever.
     """
-    if said is not None and any((each.arguments or {}).get(TYPE) == QUORUM for each in said.queues or ()):
+    if said is not None and _quorum(said):
         return None
     if kind == QUORUM:
         return (
@@ -136,6 +140,11 @@ def breaks(context: Context, said: WorkerReport | None, queue: str, kind: str | 
             "queue, it would end the worker's connection again and again"
         )
     return None
+
+
+def _quorum(said: WorkerReport) -> set[str]:
+    """The quorum queues that a worker consumes."""
+    return {each.name for each in said.queues or () if (each.arguments or {}).get(TYPE) == QUORUM}
 
 
 def adding(worker: str, queue: str, arguments: Mapping[str, Any], note: str = "") -> Change:
@@ -186,13 +195,15 @@ async def _cancel(context: Context, queue: str, workers: Sequence[Worker]) -> Dr
         if refused is None:
             changes.append(cancelling(worker.name, queue))
     names = [change.worker for change in changes] or [worker.name for worker in workers]
+    last = [change.worker for change in changes if _quorum(reports[change.worker]) == {queue}]
+    for_good = [FOR_GOOD.format(names=listed(last))] if last else []
     return Draft(
         title=f"Let {crew.at(names)} consume {queue} no more",
-        run=partial(_run, context, queue, changes, "cancel"),
+        run=partial(_run, context, queue, changes, "cancel", last),
         count=len(changes),
         items=items,
         name=crew.one_name(names),
-        warnings=[*left_alone(reports, queue, names), RESERVED, LOST],
+        warnings=[*for_good, *left_alone(reports, queue, names), RESERVED, LOST],
         whole=len(context.online()),
         details={"do": "cancel", "queue": queue},
     )
@@ -215,9 +226,12 @@ def left_alone(reports: Mapping[str, WorkerReport], queue: str, leaving: Sequenc
     return warnings
 
 
-async def _run(context: Context, queue: str, changes: Sequence[Change], what: str) -> Outcome:
+async def _run(
+    context: Context, queue: str, changes: Sequence[Change], what: str, for_good: Sequence[str] = ()
+) -> Outcome:
+    """`for_good`: workers that cannot be told to take it back."""
     items, unknown = await crew.carry_out(context, changes, ("active_queues",), context.patience)
-    done = sorted(item.target for item in items if item.ok)
+    done = sorted(item.target for item in items if item.ok and item.target not in for_good)
     back = "cancel" if what == "add" else "add"
     undo = Order(action="consumers", targets=[queue], params={"do": back, "workers": done}) if done else None
     names = shlex.join([queue, *done])
@@ -227,4 +241,4 @@ async def _run(context: Context, queue: str, changes: Sequence[Change], what: st
         else f"lazycelery worker consume {names} --allow consumers"
     )
     did = f"{queue} consumed" if what == "add" else f"{queue} consumed no more"
-    return crew.outcome("consumers", did, items, unknown, undo, command)
+    return crew.outcome("consumers", did, items, unknown, undo, command if done else None)

@@ -11,18 +11,67 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import Celery, chain, chord
+from celery import Celery, chain, chord, group
 from celery.canvas import Signature
 
 from lazycelery.model.action import Order, Plan
 from tests.actions.live import Live, live
+from tests.matrix.expected import POOLS
 from tests.support.broker import RedisServer
 from tests.support.fleet import CeleryWorker
-from tests.support.rabbit import RabbitServer
 
 pytestmark = pytest.mark.broker
 Start = Callable[..., CeleryWorker]
 EXTENDED = {"TEST_EXTENDED": "1"}
+
+
+class Ground:
+    """A broker, and workers of one kind of pool; results are on Redis."""
+
+    def __init__(self, url: str, pool: str, results: RedisServer) -> None:
+        self.url, self.pool, self.results = url, pool, results
+        self._started: list[CeleryWorker] = []
+
+    def sender(self) -> Sender:
+        return Sender(self.url, self.results.url)
+
+    def live(self, directory: Path) -> Any:
+        return live(self.url, directory, backend=self.results.url)
+
+    async def start(self, here: Live) -> None:
+        """A worker, until it is known."""
+        one = CeleryWorker(self.url, pool=self.pool, backend=self.results.url, env=EXTENDED)
+        self._started.append(one)
+        await asyncio.to_thread(one.start)
+        await here.until_online()
+        await here.survey()  # A heartbeat tells no pool.
+
+    def stop(self) -> None:
+        for one in self._started:
+            one.kill()
+
+
+def on(broker: str, pool: str, default: bool = False) -> Any:
+    return pytest.param((broker, pool), id=f"{broker}-{pool}", marks=[] if default else [pytest.mark.soak])
+
+
+GROUNDS = [on(broker, pool, pool == "prefork") for broker in ("redis", "rabbit") for pool in POOLS]
+
+
+@pytest.fixture(params=GROUNDS)
+def at(request: pytest.FixtureRequest, broker: RedisServer) -> Iterator[Ground]:
+    kind, pool = request.param
+    server = vhost = None
+    url = broker.url
+    if kind == "rabbit":
+        server, vhost = request.getfixturevalue("rabbit"), f"canvas-{time.monotonic_ns()}"
+        server.add_vhost(vhost)
+        url = server.url(vhost)
+    made = Ground(url, pool, broker)
+    yield made
+    made.stop()
+    if server is not None:
+        server.drop_vhost(vhost)
 
 
 class Sender:
@@ -69,11 +118,9 @@ def states(plan: Plan) -> dict[str, str]:
     return {member.id: member.state for member in plan.canvas}
 
 
-async def test_a_chain_goes_on_from_its_failed_step(
-    broker: RedisServer, worker: Start, tmp_path: Path
-) -> None:
+async def test_a_chain_goes_on_from_its_failed_step(at: Ground, tmp_path: Path) -> None:
     """Ids, root and parent of what follows stay; the first step is not run again."""
-    flag, sender = tmp_path / "flag", Sender(broker.url)
+    flag, sender, broker = tmp_path / "flag", at.sender(), at.results
     steps = chain(
         sender.step("add", 1, 2),
         sender.step("until_file", immutable=True).clone(args=(str(flag),)),
@@ -81,10 +128,9 @@ async def test_a_chain_goes_on_from_its_failed_step(
     )
     steps.tasks[1].set(immutable=True)
     last, middle, first = sender.send(steps)
-    async with live(broker.url, tmp_path) as here:
+    async with at.live(tmp_path) as here:
         await here.remember(first)
-        await asyncio.to_thread(worker, env=EXTENDED)
-        await here.survey()
+        await at.start(here)
         await here.until(lambda: here.state(middle) == "failure")
         plan = await planned(here, "retry", middle)
         assert plan.refused is None, plan
@@ -99,6 +145,24 @@ async def test_a_chain_goes_on_from_its_failed_step(
     told = result(broker, last)
     assert told["result"] == [["found", "last"], {}]
     assert told["parent_id"] == outcome.items[0].new_id
+
+
+async def test_a_member_of_a_group_is_sent_again_and_the_others_are_not(at: Ground, tmp_path: Path) -> None:
+    flag, sender, broker = tmp_path / "flag", at.sender(), at.results
+    members = [sender.step("add", 1, 1), sender.step("until_file", str(flag)), sender.step("add", 2, 2)]
+    sent = [each.id for each in group(members).apply_async().children]
+    async with at.live(tmp_path) as here:
+        await here.remember(*sent)
+        await at.start(here)
+        await here.until(lambda: [here.state(each) for each in sent] == ["success", "failure", "success"])
+        plan = await planned(here, "retry", sent[0])
+        assert plan.refused is None and [item.target for item in plan.items] == [sent[1]], plan
+        flag.touch()
+        outcome = await here.actions.act(plan.id, plan.word)
+        await here.until(lambda: here.state(outcome.items[0].new_id) == "success")
+    again, old = result(broker, str(outcome.items[0].new_id)), result(broker, sent[1])
+    assert again["result"] == "found" and again["group_id"] == old["group_id"] is not None
+    assert [meta.get("name") for meta in results(broker)].count("shop.add") == 2
 
 
 async def test_what_another_session_sent_again_is_not_sent_once_more(
@@ -127,24 +191,9 @@ async def test_what_another_session_sent_again_is_not_sent_once_more(
         assert str(copy)[:8] in notes[middle] and states(plan)[str(copy)] == "success"
 
 
-@pytest.fixture(params=["redis", "rabbit"])
-def messages(request: pytest.FixtureRequest, broker: RedisServer) -> Iterator[str]:
-    """The URL of a broker; results are on Redis."""
-    if request.param == "redis":
-        yield broker.url
-        return
-    server: RabbitServer = request.getfixturevalue("rabbit")
-    name = f"canvas-{time.monotonic_ns()}"
-    server.add_vhost(name)
-    yield server.url(name)
-    server.drop_vhost(name)
-
-
-async def test_a_chord_is_sent_anew_with_the_results_that_are_there(
-    messages: str, broker: RedisServer, tmp_path: Path
-) -> None:
+async def test_a_chord_is_sent_anew_with_the_results_that_are_there(at: Ground, tmp_path: Path) -> None:
     """Two of a header succeeded, a chain in it failed; body and what follows run, nothing runs twice."""
-    flag, sender = tmp_path / "flag", Sender(messages, broker.url)
+    flag, sender, broker = tmp_path / "flag", at.sender(), at.results
     header = [
         sender.step("add", 1, 1),
         chain(
@@ -154,12 +203,10 @@ async def test_a_chord_is_sent_anew_with_the_results_that_are_there(
         sender.step("add", 3, 3),
     ]
     body, *_ = sender.send(chord(header, sender.step("echo", "body") | sender.step("echo", "after")))
-    waiting = await asyncio.to_thread(waiting_ids, broker)
-    one = CeleryWorker(messages, backend=broker.url, env=EXTENDED)
-    async with live(messages, tmp_path, backend=broker.url) as here:
+    waiting = await asyncio.to_thread(waiting_ids, broker) if at.url == broker.url else []
+    async with at.live(tmp_path) as here:
         await here.remember(*waiting)
-        await asyncio.to_thread(one.start)
-        await here.until_online()
+        await at.start(here)
         await here.until(lambda: here.state(body) == "failure")
         plan = await planned(here, "retry", body)
         assert plan.refused is None, plan
@@ -168,7 +215,6 @@ async def test_a_chord_is_sent_anew_with_the_results_that_are_there(
         flag.touch()
         outcome = await here.actions.act(plan.id, plan.word)
         await here.until(lambda: here.state(body) == "success")
-        await asyncio.to_thread(one.stop)
     inner = [[2, [["found", "in the header"], {}], 6], "body"]
     assert result(broker, body)["result"] == [[[inner, {}], "after"], {}]
     metas = results(broker)
@@ -223,17 +269,16 @@ class LostStore:
         return task
 
 
-async def test_a_chain_is_revoked_with_the_steps_that_are_not_sent(
-    broker: RedisServer, worker: Start, tmp_path: Path
-) -> None:
+async def test_a_chain_is_revoked_with_the_steps_that_are_not_sent(at: Ground, tmp_path: Path) -> None:
     """What runs goes on; the step that it sends then is discarded, and so is what waits."""
-    flag, sender = tmp_path / "flag", Sender(broker.url)
+    flag, sender, broker = tmp_path / "flag", at.sender(), at.results
     steps = chain(sender.step("wait_for", str(flag)), sender.step("echo", "b"), sender.step("echo", "c"))
     last, middle, first = sender.send(steps)
-    async with live(broker.url, tmp_path) as here:
+    async with at.live(tmp_path) as here:
         await here.remember(first)
-        await asyncio.to_thread(worker, env=EXTENDED)
-        await here.survey()
+        await at.start(here)
+        if at.pool == "solo":
+            return await _told_to_a_deaf_worker(here, sender, first, flag)
         await here.until(lambda: here.state(first) == "started")
         plan = await planned(here, "revoke", first)
         assert plan.title == "Revoke a canvas of 3 members: 1 task and 2 steps not sent yet"
@@ -251,22 +296,42 @@ async def test_a_chain_is_revoked_with_the_steps_that_are_not_sent(
     assert "echo" not in json.dumps([r.get("name") for r in results(broker) if r.get("status") == "SUCCESS"])
 
 
-async def test_a_chord_is_terminated_and_its_body_does_not_run(
-    broker: RedisServer, worker: Start, tmp_path: Path
-) -> None:
-    sender = Sender(broker.url)
-    header = [sender.step("wait_for", str(tmp_path / "never")) for _ in range(3)]
-    body, *_ = sender.send(chord(header, sender.step("echo")))
-    waiting = await asyncio.to_thread(waiting_ids, broker)
-    async with live(broker.url, tmp_path) as here:
+async def _told_to_a_deaf_worker(here: Live, sender: Sender, first: str, flag: Path) -> None:
+    """A solo worker hears nothing while its task runs: nobody knows, and it is said so."""
+    await here.until(lambda: not sender.app.control.ping(timeout=0.5))
+    plan = await planned(here, "revoke", first)
+    outcome = await here.actions.act(plan.id, plan.word)
+    assert outcome.done == 0 and "did not answer" in outcome.proof, outcome
+    flag.touch()
+    await here.until(lambda: here.state(first) == "success")
+
+
+async def test_a_chord_is_terminated_and_its_body_does_not_run(at: Ground, tmp_path: Path) -> None:
+    """Threads cannot be ended: what runs goes on, and the rest is revoked."""
+    if at.pool == "solo":
+        pytest.skip("one at a time, and it hears nothing: see the chain above")
+    sender, never = at.sender(), tmp_path / "never"
+    header = [sender.step("wait_for", str(never)) for _ in range(3)]
+    sent = chord(header, sender.step("echo")).apply_async()
+    body, waiting = sent.id, [each.id for each in sent.parent.children]
+    async with at.live(tmp_path) as here:
         await here.remember(*waiting)
-        await asyncio.to_thread(worker, env=EXTENDED)
-        await here.survey()
+        await at.start(here)
         await here.until(lambda: [here.state(each) for each in waiting].count("started") == 2)
         plan = await planned(here, "terminate", waiting[0], signal="KILL")
-        assert plan.level == "typed" and "terminate 2 of them with KILL" in plan.title, plan.title
+        prefork = at.pool == "prefork"
+        assert ("terminate 2 of them with KILL" in plan.title) is prefork, plan.title
+        assert plan.level == ("typed" if prefork else "letter")
         outcome = await here.actions.act(plan.id, plan.word)
         assert outcome.done == 4 and not outcome.failed, outcome
+        if not prefork:
+            assert [here.state(each) for each in waiting].count("started") == 2
+            assert any("revoking does not stop that" in warning for warning in plan.warnings)
+            never.touch()
+            # What the worker has handed to its threads already runs, though it is revoked.
+            await here.until(lambda: {*map(here.state, waiting)} <= {"revoked", "success"}, 40)
+            await here.until(lambda: here.state(body) in ("failure", "revoked"))
+            return
         await here.until(lambda: [here.state(each) for each in waiting].count("revoked") == 3)
         await here.until(lambda: here.state(body) in ("failure", "revoked"))
 

@@ -325,6 +325,22 @@ async def test_a_quorum_queue_goes_only_to_those_that_know_such(
     assert workers == ["w2@a"] and arguments["queue_arguments"] == {"x-queue-type": "quorum"}
 
 
+@pytest.mark.parametrize(("other", "back"), [("classic", False), ("quorum", True)])
+async def test_the_last_quorum_queue_of_a_worker_is_let_go_for_good(
+    lively: Room, other: str, back: bool
+) -> None:
+    """It could be told to consume it again, and would not survive that: no undo is offered."""
+    (first,) = crew(lively, "w1@a")
+    first.queues = [
+        ActiveQueue(name="quick", arguments={"x-queue-type": "quorum"}),
+        ActiveQueue(name="orders", arguments={"x-queue-type": other}),
+    ]
+    prepared = await plan(lively, "consumers", "quick", do="cancel", workers=["w1@a"])
+    assert any("only a restart" in warning for warning in prepared.warnings) is not back, prepared.warnings
+    outcome = await lively.actions.act(prepared.id, prepared.word)
+    assert outcome.done == 1 and (outcome.back is not None) is back and (outcome.undo is not None) is back
+
+
 async def test_a_queue_of_an_unknown_kind_is_refused_where_it_matters(
     lively: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,30 +25,38 @@ async def _chained(at: Scene, queue: str, name: str, *args: Any) -> list[str]:
     return list(await at.told(sent))
 
 
+async def _seen(at: Scene) -> None:
+    """Let the engine see the message that waits, once the broker shows it."""
+    if at.place.kind != "memory":
+        await at.holds(box=1)
+        await at.engine.peek(BOX, force=True)
+
+
 async def retry_canvas(at: Scene) -> None:
     """The first step fails; it is sent again, and the second one runs."""
     await at.told(at.place.content, BOX)
     flag = at.dir / word("mended")
     first, _ = await _chained(at, BOX, "shop.until_file", str(flag))
-    await at.engine.peek(BOX, force=True) if at.place.kind != "memory" else None
-    added = None
-    if at.place.works:
-        added = await at.do("consumers", BOX, do="add", workers=[W1])
-        await reached(at, "failure", first)
-    before = await at.ran("shop.echo") if at.place.works else 0
-    flag.touch()
-    outcome = await at.do("retry", first, canvas=True)
-    assert outcome.done == 1, outcome
-    await ran_again(at, "shop.echo", before + 1)
-    if added is not None:
-        await at.undo(added)
+    await _seen(at)
+    added = await at.do("consumers", BOX, do="add", workers=[W1]) if at.place.works else None
+    try:
+        if at.place.works:
+            await reached(at, "failure", first)
+        before = await at.ran("shop.echo") if at.place.works else 0
+        flag.touch()
+        outcome = await at.do("retry", first, canvas=True)
+        assert outcome.done == 1, outcome
+        await ran_again(at, "shop.echo", before + 1)
+    finally:
+        if added is not None:
+            await at.undo(added)
 
 
 async def revoke_canvas(at: Scene) -> None:
     """A chain that waits, with the step that is not sent yet."""
     await at.told(at.place.content, BOX)
     ids = await _chained(at, BOX, "shop.add", 1, 2)
-    await at.engine.peek(BOX, force=True) if at.place.kind != "memory" else None
+    await _seen(at)
     outcome = await at.do("revoke", ids[0], canvas=True)
     assert outcome.done == 2, outcome
     assert {*ids} <= {*await at.ask("revoked")}

@@ -112,11 +112,22 @@ async def consumers(at: Scene) -> None:
 
 
 async def cancel(at: Scene) -> None:
-    await _let_go(at, "cancel", workers=[W1])
+    """A worker's last quorum queue cannot be given back: the plan says so."""
+    told = await at.warned("consumers", "celery", do="cancel", workers=[W1])
+    assert ("only a restart" in told) is (at.place.kind == "quorum"), told
+    added = await at.do("consumers", MAIL, do="add", workers=[W1])
+    outcome = await at.do("consumers", MAIL, do="cancel", workers=[W1])
+    assert outcome.done == 1 and await _consumed(at) == {"celery"}, outcome
+    await at.undo(outcome)
+    assert await _consumed(at) == {"celery", MAIL}
+    await at.undo(added)
 
 
 async def hold(at: Scene) -> None:
-    await _let_go(at, "hold")
+    outcome = await at.do("consumers", "celery", do="hold")
+    assert outcome.done == 1 and await _consumed(at) == set(), outcome
+    await at.undo(outcome)
+    assert await _consumed(at) == {"celery"}
 
 
 async def turn(at: Scene) -> None:
@@ -141,13 +152,6 @@ async def resume(at: Scene) -> None:
     await ran_again(at, "shop.echo", before + 1)
     assert held in at.owed
     at.owed.clear()  # It was resumed.
-
-
-async def _let_go(at: Scene, do: str, **params: Any) -> None:
-    outcome = await at.do("consumers", "celery", do=do, **params)
-    assert outcome.done == 1 and await _consumed(at) == set(), outcome
-    await at.undo(outcome)
-    assert await _consumed(at) == {"celery"}
 
 
 # ---- limits
