@@ -25,7 +25,7 @@ def worker(name: str = "w1@a", *, state: str = "online", **own: Any) -> WorkerFa
     base: dict[str, Any] = {
         "pool": "prefork",
         "concurrency": 2,
-        "active": 0,
+        "active": len(facts.get("active") or ()),
         "heartbeat_age": 1.0,
         "freq": 2.0,
         "events": True,
