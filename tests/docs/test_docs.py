@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lazycelery.model.action import PERMISSIONS
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -25,6 +27,18 @@ def test_readme_has_the_two_commands_each_on_one_line() -> None:
 def test_what_a_page_links_to_exists(page: Path) -> None:
     missing = [target for target in LINK.findall(page.read_text()) if not (page.parent / target).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tables_have_rows_and_headings_stand_alone(page: Path) -> None:
+    text = page.read_text()
+    assert re.findall(r"^\|[-| ]+\|\n(?!\|)", text, re.M) == []
+    assert re.findall(r"[^\n]\n##+ .*", text) == []
+
+
+@pytest.mark.parametrize("name", ["command-line.md", "configuration.md"])
+def test_every_permission_is_named(name: str) -> None:
+    assert f"`{' '.join(PERMISSIONS)}`" in (ROOT / "docs" / name).read_text().replace("\n", " ")
 
 
 @pytest.mark.parametrize("script", ["tests/run", ".ci/run"])
