@@ -30,12 +30,13 @@ def tasks(filter: str) -> str:
 
 def act_on_tasks(action: str, filter: str) -> str:
     """Retry or revoke the tasks that match."""
-    return by_face(f"`lazycelery {action} {filter}`", f"`:tasks {filter}`, then `:mark.all` and `:{action}`")
+    there = f"`:tasks {filter}`, then `:mark.all` and `:{action}`"
+    return by_face(f"`lazycelery {action} {filter} --allow {action}`", there)
 
 
 def act_on_task(action: str, id: str) -> str:
     """Retry or revoke one task."""
-    return by_face(f"`lazycelery {action} {id}`", f"`:{action}` on {id}")
+    return by_face(f"`lazycelery {action} {id} --allow {action}`", f"`:{action}` on {id}")
 
 
 def usual() -> str:

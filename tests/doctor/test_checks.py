@@ -263,6 +263,7 @@ def watched(snapshot: Snapshot, seconds: float, depth: Callable[[float], int], *
 def test_a_deaf_worker_takes_nothing_although_it_could() -> None:
     snapshot = watched(seen(queues=[queue(messages=7)]), 20, lambda ago: 7)
     [finding] = found("worker-deaf", snapshot)
+    assert "worker shutdown w1@a --allow shutdown`" in finding.fix
     assert (finding.severity, finding.subject) == ("critical", "w1@a")
     assert "takes nothing from default: 7 messages" in finding.title
     limited = seen(workers=[worker(reserved=[held("x")])], queues=[queue(messages=7)])
@@ -448,6 +449,7 @@ def test_lost_and_poisonous_tasks() -> None:
     [finding] = found("task-lost", seen(tasks=TaskFacts(lost=[task(since=NOW - 50)])))
     assert (finding.severity, finding.actions) == ("critical", ["retry"])
     [finding] = found("poison-message", seen(tasks=TaskFacts(again=[task(attempts=76)])))
+    assert "revoke 9f3c21ab --allow revoke`" in finding.fix
     assert "76 deliveries" in texts(finding) and finding.actions == ["revoke"]
 
 
@@ -520,10 +522,12 @@ def test_a_name_that_workers_do_not_know() -> None:
     waiting = TaskFacts(waiting={("shop.adt", "default"): 2})
     [finding] = found("task-unregistered", seen(tasks=waiting))
     assert finding.subject == "shop.adt" and "Did you mean shop.add?" in finding.title
+    assert finding.fix.startswith("Correct the name where it is sent, if shop.add is meant. Else import")
     assert silent("task-unregistered", seen(tasks=TaskFacts(waiting={("shop.add", "default"): 2})))
     assert silent("task-unregistered", seen(workers=[worker(registered=None)], tasks=waiting))
     refused = TaskFacts(unknown=[task(name="shop.gone", error="NotRegistered('shop.gone')")])
-    assert "refused one" in texts(found("task-unregistered", seen(tasks=refused))[0])
+    [strange] = found("task-unregistered", seen(tasks=refused))
+    assert "refused one" in texts(strange) and strange.fix.startswith("Import the module of shop.gone")
 
 
 @pytest.mark.parametrize(

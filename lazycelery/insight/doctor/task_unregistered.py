@@ -46,10 +46,14 @@ def _finding(seen: Snapshot, name: str, evidence: list[Evidence], who: list[Work
             *evidence[:5],
             fact(f"{names} know {count(len(known), 'task name')}, and not this one", "control", len(known)),
         ],
-        fix=f"Import the module of {name} in the worker (imports, include, autodiscover_tasks) "
-        "and restart it; or "
-        "route it to the workers that know it (task_routes).",
+        fix=f"{_corrected(meant)}{'import' if meant else 'Import'} the module of {name} in the worker "
+        "(imports, include, autodiscover_tasks) and restart it; or route it to the workers that know it "
+        "(task_routes).",
     )
+
+
+def _corrected(meant: str | None) -> str:
+    return f"Correct the name where it is sent, if {meant} is meant. Else " if meant else ""
 
 
 def blind(seen: Snapshot) -> str | None:

@@ -83,7 +83,7 @@ def _finding(seen: Snapshot, facts: WorkerFacts, queue: Queue) -> Finding:
             f"`:consume` cancels {queue.name} there, and then consumes it again",
         )
         + "; or "
-        + by_face(f"`lazycelery worker shutdown {facts.name}`", "`:shutdown`")
+        + by_face(f"`lazycelery worker shutdown {facts.name} --allow shutdown`", "`:shutdown`")
         + " where a supervisor starts it again.",
         actions=["consume", "shutdown"],
     )
