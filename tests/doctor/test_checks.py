@@ -647,6 +647,23 @@ def test_a_chord_whose_member_will_not_come() -> None:
     assert MODES["chord-stuck"].blind(seen())
 
 
+def test_a_chord_that_cannot_be_judged_is_no_healthy_one() -> None:
+    chord = Chord(group="g1", done=3, size=4, members=["a"], names=["shop.price"], since=NOW - 90)
+    blind = MODES["chord-stuck"].blind
+    for why, busy in (
+        ("1 message waits in default", seen(chords=[chord], queues=[queue(messages=1)])),
+        (
+            "shop.price runs or is held",
+            seen(chords=[chord], workers=[worker(active=[running("c", "shop.price")])]),
+        ),
+    ):
+        told = blind(busy)
+        assert silent("chord-stuck", busy) and told is not None and told.endswith(f"as {why}.")
+        assert "(group:g1) has 3 of 4 members and did not move for 1m30s" in told
+    assert "--observe 60" in (blind(seen(chords=[chord], watched=5.0)) or ""), "five seconds tell nothing"
+    assert blind(seen(chords=[])) is None and blind(seen(chords=[Chord(group="g", done=4, size=4)])) is None
+
+
 def scheduled(every: object = 10.0, **own: object) -> Snapshot:
     conf = {
         "beat_schedule": {"tick": {"task": "shop.tick", "schedule": every}},
