@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lazycelery.model.action import PERMISSIONS
+from lazycelery.model.action import PERMISSIONS, ROLES
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -39,6 +39,14 @@ def test_tables_have_rows_and_headings_stand_alone(page: Path) -> None:
 @pytest.mark.parametrize("name", ["command-line.md", "configuration.md"])
 def test_every_permission_is_named(name: str) -> None:
     assert f"`{' '.join(PERMISSIONS)}`" in (ROOT / "docs" / name).read_text().replace("\n", " ")
+
+
+def test_the_roles_of_the_safety_page_are_those_of_the_code() -> None:
+    safety = (ROOT / "docs" / "safety.md").read_text()
+    rows = dict(re.findall(r"^\| `(operator|admin)`[^|]*\| (.*) \|$", safety, re.M))
+    opened = {role: set(re.findall(r"`(\w+)`", names)) for role, names in rows.items()}
+    assert opened["operator"] == set(ROLES["operator"])
+    assert opened["operator"] | opened["admin"] == set(ROLES["admin"])
 
 
 @pytest.mark.parametrize("script", ["tests/run", ".ci/run"])
