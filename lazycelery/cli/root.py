@@ -10,6 +10,7 @@ from typing import NamedTuple
 import click
 
 import lazycelery
+from lazycelery.cli.borrowed import hint
 from lazycelery.cli.options import common
 
 
@@ -85,7 +86,7 @@ class LazyGroup(click.Group):
         """Find a command; an unknown one is answered with the nearest."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            raise click.UsageError(f"There is no command {name!r}.{_nearest(name)}", ctx)
+            raise click.UsageError(f"There is no command {name!r}.{_nearest(args)}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -94,9 +95,12 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
 
-def _nearest(name: str) -> str:
+def _nearest(words: Sequence[str]) -> str:
+    name = words[0]
     if "://" in name:
         return " A broker is given with --broker URL."
+    if borrowed := hint(words):
+        return f" {borrowed}"
     near: Sequence[str] = difflib.get_close_matches(name, COMMANDS, 1)
     return f" Did you mean {near[0]}?" if near else ""
 

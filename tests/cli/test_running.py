@@ -11,6 +11,7 @@ import click
 import pytest
 
 from lazycelery.cli import main
+from lazycelery.cli.borrowed import BORROWED
 from lazycelery.cli.root import COMMANDS, root
 from lazycelery.config import Options, load
 
@@ -64,6 +65,11 @@ def test_without_a_broker_it_ends_with_2_and_tells_what_was_tried(run):
     ("args", "words"),
     [
         (["wrkers"], "Did you mean workers?"),
+        (["ping"], "Here it is: lazycelery worker ping"),
+        (["control", "pool_grow", "2"], "Here it is: lazycelery worker pool grow"),
+        (["control", "-d", "w1@host", "rate-limit"], "Here it is: lazycelery worker rate-limit"),
+        (["inspect"], "Here it is: lazycelery workers"),
+        (["undo"], "An outcome names the command that undoes it"),
         (["redis://:hunter2@db/0"], "--broker URL"),
         (["workers", "--brokr", "x"], "--broker"),
         (["tasks", "--limit", "many"], "--limit"),
@@ -79,6 +85,17 @@ def test_wrong_usage_ends_with_2_and_helps(run, args, words):
     assert "hunter2" not in ran.err
     told = json.loads(run("--json", *args).err)
     assert (told["code"], list(told)) == ("usage", ["error", "hint", "code"])
+
+
+def test_what_is_said_of_a_borrowed_word_exists() -> None:
+    for word, here in BORROWED.items():
+        command: click.Command = root
+        for part in here.split():
+            if not isinstance(command, click.Group):
+                break
+            found = command.get_command(click.Context(command), part)
+            assert found is not None, (word, here)
+            command = found
 
 
 def test_an_unexpected_error_is_one_line_without_a_credential(engine, run):
