@@ -132,16 +132,17 @@ class Control:
             self.mailbox.workers(), self.mailbox.call("ping", {}, timeout=timeout)
         )
         # A beat answers `ping` and nothing else, but it is counted among those who receive.
-        beats = sum(not is_worker(reply.worker) for reply in pings.replies)
+        beats = _beats(pings)
         told = Census(named=[name for name in names if is_worker(name)], silent=0)
         answered = {reply.worker for reply in pings.replies if is_worker(reply.worker)}
-        _count_silent(told, pings, len(answered) + beats)
+        _count_silent(told, pings, beats)
+        pinged = len(answered)
         for at in range(0, max(1, len(ids)), PORTION):
-            expect = pings.expected - beats if pings.expected is not None else None
+            expect = pings.expected if (unheard := _unheard(pings, beats)) is None else pinged + unheard
             arguments = {"ids": list(ids[at : at + PORTION])}
             replies = await self.mailbox.call("query_task", arguments, expect=expect, timeout=timeout)
             workers = [reply for reply in replies.replies if is_worker(reply.worker)]
-            _count_silent(told, replies, len(workers) + beats)
+            _count_silent(told, replies, beats)
             answered &= {reply.worker for reply in workers}
             for reply in workers:
                 if error_of(reply.value) is not None:
@@ -153,7 +154,7 @@ class Control:
             "registered", {"taskinfoitems": ["rate_limit"]}, expect=expect, timeout=timeout
         )
         workers = [reply for reply in limits.replies if is_worker(reply.worker)]
-        _count_silent(told, limits, len(workers) + beats)
+        _count_silent(told, limits, beats)
         answered &= {reply.worker for reply in workers}
         told.limited = sorted({name for reply in workers for name in read_limited(reply.value)})
         told.answered = sorted(answered)
@@ -232,11 +233,21 @@ def _named(workers: Sequence[str]) -> list[str]:
     return list(workers)
 
 
-def _count_silent(told: Census, replies: Replies, answered: int) -> None:
-    if replies.expected is None or told.silent is None:
-        told.silent = None
-    else:
-        told.silent = max(told.silent, replies.expected - answered)
+def _count_silent(told: Census, replies: Replies, beats: int) -> None:
+    unheard = _unheard(replies, beats)
+    told.silent = None if unheard is None or told.silent is None else max(told.silent, unheard)
+
+
+def _unheard(replies: Replies, beats: int) -> int | None:
+    """Workers that received a command and did not answer, where so many beats are known to be there; `None`
+    where the broker does not tell."""
+    if replies.expected is None:
+        return None
+    answered = sum(is_worker(reply.worker) for reply in replies.replies)
+    if replies.complete or replies.received is None:
+        return max(0, replies.expected - answered)
+    # `expected` guesses which of those who received it are beats. Whoever answers as a beat is one.
+    return max(0, replies.received - beats - answered)
 
 
 def _listening(answers: Sequence[Replies], silent: Sequence[str]) -> bool | None:
@@ -245,10 +256,15 @@ def _listening(answers: Sequence[Replies], silent: Sequence[str]) -> bool | None
     As many receivers left over as there are silent ones: all of them listen. None left over: nobody.
     """
     for replies in answers:
-        if replies.expected is not None and silent:
-            over = replies.expected - sum(is_worker(reply.worker) for reply in replies.replies)
-            return True if over >= len(silent) else False if over <= 0 else None
+        over = _unheard(replies, _beats(replies))
+        if over is not None and silent:
+            return True if over >= len(silent) else None if over else False
     return None
+
+
+def _beats(replies: Replies) -> int:
+    """How many beats answered."""
+    return sum(not is_worker(reply.worker) for reply in replies.replies)
 
 
 def _settled(report: WorkerReport, what: Sequence[str]) -> WorkerReport:

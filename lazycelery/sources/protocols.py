@@ -76,6 +76,8 @@ class Replies(msgspec.Struct):
     """All expected answers came before the time ran out."""
     listeners: list[str] | None = None
     """Names of all mailboxes that were open when it was sent; `None` where the broker does not name them."""
+    received: int | None = None
+    """Mailboxes that received it, those of beats too, where the broker counts them and names none."""
 
     def by_worker(self) -> dict[str, Any]:
         """Values by worker name."""

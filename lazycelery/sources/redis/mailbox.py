@@ -293,4 +293,6 @@ class _Call:
 
     def result(self) -> Replies:
         expected = self._expected()
-        return Replies(expected, list(self.replies.values()), complete=self._answered() >= expected)
+        received = self.receivers if self.destination is None else None
+        complete = self._answered() >= expected
+        return Replies(expected, list(self.replies.values()), complete=complete, received=received)
