@@ -15,7 +15,7 @@ class Due:
     def now(self, what: str, every: float) -> bool:
         """Whether so many seconds have gone since it was due last; it counts as done then."""
         now = self._clock()
-        if now - self._done.get(what, 0.0) < every:
+        if 0 <= now - self._done.get(what, 0.0) < every:  # Not so where the clock was set back since.
             return False
         self._done[what] = now
         return True

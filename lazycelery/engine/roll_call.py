@@ -61,6 +61,8 @@ class RollCall:
         if self._next - now > LONGEST:
             self._next = now  # The clock was set.
         late = self._store.lateness.late(now)
+        # Who was heard since begins anew: the next time that its mailbox is closed is another time.
+        self._closed = {name: min(since, now) for name, since in self._closed.items() if name in late}
         if not late or now < self._next or self._links["broker"].state != "connected":
             return
         try:

@@ -91,6 +91,7 @@ class Workers:
         record = self.known.get(event.hostname) or self._add(event.hostname)
         if record is not None:
             record.last_seen = max(record.last_seen or 0.0, event.received or event.timestamp)
+            record.gone = None
         return record
 
     def event(self, event: Event) -> None:
@@ -142,7 +143,7 @@ class Workers:
             record.listening = at if report.listening else None
         elif _answered(report):
             record.control, record.silent, record.goodbye = at, None, None
-            record.listening = None
+            record.listening = record.gone = None
             record.last_seen = max(record.last_seen or 0.0, at)
         self._keep(record, report)
         self.touch(record)

@@ -117,6 +117,31 @@ async def test_a_connection_that_is_cut_for_a_moment_is_no_loss() -> None:
     assert fleet.went == []
 
 
+async def test_a_second_cut_has_its_own_time_to_be_over() -> None:
+    fleet = Fleet("w1@a", "w2@a")
+    for _ in range(2):
+        fleet.kill("w1@a")
+        await fleet.after(LATE + 0.5, "w2@a")
+        assert fleet.went == []
+        fleet.open.add("w1@a")
+        await fleet.after(30, "w1@a", "w2@a")
+    assert fleet.went == [] and fleet.asked <= 4
+
+
+async def test_a_clock_set_back_leaves_nobody_lost_who_is_heard_and_asks_no_more_often() -> None:
+    fleet = Fleet("w1@a", "w2@a")
+    fleet.kill("w1@a")
+    await fleet.after(LATE + SURE + 0.5, "w2@a")
+    assert fleet.went == ["w1@a"]
+    fleet.now -= 3600
+    fleet.open.add("w1@a")
+    fleet.beat("w1@a", "worker-online")
+    assert set((await fleet.after(1, "w1@a", "w2@a")).values()) == {"online"}
+    asked = fleet.asked
+    await fleet.after(10, "w1@a", "w2@a")
+    assert fleet.asked == asked
+
+
 async def test_half_of_the_fleet_at_once_is_rather_a_broken_way_to_it() -> None:
     fleet = Fleet(*(f"w{n}@a" for n in range(4)))
     fleet.kill("w0@a")
