@@ -92,8 +92,10 @@ class Recorder:
 
     def hand_over(self, told: Told) -> None:
         """A batch of events that the store has taken in."""
-        if not self.recording.wants_events:
-            told = told._replace(events=())  # They need not wait with it.
+        if not len(told.rows):
+            return  # Heartbeats alone: nothing of them is an event of the history.
+        # What is not written need not wait with it.
+        told = told._replace(signs=(), events=told.events if self.recording.wants_events else ())
         self._batches.append(told)
         self._handed += len(told.rows)
         while self._handed - self._done > MOST_WAITING:

@@ -26,7 +26,7 @@ from lazycelery.store.history.local import Local, LocalRecording
 from lazycelery.store.history.schema import MIGRATIONS, VERSION, migrate
 from lazycelery.store.history.writer import Writer
 from tests.history.keeping import Monitor, files_in, found, ids, recorded
-from tests.store.build import T0, received, started, succeeded
+from tests.store.build import T0, beat, received, started, succeeded
 from tests.support.fleet import ROOT
 
 DAY = 86_400.0
@@ -156,6 +156,17 @@ def test_events_that_wait_for_a_disk_are_bounded_and_counted(
     assert monitor.recorder.status.dropped == 100
     monitor.start().stop()
     assert len(ids(found(files, limit=1000))) == 200  # The tasks are all there.
+
+
+def test_heartbeats_that_come_meanwhile_take_no_room(files: Files) -> None:
+    """None of them is an event of the history: a disk that is full for days costs no memory by them."""
+    monitor = Monitor(files)
+    for second in range(100):
+        monitor.hear(beat(second))
+    assert not monitor.recorder._batches
+    monitor.hear(received(1), beat(100))
+    [waiting] = monitor.recorder._batches
+    assert not waiting.signs and not waiting.events and len(waiting.rows) == 1
 
 
 @contextmanager
