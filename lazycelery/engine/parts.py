@@ -196,6 +196,11 @@ class Parts:
         if self.rules is not None:
             self.rules.heard(events)
 
+    def shown(self) -> None:
+        """Events that the store had held back under load, and shows now: they were heard as they came."""
+        self.log.add(self.store.told.events)
+        self.memory.heard()
+
     def _relieve(self, stage: int) -> None:
         self.store.relieve(stage, self.clock())
         self.changes.status()

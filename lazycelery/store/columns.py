@@ -252,8 +252,9 @@ class Columns:
 
     def touch(self, slot: int) -> None:
         """Note that a slot changed."""
+        # The stamp first: who reads in another thread takes all up to `changes` as looked at.
+        self.stamp[slot] = self.changes + 1
         self.changes += 1
-        self.stamp[slot] = self.changes
         self.life[slot] = 0
 
     def set_state(self, slot: int, state: int, since: float) -> None:

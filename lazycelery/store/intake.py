@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from lazycelery.model.event import Event
 from lazycelery.store.columns import Columns
@@ -41,6 +42,8 @@ class Intake:
         """Of the batch that is being taken in, as `Told` has them."""
         self._counted = 0
         """So many of them are counted."""
+        self._rows: list[npt.NDArray[np.int64]] = []
+        """The identities of these events' tasks."""
         self._others: dict[int, Event] = {}
         self._signs: list[Event] = []
         self.told = self._told([])
@@ -67,13 +70,17 @@ class Intake:
         self._measure(events[-1], len(events))
         return kept
 
-    def second(self, now: float, seeing: bool) -> None:
-        """A second is over: what was held back for long is shown, also where no more events come."""
+    def second(self, now: float, seeing: bool) -> bool:
+        """A second is over: what was held back for long is shown, also where no more events come. Returns
+        whether anything was; `told` has it then."""
+        shown: list[Event] = []
         if self.thinning.on:
             self.thinning.look(now, A_SECOND)
-            self._show(self.thinning.due, [])
-            self._told([])
+            self._show(self.thinning.due, shown)
+            if shown:
+                self.told = self._told(shown)
         self.figures.tick(now, seeing)
+        return bool(shown)
 
     def _thinned(self, events: Sequence[Event]) -> list[Event]:
         """The same while something is let go."""
@@ -130,8 +137,8 @@ class Intake:
             self._mended(event)
 
     def _mended(self, event: Event) -> None:
-        better = mend(event)
         try:
+            better = mend(event)
             if better is not None:
                 self._one(better)
                 return
@@ -179,18 +186,21 @@ class Intake:
 
     def settle(self) -> None:
         """Count what was told so far: tasks are about to leave their slots."""
-        self.figures.count(matrix(self._numbers[self._counted :]))
-        self._counted = len(self._numbers)
+        self._count()
         self.figures.settle()
+
+    def _count(self) -> None:
+        """What came since it was last counted. Whose it is must be read while its task has its slot."""
+        fresh = matrix(self._numbers[self._counted :])
+        self.figures.count(fresh)
+        self._rows.append(self.columns.rows_of(fresh[:, 1].astype(np.intp)))
+        self._counted = len(self._numbers)
 
     def _told(self, kept: Sequence[Event]) -> Told:
         """The batch is complete."""
-        numbers = matrix(self._numbers)
-        self.figures.count(numbers[self._counted // WIDTH :])
-        told = Told(
-            numbers, self.columns.rows_of(numbers[:, 1].astype(np.intp)), self._others, self._signs, kept
-        )
-        self._numbers, self._counted, self._others, self._signs = [], 0, {}, []
+        self._count()
+        told = Told(matrix(self._numbers), np.concatenate(self._rows), self._others, self._signs, kept)
+        self._numbers, self._counted, self._rows, self._others, self._signs = [], 0, [], {}, []
         return told
 
     def _tell(self, code: int, slot: int, event: Event, worker: int = 0, span: float = NO_SPAN) -> None:

@@ -55,7 +55,10 @@ def checked(event: Event) -> Event:
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # No float holds it.
+        return False
 
 
 def _count(value: Any) -> int | None:

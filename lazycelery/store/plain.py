@@ -112,7 +112,7 @@ class PlainLives:
                 by_state[before] -= 1
                 by_state[after] += 1
                 states[slot], since[slot], seen[slot] = after, at, received
-                columns.changes = stamps[slot] = columns.changes + 1
+                stamps[slot] = columns.changes = columns.changes + 1  # In this order, as `touch` does.
                 told += (kind, slot, worker, span, at, received)
             except WRONG:
                 carefully(event)

@@ -17,7 +17,7 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.rings import EVENTS, MAX_STEP, Cell, Kept, Rings, Step, together
 from lazycelery.store.sketch import LEAST, MOST, SCALE, SHIFT, quantiles
 from lazycelery.store.sums import Sums
-from lazycelery.store.told import NO_SPAN, WIDTH, Matrix
+from lazycelery.store.told import LATEST, NO_SPAN, WIDTH, Matrix
 
 KINDS: tuple[Kind, ...] = ("task", "worker", "queue")
 COUNTED = {
@@ -86,7 +86,7 @@ class Figures:
                 span = columns.wait[slot]
         elif kind in (SUCCEEDED, FAILED) and columns.finished[slot] == at:
             span = columns.runtime[slot]
-        return span if span >= 0 else NO_SPAN
+        return span if 0 <= span < LATEST else NO_SPAN
 
     def settle(self) -> None:
         """Count what waits, all of it at once. Names and queues are those that the slots have now."""

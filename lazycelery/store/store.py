@@ -203,11 +203,12 @@ class Store:
             self._intake.figures.put_before(hour.at, hour.cells, hour.seen)
             yield
 
-    def second(self, now: float, seeing: bool = True) -> None:
+    def second(self, now: float, seeing: bool = True) -> bool:
         """A second is over: for statistics, what is held back under load, workers that went long ago;
-        `seeing`: events could be seen in it."""
-        self._intake.second(now, seeing)
+        `seeing`: events could be seen in it. Returns whether `told` has what was held back until now."""
+        shown = self._intake.second(now, seeing)
         self._forgetting.look(now)
+        return shown
 
     def seal_steps(self) -> Generator[None, None, None]:
         """Put the texts of tasks that are over together, in slices of a few milliseconds. Once a second."""

@@ -100,17 +100,17 @@ class Thinning:
                 return False
             held = self._held[checked(event).uuid or ""] = Held(event.received)
         elif kind == SUCCEEDED and 0.0 < at < LATEST and uuid not in self._columns.slots:  # type: ignore[operator]
-            del self._held[uuid]  # type: ignore[arg-type]
             self._count(held, event, kind, at)
+            del self._held[uuid]  # type: ignore[arg-type]
             self._told.successes += 1
             return True
         elif kind not in FIRST or event.retries or len(held.events) >= MOST_EVENTS or not 0.0 < at < LATEST:
             del self._held[uuid]  # type: ignore[arg-type]
             self.due.append(held)
             return False
+        self._count(held, event, kind, at)
         held.lost = held.lost or lost
         held.events.append(event)
-        self._count(held, event, kind, at)
         return True
 
     def passes_over(self, id: str, status: str) -> bool:
@@ -160,6 +160,7 @@ class Thinning:
                 span = max(0.0, at - held.due)
         elif kind == SUCCEEDED:
             span = event.runtime if event.runtime is not None else at - held.started
+            span = span if 0.0 <= span < LATEST else NO_SPAN
         elif kind == RECEIVED:
             held.worker = True
         elif held.due != held.due:

@@ -10,6 +10,7 @@ import pytest
 from lazycelery.engine.engine import Engine
 from lazycelery.model.profile import Profile
 from tests.sources.conftest import until
+from tests.store.build import T0, received, started
 
 NOBODY = "redis://127.0.0.1:1/0"
 
@@ -64,3 +65,21 @@ def test_many_queues_are_looked_at_less_often_but_often_enough(engine: Engine) -
     assert rest(2) == engine._profile.refresh
     assert 5 < rest(80) <= 10
     assert rest(5_000) == rest(50_000) <= 15
+
+
+async def test_what_was_held_back_under_load_goes_to_log_and_history_once_it_is_shown(tmp_path: Path) -> None:
+    now = T0 + 2
+    engine = Engine(Profile(broker=NOBODY, history_dir=str(tmp_path), recorder=True), clock=lambda: now)
+    parts, store = engine._parts, engine._store
+    assert parts.memory._recorder is not None
+    store.relieve(3, T0)
+    own = next(id for id in map(str, range(100)) if hash(id) % 100)
+    batch = [received(0, own), started(1, own)]
+    parts._heard(batch, store.apply_events(batch))
+    engine._seconds._measure()
+    assert parts.log.last == 0 and not parts.memory._recorder._batches
+    now = T0 + 10
+    for _ in range(2):  # Once, and never again.
+        engine._seconds._measure()
+        assert parts.log.last == 2
+        assert [len(told.rows) for told in parts.memory._recorder._batches] == [2]

@@ -13,7 +13,7 @@ from lazycelery.model.reports import QueueReport, TaskReport, WorkerReport
 from lazycelery.model.statistics import Statistics
 from lazycelery.store.columns import NUMBERS
 from lazycelery.store.store import Store
-from tests.store.build import T0, beat, received, started
+from tests.store.build import T0, beat, received, sent, started, succeeded
 
 TEXTS = ("args", "kwargs", "result", "error", "root_id", "parent_id", "id")
 WORKERS = ("celery@a", "celery@b", "gen7@laptop")
@@ -212,3 +212,66 @@ def test_a_batch_is_told_once() -> None:
     assert [event.type for event in told.signs] == ["worker-heartbeat"] and list(told.others) == [2]
     store.apply_events([])
     assert not len(store.told.rows) and not store.told.signs and not store.told.events
+
+
+@pytest.mark.parametrize("room", [64, 10_000])
+def test_whose_an_event_was_is_told_though_another_task_has_its_slot_by_then(room: int) -> None:
+    store = Store(room)
+    owners: dict[int, str] = {}
+    told = 0
+    for number in range(20):
+        batch = []
+        for each in range(100):
+            own, at = f"{number}-{each}", number + each / 1000
+            batch += [received(at, own), started(at, own), succeeded(at, own)]
+        store.apply_events(batch)
+        columns = store.columns
+        now = {columns.row[slot]: columns.id[slot] for slot in range(columns.used) if columns.row[slot]}
+        for event, row in zip(batch, store.told.rows.tolist(), strict=True):
+            assert row and owners.setdefault(row, event.uuid or "") == event.uuid
+            assert now.get(row, event.uuid) == event.uuid
+            told += row in now
+    assert told >= 64
+
+
+def test_a_slot_has_its_stamp_before_the_count_says_so() -> None:
+    """Who reads in another thread takes everything up to the count as looked at."""
+    store = Store()
+    columns = store.columns
+    late: list[bool] = []
+
+    class Stamps:
+        def __init__(self, own: memoryview) -> None:
+            self.own = own
+
+        def __setitem__(self, slot: int, stamp: int) -> None:
+            late.append(columns.changes >= stamp)
+            self.own[slot] = stamp
+
+        def __getitem__(self, slot: int) -> int:
+            return self.own[slot]
+
+    setattr(columns, "stamp", Stamps(columns.stamp))  # noqa: B010
+    store.apply_events([received(0), started(1), succeeded(2), succeeded(2), received(3, "t2", retries=1)])
+    assert len(late) == 5 and not any(late)
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400)], ids=["huge", "tiny"])
+def test_a_number_that_no_column_holds_costs_its_own_event_alone(number: int) -> None:
+    store = Store()
+    store.apply_events(
+        [
+            Event("task-received", "w1@h", number, uuid="t1", received=T0),
+            Event("task-received", "w1@h", T0, uuid="t2", received=T0, name=["x"], runtime=number),  # type: ignore[arg-type]
+            received(0, "t3"),
+        ]
+    )
+    assert store.events_malformed() == 1 and store.knows("t3")
+
+
+def test_spans_that_no_calendar_knows_end_no_statistics() -> None:
+    store = Store()
+    store.apply_events([sent(0), received(0), Event("task-started", "w1@h", 1e300, uuid="t1", received=T0)])
+    store.apply_events([received(5, "t2"), started(6, "t2"), succeeded(7, "t2", runtime=1e300)])
+    [row] = statistics(store, "task").rows
+    assert (row.started, row.succeeded, row.wait_p50, row.runtime_p50) == (2, 1, None, None)

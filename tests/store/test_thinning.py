@@ -137,6 +137,33 @@ def test_at_its_end_what_was_held_back_is_shown_also_when_no_more_events_come() 
     assert store.counts() == {"started": 1, "success": 1}
 
 
+def test_what_a_second_shows_is_told_with_its_events() -> None:
+    """For the history, and for who follows the events."""
+    id = let_go()
+    store = thinned(*life(id)[:3])
+    assert not len(store.told.rows) and not store.second(T0 + 3)
+    assert store.second(T0 + 3 + HOLD)
+    told = store.told
+    assert [one.type for one in told.events] == ["task-sent", "task-received", "task-started"]
+    assert len(told.rows) == 3 and set(told.rows.tolist()) == {store.columns.row[0]}
+    assert not store.second(T0 + 4 + HOLD)
+
+
+@pytest.mark.parametrize("runtime", [1e300, float("inf"), float("nan"), -1.0])
+def test_an_odd_run_time_ends_no_statistics(runtime: float) -> None:
+    store = thinned(*life(id := let_go())[:3], succeeded(3, id, runtime=runtime))
+    [row] = _statistics(store)
+    assert (row.started, row.succeeded, row.runtime_p50) == (1, 1, None)
+
+
+def test_a_run_time_that_is_no_number_ends_none_and_its_task_is_shown() -> None:
+    store = thinned(*life(id := let_go())[:3], succeeded(3, id, runtime="soon"))
+    assert [row.started for row in _statistics(store)] == [1]
+    store.second(T0 + 3 + HOLD)
+    task = store.task(id, T0 + 9)
+    assert task is not None and task.state == "success" and task.name == "shop.add"
+
+
 def test_a_clock_that_jumps_back_holds_nothing_for_ever() -> None:
     id = let_go()
     store = thinned(*life(id)[:3])

@@ -130,8 +130,8 @@ def place(columns: Columns, chunk: Chunk, coding: Coding, rows: int, still: bool
         for slot, at in enumerate(kept, first):
             known[chunk.ids[at]] = slot
         _rare(columns, chunk, coding, {at: slot for slot, at in enumerate(kept, first)})
+        columns.vector("stamp")[slots] = columns.changes + 1
         columns.changes += 1
-        columns.vector("stamp")[slots] = columns.changes
         # The row number last: it is what makes a slot one that others look at.
         columns.vector("row")[slots] = np.arange(rows - count, rows)
     all_slots = np.concatenate([slots, np.fromiter(where.values(), dtype=np.intp, count=len(where))])
