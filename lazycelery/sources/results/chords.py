@@ -19,6 +19,8 @@ SCANS, SCAN_COUNT = 4, 500
 MOST = 100
 """Chords that are followed."""
 SHOWN = 5
+SHOWN_BYTES, SHOWN_OF_ALL = 256 * 1024, 1024 * 1024
+"""Of the results in whose parts the ids of a chord's members are found: of one chord, and of one look."""
 PAGE, MOST_PARTS, MOST_BYTES = 50, 1000, 8 * 1024 * 1024
 """Of one chord: its parts hold the results."""
 FIRST = 5
@@ -27,13 +29,24 @@ MOST_OF_ALL = 4 * MOST_BYTES
 """Of all chords that are asked for together."""
 
 
+class _Members:
+    """Ids that were found in a chord's first parts."""
+
+    __slots__ = ("ids", "read")
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.read = 0
+        """Parts that were read for them."""
+
+
 class Chords:
     """Follows the chords that a slow walk through the keys meets."""
 
     def __init__(self, server: Server, prefix: str) -> None:
         self._server, self._prefix = server, f"{prefix}celery-taskset-meta-"
         self._scan = Scan(f"{glob_escaped(self._prefix)}*.j", SCAN_COUNT)
-        self._known: dict[str, None] = {}
+        self._known: dict[str, _Members] = {}
 
     async def look(self) -> list[Chord]:
         """Chords of which some members are done and some are not."""
@@ -41,10 +54,13 @@ class Chords:
             for key in await self._scan.more(self._server.redis, SCANS):
                 group = key.decode("utf-8", "replace").removeprefix(self._prefix).removesuffix(".j")
                 if len(self._known) < MOST:
-                    self._known[group] = None
-            told = await self._ask(list(self._known))
-        chords = map(self._one, list(self._known), told)
-        return [chord for chord in chords if chord is not None]
+                    self._known.setdefault(group, _Members())
+            told = await self._ask()
+            await self._look_for_members(told)
+        return [
+            Chord(group=group, done=done, size=size, members=list(self._known[group].ids))
+            for group, (done, size, _) in told.items()
+        ]
 
     async def counters(self, groups: Sequence[str]) -> dict[str, Counter]:
         """What is counted of these chords, their parts in order; a chord of which nothing is left is not
@@ -92,25 +108,47 @@ class Chords:
             parts += [part for part in (_part(entry, score) for entry, score in page) if part is not None]
         return parts, len(parts) == number, size
 
-    async def _ask(self, groups: list[str]) -> list[tuple[Any, Any, Any]]:
-        """Members that are done, how many there are, and some of them; in one round trip."""
+    async def _ask(self) -> dict[str, tuple[int, int, int | None]]:
+        """Members that are done, how many there are, and about how many bytes a part has, as its first five
+        tell; in one round trip. Chords that are over, or never had a count, are forgotten."""
         pipe = self._server.redis.pipeline(transaction=False)
-        for group in groups:
+        for group in self._known:
             key = self._prefix + group
             pipe.zcard(f"{key}.j")
             pipe.get(f"{key}.s")
-            pipe.zrange(f"{key}.j", 0, SHOWN - 1)
-        replies = iter(await pipe.execute(raise_on_error=False) if groups else ())
-        return list(zip(replies, replies, replies, strict=True))
+            pipe.memory_usage(f"{key}.j", samples=SHOWN)
+        replies = iter(await pipe.execute(raise_on_error=False) if self._known else ())
+        found: dict[str, tuple[int, int, int | None]] = {}
+        for group, done, size, held in list(zip(self._known, replies, replies, replies, strict=True)):
+            # An older Celery keeps a list: how many are missing is not told there.
+            if any(isinstance(each, redis_errors.ResponseError) for each in (done, size)):
+                done = 0
+            if not done or size is None:
+                del self._known[group]
+                continue
+            each = held // int(done) if isinstance(held, int) else None
+            found[group] = int(done), int(float(size)), each
+        return found
 
-    def _one(self, group: str, told: tuple[Any, Any, Any]) -> Chord | None:
-        done, size, some = told
-        # An older Celery keeps a list: how many are missing is not told there.
-        if any(isinstance(each, redis_errors.ResponseError) for each in told) or not done or size is None:
-            self._known.pop(group, None)
-            return None
-        members = [member for member in map(_member, some) if member is not None]
-        return Chord(group=group, done=int(done), size=int(float(size)), members=members)
+    async def _look_for_members(self, told: dict[str, tuple[int, int, int | None]]) -> None:
+        """Read the first parts of chords, once as long as no more of these are there. Large ones are left: a
+        part holds a whole result. Where nobody tells how large they are, one is read."""
+        left, asked = SHOWN_OF_ALL, list[str]()
+        pipe = self._server.redis.pipeline(transaction=False)
+        for group, (done, _, each) in told.items():
+            number = min(SHOWN, done) if each is not None else 1
+            cost = number * (each if each is not None else SHOWN_OF_ALL // MOST)
+            if self._known[group].read >= number or cost > min(left, SHOWN_BYTES):
+                continue
+            left -= cost
+            asked.append(group)
+            pipe.zrange(f"{self._prefix}{group}.j", 0, number - 1)
+        replies = await pipe.execute(raise_on_error=False) if asked else []
+        for group, some in zip(asked, replies, strict=True):
+            if isinstance(some, list):
+                members = self._known[group]
+                members.ids = [member for member in map(_member, some) if member is not None]
+                members.read = len(some)
 
 
 def _member(entry: Any) -> str | None:
