@@ -31,6 +31,7 @@ from lazycelery.engine.periodic import Periodic
 from lazycelery.engine.plans import Plans
 from lazycelery.engine.replaying import as_replayed
 from lazycelery.engine.roll_call import RollCall
+from lazycelery.engine.rule_status import RuleNotices
 from lazycelery.engine.rules import Rules
 from lazycelery.engine.veil import Veil
 from lazycelery.engine.vigil import Vigil
@@ -133,6 +134,7 @@ class Parts:
         self.examiner.snapshots.beat = lambda: self.beats.last
         self.vigil = Vigil(profile, self.redactor, clock, self.changes.status) if profile.alerting else None
         self.rules: Rules | None = None
+        self.rule_notices = RuleNotices(profile)
         if self.vigil is not None and profile.rules and not profile.glance:
             self.rules = Rules(
                 profile,

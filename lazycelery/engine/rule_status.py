@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import shlex
+import sqlite3
+import time
 from contextlib import closing
 
 from lazycelery.engine.rule_book import RuleBook
@@ -11,6 +15,52 @@ from lazycelery.errors import NothingFound
 from lazycelery.model.cluster import Notice
 from lazycelery.model.profile import Profile
 from lazycelery.model.rule import RuleStatus
+
+FRESH = 2.0
+"""Seconds for which it need not be read again whether a rule has stopped."""
+
+
+class RuleNotices:
+    """What an overview tells of the rules of a profile: who evaluates them, and which have stopped."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._stopped: list[Notice] = []
+        self._read: float | None = None
+
+    async def all(self) -> list[Notice]:
+        """Those that stopped first, at most two seconds old."""
+        if not self._profile.rules:
+            return []
+        now = time.monotonic()
+        if self._read is None or now - self._read >= FRESH:
+            self._read = now
+            self._stopped = await asyncio.to_thread(stopped, self._profile)
+        return [*self._stopped, *notices(self._profile)]
+
+
+def stopped(profile: Profile) -> list[Notice]:
+    """A warning for each rule that stopped itself; may block."""
+    path, found = directory(profile) / "rules.sqlite3", dict[str, tuple[float, str]]()
+    try:
+        if path.exists():
+            with closing(RuleBook(path)) as book:
+                found = book.stopped()
+    except (OSError, sqlite3.Error) as problem:
+        title = f"Whether a rule has stopped itself is not known: its file cannot be read ({problem})."
+        return [Notice(code="rules-unread", severity="warning", title=title)]
+    return [
+        Notice(
+            code="rule-stopped",
+            severity="warning",
+            title=f"Rule {rule.name} stopped itself: {found[rule.name][1]}.",
+            subject=rule.name,
+            since=found[rule.name][0],
+            hint=f"`lazycelery rules reset {shlex.quote(rule.name)}` lets it go on; what was due stays due.",
+        )
+        for rule in profile.rules
+        if rule.name in found
+    ]
 
 
 def status(profile: Profile) -> list[RuleStatus]:

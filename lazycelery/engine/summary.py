@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lazycelery.engine import rule_status
 from lazycelery.engine.cut_off import told
 from lazycelery.engine.parts import Parts
 from lazycelery.engine.totals import total
@@ -54,7 +53,7 @@ async def overview(parts: Parts) -> Overview:
             *parts.plans.notices(),
             *parts.memory.notices(),
             *parts.dealing.notices(),
-            *rule_status.notices(profile),
+            *await parts.rule_notices.all(),
         ],
         findings=parts.examiner.last.findings,
         snoozed=parts.examiner.last.snoozed,

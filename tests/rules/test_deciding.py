@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 
 from lazycelery.actions.audit import AuditLog
 from lazycelery.config import Options, load
+from lazycelery.engine import rule_status
+from lazycelery.engine.engine import Engine
 from lazycelery.engine.rule_book import KEPT, RuleBook
-from lazycelery.engine.rule_status import reset, status
+from lazycelery.engine.rule_status import reset, status, stopped
 from lazycelery.engine.rules import Rules, directory
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.insight.rules import MOST_NAMES, Breaker, Failures, fitting, pause
@@ -231,8 +234,30 @@ def test_a_stopped_rule_is_told_and_reset() -> None:
     book = RuleBook(directory(profile) / "rules.sqlite3")
     book.stop("a", 11.0, "in vain")
     assert [(one.stopped, one.why) for one in status(profile)] == [(11.0, "in vain")]
+    (told,) = stopped(profile)
+    assert (told.code, told.severity, told.since) == ("rule-stopped", "warning", 11.0)
+    assert told.title == "Rule a stopped itself: in vain." and "`lazycelery rules reset a`" in told.hint
     reset(profile, "a")
-    assert [one.stopped for one in status(profile)] == [None]
+    assert [one.stopped for one in status(profile)] == [None] and stopped(profile) == []
+    book.close()
+    (directory(profile) / "rules.sqlite3").write_bytes(b"no database " * 100)
+    (told,) = stopped(profile)
+    assert told.code == "rules-unread" and "is not known" in told.title
+
+
+async def test_the_overview_tells_of_a_stopped_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = Profile(broker="memory://", rules=[Rule(name="a"), Rule(name="b")])
+    with closing(RuleBook(directory(profile) / "rules.sqlite3")) as book:
+        engine = Engine(profile)
+        first = [notice.code for notice in (await engine.overview()).notices]
+        assert "rules" in first and "rule-stopped" not in first
+        book.stop("b", 11.0, "in vain")
+        monkeypatch.setattr(rule_status, "FRESH", 0.0)
+        told = [notice for notice in (await engine.overview()).notices if notice.code == "rule-stopped"]
+        assert [notice.subject for notice in told] == ["b"]
+        reset(profile, "b")
+        assert "rule-stopped" not in [notice.code for notice in (await engine.overview()).notices]
+        await engine.close()
 
 
 @pytest.mark.parametrize(
