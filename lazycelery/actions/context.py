@@ -100,6 +100,10 @@ class Context:
         """Living workers that consume a queue."""
         return [worker for worker in self.online() if queue in worker.queues]
 
+    def pool(self, worker: str) -> str | None:
+        """The kind of a worker's pool; `None` when it did not tell."""
+        return next((each.pool for each in self.store.workers(self.clock()) if each.name == worker), None)
+
     @property
     def broker(self) -> str:
         """The broker's URL without credentials."""

@@ -11,8 +11,9 @@ from lazycelery.actions.journal import Item
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.recovery import Evidence, gather, whereabouts
 from lazycelery.actions.remembering import remembered
-from lazycelery.actions.revoking import NOBODY_ONLINE, ended, tell_all
+from lazycelery.actions.revoking import NOBODY_ONLINE, ended, handed_over, tell_all
 from lazycelery.actions.targets import task_ids
+from lazycelery.actions.terminate import worker_of
 from lazycelery.actions.wording import call, count, listed, short
 from lazycelery.errors import NothingFound
 from lazycelery.model.action import Order, PlanItem
@@ -48,6 +49,8 @@ async def draft(context: Context, order: Order) -> Draft:
     warnings += [*unasked, remembered(context), *([BY_FILTER] if order.filter is not None else [])]
     if any(where[each] == "running" for each in work):
         warnings.append(RUNNING)
+    reserved = [each for each in every if each.id in set(work) and where[each.id] == "reserved"]
+    warnings += handed_over(context, list(map(worker_of, reserved)))
     if not context.online():
         warnings.append(NOBODY_ONLINE)
     names = {evidence.id: evidence.name for evidence in every}

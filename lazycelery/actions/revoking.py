@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -34,6 +35,21 @@ FATE = {
     UNSENT: "should it be sent, workers will discard it",
     "unknown": "should it come, workers will discard it",
 }
+
+
+THREADS = "threads"
+HANDED = "its pool of threads may have it already: then it still runs"
+
+
+def handed_over(context: Context, reserved: Sequence[str]) -> list[str]:
+    """What to say of reserved tasks, given the worker of each: one with a pool of threads hands over at once
+    all that it prefetches, and looks for a revoke only before."""
+    return [
+        f"{count(number, 'task', does='are')} at {worker}, whose pool of threads takes at once all that it "
+        f"prefetches: {'it' if number == 1 else 'they'} can still run."
+        for worker, number in sorted(Counter(reserved).items())
+        if context.pool(worker) == THREADS
+    ]
 
 
 def ended(label: str) -> bool:
@@ -131,7 +147,10 @@ def _outcome(context: Context, item: Item, replies: Replies, told: str) -> Outco
     holder = task.worker if task and item.was in ("reserved", "scheduled") else None
     willing = {worker for worker, value in replies.by_worker().items() if agreed(value)}
     ok = holder in willing if holder else bool(willing)
-    text = f"{told}; {FATE.get(item.was, FATE['unknown'])}" if ok else told
+    fate = FATE.get(item.was, FATE["unknown"])
+    if item.was == "reserved" and holder and context.pool(holder) == THREADS:
+        fate = HANDED
+    text = f"{told}; {fate}" if ok else told
     return OutcomeItem(target=item.target, ok=ok, text=text, replies=shown(context, replies))
 
 

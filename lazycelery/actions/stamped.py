@@ -11,12 +11,15 @@ from lazycelery.actions import crew
 from lazycelery.actions.context import Context
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.replies import agreed, plainly
+from lazycelery.actions.revoking import THREADS
+from lazycelery.actions.wording import listed
 from lazycelery.errors import LazyCeleryError, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
 
 UNCOUNTED = "How many tasks that are is not known: neither events nor workers tell stamps."
 LATER = "It also hits tasks that are sent later with this stamp, for as long as workers remember it."
 FORGETFUL = "Workers remember it in memory only: one that starts later does not know it."
+EAGER = "What the pool of threads of {whose} has taken already can still run: it prefetches some."
 KEPT = "Celery has no way to take it back, but a restart of the workers."
 
 
@@ -27,6 +30,8 @@ async def draft(context: Context, order: Order) -> Draft:
         raise UsageError("Stamps take no ids and no filter.", "Give one of them.")
     workers = [worker.name for worker in context.online()]
     shown = ", ".join(f"{name}={value}" for name, values in stamps.items() for value in values)
+    handed = [worker.name for worker in context.online() if worker.pool == THREADS]
+    threads = [EAGER.format(whose=listed(handed, 3))] if handed else []
     return Draft(
         title=f"Revoke all tasks stamped {shown}",
         run=partial(_run, context, stamps, workers, shown),
@@ -34,7 +39,7 @@ async def draft(context: Context, order: Order) -> Draft:
         items=[PlanItem(target=name, text="discard them when their turn comes") for name in workers],
         word=shown,
         typed=True,
-        warnings=[UNCOUNTED, LATER, FORGETFUL, KEPT],
+        warnings=[UNCOUNTED, LATER, *threads, FORGETFUL, KEPT],
         refused=None if workers else "no worker is online",
         details={"stamps": context.redactor.value(stamps)},
     )

@@ -89,7 +89,7 @@ def item_of(context: Context, evidence: Evidence) -> PlanItem:
         item.refused = (
             "no source tells whether it runs: its message is on the broker still; revoke it instead"
         )
-    elif where in ("reserved", "running") and _pool(context, worker) == "solo":
+    elif where in ("reserved", "running") and context.pool(worker) == "solo":
         item.refused = _unreachable(context, worker)  # It tells late what it runs.
     elif where != "running":
         item.refused = f"it does not run ({where}): revoke it instead"
@@ -101,7 +101,7 @@ def item_of(context: Context, evidence: Evidence) -> PlanItem:
 
 
 def _unreachable(context: Context, worker: str) -> str | None:
-    pool = _pool(context, worker)
+    pool = context.pool(worker)
     if pool is None or pool == "prefork":
         return None
     return f"{worker} has a {pool} pool: {POOLS.get(pool, 'only prefork workers can end a task')}"
@@ -112,11 +112,6 @@ def _only_held(evidence: Evidence) -> bool:
     return evidence.report is None and (
         evidence.task is None or evidence.task.state not in ("waiting", "retry")
     )
-
-
-def _pool(context: Context, worker: str) -> str | None:
-    pools = {each.name: each.pool for each in context.store.workers(context.clock())}
-    return pools.get(worker)
 
 
 async def carry_out(context: Context, work: Mapping[str, str], signal: str) -> Outcome:

@@ -14,7 +14,7 @@ from lazycelery.actions.journal import Item
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.recovery import Evidence
 from lazycelery.actions.remembering import remembered
-from lazycelery.actions.revoking import NOBODY_ONLINE, UNSENT, tell_all
+from lazycelery.actions.revoking import NOBODY_ONLINE, UNSENT, handed_over, tell_all
 from lazycelery.actions.wording import call, short
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
 from lazycelery.model.canvas import Step, steps
@@ -38,6 +38,7 @@ async def draft(context: Context, order: Order, signal: str | None = None) -> Dr
     running = [each for each in open_ if canvas.state(each) == "running"]
     killed = _killed(context, canvas, running) if signal else {}
     told = [each for each in open_ if each not in killed]
+    reserved = [canvas.members[each] for each in told if canvas.state(each) == "reserved"]
     items = [_member(context, canvas.members[each], canvas.state(each)) for each in open_]
     items += [PlanItem(target=str(step.id), text=_step(step)) for step in later]
     todo = [
@@ -62,6 +63,7 @@ async def draft(context: Context, order: Order, signal: str | None = None) -> Dr
             *map(context.redactor.text, _warnings(canvas, running, killed, signal)),
             *canvas.warnings,
             *canvas.unknown(),
+            *handed_over(context, list(map(terminate.worker_of, reserved))),
             remembered(context),
             KEPT,
             *([] if context.online() else [NOBODY_ONLINE]),

@@ -53,6 +53,21 @@ async def test_the_worker_that_holds_it_must_answer(room: Room) -> None:
     assert (await do(room, "revoke", "t1")).failed == 1
 
 
+async def test_what_a_pool_of_threads_has_taken_can_still_run(room: Room) -> None:
+    room.store.add_worker("t@a", pool="threads")
+    for id, worker in (("t1", "t@a"), ("t2", "t@a"), ("t3", "w1@a")):
+        room.store.add(id=id, state="received", worker=worker)
+    room.remote.answers = {"t@a": FLAGGED, "w1@a": FLAGGED}
+    prepared = await plan(room, "revoke", "t1", "t2", "t3")
+    assert [each for each in prepared.warnings if "threads" in each] == [
+        "2 tasks are at t@a, whose pool of threads takes at once all that it prefetches: they can still run."
+    ]
+    texts = {item.target: item.text for item in (await room.actions.act(prepared.id)).items}
+    assert "it still runs" in texts["t1"] and "discard" not in texts["t2"] and "discard" in texts["t3"]
+    prepared = await plan(room, "revoke", stamps={"tenant": ["acme"]})
+    assert any("t@a has taken already can still run" in each for each in prepared.warnings)
+
+
 @pytest.mark.parametrize("state", ["success", "failure", "revoked", "rejected"])
 async def test_what_has_ended_is_not_revoked(room: Room, state: str) -> None:
     room.store.add(id="t1", state=state)
