@@ -140,14 +140,23 @@ async def test_a_mark_of_the_worker_is_not_taken_for_the_end(
         await here.until(lambda: here.state(nap) == "success")
 
 
-async def test_a_thread_pool_refuses_to_terminate(broker: RedisServer, worker: Start, tmp_path: Path) -> None:
-    await asyncio.to_thread(lambda: worker(pool="threads"))
+async def test_a_thread_pool_refuses_to_terminate_and_runs_what_it_has(
+    broker: RedisServer, worker: Start, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(lambda: worker(pool="threads", concurrency=1, env={"TEST_PREFETCH": "5"}))
     async with live(broker.url, tmp_path) as here:
         await here.until_online()
         nap = send(broker.url, "shop.nap", 3)
         await here.until(lambda: here.state(nap) == "started")
         plan = await here.actions.plan(Order(action="terminate", targets=[nap]))
         assert "threads pool" in (plan.refused or "")
+        # What it prefetched is in the pool's own queue by now: a revoke comes too late, and is told so.
+        naps = [send(broker.url, "shop.nap", 0.1) for _ in range(4)]
+        await here.until(lambda: {here.state(each) for each in naps} <= {"received", "started"})
+        plan = await here.actions.plan(Order(action="revoke", targets=naps))
+        assert any("whose pool of threads takes at once" in each for each in plan.warnings), plan.warnings
+        await here.actions.act(plan.id)
+        await here.until(lambda: {here.state(each) for each in naps} == {"success"})
 
 
 async def test_purge_and_restore_bring_every_byte_back_in_order(broker: RedisServer, tmp_path: Path) -> None:

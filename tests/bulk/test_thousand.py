@@ -6,8 +6,8 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +136,10 @@ def opened(kind: str, request: pytest.FixtureRequest) -> Iterator[Redis | Rabbit
         yield Redis(request.getfixturevalue("broker"))
         return
     one = Rabbit(request.getfixturevalue("rabbit"), kind)
-    yield one
-    one.server.drop_vhost(one.vhost)
+    try:
+        yield one
+    finally:
+        one.server.drop_vhost(one.vhost)
 
 
 def publish(url: str) -> None:
@@ -161,18 +163,12 @@ def kept(message: Message) -> Any:
     return headers, message["body"], message["properties"]
 
 
-@pytest.mark.parametrize("kind", ["redis", "classic", "quorum"])
-async def test_a_thousand(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    with opened(kind, request) as at:
-        if kind != "redis":  # Events may be lost; what ended is in the result backend as well.
-            at.backend = request.getfixturevalue("broker").url
-        await _a_thousand(at, tmp_path)
-
-
-async def _a_thousand(at: Redis | Rabbit, tmp_path: Path) -> None:
-    await asyncio.to_thread(publish, at.url)
+@asynccontextmanager
+async def running(at: Redis | Rabbit, tmp_path: Path) -> AsyncIterator[tuple[Engine, CeleryWorker]]:
+    """An engine, and a worker that is not started yet; both are ended, however the test ends."""
     first = CeleryWorker(at.url, "w0", queues="elsewhere", backend=at.backend, env=at.env)
-    await asyncio.to_thread(lambda: first.start().stop())  # RabbitMQ has an exchange of events from now on.
+    env = {**at.env, "TEST_EXTENDED": "1"}
+    worker = CeleryWorker(at.url, "w1", queues=",".join(QUEUES), backend=at.backend, env=env)
     engine = Engine(
         Profile(
             broker=at.url,
@@ -183,15 +179,34 @@ async def _a_thousand(at: Redis | Rabbit, tmp_path: Path) -> None:
             timeout=5.0,
         )
     )
-    await engine.start()
+    try:
+        await asyncio.to_thread(first.start)  # RabbitMQ has an exchange of events from now on.
+        await asyncio.to_thread(first.stop)
+        await engine.start()
+        yield engine, worker
+    finally:
+        for each in (first, worker):
+            await asyncio.to_thread(each.stop)
+        await engine.close()
+
+
+@pytest.mark.parametrize("kind", ["redis", "classic", "quorum"])
+async def test_a_thousand(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    with opened(kind, request) as at:
+        if kind != "redis":  # Events may be lost; what ended is in the result backend as well.
+            at.backend = request.getfixturevalue("broker").url
+        await asyncio.to_thread(publish, at.url)
+        async with running(at, tmp_path) as (engine, worker):
+            await _a_thousand(at, engine, worker)
+
+
+async def _a_thousand(at: Redis | Rabbit, engine: Engine, worker: CeleryWorker) -> None:
     await engine.ready(15)
     before = await asyncio.to_thread(at.lists)
     assert sum(map(len, before.values())) == THOUSAND
     ids = [each["headers"]["id"] for waiting in before.values() for each in waiting]
     await at.remember(engine, ids)
     before = await asyncio.to_thread(at.lists)
-    env = {**at.env, "TEST_EXTENDED": "1"}
-    worker = CeleryWorker(at.url, "w1", queues=",".join(QUEUES), backend=at.backend, env=env)
     await asyncio.to_thread(worker.start)
     await until_failed(engine, worker, "state:failure", THOUSAND)
     await asyncio.to_thread(worker.stop)
@@ -213,8 +228,6 @@ async def _a_thousand(at: Redis | Rabbit, tmp_path: Path) -> None:
     await until_failed(engine, worker, f"state:failure tag:{outcome.tag}", THOUSAND)
     ran = Path(worker.log).read_text().count("card declined for order n7'")
     assert ran in (1, 2), "once in this worker's log, and once in the traceback perhaps"
-    await asyncio.to_thread(worker.stop)
-    await engine.close()
 
 
 async def until_failed(engine: Engine, worker: CeleryWorker, filter: str, count: int) -> None:
