@@ -49,6 +49,13 @@ def wants(target: AlertTarget, finding: Finding) -> bool:
     )
 
 
+def _speaks(target: AlertTarget, cause: Case | None) -> bool:
+    """Whether the target hears of a cause that speaks for another finding, or somebody knows of it."""
+    if cause is None:
+        return False
+    return cause.snoozed or cause.finding.mark is not None or wants(target, cause.finding)
+
+
 def _fits(patterns: Sequence[str], words: Sequence[str]) -> bool:
     wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
     unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
@@ -69,10 +76,14 @@ def choose(
             knew = ledger.told.pop(turn.case, None) is not None
             if knew and target.recovery:
                 chosen.append(Telling(kind="recovered", case=turn.case, finding=turn.finding))
+    cases = list(open_cases)
+    by_name = {(case.code, subject): case for case in cases for subject in case.subjects}
     known: set[str] = set()
-    for case in open_cases:
+    for case in cases:
         known.add(case.id)
         if case.snoozed or case.finding.mark is not None or not wants(target, case.finding):
+            continue
+        if any(_speaks(target, by_name.get(name)) for name in case.under):
             continue
         kind = _kind(case, ledger, case.id in returned, now - target.cool_down)
         key = f"{case.code}:{case.finding.cause or case.finding.subject}"

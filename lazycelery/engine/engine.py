@@ -154,7 +154,8 @@ class Engine:
         """What is wrong, where, since when, how it is known, and what helps."""
         examination = await self._examiner.examine()
         if self._parts.vigil is not None and self._profile.glance:
-            self._parts.vigil.take(examination, self._examiner.present)  # What was asked for, nothing before.
+            # What was asked for, nothing before.
+            self._parts.vigil.take(examination, self._examiner.present, self._examiner.covered)
         return examination
 
     async def mark_finding(

@@ -18,7 +18,7 @@ from lazycelery.engine.periodic import Periodic
 from lazycelery.engine.snapshots import SHARE, Breath, Snapshots
 from lazycelery.engine.watch import Watch
 from lazycelery.insight.doctor import MODES, NEED_NO_BROKER, NEED_NO_WORKER, page
-from lazycelery.insight.doctor.grouping import grouped
+from lazycelery.insight.doctor.grouping import told
 from lazycelery.insight.doctor.marks import marked, outgrown
 from lazycelery.insight.doctor.memory import Memory
 from lazycelery.insight.doctor.mode import Mode
@@ -27,7 +27,7 @@ from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.steps import nobody_answers, steps, with_steps
 from lazycelery.model.cluster import Notice
 from lazycelery.model.faces import by_face
-from lazycelery.model.finding import RANK, Examination, Finding, FindingMark, Unchecked
+from lazycelery.model.finding import RANK, Covered, Examination, Finding, FindingMark, Unchecked
 from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
@@ -97,10 +97,10 @@ class Examiner:
         self.last = Examination()
         self.present: set[tuple[str, str]] = set()
         """Code and subject of all that is found, also of what a cause or a mark hides."""
-        self.examined: Callable[[Examination, set[tuple[str, str]]], None] = lambda _examination, _present: (
-            None
-        )
-        """Called after each examination."""
+        self.covered: list[Covered] = []
+        """Of these, what another finding speaks for, and nobody put off."""
+        self.examined: Callable[[Examination, set[tuple[str, str]], list[Covered]], None] | None = None
+        """Called after each examination, with what is present and what another finding speaks for."""
 
     def soon(self) -> None:
         """Look again at once: what was seen just now should not wait."""
@@ -166,8 +166,9 @@ class Examiner:
             codes = {code for code, _ in self.present}
             self._watch.looks.hasten = not HELD_FOR_NOBODY.isdisjoint(codes)
             self._watch.looks.doubts_broker = not OF_BROKER.isdisjoint(codes)
+            all_of = told(noted)
             said = sorted(
-                grouped(noted),
+                all_of.said,
                 key=lambda finding: (RANK[finding.severity], finding.since or 0.0, finding.code),
             )[:MOST]
             await self._mark(examination, said, seen.now)
@@ -177,7 +178,9 @@ class Examiner:
             with_steps(examination.findings, examination.steps)
             examination.cost = round(time.process_time() - began, 4)
             self._keep(examination)
-            self.examined(examination, self.present)
+            self.covered = await self._covered(all_of.covered, seen.now)
+            if self.examined is not None:
+                self.examined(examination, self.present, self.covered)
             tasks = {entry.task for entry in entries(seen)} | {entry.task for entry in seen.schedule}
             self.periodic.listen(tasks - {""}, seen.now)
             await self._ask(seen, breath)
@@ -192,6 +195,12 @@ class Examiner:
             ended = outgrown(said, self._marks.now, now)
             ended += self._marks.gone(self.present, set(examination.checked), now)
             await self._marks.end(ended)
+
+    async def _covered(self, covered: list[Covered], now: float) -> list[Covered]:
+        """What somebody put off stays so, also where another finding speaks for it now."""
+        _, snoozed = marked([one.finding for one in covered[:MOST]], await self._marks.fresh(), now)
+        put_off = {id(finding) for finding in snoozed}
+        return [one for one in covered[:MOST] if id(one.finding) not in put_off]
 
     async def mark(
         self, code: str, subject: str, kind: MarkKind, seconds: float | None, note: str

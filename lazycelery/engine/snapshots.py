@@ -120,6 +120,7 @@ class Snapshots:
             notes=self._notes(),
             tls_unverified=self._watch.tls_unverified,
             revoked=self._store.revoked,
+            queue_of=self._store.queue_of,
             habits=habits,
             sla=await self.budgets(),
             day_known=self._habits.day_known(now),

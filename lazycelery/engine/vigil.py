@@ -26,7 +26,7 @@ from lazycelery.alerts.courier import Courier
 from lazycelery.alerts.outbox import Outbox
 from lazycelery.insight.doctor.cases import Cases
 from lazycelery.model.alert import Case, Turn, TurnPage
-from lazycelery.model.finding import Examination
+from lazycelery.model.finding import Covered, Examination
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.history.files import directory_of
@@ -43,7 +43,7 @@ LAST = 0.5
 """Seconds that a delivery under way is given at the end: what was not taken by then is kept."""
 CASES = "cases"
 T = TypeVar("T")
-Seen = tuple[Examination, frozenset[tuple[str, str]]]
+Seen = tuple[Examination, frozenset[tuple[str, str]], list[Covered]]
 
 
 def directory(profile: Profile) -> Path:
@@ -86,12 +86,12 @@ class Vigil:
         self._thread = threading.Thread(target=self._run, name="vigil", daemon=True)
         self._thread.start()
 
-    def take(self, examination: Examination, present: set[tuple[str, str]]) -> None:
+    def take(self, examination: Examination, present: set[tuple[str, str]], covered: list[Covered]) -> None:
         """An examination is done; the newest one counts."""
         copy = msgspec.structs.replace(
             examination, findings=list(examination.findings), snoozed=list(examination.snoozed)
         )
-        self._seen = (copy, frozenset(present))
+        self._seen = (copy, frozenset(present), covered)
         self._done.clear()
         self._news.set()
 
@@ -108,7 +108,7 @@ class Vigil:
             turns=[turn for turn in kept if turn.seq > after],
             last=self._last,
             missed=max(0, first - after - 1) if after >= 0 else 0,
-            open=sum(not case.snoozed for case in self._cases.open),
+            open=sum(not case.snoozed and not case.under for case in self._cases.open),
             pending=self._pending,
             examined=self._examined,
         )
@@ -213,9 +213,11 @@ class Vigil:
             self.say(f"{number} alerts to {name} are dropped: the profile has no such target any more.")
         outbox.forget(list(strangers))
 
-    def _step(self, examination: Examination, present: frozenset[tuple[str, str]]) -> None:
+    def _step(
+        self, examination: Examination, present: frozenset[tuple[str, str]], covered: list[Covered]
+    ) -> None:
         now = self._clock()
-        turns = self._cases.step(examination, present, now)
+        turns = self._cases.step(examination, present, now, covered)
         outbox = self._outbox
         if outbox is not None:
             alerts = []
@@ -239,6 +241,8 @@ class Vigil:
             self._pending = sum(outbox.counts().values()) if self._profile.alerts else 0
         self._examined = examination.at
         for turn in turns:
+            if turn.aside:
+                continue
             self._publish(self._veiled(turn))
 
     def _veiled(self, turn: Turn) -> Turn:

@@ -55,6 +55,10 @@ class Case(msgspec.Struct, kw_only=True):
     absent: float | None = None
     """Since when it is not there any more."""
     snoozed: bool = False
+    under: list[tuple[str, str]] = []
+    """Code and subject of the findings that speak for it now."""
+    said: bool = True
+    """Whether it was ever said by itself."""
     restored: bool = False
     """Known from the disk, and not seen since this engine began."""
 
@@ -68,6 +72,8 @@ class Turn(msgspec.Struct, kw_only=True):
     case: str = ""
     """The same for all turns of one finding."""
     finding: Finding | None = None
+    aside: bool = False
+    """Of a finding for which another one speaks: for targets that ask for it alone, and for no face."""
     text: str = ""
     """Of a remark: what happened to alerts or rules themselves."""
 

@@ -65,6 +65,8 @@ class Finding(msgspec.Struct, kw_only=True):
     """Other subjects of the same cause."""
     cause: str = ""
     """What findings of one cause share where each has a subject of its own: the name of a task."""
+    queues: list[str] = []
+    """Queues that it touches, where it is about a worker or a task's name and they are known."""
     follows: list[str] = []
     """Workers whose loss it follows from: while that is told, it is told there."""
     filter: str = ""
@@ -73,6 +75,14 @@ class Finding(msgspec.Struct, kw_only=True):
     """The command that prints its page."""
     mark: FindingMark | None = None
     """What somebody said of it."""
+
+
+class Covered(msgspec.Struct, kw_only=True):
+    """A finding that is not said by itself, as another one speaks for it."""
+
+    finding: Finding
+    by: list[tuple[str, str]]
+    """Code and subject of those that do; the nearest cause first."""
 
 
 class Unchecked(msgspec.Struct, kw_only=True):

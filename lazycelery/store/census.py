@@ -64,6 +64,19 @@ class Census:
         yield from self._waiting(facts)
         return facts
 
+    def queue_of(self, name: str) -> str | None:
+        """The queue of the newest task of a name of which it is known."""
+        columns = self.columns
+        code = columns.names.codes.get(name)
+        if not code:
+            return None
+        slots = np.flatnonzero(columns.vector("name") == code)
+        slots = slots[columns.vector("queue")[slots] != 0]
+        if not len(slots):
+            return None
+        newest = int(slots[columns.vector("row")[slots].argmax()])
+        return columns.queues.texts[columns.queue[newest]]
+
     def _in_state(self, state: State) -> Generator[None, None, Slots]:
         return (yield from _where(self.columns.vector("state"), lambda part: part == state))
 

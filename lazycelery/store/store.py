@@ -305,6 +305,10 @@ class Store:
         slot = self._columns.slots.get(id)
         return slot is not None and self._columns.state[slot] == State.REVOKED
 
+    def queue_of(self, name: str) -> str | None:
+        """The queue of the newest task of a name of which it is known. One look through a column."""
+        return self._census.queue_of(name)
+
     def task_facts_steps(self, now: float, window: float) -> Generator[None, None, TaskFacts]:
         """The tasks counted, in slices of a few milliseconds; writers may run in between."""
         facts = yield from self._census.take(now, window, set(self._sent_again))

@@ -6,7 +6,7 @@ from lazycelery.keys import Scope
 from lazycelery.model.queue import Queue
 from lazycelery.model.text import quoted
 from lazycelery.model.worker import Worker
-from lazycelery.tui.presentation.findings import FOLD, Finding
+from lazycelery.tui.presentation.findings import FOLD, LISTS, Finding
 from lazycelery.tui.sight import ORDER, Sight, Step, notice_key
 from lazycelery.tui.views.view import Tabbed, View
 
@@ -152,6 +152,8 @@ class Walk(Sight):
             self._drill(item.found.filter)
         elif isinstance(item, Finding) and item.notice.kind == "task" and item.notice.subject:
             self._drill(quoted("id", item.notice.subject))
+        elif isinstance(item, Finding) and item.notice.code in LISTS:
+            self._go_to_list(LISTS[item.notice.code])
         elif isinstance(item, Finding):
             self._go_to_subject()
         else:
@@ -184,6 +186,14 @@ class Walk(Sight):
             return
         began = self.lead
         self.visit("workers" if isinstance(found, Worker) else "queues", found.name)
+        self._went_from(began)
+
+    def _go_to_list(self, scope: Scope) -> None:
+        began = self.lead
+        self._go(scope)
+        self._went_from(began)
+
+    def _went_from(self, began: Scope) -> None:
         self._trail.append(Step(began, there=(self.lead, self.pane.filter, self.pane.faults)))
 
     def lead_to_subject(self, scope: Scope) -> bool:

@@ -7,9 +7,9 @@ from typing import Any
 from lazycelery.alerts.choice import Ledger, choose, wants
 from lazycelery.insight.doctor.cases import GONE, RESTORED, Cases
 from lazycelery.model.alert import AlertTarget, Turn
-from lazycelery.model.finding import Examination, Finding, FindingMark
+from lazycelery.model.finding import Covered, Examination, Finding, FindingMark
 
-ALL = ("worker-lost", "worker-deaf", "queue-without-consumer")
+ALL = ("worker-lost", "worker-deaf", "queue-without-consumer", "message-orphaned")
 
 
 def lost(subject: str = "w1@a", severity: Any = "warning", *related: str) -> Finding:
@@ -27,15 +27,21 @@ class Story:
         self.ledger = Ledger()
 
     def sees(
-        self, at: float, *findings: Finding, snoozed: tuple[Finding, ...] = (), hidden: tuple[str, ...] = ()
+        self,
+        at: float,
+        *findings: Finding,
+        snoozed: tuple[Finding, ...] = (),
+        hidden: tuple[str, ...] = (),
+        covered: tuple[Covered, ...] = (),
     ) -> list[str]:
         present = {(one.code, one.subject) for one in (*findings, *snoozed)} | {
             ("worker-lost", one) for one in hidden
         }
+        present |= {(one.finding.code, one.finding.subject) for one in covered}
         examination = Examination(
             findings=list(findings), snoozed=list(snoozed), checked=list(ALL), watched=at
         )
-        self.turns: list[Turn] = self.cases.step(examination, present, at)
+        self.turns: list[Turn] = self.cases.step(examination, present, at, covered)
         return [one.kind for one in choose(self.target, self.ledger, self.turns, self.cases.open, at)]
 
 
@@ -153,3 +159,51 @@ def test_a_restart_neither_repeats_nor_forgets() -> None:
     third.ledger = again.ledger
     assert third.sees(10) == [] and third.sees(10 + RESTORED - 1) == [], "it may not be seen yet"
     assert third.sees(10 + RESTORED) == ["recovered"]
+
+
+def orphans(*by: str) -> Covered:
+    finding = Finding(
+        code="message-orphaned", severity="critical", title="Three.", subject="mail", kind="queue"
+    )
+    return Covered(finding=finding, by=[("worker-lost", name) for name in by])
+
+
+def test_who_asks_for_what_another_finding_speaks_for_is_told_of_it() -> None:
+    story = Story(codes=["message-orphaned", "task-lost"])
+    assert story.sees(0, lost()) == []
+    assert story.sees(1, lost(), covered=(orphans("w1@a"),)) == ["new"]
+    assert [turn.kind for turn in story.turns if not turn.aside] == [], "faces have it with the worker"
+    assert story.sees(2, lost(), covered=(orphans("w1@a"),)) == []
+    story.sees(3, lost())
+    assert story.sees(4 + GONE, lost()) == ["recovered"] and story.turns[0].aside
+
+
+def test_who_hears_of_the_cause_is_not_told_of_what_it_speaks_for() -> None:
+    for codes in ([], ["worker-*", "message-orphaned"]):
+        story = Story(codes=codes)
+        assert story.sees(0, lost(), covered=(orphans("w1@a"),)) == ["new"]
+        assert story.sees(1, lost(), covered=(orphans("w1@a"),)) == []
+    by_subject = Story(subjects=["mail"])
+    assert by_subject.sees(0, lost(), covered=(orphans("w1@a"),)) == ["new"], "of its queue alone"
+
+
+def test_what_was_covered_is_said_once_its_cause_has_gone() -> None:
+    story = Story()
+    story.sees(0, lost(), covered=(orphans("w1@a"),))
+    assert story.sees(1, orphans().finding) == ["new"]
+    assert [turn.kind for turn in story.turns] == ["new"] and not story.turns[0].aside
+    asked = Story(codes=["message-orphaned"])
+    asked.sees(0, lost(), covered=(orphans("w1@a"),))
+    assert asked.sees(1, orphans().finding) == [], "it was told that before"
+    before = Story(codes=["message-orphaned"])
+    assert before.sees(0, orphans().finding) == ["new"]
+    assert before.sees(1, lost(), covered=(orphans("w1@a"),)) == [], "the same one, with its cause now"
+
+
+def test_nobody_is_told_of_what_follows_from_a_cause_that_is_known() -> None:
+    known = lost()
+    known.mark = FindingMark(code="worker-lost", subject="w1@a", kind="ack", by="ada", at=0)
+    story = Story(codes=["message-orphaned"])
+    assert story.sees(0, known, covered=(orphans("w1@a"),)) == []
+    put_off = Story(codes=["message-orphaned"])
+    assert put_off.sees(0, snoozed=(lost(),), covered=(orphans("w1@a"),)) == []

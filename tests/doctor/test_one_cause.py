@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +18,7 @@ from lazycelery.engine.outage import Outage
 from lazycelery.insight.doctor import MODES
 from lazycelery.insight.doctor.grouping import grouped
 from lazycelery.insight.doctor.memory import Memory
+from lazycelery.model.alert import AlertTarget
 from lazycelery.model.profile import Profile
 from tests.doctor.clinic import Clinic, clinic
 from tests.doctor.seen import NOW, found, links, queue, seen, silent, worker
@@ -152,12 +157,15 @@ async def steadily(doctor: Clinic, code: str, within: float, seconds: float) -> 
 @pytest.mark.broker
 @pytest.mark.soak
 async def test_a_worker_killed_with_fifty_tasks_is_exactly_one_finding(
-    broker: RedisServer, worker: Start
+    broker: RedisServer, worker: Start, tmp_path: Path
 ) -> None:
+    """And whoever asks for what it held and ran, and not for the worker, is told of both."""
     env = {"TEST_PREFETCH": "25"}
     dies = worker("dies", queues="dies", env=env)
     worker("lives", queues="lives")
-    async with clinic(broker.url) as doctor:
+    asked = [_into(tmp_path / "asked", codes=["message-orphaned", "task-lost"])]
+    alerts = [*asked, _into(tmp_path / "all", codes=["*"])]
+    async with clinic(broker.url, alerts=alerts, alerting=True) as doctor:
         await doctor.healthy(2)
         for _ in range(50):
             send(broker.url, "shop.nap", 60, queue="dies")
@@ -167,6 +175,20 @@ async def test_a_worker_killed_with_fifty_tasks_is_exactly_one_finding(
         [finding] = (await doctor.engine.doctor()).findings
         assert "and with it 48 messages it held and 2 tasks it ran" in finding.title
         assert "orphans" in finding.fix and "retry" in finding.actions
+        assert {json.loads(one)["items"][0]["code"] for one in _lines(tmp_path / "all")} == {"worker-lost"}
+        items = [item for one in _lines(tmp_path / "asked") for item in json.loads(one)["items"]]
+        assert {item["code"] for item in items} == {"message-orphaned", "task-lost"}
+        assert all(item["kind"] == "new" for item in items)
+
+
+def _into(path: Path, **own: Any) -> AlertTarget:
+    """Alerts that are appended to a file, a line each."""
+    write = f"import sys; open({str(path)!r}, 'a').write(sys.stdin.read().strip() + chr(10))"
+    return AlertTarget(name=path.name, command=[sys.executable, "-c", write], group=0.2, **own)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
 
 
 @pytest.mark.broker

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lazycelery.insight.doctor.grouping import grouped
+from lazycelery.insight.doctor.grouping import grouped, told
 from lazycelery.insight.doctor.memory import Memory
 from lazycelery.insight.doctor.mode import Mode, fact
 from lazycelery.model.finding import Finding
@@ -100,6 +100,41 @@ def test_a_lost_workers_messages_and_tasks_are_told_with_it_and_alone_once_it_is
         assert [fact.text for fact in one.evidence[1:]] == ["mail is left.", "web is left.", "t1 is left."]
     assert codes(grouped(follow)) == ["message-orphaned", "message-orphaned", "task-lost"]
     assert len(grouped([death, left("task-lost", "t2", worker="w9")])) == 2
+
+
+def of_queues(code: str, subject: str, *queues: str, kind: str = "worker") -> Finding:
+    one = finding(code, subject)
+    one.kind, one.queues = kind, list(queues)  # type: ignore[assignment]
+    return one
+
+
+def test_what_is_silent_at_another_queue_is_said_beside_a_drop_and_a_death() -> None:
+    drop = of_queues("throughput-drop", "web", kind="queue")
+    page = of_queues("task-silent", "shop.page", "web", kind="task")
+    mail = of_queues("task-silent", "shop.mail", "mail", kind="task")
+    unknown = of_queues("task-silent", "shop.odd", kind="task")
+    said = [(one.code, one.subject) for one in grouped([drop, page, mail, unknown])]
+    assert said == [("throughput-drop", "web"), ("task-silent", "shop.mail"), ("task-silent", "shop.odd")]
+    death = of_queues("worker-lost", "w1", "web", "other")
+    said = [(one.code, one.subject) for one in grouped([death, drop, page, mail])]
+    assert said == [("worker-lost", "w1"), ("task-silent", "shop.mail")]
+
+
+def test_what_another_one_speaks_for_is_known_with_whoever_does() -> None:
+    orphans = finding("message-orphaned", "mail")
+    orphans.follows, orphans.evidence[0].value = ["w1"], 3
+    behind = finding("backlog-growing", "web")
+    all_of = [finding("no-workers", ""), finding("worker-lost", "w1"), orphans, behind]
+    told_of = {one.finding.code: one.by for one in told(all_of).covered}
+    assert told_of == {
+        "backlog-growing": [("no-workers", "")],
+        "message-orphaned": [("worker-lost", "w1"), ("no-workers", "")],
+        "worker-lost": [("no-workers", "")],
+    }
+    assert told([*all_of, finding("broker-unreachable", "")]).covered == [], "old by now"
+    many = [finding("no-workers", ""), *(finding("backlog-growing", f"q{number}") for number in range(9))]
+    [one] = told(many).covered
+    assert len(one.finding.related) == 8 and one.by == [("no-workers", "")]
 
 
 def test_what_follows_is_not_said_beside_its_cause() -> None:

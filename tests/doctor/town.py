@@ -158,6 +158,7 @@ class Town:
             tasks=TaskFacts(names=self._names()),
             queues=[queue(name) for name in dict.fromkeys(kind.queue for kind in KINDS)],
             limits=self.limits,
+            queue_of={kind.name: kind.queue for kind in KINDS}.get,
         )
         found = [one for code in CODES for one in MODES[code].check(snapshot)]
         self.findings = grouped(self.memory.note(found, MODES, self.now))

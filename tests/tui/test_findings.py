@@ -59,6 +59,18 @@ async def test_opening_a_finding_goes_to_what_it_is_about() -> None:
         assert stage.desk.lead == "findings" and "no single worker" in stage.text
 
 
+async def test_opening_the_finding_that_nobody_works_goes_to_the_list_of_workers() -> None:
+    engine = FakeEngine()
+    engine.seen.notices = [Notice(code="no-workers", severity="critical", title="No worker answers.")]
+    async with staged(engine) as stage:
+        await stage.press("2", "4")
+        assert "⏎ goes to the workers." in stage.text
+        await stage.press("enter")
+        assert stage.desk.lead == "workers"
+        await stage.press("escape")
+        assert stage.desk.lead == "findings"
+
+
 async def test_a_remark_has_no_tabs_and_turns_none_of_the_others() -> None:
     async with staged(troubled()) as stage:
         await stage.press("4", "G", "]")

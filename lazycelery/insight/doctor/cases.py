@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from lazycelery.insight.doctor import MODES, NEED_NO_BROKER
 from lazycelery.insight.doctor.marks import subjects
 from lazycelery.model.alert import Case, Turn
-from lazycelery.model.finding import RANK, Examination, Finding
+from lazycelery.model.finding import RANK, Covered, Examination, Finding
 
 GONE = 10.0
 """Seconds without a finding after which it has gone, beside what it takes to be said at all."""
@@ -51,8 +51,15 @@ class Cases:
         for case in self.open:
             case.restored = not glances
 
-    def step(self, examination: Examination, present: Collection[tuple[str, str]], at: float) -> list[Turn]:
-        """What an examination changes; `present` is all that is found, also what a cause or a mark hides."""
+    def step(
+        self,
+        examination: Examination,
+        present: Collection[tuple[str, str]],
+        at: float,
+        covered: Iterable[Covered] = (),
+    ) -> list[Turn]:
+        """What an examination changes; `present` is all that is found, also what a cause or a mark hides.
+        What is `covered` has turns too, `aside`: who asks for it, and not for what speaks for it, is told."""
         turns: list[Turn] = []
         touched: set[str] = set()
         for finding in examination.findings:
@@ -62,6 +69,12 @@ class Cases:
             for case in self._cases(finding):
                 case.snoozed, case.absent, case.finding = True, None, finding
                 touched.add(case.id)
+        put_off = {(one.code, name) for one in examination.snoozed for name in subjects(one)}
+        for one in covered:
+            if not put_off.isdisjoint(one.by):
+                continue
+            turn = self._seen(one.finding, at, touched, one.by)
+            turns += [turn] if turn is not None else []
         checked = set(examination.checked)
         for case in [case for case in self.open if case.id not in touched]:
             hidden = any((case.code, subject) in present for subject in case.subjects)
@@ -71,7 +84,8 @@ class Cases:
             case.absent = at if case.absent is None else case.absent
             if at - case.absent >= self._patience(case, examination):
                 self.open.remove(case)
-                turns.append(Turn(kind="recovered", at=at, case=case.id, finding=case.finding))
+                over = Turn(kind="recovered", at=at, case=case.id, finding=case.finding, aside=not case.said)
+                turns.append(over)
         return turns
 
     def _cases(self, finding: Finding) -> list[Case]:
@@ -80,8 +94,12 @@ class Cases:
             case for case in self.open if case.code == finding.code and not about.isdisjoint(case.subjects)
         ]
 
-    def _seen(self, finding: Finding, at: float, touched: set[str]) -> Turn | None:
+    def _seen(
+        self, finding: Finding, at: float, touched: set[str], by: Sequence[tuple[str, str]] = ()
+    ) -> Turn | None:
         about, mine = subjects(finding), self._cases(finding)
+        if by and any(case.id in touched for case in mine):
+            return None  # Of the same kind, some are said: they are one case.
         if not mine:
             case = Case(
                 id=uuid.uuid4().hex,
@@ -90,10 +108,12 @@ class Cases:
                 severity=finding.severity,
                 began=finding.since or at,
                 finding=finding,
+                under=list(by),
+                said=not by,
             )
             self.open.append(case)
             touched.add(case.id)
-            return Turn(kind="new", at=at, case=case.id, finding=finding)
+            return Turn(kind="new", at=at, case=case.id, finding=finding, aside=bool(by))
         case, *others = mine
         known = set(case.subjects).union(*(other.subjects for other in others))
         grown = not about <= known
@@ -104,8 +124,12 @@ class Cases:
         case.finding, case.absent, case.restored = finding, None, False
         self.open = [one for one in self.open if one not in others]
         touched.add(case.id)
+        case.under, said = list(by), any(one.said for one in mine)
+        case.said = said or not by
+        if not said and not by:
+            return Turn(kind="new", at=at, case=case.id, finding=finding)
         if grown or worse:
-            return Turn(kind="worse", at=at, case=case.id, finding=finding)
+            return Turn(kind="worse", at=at, case=case.id, finding=finding, aside=bool(by))
         return Turn(kind="back", at=at, case=case.id, finding=finding) if back else None
 
     def _patience(self, case: Case, examination: Examination) -> float:

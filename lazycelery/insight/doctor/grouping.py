@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from lazycelery.insight.advice import act_on_tasks
 from lazycelery.insight.doctor.mode import count, fact, listed, short
-from lazycelery.model.finding import RANK, Finding
+from lazycelery.model.finding import RANK, Covered, Finding
 
 HIDES: dict[str, frozenset[str]] = {
     "no-workers": frozenset(
@@ -18,10 +19,13 @@ HIDES: dict[str, frozenset[str]] = {
             *("waiting-long", "throughput-drop", "task-silent"),
         }
     ),
+}
+"""What follows from a finding is not said beside it."""
+OF_ITS_QUEUES: dict[str, frozenset[str]] = {
     "throughput-drop": frozenset({"task-silent"}),
     "worker-lost": frozenset({"throughput-drop", "task-silent"}),
 }
-"""What follows from a finding is not said beside it."""
+"""The same, where both have a queue in common: what runs elsewhere has another cause."""
 ALONE = ("broker-unreachable", "auth-failed")
 """Beside them nothing is worth saying: all the rest is old."""
 OF_ONE_SUBJECT: dict[str, frozenset[str]] = {
@@ -42,37 +46,83 @@ SINGLE = 3
 """Findings of one code that are told one by one; more of them become one."""
 
 
+class Told(NamedTuple):
+    """What is said, and what something else speaks for."""
+
+    said: list[Finding]
+    covered: list[Covered]
+
+
 def grouped(found: Iterable[Finding]) -> list[Finding]:
     """Without what follows from something else, and with many of a kind as one."""
+    return told(found).said
+
+
+def told(found: Iterable[Finding]) -> Told:
+    """The same, with what is left out: not what a broker that is away hides, which is old."""
     all_of = list(found)
     for code in ALONE:
         alone = [finding for finding in all_of if finding.code == code]
         if alone:
-            return alone
-    codes = {finding.code for finding in all_of}
-    hidden = {code for cause in codes for code in HIDES.get(cause, ())}
-    caused = {
-        (code, finding.subject)
-        for finding in all_of
-        for code in OF_ONE_SUBJECT.get(finding.code, ())
-        if finding.subject
-    }
-    left = [
-        finding
-        for finding in all_of
-        if finding.code not in hidden and (finding.code, finding.subject) not in caused
-    ]
+            return Told(alone, [])
+    causes: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in all_of:
+        for key in _hidden_by(finding):
+            causes[key].append(finding)
+    left, covered = [], []
+    for finding in all_of:
+        by = [cause for key in _keys(finding) for cause in causes.get(key, ())]
+        if by:
+            covered.append(Covered(finding=finding, by=_named(by)))
+        else:
+            left.append(finding)
+    left = _nobody_left(_with_what_follows(left, covered), covered)
+    return Told(_few(left), _few_covered(covered))
+
+
+def _hidden_by(cause: Finding) -> Iterator[tuple[str, str]]:
+    """What a finding hides, by code, and by code and queue or subject."""
+    for code in HIDES.get(cause.code, ()):
+        yield code, ""
+    for code in OF_ITS_QUEUES.get(cause.code, ()):
+        yield from ((code, f"queue {name}") for name in _queues(cause))
+    for code in OF_ONE_SUBJECT.get(cause.code, ()) if cause.subject else ():
+        yield code, f"subject {cause.subject}"
+
+
+def _keys(finding: Finding) -> Iterator[tuple[str, str]]:
+    """By what it may be hidden."""
+    yield finding.code, ""
+    yield from ((finding.code, f"queue {name}") for name in _queues(finding))
+    yield finding.code, f"subject {finding.subject}"
+
+
+def _queues(finding: Finding) -> set[str]:
+    return {*finding.queues, *([finding.subject] if finding.kind == "queue" else ())}
+
+
+def _named(causes: Sequence[Finding]) -> list[tuple[str, str]]:
+    """More of one code than are told one by one are one finding: any of them stands for all."""
+    return list(dict.fromkeys((cause.code, cause.subject) for cause in causes))[: SINGLE + 1]
+
+
+def _few(findings: Iterable[Finding]) -> list[Finding]:
     by_code: dict[str, list[Finding]] = defaultdict(list)
-    for finding in _nobody_left(_with_what_follows(left)):
+    for finding in findings:
         by_code[finding.code].append(finding)
+    return [one for each in by_code.values() for one in (each if len(each) <= SINGLE else [_one_of(each)])]
+
+
+def _few_covered(covered: list[Covered]) -> list[Covered]:
+    """Many of a kind as one, likewise."""
+    by = {(one.finding.code, one.finding.subject): one.by for one in covered}
     return [
-        one
-        for findings in by_code.values()
-        for one in (findings if len(findings) <= SINGLE else [_one_of(findings)])
+        Covered(finding=finding, by=by[finding.code, finding.subject])
+        for finding in _few(one.finding for one in covered)
     ]
 
 
-def _with_what_follows(found: list[Finding]) -> list[Finding]:
+def _with_what_follows(found: list[Finding], covered: list[Covered]) -> list[Finding]:
     """A lost worker's messages and tasks are told with it: it is one death."""
     lost = {finding.subject for finding in found if finding.code == "worker-lost"}
     follow: dict[str, list[Finding]] = defaultdict(list)
@@ -80,6 +130,7 @@ def _with_what_follows(found: list[Finding]) -> list[Finding]:
     for finding in found:
         if finding.follows and lost.issuperset(finding.follows):
             follow[finding.follows[0]].append(finding)
+            covered.append(Covered(finding=finding, by=_deaths(finding)))
         else:
             left.append(finding)
     return [
@@ -90,12 +141,21 @@ def _with_what_follows(found: list[Finding]) -> list[Finding]:
     ]
 
 
-def _nobody_left(found: list[Finding]) -> list[Finding]:
+def _deaths(finding: Finding) -> list[tuple[str, str]]:
+    return [("worker-lost", name) for name in finding.follows[: SINGLE + 1]]
+
+
+def _nobody_left(found: list[Finding], covered: list[Covered]) -> list[Finding]:
     """Where nobody works because all went, that is one finding, and tells who."""
     deaths = [finding for finding in found if finding.code == "worker-lost"]
     nobody = next((finding for finding in found if finding.code == "no-workers"), None)
     if nobody is None or not deaths:
         return found
+    over = (nobody.code, nobody.subject)
+    for one in covered:
+        if any(code == "worker-lost" for code, _ in one.by) and over not in one.by:
+            one.by.append(over)
+    covered += [Covered(finding=one, by=[over]) for one in deaths]
     who = deaths[0].title if len(deaths) == 1 else f"{len(deaths):,} went without goodbye."
     told = msgspec.structs.replace(
         nobody,
@@ -153,6 +213,7 @@ def _one_of(findings: list[Finding]) -> Finding:
         subject=worst.subject,
         kind=worst.kind,
         cause=worst.cause,
+        page=worst.page,
         since=min(since, default=None),
         evidence=[
             fact(f"{len(findings):,} of them: {listed(names, 8)}", "inferred", len(findings)),

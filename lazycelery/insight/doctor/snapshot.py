@@ -137,6 +137,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """The connection is encrypted, and the certificate is not checked."""
     revoked: Callable[[str], bool] = lambda _id: False
     """Whether a task is known to be revoked: its worker lists it until its ETA. For the few that matter."""
+    queue_of: Callable[[str], str | None] = lambda _name: None
+    """The queue of the newest known task of a name, where it is known. For the few that matter."""
     habits: Sequence[Habit] = ()
     """What task names and queues do now and usually."""
     sla: Sequence[Objective] = ()

@@ -85,6 +85,7 @@ def _finding(
         title=f"{habit.name} has not run for {span(length)}, and normally it does.",
         subject=habit.name,
         filter=quoted("name", habit.name),
+        queues=[queue] if (queue := seen.queue_of(habit.name)) is not None else [],
         since=seen.now - length,
         evidence=evidence,
         fix=f"Look at who sends it: a beat ({by_face('`lazycelery beat`', '`:beat`')}), a producer, "

@@ -50,6 +50,7 @@ def _hanging(seen: Snapshot, facts: WorkerFacts) -> Finding:
         subject=facts.name,
         kind="worker",
         since=seen.now - age,
+        queues=list(facts.queues or ()),
         evidence=[
             fact(f"no heartbeat for {span(age)}", "event", round(age, 1)),
             fact("it was asked and did not answer", "control"),
@@ -87,6 +88,7 @@ def _finding(seen: Snapshot, facts: WorkerFacts, alone: list[str], went: float) 
         subject=facts.name,
         kind="worker",
         since=went,
+        queues=list(facts.queues or ()),
         evidence=evidence,
         fix=f"Start it again, and look for the reason on its machine (`dmesg | grep -i oom`, journal): pid "
         f"{worker.pid}."

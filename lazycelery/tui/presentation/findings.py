@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lazycelery.errors import NothingFound
+from lazycelery.keys import Scope
 from lazycelery.model.cluster import Notice, Overview
 from lazycelery.model.finding import Finding as Found
 from lazycelery.model.finding import FindingMark
@@ -29,6 +30,8 @@ COLUMNS = (
 TABS = ("Finding", "What it means")
 FOLD = "snoozed"
 """The code of the line that stands for all that is snoozed."""
+LISTS: dict[str, Scope] = {"no-workers": "workers"}
+"""Findings about all that a list has, and about none of it alone."""
 TOKENS = {"critical": "fail", "warning": "warn", "info": "dim"}
 
 
@@ -179,6 +182,8 @@ def _finding(
     elif finding.found is not None and (finding.found.filter or finding.notice.kind == "task"):
         which = "its tasks" if finding.found.filter else "the task"
         body += [(), ((f"{look.key('open')} shows {which}.", "dim"),)]
+    elif (scope := LISTS.get(notice.code)) is not None:
+        body += [(), ((f"{look.key('open')} goes to the {scope}.", "dim"),)]
     if finding.found is not None:
         body += [(), ((f"{look.key('tab.next')} tells what it means, and how to mend it.", "dim"),)]
     return body
