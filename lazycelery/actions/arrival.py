@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from lazycelery.actions.context import Context
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.states import LABELS
-from lazycelery.sources.protocols import Found
+from lazycelery.sources.protocols.queues import Found
 
 SETTLE = 0.5
 """Seconds given to a task that has begun, to see its end as well."""

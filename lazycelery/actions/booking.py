@@ -12,7 +12,7 @@ from lazycelery.actions.course import Course
 from lazycelery.actions.journal import Item, Journal
 from lazycelery.model.action import OutcomeItem
 from lazycelery.model.message import StoredMessage
-from lazycelery.sources.protocols import Shifted
+from lazycelery.sources.protocols.sifting import Shifted
 
 SHOWN = 1000
 """Items of an outcome."""

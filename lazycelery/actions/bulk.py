@@ -14,7 +14,7 @@ from lazycelery.actions.course import Course
 from lazycelery.actions.journal import Header, Item, Journal
 from lazycelery.errors import LazyCeleryError, UsageError
 from lazycelery.model.action import ActionName, Order
-from lazycelery.sources.protocols import HALTED
+from lazycelery.sources.protocols.sifting import HALTED
 
 TAG = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 

@@ -21,7 +21,7 @@ from lazycelery.model.canvas import NOT_SENT, Counter, Member, Step, options_of,
 from lazycelery.model.counting import count
 from lazycelery.model.message import Message
 from lazycelery.model.text import quoted
-from lazycelery.sources.protocols import CountsChords
+from lazycelery.sources.protocols.results import CountsChords
 
 MOST = 1000
 """Members of one plan."""

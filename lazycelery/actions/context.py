@@ -14,7 +14,11 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import Task
 from lazycelery.model.worker import Worker, WorkerDetail
-from lazycelery.sources.protocols import Codec, Commands, QueueOps, Remote, Results
+from lazycelery.sources.protocols.codec import Codec
+from lazycelery.sources.protocols.queues import QueueOps
+from lazycelery.sources.protocols.remote import Remote
+from lazycelery.sources.protocols.results import Results
+from lazycelery.sources.protocols.services import Commands
 
 
 class RawMessages(Protocol):

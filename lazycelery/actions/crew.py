@@ -14,7 +14,7 @@ from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem
 from lazycelery.model.reports import WorkerReport
 from lazycelery.model.worker import Worker
-from lazycelery.sources.protocols import WorkerCommand
+from lazycelery.sources.protocols.remote import WorkerCommand
 
 T = TypeVar("T")
 MAINTENANCE = 5.0

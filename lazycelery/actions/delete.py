@@ -13,7 +13,7 @@ from lazycelery.actions.purge import known_queue, unreadable
 from lazycelery.actions.shifting import Work
 from lazycelery.errors import NothingFound, Refused, UsageError
 from lazycelery.model.action import Order
-from lazycelery.sources.protocols import GONE
+from lazycelery.sources.protocols.sifting import GONE
 
 
 async def draft(context: Context, order: Order) -> Draft:

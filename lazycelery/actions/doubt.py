@@ -12,7 +12,7 @@ from lazycelery.actions.wording import count
 from lazycelery.errors import Refused
 from lazycelery.model.counting import agreed
 from lazycelery.model.message import StoredMessage
-from lazycelery.sources.protocols import Sifting
+from lazycelery.sources.protocols.sifting import Sifting
 
 
 def doubtful(context: Context, file: BackupFile) -> dict[bytes, int]:

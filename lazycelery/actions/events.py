@@ -11,7 +11,7 @@ from lazycelery.actions.replies import account, agreed, said, shown, silent
 from lazycelery.actions.wording import count, listed, nearest
 from lazycelery.errors import NothingFound, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
-from lazycelery.sources.protocols import Replies
+from lazycelery.sources.protocols.mailbox import Replies
 
 STUBBORN = (
     "A worker started with -E cannot be silenced: it answers that events are already disabled and sends on."

@@ -11,7 +11,7 @@ from lazycelery.actions.context import Context
 from lazycelery.actions.wording import count
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.action import Outcome, OutcomeItem
-from lazycelery.sources.protocols import Recovery
+from lazycelery.sources.protocols.queues import Recovery
 
 
 async def left_aside(context: Context, queue: str) -> list[str]:

@@ -19,7 +19,7 @@ from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
 from lazycelery.model.faces import by_face
 from lazycelery.model.reports import TaskLimits
 from lazycelery.model.worker import Worker
-from lazycelery.sources.protocols import WorkerCommand
+from lazycelery.sources.protocols.remote import WorkerCommand
 
 RATE = re.compile(r"^\d+(\.\d+)?(/[smh])?$")
 NONE = ("none", "off", "no", "0", "0/s", "0/m", "0/h")

@@ -20,7 +20,8 @@ from lazycelery.errors import NothingFound, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
 from lazycelery.model.counting import agreed
 from lazycelery.model.reports import InFlight
-from lazycelery.sources.protocols import Census, Returning
+from lazycelery.sources.protocols.queues import Returning
+from lazycelery.sources.protocols.remote import Census
 
 MOST = 10_000
 """Entries of one look."""

@@ -17,7 +17,7 @@ from lazycelery.actions.wording import count, listed, nearest
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
 from lazycelery.model.reports import QueueReport
-from lazycelery.sources.protocols import PurgeResult
+from lazycelery.sources.protocols.queues import PurgeResult
 
 
 async def draft(context: Context, order: Order) -> Draft:

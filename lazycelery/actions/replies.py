@@ -9,7 +9,7 @@ from typing import Any
 from lazycelery.actions.context import Context
 from lazycelery.actions.wording import listed
 from lazycelery.model.text import clean, short_value
-from lazycelery.sources.protocols import Replies
+from lazycelery.sources.protocols.mailbox import Replies
 
 LONGEST = 200
 

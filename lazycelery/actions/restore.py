@@ -27,7 +27,7 @@ from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
 from lazycelery.model.counting import agreed
 from lazycelery.model.faces import by_face
 from lazycelery.model.message import StoredMessage
-from lazycelery.sources.protocols import Sifting
+from lazycelery.sources.protocols.sifting import Sifting
 
 BACK = (
     "A restore of it was broken off ({when}): {some} that it put back wait there, and are left out. Of the "

@@ -19,7 +19,7 @@ from lazycelery.model.action import Order, Outcome, PlanItem
 from lazycelery.model.counting import agreed
 from lazycelery.model.faces import by_face
 from lazycelery.model.message import StoredMessage
-from lazycelery.sources.protocols import Sifting
+from lazycelery.sources.protocols.sifting import Sifting
 
 MOST = 100_000
 """Waiting messages that are looked through for those in doubt, where the order says to look."""

@@ -19,7 +19,7 @@ from lazycelery.actions.wording import count, short
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.action import Order, Outcome, OutcomeItem
 from lazycelery.model.states import LABELS, OF_RESULT
-from lazycelery.sources.protocols import Replies
+from lazycelery.sources.protocols.mailbox import Replies
 
 PAGE = 100
 """Ids in one command."""

@@ -6,81 +6,34 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from lazycelery.actions import (
-    arrival,
-    consumers,
-    crew,
-    cut_off,
-    delete,
-    events,
-    export,
-    limits,
-    move,
-    pool,
-    purge,
-    requeue,
-    restore,
-    retry,
-    revoke,
-    schedule,
-    send,
-    shutdown,
-    supervise,
-    terminate,
-)
-from lazycelery.actions.audit import INTENT, REFUSED, AuditLog, whoami
+from lazycelery.actions import arrival, crew, cut_off, drafts
+from lazycelery.actions.audit import REFUSED, AuditLog
+from lazycelery.actions.audit_lines import AuditLines
 from lazycelery.actions.context import BeatView, Context, StoreView
 from lazycelery.actions.cut_off import CutOff
 from lazycelery.actions.guard import Guard
 from lazycelery.actions.holds import Holds
 from lazycelery.actions.neighbours import Neighbours
-from lazycelery.actions.plan import Draft, make_plan
+from lazycelery.actions.plan import make_plan
+from lazycelery.actions.planned import Planned, Plans, objects
 from lazycelery.errors import LazyCeleryError, Refused
-from lazycelery.model.action import ActionName, AuditEntry, Order, Outcome, Plan, PlanItem
+from lazycelery.model.action import Order, Outcome, Plan
 from lazycelery.model.bulk import Progress
 from lazycelery.model.hold import Hold
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
-from lazycelery.sources.protocols import Codec, Commands, QueueOps, Remote, Results
+from lazycelery.sources.protocols.codec import Codec
+from lazycelery.sources.protocols.queues import QueueOps
+from lazycelery.sources.protocols.remote import Remote
+from lazycelery.sources.protocols.results import Results
+from lazycelery.sources.protocols.services import Commands
 
-LIFETIME = 300.0
-"""Seconds for which a plan may be carried out."""
 HELD_FRESH = 1.0
 """Seconds for which the list of held queues need not be read again."""
-MOST_PLANS = 50
 SETTLE = 60.0
 """Seconds given to what was begun, before connections are closed: a long queue takes its time."""
-
-DRAFTS: dict[ActionName, Callable[[Context, Order], Awaitable[Draft]]] = {
-    "retry": retry.draft,
-    "revoke": revoke.draft,
-    "terminate": terminate.draft,
-    "purge": purge.draft,
-    "move": move.draft,
-    "delete": delete.draft,
-    "requeue": requeue.draft,
-    "export": export.draft,
-    "restore": restore.draft,
-    "events": events.draft,
-    "pool": pool.draft,
-    "consumers": consumers.draft,
-    "limits": limits.draft,
-    "shutdown": shutdown.draft,
-    "service": supervise.draft,
-    "send": send.draft,
-    "beat": schedule.draft,
-}
-"""Every action there is. Its name is also the permission it needs."""
-
-
-@dataclass
-class _Planned:
-    plan: Plan
-    draft: Draft
-    began: float = 0.0
 
 
 class Actions:
@@ -119,11 +72,12 @@ class Actions:
             clock=clock,
         )
         self._neighbours = Neighbours(audit, self._context.broker, uuid.uuid4().hex[:12])
+        self._lines = AuditLines(self._context, self._neighbours.mark)
         self._holds = Holds(self._context)
         self._held: dict[str, Hold] = {}
         self._held_at = 0.0
-        self._planned: dict[str, _Planned] = {}
-        self._running: dict[asyncio.Task[Outcome], _Planned] = {}
+        self._plans = Plans(clock)
+        self._running: dict[asyncio.Task[Outcome], Planned] = {}
 
     @property
     def results(self) -> Results | None:
@@ -160,11 +114,11 @@ class Actions:
         context = self._context
         if order.params.get("look") and not context.queues.free_looks:
             self.guard.check(order.action)  # Such a look delivers messages.
-        draft = await DRAFTS[order.action](context, order)
-        draft.warnings = [*draft.warnings, *await self._told(draft)]
+        draft = await drafts.DRAFTS[order.action](context, order)
+        about = objects(draft)
+        draft.warnings = [*draft.warnings, *await self._told(about)]
         if order.action != "restore":
-            objects = _objects(draft)
-            found = [each for each in await self.cut_off() if each.queue in objects]
+            found = [each for each in await self.cut_off() if each.queue in about]
             draft.warnings += [f"{each.title} {each.hint}" for each in found]
         plan = make_plan(draft, order, context.profile, context.clock())
         try:
@@ -172,10 +126,7 @@ class Actions:
         except Refused as error:
             if plan.refused is None:
                 plan.refused, plan.hint, plan.locked = error.title, error.hint, True
-        self._forget_old()
-        while len(self._planned) >= MOST_PLANS:
-            del self._planned[next(iter(self._planned))]
-        self._planned[plan.id] = _Planned(plan, draft)
+        self._plans.keep(plan, draft)
         return plan
 
     async def seen(self, id: str) -> str:
@@ -195,13 +146,13 @@ class Actions:
         Raises `Refused` when the plan is unknown, older than five minutes, refused, not permitted now,
         or confirmed with the wrong word; and whatever the action itself raises. Both are logged.
         """
-        planned = self._known(plan_id)
+        planned = self._plans.known(plan_id)
         try:
             self._check(planned, word)
-            self._use_up(planned)
+            self._plans.use_up(planned)
             await self._check_still_so(planned)
         except Refused as error:
-            await self._log_failure(planned, REFUSED, error.title, 0)
+            await self._lines.failed(planned, REFUSED, error.title, 0)
             raise
         # Once begun it is finished and logged, also when whoever asked has gone.
         task = asyncio.create_task(self._carry_out(planned))
@@ -245,31 +196,11 @@ class Actions:
             await asyncio.wait(list(self._running), timeout=seconds)
         return not self._running
 
-    def _known(self, plan_id: str) -> _Planned:
-        self._forget_old()
-        planned = self._planned.get(plan_id)
-        if planned is None:
-            raise Refused(
-                "This plan is unknown, done already, or older than 5 minutes.",
-                "Plan it again. One is also over when another one of the same was carried out.",
-            )
-        return planned
-
-    def _use_up(self, planned: _Planned) -> None:
-        """Forget this plan, and those of the same action on the same: what they show is no longer so."""
-        objects = _objects(planned.draft)
-        self._planned = {
-            plan_id: each
-            for plan_id, each in self._planned.items()
-            if each is not planned
-            and (each.plan.action != planned.plan.action or objects.isdisjoint(_objects(each.draft)))
-        }
-
-    def _check(self, planned: _Planned, word: str | None) -> None:
+    def _check(self, planned: Planned, word: str | None) -> None:
         """Raise `Refused` unless it may be done, now, and was confirmed."""
         plan = planned.plan
         self._may(plan.order or Order(action=plan.action))
-        if planned.draft.refused or not _work(plan):
+        if planned.draft.refused or not planned.work:
             raise Refused(f"{_sentence(plan.refused or 'There is nothing to do')}", plan.hint)
         if plan.level == "typed" and (word or "").strip() != plan.word:
             raise Refused(f"Not confirmed: {plan.title}.", f"Type {plan.word} to confirm.")
@@ -280,18 +211,18 @@ class Actions:
         if order.action == "terminate" and order.params.get("canvas"):
             self.guard.check("revoke")  # What does not run is revoked.
 
-    async def _told(self, draft: Draft) -> list[str]:
+    async def _told(self, about: set[str]) -> list[str]:
         """What other sessions do to the same objects. A log that cannot be read is told when acting."""
         with contextlib.suppress(Refused):
-            return await asyncio.to_thread(self._neighbours.warnings, _objects(draft), self._context.clock())
+            return await asyncio.to_thread(self._neighbours.warnings, about, self._context.clock())
         return []
 
-    async def _check_still_so(self, planned: _Planned) -> None:
+    async def _check_still_so(self, planned: Planned) -> None:
         """Raise `Refused` when another session has acted on the same since the plan was made."""
         other, now = None, self._context.clock()
         with contextlib.suppress(Refused):  # A log that cannot be read cannot be written either: told there.
             other = await asyncio.to_thread(
-                self._neighbours.changed_since, _objects(planned.draft), planned.plan.created, now
+                self._neighbours.changed_since, planned.objects, planned.plan.created, now
             )
         if other is not None:
             raise Refused(
@@ -300,13 +231,11 @@ class Actions:
                 nothing_done=True,
             )
 
-    async def _check_turn(self, planned: _Planned) -> None:
+    async def _check_turn(self, planned: Planned) -> None:
         """Raise `Refused` when another session began to act on the same before us, and is not done."""
         other, now = None, self._context.clock()
         with contextlib.suppress(Refused):
-            other = await asyncio.to_thread(
-                self._neighbours.ahead, _objects(planned.draft), planned.plan.id, now
-            )
+            other = await asyncio.to_thread(self._neighbours.ahead, planned.objects, planned.plan.id, now)
         if other is not None:
             raise Refused(
                 f"{other.user}@{other.host} is at it in another session: {other.title}.",
@@ -314,96 +243,22 @@ class Actions:
                 nothing_done=True,
             )
 
-    def _forget_old(self) -> None:
-        oldest = self._context.clock() - LIFETIME
-        self._planned = {
-            plan_id: each for plan_id, each in self._planned.items() if each.plan.created >= oldest
-        }
-
-    async def _carry_out(self, planned: _Planned) -> Outcome:
-        await self._log(self._entry(planned, INTENT))
+    async def _carry_out(self, planned: Planned) -> Outcome:
+        await self._lines.begun(planned)
         try:
             await self._check_turn(planned)
             outcome = await planned.draft.run()
         except LazyCeleryError as error:
-            await self._log_failure(planned, "failed", error.title, 0 if error.nothing_done else None)
+            await self._lines.failed(planned, "failed", error.title, 0 if error.nothing_done else None)
             raise
         except BaseException as error:
-            await self._log_failure(planned, "failed", f"broke off: {type(error).__name__}", None)
+            await self._lines.failed(planned, "failed", f"broke off: {type(error).__name__}", None)
             raise
-        entry = self._entry(planned, _ending(outcome))
-        entry.ok, entry.proof, entry.backup = _ending(outcome) == "done", outcome.proof, outcome.backup
-        entry.plan |= {**_counts(outcome), **_new_ids(outcome)}
-        entry.plan |= {"plan_file": outcome.bulk} if outcome.bulk else {}
-        entry.plan |= {"tag": outcome.tag} if outcome.tag else {}
         try:
-            await self._log(entry)
+            await self._lines.ended(planned, outcome)
         except Refused as error:
             outcome.proof += f" ({error.title} The line before the action is there.)"
         return outcome
-
-    async def _log_failure(self, planned: _Planned, outcome: str, why: str, done: int | None) -> None:
-        """`done` is `None` when nobody knows; the backup is the file that is really there."""
-        entry = self._entry(planned, outcome)
-        entry.ok, entry.proof = False, why
-        entry.plan["done"] = done
-        entry.backup = planned.draft.details.get("kept")
-        with contextlib.suppress(Refused):  # What went wrong first is what the person must be told.
-            await self._log(entry)
-
-    async def _log(self, entry: AuditEntry) -> None:
-        await asyncio.to_thread(self.audit.append, entry)
-
-    def _entry(self, planned: _Planned, outcome: str) -> AuditEntry:
-        context, plan = self._context, planned.plan
-        user, host, origin = whoami()
-        order = plan.order
-        facts = {"id": plan.id, "count": plan.count, "level": plan.level, **planned.draft.details}
-        facts |= self._neighbours.mark
-        if order is not None and order.filter is not None:
-            facts["filter"] = context.redactor.text(order.filter)
-        return AuditEntry(
-            time=context.clock(),
-            user=user,
-            host=host,
-            profile=context.profile.name,
-            broker=context.broker,
-            action=plan.action,
-            title=plan.title,
-            targets=[item.target for item in _work(plan) or plan.items],
-            plan=facts,
-            backup=plan.backup,
-            outcome=outcome,
-            origin=origin,
-        )
-
-
-def _objects(draft: Draft) -> set[str]:
-    """What an action is about: its targets, and the queue where that is not one of them."""
-    queue = draft.details.get("queue")
-    targets = {item.target for item in draft.items if item.refused is None}
-    return targets | ({queue} if isinstance(queue, str) else set())
-
-
-def _work(plan: Plan) -> list[PlanItem]:
-    return [item for item in plan.items if item.refused is None]
-
-
-def _ending(outcome: Outcome) -> str:
-    if not outcome.failed and not outcome.unknown:
-        return "done"
-    return "partly done" if outcome.done else "unknown" if outcome.unknown else "failed"
-
-
-def _counts(outcome: Outcome) -> dict[str, int | None]:
-    if not outcome.unknown:
-        return {"done": outcome.done, "failed": outcome.failed}
-    return {"done": outcome.done or None, "failed": outcome.failed, "unknown": outcome.unknown}
-
-
-def _new_ids(outcome: Outcome) -> dict[str, dict[str, str]]:
-    ids = {item.target: item.new_id for item in outcome.items if item.new_id}
-    return {"new_ids": ids} if ids else {}
 
 
 def _sentence(text: str) -> str:

@@ -29,7 +29,7 @@ from lazycelery.errors import Refused
 from lazycelery.model.action import Order, Outcome, PlanItem
 from lazycelery.model.counting import agreed
 from lazycelery.model.faces import by_face
-from lazycelery.sources.protocols import GONE
+from lazycelery.sources.protocols.sifting import GONE
 
 SHIFTS = {"move": "moved", "delete": "deleted", "requeue": "requeued"}
 """Actions that are gone on with so, and what their proofs say."""

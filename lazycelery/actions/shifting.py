@@ -23,7 +23,7 @@ from lazycelery.model.action import ActionName, Order, Outcome, OutcomeItem, Pla
 from lazycelery.model.counting import agreed
 from lazycelery.model.faces import by_face
 from lazycelery.model.message import Message, StoredMessage
-from lazycelery.sources.protocols import GONE, Looked, Shifted, Sifting
+from lazycelery.sources.protocols.sifting import GONE, Looked, Shifted, Sifting
 from lazycelery.store.filter.messages import MessageFilter
 
 MOST = 100_000

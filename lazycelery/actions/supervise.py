@@ -13,7 +13,7 @@ from lazycelery.actions.wording import nearest
 from lazycelery.errors import LazyCeleryError, NothingFound, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
 from lazycelery.model.text import clean, clean_block
-from lazycelery.sources.protocols import Ran
+from lazycelery.sources.protocols.services import Ran
 
 Doing = Literal["start", "stop", "restart"]
 DOES: tuple[Doing, ...] = ("start", "stop", "restart")

@@ -15,7 +15,7 @@ from lazycelery.actions.wording import count, listed
 from lazycelery.errors import Refused
 from lazycelery.model.action import Order, Outcome, PlanItem
 from lazycelery.model.counting import agreed
-from lazycelery.sources.protocols import GONE
+from lazycelery.sources.protocols.sifting import GONE
 
 KINDS = ("move", "requeue")
 """Actions whose backups are restored so."""

@@ -19,7 +19,7 @@ from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
 from lazycelery.model.signals import SIGNALS
 from lazycelery.model.states import State
-from lazycelery.sources.protocols import Replies
+from lazycelery.sources.protocols.mailbox import Replies
 
 SURE = ("TERM", "KILL")
 """After these the task has ended. The worker marks it revoked with the others too, whatever becomes of it."""

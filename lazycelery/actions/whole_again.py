@@ -24,7 +24,7 @@ from lazycelery.actions.wording import count
 from lazycelery.errors import Refused, UsageError
 from lazycelery.model.action import Order, Outcome, PlanItem
 from lazycelery.model.faces import by_face
-from lazycelery.sources.protocols import GONE
+from lazycelery.sources.protocols.sifting import GONE
 
 VERBS = {"move": "moved", "requeue": "requeued"}
 SAVED = "{some} of it are saved in {part}; what came of the last {doubt} of them is looked for first."

@@ -21,7 +21,7 @@ from lazycelery.model.canvas import Step, steps
 from lazycelery.model.counting import count
 from lazycelery.model.faces import by_face
 from lazycelery.model.signals import SIGNALS
-from lazycelery.sources.protocols import HALTED
+from lazycelery.sources.protocols.sifting import HALTED
 
 KEPT = "Nothing takes a revoke back: a step sent later under its id is discarded; retry what is to run."
 RUN_ON = "{some} on, and revoking does not stop that: to terminate the canvas does. {then}"

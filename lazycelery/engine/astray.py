@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.reports import QueueReport
-from lazycelery.sources.protocols import QueueOps
+from lazycelery.sources.protocols.queues import QueueOps
 from lazycelery.store.store import Store
 
 LOOK_EVERY = 10.0

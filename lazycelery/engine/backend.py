@@ -11,7 +11,8 @@ from lazycelery.errors import LazyCeleryError
 from lazycelery.model.facts import Chord
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
-from lazycelery.sources.protocols import Results, StatusChange
+from lazycelery.sources.protocols.results import Results
+from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.results import open_results
 from lazycelery.sources.results.choice import backend_url
 from lazycelery.store.store import Store

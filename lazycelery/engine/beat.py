@@ -22,7 +22,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.sources.beat import MOST, choice, open_schedules
 from lazycelery.sources.beat.clock import Ahead, Unknowable
 from lazycelery.sources.beat.conf import read_conf
-from lazycelery.sources.protocols import ScheduleReport, Schedules
+from lazycelery.sources.protocols.schedules import ScheduleReport, Schedules
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)

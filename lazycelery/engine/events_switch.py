@@ -12,7 +12,7 @@ from lazycelery.model.action import AuditEntry, Outcome
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 from lazycelery.sources.control import Control
-from lazycelery.sources.protocols import Replies
+from lazycelery.sources.protocols.mailbox import Replies
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.cluster import SourceHealth
-from lazycelery.sources.protocols import StatusChange
+from lazycelery.sources.protocols.status import StatusChange
 
 BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between tries to connect; the last one stays."""

@@ -43,7 +43,7 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
 from lazycelery.sources import open_broker
 from lazycelery.sources.control import Control
-from lazycelery.sources.protocols import Player
+from lazycelery.sources.protocols.broker import Player
 from lazycelery.sources.replay.recording import RecordingBroker
 from lazycelery.sources.services import Services
 from lazycelery.sources.whole import WholeBroker

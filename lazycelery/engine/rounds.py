@@ -15,7 +15,7 @@ from lazycelery.errors import LazyCeleryError
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import WorkerReport
 from lazycelery.sources.control import Control
-from lazycelery.sources.protocols import StatusChange
+from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.store import Store
 from lazycelery.waiting import came

@@ -19,7 +19,7 @@ from lazycelery.actions.audit import whoami
 from lazycelery.actions.files import being_written, open_private, write_all
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.profile import Profile
-from lazycelery.sources.protocols import Leasing, QueueOps
+from lazycelery.sources.protocols.queues import Leasing, QueueOps
 from lazycelery.store.history.files import LOCK
 from lazycelery.store.history.lock import Lock
 

@@ -32,7 +32,7 @@ from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.rule import Rule, Run
-from lazycelery.sources.protocols import QueueOps
+from lazycelery.sources.protocols.queues import QueueOps
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,8 @@ from lazycelery.model.event import Event
 from lazycelery.model.facts import BrokerFacts, Flights
 from lazycelery.model.profile import Profile
 from lazycelery.sources.control import Control
-from lazycelery.sources.protocols import EventBatch, StatusChange
+from lazycelery.sources.protocols.events import EventBatch
+from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.store import Store
 

@@ -7,7 +7,7 @@ import difflib
 from lazycelery.errors import UsageError
 from lazycelery.model.profile import Profile
 from lazycelery.sources.kombu.transports import BY_SCHEME, transport_of
-from lazycelery.sources.protocols import Broker
+from lazycelery.sources.protocols.broker import Broker
 
 REDIS = ("redis", "rediss", "redis+socket", "redis+unix", "unix", "sentinel")
 AMQP = ("amqp", "amqps", "pyamqp")

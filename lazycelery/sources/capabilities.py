@@ -13,7 +13,9 @@ from typing import Protocol, runtime_checkable
 from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import InFlight, QueueReport
-from lazycelery.sources.protocols import Broker, PurgeResult, Sifting
+from lazycelery.sources.protocols.broker import Broker
+from lazycelery.sources.protocols.queues import PurgeResult
+from lazycelery.sources.protocols.sifting import Sifting
 
 
 @runtime_checkable

@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 from lazycelery.errors import UsageError
 from lazycelery.model.reports import TaskLimits, TaskReport, WorkerReport
-from lazycelery.sources.protocols import Census, Mailbox, Replies, WorkerCommand
+from lazycelery.sources.protocols.mailbox import Mailbox, Replies
+from lazycelery.sources.protocols.remote import Census, WorkerCommand
 from lazycelery.sources.worker_replies import (
     LIMITS,
     error_of,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
-from lazycelery.sources.protocols import HALTED, Pace, Shifted
+from lazycelery.sources.protocols.sifting import HALTED, Pace, Shifted
 
 T = TypeVar("T")
 

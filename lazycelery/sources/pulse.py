@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from lazycelery.model.worker import Pulse
 from lazycelery.sources.jsontext import int_or_none
-from lazycelery.sources.protocols import Mailbox
+from lazycelery.sources.protocols.mailbox import Mailbox
 from lazycelery.sources.worker_replies import is_worker, read_stats
 
 UNITS = {"b": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from lazycelery.errors import Refused, UsageError
 from lazycelery.model.service import Deed, LogText, Service
-from lazycelery.sources.protocols import Ran
+from lazycelery.sources.protocols.services import Ran
 from lazycelery.waiting import came
 
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5")

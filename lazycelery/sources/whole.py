@@ -10,15 +10,11 @@ from typing import Any, cast
 from lazycelery.errors import Refused
 from lazycelery.model.facts import BrokerFacts
 from lazycelery.model.reports import QueueReport
-from lazycelery.sources.protocols import (
-    Broker,
-    Codec,
-    EventStream,
-    Mailbox,
-    QueueOps,
-    Replies,
-    SomeQueueOps,
-)
+from lazycelery.sources.protocols.broker import Broker
+from lazycelery.sources.protocols.codec import Codec
+from lazycelery.sources.protocols.events import EventStream
+from lazycelery.sources.protocols.mailbox import Mailbox, Replies
+from lazycelery.sources.protocols.queues import QueueOps, SomeQueueOps
 
 OPERATIONS = frozenset(name for name in dir(QueueOps) if not name.startswith("_"))
 LACKS_IT = "This broker cannot do that."

@@ -24,7 +24,8 @@ from lazycelery.model.reports import (
 )
 from lazycelery.model.task import Task
 from lazycelery.model.worker import Worker, WorkerDetail
-from lazycelery.sources.protocols import PurgeResult, Replies, Reply
+from lazycelery.sources.protocols.mailbox import Replies, Reply
+from lazycelery.sources.protocols.queues import PurgeResult
 from lazycelery.sources.services import Services
 
 

@@ -17,7 +17,8 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
 from lazycelery.sources import open_broker
 from lazycelery.sources.control import Control
-from lazycelery.sources.protocols import EventBatch, StatusChange
+from lazycelery.sources.protocols.events import EventBatch
+from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.results.redis import RedisResults
 from lazycelery.sources.services import Services
 from lazycelery.sources.whole import WholeBroker

@@ -11,7 +11,7 @@ from lazycelery.actions import backup, cut_off, saving
 from lazycelery.errors import Refused
 from lazycelery.model.action import Order, Outcome
 from lazycelery.model.message import StoredMessage
-from lazycelery.sources.protocols import Looked, Pace, Pick, Save, Settled, Shifted
+from lazycelery.sources.protocols.sifting import Looked, Pace, Pick, Save, Settled, Shifted
 from tests.actions.fakes import FakeQueues, Room, raw
 
 

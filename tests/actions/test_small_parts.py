@@ -24,7 +24,8 @@ from lazycelery.model.canvas import Counter, Part
 from lazycelery.model.message import Message, StoredMessage
 from lazycelery.model.reports import ActiveQueue, QueueReport, WorkerReport
 from lazycelery.model.task import Task
-from lazycelery.sources.protocols import HALTED, Found, Shifted
+from lazycelery.sources.protocols.queues import Found
+from lazycelery.sources.protocols.sifting import HALTED, Shifted
 from tests.actions.fakes import Room, raw
 
 

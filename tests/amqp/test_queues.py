@@ -17,7 +17,7 @@ from lazycelery.sources.amqp.delayed import FOLDED
 from lazycelery.sources.amqp.holding import SELECTIVE, Holding
 from lazycelery.sources.amqp.properties import Properties, read_properties, write_properties
 from lazycelery.sources.capabilities import Searches, ShowsInFlight
-from lazycelery.sources.protocols import QueueOps
+from lazycelery.sources.protocols.queues import QueueOps
 from tests.amqp.conftest import Open, Vhost
 from tests.sources.conftest import until
 from tests.support.fleet import CeleryWorker, send

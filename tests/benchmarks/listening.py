@@ -18,7 +18,8 @@ import redis
 
 from lazycelery.model.profile import Profile
 from lazycelery.sources import open_broker
-from lazycelery.sources.protocols import EventBatch, StatusChange
+from lazycelery.sources.protocols.events import EventBatch
+from lazycelery.sources.protocols.status import StatusChange
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.traffic import CHANNEL, envelope, tasks
 from tests.support.broker import RedisServer

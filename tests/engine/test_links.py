@@ -6,7 +6,7 @@ from itertools import islice
 
 from lazycelery.engine.links import BACKOFF, Links, backoff
 from lazycelery.errors import ConnectionProblem
-from lazycelery.sources.protocols import StatusChange
+from lazycelery.sources.protocols.status import StatusChange
 
 
 def test_a_source_that_never_answered_is_refused_and_one_that_did_is_lost() -> None:

@@ -12,7 +12,7 @@ from lazycelery.engine.roll_call import PAUSE, SURE, SURE_OF_MANY, RollCall
 from lazycelery.model.event import Event
 from lazycelery.model.reports import WorkerReport, WorkerStats
 from lazycelery.sources.control import Control
-from lazycelery.sources.protocols import Replies, Reply
+from lazycelery.sources.protocols.mailbox import Replies, Reply
 from lazycelery.store.store import Store
 
 T0 = 1_790_000_000.0

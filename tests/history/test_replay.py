@@ -19,7 +19,7 @@ from lazycelery.model.action import Order
 from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
 from lazycelery.model.task import TaskQuery
-from lazycelery.sources.protocols import Replies, Reply
+from lazycelery.sources.protocols.mailbox import Replies, Reply
 from lazycelery.sources.replay.tape import MAGIC, Answer, Tape, TapeWriter
 from lazycelery.store.store import Store
 from tests.cli.conftest import Ran

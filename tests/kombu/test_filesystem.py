@@ -21,7 +21,8 @@ from lazycelery.model.message import StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.sources import open_broker
 from lazycelery.sources.control import Control
-from lazycelery.sources.protocols import GONE, Recovery, Sifting
+from lazycelery.sources.protocols.queues import Recovery
+from lazycelery.sources.protocols.sifting import GONE, Sifting
 from lazycelery.sources.wire import task_id_of
 from tests.kombu.conftest import Folder, OpenBroker, OpenEngine, ended, until
 from tests.support.fleet import CeleryWorker

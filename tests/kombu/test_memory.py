@@ -8,7 +8,7 @@ import kombu
 from celery import Celery
 
 from lazycelery.model.message import StoredMessage
-from lazycelery.sources.protocols import EventBatch
+from lazycelery.sources.protocols.events import EventBatch
 from tests.kombu.conftest import OpenBroker, until
 
 

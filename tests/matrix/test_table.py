@@ -7,7 +7,7 @@ from typing import get_args
 import click
 
 from lazycelery.actions import consumers, hold, limits, pool, schedule, supervise
-from lazycelery.actions.service import DRAFTS
+from lazycelery.actions.drafts import DRAFTS
 from lazycelery.cli.root import root
 from lazycelery.engine.engine import NEEDS
 from lazycelery.model.action import ActionName

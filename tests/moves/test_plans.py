@@ -15,7 +15,7 @@ from lazycelery.model.action import Outcome
 from lazycelery.model.bulk import Bulk
 from lazycelery.sources.amqp.holding import Holding
 from lazycelery.sources.pacing import Paced
-from lazycelery.sources.protocols import Shifted
+from lazycelery.sources.protocols.sifting import Shifted
 from tests.moves.conftest import Ground, Hands, RabbitGround
 from tests.moves.test_moving import named
 

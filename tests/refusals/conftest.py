@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lazycelery.actions import service
+from lazycelery.actions import drafts
 from lazycelery.model.action import Order, Outcome, Plan
 from tests.actions.fakes import Room
 from tests.cli.conftest import Ran, engine, run
@@ -22,7 +22,7 @@ __all__ = ["engine", "run"]
 @pytest.fixture
 def deeds(monkeypatch: pytest.MonkeyPatch) -> Deeds:
     made = Deeds()
-    monkeypatch.setattr(service, "DRAFTS", {name: made.draft for name in service.DRAFTS})
+    monkeypatch.setattr(drafts, "DRAFTS", {name: made.draft for name in drafts.DRAFTS})
     return made
 
 

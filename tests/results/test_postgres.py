@@ -14,7 +14,7 @@ from lazycelery.model.message import StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
 from lazycelery.sources import open_broker
-from lazycelery.sources.protocols import StatusChange
+from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.results import open_results
 from lazycelery.sources.results.sql import SqlResults
 from tests.results.test_sql import first_result

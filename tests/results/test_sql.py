@@ -18,7 +18,7 @@ import pytest
 from lazycelery.errors import ConnectionProblem
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
-from lazycelery.sources.protocols import StatusChange
+from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.results import open_results, sql
 from lazycelery.sources.results.sql import SqlResults
 from tests.sources.conftest import until

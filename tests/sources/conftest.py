@@ -14,7 +14,8 @@ from hypothesis import settings
 
 from lazycelery.model.profile import Profile
 from lazycelery.sources import open_broker
-from lazycelery.sources.protocols import EventBatch, StatusChange
+from lazycelery.sources.protocols.events import EventBatch
+from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.redis.broker import RedisBroker
 
 # A busy machine makes single examples slow; the suite has its own time limits.

@@ -12,7 +12,7 @@ import pytest
 
 from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.message import StoredMessage
-from lazycelery.sources.protocols import Recovery
+from lazycelery.sources.protocols.queues import Recovery
 from lazycelery.sources.redis import bindings, purging, queues, refilling
 from lazycelery.sources.redis.queues import RedisQueues
 from tests.sources.conftest import Open, task_message, until

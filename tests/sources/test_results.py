@@ -14,7 +14,7 @@ import pytest
 from lazycelery.errors import ConnectionProblem
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
-from lazycelery.sources.protocols import StatusChange
+from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.results import open_results
 from lazycelery.sources.results.redis import RedisResults, key_prefix
 from tests.sources.conftest import until

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lazycelery.sources.control import Control
-from lazycelery.sources.protocols import Replies
+from lazycelery.sources.protocols.mailbox import Replies
 from lazycelery.sources.redis.mailbox import _Call
 
 W1, W2, BEAT = "w1@a", "w2@a", "celerybeat@a"

@@ -17,7 +17,10 @@ from lazycelery.sources.amqp.mailbox import AmqpMailbox
 from lazycelery.sources.amqp.management import Management
 from lazycelery.sources.amqp.queues import AmqpQueues
 from lazycelery.sources.amqp.roster import Roster
-from lazycelery.sources.protocols import Codec, EventStream, Mailbox, SomeQueueOps
+from lazycelery.sources.protocols.codec import Codec
+from lazycelery.sources.protocols.events import EventStream
+from lazycelery.sources.protocols.mailbox import Mailbox
+from lazycelery.sources.protocols.queues import SomeQueueOps
 
 VHOSTS_EVERY = 60.0
 """Seconds between two looks for the other virtual hosts, where ours is empty."""

@@ -17,7 +17,8 @@ from lazycelery.sources.amqp.connection import Server
 from lazycelery.sources.amqp.exchanges import exists
 from lazycelery.sources.amqp.properties import Properties
 from lazycelery.sources.event_wire import decode_event_bodies
-from lazycelery.sources.protocols import Deliver, EventBatch, StatusChange, TellStatus
+from lazycelery.sources.protocols.events import Deliver, EventBatch
+from lazycelery.sources.protocols.status import StatusChange, TellStatus
 
 TTL = 60_000
 """Milliseconds an event waits for us: Celery's own receivers forget after 5 s."""

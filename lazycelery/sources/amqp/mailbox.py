@@ -20,7 +20,7 @@ from lazycelery.sources.amqp.properties import Properties, read_properties, writ
 from lazycelery.sources.amqp.roster import Roster
 from lazycelery.sources.amqp.tables import Malformed
 from lazycelery.sources.jsontext import Unreadable
-from lazycelery.sources.protocols import Replies, Reply
+from lazycelery.sources.protocols.mailbox import Replies, Reply
 from lazycelery.sources.worker_replies import is_worker
 
 GRACE = 0.15

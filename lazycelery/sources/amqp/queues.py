@@ -25,7 +25,8 @@ from lazycelery.sources.amqp.room import NOWHERE, Rooms, bytes_held
 from lazycelery.sources.amqp.sifting import Sift
 from lazycelery.sources.amqp.taking import Look, Purge, refuse_stream
 from lazycelery.sources.amqp.wiring import Wiring
-from lazycelery.sources.protocols import Looked, Pace, Pick, PurgeResult, Save, Settled, Shifted
+from lazycelery.sources.protocols.queues import PurgeResult
+from lazycelery.sources.protocols.sifting import Looked, Pace, Pick, Save, Settled, Shifted
 from lazycelery.sources.wire import read_message
 
 EXACT = 16

@@ -21,7 +21,7 @@ from lazycelery.sources.amqp.holding import SELECTIVE, Holding
 from lazycelery.sources.amqp.room import Rooms
 from lazycelery.sources.jsontext import size_text
 from lazycelery.sources.pacing import Paced
-from lazycelery.sources.protocols import GONE, Looked, Pace, Save, Settled, Shifted
+from lazycelery.sources.protocols.sifting import GONE, Looked, Pace, Save, Settled, Shifted
 
 MOST = 10_000
 """Messages that one pass takes: workers cannot have them meanwhile."""

@@ -15,7 +15,7 @@ from lazycelery.sources.amqp.connection import Server
 from lazycelery.sources.amqp.envelope import delivery_count, from_envelope, priority_of, to_envelope
 from lazycelery.sources.amqp.holding import SELECTIVE, Holding
 from lazycelery.sources.amqp.room import Rooms
-from lazycelery.sources.protocols import PurgeResult
+from lazycelery.sources.protocols.queues import PurgeResult
 
 TOGETHER = 10
 """Messages replaced by fresh copies in one transaction: a quorum queue may keep more commands back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lazycelery.errors import UsageError
 from lazycelery.model.profile import Profile
 from lazycelery.sources import REDIS, scheme_of
-from lazycelery.sources.protocols import Schedules
+from lazycelery.sources.protocols.schedules import Schedules
 
 MOST = 1000
 """Entries that are read of one scheduler."""

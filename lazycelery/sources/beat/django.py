@@ -16,7 +16,7 @@ from lazycelery.model.redaction import Redactor
 from lazycelery.model.timing import Timing, crontab, words
 from lazycelery.sources.beat import MOST
 from lazycelery.sources.jsontext import Unreadable, float_or_none, int_or_none, load, text_or_none
-from lazycelery.sources.protocols import ScheduleReport
+from lazycelery.sources.protocols.schedules import ScheduleReport
 from lazycelery.sources.results.rows import moment
 from lazycelery.sources.results.sql import opened, read_only
 from lazycelery.sources.results.thread import Thread

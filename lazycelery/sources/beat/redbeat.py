@@ -18,7 +18,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.timing import Timing, crontab, words
 from lazycelery.sources.beat import MOST
 from lazycelery.sources.jsontext import Unreadable, float_or_none, int_or_none, parse, plain, text_or_none
-from lazycelery.sources.protocols import ScheduleReport
+from lazycelery.sources.protocols.schedules import ScheduleReport
 from lazycelery.sources.redis.address import parse_address
 from lazycelery.sources.redis.connection import Server
 

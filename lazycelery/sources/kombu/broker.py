@@ -15,7 +15,10 @@ from lazycelery.sources.kombu.lane import Lane
 from lazycelery.sources.kombu.mailbox import KombuMailbox
 from lazycelery.sources.kombu.sending import SentQueues
 from lazycelery.sources.kombu.sql import SqlQueues
-from lazycelery.sources.protocols import Codec, EventStream, Mailbox, SomeQueueOps
+from lazycelery.sources.protocols.codec import Codec
+from lazycelery.sources.protocols.events import EventStream
+from lazycelery.sources.protocols.mailbox import Mailbox
+from lazycelery.sources.protocols.queues import SomeQueueOps
 
 
 class KombuBroker:

@@ -13,7 +13,8 @@ from lazycelery.model.event import Event
 from lazycelery.sources.event_wire import decode_event_bodies
 from lazycelery.sources.kombu import ours
 from lazycelery.sources.kombu.lane import Channel, Lane
-from lazycelery.sources.protocols import Deliver, EventBatch, StatusChange, TellStatus
+from lazycelery.sources.protocols.events import Deliver, EventBatch
+from lazycelery.sources.protocols.status import StatusChange, TellStatus
 
 FIRST_DELAY, LAST_DELAY = 0.5, 15.0
 """Seconds between tries to connect again."""

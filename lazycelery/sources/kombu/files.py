@@ -23,7 +23,8 @@ from lazycelery.sources.kombu.filesifting import FileSift, in_front, picked_of, 
 from lazycelery.sources.kombu.internal import Internal
 from lazycelery.sources.kombu.lane import Lane
 from lazycelery.sources.pacing import Paced
-from lazycelery.sources.protocols import Found, Looked, Pace, Pick, PurgeResult, Save, Settled, Shifted
+from lazycelery.sources.protocols.queues import Found, PurgeResult
+from lazycelery.sources.protocols.sifting import Looked, Pace, Pick, Save, Settled, Shifted
 from lazycelery.sources.wire import read_message, task_id_of
 
 T = TypeVar("T")

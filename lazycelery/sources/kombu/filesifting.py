@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lazycelery.model.message import StoredMessage
-from lazycelery.sources.protocols import GONE, Looked, Pick, Save, Settled, Shifted
+from lazycelery.sources.protocols.sifting import GONE, Looked, Pick, Save, Settled, Shifted
 
 if sys.platform != "win32":
     import fcntl

@@ -13,7 +13,7 @@ from lazycelery.sources import replies
 from lazycelery.sources.jsontext import Unreadable
 from lazycelery.sources.kombu import ours
 from lazycelery.sources.kombu.lane import Channel, Lane
-from lazycelery.sources.protocols import Replies, Reply
+from lazycelery.sources.protocols.mailbox import Replies, Reply
 from lazycelery.sources.worker_replies import is_worker
 from lazycelery.waiting import came
 

@@ -20,7 +20,7 @@ from lazycelery.sources.jsontext import size_text
 from lazycelery.sources.kombu.internal import Internal
 from lazycelery.sources.kombu.lane import Channel, Lane
 from lazycelery.sources.kombu.sending import SentQueues
-from lazycelery.sources.protocols import Found, PurgeResult
+from lazycelery.sources.protocols.queues import Found, PurgeResult
 from lazycelery.sources.wire import read_message, task_id_of
 
 T = TypeVar("T")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from lazycelery.model.faces import by_face
 from lazycelery.sources.capabilities import Counts, Looks, Purges, Searches
 from lazycelery.sources.kombu.transports import Transport
-from lazycelery.sources.protocols import Sifting, SomeQueueOps
+from lazycelery.sources.protocols.queues import SomeQueueOps
+from lazycelery.sources.protocols.sifting import Sifting
 
 
 def notes(transport: Transport, queues: SomeQueueOps) -> list[str]:

@@ -8,7 +8,10 @@ from lazycelery.errors import LazyCeleryError
 from lazycelery.model.facts import BrokerFacts
 from lazycelery.model.profile import Profile
 from lazycelery.sources.codec import EnvelopeCodec
-from lazycelery.sources.protocols import Codec, EventStream, Mailbox, QueueOps
+from lazycelery.sources.protocols.codec import Codec
+from lazycelery.sources.protocols.events import EventStream
+from lazycelery.sources.protocols.mailbox import Mailbox
+from lazycelery.sources.protocols.queues import QueueOps
 from lazycelery.sources.redis import problems
 from lazycelery.sources.redis.address import parse_address
 from lazycelery.sources.redis.bindings import Bindings

@@ -6,7 +6,8 @@ import time
 
 from lazycelery.model.event import Event
 from lazycelery.sources.event_wire import decode_events
-from lazycelery.sources.protocols import Deliver, EventBatch, TellStatus
+from lazycelery.sources.protocols.events import Deliver, EventBatch
+from lazycelery.sources.protocols.status import TellStatus
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.layout import Layout
 from lazycelery.sources.redis.subscription import HEALTH_INTERVAL, Subscription, glob_escaped

@@ -11,7 +11,7 @@ from typing import Any
 
 from lazycelery.sources import replies
 from lazycelery.sources.jsontext import Unreadable
-from lazycelery.sources.protocols import Replies, Reply
+from lazycelery.sources.protocols.mailbox import Replies, Reply
 from lazycelery.sources.redis import problems
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.layout import Layout

@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError, WatchError
 
 from lazycelery.errors import LazyCeleryError, Refused
 from lazycelery.model.message import StoredMessage
-from lazycelery.sources.protocols import PurgeResult
+from lazycelery.sources.protocols.queues import PurgeResult
 from lazycelery.sources.redis import problems
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.depths import why_not

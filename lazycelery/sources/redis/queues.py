@@ -11,7 +11,8 @@ from lazycelery.model.message import PeekPage, StoredMessage
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import InFlight, QueueReport
 from lazycelery.sources.jsontext import size_text
-from lazycelery.sources.protocols import Found, Looked, Pace, Pick, PurgeResult, Save, Settled, Shifted
+from lazycelery.sources.protocols.queues import Found, PurgeResult
+from lazycelery.sources.protocols.sifting import Looked, Pace, Pick, Save, Settled, Shifted
 from lazycelery.sources.redis import leases, orphans, refilling
 from lazycelery.sources.redis.bindings import Bindings
 from lazycelery.sources.redis.connection import Server

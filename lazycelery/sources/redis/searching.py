@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from lazycelery.model.message import StoredMessage
-from lazycelery.sources.protocols import Found
+from lazycelery.sources.protocols.queues import Found
 from lazycelery.sources.redis.layout import Layout
 from lazycelery.sources.redis.pages import Pages
 from lazycelery.sources.wire import task_id_of

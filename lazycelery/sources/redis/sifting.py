@@ -13,7 +13,7 @@ from lazycelery.errors import LazyCeleryError, Refused
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.jsontext import size_text
 from lazycelery.sources.pacing import Paced
-from lazycelery.sources.protocols import GONE, Looked, Pace, Pick, Save, Settled, Shifted
+from lazycelery.sources.protocols.sifting import GONE, Looked, Pace, Pick, Save, Settled, Shifted
 from lazycelery.sources.redis import problems
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.depths import why_not

@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.model.cluster import Link
-from lazycelery.sources.protocols import StatusChange, TellStatus
+from lazycelery.sources.protocols.status import StatusChange, TellStatus
 from lazycelery.sources.redis import problems
 from lazycelery.sources.redis.connection import Server
 

@@ -20,7 +20,10 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.reel import Reel, Turn
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.codec import EnvelopeCodec
-from lazycelery.sources.protocols import Codec, Deliver, EventBatch, Replies, StatusChange, TellStatus
+from lazycelery.sources.protocols.codec import Codec
+from lazycelery.sources.protocols.events import Deliver, EventBatch
+from lazycelery.sources.protocols.mailbox import Replies
+from lazycelery.sources.protocols.status import StatusChange, TellStatus
 from lazycelery.sources.replay.clock import FASTEST, PlayClock
 from lazycelery.sources.replay.tape import Answer, Frame, Tape
 

@@ -15,7 +15,9 @@ from lazycelery.errors import LazyCeleryError
 from lazycelery.model.event import Event
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.reports import QueueReport
-from lazycelery.sources.protocols import Deliver, EventBatch, EventStream, Mailbox, Replies, TellStatus
+from lazycelery.sources.protocols.events import Deliver, EventBatch, EventStream
+from lazycelery.sources.protocols.mailbox import Mailbox, Replies
+from lazycelery.sources.protocols.status import TellStatus
 from lazycelery.sources.replay.tape import Answer, Said, TapeWriter
 from lazycelery.sources.whole import WholeBroker
 

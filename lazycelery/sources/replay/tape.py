@@ -18,7 +18,7 @@ import msgspec
 from lazycelery.errors import UsageError
 from lazycelery.model.event import Event
 from lazycelery.model.reports import QueueReport
-from lazycelery.sources.protocols import Replies
+from lazycelery.sources.protocols.mailbox import Replies
 
 MAGIC = b"lazycelery recording 1\n"
 HEAD = struct.Struct(">Id")

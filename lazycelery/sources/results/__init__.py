@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lazycelery.model.profile import Profile
 from lazycelery.sources import REDIS, scheme_of
-from lazycelery.sources.protocols import Results
+from lazycelery.sources.protocols.results import Results
 from lazycelery.sources.results.choice import given
 
 NONE: dict[str, str] = {

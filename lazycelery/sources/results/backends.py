@@ -17,7 +17,8 @@ from lazycelery.errors import ConnectionProblem, LazyCeleryError, UsageError
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.reports import ResultReport
-from lazycelery.sources.protocols import DeliverResults, StatusChange, TellStatus
+from lazycelery.sources.protocols.results import DeliverResults
+from lazycelery.sources.protocols.status import StatusChange, TellStatus
 from lazycelery.sources.results.choice import given
 from lazycelery.sources.results.documents import read_document
 from lazycelery.sources.results.thread import Thread

@@ -13,7 +13,8 @@ from urllib.parse import unquote
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
-from lazycelery.sources.protocols import DeliverResults, StatusChange, TellStatus
+from lazycelery.sources.protocols.results import DeliverResults
+from lazycelery.sources.protocols.status import StatusChange, TellStatus
 from lazycelery.sources.results.choice import given
 from lazycelery.sources.results.documents import HEAD, MAX_DOCUMENT, TAIL, read_cut, read_document
 from lazycelery.sources.results.redis import key_prefix

@@ -10,7 +10,8 @@ from lazycelery.model.canvas import Counter
 from lazycelery.model.facts import Chord
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
-from lazycelery.sources.protocols import DeliverResults, TellStatus
+from lazycelery.sources.protocols.results import DeliverResults
+from lazycelery.sources.protocols.status import TellStatus
 from lazycelery.sources.redis.address import parse_address
 from lazycelery.sources.redis.connection import Server
 from lazycelery.sources.redis.scanning import Scan, as_bytes

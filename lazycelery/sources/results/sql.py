@@ -19,7 +19,8 @@ from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.reports import ResultReport
-from lazycelery.sources.protocols import DeliverResults, StatusChange, TellStatus
+from lazycelery.sources.protocols.results import DeliverResults
+from lazycelery.sources.protocols.status import StatusChange, TellStatus
 from lazycelery.sources.results.rows import CELERY, DJANGO, SIZE, Table, read_row
 from lazycelery.sources.results.thread import Thread
 from lazycelery.sources.results.values import MAX_VALUE
