@@ -386,6 +386,28 @@ def test_a_wave_is_no_growth() -> None:
     assert silent("backlog-growing", late), "it shrinks fast"
     deep.drain_time, deep.out_rate = None, 10.0
     assert silent("backlog-growing", late)
+    for nothing in (0.0, None):
+        deep.out_rate = nothing
+        assert silent("backlog-growing", late), "other findings tell that nothing is taken"
+
+
+def test_a_pace_of_few_or_of_a_time_with_nothing_to_take_tells_of_no_hours() -> None:
+    few = queue(messages=70, out_rate=1 / 30, drain_time=None)
+    assert silent("backlog-growing", watched(seen(queues=[few]), 40, lambda ago: 70)), "one of six, by chance"
+    many = queue(messages=700, out_rate=1 / 30, drain_time=None)
+    assert found("backlog-growing", watched(seen(queues=[many]), 40, lambda ago: 700))
+    burst = queue(messages=2000, out_rate=1.0, drain_time=None)  # Two a second, in half of the half minute.
+    half = watched(seen(queues=[burst]), 40, lambda ago: 2000 if ago <= 15 else 0)
+    assert silent("backlog-growing", half), "it is 16 minutes behind"
+    burst.messages = 9000
+    [finding] = found("backlog-growing", half)
+    assert "is 1h27m behind" in finding.title and finding.evidence[1].value == pytest.approx(1.714, 0.01)
+    told = queue(messages=3000, out_rate=0.4, drain_time=None, sources={"out_rate": "broker"})
+    steady = watched(seen(queues=[told]), 40, lambda ago: 3000, out_rate=4.0)
+    assert silent("backlog-growing", steady), "five slow seconds of RabbitMQ's statistics"
+
+
+def test_a_backlog_that_stays_is_none_that_grows() -> None:
     steady = watched(seen(queues=[queue(messages=300)]), 90, lambda ago: 300)
     assert silent("backlog-growing", steady)
     assert "--observe" in (MODES["backlog-growing"].blind(seen(queues=[queue(messages=300)])) or "")

@@ -10,7 +10,10 @@ from lazycelery.insight.doctor.mode import Mode, count, fact, span
 from lazycelery.insight.doctor.snapshot import SAMPLE_EVERY, QueueSample, Snapshot
 from lazycelery.model.finding import Finding
 from lazycelery.model.queue import Queue
+from lazycelery.store.queues import RATE_WINDOW
 
+CHANCE = 1.65
+"""Standard deviations by which chance may have let fewer be taken than usual."""
 MEASURED = 15.0
 """Seconds for which there must be enough to take, before the rate at which it is taken tells anything."""
 
@@ -30,20 +33,31 @@ def check(seen: Snapshot) -> list[Finding]:
             if _grows(seen, samples):
                 found.append(_finding(queue, samples))
             elif behind is not None:
-                found.append(_far_behind(queue, behind))
+                found.append(_far_behind(queue, *behind))
     return found
 
 
-def _behind(seen: Snapshot, queue: Queue) -> float | None:
-    """Since when a queue is further behind than the limit, at the rate at which it was worked off while it
-    was never empty: what was taken before there was enough to take tells nothing."""
-    samples = seen.history.queue(queue.name, seen.now - MEASURED - SAMPLE_EVERY)
-    if not samples or seen.now - samples[0].at < MEASURED or queue.messages is None or not queue.out_rate:
+def _behind(seen: Snapshot, queue: Queue) -> tuple[float, float] | None:
+    """Since when a queue is further behind than the limit, and how many messages a second are taken.
+
+    Only what was taken while there was enough to take counts, and few of them may be so few by chance.
+    """
+    samples = seen.history.queue(queue.name, seen.now - RATE_WINDOW - SAMPLE_EVERY)
+    shallow = [at for at, sample in enumerate(samples) if sample.messages < seen.limits.growth_least]
+    deep = samples[shallow[-1] + 1 :] if shallow else samples
+    if not deep or seen.now - deep[0].at < MEASURED or queue.messages is None or not queue.out_rate:
         return None
-    if any(sample.messages < seen.limits.growth_least for sample in samples):
-        return None
-    left = min(queue.messages / queue.out_rate, queue.drain_time or math.inf)
-    return samples[0].at if left >= seen.limits.drain else None
+    window = min(RATE_WINDOW, max(seen.watched, MEASURED))
+    # It became so deep between two samples.
+    seconds = min(window, seen.now - (samples[shallow[-1]].at + deep[0].at) / 2) if shallow else window
+    if queue.sources.get("out_rate") == "broker":
+        rates = [queue.out_rate, *(sample.taken for sample in deep if sample.taken is not None)]
+        taken = mean(rates) * seconds  # Each tells of some five seconds.
+    else:
+        taken = queue.out_rate * window
+    likely = taken + CHANCE * math.sqrt(taken) + 2
+    left = min(queue.messages * seconds / likely, queue.drain_time or math.inf)
+    return (deep[0].at, taken / seconds) if left >= seen.limits.drain else None
 
 
 def blind(seen: Snapshot) -> str | None:
@@ -67,8 +81,8 @@ def _grows(seen: Snapshot, samples: list[QueueSample]) -> bool:
     return risen and rise >= max(seen.limits.growth_least, 0.1 * depths[0])
 
 
-def _far_behind(queue: Queue, since: float) -> Finding:
-    messages, rate = queue.messages or 0, queue.out_rate or 0.0
+def _far_behind(queue: Queue, since: float, rate: float) -> Finding:
+    messages = queue.messages or 0
     drain = messages / rate
     source = queue.sources.get("out_rate", "event")
     evidence = [
