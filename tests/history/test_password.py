@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from lazycelery import passwords
@@ -85,6 +86,16 @@ def test_it_has_no_terminal_that_it_could_paint_on(monkeypatch: pytest.MonkeyPat
     assert Password(python(script))() == "None True"
 
 
+def test_a_database_that_does_not_answer_has_nobody_asked_again(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    password = Password(python(f"open({str(mark)!r}, 'a').write('x'); print('geheim')"))
+    hosts = "127.0.0.1:1,127.0.0.1:2"
+    for where in (hosts, "127.0.0.1:1", hosts):
+        with pytest.raises(psycopg.OperationalError):
+            connect(Address(f"postgresql://lazy@{where}/d", "", password), WRITES)
+    assert mark.read_text() == "x"
+
+
 def test_what_the_command_prints_opens_the_database(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,8 +111,12 @@ def test_what_the_command_prints_opens_the_database(
     monitor = recorded(storage, [received(0, "t0")])
     assert monitor.recorder.status.state == "writing", monitor.recorder.status.reason
     assert ids(found(storage)) == ["t0"]
-    wrong = Shared(Address(url, "lazycelery_guarded", Password(["echo", "wrong"])))
+    password = Password(["echo", "wrong"])
+    wrong = Shared(Address(url, "lazycelery_guarded", password))
     assert "password authentication failed" in found(wrong).unread[0]
+    password._command = ("echo", "it's @ secret")  # It was changed; several hosts tell of it, too.
+    several = url.replace("@127.0.0.1:", "@127.0.0.1:1,127.0.0.1:", 1)
+    assert ids(found(Shared(Address(several, "lazycelery_guarded", password)))) == ["t0"]
 
 
 @pytest.mark.broker

@@ -94,10 +94,17 @@ def connect(address: Address, options: dict[str, str]) -> Any:
         given["password"] = address.password()
     try:
         return psycopg.connect(**{"connect_timeout": PATIENCE, **own, **given}, autocommit=True)
-    except psycopg.OperationalError:
-        if address.password is not None:
+    except psycopg.OperationalError as problem:
+        if address.password is not None and _refused(problem):
             address.password.wrong()
         raise
+
+
+def _refused(problem: Any) -> bool:
+    """Whether a server did not let us in: one that does not answer says nothing of the password, and nobody
+    is asked for it again, who may have to touch a key. Of several hosts the text alone tells."""
+    used = getattr(getattr(problem, "pgconn", None), "used_password", False)
+    return bool(used) or "FATAL" in str(problem)
 
 
 @contextlib.contextmanager
