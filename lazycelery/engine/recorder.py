@@ -19,7 +19,7 @@ from lazycelery.model.history import HistoryStatus
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history.storage import Note, Recording, Storage
-from lazycelery.store.history.taking import Changes, Slots
+from lazycelery.store.history.taking import Changes
 from lazycelery.store.told import Told
 
 logger = logging.getLogger(__name__)
@@ -74,8 +74,6 @@ class Recorder:
         self._busy_since: float | None = None
         self._slow = False
         """The last batch took long."""
-        self._lean: deque[Slots] = deque()
-        """Tasks whose texts are still to be written."""
         self._more = False
         """More waits than the last batch took."""
         self._until = 0.0
@@ -191,8 +189,8 @@ class Recorder:
             rest.append(self._rest.popleft())
         # The events first, then what they made of the tasks: never a task older than its events.
         lean = not last and (self._slow or self._handed - self._done > BACKLOG)
-        if not lean and self._lean and not self._batches:
-            self._changes.put_back(self._lean.popleft())
+        if not lean and self.status.lean and not self._batches:
+            self._changes.fill_in(TASKS_AT_ONCE)
         slots = self._changes.due(now, all=last)
         if len(slots) > TASKS_AT_ONCE:
             self._changes.put_back(slots[TASKS_AT_ONCE:])
@@ -210,10 +208,8 @@ class Recorder:
             self._rest.extendleft(reversed(rest))
             raise
         self._slow = time.monotonic() - now > LEAN_AFTER
-        self._more = self._more or bool(self._batches) or (last and bool(self._lean))
-        if left_out and len(slots):
-            self._lean.append(slots)
-        self.status.lean = sum(map(len, self._lean))
+        self.status.lean = self._changes.written(slots, left_out)
+        self._more = self._more or bool(self._batches) or (last and bool(self.status.lean))
         self._done += sum(len(batch.rows) for batch in batches)
         self.status.written, self.status.behind = began, max(0, self._handed - self._done)
 

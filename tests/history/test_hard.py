@@ -169,6 +169,28 @@ def test_heartbeats_that_come_meanwhile_take_no_room(files: Files) -> None:
     assert not waiting.signs and not waiting.events and len(waiting.rows) == 1
 
 
+def test_tasks_whose_texts_wait_are_known_once_each(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is slow for hours costs no memory for each batch."""
+    monitor = Monitor(files)
+    recorder, whole = monitor.recorder, []
+    rows = monitor.store.columns.row
+
+    def write(slots: Any, told: Any, notes: Any, lean: bool, dropped: int) -> bool:
+        whole.append([] if lean else sorted(rows[slot] for slot in slots.tolist()))
+        return lean
+
+    monkeypatch.setattr(recorder.recording, "write", write)
+    for number in range(20):
+        monitor.hear(
+            *(event for task in "abc" for event in (received(number, task), succeeded(number, task)))
+        )
+        recorder._slow = True
+        recorder._write(time.monotonic(), last=False)
+        assert recorder.status.lean == 3
+    recorder._write(time.monotonic(), last=False)
+    assert whole[-1] == [1, 2, 3] and not any(whole[:-1]) and recorder.status.lean == 0
+
+
 @contextmanager
 def unwritable(directory: Path) -> Iterator[None]:
     """For anybody; root gives up what lets it write everywhere."""

@@ -56,12 +56,14 @@ class Changes:
         """Changes up to this stamp have been looked at."""
         self._off: npt.NDArray[np.bool_] = np.zeros(columns.capacity, dtype=np.bool_)
         """Slots that were put off, or could not be written."""
+        self._bare: npt.NDArray[np.bool_] = np.zeros(columns.capacity, dtype=np.bool_)
+        """Slots whose tasks were written without their long texts."""
         self._flushed = 0.0
 
     def skip(self) -> None:
         """What has changed so far is not for us to write."""
         self._seen = self.columns.changes
-        self._off[:] = False
+        self._off[:] = self._bare[:] = False
 
     def due(self, now: float, all: bool = False) -> Slots:
         """Slots whose tasks ended, and of the others those that were put off long enough. `now` is
@@ -87,6 +89,17 @@ class Changes:
 
     def put_back(self, slots: Slots) -> None:
         """These could not be written."""
+        self._off[slots] = True
+
+    def written(self, slots: Slots, lean: bool) -> int:
+        """These were written, whole or `lean`; returns of how many tasks texts are still to be written."""
+        self._bare[slots] = lean
+        return int(np.count_nonzero(self._bare))
+
+    def fill_in(self, most: int) -> None:
+        """Texts of some tasks are due now."""
+        slots = np.flatnonzero(self._bare)[:most]
+        self._bare[slots] = False
         self._off[slots] = True
 
 
