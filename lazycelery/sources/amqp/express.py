@@ -18,6 +18,8 @@ from pika.adapters.utils.io_services_utils import (  # type: ignore[import-untyp
     _AsyncPlaintextTransport as Plaintext,
 )
 
+from lazycelery.sources.readable import readable
+
 LARGEST = 64 * 1024
 """Bytes of a body that is read here: it is then one frame, and waiting for its end costs little."""
 READ = 256 * 1024
@@ -83,8 +85,14 @@ class ExpressConnection(AsyncioConnection):  # type: ignore[misc]
     lane: Lane | None = None
     _frame_buffer: bytes
     _resting = False
-    full = False
-    """The last read left more to be read."""
+    _full = False
+    """The last read was large."""
+
+    @property
+    def full(self) -> bool:
+        """The last read was large, and more is there already."""
+        # A steady stream fills a read of any size in the end: how much came in it tells nothing.
+        return self._full and self._transport is not None and readable(self._transport._sock.fileno())
 
     def open_lane(self, lane: Lane) -> None:
         """Deliveries go its way from here on."""
@@ -96,7 +104,7 @@ class ExpressConnection(AsyncioConnection):  # type: ignore[misc]
         if self.lane is None:
             super()._on_data_available(data_in)
             return
-        self.full = len(data_in) >= FULL
+        self._full = len(data_in) >= FULL
         data, at = self._frame_buffer + data_in, 0
         while at < len(data) and self.lane is not None:
             begun = at
@@ -109,7 +117,7 @@ class ExpressConnection(AsyncioConnection):  # type: ignore[misc]
             super()._on_data_available(b"")
             at = end
         self._frame_buffer = data[at:]
-        if not self.full:
+        if not self._full:
             self._rest()
 
     def _rest(self) -> None:

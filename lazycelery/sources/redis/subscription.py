@@ -19,6 +19,7 @@ from redis.exceptions import ResponseError
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.model.cluster import Link
 from lazycelery.sources.protocols.status import StatusChange, TellStatus
+from lazycelery.sources.readable import readable
 from lazycelery.sources.redis import problems
 from lazycelery.sources.redis.connection import Server
 
@@ -27,7 +28,7 @@ NAP = 0.005
 READ = 512 * 1024
 """Bytes of one read at most: some 900 events, which the loop decodes and takes in within 4 ms."""
 FULL = 64 * 1024
-"""Bytes: a read this large means that more is waiting."""
+"""Bytes: after a read this large there is no rest."""
 HEALTH_INTERVAL = 5.0
 """Seconds of silence after which we ask for a sign of life; as many again, and the link is dead."""
 MAX_PENDING = 64 * 1024 * 1024
@@ -35,8 +36,8 @@ MAX_PENDING = 64 * 1024 * 1024
 FIRST_DELAY, LAST_DELAY = 0.2, 5.0
 
 Take = Callable[[list[tuple[bytes, bytes]], float, bool], None]
-"""(channel, payload) pairs that were read together, our clock, and whether more is waiting. Must not
-wait."""
+"""(channel, payload) pairs that were read together, our clock, and whether the socket was not found empty.
+Must not wait."""
 
 
 class Subscription:
@@ -106,9 +107,12 @@ class _Feed(asyncio.BufferedProtocol):
         self._buffer = bytearray(READ)
         self._view = memoryview(self._buffer)
         self._pending = 0
+        self._behind = False
+        """After a large read more was there, once that had been dealt with."""
         self._heard = time.monotonic()
         self._answers: asyncio.Queue[Any] = asyncio.Queue()
         self._transport: Any = None
+        self._file = -1
         self._end: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
     # -- what the owner calls
@@ -151,6 +155,7 @@ class _Feed(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        self._file = transport.get_extra_info("socket").fileno()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._finish(exc or ConnectionResetError("closed by the broker"))
@@ -163,7 +168,9 @@ class _Feed(asyncio.BufferedProtocol):
         self._heard = time.monotonic()
         messages = self._read(nbytes)
         if messages:
-            self._take(messages, received, nbytes >= FULL)
+            self._take(messages, received, nbytes >= FULL and self._behind)
+        # A steady stream fills a read of any size in the end: how much came in it tells nothing.
+        self._behind = nbytes >= FULL and readable(self._file)
         if self.live and nbytes < FULL and not self._transport.is_closing():
             self._transport.pause_reading()
             asyncio.get_running_loop().call_later(NAP, self._resume)
