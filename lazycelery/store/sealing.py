@@ -123,8 +123,8 @@ class Sealed:
         return found
 
     def steps(self, used: int, changes: int, numbers: dict[str, npt.NDArray[Any]], ids: list[str]) -> Steps:
-        """Seal what has been over and unchanged since this was last run, a block a step. `numbers` are the
-        columns `stamp`, `state` and `row`."""
+        """Seal what has been over and unchanged since this was last run, a field of a block a step.
+        `numbers` are the columns `stamp`, `state` and `row`."""
         before, self._before = self._before, changes
         for start in range(0, used - BLOCK + 1, BLOCK):
             own = {name: one[start : start + BLOCK] for name, one in numbers.items()}
@@ -132,12 +132,14 @@ class Sealed:
             known = self.blocks.get(start // BLOCK)
             fresh = over if known is None else over & (~known.inside | (own["stamp"] > known.stamp))
             if np.count_nonzero(fresh) * WORTH >= BLOCK:
-                self._seal(start, before, over, ids)
-                yield
+                yield from self._seal(start, before, over, own["stamp"], ids)
             elif start // BLOCK % LOOKED_AT == 0:
                 yield
 
-    def _seal(self, start: int, stamp: int, over: Mask, ids: list[str]) -> None:
+    def _seal(
+        self, start: int, stamp: int, over: Mask, stamps: npt.NDArray[np.int64], ids: list[str]
+    ) -> Steps:
+        """A field a step; tasks may change in between. `stamps` are the block's, as they are at any time."""
         end = start + BLOCK
         others = (start + np.flatnonzero(~over)).tolist()
         pieces = {}
@@ -149,11 +151,14 @@ class Sealed:
             for slot in others:
                 texts[slot - start] = None
             pieces[field] = Piece(texts)
+            yield
         own = "".join(ids[start:end]).encode("utf-8", "replace")
         # What stood in the older block is in this one, and so is what only now gets its sign.
         self.blocks[start // BLOCK] = Block(stamp, over, pieces, not own.translate(None, HEX))
+        # What changed since it was read stands in the lists as it is now, and counts.
+        left = (start + np.flatnonzero(~over | (stamps > stamp))).tolist()
         for field, column in self._lists.items():
             signs = [SEALED if number else None for number in pieces[field].numbers.tolist()]
-            for slot in others:
+            for slot in left:
                 signs[slot - start] = column[slot]
             column[start:end] = signs

@@ -86,14 +86,15 @@ def live(dice: random.Random, at: float) -> Event:
 
 
 def both(seed: int, steps: int = 700, max_tasks: int = 165) -> tuple[Store, Store]:
-    """The same life in a store that seals and in one that does not."""
+    """The same life in a store that seals, slice by slice while tasks change, and in one that does not."""
     whole, sealed, dice = Store(max_tasks), Store(max_tasks), random.Random(seed)
+    slices = sealed.seal_steps()
     for step in range(steps):
         one = live(dice, step * 0.5)
         for store in (whole, sealed):
             store.apply_events([one])
-        if step % 20 == 0:
-            list(sealed.seal_steps())
+        if next(slices, "over") == "over" and step % 3 == 0:
+            slices = sealed.seal_steps()
     list(sealed.seal_steps())
     list(sealed.seal_steps())
     assert sum(text is SEALED for text in sealed.columns.args) > 10
