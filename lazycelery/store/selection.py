@@ -15,7 +15,9 @@ from lazycelery.store.orders import Order
 from lazycelery.store.sorting import Keys, Slots
 
 SLICE = 65_536
-"""Tasks looked at in one go: a millisecond."""
+"""Tasks looked at in one go: a fraction of a millisecond, once there is a bound."""
+FIRST = 4096
+"""Tasks looked at first, to have a bound soon: each of them needs a key."""
 LINES = 1024
 """Lines that are found at most: several screens."""
 
@@ -43,15 +45,16 @@ class Selection:
         order, matched = self._order, 0
         order.forget_when_names_came()
         # Backwards: the newest are at the end as a rule, and then the bound is known at once.
-        starts = range(0, order.columns.used, SLICE)
-        for start in reversed(starts):
-            stop = min(start + SLICE, order.columns.used)
+        stop = order.columns.used
+        while stop:
+            start = max(0, stop - (SLICE if stop < order.columns.used else FIRST))
             mask = order.matcher.between(start, stop)
             if order.matcher.moving:
                 some = np.flatnonzero(mask)
                 mask[some] = order.matcher.now(start + some, now)
             matched += int(np.count_nonzero(mask))
             self._take(start + np.flatnonzero(self._possible(mask, start, stop)))
+            stop = start
             yield
         self._cut()
         return Selected(self._slots[np.argsort(self._keys)], matched)

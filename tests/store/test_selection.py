@@ -21,6 +21,7 @@ FILTERS = ["", "state:failure", "-started runtime:>0", "name:shop.add retries:0"
 def few_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A few hundred tasks are selected from as a million would be."""
     monkeypatch.setattr(selection, "SLICE", 8)
+    monkeypatch.setattr(selection, "FIRST", 3)
     monkeypatch.setattr(query_module, "LINES", 12)
     yield
 
