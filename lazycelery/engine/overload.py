@@ -23,6 +23,8 @@ RELAPSE = 10.0
 """Seconds: a stage that begins again so soon after it ended lasts twice as long."""
 GUESS = 1.5
 """What an event costs more at a stage that was never measured."""
+CUT_OFF = 0.5
+"""Seconds after a full read within which the connection's end counts as ours: we read too slowly."""
 FEW = 200
 """Events in a second that say nothing about what one costs."""
 
@@ -35,6 +37,7 @@ class Overload:
         """Called with each new stage."""
         self.stage = 0
         self._full_since: float | None = None
+        self._full_last = -CUT_OFF
         self._busy = 0.0
         self._events = 0
         self._measured_at: float | None = None
@@ -48,6 +51,8 @@ class Overload:
         """A batch was read, decoded and taken in; `more`: others were waiting behind it."""
         self._busy += ended - began
         self._events += events
+        if more:
+            self._full_last = ended
         if not more:
             self._full_since = None
         elif self._full_since is None:
@@ -55,6 +60,14 @@ class Overload:
         elif ended - self._full_since > PATIENCE:
             self._full_since = ended
             self._rise(ended)
+
+    def lost(self, now: float) -> bool:
+        """The connection has ended: whether more waited in it than was read. Then the next stage begins."""
+        if now - self._full_last > CUT_OFF:
+            return False
+        self._full_since = None
+        self._rise(now)
+        return True
 
     def second(self, now: float) -> None:
         """About a second is over."""

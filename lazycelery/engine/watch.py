@@ -53,6 +53,8 @@ class Watch:
         self.realm = broker.realm
         self.malformed = 0
         """Messages on the event channel that could not be read."""
+        self._behind = False
+        """The events' connection broke while more waited in it than was read."""
         self._tasks: list[asyncio.Task[None]] = []
         self._wanted = asyncio.Event()
         """A round of questions to the workers is wanted at once."""
@@ -166,9 +168,11 @@ class Watch:
     def _events_status(self, change: StatusChange) -> None:
         health = self._links["events"]
         lost_since, gaps = health.last or health.since, health.gaps
+        if health.state == "connected" and change.state != "connected":
+            self._behind = self._overload.lost(time.monotonic())
         self._links.tell("events", change)
         if health.gaps > gaps:
-            self._store.gap(lost_since, self._clock())
+            self._store.gap(lost_since, self._clock(), self._behind)
             self.rounds.surveyed.clear()
             self._due.forget()
             self._wanted.set()

@@ -37,6 +37,10 @@ class Relief(msgspec.Struct, kw_only=True):
     """Successful tasks let go so far: in no list, and in all counts."""
     waiting: int = 0
     """Sent tasks let go because they waited too long for a worker: shown again once one has them."""
+    cut_off: int = 0
+    """Times the events' connection broke while more waited in it than was read."""
+    missed: float = 0.0
+    """Seconds in all of which no events were heard for that: neither kept nor counted."""
 
     @property
     def active(self) -> bool:
@@ -46,4 +50,4 @@ class Relief(msgspec.Struct, kw_only=True):
     @property
     def ever(self) -> bool:
         """Something was let go since the monitor began."""
-        return bool(self.texts or self.successes or self.waiting)
+        return bool(self.texts or self.successes or self.waiting or self.cut_off)

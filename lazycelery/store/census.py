@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from lazycelery.model.facts import NameFacts, TaskFacts, TaskSeen
 from lazycelery.model.moments import epoch
+from lazycelery.model.relief import Relief
 from lazycelery.model.states import State
 from lazycelery.store.columns import Columns
+from lazycelery.store.statistics import Figures
 
 RUNNING = 200
 """Running tasks that are looked at, the oldest."""
@@ -193,6 +195,18 @@ class Census:
             error=columns.sealed.text("error", slot),
             eta=epoch(columns.eta.get(slot)),
         )
+
+
+def completed(facts: TaskFacts, figures: Figures, relief: Relief, now: float) -> Generator[None, None, None]:
+    """Ended tasks that were let go lately count too: the statistics have all of them."""
+    since = relief.since if relief.since is not None else now
+    if not relief.successes or not (relief.active or now - since < facts.window):
+        return
+    for name, fact in facts.names.items():
+        row = figures.one("task", name, facts.window, now)
+        if row is not None:
+            fact.ended = max(fact.ended, row.succeeded + row.failed)
+        yield
 
 
 def _where(numbers: npt.NDArray[Any], wanted: Any) -> Generator[None, None, Slots]:

@@ -18,7 +18,7 @@ from lazycelery.model.states import State
 from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
 from lazycelery.model.task import Dealt, Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker, WorkerDetail
-from lazycelery.store.census import Census
+from lazycelery.store.census import Census, completed
 from lazycelery.store.columns import Columns
 from lazycelery.store.consumers import missing, queue_views
 from lazycelery.store.eviction import Eviction
@@ -186,8 +186,10 @@ class Store:
         if slot is not None:
             self._columns.touch(slot)
 
-    def gap(self, start: float, end: float) -> None:
-        """Between these moments no events were seen."""
+    def gap(self, start: float, end: float, behind: bool = False) -> None:
+        """Between these moments no events were seen; `behind`: as more came than was read."""
+        if behind:
+            self._intake.thinning.missed(end - start)
         self._gaps.append((start, end))
         del self._gaps[:-MAX_GAPS]
         self._lost.blind_until(end)
@@ -312,21 +314,9 @@ class Store:
     def task_facts_steps(self, now: float, window: float) -> Generator[None, None, TaskFacts]:
         """The tasks counted, in slices of a few milliseconds; writers may run in between."""
         facts = yield from self._census.take(now, window, set(self._sent_again))
-        yield from self._complete(facts, now)
+        yield from completed(facts, self._intake.figures, self.relief(), now)
         facts.received, facts.sent = self._intake.tally.received, self._intake.tally.sent
         return facts
-
-    def _complete(self, facts: TaskFacts, now: float) -> Generator[None, None, None]:
-        """Ended tasks that were let go lately count too: the statistics have all of them."""
-        relief = self.relief()
-        since = relief.since if relief.since is not None else now
-        if not relief.successes or not (relief.active or now - since < facts.window):
-            return
-        for name, fact in facts.names.items():
-            row = self._intake.figures.one("task", name, facts.window, now)
-            if row is not None:
-                fact.ended = max(fact.ended, row.succeeded + row.failed)
-            yield
 
     def counts(self) -> dict[str, int]:
         """Tasks by state; states without a task are left out."""

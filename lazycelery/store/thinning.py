@@ -72,6 +72,11 @@ class Thinning:
         told.texts_let_go, told.one_in = self._stage
         self.on = bool(number or self._held)
 
+    def missed(self, seconds: float) -> None:
+        """For so long nothing was heard, as more came than was read."""
+        self._told.cut_off += 1
+        self._told.missed += seconds
+
     def relief(self) -> Relief:
         """Where it stands."""
         return msgspec.structs.replace(self._told)

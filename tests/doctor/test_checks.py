@@ -24,6 +24,7 @@ from lazycelery.model.facts import (
 )
 from lazycelery.model.hold import Hold
 from lazycelery.model.limits import Limits
+from lazycelery.model.relief import Relief
 from lazycelery.model.reports import TaskLimits, TaskReport
 from lazycelery.store.habits import Habit, Usual
 from tests.doctor.seen import NOW, found, held, links, queue, running, seen, silent, texts, worker
@@ -161,6 +162,17 @@ def test_what_we_do_not_see() -> None:
     [finding] = found("monitor-behind", seen(lag=8.0, loss=0.2))
     assert "8.0 s late" in texts(finding) and "20%" in texts(finding)
     assert found("monitor-behind", seen(sources=links(events="lost")))
+
+
+def test_what_was_let_go_under_load_and_what_was_not_even_heard() -> None:
+    [finding] = found("monitor-behind", seen(relief=Relief(since=NOW - 60, texts=5)))
+    assert finding.severity == "info" and "kept whole" in finding.fix
+    [finding] = found("monitor-behind", seen(relief=Relief(since=NOW - 60, texts=5, cut_off=2, missed=3.25)))
+    assert finding.severity == "warning" and "3.2 s of them were not heard" in finding.title
+    assert "kept whole" not in finding.fix and "2 times the connection broke" in texts(finding)
+    active = Relief(stage=3, since=NOW, texts_let_go=True, one_in=100, cut_off=1, missed=1.0)
+    [finding] = found("monitor-behind", seen(relief=active))
+    assert "1.0 s of them were not heard" in finding.title and "and all are counted" not in finding.title
 
 
 def test_security() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from lazycelery.engine import overload
 from lazycelery.engine.engine import Engine
-from lazycelery.engine.overload import CALM, FEW, PATIENCE, Overload
+from lazycelery.engine.overload import CALM, CUT_OFF, FEW, PATIENCE, Overload
 from lazycelery.model.profile import Profile
 from lazycelery.model.relief import STAGES
 from lazycelery.model.task import TaskQuery
@@ -100,6 +100,41 @@ def test_a_single_full_read_after_a_pause_of_ours_is_no_overload() -> None:
     one.took(10.1, 10.1 + PATIENCE / 2, FEW, more=False)
     one.took(20.0, 20.1, FEW, more=True)
     assert stages == []
+
+
+def test_a_connection_that_ends_while_more_waits_in_it_begins_the_next_stage() -> None:
+    stages: list[int] = []
+    one = Overload(stages.append)
+    assert not one.lost(5.0)
+    one.took(10.0, 10.1, FEW, more=True)
+    one.took(10.1, 10.2, FEW, more=False)
+    assert not one.lost(10.2 + 2 * CUT_OFF) and stages == []
+    one.took(20.0, 20.1, FEW, more=True)
+    assert one.lost(20.2) and stages == [1]
+
+
+@pytest.mark.broker
+async def test_events_that_were_lost_as_too_many_came_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overload, "CUT_OFF", 3.0)  # However busy the machine is.
+    server = RedisServer("--client-output-buffer-limit", "pubsub 256kb 0 0").start()
+    flood = Flood(server.port, TASKS // 2, text=400)
+    engine = Engine(Profile(broker=server.url, history=False))
+    await engine.start()
+    try:
+        await engine.ready(10)
+        await asyncio.to_thread(flood.ready)
+        flood.go()
+
+        async def told() -> bool:
+            now = await engine.overview()
+            return bool(now.relief.cut_off) and any("were not heard" in one.title for one in now.findings)
+
+        assert await until(told, 20)
+        assert (await engine.overview()).relief.missed > 0
+    finally:
+        await engine.close()
+        flood.stop()
+        server.stop()
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ def plain_text(line: Line) -> str:
         (Relief(stage=1, texts_let_go=True), "no long texts"),
         (Relief(stage=2, texts_let_go=True, one_in=10, successes=5), "keeps 1 in 10"),
         (Relief(texts=1000, successes=204_331), "let go 205k"),
+        (Relief(texts=1000, cut_off=2, missed=3.5), "missed 3.50s of events"),
     ],
 )
 def test_the_header_tells_what_is_let_go_and_what_was(relief: Relief, said: str | None) -> None:

@@ -167,9 +167,11 @@ def _relief(relief: Relief) -> str:
     if relief.active:
         kept = f"keeps 1 in {relief.one_in} successes" if relief.one_in > 1 else "keeps no long texts"
         parts.append(f"overloaded: {kept}")
-    if relief.ever:
-        gone = ((relief.texts, "long text"), (relief.successes, "success"), (relief.waiting, "waiting task"))
+    gone = ((relief.texts, "long text"), (relief.successes, "success"), (relief.waiting, "waiting task"))
+    if any(number for number, _ in gone):
         parts.append("let go " + ", ".join(_many(number, what) for number, what in gone if number))
+    if relief.cut_off:
+        parts.append(f"{relief.missed:.1f} s of events not heard in {plural(relief.cut_off, 'cut')}")
     return "; ".join(parts)
 
 

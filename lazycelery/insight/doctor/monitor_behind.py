@@ -9,6 +9,11 @@ from lazycelery.model.finding import Evidence, Finding
 FASTER = (
     "It catches up by itself. A faster or less busy machine keeps more; history = false spares it a third."
 )
+WHOLE = "Nothing is to be done; failures were kept whole all the time."
+UNHEARD = (
+    "Workers and the result backend were asked for what they still know of it. A faster or less busy "
+    "machine, or a larger client-output-buffer-limit for pubsub in Redis, hears more."
+)
 REMEMBERED = 600.0
 """Seconds for which it is still told that something was let go."""
 
@@ -54,19 +59,24 @@ def _relieved(seen: Snapshot) -> list[Finding]:
     if not relief.active and not recent:
         return []
     if relief.one_in > 1:
-        what = f"of tasks that succeed 1 in {relief.one_in} is kept, and all are counted"
+        counted = "all that were heard" if relief.cut_off else "all"
+        what = f"of tasks that succeed 1 in {relief.one_in} is kept, and {counted} are counted"
     else:
         what = "long arguments and results are not kept"
+    if relief.cut_off:
+        what = f"{relief.missed:.1f} s of them were not heard, and {what}"
     active = f"More events come than this monitor can take: {what}."
     over = "More events came than this monitor can take. It keeps everything again."
+    if relief.cut_off:
+        over = f"More events came than this monitor can take: {relief.missed:.1f} s of them were not heard."
     return [
         Finding(
             code="monitor-behind",
-            severity="warning" if relief.active else "info",
+            severity="warning" if relief.active or relief.cut_off else "info",
             title=active if relief.active else over,
             since=relief.since if relief.active else None,
             evidence=_let_go(seen),
-            fix=FASTER if relief.active else "Nothing is to be done; failures were kept whole all the time.",
+            fix=FASTER if relief.active else UNHEARD if relief.cut_off else WHOLE,
         )
     ]
 
@@ -77,6 +87,7 @@ def _let_go(seen: Snapshot) -> list[Evidence]:
         (relief.texts, "long texts were let go"),
         (relief.successes, "successful tasks were counted and let go"),
         (relief.waiting, "waiting tasks were let go until a worker had them"),
+        (relief.cut_off, "times the connection broke while more waited in it than was read"),
     )
     return [fact(f"{number:,} {what}", "monitor", number) for number, what in told if number]
 

@@ -76,6 +76,8 @@ def relieved(relief: Relief) -> str:
         return f"keeps 1 in {relief.one_in}"
     if relief.active:
         return "no long texts"
+    if relief.cut_off:
+        return f"missed {q.duration(relief.missed)} of events"
     return f"let go {q.short_count(relief.texts + relief.successes + relief.waiting)}"
 
 
