@@ -31,6 +31,8 @@ INTENT = "intent"
 """The outcome in the line before an action."""
 REFUSED = "refused"
 """The outcome of what was tried and never began: it has no line before it."""
+FAILED = "failed"
+"""The outcome of what broke off in the middle, or of which nothing was done."""
 BROKEN_OFF = "began, no outcome: broken off"
 
 

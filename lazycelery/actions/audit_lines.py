@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from lazycelery.actions.audit import INTENT, whoami
+from lazycelery.actions.audit import FAILED, INTENT, whoami
 from lazycelery.actions.context import Context
 from lazycelery.actions.planned import Planned
 from lazycelery.errors import Refused
@@ -73,7 +73,7 @@ class AuditLines:
 def _ending(outcome: Outcome) -> str:
     if not outcome.failed and not outcome.unknown:
         return "done"
-    return "partly done" if outcome.done else "unknown" if outcome.unknown else "failed"
+    return "partly done" if outcome.done else "unknown" if outcome.unknown else FAILED
 
 
 def _counts(outcome: Outcome) -> dict[str, int | None]:

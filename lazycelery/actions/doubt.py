@@ -60,16 +60,17 @@ async def seen(context: Context, queue: str, wanted: Collection[bytes]) -> set[b
     return found
 
 
-async def leave_out_back(context: Context, file: BackupFile, queue: str | None) -> int:
-    """Leave what waits where a restore puts it (`queue`, else where it was) out of the file; returns how
-    many. Raises as `still_waiting`."""
+async def leave_out_back(context: Context, file: BackupFile, queues: Collection[str | None]) -> int:
+    """Leave what waits where restores put it (these queues; `None`: where it was) out of the file; returns
+    how many. Raises as `still_waiting`."""
 
     def every() -> dict[str, dict[bytes, list[int]]]:
         found: dict[str, dict[bytes, list[int]]] = {}
         for page in file.numbered():
             for number, message in page:
-                marks = found.setdefault(queue or message.queue, {})
-                marks.setdefault(context.codec.identity(message.raw), []).append(number)
+                mark = context.codec.identity(message.raw)
+                for place in {queue or message.queue for queue in queues}:
+                    found.setdefault(place, {}).setdefault(mark, []).append(number)
         return found
 
     there = set[int]()

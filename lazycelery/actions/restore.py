@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lazycelery.actions import cut_off, doubt, orphans, remains, taking_back
-from lazycelery.actions.audit import INTENT, REFUSED, AuditLog
+from lazycelery.actions.audit import FAILED, INTENT, REFUSED, AuditLog
 from lazycelery.actions.backup import BackupFile
 from lazycelery.actions.context import Context
 from lazycelery.actions.files import being_written
@@ -37,6 +37,10 @@ LOOKED = (
     "A restore of it was broken off ({when}): what it put back and still waits is looked for first, and left "
     "out. That delivers the messages. One that a worker took since runs twice."
 )
+BLIND = (
+    "A restore of it was broken off ({when}). What it put back cannot be told from the others here: all of "
+    "the file is put back, and what waits there already, or a worker took since, runs twice."
+)
 LOOK_BACK = 20_000
 """Lines of the audit log that are searched for an earlier restore."""
 
@@ -57,7 +61,7 @@ async def draft(context: Context, order: Order) -> Draft:
         return _from_broker(context, file, aside)
     queue = str(order.params.get("queue") or "") or None
     earlier = await asyncio.to_thread(restored_before, context.audit, file.sha256)
-    broken = earlier is not None and await asyncio.to_thread(broken_off, context.audit, file.sha256)
+    broken = await asyncio.to_thread(broken_off, context.audit, file.sha256) if earlier is not None else set()
     waiting = 0
     if context.queues.free_looks:
         waiting = await _left_out(context, file, queue, broken)
@@ -123,18 +127,31 @@ def restored_before(audit: AuditLog, sha256: str) -> float | None:
     return None
 
 
-def broken_off(audit: AuditLog, sha256: str) -> bool:
-    """Whether the last restore of this content began and nobody knows its end."""
+def broken_off(audit: AuditLog, sha256: str) -> set[str | None]:
+    """Where those restores of this content put it of which nobody knows how far they came, if the last one is
+    such: another queue, or `None`: where it was."""
+    places: set[str | None] = set()
+    ended: set[object] = set()
     for entry in itertools.islice(audit.entries(), LOOK_BACK):
-        if entry.action == "restore" and entry.plan.get("sha256") == sha256 and entry.outcome != REFUSED:
-            return entry.outcome == INTENT
-    return False
+        if entry.action != "restore" or entry.plan.get("sha256") != sha256 or entry.outcome == REFUSED:
+            continue
+        known = entry.outcome not in (INTENT, FAILED) or entry.plan.get("done") is not None
+        if known and not places:
+            return places
+        if known:
+            ended.add(entry.plan.get("id"))
+        elif entry.plan.get("id") not in ended:
+            places.add(entry.plan.get("queue"))
+    return places
 
 
-async def _left_out(context: Context, file: BackupFile, queue: str | None, broken: bool) -> int:
-    """How many wait where they would be put, and are left out of a file of which not all is known."""
+async def _left_out(context: Context, file: BackupFile, queue: str | None, broken: set[str | None]) -> int:
+    """How many wait where they would be put, or where a restore that was broken off put them, and are left
+    out of a file of which not all is known."""
     if broken:
-        return await doubt.leave_out_back(context, file, queue)
+        return await doubt.leave_out_back(
+            context, file, broken | {queue} if file.complete else {*broken, queue, None}
+        )
     return 0 if file.complete else await doubt.leave_out_waiting(context, file)
 
 
@@ -146,7 +163,7 @@ def _contents(file: BackupFile, queue: str | None) -> str:
     return ", ".join(f"{name} {depths.total():,}{by_priority(depths)}" for name, depths in by_queue.items())
 
 
-def _refusal(file: BackupFile, earlier: float | None, waiting: int, broken: bool) -> str | None:
+def _refusal(file: BackupFile, earlier: float | None, waiting: int, broken: set[str | None]) -> str | None:
     if earlier is not None and broken:
         there = f", {count(waiting, 'message')} of it {agreed(waiting, 'wait')} there" if waiting else ""
         return f"a restore of it was broken off ({_when(earlier)}){there}: what ran since would run twice"
@@ -164,11 +181,12 @@ def _when(moment: float) -> str:
 
 
 def _warnings(
-    context: Context, file: BackupFile, earlier: float | None, waiting: int, broken: bool
+    context: Context, file: BackupFile, earlier: float | None, waiting: int, broken: set[str | None]
 ) -> list[str]:
     found = []
     if broken:
         how = BACK if context.queues.free_looks else LOOKED
+        how = how if isinstance(context.queues, Sifting) else BLIND
         found.append(how.format(when=_when(earlier or 0), some=count(waiting, "message")))
     elif earlier is not None:
         found.append(f"This backup was restored before ({_when(earlier)}): its tasks would run again.")
@@ -197,7 +215,12 @@ def _doubt(context: Context, file: BackupFile, waiting: int) -> str:
 
 
 async def _run(
-    context: Context, path: Path, sha256: str, queue: str | None, facts: dict[str, Any], broken: bool
+    context: Context,
+    path: Path,
+    sha256: str,
+    queue: str | None,
+    facts: dict[str, Any],
+    broken: set[str | None],
 ) -> Outcome:
     """`facts` are told how many are certainly back, should it be broken off."""
     file = await asyncio.to_thread(BackupFile, path)

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 
 from lazycelery.actions import arrival, crew, cut_off, drafts
-from lazycelery.actions.audit import REFUSED, AuditLog
+from lazycelery.actions.audit import FAILED, REFUSED, AuditLog
 from lazycelery.actions.audit_lines import AuditLines
 from lazycelery.actions.context import BeatView, Context, StoreView
 from lazycelery.actions.cut_off import CutOff
@@ -18,7 +18,7 @@ from lazycelery.actions.holds import Holds
 from lazycelery.actions.neighbours import Neighbours
 from lazycelery.actions.plan import make_plan
 from lazycelery.actions.planned import Planned, Plans, objects
-from lazycelery.errors import LazyCeleryError, Refused
+from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, Plan
 from lazycelery.model.bulk import Progress
 from lazycelery.model.hold import Hold
@@ -112,6 +112,8 @@ class Actions:
         costs something and may not be followed by the action.
         """
         context = self._context
+        if not all(target.strip() for target in order.targets):  # For a pass, no queue means: remove it.
+            raise UsageError("A target has no name.", "In a script: a variable that is not set?")
         if order.params.get("look") and not context.queues.free_looks:
             self.guard.check(order.action)  # Such a look delivers messages.
         draft = await drafts.DRAFTS[order.action](context, order)
@@ -249,10 +251,10 @@ class Actions:
             await self._check_turn(planned)
             outcome = await planned.draft.run()
         except LazyCeleryError as error:
-            await self._lines.failed(planned, "failed", error.title, 0 if error.nothing_done else None)
+            await self._lines.failed(planned, FAILED, error.title, 0 if error.nothing_done else None)
             raise
         except BaseException as error:
-            await self._lines.failed(planned, "failed", f"broke off: {type(error).__name__}", None)
+            await self._lines.failed(planned, FAILED, f"broke off: {type(error).__name__}", None)
             raise
         try:
             await self._lines.ended(planned, outcome)

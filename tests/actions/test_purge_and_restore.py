@@ -306,4 +306,4 @@ async def test_a_restore_that_was_broken_off_is_not_taken_for_undone(
     last = next(room.audit.entries())
     assert (last.outcome, last.plan["done"]) == ("failed", None)
     again = await plan(room, "restore", purged.backup or "")
-    assert (again.level, "restored before" in again.warnings[0]) == ("typed", True)
+    assert (again.level, "cannot be told from the others" in again.warnings[0]) == ("typed", True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lazycelery.actions import backup, cut_off, saving
-from lazycelery.errors import Refused
+from lazycelery.errors import Refused, UsageError
 from lazycelery.model.action import Order, Outcome
 from lazycelery.model.message import StoredMessage
 from lazycelery.sources.protocols.sifting import Looked, Pace, Pick, Save, Settled, Shifted
@@ -83,6 +85,13 @@ async def test_workers_are_not_said_to_have_taken_what_a_pass_did_not_come_to(ro
     assert "only 2 of 6 were looked at: that is as many as one pass takes" in outcome.proof
 
 
+async def test_a_move_to_a_queue_without_a_name_removes_nothing(room: Room) -> None:
+    room.queues.add("default", *"abc")
+    with pytest.raises(UsageError, match="has no name"):
+        await do(room, "move", "default", "")
+    assert room.queues.ids("default") == [*"abc"]
+
+
 async def test_what_was_gone_by_then_was_taken_by_workers(room: Room) -> None:
     room.queues.add("default", *"abc")
     room.queues.add("other")
@@ -133,3 +142,61 @@ async def test_the_backup_of_what_still_runs_is_not_restored(room: Room) -> None
     with pytest.raises(Refused, match="still runs"):
         await room.actions.plan(Order(action="restore", targets=[str(writer.part)]))
     assert (await do(room, "restore", str(writer.keep()))).done == 1
+
+
+async def broken_off(room: Room, file: str, done: int, **params: Any) -> None:
+    """A restore that comes so far, and of which nobody knows it."""
+    put_back, begun = room.queues.put_back, asyncio.Event()
+
+    async def some(messages: Sequence[StoredMessage]) -> int:
+        await put_back(sorted(messages, key=lambda each: each.position)[:done])
+        begun.set()
+        await asyncio.Event().wait()
+        return 0
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(room.queues, "put_back", some)
+        plan = await room.actions.plan(Order(action="restore", targets=[file], params=params))
+        assert plan.refused is None
+        asking = asyncio.ensure_future(room.actions.act(plan.id, plan.word))
+        await begun.wait()
+        (running,) = room.actions._running
+        running.cancel()
+        await asyncio.wait([asking])
+    room.now += 1
+
+
+@pytest.mark.parametrize(
+    ("into", "then"), [(None, None), ("other", None), (None, "other"), ("other", "third"), ("other", "other")]
+)
+async def test_what_a_restore_that_was_broken_off_put_back_is_left_out_wherever_it_waits(
+    room: Room, into: str | None, then: str | None
+) -> None:
+    """Also when the next one goes to another queue."""
+    room.queues.add("default", *"abcd")
+    file = str((await do(room, "purge", "default")).backup)
+    room.now += 1
+    await broken_off(room, file, 2, queue=into)
+    assert room.queues.ids(into or "default") == ["a", "b"]
+    again = Order(action="restore", targets=[file], params={"queue": then, "again": True})
+    plan = await room.actions.plan(again)
+    assert plan.refused is None and plan.count == 2
+    assert "2 messages that it put back wait there, and are left out" in plan.warnings[0]
+    outcome = await room.actions.act(plan.id, plan.word)
+    assert outcome.done == 2
+    assert sorted(id for each in room.queues.lists for id in room.queues.ids(each)) == [*"abcd"]
+
+
+async def test_all_restores_that_were_broken_off_are_looked_after(room: Room) -> None:
+    room.queues.add("default", *"abcd")
+    file = str((await do(room, "purge", "default")).backup)
+    room.now += 1
+    await broken_off(room, file, 1)
+    await broken_off(room, file, 2, queue="other", again=True)
+    plan = await room.actions.plan(Order(action="restore", targets=[file], params={"again": True}))
+    assert plan.count == 1
+    assert (await room.actions.act(plan.id, plan.word)).done == 1
+    assert sorted(id for each in room.queues.lists for id in room.queues.ids(each)) == [*"abcd"]
+    # That one came to its end: it is no more broken off.
+    last = await room.actions.plan(Order(action="restore", targets=[file]))
+    assert last.refused is not None and "was restored before" in last.refused

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lazycelery.actions import drafts
-from lazycelery.errors import ConnectionProblem, Refused
+from lazycelery.errors import ConnectionProblem, Refused, UsageError
 from lazycelery.model.action import ActionName, Order
 from tests.actions.fakes import Room
 from tests.refusals.stand_in import CUT, LOST, Deeds
@@ -64,6 +64,17 @@ async def test_what_is_unsafe_is_not_done(tmp_path: Path, deeds: Deeds, name: Ac
     assert plan.refused and plan.refused.startswith("unsafe")
     with pytest.raises(Refused, match="Unsafe"):
         await room.actions.act(plan.id, "thing")
+    assert deeds.done == []
+
+
+@each_action
+@pytest.mark.parametrize("targets", [[""], ["thing", ""], ["  "]])
+async def test_a_target_without_a_name_is_not_even_planned(
+    tmp_path: Path, deeds: Deeds, name: ActionName, targets: list[str]
+) -> None:
+    """A script's variable that was not set: a move to nowhere would remove the messages."""
+    with pytest.raises(UsageError, match="has no name"):
+        await Room(tmp_path).actions.plan(Order(action=name, targets=targets))
     assert deeds.done == []
 
 
