@@ -161,5 +161,5 @@ async def target(context: Context, to: str) -> tuple[str | None, list[str]]:
             f"No queue {to} is known: the messages wait there until somebody consumes it. {near}".strip()
         ]
     if not context.consumers(to) and not report.consumers:
-        return None, [f"No known worker consumes {to}: the messages wait there."]
+        return None, [f"No worker that told its queues consumes {to}: the messages wait there."]
     return None, []

@@ -6,6 +6,7 @@ from lazycelery.actions.context import Context
 from lazycelery.actions.recovery import Evidence
 from lazycelery.actions.wording import listed, nearest
 from lazycelery.model.worker import Worker
+from lazycelery.store.queues import not_told
 
 
 def choose_queue(context: Context, evidence: Evidence, wanted: str = "") -> str | None:
@@ -29,6 +30,9 @@ def doubts(context: Context, name: str | None, queue: str) -> list[str]:
         return [f"No worker is online: it will wait in {queue}."]
     consumers = context.consumers(queue)
     if not consumers:
+        untold = [one.name for one in online if not one.queues and "queues" not in one.sources]
+        if untold:
+            return [f"No worker that told its queues consumes {queue}; {not_told(untold)}."]
         known = {each for worker in online for each in worker.queues}
         return [f"Nobody consumes {queue} now. {nearest(queue, known)}".rstrip()]
     lists = [registered for worker in consumers if (registered := _registered(context, worker))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lazycelery.model.queue import Queue
 from lazycelery.store.queues import RATE_WINDOW, Queues
-from lazycelery.store.worker_views import alive
+from lazycelery.store.worker_views import alive, here
 from lazycelery.store.workers import Workers
 
 
@@ -12,7 +12,7 @@ def queue_views(queues: Queues, workers: Workers, latest: float, now: float) -> 
     """All known queues, by name. `latest` is when the newest batch of events arrived; epoch seconds."""
     consumers = _consumers(workers, now)
     unheard = None if now - latest > RATE_WINDOW else _unheard(workers, consumers)
-    return queues.views(consumers, unheard, now)
+    return queues.views(consumers, unheard, now, _untold(workers, now))
 
 
 def missing(workers: Workers) -> float | None:
@@ -34,6 +34,13 @@ def _consumers(workers: Workers, now: float) -> dict[str, list[str]] | None:
             for queue in record.queues or []:
                 consumers.setdefault(queue.name, []).append(record.name)
     return consumers
+
+
+def _untold(workers: Workers, now: float) -> list[str]:
+    """Workers that may take messages and have not told from which queues, as a solo one inside a task."""
+    return sorted(
+        record.name for record in workers.known.values() if record.queues is None and here(record, now)
+    )
 
 
 def _unheard(workers: Workers, consumers: dict[str, list[str]] | None) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from lazycelery.model.queue import Queue
@@ -86,14 +86,19 @@ class Queues:
         record.stamp = self.changes
 
     def views(
-        self, consumers: Mapping[str, list[str]] | None, unheard: set[str] | None, now: float
+        self,
+        consumers: Mapping[str, list[str]] | None,
+        unheard: set[str] | None,
+        now: float,
+        untold: Sequence[str] = (),
     ) -> list[Queue]:
         """All queues by name. `consumers`: workers by queue, `None` while no worker has told its queues.
-        `unheard`: queues of which events do not tell all, `None` for every one."""
+        `unheard`: queues of which events do not tell all, `None` for every one. `untold`: workers that have
+        not told theirs."""
         names = sorted({*self.known, *(consumers or {})})
         consumed = [name for name in names if (consumers or {}).get(name)]
         return [
-            self._view(name, consumed, consumers, unheard is not None and name not in unheard, now)
+            self._view(name, consumed, consumers, unheard is not None and name not in unheard, now, untold)
             for name in names
         ]
 
@@ -104,6 +109,7 @@ class Queues:
         consumers: Mapping[str, list[str]] | None,
         heard: bool,
         now: float,
+        untold: Sequence[str],
     ) -> Queue:
         record = self.known.get(name) or QueueRecord(name)
         report = record.report or QueueReport(name=name, at=now)
@@ -115,7 +121,7 @@ class Queues:
             entering, leaving = report.in_rate, report.out_rate
             growth = entering - leaving if growth is None else growth
         depth = report.messages
-        takers = _consumers(report, consumers, workers)
+        takers = _consumers(report, consumers, workers, untold)
         taken = None if takers == 0 else depth  # Where nobody consumes, nothing is ever done.
         return Queue(
             name=name,
@@ -136,7 +142,7 @@ class Queues:
             error=report.error,
             why=report.folded
             or _dead(report, workers)
-            or _why(name, depth, workers, consumed if consumers is not None else None),
+            or _why(name, depth, workers, consumed if consumers is not None else None, takers, untold),
             bound=report.bound,
             memory=report.memory,
             policy=report.policy,
@@ -153,10 +159,12 @@ class Queues:
 
 
 def _consumers(
-    report: QueueReport, consumers: Mapping[str, list[str]] | None, workers: list[str]
+    report: QueueReport, consumers: Mapping[str, list[str]] | None, workers: list[str], untold: Sequence[str]
 ) -> int | None:
     if report.consumers is not None:
         return report.consumers
+    if untold and not workers:  # One of them may.
+        return None
     return len(workers) if consumers is not None else None
 
 
@@ -173,6 +181,12 @@ def _dead(report: QueueReport, workers: list[str]) -> str | None:
     return f"{report.messages:,} {noun} from {', '.join(report.dead_letter_from)} in {report.name}."
 
 
+def not_told(workers: Sequence[str]) -> str:
+    """Who has not told which queues it consumes: `solo@a has not told`, `a, b and 3 more have not told`."""
+    shown = ", ".join(workers[:2]) + (f" and {len(workers) - 2:,} more" if len(workers) > 2 else "")
+    return f"{shown} {'has' if len(workers) == 1 else 'have'} not told"
+
+
 def near(name: str, names: list[str]) -> str | None:
     """The nearest of some names, when it looks like the one that was meant."""
     return next(iter(get_close_matches(name, names, n=1, cutoff=0.7)), None)
@@ -183,10 +197,14 @@ def _why(
     depth: int | None,
     workers: list[str],
     consumed: list[str] | None,
+    takers: int | None,
+    untold: Sequence[str],
 ) -> str | None:
     if not depth or workers or consumed is None:
         return None
     noun = "message" if depth == 1 else "messages"
+    if takers is None and untold:
+        return f"{depth:,} {noun} in {name}, no worker that told its queues consumes it; {not_told(untold)}."
     meant = near(name, consumed)
     asked = f" Did you mean {meant}?" if meant else ""
     return f"{depth:,} {noun} in {name}, nobody consumes it.{asked}"

@@ -97,6 +97,11 @@ def alive(record: WorkerRecord, now: float) -> bool:
     return _state(record, now)[0] in ("online", "busy")
 
 
+def here(record: WorkerRecord, now: float) -> bool:
+    """Whether it may still take messages: nobody told that it is gone."""
+    return _state(record, now)[0] != "offline"
+
+
 def lost_since(record: WorkerRecord, now: float) -> float | None:
     """The last sign of life of a worker that went without goodbye; `None` for any other."""
     if record.goodbye is not None or _state(record, now)[0] != "offline":

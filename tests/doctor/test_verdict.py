@@ -45,6 +45,10 @@ def test_a_waiting_task_is_behind_something() -> None:
     alone = [queue("defualt", 3, consumers=0, workers=[])]
     told = said({**waiting, "queue": "defualt"}, queues=alone)
     assert "nobody consumes it (did you mean default?)" in told
+    mute = [worker(queues=None, name="solo@a"), worker()]
+    unknown = [queue("slow", 3, consumers=None, workers=[])]
+    told = said({**waiting, "queue": "slow"}, queues=unknown, workers=mute)
+    assert "no worker that told its queues consumes it; solo@a has not told" in told
     full = worker(state="busy", active=[running("a", age=99), running("b", age=30)])
     told = said(waiting, queues=[queue(messages=3)], workers=[full])
     assert "all slots of w1@a run 2 × shop.nap, none free for 30s" in told

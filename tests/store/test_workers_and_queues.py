@@ -264,6 +264,21 @@ def test_a_queue_that_nobody_consumes_says_so_and_names_the_likely_one():
     assert queue(store, "default", 1).why is None
 
 
+def test_a_worker_that_has_not_told_its_queues_may_consume_any():
+    store = store_of(beat(0), beat(0, worker="solo@h"))
+    store.apply_queues([probe(0, 2, "slow"), probe(0, 0, "low")])
+    store.apply_worker(control(0, queues=[ActiveQueue(name="low")]))
+    one = queue(store, "slow", 1)
+    assert one.consumers is None
+    assert one.why == "2 messages in slow, no worker that told its queues consumes it; solo@h has not told."
+    assert queue(store, "low", 1).consumers == 1
+    store.apply_worker(control(2, "solo@h", queues=[ActiveQueue(name="slow")]))
+    assert (queue(store, "slow", 3).consumers, queue(store, "slow", 3).why) == (1, None)
+    store.apply_events([beat(4, worker="late@h"), beat(5, worker="late@h", kind="offline")])
+    store.apply_queues([probe(4, 1, "zzz")])
+    assert queue(store, "zzz", 6).why == "1 message in zzz, nobody consumes it."  # Who is gone takes nothing.
+
+
 def test_rates_come_from_depths_and_events():
     store = Store(1000)
     for second in range(11):

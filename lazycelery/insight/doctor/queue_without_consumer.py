@@ -68,8 +68,9 @@ def blind(seen: Snapshot) -> str | None:
     """Queues of workers that do not answer are unknown."""
     silent = [facts.name for facts in seen.alive if facts.queues is None]
     if silent:
-        return f"{listed(silent)} did not tell what they consume." + by_face(
-            " --timeout 10 waits longer.", ""
+        return (
+            f"{listed(silent)} did not tell what {'it consumes' if len(silent) == 1 else 'they consume'}."
+            + by_face(" --timeout 10 waits longer.", "")
         )
     if seen.broker is not None and not seen.broker.tells_queues:
         return UNNAMED

@@ -12,7 +12,7 @@ from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Finding
 from lazycelery.model.queue import Queue
 from lazycelery.model.verdict import Verdict
-from lazycelery.store.queues import RATE_WINDOW, near
+from lazycelery.store.queues import RATE_WINDOW, near, not_told
 
 DEAF = ("worker-deaf", "consumer-without-traffic")
 """Findings that tell why a consumer with free slots takes nothing."""
@@ -92,6 +92,9 @@ def nobody(seen: Snapshot, queue: Queue) -> str:
         since = f" since {short(last.name)} {how}, {span(seen.now - last.worker.stopped)} ago"
     if seen.settled and not seen.alive and not seen.unheard:
         return f"no worker runs{since}"
+    untold = sorted(facts.name for facts in (*seen.alive, *seen.unheard) if facts.queues is None)
+    if untold and queue.consumers is None and not since:
+        return f"no worker that told its queues consumes it; {not_told(untold)}"
     meant = near(queue.name, sorted({name for facts in seen.alive for name in facts.queues or ()}))
     return f"nobody consumes it{since}" + (f" (did you mean {meant}?)" if meant and not since else "")
 

@@ -52,7 +52,7 @@ def _takes(facts: WorkerFacts, seen: Snapshot) -> str:
     told = f"it takes from {listed(facts.queues) or 'no queue'}"
     if held:
         told += f"; {listed(held)} {'is' if len(held) == 1 else 'are'} held"
-    lonely = [one.name for one in seen.queues if one.messages and not one.consumers and one.held is None]
+    lonely = [one.name for one in seen.queues if one.messages and one.consumers == 0 and one.held is None]
     for name in facts.queues:
         queue, meant = seen.lines.get(name), near(name, [one for one in lonely if one != name])
         if meant and (queue is None or not queue.messages):
