@@ -243,14 +243,26 @@ def test_what_is_usual_tells_sooner_that_no_slot_will_be_free() -> None:
     overdue = seen(workers=[full(age=8)], tasks=TaskFacts(running=ran), **behind)
     [finding] = found("worker-saturated", overdue)
     assert "at least 14 times as long as 95 % of its kind" in texts(finding)
-    assert MODES["worker-saturated"].asks(overdue) == {"w1@a"}
+    asks = MODES["worker-saturated"].asks
+    assert not asks(overdue), "it has told them a moment ago"
+    assert asks(seen(workers=[full(age=8, at={"active": NOW - 8})], tasks=TaskFacts(running=ran), **behind))
+    assert asks(seen(workers=[full(age=8, at={"active": NOW - 20})], tasks=TaskFacts(running=ran), **behind))
     assert not MODES["worker-saturated"].asks(seen(workers=[full(age=8)], tasks=TaskFacts(running=ran)))
     assert silent("worker-saturated", seen(workers=[full(age=8)], **behind)), "nothing is known of them"
     unseen = Flight(id="c", task="shop.nap", queue="default", delivered=NOW - 9, worker="w1@a")
     holds = Flights(at=NOW, messages=[unseen])
-    reserved = seen(workers=[full(age=8)], tasks=TaskFacts(running=ran), flights=holds)
-    assert MODES["worker-saturated"].asks(reserved) == {"w1@a"}, "what it holds behind them is not listed yet"
-    ran[0].usual = 6.0
+    reserved = seen(workers=[full(age=8, whole=None)], tasks=TaskFacts(running=ran), flights=holds)
+    assert asks(reserved) == {"w1@a"}, "what it holds behind them is not listed yet"
+    listed = full(age=8, whole=Whole(at=NOW, ids=frozenset()))
+    again = seen(workers=[listed], tasks=TaskFacts(running=ran), flights=holds)
+    assert not asks(again), "asked once since it came: a rate limit keeps it back, and no list names it"
+    for usual in (3.0, None):  # Three times of it were over when it told its list, or nothing tells more.
+        for task in ran:
+            task.usual = usual
+        told = {"active": NOW - 3.0}
+        lately = seen(workers=[full(age=8, at=told)], tasks=TaskFacts(running=ran), **behind)
+        assert bool(asks(lately)) is (usual is not None)
+    ran[0].usual, ran[1].usual = 6.0, 0.5
     assert silent("worker-saturated", overdue), "one of them will end soon"
     usual = Usual(NOW, NOW - 7200, 7200.0, 200, [], [300.0, 350.0, 400.0], [None] * 3, 0)
     long = Habit("task", "shop.nap", None, None, deque(), [], (None, None), usual)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 
-from lazycelery.insight.doctor.mode import Mode, count, fact, listed, plain_slots, short, span
+from lazycelery.insight.doctor.mode import Mode, count, fact, fresh, listed, plain_slots, short, span
 from lazycelery.insight.doctor.slots import full_since, stuck
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.counting import agreed
-from lazycelery.model.facts import WorkerFacts
+from lazycelery.model.facts import Flight, TaskSeen, WorkerFacts
 from lazycelery.model.finding import Finding
+
+TOLD_ANEW = 15.0
+"""Seconds after which a worker's list is too old to go by: rounds of questions come every ten."""
+CLOCKS = 1.0
+"""Seconds by which two sources may tell the same moment differently."""
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -58,22 +63,44 @@ def _judge(seen: Snapshot, facts: WorkerFacts) -> Finding | None:
 
 
 def asks(seen: Snapshot) -> set[str]:
-    """Whoever runs nothing but long tasks, by their events, while work waits: is no slot free since?"""
-    long = Counter(
-        task.worker
-        for task in seen.tasks.running
-        if task.since is not None and seen.now - task.since >= seen.limits.overdue_least
-    )
+    """Whoever runs nothing but long tasks, by their events, while work waits: is no slot free since?
+
+    Asked when a limit has passed since its list was told, and not again and again: replies carry arguments.
+    """
+    long: dict[str | None, list[TaskSeen]] = defaultdict(list)
+    for task in seen.tasks.running:
+        if task.since is not None and seen.now - task.since >= seen.limits.overdue_least:
+            long[task.worker].append(task)
     runs = {task.id for task in seen.tasks.running}
     flights = seen.flights.messages if seen.flights is not None else ()
-    holds = {flight.worker for flight in flights if flight.id not in runs}
+    holds: dict[str | None, list[Flight]] = defaultdict(list)
+    for flight in flights:
+        if flight.id not in runs:
+            holds[flight.worker].append(flight)
     return {
         facts.name
         for facts in seen.alive
         if facts.worker.concurrency
-        and long[facts.name] >= facts.worker.concurrency
-        and (facts.reserved or facts.name in holds or seen.waiting(facts))
+        and len(long[facts.name]) >= facts.worker.concurrency
+        and (facts.reserved or holds[facts.name] or seen.waiting(facts))
+        and (_untold(seen, facts, long[facts.name]) or _unlisted(seen, facts, holds[facts.name]))
     }
+
+
+def _untold(seen: Snapshot, facts: WorkerFacts, tasks: list[TaskSeen]) -> bool:
+    """Whether its list of running tasks is older than the moment from which it would tell something."""
+    if not fresh(facts, "active", seen.now, TOLD_ANEW):
+        return True
+    limits, youngest = seen.limits, max(task.since or 0.0 for task in tasks)
+    overdue = max((task.since or 0.0) + limits.overdue_times * (task.usual or 0.0) for task in tasks)
+    due = (youngest + limits.overdue_least, overdue, youngest + limits.saturated)
+    return any(facts.at["active"] < at + CLOCKS and at <= seen.now for at in due)
+
+
+def _unlisted(seen: Snapshot, facts: WorkerFacts, held: list[Flight]) -> bool:
+    """Whether messages came to it since it told all that it holds."""
+    told = facts.whole.at if facts.whole is not None else 0.0
+    return any((flight.delivered or seen.now) + seen.limits.orphan_doubt > told for flight in held)
 
 
 MODE = Mode("worker-saturated", check, asks=asks)
