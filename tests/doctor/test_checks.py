@@ -206,6 +206,9 @@ def test_a_worker_that_does_not_answer_is_busy_and_not_gone() -> None:
     [finding] = found("worker-busy-control", seen(workers=[solo], queues=[queue(messages=3)]))
     assert finding.severity == "warning"
     assert MODES["worker-busy-control"].asks(seen(workers=[solo])) == {"s@a"}
+    slow = {"silent": NOW - 1, "last_seen": NOW - 10, "heartbeat_age": 25.0}
+    assert silent("worker-busy-control", seen(workers=[worker(freq=30.0, **slow)])), "it beats seldom"
+    assert found("worker-busy-control", seen(workers=[worker(freq=2.0, **slow)]))
     assert silent("worker-busy-control", seen(workers=[worker(silent=NOW - 1)]))
 
 
@@ -361,7 +364,12 @@ def test_what_a_living_worker_keeps_back_for_a_rate_limit_is_no_orphan() -> None
     """Without events nobody told who took it, and it is in no list."""
     gone = worker("w2@a", state="offline", lost=True, stopped=NOW - 60)
     left = flights("x")
-    assert found("message-orphaned", seen(workers=[worker(), gone], flights=left))
+    [finding] = found("message-orphaned", seen(workers=[worker(), gone], flights=left))
+    delivered = left.messages[0].delivered or 0.0
+    for stopped, follows in ((delivered + 1, ["w2@a"]), (delivered - 1, [])):
+        gone.worker.stopped = stopped
+        [finding] = found("message-orphaned", seen(workers=[worker(), gone], flights=left))
+        assert finding.follows == follows, "who went before it was delivered did not hold it"
     limited = worker(limits={"shop.nap": TaskLimits(rate="10/m")})
     assert silent("message-orphaned", seen(workers=[limited, gone], flights=left))
     later = worker(

@@ -98,6 +98,9 @@ def test_a_lost_workers_messages_and_tasks_are_told_with_it_and_alone_once_it_is
         assert one.subject == "w1" and one.severity == "critical" and one.fix.count("Mend") == 2
         assert one.title == "w1 is ill, and with it 48 messages it held and 1 task it ran."
         assert [fact.text for fact in one.evidence[1:]] == ["mail is left.", "web is left.", "t1 is left."]
+    follow[1].follows = ["w1", "w2"]
+    [one, _] = grouped([*follow, death, finding("worker-lost", "w2")])
+    assert one.title == "w1 is ill, and with it 48 messages it and other lost ones held and 1 task it ran."
     assert codes(grouped(follow)) == ["message-orphaned", "message-orphaned", "task-lost"]
     assert len(grouped([death, left("task-lost", "t2", worker="w9")])) == 2
 

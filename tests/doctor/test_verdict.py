@@ -132,10 +132,19 @@ def test_a_running_task_has_a_place_an_age_and_a_limit() -> None:
     assert said(started, workers=[stopped]) == "Ran on w1@a, which is gone: stopped 1m ago."
 
 
+def test_a_heartbeat_newer_than_the_list_tells_of_a_free_slot() -> None:
+    freed = worker(active=[running("a"), running("b")])
+    freed.worker.active = 1
+    told = of_queue(queue(messages=7), seen(workers=[freed], queues=[queue(messages=7)])).text
+    assert "all slots" not in told
+
+
 def test_a_scheduled_task_has_its_hour() -> None:
     scheduled = {"state": "scheduled", "worker": "w1@a"}
     assert said({**scheduled, "eta": iso(600)}) == "Held by w1@a until its ETA, in 10m."
     assert "run more than once" in said({**scheduled, "eta": iso(7200)})
+    late = said({**scheduled, "eta": iso(600), "received": NOW - 3300})
+    assert "run more than once" in late, "the timeout runs since it was delivered"
     assert said({**scheduled, "eta": iso(-60)}) == "Held by w1@a, 1m past its ETA."
     assert "until its ETA (soon)" in said({**scheduled, "eta": "soon"})
 

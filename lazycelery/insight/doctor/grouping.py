@@ -175,7 +175,8 @@ def _told_with(death: Finding, follow: list[Finding]) -> Finding:
     orphaned = [one for one in follow if one.code == "message-orphaned"]
     ended = [one for one in follow if one.code == "task-lost"]
     messages = sum(int(one.evidence[0].value or 0) for one in orphaned)
-    what = [f"{count(messages, 'message')} it held"] if messages else []
+    held = "it held" if all(len(one.follows) == 1 for one in orphaned) else "it and other lost ones held"
+    what = [f"{count(messages, 'message')} {held}"] if messages else []
     what += [f"{count(len(ended), 'task')} it ran"] if ended else []
     what += [] if messages or ended else [count(len(follow), "more finding")]
     return msgspec.structs.replace(

@@ -160,9 +160,14 @@ def _left_at(seen: Snapshot, flight: Flight) -> float:
 
 
 def _left_by(seen: Snapshot, queue: str, flights: list[Flight]) -> list[str]:
-    """Workers that held them; where nobody told, those that are lost and consumed the queue."""
+    """Workers that held them; where nobody told, those that consumed the queue and were lost after that."""
     named = {flight.worker for flight in flights if flight.worker}
-    lost = {one.name for one in seen.workers if one.worker.lost and queue in (one.queues or ())}
+    first = min(flight.delivered or 0.0 for flight in flights)
+    lost = {
+        one.name
+        for one in seen.workers
+        if one.worker.lost and queue in (one.queues or ()) and (one.worker.stopped or seen.now) >= first
+    }
     return sorted(named or lost)
 
 

@@ -27,8 +27,8 @@ def _dumb(seen: Snapshot, facts: WorkerFacts) -> bool:
     worker = facts.worker
     if worker.heartbeat_age is None or worker.last_seen is None:
         return False
-    # Only a solo worker is dumb whenever it works.
-    patience = seen.limits.silent * (1.0 if worker.pool == "solo" else 1.5)
+    # Only a solo worker is dumb whenever it works; two heartbeats, or three, must be missing.
+    patience = max(seen.limits.silent, 2 * (worker.freq or 2.0)) * (1.0 if worker.pool == "solo" else 1.5)
     return min(worker.heartbeat_age, seen.now - worker.last_seen) >= patience
 
 

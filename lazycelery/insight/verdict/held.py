@@ -82,7 +82,8 @@ def scheduled(task: Task, seen: Snapshot, verdict: Verdict) -> str:
         verdict.until = None
         return f"held{where}, {span(-left)} past its ETA{which_try(task)}{_revoked(task)}"
     told = f"held{where} until its ETA" + (f", in {span(left)}" if seen.cut is None else "") + which_try(task)
-    if seen.redelivers and left > seen.visibility():
+    # The timeout runs from the delivery on.
+    if seen.redelivers and eta - (at or seen.now) > seen.visibility():
         timeout = span(seen.visibility())
         told += f"; that is beyond the visibility timeout ({timeout}): it will run more than once"
     return told + _revoked(task)

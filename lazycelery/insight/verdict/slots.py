@@ -24,8 +24,9 @@ def runs(workers: Sequence[WorkerFacts], seen: Snapshot) -> str:
 
 def is_full(facts: WorkerFacts) -> bool:
     """Whether none of its slots is free."""
-    slots = facts.worker.concurrency
-    return bool(slots) and max(facts.worker.active or 0, len(facts.active or ())) >= (slots or 0)
+    slots, active = facts.worker.concurrency, facts.worker.active
+    # The number is of its newer source: a heartbeat may tell that what its list names has ended.
+    return bool(slots) and (len(facts.active or ()) if active is None else active) >= (slots or 0)
 
 
 def none_free(full: Sequence[WorkerFacts], seen: Snapshot) -> str:
