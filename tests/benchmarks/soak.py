@@ -21,12 +21,13 @@ from lazycelery.engine.client import spawn
 from lazycelery.model.profile import Profile
 from lazycelery.model.task import TaskQuery
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.terminal import ROOT
 from tests.support.broker import RedisServer
 
 SECONDS = float(os.environ.get("LAZYCELERY_SOAK", "1200"))
 KEPT = 50_000
 """Tasks that the store holds: it is full within the first tenth of the shortest run."""
-RATES = (2_000, 4_000, 7_000, 10_000, 15_000, 20_000, 30_000)
+RATES = (2_000, 4_000, 7_000, 10_000, 15_000, 20_000, 30_000, 40_000, 50_000)
 """Events a second that are tried, until one is too much."""
 TRIED = 6.0
 """Seconds for which each is tried."""
@@ -117,8 +118,8 @@ async def _run(api: EngineApi, url: str, rate: int) -> list[Figure]:
 
 
 def _traffic(url: str, rate: float, seconds: float) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.benchmarks.traffic", url, "0", str(rate), str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "tests.benchmarks.firehose", url, "0", str(rate), str(seconds)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
 
 
 def _middle(numbers: list[int]) -> int:

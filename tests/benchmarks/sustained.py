@@ -34,6 +34,8 @@ WANTED = RATES[-1]
 TRIED = 8.0
 """Seconds for which each is tried."""
 FLOOD = 10.0
+SAID = 3.0
+"""Seconds after which an overload must be told, from the start of the generator's process."""
 REACHED = 0.97
 """Share of a rate that a generator must reach to count."""
 
@@ -51,8 +53,8 @@ class Run(NamedTuple):
     seconds: float
     stage: int
     """The highest stage of relief in it."""
-    said: bool
-    """Whether the header, a source's gap or a finding told that not all can be taken."""
+    said: float | None
+    """Seconds after which the header, a source's gap or a finding told that not all can be taken."""
 
     @property
     def whole(self) -> bool:
@@ -94,9 +96,10 @@ async def _figures(api: EngineApi, url: str) -> AsyncIterator[Figure]:
         f"engine's CPU an event at {WANTED:,} events/s", 1e6 * full.cpu / full.seen, "us", 8.0, _told(full)
     )
     flood = await _run(api, url, 0, FLOOD)
-    yield Figure("unpaced flood: events that were not counted", flood.sent - flood.seen, "", 0, _told(flood))
-    silent = bool(flood.let_go or flood.gaps) and not flood.said
-    yield Figure("unpaced flood: less is kept, and nobody says so", silent, "", 0)
+    # Nobody takes all of it: 400,000 events a second and more, as the broker drops who reads too slowly.
+    lost = flood.let_go or flood.sent != flood.seen
+    said = flood.said if flood.said is not None else FLOOD if lost else 0.0
+    yield Figure("unpaced flood: said after", said, "s", SAID, _told(flood))
 
 
 def _told(run: Run) -> str:
@@ -113,13 +116,14 @@ async def _run(api: EngineApi, url: str, rate: float, seconds: float) -> Run:
     cpu, began = _cpu(engine), time.monotonic()
     command = [sys.executable, "-m", "tests.benchmarks.firehose", url, "0", str(rate), str(seconds)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-    stage, said = 0, False
+    stage, said = 0, None
     while process.poll() is None:
         await asyncio.sleep(0.25)
         now = await api.overview()
         stage = max(stage, now.relief.stage)
         lost = sum(source.gaps for source in now.sources) > sum(source.gaps for source in before.sources)
-        said = said or lost or stage > 0 or any(one.code == "monitor-behind" for one in now.notices)
+        if said is None and (lost or stage or any(one.code == "monitor-behind" for one in now.notices)):
+            said = time.monotonic() - began
     spent, lasted = _cpu(engine) - cpu, time.monotonic() - began
     assert process.stdout is not None
     _, told = process.stdout.read().split(b"\n", 1)
