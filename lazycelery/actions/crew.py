@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lazycelery.actions.context import Context
-from lazycelery.actions.replies import agreed, plainly
+from lazycelery.actions.replies import agreed, plainly, untold
 from lazycelery.actions.wording import count, listed, nearest
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem
@@ -130,10 +130,12 @@ async def carry_out(
 
     Returns one item a worker, and of how many nobody knows whether it was done.
     """
-    told = dict(await asyncio.gather(*(_tell(context, change) for change in changes)))
+    answers = await asyncio.gather(*(_tell(context, change) for change in changes))
+    told = {name: answer for name, answer, _ in answers}
+    lost = {name: why for name, _, why in answers if why}
     waiting = {change.worker: change for change in changes if agreed(told[change.worker])}
     proofs, seen = await _prove(context, waiting, what, patience)
-    items = [_item(context, change, told[change.worker], proofs, seen) for change in changes]
+    items = [_item(context, change, told[change.worker], lost, proofs, seen) for change in changes]
     unknown = sum(
         told[change.worker] is None and change.worker not in proofs and change.worker not in seen
         for change in changes
@@ -141,15 +143,16 @@ async def carry_out(
     return items, unknown
 
 
-async def _tell(context: Context, change: Change) -> tuple[str, Any]:
-    """The worker's name and its answer, `None` for silence."""
+async def _tell(context: Context, change: Change) -> tuple[str, Any, str]:
+    """The worker's name, its answer, `None` for silence, and what else is known of that."""
     try:
         replies = await context.remote.tell(
             change.command, change.arguments, [change.worker], timeout=context.profile.timeout
         )
     except LazyCeleryError as error:
-        return change.worker, {"error": f"it could not be sent: {error.title}"}
-    return change.worker, replies.by_worker().get(change.worker)
+        why, perhaps = untold(error)
+        return (change.worker, None, why) if perhaps else (change.worker, {"error": why}, "")
+    return change.worker, replies.by_worker().get(change.worker), ""
 
 
 async def _prove(
@@ -179,7 +182,12 @@ async def _prove(
 
 
 def _item(
-    context: Context, change: Change, answer: Any, proofs: Mapping[str, str], seen: Mapping[str, str]
+    context: Context,
+    change: Change,
+    answer: Any,
+    lost: Mapping[str, str],
+    proofs: Mapping[str, str],
+    seen: Mapping[str, str],
 ) -> OutcomeItem:
     name = change.worker
     replies = {} if answer is None else {name: answer}
@@ -189,7 +197,8 @@ def _item(
     if name in proofs:
         return OutcomeItem(target=name, ok=True, text=proofs[name], replies=shown)
     if answer is None:
-        text = "it did not answer" + (f": {seen[name]}" if name in seen else "; it may still do it later")
+        text = lost.get(name, "it did not answer")
+        text += f": {seen[name]}" if name in seen else "; it may still do it later"
     elif not agreed(answer):
         text = plainly(context, answer)
     else:

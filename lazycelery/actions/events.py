@@ -63,16 +63,15 @@ async def _run(context: Context, on: bool, targets: list[str], stay: bool) -> Ou
         )
         for reply in replies.replies
     ]
-    items += [
-        OutcomeItem(target=name, ok=False, text="did not answer")
-        for name in silent(context, replies, targets)
-    ]
+    quiet = silent(context, replies, targets)
+    items += [OutcomeItem(target=name, ok=False, text="did not answer") for name in quiet]
     done = sum(item.ok for item in items)
     answers = account(context, replies, f"answered {_answers(items)}", targets)
     return Outcome(
         action="events",
         done=done,
-        failed=len(items) - done,
+        failed=len(items) - done - len(quiet),
+        unknown=len(quiet),
         proof=f"events {'on' if on else 'off'} at {count(done, 'worker')}: {answers}",
         items=items,
         undo=_undo(on, _changed(on, replies)),

@@ -12,7 +12,7 @@ from typing import Any
 from lazycelery.actions import crew
 from lazycelery.actions.context import Context
 from lazycelery.actions.plan import Draft
-from lazycelery.actions.replies import agreed, plainly
+from lazycelery.actions.replies import agreed, plainly, untold
 from lazycelery.actions.wording import listed, nearest
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
@@ -236,8 +236,9 @@ async def _run(
     context: Context, what: str, task: str, wants: Mapping[str, _Wanted], before: Mapping[str, TaskLimits]
 ) -> Outcome:
     goals = {name: wants[name].over(old) for name, old in before.items()}
-    items = [await _at(context, what, task, name, goal) for name, goal in goals.items()]
-    done = [item.target for item in items if item.ok]
+    told = [await _at(context, what, task, name, goal) for name, goal in goals.items()]
+    items = [item for item, _ in told]
+    may = {item.target for item, perhaps in told if perhaps}
     present = await _read_back(context, list(before))
     unknown = 0
     for item in items:
@@ -252,12 +253,17 @@ async def _run(
             item.ok, item.text = False, f"{item.text}; it has {words(what, now)}"
         else:
             item.ok, item.text = False, f"{item.text}; it cannot be read back now"
-            unknown += item.target in done
-    undo, command = _undo(what, task, {name: before[name] for name in done})
+            unknown += item.target in may
+    undo, command = _undo(
+        what, task, {item.target: before[item.target] for item in items if item.ok or item.target in may}
+    )
     return crew.outcome("limits", f"{task} limited", items, unknown, undo, command)
 
 
-async def _at(context: Context, what: str, task: str, worker: str, goal: TaskLimits) -> OutcomeItem:
+async def _at(
+    context: Context, what: str, task: str, worker: str, goal: TaskLimits
+) -> tuple[OutcomeItem, bool]:
+    """What a worker answered, and whether it may have done it."""
     command: WorkerCommand = "rate_limit" if what == "rate" else "time_limit"
     arguments: dict[str, Any] = {"task_name": task}
     arguments |= (
@@ -266,16 +272,14 @@ async def _at(context: Context, what: str, task: str, worker: str, goal: TaskLim
     try:
         replies = await context.remote.tell(command, arguments, [worker], timeout=context.profile.timeout)
     except LazyCeleryError as error:
-        return OutcomeItem(target=worker, ok=False, text=f"it could not be sent: {error.title}")
+        why, perhaps = untold(error)
+        return OutcomeItem(target=worker, ok=False, text=why), perhaps
     answer = replies.by_worker().get(worker)
     if answer is None:
-        return OutcomeItem(target=worker, ok=False, text="it did not answer")
-    return OutcomeItem(
-        target=worker,
-        ok=agreed(answer),
-        text=plainly(context, answer),
-        replies={worker: {"ok" if agreed(answer) else "error": plainly(context, answer)}},
-    )
+        return OutcomeItem(target=worker, ok=False, text="it did not answer"), True
+    text, good = plainly(context, answer), agreed(answer)
+    said = {worker: {"ok" if good else "error": text}}
+    return OutcomeItem(target=worker, ok=good, text=text, replies=said), good
 
 
 async def _read_back(context: Context, workers: Sequence[str]) -> dict[str, dict[str, TaskLimits]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lazycelery.actions.context import Context
 from lazycelery.actions.wording import listed
+from lazycelery.errors import LazyCeleryError
 from lazycelery.model.text import clean, short_value
 from lazycelery.sources.protocols.mailbox import Replies
 
@@ -50,6 +51,14 @@ def plainly(context: Context, value: Any) -> str:
     if missing := UNKNOWN.match(text):
         return f"it has no command {missing[1]}: its Celery is too old for it, or it was taken away"
     return next((words for part, words in PLAIN if part in text), text)
+
+
+def untold(error: LazyCeleryError) -> tuple[str, bool]:
+    """Why a worker's answer is missing, and whether it may have heard all the same: only what was refused
+    before it was sent rules that out."""
+    if error.nothing_done:
+        return f"it could not be sent: {error.title}", False
+    return f"whether it was told is not known: {error.title}", True
 
 
 def shown(context: Context, replies: Replies) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from lazycelery.actions import crew
 from lazycelery.actions.context import Context
 from lazycelery.actions.plan import Draft
-from lazycelery.actions.replies import agreed, plainly
+from lazycelery.actions.replies import agreed, plainly, untold
 from lazycelery.actions.revoking import THREADS
 from lazycelery.actions.wording import listed
 from lazycelery.errors import LazyCeleryError, UsageError
@@ -29,7 +29,8 @@ async def draft(context: Context, order: Order) -> Draft:
     if order.targets or order.filter:
         raise UsageError("Stamps take no ids and no filter.", "Give one of them.")
     workers = [worker.name for worker in context.online()]
-    shown = ", ".join(f"{name}={value}" for name, values in stamps.items() for value in values)
+    word = ", ".join(f"{name}={value}" for name, values in stamps.items() for value in values)
+    shown = context.redactor.text(word)
     handed = [worker.name for worker in context.online() if worker.pool == THREADS]
     threads = [EAGER.format(whose=listed(handed, 3))] if handed else []
     return Draft(
@@ -37,7 +38,7 @@ async def draft(context: Context, order: Order) -> Draft:
         run=partial(_run, context, stamps, workers, shown),
         count=len(workers),
         items=[PlanItem(target=name, text="discard them when their turn comes") for name in workers],
-        word=shown,
+        word=word,
         typed=True,
         warnings=[UNCOUNTED, LATER, *threads, FORGETFUL, KEPT],
         refused=None if workers else "no worker is online",
@@ -57,21 +58,25 @@ def _stamps(given: Any) -> dict[str, list[str]]:
 async def _run(
     context: Context, stamps: Mapping[str, Sequence[str]], workers: Sequence[str], shown: str
 ) -> Outcome:
-    items = await asyncio.gather(*(_tell(context, stamps, name) for name in workers))
-    unknown = sum(item.text.startswith("it did not answer") for item in items)
+    told = await asyncio.gather(*(_tell(context, stamps, name) for name in workers))
+    items, unknown = [item for item, _ in told], sum(perhaps for _, perhaps in told)
     return crew.outcome("revoke", f"{shown} revoked", items, unknown, None, None)
 
 
-async def _tell(context: Context, stamps: Mapping[str, Sequence[str]], worker: str) -> OutcomeItem:
+async def _tell(
+    context: Context, stamps: Mapping[str, Sequence[str]], worker: str
+) -> tuple[OutcomeItem, bool]:
+    """What became of it, and whether nobody knows."""
     arguments = {"headers": {name: list(values) for name, values in stamps.items()}, "terminate": False}
     try:
         replies = await context.remote.tell(
             "revoke_by_stamped_headers", arguments, [worker], timeout=context.profile.timeout
         )
     except LazyCeleryError as error:
-        return OutcomeItem(target=worker, ok=False, text=f"it could not be sent: {error.title}")
+        why, perhaps = untold(error)
+        return OutcomeItem(target=worker, ok=False, text=why), perhaps
     answer = replies.by_worker().get(worker)
     if answer is None:
-        return OutcomeItem(target=worker, ok=False, text="it did not answer; it may still do it later")
+        return OutcomeItem(target=worker, ok=False, text="it did not answer; it may still do it later"), True
     text = "will discard them" if agreed(answer) else plainly(context, answer)
-    return OutcomeItem(target=worker, ok=agreed(answer), text=text)
+    return OutcomeItem(target=worker, ok=agreed(answer), text=text), False

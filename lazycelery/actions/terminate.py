@@ -11,7 +11,7 @@ from lazycelery.actions.arrival import until
 from lazycelery.actions.context import Context
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.recovery import Evidence, gather, whereabouts
-from lazycelery.actions.replies import account, agreed, said, shown
+from lazycelery.actions.replies import account, agreed, said, shown, untold
 from lazycelery.actions.revoking import ended, ended_meanwhile
 from lazycelery.actions.targets import task_ids
 from lazycelery.actions.wording import call, count, listed, short
@@ -122,31 +122,43 @@ async def carry_out(context: Context, work: Mapping[str, str], signal: str) -> O
         for each, label in late.items()
     ]
     by_worker: dict[str, list[str]] = defaultdict(list)
+    unknown = 0
     for each, worker in work.items():
         if each not in late:
             by_worker[worker].append(each)
     for worker, ids in sorted(by_worker.items()):
-        items += await _at(context, worker, ids, signal)
+        told, lost = await _at(context, worker, ids, signal)
+        items, unknown = items + told, unknown + lost
     sent = [item for item in items if item.ok]
     await until(lambda: all(_end(context, item.target, signal) for item in sent), context.patience)
     for item in sent:
         item.text += _aftermath(context, item.target, signal)
     done = sum(item.ok for item in items)
     return Outcome(
-        action="terminate", done=done, failed=len(items) - done, proof=_proof(items, done), items=items
+        action="terminate",
+        done=done,
+        failed=len(items) - done - unknown,
+        unknown=unknown,
+        proof=_proof(items, done),
+        items=items,
     )
 
 
-async def _at(context: Context, worker: str, ids: Sequence[str], signal: str) -> list[OutcomeItem]:
+async def _at(
+    context: Context, worker: str, ids: Sequence[str], signal: str
+) -> tuple[list[OutcomeItem], int]:
+    """What became of each, and of how many nobody knows: a worker that did not answer may still do it."""
     try:
         replies = await context.remote.revoke(
             ids, terminate=True, signal=signal, destination=[worker], timeout=context.profile.timeout
         )
     except LazyCeleryError as error:
-        return [
-            OutcomeItem(target=each, ok=False, text=f"not sent to {worker}: {error.title}") for each in ids
-        ]
-    return [_answered(context, each, worker, replies, signal) for each in ids]
+        why, perhaps = untold(error)
+        return [OutcomeItem(target=each, ok=False, text=f"{worker}: {why}") for each in ids], (
+            len(ids) if perhaps else 0
+        )
+    silent = worker not in replies.by_worker()
+    return [_answered(context, each, worker, replies, signal) for each in ids], len(ids) if silent else 0
 
 
 def _answered(context: Context, id: str, worker: str, replies: Replies, signal: str) -> OutcomeItem:

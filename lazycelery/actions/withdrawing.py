@@ -166,7 +166,7 @@ async def _run(
         action=order.action,
         done=ending.done + outcome.done,
         failed=ending.failed + outcome.failed,
-        unknown=outcome.unknown,
+        unknown=ending.unknown + outcome.unknown,
         proof=f"{ending.proof}; {outcome.proof}",
         items=items,
         bulk=outcome.bulk,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lazycelery.errors import NothingFound, Refused, UsageError
+from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, Plan
 from lazycelery.model.reports import (
     ActiveQueue,
@@ -19,6 +19,7 @@ from lazycelery.model.reports import (
     WorkerStats,
 )
 from lazycelery.sources.control import COMMANDS, Control
+from lazycelery.sources.protocols.mailbox import Replies
 from tests.actions.fakes import Room
 
 W = ("w1@a", "w2@a", "w3@a", "w4@a")
@@ -524,7 +525,89 @@ async def test_a_blocked_worker_has_not_heard_it_yet(room: Room) -> None:
     assert said.ping is False
 
 
+# ---- what nobody knows
+
+TOLD = [
+    pytest.param("pool", ("w1@a",), {"do": "grow", "n": 1}, id="pool"),
+    pytest.param("limits", ("w1@a",), {"do": "rate", "task": "shop.add", "rate": "5/s"}, id="limits"),
+    pytest.param("revoke", (), {"stamps": {"tenant": ["acme"]}}, id="stamps"),
+    pytest.param("terminate", ("t1",), {}, id="terminate"),
+]
+
+
+@pytest.mark.parametrize(("action", "targets", "params"), TOLD)
+@pytest.mark.parametrize(
+    ("error", "unknown", "said"),
+    [
+        (ConnectionProblem("The broker went away."), 1, "whether it was told is not known: The broker went"),
+        (Refused("This broker has no mailbox.", nothing_done=True), 0, "it could not be sent: This broker"),
+        (None, 1, "did not answer"),
+    ],
+    ids=["cut", "refused", "silent"],
+)
+async def test_a_command_whose_answer_was_lost_is_neither_done_nor_failed(
+    room: Room,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    targets: tuple[str, ...],
+    params: dict[str, Any],
+    error: LazyCeleryError | None,
+    unknown: int,
+    said: str,
+) -> None:
+    crew(room, "w1@a")
+    room.store.add(id="t1", state="started", worker="w1@a")
+    room.remote.limited = {"w1@a": {"shop.add": TaskLimits()}}
+    prepared = await plan(room, action, *targets, **params)
+
+    async def lost(*args: Any, **options: Any) -> Replies:
+        room.remote.says.clear()
+        room.remote.limited.clear()
+        if error is not None:
+            raise error
+        return Replies(expected=1, replies=[], complete=False)
+
+    monkeypatch.setattr(room.remote, "tell", lost)
+    monkeypatch.setattr(room.remote, "revoke", lost)
+    outcome = await room.actions.act(prepared.id, prepared.word)
+    assert (outcome.done, outcome.unknown, outcome.failed) == (0, unknown, 1 - unknown)
+    assert said in outcome.proof
+    assert room.audit.read()[0].outcome == ("unknown" if unknown else "failed")
+
+
+async def test_a_limit_that_shows_although_its_answer_was_lost_can_be_undone(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew(room, "w1@a")
+    room.remote.limited = {"w1@a": {"shop.add": TaskLimits(rate="1/s")}}
+    prepared = await plan(room, "limits", "w1@a", do="rate", task="shop.add", rate="5/s")
+
+    async def lost(*args: Any, **options: Any) -> Replies:
+        room.remote.limited = {"w1@a": {"shop.add": TaskLimits(rate="5/s")}}
+        raise ConnectionProblem("The broker went away.")
+
+    monkeypatch.setattr(room.remote, "tell", lost)
+    outcome = await room.actions.act(prepared.id, prepared.word)
+    assert (outcome.done, outcome.unknown) == (1, 0) and outcome.back is not None
+    assert outcome.back.targets == ["w1@a"] and outcome.back.params["rate"] == "1/s"
+
+
+async def test_workers_that_do_not_answer_may_have_switched_events(room: Room) -> None:
+    crew(room, "w1@a", "w2@a")
+    room.remote.answers, room.remote.complete = {"w1@a": {"ok": "task events enabled"}}, False
+    outcome = await do(room, "events", "w1@a", "w2@a", on=True)
+    assert (outcome.done, outcome.unknown, outcome.failed) == (1, 1, 0)
+
+
 # ---- stamps
+
+
+async def test_a_stamp_that_is_a_secret_is_not_in_the_log(room: Room) -> None:
+    crew(room, "w1@a")
+    prepared = await plan(room, "revoke", stamps={"api_key": ["s3cr3t-value"]})
+    assert prepared.word == "api_key=s3cr3t-value"
+    await room.actions.act(prepared.id, prepared.word)
+    assert b"s3cr3t" not in room.audit.path.read_bytes() and b"api_key" in room.audit.path.read_bytes()
 
 
 async def test_a_stamp_is_told_to_everybody_by_name_and_typed(room: Room) -> None:
