@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from lazycelery import demo
+from lazycelery.cli import screen
+from lazycelery.cli.commands.demo import demo as command
+from lazycelery.config import Settings
 from lazycelery.demo import embedded, foreign
 from lazycelery.demo.group import ProcessGroup
 from lazycelery.demo.story import OPENING, RHYTHM, WAVE, story
@@ -105,3 +108,19 @@ def test_a_demo_may_come_back_to_the_database_that_it_took(broker: RedisServer) 
     foreign.claim(broker.url)
     broker.client().lpush("default", "left over")
     foreign.claim(broker.url)
+
+
+def test_the_demo_is_recorded_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str | None] = []
+
+    def run(settings: Settings, **_: object) -> int:
+        asked.append(settings.profile.record)
+        return 0
+
+    monkeypatch.setattr(demo, "run", run)
+    monkeypatch.setattr(screen, "require_terminal", lambda: None)
+    tape = str(tmp_path / "demo.tape")
+    assert command.main(["--record", tape], standalone_mode=False) == 0
+    assert asked == [tape]
+    with pytest.raises(UsageError, match="headless records nothing"):
+        command.main(["--record", tape, "--headless"], standalone_mode=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from lazycelery.cli.options import common, said
+from lazycelery.cli.session import set_recording
+from lazycelery.errors import UsageError
 
 
 @click.command()
@@ -33,4 +35,7 @@ def demo(ctx: click.Context, fleet: str, headless: bool, seed: int | None) -> in
     broker = words.broker
     words.values.pop("broker", None)
     settings = load(words.config_options(), cluster=False)
+    if headless and words.record:
+        raise UsageError("--headless records nothing.", "Record another command at its URL.")
+    set_recording(words, settings)
     return run(fleet=fleet, headless=headless, broker=broker, seed=seed, settings=settings)
