@@ -7,7 +7,6 @@ import pytest
 from lazycelery.engine.metrics import FINE, Levels, Meter
 from lazycelery.store.columns import Columns
 from lazycelery.store.rings import Cell
-from lazycelery.store.sketch import bucket
 from lazycelery.store.statistics import COUNTED, Figures
 
 UNKNOWN = Levels(None, None, None, None, None)
@@ -15,8 +14,8 @@ UNKNOWN = Levels(None, None, None, None, None)
 
 def test_a_second_counts_what_came_within_it() -> None:
     meter, figures = Meter(), Figures(Columns(10))
-    figures.add(COUNTED["task-started"], 0, 0, 0, bucket(2.0))
-    figures.add(COUNTED["task-succeeded"], 0, 0, 0, bucket(0.5))
+    figures.named += [COUNTED["task-started"], 0, 0, 0, 2.0]
+    figures.named += [COUNTED["task-succeeded"], 0, 0, 0, 0.5]
     meter.tick(10.0, figures.taken(), Levels(7, 1, 2, 3, 0.1))
     meter.tick(11.0, figures.taken(), UNKNOWN)
     fine = meter.read().fine

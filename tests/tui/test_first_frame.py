@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-OURS = ("cli", "config", "errors", "keys", "model", "tui", "waiting", "coming_from")
+OURS = ("cli", "config", "errors", "keys", "model", "tui", "waiting", "coming_from", "passwords", "signals")
 """Rooms of which the screen is made."""
 OF_ENGINE = {"api", "client", "pipe", "protocol"}
 """The screen's side of the link to the engine."""
