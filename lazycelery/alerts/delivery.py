@@ -70,7 +70,7 @@ def place(target: AlertTarget) -> str:
 def _command(target: AlertTarget, message: dict[str, Any]) -> Result:
     told = json.dumps(message).encode()
     environment = {name: value for name, value in os.environ.items() if name not in HIDDEN}
-    first = message["items"][0] if message["items"] else {}
+    first = payload.leading(message["items"]) or {}
     for name, value in (
         ("PROFILE", message["profile"]),
         ("SEVERITY", message["severity"]),

@@ -60,24 +60,32 @@ def message(
     id: str, profile: str, broker: str, items: Sequence[dict[str, Any]], dropped: int
 ) -> dict[str, Any]:
     """A whole message: the worst of its items leads. `broker` is without credentials."""
-    order = ("critical", "warning", "info")
-    alarms = [one for one in items if one["kind"] != "recovered"]
-    severity = min((one["severity"] for one in alarms), key=order.index, default="info")
+    worst = leading(items)
+    alarm = worst is not None and worst["kind"] != "recovered"
     return {
         "version": VERSION,
         "id": id,
         "profile": clean(profile, SHORT),
         "broker": clean(broker, SHORT),
-        "severity": severity,
+        "severity": worst["severity"] if worst is not None and alarm else "info",
         "text": summary(profile, items, dropped),
         "dropped": dropped,
         "items": list(items),
     }
 
 
+def leading(items: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The worst of some items, the first of equals, what has recovered last; `None` where there is none."""
+    order = ("critical", "warning", "info")
+    return min(
+        items, key=lambda one: (one["kind"] == "recovered", order.index(one["severity"])), default=None
+    )
+
+
 def summary(profile: str, items: Sequence[dict[str, Any]], dropped: int) -> str:
     """One line for a person."""
-    first = line(items[0]) if items else ""
+    worst = leading(items)
+    first = "" if worst is None else line(worst)
     more = f" (and {len(items) - 1} more)" if len(items) > 1 else ""
     lost = f" ({dropped} older alerts were dropped: the outbox was full)" if dropped else ""
     return clean(f"[{profile}] {first}{more}{lost}", LONG)

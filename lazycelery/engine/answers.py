@@ -22,6 +22,7 @@ from lazycelery.model.statistics import Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.verdict import Thing, Verdict
 from lazycelery.model.worker import Pulse, WorkerDetail
+from lazycelery.sources.control import LISTS
 from lazycelery.sources.pulse import pulse
 from lazycelery.store.filter import parse
 
@@ -78,7 +79,7 @@ class Answers:
         try:
             reports = await self._control.survey(
                 destination=[name],
-                what=("active", "reserved", "scheduled"),
+                what=LISTS,
                 timeout=min(1.0, self._profile.timeout),
                 clock=self._clock,
             )

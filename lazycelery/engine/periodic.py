@@ -30,8 +30,9 @@ class Periodic:
         """Seconds by which the clock of who sent last is behind ours."""
         self._offs: dict[str, float] = {}
         """The same by sender."""
-        self._ids: dict[str, None] = {}
-        """Sendings that were told: their reception tells nothing new."""
+        self._ids: dict[str, tuple[float, str] | None] = {}
+        """Sendings that were told: their reception tells nothing new. A reception that came first, as a fast
+        worker tells it before beat does: what was noted of it, until its sender is known."""
 
     def listen(self, names: set[str], now: float = 0.0) -> None:
         """These names are scheduled now."""
@@ -50,17 +51,22 @@ class Periodic:
                 and event.type in ("task-sent", "task-received")
                 and not event.retries
             ):
-                known = event.uuid in self._ids
-                if event.uuid is None or known:
+                told = event.type == "task-sent"
+                noted = self._ids.get(event.uuid or "")
+                if event.uuid is None or (event.uuid in self._ids and not (told and noted)):
                     continue
-                self._ids[event.uuid] = None
-                if len(self._ids) > RECENT:
-                    del self._ids[next(iter(self._ids))]
-                sender = event.hostname if event.type == "task-sent" else ""
+                sender = event.hostname if told else ""
                 if sender:
                     self._tells(event)
+                one = (event.received or event.timestamp, sender)
+                self._ids[event.uuid] = None if told else one
+                if len(self._ids) > RECENT:
+                    del self._ids[next(iter(self._ids))]
                 times = self.sent.setdefault(str(event.name), deque(maxlen=KEPT))
-                times.append((event.received or event.timestamp, sender))
+                if noted is None:
+                    times.append(one)
+                elif noted in times:
+                    times[times.index(noted)] = (noted[0], sender)
 
     def _tells(self, event: Event) -> None:
         received = event.received or event.timestamp

@@ -14,7 +14,7 @@ from lazycelery.engine.looks import Looks
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import WorkerReport
-from lazycelery.sources.control import Control
+from lazycelery.sources.control import LISTS, Control
 from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.store import Store
@@ -185,7 +185,7 @@ class Rounds:
         try:
             reports = await self._control.survey(
                 destination=names,
-                what=("ping", "active", "reserved", "scheduled"),
+                what=("ping", *LISTS),
                 timeout=self._profile.timeout,
                 clock=self._clock,
             )

@@ -23,6 +23,8 @@ from lazycelery.sources.worker_replies import (
     read_tasks,
 )
 
+LISTS = ("scheduled", "reserved", "active")
+"""As a task goes through them: one that moves on between two questions is in the next answer."""
 SURVEY = ("ping", "stats", "active", "active_queues", "registered", "conf")
 COMMANDS = frozenset(get_args(WorkerCommand))
 PORTION = 200

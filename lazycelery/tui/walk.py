@@ -22,6 +22,11 @@ class Walk(Sight):
     # ---- panes
 
     def _lead(self, scope: Scope) -> None:
+        worst = self.findings.listing
+        if scope == "findings":
+            worst.hold()
+        elif self.lead == "findings" and worst.cursor == 0:
+            worst.go(0)
         self.lead, self.scrolls, self.help = scope, False, False
         self.views.close()
 

@@ -309,3 +309,12 @@ async def test_a_crontab_of_an_unknown_zone_says_why_nothing_is_claimed() -> Non
     assert entry.seen is None and "RedBeat does not tell the time zone" in entry.unknown["seen"]
     entry = await judged(periodic, links, ticking(timing=Timing(kind="crontab"), scheduler="conf"))
     assert entry.seen is None and "enable_utc" in entry.unknown["seen"]
+
+
+def test_a_sending_whose_reception_was_told_first_has_its_sender() -> None:
+    periodic, _ = listening()
+    for type, host, at in (("task-received", "w1@a", NOW), ("task-sent", "gen7@a", NOW + 0.1)):
+        periodic.take(
+            [Event(type=type, hostname=host, timestamp=at, received=at, uuid="one", name="shop.tick")]
+        )
+    assert list(periodic.sent["shop.tick"]) == [(NOW, "gen7@a")]

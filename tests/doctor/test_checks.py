@@ -581,7 +581,9 @@ def test_a_name_that_workers_do_not_know() -> None:
     assert silent("task-unregistered", seen(workers=[worker(registered=None)], tasks=waiting))
     refused = TaskFacts(unknown=[task(name="shop.gone", error="NotRegistered('shop.gone')")])
     [strange] = found("task-unregistered", seen(tasks=refused))
-    assert "refused one" in texts(strange) and strange.fix.startswith("Import the module of shop.gone")
+    assert "refused 1: NotRegistered" in texts(strange) and strange.fix.startswith(
+        "Import the module of shop.gone"
+    )
 
 
 @pytest.mark.parametrize(

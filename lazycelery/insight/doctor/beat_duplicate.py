@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
 
 from lazycelery.insight.advice import longer
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, span
@@ -11,6 +13,11 @@ from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.runs import ENOUGH, keeps_interval
 from lazycelery.model.beat import BeatEntry, Runs
 from lazycelery.model.finding import Finding
+
+SURE = 8
+"""Sendings from which on some may be off."""
+PUNCTUAL, LATE = 0.1, 0.1
+"""Share of an interval, or seconds, that beat is late at most where nothing holds it up."""
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -58,9 +65,18 @@ def _beats(seen: Snapshot, entry: Entry) -> dict[str, int]:
     for sender, times in by_sender.items():
         times = sorted(times)[-20:]
         lately = seen.now - times[-1] < 2 * entry.every + 2
-        if lately and keeps_interval(times, entry.every):
+        if lately and _is_beat(times, entry.every):
             found[sender] = len(times)
     return found
+
+
+def _is_beat(times: Sequence[float], every: float) -> bool:
+    """Of few sendings each must be on time: what others send at about that pace fits by chance."""
+    if not keeps_interval(times, every):
+        return False
+    off = max(PUNCTUAL * every, LATE)
+    on_time = all(abs(later - earlier - every) <= off for earlier, later in pairwise(times))
+    return on_time or len(times) >= SURE
 
 
 def _finding(seen: Snapshot, entry: Entry, beats: dict[str, int]) -> Finding:

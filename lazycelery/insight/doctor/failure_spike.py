@@ -67,6 +67,9 @@ def _finding(seen: Snapshot, name: NameFacts) -> Finding:
     if before is not None:
         told = f"usually {before.share:.1%}: {before.runs:,} runs {before.told}"
         evidence.append(fact(told, "event", round(before.share, 4)))
+    if name.retried:
+        told = f"{name.retried:,} of its tasks were tried again in that time"
+        evidence.append(fact(told, "event", name.retried))
     if name.error:
         evidence.append(fact(f"the last error: {name.error[:160]}", "event"))
         evidence.append(fact(f"raised on {short(name.worker)}", "event"))

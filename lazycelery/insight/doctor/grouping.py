@@ -23,7 +23,9 @@ HIDES: dict[str, frozenset[str]] = {
 """What follows from a finding is not said beside it."""
 OF_ITS_QUEUES: dict[str, frozenset[str]] = {
     "throughput-drop": frozenset({"task-silent"}),
-    "worker-lost": frozenset({"throughput-drop", "task-silent"}),
+    "worker-lost": frozenset({"throughput-drop", "task-silent", "queue-without-consumer"}),
+    "worker-deaf": frozenset({"backlog-growing", "waiting-long", "throughput-drop"}),
+    "rate-limited-backlog": frozenset({"backlog-growing", "waiting-long", "throughput-drop"}),
 }
 """The same, where both have a queue in common: what runs elsewhere has another cause."""
 ALONE = ("broker-unreachable", "auth-failed")
@@ -36,8 +38,8 @@ OF_ONE_SUBJECT: dict[str, frozenset[str]] = {
     "backlog-growing": frozenset({"waiting-long", "throughput-drop"}),
     "waiting-long": frozenset({"throughput-drop"}),
     "poison-message": frozenset({"duplicate-delivery", "task-stalled"}),
-    "worker-deaf": frozenset({"backlog-growing"}),
     "task-unregistered": frozenset({"failure-spike"}),
+    "failure-spike": frozenset({"retry-storm"}),
 }
 """The same, where both have the same subject."""
 TOLD = 5

@@ -17,18 +17,18 @@ def check(seen: Snapshot) -> list[Finding]:
         return []
     found = []
     for facts in seen.alive:
-        kept = _kept(seen, facts)
-        if kept and _free(facts) and fresh(facts, "active", seen.now, 6):
-            found.append(_finding(facts, kept))
+        names = kept(seen, facts)
+        if names and _free(facts) and fresh(facts, "active", seen.now, 6):
+            found.append(_finding(seen, facts, names))
     return found
 
 
 def asks(seen: Snapshot) -> set[str]:
     """Whoever keeps something back beside free slots is asked again."""
-    return {facts.name for facts in seen.alive if _kept(seen, facts) and _free(facts)}
+    return {facts.name for facts in seen.alive if kept(seen, facts) and _free(facts)}
 
 
-def _kept(seen: Snapshot, facts: WorkerFacts) -> list[str]:
+def kept(seen: Snapshot, facts: WorkerFacts) -> list[str]:
     """Names of tasks that it has received, by events and unacknowledged, and that are in none of its lists
     (so it is with rate limits); or that it says to have reserved."""
     reserved = [task.name or "a task" for task in facts.reserved or ()]
@@ -61,8 +61,15 @@ def _free(facts: WorkerFacts) -> int:
     return max(0, slots - max(len(facts.active), worker.active))
 
 
-def _finding(facts: WorkerFacts, kept: list[str]) -> Finding:
+def stopped(facts: WorkerFacts, number: int) -> bool:
+    """Whether what it keeps back fills its prefetch: then it takes nothing else."""
+    return facts.worker.prefetch is not None and 0 < facts.worker.prefetch <= number
+
+
+def _finding(seen: Snapshot, facts: WorkerFacts, kept: list[str]) -> Finding:
     name = short(facts.name)
+    full = stopped(facts, len(kept))
+    alone = [queue.name for queue in seen.waiting(facts) if seen.consumers(queue.name) == [facts]]
     names = [one for one, _ in Counter(kept).most_common()]
     lift = by_face(
         f"`lazycelery worker rate-limit {names[0]} none {facts.name} --allow limits`",
@@ -72,15 +79,22 @@ def _finding(facts: WorkerFacts, kept: list[str]) -> Finding:
         code="rate-limited-backlog",
         severity="warning",
         title=f"{name} keeps back {count(len(kept), 'task')} of {listed(names)} although slots "
-        "are free: a rate limit.",
+        "are free: a rate limit" + (", and its prefetch is full of them." if full else "."),
         subject=facts.name,
         kind="worker",
+        queues=alone if full else [],
         evidence=[
             fact(f"{count(len(kept), 'task')} received and not started, none for an ETA", "event", len(kept)),
             fact(f"{plain_slots(_free(facts))} free", "control", _free(facts)),
+            *(
+                [fact(f"its prefetch is {facts.worker.prefetch}: it takes nothing else", "control")]
+                if full
+                else []
+            ),
         ],
         fix=f"Lift the limit until the restart: {lift} (for what comes from now on); "
-        "for good by rate_limit on the task.",
+        "for good by rate_limit on the task."
+        + (" A queue and a worker of its own keep it from standing in the way of others." if full else ""),
     )
 
 

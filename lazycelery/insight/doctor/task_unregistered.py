@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short
+from lazycelery.insight.doctor.mode import Mode, agreed, count, fact, listed, short
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.faces import by_face
 from lazycelery.model.facts import WorkerFacts
@@ -17,9 +17,13 @@ def check(seen: Snapshot) -> list[Finding]:
         return []
     evidence: dict[str, list[Evidence]] = {}
     who: dict[str, list[WorkerFacts]] = {}
+    refused: dict[tuple[str, str, str], int] = {}
     for task in seen.tasks.unknown:
         name = task.name or (task.error or "").partition("'")[2].partition("'")[0] or "a task"
-        told = fact(f"{short(task.worker)} refused one: {(task.error or '')[:80]}", "event")
+        key = name, short(task.worker), (task.error or "")[:80]
+        refused[key] = refused.get(key, 0) + 1
+    for (name, worker, error), number in refused.items():
+        told = fact(f"{worker} refused {number:,}: {error}", "event", number)
         evidence.setdefault(name, []).append(told)
     for (name, queue), number in seen.tasks.waiting.items():
         workers = seen.consumers(queue)
@@ -44,7 +48,11 @@ def _finding(seen: Snapshot, name: str, evidence: list[Evidence], who: list[Work
         filter=quoted("name", name),
         evidence=[
             *evidence[:5],
-            fact(f"{names} know {count(len(known), 'task name')}, and not this one", "control", len(known)),
+            fact(
+                f"{names} {agreed(len(workers), 'know')} {count(len(known), 'task name')}, and not this one",
+                "control",
+                len(known),
+            ),
         ],
         fix=f"{_corrected(meant)}{'import' if meant else 'Import'} the module of {name} in the worker "
         "(imports, include, autodiscover_tasks) and restart it; or route it to the workers that know it "

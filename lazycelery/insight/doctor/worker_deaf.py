@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lazycelery.insight.doctor.mode import Mode, count, fact, fresh, plain_slots, short, span
+from lazycelery.insight.doctor.rate_limited_backlog import kept
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.faces import by_face
 from lazycelery.model.facts import WorkerFacts
@@ -16,7 +17,8 @@ def check(seen: Snapshot) -> list[Finding]:
         return []
     found = []
     for facts in seen.alive:
-        if _idle(facts) and _empty_handed(seen, facts) and _takes_nothing(seen, facts):
+        idle = _idle(facts) and _empty_handed(seen, facts) and _takes_nothing(seen, facts)
+        if idle and not kept(seen, facts):
             full = [queue for queue in seen.waiting(facts) if _stays_full(seen, queue)]
             if full:
                 found.append(_finding(seen, facts, max(full, key=lambda queue: queue.messages or 0)))
@@ -57,7 +59,7 @@ def _stays_full(seen: Snapshot, queue: Queue) -> bool:
 
 def _finding(seen: Snapshot, facts: WorkerFacts, queue: Queue) -> Finding:
     worker, name = facts.worker, short(facts.name)
-    since = min(sample.at for sample in seen.history.queue(queue.name, seen.now - seen.limits.deaf - 6))
+    since = _since(seen, facts, queue)
     answered = f"it answers control, {span(worker.control_age or 0.0)} ago the last time"
     return Finding(
         code="worker-deaf",
@@ -68,6 +70,7 @@ def _finding(seen: Snapshot, facts: WorkerFacts, queue: Queue) -> Finding:
         subject=facts.name,
         kind="worker",
         since=since,
+        queues=[queue.name] if seen.consumers(queue.name) == [facts] else [],
         evidence=[
             fact(f"{count(queue.messages or 0, 'message')} in {queue.name}", "broker", queue.messages),
             fact(f"it consumes {queue.name}, by its own word", "control"),
@@ -87,6 +90,21 @@ def _finding(seen: Snapshot, facts: WorkerFacts, queue: Queue) -> Finding:
         + " where a supervisor starts it again.",
         actions=["consume", "shutdown"],
     )
+
+
+def _since(seen: Snapshot, facts: WorkerFacts, queue: Queue) -> float:
+    """Since when both stand still, as far as it is remembered."""
+    now = seen.now
+    for sample in reversed(seen.history.queue(queue.name, 0.0)):
+        if not sample.messages:
+            break
+        now = sample.at
+    since = seen.now
+    for told in reversed(seen.history.worker(facts.name, now)):
+        if told.processed != facts.worker.processed or told.active:
+            break
+        since = told.at
+    return since
 
 
 MODE = Mode("worker-deaf", check, asks=asks, lingers=4.0)

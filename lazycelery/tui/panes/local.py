@@ -89,7 +89,9 @@ class LocalPane(Generic[Item]):
         self.title = kind.title
         self.columns = kind.columns
         self.rows: LocalRows[Item] = LocalRows()
-        self.listing = Listing(self.rows)
+        self.listing = Listing(
+            self.rows, follows=kind.scope == "findings"
+        )  # The worst leads, until it is read.
         self.filter = ""
         self.faults = False
         self._all: list[Item] = []
