@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+import msgspec
+
 from lazycelery.engine.links import Links
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.facts import Chord
+from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
 from lazycelery.sources.protocols.results import Results
@@ -22,6 +25,8 @@ SWEEP = 200
 DOUBTFUL = 2000
 SETTLE = 0.25
 """Seconds between two look-ups of doubtful results."""
+FEW, NEARLY = 20, 0.75
+"""Chords that are looked at more often, and the share of the time from which on."""
 REPAIR = 500
 """Unfinished tasks whose results are asked for after a gap."""
 
@@ -39,6 +44,7 @@ class Backend:
     ) -> None:
         self._profile, self._store, self._links = profile, store, links
         self._clock, self._changed = clock, changed
+        self._stuck_after = msgspec.convert(profile.doctor, Limits).chord
         self.results: Results | None = None
         self.chords: list[Chord] | None = None
         """Chords that are not complete; `None` where the backend does not tell."""
@@ -105,9 +111,25 @@ class Backend:
             for chord in found:
                 known = before.get(chord.group)
                 same = known is not None and known.done == chord.done
-                chord.since = known.since if known is not None and same else self._clock()
+                chord.since = known.since if known is not None and same else self._moved(chord)
                 chord.names = sorted({name for one in chord.members if (name := self._store.name(one))})
             self.chords = found
+
+    def _moved(self, chord: Chord) -> float:
+        """When a member was done last: as their events tell, where all of them are known; else now."""
+        now = self._clock()
+        ended = [task.finished for one in chord.members if (task := self._store.task(one, now)) is not None]
+        known = [at for at in ended if at is not None]
+        return min(now, max(known)) if known and len(known) == chord.done else now
+
+    @property
+    def chords_due(self) -> bool:
+        """Whether a few chords will have waited for too long in a moment: then it should be known how far
+        they are."""
+        waiting = [chord for chord in self.chords or () if chord.done < chord.size]
+        if len(waiting) > FEW:
+            return False
+        return any(self._clock() - chord.since >= NEARLY * self._stuck_after for chord in waiting)
 
     def take(self, reports: list[ResultReport]) -> None:
         """Results that are surely ours."""

@@ -226,6 +226,7 @@ class Examiner:
             at = self._turn % len(names)
             self._turn += ASKED
             self._asking = asyncio.ensure_future(self._watch.rounds.ask((names[at:] + names[:at])[:ASKED]))
+            self._asking.add_done_callback(lambda _done: self.soon())
 
     async def close(self) -> None:
         """End a question that is under way, and what is read."""

@@ -99,8 +99,10 @@ class Looks:
             if self._due.now("in-flight", 0.0 if self.hasten else IN_FLIGHT_EVERY):
                 await self.look_in_flight()
                 await self._backend.look_at_chords()
+            elif self._backend.chords_due:
+                await self._backend.look_at_chords()
             doubtful = self.doubts_broker or self._broker.blocked != self._told_blocked
-            if self._due.now("facts", 0.0 if doubtful else FACTS_EVERY):
+            if self._due.now("facts", 0.0 if doubtful or self._broker.free_facts else FACTS_EVERY):
                 self.facts = await self._broker.facts()
         except LazyCeleryError as problem:
             self._links.down("broker", problem, self._clock() + self._profile.refresh)

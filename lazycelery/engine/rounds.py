@@ -31,6 +31,10 @@ YOUNG = 10.0
 TRIES = 5
 """Rounds in a row that ask a worker for its settings, while it answers other questions and not this one."""
 FIRST = ("ping", "stats", "active", "active_queues")
+HELD = ("ping", *LISTS)
+LIMITS_EVERY = 10.0
+"""Seconds between two questions for the rate limits in force, of workers that a check asks about: their
+answers name every task."""
 FIRST_LOOK = 0.4
 """Seconds that the very first round waits."""
 
@@ -185,7 +189,7 @@ class Rounds:
         try:
             reports = await self._control.survey(
                 destination=names,
-                what=("ping", *LISTS),
+                what=(*HELD, "registered") if self._due.now("limits", LIMITS_EVERY) else HELD,
                 timeout=self._profile.timeout,
                 clock=self._clock,
             )

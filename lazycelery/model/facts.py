@@ -119,6 +119,8 @@ class TaskFacts(msgspec.Struct, kw_only=True):
     """The longest running, oldest first."""
     scheduled: list[TaskSeen] = []
     """Those that workers hold until an ETA, the latest ETA first."""
+    held: list[TaskSeen] = []
+    """Those that workers have received and not started, by their events, oldest first."""
     lost: list[TaskSeen] = []
     again: list[TaskSeen] = []
     """Delivered again and again, lately."""

@@ -59,6 +59,11 @@ class WholeBroker:
         """Whether what was not acknowledged within the visibility timeout is delivered again."""
         return bool(getattr(self._broker, "redelivers", False))
 
+    @property
+    def free_facts(self) -> bool:
+        """Whether what it tells of itself costs no command."""
+        return bool(getattr(self._broker, "free_facts", False))
+
     async def facts(self) -> BrokerFacts | None:
         """What the broker tells of itself; `None` where it tells nothing."""
         ask = getattr(self._broker, "facts", None)

@@ -17,7 +17,9 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.statistics import Figures
 
 RUNNING = 200
-"""Running tasks that are looked at, the oldest."""
+"""Running, and received, tasks that are looked at, the oldest of each."""
+LONG = 4.0
+"""Seconds a task must run before its usual time is looked up."""
 FEW = 100
 """Lost, or repeated, tasks that are told."""
 NAMES = 50
@@ -52,6 +54,10 @@ class Census:
         columns, by_state = self.columns, self.columns.by_state
         if by_state[State.STARTED]:
             yield from self._running(facts, now)
+        if by_state[State.RECEIVED]:
+            slots = yield from self._in_state(State.RECEIVED)
+            oldest = slots[np.argsort(columns.vector("since")[slots])[:RUNNING]]
+            facts.held = [self._seen(slot) for slot in oldest.tolist()]
         if by_state[State.SCHEDULED]:
             slots = yield from self._in_state(State.SCHEDULED)
             held = [self._seen(slot) for slot in slots[:SCHEDULED].tolist()]
@@ -88,7 +94,7 @@ class Census:
         starts = columns.vector("since")[slots]
         for slot in slots[np.argsort(starts)[:RUNNING]].tolist():
             one = self._seen(slot)
-            if one.since is not None and now - one.since > 10 and columns.name[slot]:
+            if one.since is not None and now - one.since >= LONG and columns.name[slot]:
                 one.usual, one.runs = yield from self._usual_time(columns.name[slot], now)
             facts.running.append(one)
 
@@ -167,8 +173,9 @@ class Census:
             columns.vector("retries")[often], 0
         )
         fits = (beyond >= AGAIN) & (columns.vector("seen")[often] > now - window)
-        over = np.isin(columns.vector("state")[often], (State.SUCCESS, State.FAILURE, State.REVOKED))
-        fits &= ~(over & (columns.vector("since")[often] < now - SETTLED))
+        states = columns.vector("state")[often]
+        over = np.isin(states, (State.SUCCESS, State.FAILURE))
+        fits &= ~(over & (columns.vector("since")[often] < now - SETTLED)) & (states != State.REVOKED)
         facts.again = [self._seen(slot) for slot in often[fits][:FEW].tolist()]
 
     def _waiting(self, facts: TaskFacts) -> Steps:

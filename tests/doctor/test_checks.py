@@ -337,6 +337,26 @@ def test_a_rate_limit_keeps_tasks_back_beside_free_slots() -> None:
     assert silent("rate-limited-backlog", seen(workers=[running_now], flights=unlisted))
 
 
+def test_where_nobody_tells_what_is_unacknowledged_the_limit_in_force_does() -> None:
+    """As on RabbitMQ: events tell what was received and not started."""
+    rests = TaskFacts(held=[TaskSeen(id="x", name="shop.mail", worker="w1@a", since=NOW - 60)])
+    limited = worker(limits={"shop.mail": TaskLimits(rate="10/m")})
+    [finding] = found("rate-limited-backlog", seen(workers=[limited], tasks=rests))
+    assert "1 task of shop.mail" in finding.title
+    assert silent("rate-limited-backlog", seen(tasks=rests)), "no limit: its end may have gone unheard"
+    assert MODES["rate-limited-backlog"].asks(seen(tasks=rests)) == {"w1@a"}, "so it is asked"
+    rests.held[0].since = NOW - 2.5
+    assert silent("rate-limited-backlog", seen(workers=[limited], tasks=rests)), "its lists may be older"
+
+
+def test_what_was_unacknowledged_before_the_lists_were_told_may_have_ended_since() -> None:
+    unlisted = flights("x")
+    unlisted.messages[0].worker, unlisted.at = "w1@a", NOW - 2
+    snapshot = seen(flights=unlisted)
+    assert silent("rate-limited-backlog", snapshot)
+    assert MODES["rate-limited-backlog"].asks(snapshot) == {"w1@a"}
+
+
 def test_what_was_delivered_to_the_process_before_is_not_held_by_this_one() -> None:
     left = flights("x", "y")
     for flight in left.messages:

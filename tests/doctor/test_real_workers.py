@@ -21,12 +21,15 @@ pytestmark = pytest.mark.broker
 Start = Callable[..., CeleryWorker]
 
 
-def control(broker: RedisServer, method: str, **arguments: object) -> object:
+def control(
+    broker: RedisServer | str, method: str, whom: list[str] | None = None, **arguments: object
+) -> object:
     """A control command as Celery's own client sends it."""
     from celery import Celery
 
-    with Celery("client", broker=broker.url, set_as_current=False) as app:
-        return app.control.broadcast(method, arguments=arguments, reply=True, timeout=2)
+    url = broker if isinstance(broker, str) else broker.url
+    with Celery("client", broker=url, set_as_current=False) as app:
+        return app.control.broadcast(method, arguments=arguments, destination=whom, reply=True, timeout=2)
 
 
 def conf(**settings: object) -> dict[str, str]:
@@ -160,6 +163,24 @@ async def test_a_hoarder_beside_an_idle_worker(broker: RedisServer, worker: Star
 
 
 @pytest.mark.soak
+async def test_slots_full_of_short_tasks_that_hang_are_told_within_seconds(
+    broker: RedisServer, worker: Start
+) -> None:
+    """What usually takes a hundredth of a second runs for five: nobody waits a minute for it."""
+    worker("w1")
+    async with clinic(broker.url) as doctor:
+        await doctor.healthy(2)
+        for _ in range(30):
+            send(broker.url, "shop.nap", 0.01)
+        await asyncio.sleep(2)
+        for _ in range(3):
+            send(broker.url, "shop.nap", 20)
+        finding = await doctor.finds("worker-saturated", "w1@test", 12)
+        assert "times as long as 95 % of its kind" in str(finding.evidence)
+        await doctor.cured("worker-saturated", 40)
+
+
+@pytest.mark.soak
 async def test_a_rate_limit_that_keeps_tasks_back(broker: RedisServer, worker: Start) -> None:
     worker("w1", env={"TEST_PREFETCH": "4"})
     control(broker, "rate_limit", task_name="shop.add", rate_limit="10/m")
@@ -169,6 +190,35 @@ async def test_a_rate_limit_that_keeps_tasks_back(broker: RedisServer, worker: S
         finding = await doctor.finds("rate-limited-backlog", "w1@test", 40)
         assert "shop.add" in finding.title
         await doctor.cured("rate-limited-backlog", 40)
+
+
+@pytest.mark.soak
+async def test_a_rate_limit_on_rabbitmq_and_a_worker_without_one(
+    rabbit: RabbitServer, broker: RedisServer
+) -> None:
+    rabbit.add_vhost("limited")
+    url = rabbit.url("limited")
+    fleet = [
+        CeleryWorker(url, name, queues=name, backend=broker.url, env={"TEST_PREFETCH": "4"})
+        for name in ("w1", "w2")
+    ]
+    try:
+        for one in fleet:
+            await asyncio.to_thread(one.start)
+        arguments = {"task_name": "shop.add", "rate_limit": "10/m"}
+        await asyncio.to_thread(control, url, "rate_limit", ["w1@test"], **arguments)
+        async with clinic(url, management=rabbit.management, control_refresh=10.0) as doctor:
+            await doctor.silent("rate-limited-backlog", 3)
+            for number in range(5):
+                send(url, "shop.add", number, 1, queue="w1")
+                send(url, "shop.add", number, 1, queue="w2")
+            finding = await doctor.finds("rate-limited-backlog", "w1@test", 15)
+            assert "shop.add" in finding.title and not finding.related
+            await doctor.cured("rate-limited-backlog", 45)
+    finally:
+        for one in fleet:
+            await asyncio.to_thread(one.kill)
+        rabbit.drop_vhost("limited")
 
 
 @pytest.mark.soak

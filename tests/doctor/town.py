@@ -156,7 +156,7 @@ class Town:
             habits=habits,
             day_known=self.habits.day_known(self.now),
             tasks=TaskFacts(names=self._names()),
-            queues=[queue(name) for name in dict.fromkeys(kind.queue for kind in KINDS)],
+            queues=[queue(name, 50 * (name in self.late)) for name in dict.fromkeys(k.queue for k in KINDS)],
             limits=self.limits,
             queue_of={kind.name: kind.queue for kind in KINDS}.get,
         )

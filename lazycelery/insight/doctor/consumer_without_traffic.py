@@ -39,20 +39,14 @@ def blind(seen: Snapshot) -> str | None:
 
 
 def _always(seen: Snapshot, queue: str, since: float) -> bool:
-    samples = seen.history.queue(queue, since - 10)
-    return bool(samples) and samples[0].at <= since and all(s.messages for s in samples)
+    return seen.history.full.get(queue, seen.now) <= since
 
 
 def _idle(seen: Snapshot, facts: WorkerFacts, since: float) -> bool:
-    samples = seen.history.worker(facts.name, since - 10)
-    if not samples or samples[0].at > since or any(sample.active for sample in samples):
-        return False
-    nothing = all(
-        not seen.history.queue(name, since)
-        or not any(sample.messages for sample in seen.history.queue(name, since))
-        for name in facts.queues or ()
-    )
-    return nothing and len({sample.processed for sample in samples}) == 1
+    _, idle = seen.history.idle.get(facts.name, (None, seen.now))
+    empty = seen.history.empty
+    nothing = all(empty.get(name, seen.now) <= since for name in facts.queues or () if name in seen.lines)
+    return nothing and idle <= since
 
 
 def _finding(seen: Snapshot, facts: WorkerFacts, queue: str, messages: int) -> Finding:

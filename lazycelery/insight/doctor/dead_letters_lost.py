@@ -39,4 +39,4 @@ def blind(seen: Snapshot) -> str | None:
     return None
 
 
-MODE = Mode("dead-letters-lost", check, blind, patience=2.0)
+MODE = Mode("dead-letters-lost", check, blind, patience=1.0)

@@ -175,4 +175,4 @@ def _minutes(seconds: float) -> str:
     return span(seconds) if seconds < 60 else span(60 * round(seconds / 60))
 
 
-MODE = Mode("message-orphaned", check, asks=asks, patience=1.0, lingers=4.0)
+MODE = Mode("message-orphaned", check, asks=asks, lingers=4.0)

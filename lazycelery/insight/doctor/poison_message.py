@@ -42,4 +42,4 @@ def blind(seen: Snapshot) -> str | None:
     return None
 
 
-MODE = Mode("poison-message", check, blind, lingers=5.0)
+MODE = Mode("poison-message", check, blind, lingers=3.0)

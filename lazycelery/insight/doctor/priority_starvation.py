@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from lazycelery.insight.advice import longer
 from lazycelery.insight.doctor.mode import Mode, count, fact, span
-from lazycelery.insight.doctor.snapshot import QueueSample, Snapshot
+from lazycelery.insight.doctor.snapshot import Snapshot, Unmoved
 from lazycelery.model.finding import Finding
 from lazycelery.model.queue import Queue
 
@@ -20,48 +18,38 @@ def check(seen: Snapshot) -> list[Finding]:
         return []
     found = []
     for queue in seen.queues:
-        if len([number for number in queue.priorities.values() if number]) > 1:
-            samples = seen.history.queue_over(queue.name, seen.now - seen.limits.starved)
-            finding = _judge(seen, queue, samples)
-            if finding is not None:
-                found.append(finding)
+        still = seen.history.unmoved.get(queue.name)
+        if still is not None and seen.now - still.since >= seen.limits.starved and _taken(seen, queue):
+            found.append(_finding(seen, queue, still))
     return found
 
 
-def _judge(seen: Snapshot, queue: Queue, samples: list[QueueSample]) -> Finding | None:
-    if len(samples) < 3:
-        return None
-    last = _last(queue)
-    depths = [dict(sample.priorities).get(last, 0) for sample in samples]
-    ahead = [sum(number for step, number in sample.priorities if step != last) for sample in samples]
-    taken = all((sample.taken or 0.0) > 0 for sample in samples[-LATELY:])
-    steady = all(depths) and all(ahead) and all(a <= b for a, b in pairwise(depths))
-    if not steady or not taken:
-        return None
-    lasted = samples[-1].at - samples[0].at
+def _taken(seen: Snapshot, queue: Queue) -> bool:
+    """Whether others are taken, now and lately."""
+    lately = list(seen.history.queues.get(queue.name, ()))[-LATELY:]
+    return (queue.out_rate or 0.0) > 0 and all((sample.taken or 0.0) > 0 for sample in lately)
+
+
+def _finding(seen: Snapshot, queue: Queue, still: Unmoved) -> Finding:
+    last, lasted = still.priority, seen.now - still.since
     return Finding(
         code="priority-starvation",
         severity="warning",
         title=f"{queue.name}: messages of priority {last} do not move while others are taken.",
         subject=queue.name,
         kind="queue",
-        since=samples[0].at,
+        since=still.since,
         evidence=[
-            fact(f"{count(depths[-1], 'message')} of priority {last}", "broker", depths[-1]),
+            fact(f"{count(still.messages, 'message')} of priority {last}", "broker", still.messages),
             fact(f"none of them was taken for {span(lasted)}", "broker", round(lasted)),
-            fact(f"{count(ahead[-1], 'message')} of other priorities go before them", "broker", ahead[-1]),
+            fact(
+                f"{count(still.ahead, 'message')} of other priorities go before them", "broker", still.ahead
+            ),
         ],
         fix="Give them a queue and a worker of their own, or add slots: `celery -A yourapp "
         f"worker -Q {queue.name}`.",
         actions=["peek"],
     )
-
-
-def _last(queue: Queue) -> str:
-    """The priority that runs last."""
-    numbers = sorted(int(step) for step, number in queue.priorities.items() if number and step.isdigit())
-    backwards = queue.first_priority not in (None, 0)
-    return str(numbers[0] if backwards else numbers[-1]) if numbers else ""
 
 
 def blind(seen: Snapshot) -> str | None:

@@ -7,7 +7,7 @@ from collections import Counter
 from lazycelery.insight.doctor.mode import Mode, count, fact, fresh, listed, plain_slots, short
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.faces import by_face
-from lazycelery.model.facts import WorkerFacts
+from lazycelery.model.facts import Flight, WorkerFacts
 from lazycelery.model.finding import Finding
 
 
@@ -24,28 +24,50 @@ def check(seen: Snapshot) -> list[Finding]:
 
 
 def asks(seen: Snapshot) -> set[str]:
-    """Whoever keeps something back beside free slots is asked again."""
-    return {facts.name for facts in seen.alive if kept(seen, facts) and _free(facts)}
+    """Whoever keeps something back beside free slots is asked again, and who may."""
+    rests = {
+        task.worker
+        for task in seen.tasks.held
+        if task.since is not None and seen.now - task.since > seen.limits.orphan_doubt
+    }
+    return {
+        facts.name
+        for facts in seen.alive
+        if _free(facts) and (facts.name in rests or kept(seen, facts) or _rests(seen, facts))
+    }
 
 
 def kept(seen: Snapshot, facts: WorkerFacts) -> list[str]:
-    """Names of tasks that it has received, by events and unacknowledged, and that are in none of its lists
-    (so it is with rate limits); or that it says to have reserved."""
-    reserved = [task.name or "a task" for task in facts.reserved or ()]
-    if seen.flights is None:
-        return reserved
-    listed_ids = {
-        task.id for tasks in (facts.active, facts.reserved, facts.scheduled) for task in tasks or ()
-    }
+    """Names of tasks that it has received, by events, and unacknowledged or under a rate limit, and that are
+    in none of its lists (so it is with rate limits); or that it says to have reserved."""
+    kept = {task.id: task.name or "a task" for task in facts.reserved or ()}
     told = facts.at.get("active", 0.0)
-    return reserved + [
-        flight.task or "a task"
-        for flight in seen.flights.messages
+    # What ended before they were told is in no list either: it must be seen unacknowledged after that.
+    if seen.flights is not None and seen.flights.at >= told:
+        kept.update((flight.id or "", flight.task or "a task") for flight in _rests(seen, facts))
+    held = _listed(facts)
+    for task in seen.tasks.held:  # Where no broker tells what is unacknowledged, the limit in force does.
+        rested = task.since is not None and told > task.since + seen.limits.orphan_doubt
+        if task.worker == facts.name and rested and task.id not in held and facts.rate_of(task.name):
+            kept[task.id] = task.name or "a task"
+    return list(kept.values())
+
+
+def _rests(seen: Snapshot, facts: WorkerFacts) -> list[Flight]:
+    """Unacknowledged messages that it has had for a while, and that are in none of its lists."""
+    held, told = _listed(facts), facts.at.get("active", 0.0)
+    return [
+        flight
+        for flight in (seen.flights.messages if seen.flights is not None else ())
         if flight.worker == facts.name or (flight.worker is None and _alone(seen, facts, flight.queue))
-        if flight.id not in listed_ids
+        if flight.id not in held
         and facts.took(flight)
         and told > (flight.since or flight.delivered or told) + seen.limits.orphan_doubt
     ]
+
+
+def _listed(facts: WorkerFacts) -> set[str]:
+    return {task.id for tasks in (facts.active, facts.reserved, facts.scheduled) for task in tasks or ()}
 
 
 def _alone(seen: Snapshot, facts: WorkerFacts, queue: str) -> bool:

@@ -45,16 +45,55 @@ class WorkerSample(msgspec.Struct, gc=False):
     active: int | None
 
 
+class Unmoved(msgspec.Struct, gc=False):
+    """Messages of the priority that runs last, of which none was taken since a moment."""
+
+    since: float
+    priority: str
+    messages: int
+    ahead: int
+    """Messages of other priorities."""
+
+
+def last_priority(queue: Queue) -> str:
+    """The priority that runs last of those of which messages wait."""
+    numbers = [int(step) for step, number in queue.priorities.items() if number and step.isdigit()]
+    if not numbers:
+        return ""
+    return str(min(numbers) if queue.first_priority not in (None, 0) else max(numbers))
+
+
+def _unmoved(queue: Queue, before: Unmoved | None, now: float) -> Unmoved | None:
+    if len(queue.priorities) < 2:
+        return None
+    last = last_priority(queue)
+    messages = queue.priorities.get(last, 0)
+    ahead = sum(number for step, number in queue.priorities.items() if step != last)
+    if not messages or not ahead:
+        return None
+    goes_on = before is not None and before.priority == last and before.messages <= messages
+    return Unmoved(before.since if before is not None and goes_on else now, last, messages, ahead)
+
+
 class History:
     """The last ten minutes of queues and workers, bounded."""
 
     def __init__(self) -> None:
         self.queues: dict[str, deque[QueueSample]] = {}
         self.workers: dict[str, deque[WorkerSample]] = {}
+        self.full: dict[str, float] = {}
+        """Since when a queue was never seen empty, at each look."""
+        self.empty: dict[str, float] = {}
+        """Since when nothing was ever seen in it."""
+        self.idle: dict[str, tuple[int | None, float]] = {}
+        """What a worker has begun so far, and since when it has not begun, and does not run, anything."""
+        self.unmoved: dict[str, Unmoved] = {}
+        """Queues of which the priority that runs last does not move beside others."""
         self._last = 0.0
 
     def note(self, now: float, queues: list[Queue], workers: list[WorkerFacts]) -> None:
-        """Take a sample, when it is time for one."""
+        """Note what goes on, and take a sample when it is time for one."""
+        self._note_lasting(now, queues, workers)
         if 0 <= now - self._last < SAMPLE_EVERY:
             return
         self._last = now
@@ -68,6 +107,21 @@ class History:
             self.workers.setdefault(facts.name, deque(maxlen=SAMPLES)).append(one)
         self._forget(self.queues, {queue.name for queue in queues})
         self._forget(self.workers, {facts.name for facts in workers})
+
+    def _note_lasting(self, now: float, queues: list[Queue], workers: list[WorkerFacts]) -> None:
+        full, empty, idle, unmoved = self.full, self.empty, self.idle, self.unmoved
+        known = [queue for queue in queues[:MOST] if queue.messages is not None]
+        self.full = {queue.name: full.get(queue.name, now) for queue in known if queue.messages}
+        self.empty = {queue.name: empty.get(queue.name, now) for queue in known if not queue.messages}
+        self.unmoved = {
+            queue.name: each for queue in known if (each := _unmoved(queue, unmoved.get(queue.name), now))
+        }
+        self.idle = {}
+        for facts in workers[:MOST]:
+            if not facts.worker.active:
+                before, since = idle.get(facts.name, (None, now))
+                same = before == facts.worker.processed
+                self.idle[facts.name] = (facts.worker.processed, since if same else now)
 
     def _forget(
         self, kept: dict[str, deque[QueueSample]] | dict[str, deque[WorkerSample]], known: set[str]

@@ -115,4 +115,4 @@ def blind(seen: Snapshot) -> str | None:
     return f"What is usual is known after {need} of watching, or from the history (history = true)."
 
 
-MODE = Mode("task-slow", check, blind, patience=2.0, lingers=15.0, habit="task")
+MODE = Mode("task-slow", check, blind, patience=2.0, lingers=5.0, habit="task")

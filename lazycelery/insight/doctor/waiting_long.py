@@ -7,6 +7,7 @@ from lazycelery.insight.anomalies import durations, freshest, highest, middle
 from lazycelery.insight.doctor.mode import Mode, count, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.faces import by_face
+from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Finding
 from lazycelery.store.ago import DAY
 from lazycelery.store.habits import Habit, Usual
@@ -46,9 +47,20 @@ def _judge(seen: Snapshot, habit: Habit) -> Finding | None:
     least = max(limits.wait_least, limits.wait_times * usual_most, limits.wait_times * high)
     # And still: what a flood or a deployment left is over when the newest do not wait.
     newest = middle(habit.now.wait)[0] if habit.now is not None and habit.now.wait else 0.0
-    if half < least or newest < least:
+    if half < least or newest < least or _over(seen, habit.name):
         return None
     return _finding(seen, habit, usual, when, (half, most, durations(cell.wait)), high)
+
+
+def _over(seen: Snapshot, queue: str) -> bool:
+    """Nothing waits any more, neither in the queue nor at its workers, and they have free slots."""
+    line, takers = seen.lines.get(queue), seen.consumers(queue)
+    return line is not None and line.messages == 0 and bool(takers) and all(map(_free, takers))
+
+
+def _free(facts: WorkerFacts) -> bool:
+    slots, active = facts.worker.concurrency, facts.worker.active
+    return slots is not None and active is not None and active < slots and not facts.reserved
 
 
 def _finding(
@@ -85,4 +97,4 @@ def _finding(
     )
 
 
-MODE = Mode("waiting-long", check, blind, patience=120.0, lingers=30.0, habit="queue")
+MODE = Mode("waiting-long", check, blind, patience=120.0, lingers=8.0, habit="queue")

@@ -10,6 +10,9 @@ from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Finding
 from lazycelery.model.queue import Queue
 
+AHEAD = 4.0
+"""Seconds before its time is over in which a worker is asked, so that the answer is there by then."""
+
 
 def check(seen: Snapshot) -> list[Finding]:
     """One finding a deaf worker, about the fullest queue that it should take from."""
@@ -27,7 +30,7 @@ def check(seen: Snapshot) -> list[Finding]:
 
 def asks(seen: Snapshot) -> set[str]:
     """Idle workers beside waiting messages are asked what they hold."""
-    full = {queue.name for queue in seen.queues if queue.messages and _stays_full(seen, queue)}
+    full = {queue.name for queue in seen.queues if queue.messages and _stays_full(seen, queue, AHEAD)}
     return {
         facts.name
         for facts in seen.alive
@@ -46,15 +49,12 @@ def _empty_handed(seen: Snapshot, facts: WorkerFacts) -> bool:
 
 
 def _takes_nothing(seen: Snapshot, facts: WorkerFacts) -> bool:
-    samples = seen.history.worker(facts.name, seen.now - seen.limits.deaf - 6)
-    counts = {sample.processed for sample in samples} | {facts.worker.processed}
-    long_enough = bool(samples) and seen.now - samples[0].at >= seen.limits.deaf
-    return long_enough and len(counts) == 1 and not any(sample.active for sample in samples)
+    _, since = seen.history.idle.get(facts.name, (None, seen.now))
+    return seen.now - since >= seen.limits.deaf
 
 
-def _stays_full(seen: Snapshot, queue: Queue) -> bool:
-    samples = seen.history.queue(queue.name, seen.now - seen.limits.deaf - 6)
-    return bool(samples) and seen.now - samples[0].at >= seen.limits.deaf and all(s.messages for s in samples)
+def _stays_full(seen: Snapshot, queue: Queue, ahead: float = 0.0) -> bool:
+    return seen.now - seen.history.full.get(queue.name, seen.now) >= seen.limits.deaf - ahead
 
 
 def _finding(seen: Snapshot, facts: WorkerFacts, queue: Queue) -> Finding:

@@ -62,6 +62,12 @@ def _judge(seen: Snapshot, facts: WorkerFacts) -> Finding | None:
     )
 
 
+def _lasts(seen: Snapshot, task: TaskSeen) -> bool:
+    """Whether it runs for long, or usually does."""
+    usual = seen.usual_half(task.name) or 0.0
+    return seen.now - (task.since or seen.now) >= seen.limits.overdue_least or usual >= seen.limits.saturated
+
+
 def asks(seen: Snapshot) -> set[str]:
     """Whoever runs nothing but long tasks, by their events, while work waits: is no slot free since?
 
@@ -69,7 +75,7 @@ def asks(seen: Snapshot) -> set[str]:
     """
     long: dict[str | None, list[TaskSeen]] = defaultdict(list)
     for task in seen.tasks.running:
-        if task.since is not None and seen.now - task.since >= seen.limits.overdue_least:
+        if task.since is not None and _lasts(seen, task):
             long[task.worker].append(task)
     runs = {task.id for task in seen.tasks.running}
     flights = seen.flights.messages if seen.flights is not None else ()
@@ -93,7 +99,8 @@ def _untold(seen: Snapshot, facts: WorkerFacts, tasks: list[TaskSeen]) -> bool:
         return True
     limits, youngest = seen.limits, max(task.since or 0.0 for task in tasks)
     overdue = max((task.since or 0.0) + limits.overdue_times * (task.usual or 0.0) for task in tasks)
-    due = (youngest + limits.overdue_least, overdue, youngest + limits.saturated)
+    # Those that usually last may be told of as soon as they run.
+    due = (youngest, youngest + limits.overdue_least, overdue, youngest + limits.saturated)
     return any(facts.at["active"] < at + CLOCKS and at <= seen.now for at in due)
 
 

@@ -31,6 +31,7 @@ class AmqpBroker:
 
     transport = "amqp"
     realm = "virtual host"
+    free_facts = True
     gives_back = "RabbitMQ gives its message to another worker at once"
 
     def __init__(self, profile: Profile) -> None:

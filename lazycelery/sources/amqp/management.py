@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 RETRY = 30.0
 """Seconds before an API that refused us, or is not there, is asked again."""
+AGAIN = 10.0
+"""The same where it let us in before, and somebody may be at it: each try is a line in RabbitMQ's log."""
 SOON = 2.0
 """Seconds before one that answered before is asked again: its node may be starting. Doubled each time."""
 LASTING = 15.0
@@ -34,6 +36,8 @@ GUESS = 1.0
 """Seconds for a port that nobody named."""
 PAGE, MOST = 500, 10_000
 """Queues in one answer, and altogether."""
+FEW, OFTEN = 100, 2.0
+"""So many queues are asked for every two seconds: what is new, or grows, is seen as soon as it is counted."""
 PAST_PAGE = 100
 """Queues in one answer that has their past too: decoding it must not hold up the loop."""
 PAST, STEP = 300, 10
@@ -74,9 +78,12 @@ class Management:
             check_url(url)
 
     async def queues(self) -> dict[str, QueueFacts] | None:
-        """Every queue of the virtual host by name, at most `every` seconds old; `None` without the API."""
+        """Every queue of the virtual host by name, at most `every` seconds old, two where there are few;
+        `None` without the API."""
         async with self._lock:
-            if self._queues is None or time.monotonic() - self._queues[0] > self._every:
+            few = self._queues is not None and len(self._queues[1]) <= FEW
+            every = min(self._every, OFTEN) if few else self._every
+            if self._queues is None or time.monotonic() - self._queues[0] > every:
                 found = await self._try(self._read_queues)
                 self._queues = None if found is None else (time.monotonic(), found)
             return self._queues[1] if self._queues else None
@@ -187,7 +194,8 @@ class Management:
             self._failures = 0
         self.why, self.cure, self._turned_away = str(silent), silent.cure, silent.refused
         soon = self._answered and not silent.refused
-        self._again = now + (min(RETRY, SOON * 2**self._failures) if soon else RETRY)
+        rest = min(RETRY, AGAIN) if self._answered else RETRY
+        self._again = now + (min(RETRY, SOON * 2**self._failures) if soon else rest)
         self._failures, self._failed_at = min(self._failures + 1, 10), now
 
     @property

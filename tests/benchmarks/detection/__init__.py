@@ -34,14 +34,6 @@ def figures(home: Path) -> list[Figure]:
             for code in one.codes:
                 found.append(Figure(f"{code}: {one.cause}"[:54], math.inf, "s", SOON, str(problem)))
             continue
-        try:
-            measured = asyncio.run(measure(one))
-        except Exception as problem:
-            print(f"{one.codes}: {problem}", flush=True)
-            found += [
-                Figure(f"{code}: {one.cause}", float("inf"), "s", SOON, str(problem)) for code in one.codes
-            ]
-            continue
         for code, times in measured.items():
             print(line(code, one, times), flush=True)
             found.append(Figure(f"{code}: {one.cause}"[:54], times.wire, "s", SOON, one.visible))
