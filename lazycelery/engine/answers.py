@@ -101,11 +101,15 @@ class Answers:
             text.command = self._redactor.text(text.command)
         return text
 
-    async def tasks(self, query: TaskQuery) -> TaskPage:
-        """A window on the tasks."""
+    async def remembered(self) -> None:
+        """Before tasks are chosen: the recorded ones are there, and what is dealt with is known."""
         await self._memory.needed()
         if not self._profile.recorder:  # Who looks once has not been told yet.
             await self._dealing.known()
+
+    async def tasks(self, query: TaskQuery) -> TaskPage:
+        """A window on the tasks."""
+        await self.remembered()
         page = await in_slices(self._store.query_steps(query, self._clock()))
         return page if self._may("reveal") else self._veil.page(page)
 

@@ -46,6 +46,8 @@ NEEDS: dict[ActionName, str] = {
     "purge": "purge",
 }
 """What a broker must have for an action; where it lacks that, this is why the action cannot be had."""
+OF_TASKS = ("retry", "revoke", "terminate")
+"""Actions that choose among the tasks that are known."""
 
 
 class Engine:
@@ -286,6 +288,8 @@ class Engine:
 
     async def plan(self, order: Order) -> Plan:
         """What would be done, to what, at which grade. Touches nothing."""
+        if order.action in OF_TASKS:  # What `tasks` shows can be acted on, and `dealt:no` counts.
+            await self._answers.remembered()
         self._actions.results = self._watch.backend.results
         lacking = self._broker.lacks.get(NEEDS.get(order.action, ""))
         try:
@@ -314,6 +318,7 @@ class Engine:
         self, targets: list[str], filter: str | None = None, note: str = "", undo: bool = False
     ) -> list[str]:
         """Mark failed tasks as dealt with, or not."""
+        await self._answers.remembered()
         return await self._parts.dealing.mark(targets, filter, self._parts.redactor.text(note), undo)
 
     async def progress(self) -> list[Progress]:

@@ -14,6 +14,7 @@ from lazycelery.engine.client import spawn
 from lazycelery.engine.engine import Engine
 from lazycelery.engine.memory import files_of
 from lazycelery.errors import NothingFound, UsageError
+from lazycelery.model.action import Order
 from lazycelery.model.history import HistoryQuery
 from lazycelery.model.profile import Profile
 from lazycelery.model.task import TaskQuery
@@ -128,6 +129,10 @@ async def test_an_engine_that_only_looks_reads_it_and_writes_nothing(
     looking = Engine(profile)
     await looking.start()
     await looking.ready(10)
+    plan = await looking.plan(
+        Order(action="retry", filter="name:shop.add")
+    )  # Nobody has asked for tasks yet.
+    assert [item.target for item in plan.items] == [one]
     [row] = (await looking.tasks(TaskQuery())).rows
     assert (row.id, row.state, row.past) == (one, "success", True)
     with pytest.raises(UsageError):
