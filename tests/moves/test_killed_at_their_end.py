@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from functools import partial
 from itertools import islice
+from typing import Any
 
 import pika
 import pytest
@@ -27,19 +28,19 @@ def cli(ground: Ground) -> Cli:
     return Cli(ground)
 
 
-def worn(ground: RabbitGround) -> None:
+def wear(ground: RabbitGround, number: int = MANY, **arguments: Any) -> None:
     """A queue whose messages all came back once, of two times that they may."""
     ground.declare("graves")
     given_up = {"x_dead_letter_exchange": "", "x_dead_letter_routing_key": "graves"}
-    ground.declare("worn", x_delivery_limit=2, **given_up)
-    ground.fill("worn", MANY)
+    ground.declare("worn", x_delivery_limit=2, **given_up, **arguments)
+    ground.fill("worn", number)
     with pika.BlockingConnection(pika.URLParameters(ground.url)) as connection:
         channel = connection.channel()
-        channel.basic_qos(prefetch_count=MANY)
-        tags = [method.delivery_tag for method, _, _ in islice(channel.consume("worn"), MANY)]
+        channel.basic_qos(prefetch_count=number)
+        tags = [method.delivery_tag for method, _, _ in islice(channel.consume("worn"), number)]
         channel.cancel()  # What goes back must not come to it once more.
         channel.basic_nack(tags[-1], multiple=True, requeue=True)
-    ground.settle("worn", MANY)
+    ground.settle("worn", number)
 
 
 def killed(ground: RabbitGround, cli: Cli, *words: str, after: float) -> bool:
@@ -74,7 +75,7 @@ def once(found: Counter[str], ids: list[str]) -> bool:
 def test_none_is_doubled_and_none_is_lost(ground: RabbitGround, cli: Cli, action: str, kills: int) -> None:
     dice, hits = random.Random(kills), 0
     for _ in range(kills):
-        worn(ground)  # Emptied by the round before.
+        wear(ground)  # Emptied by the round before.
         words = {
             "move": ("move", "worn", "other", "name:shop.even", "--force", "--yes", "--rate", "1000"),
             "peek": ("peek", "worn", "--limit", str(MANY), "--force"),

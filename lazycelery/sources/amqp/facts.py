@@ -87,6 +87,12 @@ class QueueFacts(msgspec.Struct, kw_only=True):
         return limit
 
     @property
+    def rejects(self) -> bool:
+        """Whether it refuses new messages when it is full."""
+        bounded = self._least("max-length") is not None or self._least("max-length-bytes") is not None
+        return bounded and str(self.setting("overflow")).startswith("reject-publish")
+
+    @property
     def delivery_limit(self) -> int | None:
         """How often a message of a quorum queue may be delivered, where an argument or policy says so; -1 is
         as often as it likes."""

@@ -21,6 +21,7 @@ from lazycelery.sources.amqp.depths import Depths
 from lazycelery.sources.amqp.envelope import from_envelope
 from lazycelery.sources.amqp.facts import QueueFacts
 from lazycelery.sources.amqp.management import Management
+from lazycelery.sources.amqp.renewing import Renewing
 from lazycelery.sources.amqp.room import NOWHERE, Rooms, bytes_held
 from lazycelery.sources.amqp.sifting import Sift
 from lazycelery.sources.amqp.taking import Look, Purge, refuse_stream
@@ -148,8 +149,8 @@ class AmqpQueues:
             if not force:
                 cost = costs.before(queue, kind, allowed, self._last_looks.text(queue))
                 raise Refused(f"RabbitMQ shows a message only by delivering it. {cost}", costs.forced())
-            rooms = Rooms(self._room, self._depth, self._bytes_held)
-            look = Look(self._server, queue, allowed.number, kind != "classic", rooms)
+            renewing = self._renewing(queue, facts, self._rooms())
+            look = Look(self._server, queue, allowed.number, kind != "classic", renewing)
             at = time.time()
             raws = await look.run(offset + limit, MAX_PEEK)
         page = PeekPage(queue=queue, at=at, total=look.total)
@@ -270,8 +271,14 @@ class AmqpQueues:
         kind = facts.type if facts else None
         refuse_stream(queue, kind)
         quorum, limit = kind != "classic", (await self._delivery_limit(facts)).number
-        rooms = Rooms(self._room, self._depth, self._bytes_held)
-        return Sift(self._server, queue, limit, quorum, most, rooms)
+        rooms = self._rooms()
+        return Sift(self._server, queue, limit, quorum, most, rooms, self._renewing(queue, facts, rooms))
+
+    def _rooms(self) -> Rooms:
+        return Rooms(self._room, self._depth, self._bytes_held)
+
+    def _renewing(self, queue: str, facts: QueueFacts | None, rooms: Rooms) -> Renewing:
+        return Renewing(self._server, queue, rooms, facts is None or facts.rejects)
 
     async def _limit(self, queue: str) -> Limit | None:
         facts = await self._facts(queue)

@@ -2,7 +2,7 @@
 
 All are taken and stay unacknowledged: should we die, RabbitMQ puts them back. A message that is moved is
 saved, published with a confirmation, and only then acknowledged. One that stays, and would be dropped by
-RabbitMQ after another delivery, is replaced by a copy in a transaction: so no kill leaves both, or none.
+RabbitMQ after another delivery, is replaced by a copy (`renewing.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from lazycelery.sources.amqp.channel import Channel, Got
 from lazycelery.sources.amqp.connection import Server, Session
 from lazycelery.sources.amqp.envelope import delivery_count, from_envelope, priority_of, to_envelope
 from lazycelery.sources.amqp.holding import SELECTIVE, Holding
+from lazycelery.sources.amqp.renewing import Renewing
 from lazycelery.sources.amqp.room import Rooms
 from lazycelery.sources.jsontext import size_text
 from lazycelery.sources.pacing import Paced
@@ -55,8 +56,9 @@ class Sift:
         quorum: bool,
         most: int,
         rooms: Rooms,
+        renewing: Renewing,
     ) -> None:
-        self._server, self._queue, self._rooms = server, queue, rooms
+        self._server, self._queue, self._rooms, self._renewing = server, queue, rooms, renewing
         self._limit, self._quorum, self._most = limit_of_deliveries, quorum, min(most, MOST)
         self._bytes = self._stay = 0
         self._last = 0
@@ -97,6 +99,7 @@ class Sift:
                 raise told from None
             self.told.problem = told.title
         finally:
+            self._renewing.close()
             sending.close()
             taking.close()
         return self.told
@@ -146,7 +149,7 @@ class Sift:
             await self._stays(ways, got, raw, gone)
 
     async def _stays(self, ways: _Ways, got: Got, raw: bytes, gone: set[int]) -> None:
-        if self._at_its_end(got) and await self._renewed(ways, got, raw):
+        if self._at_its_end(got) and await self._renewing.copied(ways.taking, got.tag, len(got.body), raw):
             gone.add(got.tag)
             self.told.renewed += 1
         else:
@@ -157,17 +160,6 @@ class Sift:
         if not self._quorum or self._limit is None:
             return False
         return delivery_count(got.properties.raw) + 1 >= self._limit
-
-    async def _renewed(self, ways: _Ways, got: Got, raw: bytes) -> bool:
-        """Whether a copy with a fresh count goes to the end of the queue, where it would go anyway, in one
-        step with what acknowledges its original. Not where the queue would refuse it: the original would be
-        acknowledged all the same."""
-        if await self._rooms.left_over([(got.tag, self._queue, len(got.body))]):
-            return False
-        await ways.taking.transact()
-        body, properties = from_envelope(raw, self._server.address.username)
-        ways.taking.send("", self._queue, body, properties, mandatory=True)
-        return True
 
     async def _through(
         self,

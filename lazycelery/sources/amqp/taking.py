@@ -12,13 +12,13 @@ from lazycelery.model.message import StoredMessage
 from lazycelery.sources.amqp import problems
 from lazycelery.sources.amqp.channel import Channel, Got
 from lazycelery.sources.amqp.connection import Server
-from lazycelery.sources.amqp.envelope import delivery_count, from_envelope, priority_of, to_envelope
+from lazycelery.sources.amqp.envelope import delivery_count, priority_of, to_envelope
 from lazycelery.sources.amqp.holding import SELECTIVE, Holding
-from lazycelery.sources.amqp.room import Rooms
+from lazycelery.sources.amqp.renewing import Renewing
 from lazycelery.sources.protocols.queues import PurgeResult
 
 TOGETHER = 10
-"""Messages replaced by fresh copies in one transaction: a quorum queue may keep more commands back."""
+"""Messages replaced by fresh copies at once: a quorum queue may keep more commands back."""
 SLICE = 50
 """Messages encoded before something else may run."""
 LOOKS = 30
@@ -30,9 +30,9 @@ class Look:
     """A look at the messages that run next. It marks them as redelivered, and on quorum queues counts."""
 
     def __init__(
-        self, server: Server, queue: str, limit_of_deliveries: int | None, quorum: bool, rooms: Rooms
+        self, server: Server, queue: str, limit_of_deliveries: int | None, quorum: bool, renewing: Renewing
     ) -> None:
-        self._server, self._queue, self._rooms = server, queue, rooms
+        self._server, self._queue, self._renewing = server, queue, renewing
         self._limit, self._quorum = limit_of_deliveries, quorum
         self.total = 0
         self.saved = 0
@@ -57,6 +57,7 @@ class Look:
                 self.most_delivered = max(counts, default=0)
             await self._put_back(channel, holding, taken)
         finally:
+            self._renewing.close()
             channel.close()
         return [to_envelope(got.body, got.properties.raw, got.method) for got in taken]
 
@@ -67,7 +68,7 @@ class Look:
                 holding.drop(got.tag)
                 self.saved += 1
                 if self.saved % TOGETHER == 0:
-                    await channel.commit()
+                    await self._renewing.kept_up(channel)
         await channel.commit()
         await holding.let_go()
         if self._quorum:
@@ -85,15 +86,8 @@ class Look:
         return self._limit is not None and delivery_count(got.properties.raw) + 1 >= self._limit
 
     async def _copied(self, channel: Channel, got: Got) -> bool:
-        """A copy with a fresh count goes to the end of the queue, where a requeue would put it too, in one
-        transaction with what acknowledges its original."""
-        if await self._rooms.left_over([(got.tag, self._queue, len(got.body))]):
-            return False
-        await channel.transact()
         envelope = to_envelope(got.body, got.properties.raw, got.method)
-        body, properties = from_envelope(envelope, self._server.address.username)
-        channel.send("", self._queue, body, properties, mandatory=True)
-        return True
+        return await self._renewing.copied(channel, got.tag, len(got.body), envelope)
 
 
 class Purge:
