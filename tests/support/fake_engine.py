@@ -863,6 +863,7 @@ class FakeEngine:
         self.acted.append((plan.order, word))
         target = plan.order.targets[0] if plan.order.targets else ""
         outcome = Outcome(action=plan.action, done=1, failed=0, proof=f"{plan.action} {target}: done")
+        outcome.items = [OutcomeItem(target=one, ok=True, text="done") for one in plan.order.targets]
         if plan.action == "pool":
             outcome.back = Order(action="pool", targets=plan.order.targets, params={"do": "shrink", "n": 1})
         if plan.action == "purge":
