@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
+
 from lazycelery.model.faces import by_face
+from lazycelery.model.text import quoted
+
+
+def word(text: str) -> str:
+    """One word of a command that is made to be pasted: names are others' text, and a shell reads them."""
+    return shlex.quote(text)
+
+
+def condition(field: str, value: str) -> str:
+    """A condition of the filter language, without quotes where the value needs none."""
+    exact = quoted(field, value)
+    return exact if exact.endswith('"') else f"{field}:{value}"
 
 
 def longer(seconds: float) -> str:
@@ -13,30 +27,31 @@ def longer(seconds: float) -> str:
 def let_consume(queue: str, worker: str = "WORKER") -> str:
     """A worker takes from a queue too."""
     return by_face(
-        f"`lazycelery worker consume {queue} {worker} --allow consumers`", f"`:consume` on {_one(worker)}"
+        f"`lazycelery worker consume {word(queue)} {word(worker)} --allow consumers`",
+        f"`:consume` on {_one(worker)}",
     )
 
 
 def more_slots(queue: str) -> str:
     """A pool grows, or workers are added."""
     grow = by_face("`lazycelery worker pool grow 2 WORKER --allow pool`", "`:pool` on a worker")
-    return f"Add slots ({grow}), or workers with `-Q {queue}`"
+    return f"Add slots ({grow}), or workers with `-Q {word(queue)}`"
 
 
-def tasks(filter: str) -> str:
-    """The tasks that match."""
-    return by_face(f"`lazycelery tasks {filter}`", f"`:tasks {filter}`")
+def tasks(*terms: str) -> str:
+    """The tasks that match all of these terms."""
+    return by_face(f"`lazycelery tasks {_words(terms)}`", f"`:tasks {' '.join(terms)}`")
 
 
-def act_on_tasks(action: str, filter: str) -> str:
-    """Retry or revoke the tasks that match."""
-    there = f"`:tasks {filter}`, then `:mark.all` and `:{action}`"
-    return by_face(f"`lazycelery {action} {filter} --allow {action}`", there)
+def act_on_tasks(action: str, *terms: str) -> str:
+    """Retry or revoke the tasks that match all of these terms."""
+    there = f"`:tasks {' '.join(terms)}`, then `:mark.all` and `:{action}`"
+    return by_face(f"`lazycelery {action} {_words(terms)} --allow {action}`", there)
 
 
 def act_on_task(action: str, id: str) -> str:
     """Retry or revoke one task."""
-    return by_face(f"`lazycelery {action} {id} --allow {action}`", f"`:{action}` on {id}")
+    return by_face(f"`lazycelery {action} {word(id)} --allow {action}`", f"`:{action}` on {id}")
 
 
 def usual() -> str:
@@ -46,3 +61,7 @@ def usual() -> str:
 
 def _one(worker: str) -> str:
     return "a worker" if worker == "WORKER" else worker
+
+
+def _words(terms: tuple[str, ...]) -> str:
+    return " ".join(word(term) for term in terms)

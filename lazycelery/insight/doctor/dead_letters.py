@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import word
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.faces import by_face
@@ -25,7 +26,9 @@ def check(seen: Snapshot) -> list[Finding]:
                 fact(f"{listed(queue.dead_letter_from)} put what they give up here", "broker"),
             ],
             fix="Their header x-death tells why: mend that, then "
-            + by_face(f"`lazycelery requeue {queue.name} --allow requeue`.", "`:move` brings them home."),
+            + by_face(
+                f"`lazycelery requeue {word(queue.name)} --allow requeue`.", "`:move` brings them home."
+            ),
             actions=["peek", "purge"],
         )
         for queue in seen.queues

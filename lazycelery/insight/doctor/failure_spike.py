@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lazycelery.insight.advice import act_on_tasks, tasks
+from lazycelery.insight.advice import act_on_tasks, condition, tasks
 from lazycelery.insight.anomalies import UNLIKELY, chance, highest
 from lazycelery.insight.doctor.mode import Mode, fact, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
@@ -73,6 +73,7 @@ def _finding(seen: Snapshot, name: NameFacts) -> Finding:
     if name.error:
         evidence.append(fact(f"the last error: {name.error[:160]}", "event"))
         evidence.append(fact(f"raised on {short(name.worker)}", "event"))
+    failures = "state:failure", condition("name", name.name)
     return Finding(
         code="failure-spike",
         severity="critical" if share > seen.limits.failure_critical else "warning",
@@ -81,8 +82,8 @@ def _finding(seen: Snapshot, name: NameFacts) -> Finding:
         filter=f"state:failure {quoted('name', name.name)}",
         since=name.first_failed,
         evidence=evidence,
-        fix=f"See the tracebacks ({tasks(f'state:failure name:{name.name}')}); once mended, run them again: "
-        f"{act_on_tasks('retry', f'state:failure name:{name.name}')}.",
+        fix=f"See the tracebacks ({tasks(*failures)}); once mended, run them again: "
+        f"{act_on_tasks('retry', *failures)}.",
         actions=["retry"],
     )
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from lazycelery.insight.advice import act_on_tasks
+from lazycelery.insight.advice import act_on_tasks, condition
 from lazycelery.insight.doctor.mode import count, fact, listed, short
 from lazycelery.model.finding import RANK, Covered, Finding
 
@@ -200,7 +200,7 @@ def _told_with(death: Finding, follow: list[Finding]) -> Finding:
 def _sent_again(death: Finding, ended: list[Finding]) -> str:
     if len(ended) == 1:
         return ended[0].fix
-    return f"send it again ({act_on_tasks('retry', f'state:lost worker:{death.subject}')})."
+    return f"send it again ({act_on_tasks('retry', 'state:lost', condition('worker', death.subject))})."
 
 
 def _one_of(findings: list[Finding]) -> Finding:

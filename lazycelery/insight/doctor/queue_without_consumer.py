@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lazycelery.insight.advice import let_consume
+from lazycelery.insight.advice import let_consume, word
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.faces import by_face
@@ -45,7 +45,9 @@ def _finding(seen: Snapshot, queue: Queue, consumed: list[str]) -> Finding:
     if meant:
         fix = (
             "Correct the name where it is sent (task_routes, queue=), then "
-            + by_face(f"`lazycelery move {queue.name} {meant} --allow move`", f"`:move` to {meant}")
+            + by_face(
+                f"`lazycelery move {word(queue.name)} {word(meant)} --allow move`", f"`:move` to {meant}"
+            )
             + f"; or let a worker take it: {let_consume(queue.name)}."
         )
     else:

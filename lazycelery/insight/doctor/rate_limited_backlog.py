@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from lazycelery.insight.advice import word
 from lazycelery.insight.doctor.mode import Mode, count, fact, fresh, listed, plain_slots, short
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.faces import by_face
@@ -94,7 +95,7 @@ def _finding(seen: Snapshot, facts: WorkerFacts, kept: list[str]) -> Finding:
     alone = [queue.name for queue in seen.waiting(facts) if seen.consumers(queue.name) == [facts]]
     names = [one for one, _ in Counter(kept).most_common()]
     lift = by_face(
-        f"`lazycelery worker rate-limit {names[0]} none {facts.name} --allow limits`",
+        f"`lazycelery worker rate-limit {word(names[0])} none {word(facts.name)} --allow limits`",
         f"`:limit` on a task {names[0]}: rate none",
     )
     return Finding(

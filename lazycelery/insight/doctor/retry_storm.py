@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import condition, word
 from lazycelery.insight.doctor.mode import Mode, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.faces import by_face
@@ -47,9 +48,10 @@ def _finding(seen: Snapshot, name: NameFacts) -> Finding:
 
 def _revoking(name: str) -> str:
     """A command of its own has not seen why a task waits: it takes all of them that wait for a time."""
+    which = condition("name", name)
     return by_face(
-        f"`lazycelery revoke state:retry,scheduled name:{name} --dry-run` tells which",
-        f"`:tasks error_group:* state:retry,scheduled name:{name}`, then `:mark.all` and `:revoke`",
+        f"`lazycelery revoke state:retry,scheduled {word(which)} --dry-run` tells which",
+        f"`:tasks error_group:* state:retry,scheduled {which}`, then `:mark.all` and `:revoke`",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lazycelery.insight.advice import tasks
+from lazycelery.insight.advice import condition, tasks
 from lazycelery.insight.anomalies import at_least, silence
 from lazycelery.insight.doctor.mode import Mode, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
@@ -90,7 +90,7 @@ def _finding(
         evidence=evidence,
         fix=f"Look at who sends it: a beat ({by_face('`lazycelery beat`', '`:beat`')}), a producer, "
         "a route that was changed; "
-        f"{tasks(f'name:{habit.name}')} shows the last ones.",
+        f"{tasks(condition('name', habit.name))} shows the last ones.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import condition, word
 from lazycelery.insight.anomalies import UNLIKELY, above, chance, durations, freshest, highest, middle
 from lazycelery.insight.doctor.mode import Mode, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
@@ -99,8 +100,8 @@ def _finding(
         + by_face("`lazycelery stats --usual --by worker`", "`:view.metrics`")
         + "); "
         + by_face(
-            f"`lazycelery tasks name:{habit.name} --sort runtime`",
-            f"`:tasks name:{habit.name}`, `:sort runtime`",
+            f"`lazycelery tasks {word(condition('name', habit.name))} --sort runtime`",
+            f"`:tasks {condition('name', habit.name)}`, `:sort runtime`",
         )
         + " shows the slowest; a time_limit bounds them.",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
+from lazycelery.insight.advice import word
 from lazycelery.insight.anomalies import at_least, deviation
 from lazycelery.insight.doctor.mode import Mode, count, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
@@ -77,7 +78,7 @@ def _finding(seen: Snapshot, habit: Habit, now: float, usual: float, known: tupl
         since=seen.now - 60.0 * (LATELY + habit.ill),
         evidence=evidence,
         fix="Where messages wait, look at its workers ("
-        + by_face(f"`lazycelery why {habit.name}`", f"`:queue {habit.name}`")
+        + by_face(f"`lazycelery why {word(habit.name)}`", f"`:queue {habit.name}`")
         + f"); where none do, at who sends them: {span(60.0 * LATELY)} "
         "without work is a producer that stopped, or a route that was changed.",
         actions=["peek", "consumers"],

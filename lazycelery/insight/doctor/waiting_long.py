@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lazycelery.insight.advice import more_slots
+from lazycelery.insight.advice import more_slots, word
 from lazycelery.insight.anomalies import durations, freshest, highest, middle
 from lazycelery.insight.doctor.mode import Mode, count, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
@@ -91,7 +91,7 @@ def _finding(
         kind="queue",
         evidence=evidence,
         fix=f"{more_slots(habit.name)}; "
-        + by_face(f"`lazycelery why {habit.name}`", f"`:queue {habit.name}`")
+        + by_face(f"`lazycelery why {word(habit.name)}`", f"`:queue {habit.name}`")
         + " tells what is before them.",
         actions=["peek", "consumers"],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import word
 from lazycelery.insight.doctor.mode import Mode, count, fact, fresh, plain_slots, short, span
 from lazycelery.insight.doctor.rate_limited_backlog import kept
 from lazycelery.insight.doctor.snapshot import Snapshot
@@ -81,12 +82,12 @@ def _finding(seen: Snapshot, facts: WorkerFacts, queue: Queue) -> Finding:
             ),
         ],
         fix=by_face(
-            f"`lazycelery worker cancel {queue.name} {facts.name} --allow consumers`, "
+            f"`lazycelery worker cancel {word(queue.name)} {word(facts.name)} --allow consumers`, "
             "then the same with consume",
             f"`:consume` cancels {queue.name} there, and then consumes it again",
         )
         + "; or "
-        + by_face(f"`lazycelery worker shutdown {facts.name} --allow shutdown`", "`:shutdown`")
+        + by_face(f"`lazycelery worker shutdown {word(facts.name)} --allow shutdown`", "`:shutdown`")
         + " where a supervisor starts it again.",
         actions=["consume", "shutdown"],
     )
