@@ -18,8 +18,7 @@ def check(seen: Snapshot) -> list[Finding]:
         return []
     found = []
     for facts in seen.alive:
-        names = kept(seen, facts)
-        if names and _free(facts) and fresh(facts, "active", seen.now, 6):
+        if _free(facts) and fresh(facts, "active", seen.now, 6) and (names := kept(seen, facts)):
             found.append(_finding(seen, facts, names))
     return found
 
