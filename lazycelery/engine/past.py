@@ -75,7 +75,7 @@ class Past:
             newest = newest or part.name
             try:
                 if last is None:
-                    last = part.last_seen()
+                    last = part.last_seen(self._clock())
                     self._status.interrupted = part.interrupted()
                 total += part.count()
             except Unreadable as problem:

@@ -376,8 +376,58 @@ def test_a_clock_that_jumps_back_goes_on_in_the_newest_file(files: Files) -> Non
     monitor.hear(received(DAY, "t2"))
     assert monitor.wait(lambda: len(ids(found(files))) == 3)
     monitor.stop()
-    assert len(files.all()) == 2
+    assert [path.name[10:] for path in files.all()] == [
+        "-000.sqlite3",
+        f"-001-of-{day(-30)}.sqlite3",
+        "-000.sqlite3",
+    ]
     assert ids(found(files)) == ["t2", "t1", "t0"]
+
+
+def day(after: float) -> str:
+    """The day so many days after T0, in UTC."""
+    return time.strftime("%Y-%m-%d", time.gmtime(T0 + after * DAY))
+
+
+def test_a_clock_that_was_ahead_and_is_right_again(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file of the day to come stays the newest, each real day has its own, and is kept as long as any."""
+    monkeypatch.setattr(module, "SWEEP_EVERY", 0.0)
+    files.days, now, heard = 3, [T0], list[str]()
+    monitor = Monitor(files, lambda: now[0]).start()
+    for at in (0, 4000, 0.001, 1):
+        now[0] = T0 + at * DAY
+        heard.insert(0, f"t{len(heard)}")
+        monitor.hear(received(at * DAY, heard[0]))
+        assert monitor.wait(lambda: ids(found(files)) == heard), (at, ids(found(files)))
+    assert monitor.wait(lambda: files.all() == sorted(files.all()))
+    monitor.stop()
+    ahead = f"{day(4000)}-"
+    names = [f"{day(0)}-000", f"{ahead}000", f"{ahead}001-of-{day(0)}", f"{ahead}002-of-{day(1)}"]
+    assert [path.stem for path in files.all()] == names
+    again = Monitor(files, lambda: T0 + DAY + 5)
+    assert again.load().loaded == 4 and again.past is not None and again.past._still
+    columns = again.store.columns
+    rows = {columns.id[slot]: int(columns.row[slot]) for slot in range(columns.used)}
+    assert sorted(rows, key=rows.__getitem__, reverse=True) == heard
+    page = found(files, limit=2)
+    assert ids(page) == heard[:2] and ids(found(files, limit=2, after=str(page.next))) == heard[2:]
+    assert not files.sweep(T0 + 3 * DAY).removed  # Three days are kept, also of what the wrong clock dated.
+    for kept, part in ((names[:1], 2), ([], 3)):  # So many days must have been written since.
+        assert [path.stem for path in files.sweep(T0 + 4 * DAY).removed] == kept
+        (files.directory / f"{ahead}{part + 1:03}-of-{day(part)}.sqlite3").touch()
+    assert [path.stem for path in files.sweep(T0 + 4 * DAY).removed] == names[1:3]
+
+
+def test_a_clock_that_is_behind_for_a_while_lets_no_day_go_before_its_time(files: Files) -> None:
+    files.make_directory()
+    names = [f"{day(0)}-000", f"{day(1)}-000", f"{day(1)}-001-of-1970-01-01", f"{day(1)}-002-of-1970-02-01"]
+    for name in (*names, f"{day(2)}-000"):
+        (files.directory / f"{name}.sqlite3").touch()
+    files.days = 3
+    for moment in (0, 86_400.0 * 31, T0, T0 + 3 * DAY):
+        assert not files.sweep(moment).removed, moment
+    assert [path.stem for path in files.sweep(T0 + 4 * DAY).removed] == names[:1]
+    assert [path.stem for path in files.sweep(T0 + 5 * DAY).removed] == names[1:]
 
 
 def test_a_clock_that_jumps_forward_deletes_nothing(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 """Where a cluster's history is, and which of its files go when it gets old or large.
 
 Files are named by their day in UTC and a part: `2026-11-25-000.sqlite3`. What is old is deleted with its
-file, which costs nothing. No file older than the newest is ever begun, whatever the clock says.
+file, which costs nothing. No file that sorts before the newest is ever begun, whatever the clock says: what
+is written while the newest one's day is still to come goes into a next part of it, whose name tells its
+own day: `2036-01-01-001-of-2026-11-25.sqlite3`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import os
 import re
 import stat
 import time
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +25,8 @@ DAY = 86_400.0
 PARTS = 8
 """A file that holds this share of all permitted bytes is followed by another part."""
 LEAST_PART = 1 << 20
-_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(\d{3,})\.sqlite3")
+_DAY = r"(\d{4}-\d{2}-\d{2})"
+_NAME = re.compile(_DAY + r"-(\d{3,})(?:-of-" + _DAY + r")?\.sqlite3")
 _UNSAFE = re.compile(r"[^A-Za-z0-9.]+")
 PRIVATE = 0o700
 
@@ -63,7 +68,7 @@ class Files:
             names = [entry.name for entry in os.scandir(self.directory) if _NAME.fullmatch(entry.name)]
         except OSError:
             return []
-        return [self.directory / name for name in sorted(names, key=_order)]
+        return [self.directory / name for name in sorted(names, key=order)]
 
     def make_directory(self) -> None:
         """For the owner alone. Raises `OSError`."""
@@ -72,19 +77,20 @@ class Files:
             each.mkdir(mode=PRIVATE, exist_ok=True)
 
     def current(self, now: float, present: Path | None = None) -> Path:
-        """The file to write to: the one of today, or the newest if the clock went back behind it; another
-        part once one has grown large. `present` is the one written to so far."""
+        """The file to write to: the one of today, or today's part of the newest if the clock is behind that;
+        another part once one has grown large. `present` is the one written to so far."""
         files = self.all()
         newest = files[-1] if files else present
-        day = time.strftime("%Y-%m-%d", time.gmtime(max(0.0, now)))
+        day = _day(now)
         if newest is None:
             return self.directory / f"{day}-000{SUFFIX}"
-        match = _NAME.fullmatch(newest.name)
-        assert match
-        if day > match[1]:
+        last = _Name.of(newest)
+        if day > last.day:
             return self.directory / f"{day}-000{SUFFIX}"
-        if size_of(newest) > max(LEAST_PART, self.max_bytes / PARTS):
-            return self.directory / f"{match[1]}-{int(match[2]) + 1:03d}{SUFFIX}"
+        own = day if day < last.day else ""
+        if (own and own != last.own) or size_of(newest) > max(LEAST_PART, self.max_bytes / PARTS):
+            marked = f"-of-{own}" if own else ""
+            return self.directory / f"{last.day}-{last.part + 1:03d}{marked}{SUFFIX}"
         return newest
 
     def bytes(self) -> int:
@@ -95,19 +101,20 @@ class Files:
         """Delete what is too old, then the oldest while all are too large; the newest always stays."""
         swept = Swept([])
         kept = self.all()
-        oldest = time.strftime("%Y-%m-%d", time.gmtime(max(0.0, now - self.days * DAY)))
+        oldest = _day(now - self.days * DAY)
+        due = _due([_Name.of(path) for path in kept], _day(now), oldest, self.days)
         sizes = {path: size_of(path) for path in kept}
         while len(kept) > 1:
-            old = by_age and kept[0].name[:10] < oldest
+            old = by_age and due[-len(kept)]
             if not old and sum(sizes[path] for path in kept) <= self.max_bytes:
                 break
-            due = kept.pop(0)
+            path = kept.pop(0)
             try:
-                remove(due)
+                remove(path)
             except OSError as problem:
                 swept = swept._replace(refused=problem)
             else:
-                swept.removed.append(due)
+                swept.removed.append(path)
         return swept
 
 
@@ -170,7 +177,48 @@ MARKS = "marks.ndjson"
 """Deploy marks: lines that any session appends."""
 
 
-def _order(name: str) -> tuple[str, int]:
+class _Name(NamedTuple):
+    """What the name of a file tells."""
+
+    day: str
+    """Of the clock, when the first of this day was begun: files sort by it, and by part."""
+    part: int
+    own: str
+    """The day on which it was begun, where that was before `day`; "" for the same."""
+
+    @classmethod
+    def of(cls, path: Path) -> _Name:
+        match = _NAME.fullmatch(path.name)
+        assert match
+        return cls(match[1], int(match[2]), match[3] or "")
+
+
+def order(name: str) -> tuple[str, int]:
+    """What the names of files sort by, the oldest first; also of one that is no more."""
     match = _NAME.fullmatch(name)
-    assert match
-    return match[1], int(match[2])
+    return (match[1], int(match[2])) if match else (name, 0)
+
+
+def _days(names: Sequence[_Name], today: str) -> list[str]:
+    """The day of each file, none before that of the one before it. A day that is still to come is no day
+    of a file: the clock was ahead, and it was written not after the one that follows."""
+    days, after = [""] * len(names), today
+    for place in range(len(names) - 1, -1, -1):
+        day, _, own = names[place]
+        found = own if day > today else day
+        days[place] = after = found if found and found <= today else after
+    return list(accumulate(days, max))
+
+
+def _due(names: Sequence[_Name], today: str, oldest: str, days: float) -> list[bool]:
+    """Whether each file is too old. Where a day is still to come, the clock was ahead or is behind now:
+    so many days must have been written since under the name of the newest one."""
+    since = {each.own for each in names if each.own and each.day == names[-1].day}
+    return [
+        day < oldest and (name.day <= today or sum(own > day for own in since) >= days)
+        for name, day in zip(names, _days(names, today), strict=True)
+    ]
+
+
+def _day(moment: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(max(0.0, moment)))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lazycelery.store.history.files import size_of
+from lazycelery.store.history.files import order, size_of
 from lazycelery.store.history.schema import COLUMNS, VERSION, version_of
 from lazycelery.store.history.storage import Hour, Unreadable
 
@@ -47,13 +47,14 @@ class File:
         found = self._one("SELECT first FROM tasks ORDER BY n LIMIT 1") if self.version else None
         return float(found) if found is not None else None
 
-    def last_seen(self) -> float | None:
-        """When something was last written down, epoch seconds."""
+    def last_seen(self, until: float) -> float | None:
+        """When something was last written down, as far as a clock that was ahead did not tell that."""
         if not self.version:
             return None
+        tasks = "SELECT seen FROM tasks ORDER BY n DESC LIMIT 1000"
         found = [
-            self._one("SELECT last FROM events ORDER BY n DESC LIMIT 1"),
-            self._one("SELECT max(seen) FROM (SELECT seen FROM tasks ORDER BY n DESC LIMIT 1000)"),
+            self._one("SELECT last FROM events WHERE last <= ? ORDER BY n DESC LIMIT 1", until),
+            self._one(f"SELECT max(seen) FROM ({tasks}) WHERE seen <= ?", until),
         ]
         return max((float(moment) for moment in found if moment is not None), default=None)
 
@@ -104,8 +105,8 @@ class File:
         except sqlite3.Error as problem:
             raise Unreadable(f"{self.path.name}: {problem}") from None
 
-    def _one(self, query: str) -> Any:
-        found = self.rows(query)
+    def _one(self, query: str, *values: Any) -> Any:
+        found = self.rows(query, values)
         return found[0][0] if found else None
 
     def close(self) -> None:
@@ -136,7 +137,7 @@ def opened(paths: Sequence[Path], unread: list[str], until: str = "") -> Iterato
     """The files, one after the other, newest first, from the one named `until` on; those that cannot
     be read are told in `unread`."""
     for place, path in reversed(list(enumerate(paths))):
-        if (until and path.name > until) or not size_of(path):
+        if (until and order(path.name) > order(until)) or not size_of(path):
             continue
         try:
             file = File(path, paths[place + 1 :])

@@ -87,8 +87,9 @@ class Part(Protocol):
     def since(self) -> float | None:
         """First sight of its oldest task, epoch seconds."""
 
-    def last_seen(self) -> float | None:
-        """When something was last written down, epoch seconds."""
+    def last_seen(self, until: float) -> float | None:
+        """When something was last written down, epoch seconds; what is noted of later than `until` (now)
+        was told by a clock that was ahead."""
 
     def interrupted(self) -> bool:
         """Whether the run that wrote last did not end in good order."""

@@ -46,8 +46,8 @@ class Day:
         found = self._one("SELECT first FROM {s}.tasks WHERE day = {d} ORDER BY n LIMIT 1")
         return float(found) if found is not None else None
 
-    def last_seen(self) -> float | None:
-        """When any recorder last wrote."""
+    def last_seen(self, until: float) -> float | None:
+        """When any recorder last wrote, by the server's clock."""
         found = self._one("SELECT max(coalesce(ended, seen)) FROM {s}.runs")
         return float(found) if found is not None else None
 
