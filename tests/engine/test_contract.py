@@ -81,8 +81,12 @@ async def test_a_failing_task_is_seen_with_its_traceback(
     assert "ValueError" in (task.traceback or "")
     page = await engine.tasks(TaskQuery(filter="state:failure"))
     assert [row.id for row in page.rows] == [id]
-    lines = (await engine.log(-1, 50)).lines
-    assert any(line.type == "task-failed" and line.id == id for line in lines)
+
+    async def logged() -> bool:  # The result backend may tell of the failure before the event comes.
+        lines = (await engine.log(-1, 50)).lines
+        return any(line.type == "task-failed" and line.id == id for line in lines)
+
+    assert await until(logged)
     filtered = (await engine.log(-1, 50, "state:failure name:shop.charge")).lines
     assert {line.id for line in filtered} == {id}
 

@@ -93,6 +93,7 @@ class RedisGround(Ground):
 
     def fill(self, queue: str, count: int, first: int = 0, priority: int = 0, **more: Any) -> None:
         key = f"{queue}\x06\x16{priority}" if priority else queue
+        pipe = self.client.pipeline(transaction=False)
         for number in range(first, first + count):
             document = {
                 "body": base64.b64encode(body(number)).decode(),
@@ -106,7 +107,8 @@ class RedisGround(Ground):
                     "delivery_info": {"exchange": "", "routing_key": queue},
                 },
             }
-            self.client.lpush(key, json.dumps(document))
+            pipe.lpush(key, json.dumps(document))
+        pipe.execute()
 
     def depth(self, queue: str) -> int:
         return sum(int(self.client.llen(key)) for key in self._keys(queue))  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -434,10 +435,19 @@ class TestPurge:
     async def test_a_cancelled_purge_gives_everything_back(self, opened: Open, broker: RedisServer) -> None:
         raws = fill(broker, "q", 500)
         link, client = await opened(broker.url), broker.client()
-        purge = asyncio.ensure_future(link.queues.purge("q", lambda messages: time.sleep(0.02)))
-        await until(lambda: client.exists("q") == 0, what="renamed away")
+        saving, let_go = threading.Event(), threading.Event()
+
+        def save(messages: object) -> None:
+            saving.set()
+            let_go.wait(30)
+
+        purge = asyncio.ensure_future(link.queues.purge("q", save))
+        await until(saving.is_set, what="in the midst of it")
+        assert client.exists("q") == 0
         purge.cancel()
         await asyncio.gather(purge, return_exceptions=True)
+        let_go.set()
+        assert purge.cancelled()
         await until(lambda: client.llen("q") == 500, what="given back")
         assert await served(broker, "q") == raws
 

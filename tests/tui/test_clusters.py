@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 
@@ -40,6 +41,19 @@ async def test_opening_another_cluster_leaves_the_first_running() -> None:
         first.arrive(5)
         await stage.until("1,005")
     assert first.closed and second.closed
+
+
+def slowly(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let profiles load only once the returned event is set."""
+    fast, let_go = stage.app.board._load, threading.Event()
+    assert fast is not None
+
+    def slow(name: str) -> Settings:
+        let_go.wait(30)
+        return fast(name)
+
+    monkeypatch.setattr(stage.app.board, "_load", slow)
+    return let_go
 
 
 @pytest.fixture
@@ -168,15 +182,10 @@ async def test_a_cluster_that_opens_slowly_never_takes_a_key_that_was_meant_for_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with staged(FakeEngine(read_only=False), others={"staging": staging()}) as stage:
-        fast = stage.app.board._load
-        assert fast is not None
-
-        def slow(name: str) -> Settings:
-            time.sleep(0.3)
-            return fast(name)
-
-        monkeypatch.setattr(stage.app.board, "_load", slow)
+        let_go = slowly(stage, monkeypatch)
         await stage.press("b", "j", "enter", "escape", "2")
+        assert "staging is open" not in stage.text
+        let_go.set()
         await stage.until("staging is open. } goes to it.")
         assert stage.desk is stage.app.board.desk("shop-prod") and stage.desk.lead == "queues"
 
@@ -336,16 +345,10 @@ async def test_a_profile_is_chosen_on_the_start_screen() -> None:
 
 async def test_a_profile_that_opens_slowly_is_chosen_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async with staged(others={"staging": staging()}, broker="", name="default") as stage:
-        fast = stage.app.board._load
-        assert fast is not None
-
-        def slow(name: str) -> Settings:
-            time.sleep(0.3)
-            return fast(name)
-
-        monkeypatch.setattr(stage.app.board, "_load", slow)
+        let_go = slowly(stage, monkeypatch)
         for key in ("enter", "k"):
             await stage.pilot.press(key)
+        let_go.set()
         await stage.until("staging is open. Choose it again to go there.")
         await stage.pilot.press("enter")
         await stage.until("redis://staging/0")
