@@ -32,7 +32,10 @@ TAKE_OVER = 5.0
 """Seconds between two looks whether the other writer has gone."""
 SWEEP_EVERY = 60.0
 MOST_WAITING = 400_000
-"""Events that wait to be written; tasks need no room, as the store has them."""
+"""Events that wait to be written, some 60 bytes each but for the first ones; tasks need no room, as the
+store has them."""
+LOOSE = 20_000
+"""Events that wait as they are; what comes then is packed at once."""
 SLOW = 15.0
 """Seconds that a batch may take; then what does not answer is given up, and tried again. A database is told
 to give up before (`address.LONGEST`)."""
@@ -94,6 +97,8 @@ class Recorder:
             return  # Heartbeats alone: nothing of them is an event of the history.
         # What is not written need not wait with it.
         told = told._replace(signs=(), events=told.events if self.recording.wants_events else ())
+        if self._handed - self._done > LOOSE:
+            told = self.recording.packed(told)
         self._batches.append(told)
         self._handed += len(told.rows)
         while self._handed - self._done > MOST_WAITING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,8 +41,15 @@ class Told(NamedTuple):
     """What workers told of themselves, heartbeats among it."""
     events: Sequence[Event] = ()
     """All of its events, but those that are let go under load."""
+    packed: Any = None
+    """The same as a recording packs them that needs them itself: what waits long takes little room."""
 
 
 def matrix(numbers: list[float]) -> Matrix:
     """Numbers of events, one after the other, as rows."""
     return np.fromiter(numbers, dtype=np.float64, count=len(numbers)).reshape(-1, WIDTH)
+
+
+def is_beat(event: Event) -> bool:
+    """A heartbeat, or another report of a worker that is no event of its life."""
+    return event.type.startswith("worker-") and event.type not in CODES

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from lazycelery.store.history.postgres.storage import Shared
 from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, Sample
 from tests.history.keeping import Monitor, found, ids, recorded
 from tests.history.test_hard import Feeder
-from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded
+from tests.store.build import T0, beat, event, failed, received, retried, sent, started, succeeded
 from tests.support.postgres import PostgresServer
 
 Made = Callable[..., Shared]
@@ -452,6 +453,42 @@ def test_no_secret_reaches_the_database(shared: Made) -> None:
     for table in ("tasks", "events", "words"):
         assert secret not in str(rows(storage, f"SELECT t::text FROM {{s}}.{table} t"))
     assert rows(storage, "SELECT count(*) FROM {s}.events") == [(2,)]
+
+
+def test_what_waits_for_long_is_packed_and_written_the_same(
+    shared: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, secret = shared(), "hunter2-0815"
+    heard = [each for number in range(50) for each in life(number)]
+    heard += [event("own", at, "t1", extra={"password": secret, "n": at}) for at in range(3)]
+    heard += [event("other", 9, "", extra={}), beat(9)]
+    recorded(storage, heard)
+    written = rows(storage, "SELECT e::text FROM {s}.events e")
+    monkeypatch.setattr(module, "LOOSE", -1)
+    recorded(storage, heard)  # What is the same to the last bit is there already.
+    assert sorted(rows(storage, "SELECT e::text FROM {s}.events e")) == sorted(written)
+    assert len(written) == 204 and secret not in str(written)
+    assert rows(storage, "SELECT events, dropped FROM {s}.runs") == [(204, 0)] * 2
+    other = shared()
+    recorded(other, heard)
+    assert len(rows(other, "SELECT 1 FROM {s}.events")) == 204
+
+
+def test_events_wait_in_little_room_while_the_server_is_away() -> None:
+    monitor = Monitor(Shared(address_of("postgresql://127.0.0.1:1/none", "", "")), max_tasks=2_000)
+    monitor.recorder._handed = module.LOOSE + 1
+    tracemalloc.start()
+    try:
+        for start in range(0, 10_000, 50):
+            if start == 2_500:  # The store is full.
+                before = tracemalloc.get_traced_memory()[0]
+            monitor.hear(*[each for number in range(start, start + 50) for each in life(number)])
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    waiting = monitor.recorder._batches
+    assert sum(len(batch.rows) for batch in waiting) == 40_000 and not any(batch.events for batch in waiting)
+    assert grown / 30_000 < 120, "bytes an event"
 
 
 def test_events_are_joined_to_their_tasks_by_a_key_that_both_know(shared: Made) -> None:

@@ -116,6 +116,9 @@ class Recording(Protocol):
     def wants_events(self) -> bool:
         """Whether it needs the events themselves, beside what they told in numbers."""
 
+    def packed(self, told: Told) -> Told:
+        """A batch that will wait for longer, in less room. Called by the engine's loop."""
+
     def ready(self) -> str:
         """Make ready for a batch, in the place that is due by now. Returns who writes instead, and ""
         when it may be written."""

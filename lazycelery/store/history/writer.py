@@ -22,7 +22,7 @@ from lazycelery.store.history.schema import COLUMNS, IDS, VERSION, migrate, vers
 from lazycelery.store.history.storage import Newer
 from lazycelery.store.history.taking import AT_ONCE, ENDED, Slots, take
 from lazycelery.store.history.veiling import Veiling
-from lazycelery.store.told import CODES, COUNTED_BEFORE, Matrix, Told
+from lazycelery.store.told import COUNTED_BEFORE, Matrix, Told
 
 PAGE_BYTES = 8192
 CACHE_KIB = 8192
@@ -219,11 +219,6 @@ class Writer:
                 self._database.execute("UPDATE runs SET ended = ? WHERE n = ?", (now, self._run))
         finally:
             self._database.close()
-
-
-def is_beat(event: Event) -> bool:
-    """A heartbeat, or another report of a worker that is no event of its life."""
-    return event.type.startswith("worker-") and event.type not in CODES
 
 
 def seal(path: Path) -> None:

@@ -13,11 +13,11 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
 
-from lazycelery.model.event import Event
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history.postgres import address as addresses
@@ -25,17 +25,15 @@ from lazycelery.store.history.postgres import schema as tables
 from lazycelery.store.history.postgres.address import Address
 from lazycelery.store.history.postgres.faults import said
 from lazycelery.store.history.postgres.merging import ADD_EVENTS, PUT_TASKS, STAGE_EVENTS, STAGE_TASKS, STAGED
-from lazycelery.store.history.postgres.rows import events_in, text_in
+from lazycelery.store.history.postgres.rows import HEAD, TAIL, copied, pack, text_in
 from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, Note, Sample
 from lazycelery.store.history.taking import AT_ONCE, Slots, take
 from lazycelery.store.history.veiling import Veiling
-from lazycelery.store.history.writer import Codes, is_beat
-from lazycelery.store.told import CODES, OTHER, Told
+from lazycelery.store.history.writer import Codes
+from lazycelery.store.told import Told
 
 logger = logging.getLogger(__name__)
 
-OWN_KIND = 256
-"""Events of kinds that Celery does not know have this and the number of their type's word as `type`."""
 SAMPLED = 10
 """Seconds of which one sample is kept, whoever made it."""
 TOGETHER = 1 << 20
@@ -69,6 +67,7 @@ class SharedRecording:
     ) -> None:
         self._address, self._days, self._max_bytes = address, days, max_bytes
         self._columns, self._veiling, self._clock = columns, Veiling(redactor), clock
+        self._redactor = redactor
         self._connection: Any = None
         self._codes = Codes(columns, self._code)
         self._words: dict[str, int] = {}
@@ -80,6 +79,11 @@ class SharedRecording:
         self._tries = 0
         self.batches = self.events = 0
         """Batches written in this run, and events in them, also those that another one had written."""
+
+    def packed(self, told: Told) -> Told:
+        """Its events as they will be written, and nothing that is not needed for it."""
+        packed = pack(told.events, self._redactor.value)
+        return told._replace(numbers=told.numbers[:0], others={}, events=(), packed=packed)
 
     # ---- life
 
@@ -194,7 +198,7 @@ class SharedRecording:
     ) -> bool:
         """One transaction."""
         tasks = self._tasks(slots, lean)
-        packed, count = self._events([event for batch in told for event in batch.events])
+        packed, count = self._events(told)
         schema = self._address.schema
         with self._connection.transaction(), self._connection.cursor() as cursor:
             if tasks:
@@ -236,19 +240,13 @@ class SharedRecording:
                 found[own[0]] = identity, own
         return [row for _, row in sorted(found.values(), key=lambda one: one[0])]
 
-    def _events(self, events: Sequence[Event]) -> tuple[Any, int]:
-        """All but heartbeats, packed, and how many they are."""
-        batch = [event for event in events if not is_beat(event)]
-        if not batch:
-            return (), 0
-        types, fields = [CODES.get(event.type, OTHER) for event in batch], {}
-        if OTHER in types:
-            for place, event in enumerate(batch):
-                if types[place] == OTHER:
-                    types[place] = OWN_KIND + self._word(event.type)
-                    fields[place] = self._veiling.redactor.value(event.extra or {})
-        senders = {name: self._word(name) for name in {event.hostname for event in batch}}
-        return events_in(batch, types, [senders[event.hostname] for event in batch], fields), len(batch)
+    def _events(self, told: Sequence[Told]) -> tuple[list[bytes], int]:
+        """All but heartbeats, as the database takes them, and how many they are."""
+        batches = [batch.packed for batch in told if batch.packed is not None]
+        if fresh := [event for batch in told if batch.packed is None for event in batch.events]:
+            batches.append(pack(fresh, self._veiling.redactor.value))
+        count = sum(len(batch.rows) for batch in batches)
+        return [HEAD, *chain.from_iterable(copied(batch, self._word) for batch in batches), TAIL], count
 
     def _word(self, word: str) -> int:
         """The number of any word, also of one that the columns do not know."""

@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lazycelery.model.event import Event
+from lazycelery.store.told import CODES, OTHER, is_beat
 from lazycelery.store.values import NUL
 
 REAL = "\x01"
 """Stands for `NUL`, which no text of PostgreSQL can hold, before a text that is JSON of the real value."""
 NO_TASK = bytes(16)
-_HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-_TAIL = struct.pack(">h", -1)
+OWN_KIND = 256
+"""Events of kinds that Celery does not know have this and the number of their type's word as `type`."""
+HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+TAIL = struct.pack(">h", -1)
 _LONGEST = 1 << 63
 _ROW = np.dtype(
     [
@@ -26,6 +29,12 @@ _ROW = np.dtype(
         *(("l1", ">i4"), ("task", "V16"), ("l2", ">i4"), ("at", ">f8"), ("l3", ">i4"), ("received", ">f8")),
         *(("l4", ">i4"), ("clock", ">i8"), ("l5", ">i4"), ("type", ">i4"), ("l6", ">i4"), ("worker", ">i4")),
         ("l7", ">i4"),
+    ]
+)
+_EVENT = np.dtype(
+    [
+        *(("task", "V16"), ("at", "<f8"), ("received", "<f8"), ("clock", "<i8")),
+        *(("type", "<i4"), ("worker", "<i4")),
     ]
 )
 _LENGTHS = {"l1": 16, "l2": 8, "l3": 8, "l4": 8, "l5": 4, "l6": 4, "l7": -1}
@@ -73,30 +82,57 @@ def _key_of(id: str | None) -> bytes:
     return hashlib.md5((text_in(id) or "").encode("utf-8", "replace"), usedforsecurity=False).digest()
 
 
-def events_in(
-    batch: Sequence[Event], types: Sequence[int], workers: Sequence[int], fields: dict[int, Any]
-) -> Iterable[bytes]:
-    """A batch in the binary format of COPY; `fields` by place, of events of kinds that Celery does not
-    know."""
-    rows: npt.NDArray[Any] = np.zeros(len(batch), dtype=_ROW)
+class Packed(NamedTuple):
+    """Events but for heartbeats, in some fifty bytes each."""
+
+    rows: npt.NDArray[Any]
+    """As `_EVENT`, with places in `senders` and `kinds` for words, which have no numbers yet."""
+    senders: list[str]
+    kinds: list[str]
+    """Types that Celery does not know."""
+    fields: dict[int, bytes]
+    """JSON, by place, of events of those types."""
+
+
+def pack(events: Sequence[Event], veiled: Callable[[Any], Any]) -> Packed:
+    """Pack a batch. `veiled` takes secrets out of an event's own fields."""
+    types = [CODES.get(event.type, OTHER) for event in events]
+    fields, kinds = dict[int, bytes](), dict[str, int]()
+    if OTHER in types:
+        events = [event for event in events if not is_beat(event)]
+        types = [CODES.get(event.type, OTHER) for event in events]
+        for place, kind in enumerate(types):
+            if kind == OTHER:
+                event = events[place]
+                types[place] = OWN_KIND + kinds.setdefault(event.type, len(kinds))
+                told = veiled(event.extra or {})
+                fields[place] = json.dumps(told, default=repr, separators=(",", ":")).encode()
+    senders = {name: place for place, name in enumerate(dict.fromkeys(event.hostname for event in events))}
+    rows: npt.NDArray[Any] = np.empty(len(events), dtype=_EVENT)
+    rows["task"] = np.frombuffer(keys_of([event.uuid for event in events]), dtype="V16")
+    rows["at"] = np.nan_to_num([event.timestamp for event in events], nan=0.0, posinf=0.0, neginf=0.0)
+    rows["received"] = [event.received for event in events]
+    rows["clock"] = [event.clock % _LONGEST if event.clock else 0 for event in events]
+    rows["type"], rows["worker"] = types, [senders[event.hostname] for event in events]
+    return Packed(rows, list(senders), list(kinds), fields)
+
+
+def copied(packed: Packed, number_of: Callable[[str], int]) -> Iterator[bytes]:
+    """Events in the binary format of COPY, without its head and tail; `number_of` gives words numbers."""
+    rows: npt.NDArray[Any] = np.zeros(len(packed.rows), dtype=_ROW)
     rows["fields"] = 7
     for name, length in _LENGTHS.items():
         rows[name] = length
-    rows["task"] = np.frombuffer(keys_of([event.uuid for event in batch]), dtype="V16")
-    rows["at"] = np.nan_to_num([event.timestamp for event in batch], nan=0.0, posinf=0.0, neginf=0.0)
-    rows["received"] = [event.received for event in batch]
-    rows["clock"] = [event.clock % _LONGEST if event.clock else 0 for event in batch]
-    rows["type"], rows["worker"] = types, workers
-    yield _HEAD
-    if not fields:
-        yield rows.tobytes()
-    else:
-        start = 0
-        for place in sorted(fields):
-            yield rows[start:place].tobytes()
-            told = json.dumps(fields[place], default=repr, separators=(",", ":")).encode()
-            rows["l7"][place] = len(told)
-            yield rows[place : place + 1].tobytes() + told
-            start = place + 1
-        yield rows[start:].tobytes()
-    yield _TAIL
+    for name in _EVENT.names or ():
+        rows[name] = packed.rows[name]
+    if len(rows):
+        rows["worker"] = np.array([number_of(name) for name in packed.senders])[packed.rows["worker"]]
+    for kind, name in enumerate(packed.kinds):
+        rows["type"][packed.rows["type"] == OWN_KIND + kind] = OWN_KIND + number_of(name)
+    start = 0
+    for place, told in sorted(packed.fields.items()):
+        yield rows[start:place].tobytes()
+        rows["l7"][place] = len(told)
+        yield rows[place : place + 1].tobytes() + told
+        start = place + 1
+    yield rows[start:].tobytes()
