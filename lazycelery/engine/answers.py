@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lazycelery.engine.parts import Parts
-from lazycelery.engine.slices import in_slices
+from lazycelery.engine.slices import after, in_slices
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.insight import verdict
 from lazycelery.insight.doctor.queue_without_consumer import UNNAMED
@@ -110,7 +110,7 @@ class Answers:
     async def tasks(self, query: TaskQuery) -> TaskPage:
         """A window on the tasks."""
         await self.remembered()
-        page = await in_slices(self._store.query_steps(query, self._clock()))
+        page = await in_slices(self._store.query_steps(query, self._clock(), after(query.patience)))
         return page if self._may("reveal") else self._veil.page(page)
 
     async def task(self, id: str, fetch: bool = True) -> Task:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,3 +18,11 @@ async def in_slices(steps: Generator[None, None, T]) -> T:
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         await asyncio.sleep(0)
+
+
+def after(seconds: float | None) -> Callable[[], bool] | None:
+    """Tells whether so much time has passed since now; `None` for no bound."""
+    if seconds is None:
+        return None
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() >= end

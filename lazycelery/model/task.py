@@ -167,6 +167,9 @@ class TaskQuery(msgspec.Struct, kw_only=True):
     limit: int = 100
     hold: str | None = None
     """Id of the task that must not run away. Unknown or filtered out: counted from the top."""
+    patience: float | None = None
+    """Seconds after which a search through texts answers with what it has found (`searched` is below 1
+    then), or before as soon as that fills the window; asked again, it goes on. `None` waits for all."""
 
 
 class TaskPage(msgspec.Struct, kw_only=True):
@@ -186,3 +189,5 @@ class TaskPage(msgspec.Struct, kw_only=True):
     """Tasks that left the store because it is bounded."""
     stamp: int = 0
     """The store's stamp when this was read."""
+    searched: float = 1.0
+    """Share of the tasks that were looked at; below 1, `rows` and `matched` grow when it is asked again."""

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lazycelery.store.coding import Words
-from lazycelery.store.columns import Columns, untouched
+from lazycelery.store.columns import Columns
 from lazycelery.store.filter import parse
 from lazycelery.store.filter.matching import SLICE, Mask, Matcher
+from lazycelery.store.searching import Search
 from lazycelery.store.sorting import Keys, Pair, Slots, in_pieces, merged, sort_in_steps, without
 
 KEPT = 6
@@ -37,32 +38,70 @@ class Order:
         self.slots: Slots = np.empty(0, dtype=np.intp)
         self._key_of: Keys = np.zeros(0, dtype=np.int64)
         """Key by slot; 0 where the task is not in."""
+        self.built = False
+        """Whether all lines are kept."""
         self._seen = 0
         self._words = 0
+        """Words whose places are known."""
+        self._sorted = 0
+        """Words whose places the keys were made of."""
         self._places: Keys = np.zeros(1, dtype=np.int64)
         """Alphabetic place by word number."""
+        self.search: Search | None = None
+        """The look at all tasks that is under way."""
 
-    def update(self) -> Steps:
+    def update(self, now: float) -> Steps:
         """Take in what changed since the last time, in slices."""
+        searched = False
         while True:
-            self.forget_when_names_came()
+            self.look_at_names()
+            if self.search is not None or not self.built:
+                search, searched = self.begun(now), True
+                while self.search is search:
+                    search.advance(now)
+                    yield
+                continue  # What changed meanwhile is little.
+            if self._sorted != self._words:  # A new name moves all alphabetic places.
+                self.search = Search(self, now, self._as_before(), self._seen)
+                continue
             # What changes meanwhile has a higher stamp and comes next time.
             base, until = self.keys, self.columns.changes
-            changed = self._changed()
-            if changed is None:
-                keys, slots, key_of = yield from self._built()
-            elif not len(changed):
+            changed = np.flatnonzero(self.columns.vector("stamp") > self._seen)
+            if len(changed) > REBUILD and not self.matcher.dear and not searched:
+                self.search = Search(self, now)
+                continue
+            if not len(changed):
                 return
-            else:
-                fresh = yield from self._look(changed)
-                keys, slots = yield from self._replaced(changed, fresh)
-                key_of = self._key_of
-            if self.keys is base:
+            fresh = yield from self._look(changed)
+            keys, slots = yield from self._replaced(changed, fresh)
+            if self.keys is base and self._sorted == self._words:
                 break
             # Another look at this order was faster: what is left is little.
-        if changed is not None:
-            key_of[changed] = fresh
-        self.keys, self.slots, self._key_of, self._seen = keys, slots, key_of, until
+        self._key_of[changed] = fresh
+        self.keys, self.slots, self._seen = keys, slots, until
+
+    @property
+    def at_once(self) -> int:
+        """Slots to look at in one go."""
+        return self.matcher.at_once if self.matcher.dear else SLICE
+
+    def begun(self, now: float) -> Search:
+        """The look at all tasks that is under way; begins one where there is none."""
+        if self.search is None:
+            self.look_at_names()
+            self.search = Search(self, now)
+        return self.search
+
+    def put(self, keys: Keys, slots: Slots, key_of: Keys, seen: int, words: int) -> None:
+        """All lines, as a search found them: of the tasks with stamps up to `seen`, with so many words."""
+        self.keys, self.slots, self._key_of, self._seen, self._sorted = keys, slots, key_of, seen, words
+        self.built, self.search = True, None
+
+    def _as_before(self) -> Slots:
+        """Slots that are in and have not changed."""
+        used = self.columns.used
+        inside = (self._key_of[:used] != 0) & (self.columns.vector("stamp") <= self._seen)
+        return np.flatnonzero(inside)
 
     def lines(self, now: float) -> Generator[None, None, Slots]:
         """The slots from the first line to the last, in slices where time decides."""
@@ -86,13 +125,6 @@ class Order:
         place = int(np.searchsorted(self.keys, key))
         return len(self.keys) - 1 - place if self._flipped else place
 
-    def _changed(self) -> Slots | None:
-        """Slots that changed since the last look; `None` when it is cheaper to begin anew."""
-        if not self._seen:
-            return None
-        changed = np.flatnonzero(self.columns.vector("stamp") > self._seen)
-        return None if len(changed) > REBUILD and not self.matcher.dear else changed
-
     @property
     def _flipped(self) -> bool:
         # Row numbers ascend with age, so newest first reads them backwards and new ones are appended.
@@ -105,30 +137,10 @@ class Order:
         for start in range(0, len(changed), step):
             part = changed[start : start + step]
             matching = self.matcher.still(part)
-            fresh[start : start + len(part)][matching] = self._keys(part[matching])
+            fresh[start : start + len(part)][matching] = self.sort_keys(part[matching])
             if len(changed) > step:
                 yield
         return fresh
-
-    def _built(self) -> Generator[None, None, tuple[Keys, Slots, Keys]]:
-        """Keys, slots and keys by slot, from nothing."""
-        key_of = untouched(self.columns.capacity, np.int64)
-        pieces: list[Pair] = []
-        used = self.columns.used
-        for start in range(0, used, SLICE):
-            stop = min(start + SLICE, used)
-            if not self.matcher.dear:
-                inside = start + np.flatnonzero(self.matcher.between(start, stop))
-                keys = self._keys(inside)
-            else:
-                slots = np.arange(start, stop)
-                fresh = yield from self._look(slots)
-                inside, keys = slots[fresh != 0], fresh[fresh != 0]
-            key_of[inside] = keys
-            pieces.append((keys, inside))
-            yield
-        keys, slots = yield from sort_in_steps(pieces)
-        return keys, slots, key_of
 
     def _replaced(self, changed: Slots, fresh: Keys) -> Generator[None, None, Pair]:
         """Keys and slots with the fresh keys in the place of the old ones."""
@@ -146,14 +158,9 @@ class Order:
             pair = yield from merged(pair, came)
         return pair
 
-    @property
-    def built(self) -> bool:
-        """Whether all lines are kept."""
-        return self._seen > 0
-
     def keys_of(self, slots: Slots) -> Keys:
         """Numbers that ascend from the first line to the last."""
-        keys = self._keys(slots)
+        keys = self.sort_keys(slots)
         return -keys if self._flipped else keys
 
     def may_be_before(self, bound: int, where: slice) -> Mask:
@@ -174,7 +181,7 @@ class Order:
             before = values >= np.nextafter(_number(2 * (_UNKNOWN - 1 - rank)), np.float32(-1))
         return before
 
-    def _keys(self, slots: Slots) -> Keys:
+    def sort_keys(self, slots: Slots) -> Keys:
         """Unique numbers that ascend in the order of the lines; the newer of two equals comes first."""
         rows: Keys = self.columns.vector("row")[slots]
         if self.sort == "newest":
@@ -195,7 +202,9 @@ class Order:
         elif self.sort == "state":
             rank, unknown, backwards = values.astype(np.int64), values < 0, False
         else:
-            rank, unknown, backwards = self._places[values], values == 0, False
+            # A word that has no place yet came just now: its task is looked at again.
+            rank = np.take(self._places, values, mode="clip")
+            unknown, backwards = values == 0, False
         if backwards != self.reverse:
             rank = _UNKNOWN - 1 - rank
         places: Keys = rank
@@ -210,16 +219,15 @@ class Order:
         }
         return tables[self.sort]
 
-    def forget_when_names_came(self) -> None:
-        """A new name moves all alphabetic places: begin anew."""
+    def look_at_names(self) -> int:
+        """How many words there are to sort by, with their places taken in; 0 where they do not matter."""
         if self.sort not in ("name", "worker", "queue"):
-            return
+            return 0
         words = self._table()
         if len(words) != self._words:
             self._words = len(words)
             self._places = _places(words)
-            self.keys, self.slots = self.keys[:0], self.slots[:0]
-            self._seen = 0
+        return self._words
 
 
 def _number(bits: int) -> npt.NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,9 +12,12 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.faults.grouping import failed_slots
 from lazycelery.store.filter.matching import GROUP, Slots
 from lazycelery.store.orders import Order, Orders
+from lazycelery.store.searching import Search
 from lazycelery.store.selection import LINES, Selection
 from lazycelery.store.views import task_row
 
+Due = Callable[[], bool]
+"""Whether it is time to answer."""
 MAX_ROWS = 10_000
 ROWS_AT_ONCE = 200
 
@@ -27,6 +30,8 @@ class Window(NamedTuple):
     matched: int
     held: int | None
     """The line of the held task."""
+    searched: float = 1.0
+    """Share of the tasks that were looked at."""
 
 
 class Queries:
@@ -36,13 +41,20 @@ class Queries:
         self.columns = columns
         self.orders = Orders(columns)
 
-    def page(self, query: TaskQuery, now: float, evicted: int) -> Generator[None, None, TaskPage]:
-        """The window, in slices of a few milliseconds. Raises `UsageError` for a wrong filter."""
+    def page(
+        self, query: TaskQuery, now: float, evicted: int, due: Due | None = None
+    ) -> Generator[None, None, TaskPage]:
+        """The window, in slices of a few milliseconds. Raises `UsageError` for a wrong filter.
+
+        With `due`, a search through texts tells what it has found as soon as that fills the window, or as
+        `due` says so; the next question goes on from there."""
         order = self.orders.order(query.filter.strip(), query.sort, query.reverse)
         yield from self._ready(query.filter)
         window = yield from self._first_lines(order, query, now)
+        if window is None and due is not None and order.matcher.dear and not order.built:
+            window = yield from self._found_so_far(order, query, now, due)
         if window is None:
-            yield from order.update()
+            yield from order.update(now)
             slots = yield from order.lines(now)
             window = self._window(query, slots, len(slots), self._line(order, slots, query.hold))
         rows = yield from self._rows(window.slots)
@@ -55,6 +67,7 @@ class Queries:
             oldest=self.columns.oldest(),
             evicted=evicted,
             stamp=self.columns.changes,
+            searched=window.searched,
         )
 
     def _first_lines(
@@ -75,6 +88,35 @@ class Queries:
         beyond = min(window.start + query.limit, selected.matched) > len(selected.slots)
         return None if beyond else window
 
+    def _found_so_far(
+        self, order: Order, query: TaskQuery, now: float, due: Due
+    ) -> Generator[None, None, Window | None]:
+        """The window on what a search has found when it is time to tell; `None` when it is through, or cannot
+        tell what is asked for before it is."""
+        search = order.begun(now)
+        wanted = max(0, query.offset) + query.limit
+        full = search.matched >= wanted  # Known already: what is asked for is how it grows.
+        while order.search is search:
+            search.advance(now)
+            yield
+            if order.search is search and (due() or (not full and search.matched >= wanted)):
+                window = self._so_far(search, query)
+                if window is not None:
+                    return window
+        return None
+
+    def _so_far(self, search: Search, query: TaskQuery) -> Window | None:
+        slots, held = search.first_lines(), None
+        matched = max(search.matched, len(slots))
+        if query.hold is not None and (slot := self.columns.slots.get(query.hold)) is not None:
+            found = np.flatnonzero(slots == slot)
+            if not len(found):
+                return None  # It may come yet, and then the window is another one.
+            held = int(found[0])
+        window = self._window(query, slots, matched, held)
+        beyond = min(window.start + query.limit, matched) > len(slots)
+        return None if beyond else window._replace(searched=search.searched)
+
     def _window(self, query: TaskQuery, slots: Slots, matched: int, held: int | None) -> Window:
         """Of the first lines, or all."""
         limit = max(0, min(query.limit, MAX_ROWS))
@@ -85,7 +127,7 @@ class Queries:
         """Ids of the tasks that match, newest first, in slices."""
         order = self.orders.order(filter.strip(), "newest", False)
         yield from self._ready(filter)
-        yield from order.update()
+        yield from order.update(now)
         slots = yield from order.lines(now)
         found = (self.columns.id[slot] for slot in slots[: max(0, limit)].tolist())
         return [one for one in found if one]

@@ -32,7 +32,7 @@ from lazycelery.store.lateness import Lateness
 from lazycelery.store.lost import LostRuns
 from lazycelery.store.marks import PAST, RUN_LOST
 from lazycelery.store.merge import EventMerge
-from lazycelery.store.query import Queries
+from lazycelery.store.query import Due, Queries
 from lazycelery.store.queues import Queues
 from lazycelery.store.raw import RawMessages
 from lazycelery.store.reports import ReportMerge
@@ -227,9 +227,12 @@ class Store:
         """A window on the tasks. Raises `UsageError` for a wrong filter."""
         return _at_once(self.query_steps(query, now))
 
-    def query_steps(self, query: TaskQuery, now: float) -> Generator[None, None, TaskPage]:
-        """The same, in slices of a few milliseconds; writers may run in between."""
-        return self._queries.page(query, now, self._eviction.evicted)
+    def query_steps(
+        self, query: TaskQuery, now: float, due: Due | None = None
+    ) -> Generator[None, None, TaskPage]:
+        """The same, in slices of a few milliseconds; writers may run in between. With `due`, a search tells
+        what it has found when that says it is time."""
+        return self._queries.page(query, now, self._eviction.evicted, due)
 
     def select(self, filter: str, limit: int, now: float) -> list[str]:
         """Ids of tasks that match, newest first. Raises `UsageError`."""

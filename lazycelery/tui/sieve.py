@@ -59,7 +59,8 @@ class Sieve(Projection):
             self.talk.say(self.main.hit(step), "dim")
         elif self.pane.crumbs and (total := self.pane.listing.rows.total):
             self.pane.listing.go((self.pane.listing.cursor + step) % total)
-            self.talk.say(f"Hit {self.pane.listing.cursor + 1:,} of {total:,}", "dim")
+            more = "+" if self.pane is self.tasks and self.tasks.window.growing else ""
+            self.talk.say(f"Hit {self.pane.listing.cursor + 1:,} of {total:,}{more}", "dim")
         else:
             self.talk.say(self._nothing_searched, "dim")
 

@@ -12,6 +12,12 @@ from lazycelery.model.task import TaskPage, TaskQuery, TaskRow
 Ask = Callable[[TaskQuery], Awaitable[TaskPage]]
 
 
+SOON = 0.05
+"""Seconds after which a search shows what it has found, if that does not fill the window before."""
+GROWS = 0.15
+"""Seconds between two looks at how it goes on."""
+
+
 @dataclass(frozen=True)
 class Wish:
     """What the list would like to see."""
@@ -25,7 +31,8 @@ class TaskWindow:
     """The rows around what is in view. Answers at once from what it has; asks for what it lacks.
 
     At most one question is under way; while it is, only the newest wish is kept. An answer calls
-    `changed`.
+    `changed`. A search through texts is shown as it grows, until it was seen whole once: what comes later
+    takes its place whole.
     """
 
     def __init__(self, ask: Ask, changed: Callable[[], None]) -> None:
@@ -38,6 +45,9 @@ class TaskWindow:
         """Why the last question failed, or `None`."""
         self.loaded = False
         """Whether any answer came for the present filter and order."""
+        self._whole = False
+        """Whether an answer to the present question told of all tasks."""
+        self._taking = False
         self._places: dict[str, int] = {}
         self._wish = Wish(0, 1, None)
         self._asking: asyncio.Task[None] | None = None
@@ -46,8 +56,13 @@ class TaskWindow:
     # ---- rows
 
     @property
+    def growing(self) -> bool:
+        """Whether these are the first hits of a search that goes on."""
+        return self.loaded and self.answer.searched < 1
+
+    @property
     def total(self) -> int:
-        """Tasks that match."""
+        """Tasks that match, as far as was looked."""
         return self.answer.matched
 
     def at(self, index: int) -> TaskRow | None:
@@ -69,7 +84,10 @@ class TaskWindow:
         before, self._wish = self._wish, Wish(top, page, held)
         moved = (before.top, before.page) != (top, page)
         if self.loaded and (moved or self.at(top) is None) and not self._covers(top, page):
-            self.ask()
+            if self.growing and not self._taking:
+                self._begin(0.0)  # What is found already need not wait for more.
+            else:
+                self.ask()
 
     def _covers(self, top: int, page: int) -> bool:
         have = self.answer
@@ -84,41 +102,52 @@ class TaskWindow:
     # ---- asking
 
     def change(self, query: TaskQuery, top: int = 0, held: tuple[str, int] | None = None) -> None:
-        """Another filter or order: the old rows stay until the new ones are here. Those are around the row
-        `held`, with its line."""
+        """Another filter or order: what was asked is given up, and the old rows stay until the new ones are
+        here. Those are around the row `held`, with its line."""
         self.query = query
-        self.loaded = False
+        self.loaded = self._whole = False
         self._wish = Wish(top, self._wish.page, held)
-        self.ask()
+        self._begin(SOON)
 
     def ask(self) -> None:
         """Fetch the window again, for what is in view now."""
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._fetch())
+            self._begin(SOON)
         else:
             self._again = True
+
+    def _begin(self, patience: float) -> None:
+        self.stop()
+        self._asking = asyncio.create_task(self._fetch(patience))
 
     def stop(self) -> None:
         """Give up a question that is under way."""
         if self._asking is not None:
             self._asking.cancel()
 
-    async def _fetch(self) -> None:
+    async def _fetch(self, patience: float) -> None:
         while True:
             self._again = False
             query = self._question()
+            query.patience = None if self._whole else patience
             try:
                 answer = await self._ask(query)
             except LazyCeleryError as problem:
                 self.problem = problem
                 answer = None
-            if not self._same(query):
-                continue  # Filter or order changed meanwhile: this answers no question any more.
             if answer is not None:
                 self._take(answer)
-            self._changed()
-            if not self._again:
+            self._tell()
+            patience = GROWS
+            if not self._again and (answer is None or self._whole):
                 return
+
+    def _tell(self) -> None:
+        self._taking = True
+        try:
+            self._changed()
+        finally:
+            self._taking = False
 
     def _question(self) -> TaskQuery:
         wish = self._wish
@@ -131,12 +160,9 @@ class TaskWindow:
             query.offset = first - wish.held[1]
         return query
 
-    def _same(self, asked: TaskQuery) -> bool:
-        mine = self.query
-        return (asked.filter, asked.sort, asked.reverse) == (mine.filter, mine.sort, mine.reverse)
-
     def _take(self, answer: TaskPage) -> None:
         self.answer = answer
         self.problem = None
         self.loaded = True
+        self._whole = self._whole or answer.searched >= 1
         self._places = {row.id: answer.start + place for place, row in enumerate(answer.rows)}

@@ -144,6 +144,11 @@ def questions() -> list[Figure]:
         asked = TaskQuery(limit=200, **query)
         return least(store, lambda: store.query_steps(asked, NOW))
 
+    def ask_soon(filter: str, hits: int) -> Cost:
+        """Until so many hits are told, as the screen asks."""
+        asked = TaskQuery(limit=hits, filter=filter)
+        return least(store, lambda: store.query_steps(asked, NOW, lambda: False))
+
     named = ask(filter="name:shop.part7.run state:failure since:1h")
     top = ask(sort="runtime")
     whole = ask(sort="runtime", offset=TASKS // 2)
@@ -152,15 +157,26 @@ def questions() -> list[Figure]:
         "in one": ask(filter=_rare(store)),
         "in none": ask(filter="nowhere-to-be-found"),
     }
+    first = {"in many": ask_soon("order_confirmed", 200), "in one": ask_soon(_rare(store), 1)}
     told = least(store, lambda: store.statistics_steps("task", 3600.0, NOW))
     assert named.answer.matched and len(top.answer.rows) == len(words["in many"].answer.rows) == 200
     assert len(words["in one"].answer.rows) == 1 and not words["in none"].answer.rows
+    assert [(len(each.answer.rows), each.answer.searched < 1) for each in first.values()] == [
+        (200, True),
+        (1, True),
+    ]
     assert len(told.answer.rows) == NAMES
-    longest = max(each.longest for each in (named, top, whole, told, *words.values()))
+    longest = max(each.longest for each in (named, top, whole, told, *words.values(), *first.values()))
     name = f"{TASKS:,} tasks"
     return [
         Figure(f"{name}: memory a task, of the store", memory, "B", 500.0),
         Figure(f"{name}: filter by name, state and time, CPU", named.whole * 1000, "ms", 5.0),
+        *(
+            Figure(
+                f"{name}: a word {where} of all texts, CPU to its first hits", each.whole * 1000, "ms", 50.0
+            )
+            for where, each in first.items()
+        ),
         *(
             Figure(f"{name}: a word {where} of all texts, CPU, all of it", each.whole * 1000, "ms", limit)
             for (where, each), limit in zip(words.items(), (250.0, 100.0, 100.0), strict=True)

@@ -22,6 +22,13 @@ def test_arguments_arrive_typed() -> None:
     assert given == {"query": TaskQuery(filter="state:failure", limit=5)}
 
 
+def test_a_side_that_knows_no_parts_of_a_search_asks_for_all_and_tells_all() -> None:
+    tasks = protocol.METHODS["tasks"]
+    asked = tasks.convert({"query": {"filter": "word", "patience": 0.05, "of_tomorrow": 1}})["query"]
+    assert asked.patience == 0.05 and tasks.convert({"query": {"filter": "word"}})["query"].patience is None
+    assert tasks.answer.decode(msgspec.msgpack.encode({"matched": 3})).searched == 1
+
+
 def test_a_wrong_argument_is_refused_with_its_path() -> None:
     with pytest.raises(msgspec.ValidationError, match=r"limit"):
         protocol.METHODS["tasks"].convert({"query": {"limit": "many"}})

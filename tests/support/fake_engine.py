@@ -190,6 +190,8 @@ class FakeEngine:
         self.extra: dict[str, TaskRow] = {}
         self.delay = 0.0
         """Seconds before each answer."""
+        self.searching: tuple[float, int] | None = None
+        """How far a search through texts has come, and how many hits it has; `None` when it is through."""
         self.fails: LazyCeleryError | None = None
         """Raised by every method, as when the engine has died."""
         self.values: dict[str, Any] = {}
@@ -470,6 +472,11 @@ class FakeEngine:
             raise UsageError(problem)
         order = self._matching(query.filter)
         order = order[::-1] if query.reverse else order
+        searched = 1.0
+        if query.patience is not None and self.searching is not None and query.filter:
+            await asyncio.sleep(min(query.patience, 0.02))
+            searched, hits = self.searching or (1.0, len(order))
+            order = order[:hits]
         held = None
         first = query.offset
         if query.hold is not None:
@@ -479,7 +486,13 @@ class FakeEngine:
         first = max(0, min(first, len(order)))
         rows = [self._row(n) for n in order[first : first + query.limit]]
         return TaskPage(
-            rows=rows, start=first, matched=len(order), known=self.total, held=held, oldest=NOW - 6000
+            rows=rows,
+            start=first,
+            matched=len(order),
+            known=self.total,
+            held=held,
+            oldest=NOW - 6000,
+            searched=searched,
         )
 
     async def task(self, id: str, fetch: bool = True) -> Task:

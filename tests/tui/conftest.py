@@ -61,7 +61,7 @@ class Stage:
     @property
     def _busy(self) -> bool:
         window, inquiry, detail = self.desk.tasks.window, self.desk.inquiry, self.desk.detail
-        asking = window._asking is not None and not window._asking.done()
+        asking = window.pending and not window.growing
         return (
             asking
             or inquiry._again

@@ -106,3 +106,54 @@ async def test_a_wrong_filter_keeps_the_rows_and_tells_why() -> None:
     await setup.settle()
     assert setup.window.problem is not None and "stat" in setup.window.problem.title
     assert setup.window.answer.rows
+
+
+async def growing(searched: float, hits: int, tasks: int = 200) -> Setup:
+    setup = await started(tasks)
+    setup.engine.searching = searched, hits
+    setup.window.change(TaskQuery(filter="charge"))
+    while not setup.window.growing:
+        await asyncio.sleep(0.001)
+    return setup
+
+
+async def test_hits_are_asked_for_until_the_search_is_through_and_then_as_a_whole() -> None:
+    setup = await growing(0.5, 3)
+    assert setup.window.total == 3 and setup.queries[1].patience is not None
+    setup.engine.searching = None
+    await setup.settle()
+    assert setup.window.total == 34 and not setup.window.growing
+    setup.engine.searching = 0.1, 1  # As when the engine has forgotten it.
+    setup.window.ask()
+    await setup.settle()
+    assert setup.queries[-1].patience is None and setup.window.total == 34
+
+
+async def test_rows_found_already_are_not_waited_for() -> None:
+    setup = await growing(0.5, 300, tasks=2000)
+    setup.listing.move(50)
+    await asyncio.sleep(0)
+    assert setup.queries[-1].patience == 0.0 and setup.queries[-1].limit == 60
+    setup.window.stop()
+
+
+async def test_a_question_that_nobody_needs_any_more_is_cancelled() -> None:
+    setup = await started(100)
+    cancelled: list[str] = []
+
+    async def never(query: TaskQuery) -> TaskPage:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append(query.filter)
+            raise
+        return TaskPage()
+
+    setup.window._ask = never
+    setup.window.change(TaskQuery(filter="charge"))
+    await asyncio.sleep(0)
+    setup.window._ask = setup._ask
+    setup.window.change(TaskQuery(filter="report"))
+    await setup.settle()
+    assert cancelled == ["charge"]
+    assert {row.name for row in setup.window.answer.rows} == {"shop.report"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import get_args
 
 import pytest
@@ -10,8 +11,8 @@ from lazycelery.model.task import Sort, TaskPage
 from lazycelery.tui.presentation.line import choose
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.tasks import COLUMNS, LEADS, NARROW, counts
-from tests.support.fake_engine import NOW
-from tests.tui.conftest import staged
+from tests.support.fake_engine import NOW, FakeEngine
+from tests.tui.conftest import Stage, staged
 
 LOOK = Look(NOW, utc=True)
 RANKED = [
@@ -44,6 +45,94 @@ def test_the_title_tells_the_counts_and_how_far_back_they_reach() -> None:
     assert counts(page, True, 100, LOOK) == "214 of 1,048,201   oldest seen 01:03:22"
     assert counts(page, False, 100, LOOK) == "1,048,201   oldest seen 01:03:22"
     assert counts(page, True, 30, LOOK) == "214"
+
+
+def test_the_title_tells_how_far_a_search_is() -> None:
+    page = TaskPage(matched=1204, known=1_048_201, oldest=NOW - 3600, searched=0.4)
+    assert counts(page, True, 100, LOOK) == "1,204+ of 1,048,201, searching 40 %"
+    assert counts(page, True, 30, LOOK) == "1.2k+ 40 %"
+
+
+async def filtered(stage: Stage, word: str) -> None:
+    """The list of tasks, filtered by a word, as far as the search has come."""
+    await stage.press("3", "z", "slash", *word, "enter")
+    await stage.until(lambda: stage.desk.tasks.window.growing)
+    await stage.rest()
+
+
+async def test_a_search_shows_its_first_hits_and_grows() -> None:
+    engine = FakeEngine()
+    engine.searching = 0.4, 7
+    async with staged(engine) as stage:
+        await filtered(stage, "charge")
+        window, listing = stage.desk.tasks.window, stage.desk.tasks.listing
+        assert "7+ of 1,000, searching 40 %" in stage.text and stage.text.count("shop.charge") >= 7
+        await stage.press("j", "n")
+        assert "Hit 3 of 7+" in stage.text
+        key = listing.key
+        engine.searching = 0.8, 30
+        await stage.until("30+ of 1,000, searching 80 %")
+        assert (listing.key, listing.cursor) == (key, 2)
+        engine.searching = None
+        await stage.until("167 of 1,000")
+        assert "searching" not in stage.text and not window.growing
+        assert (listing.key, listing.cursor) == (key, 2)
+        # What comes later takes the place of the whole as a whole.
+        engine.searching = 0.1, 1
+        engine.arrive(6)
+        await stage.until("168 of 1,006")
+
+
+async def test_a_search_without_hits_says_how_far_it_is() -> None:
+    engine = FakeEngine()
+    engine.searching = 0.4, 0
+    async with staged(engine) as stage:
+        await filtered(stage, "nowhere")
+        said = "Searching 1,000 known tasks for nowhere: 40 % looked at, none matches so far."
+        assert said in stage.text
+        engine.searching = None
+        await stage.until("None of 1,000 known tasks matches nowhere.")
+
+
+@pytest.mark.parametrize("left", ["escape", "another filter"])
+async def test_a_search_is_given_up_for_what_comes_next(left: str) -> None:
+    engine = FakeEngine()
+    engine.searching = 0.4, 7
+    async with staged(engine) as stage:
+        await filtered(stage, "charge")
+        if left == "escape":
+            await stage.press("escape")
+            await stage.until(lambda: not stage.desk.tasks.window.growing)
+            assert stage.desk.tasks.whole_filter == "" and stage.desk.tasks.window.total == 1000
+        else:
+            engine.searching = None
+            await stage.press("slash", *["backspace"] * 6, *"report", "enter")
+            await stage.until(lambda: stage.desk.tasks.window.total == 167)
+            assert stage.text.count("shop.report") > 7 and "shop.charge" not in stage.text
+        await stage.rest()
+        asked = engine.calls.count("tasks")
+        await asyncio.sleep(0.1)
+        assert engine.calls.count("tasks") == asked, "the search goes on though nobody wants it"
+
+
+async def test_in_another_order_the_best_hit_leads_until_the_cursor_is_moved() -> None:
+    engine = FakeEngine()
+    engine.searching = 0.4, 7
+    async with staged(engine) as stage:
+        await filtered(stage, "charge")
+        await stage.press("S")
+        await stage.until(lambda: stage.desk.tasks.window.growing)
+        listing, first = stage.desk.tasks.listing, stage.desk.tasks.listing.key
+        engine.searching, engine.total = (0.8, 30), 1012  # Better ones are found above it.
+        await stage.until("30+")
+        assert listing.cursor == 0 and listing.key != first
+        await stage.press("j")
+        key = listing.key
+        engine.total = 1024
+        await stage.until(lambda: listing.cursor == 3)
+        engine.searching = None
+        await stage.until(lambda: not stage.desk.tasks.window.growing)
+        assert (listing.key, listing.cursor) == (key, 3) and not listing.follows
 
 
 def test_every_order_leads_a_column() -> None:

@@ -41,13 +41,18 @@ class TaskPane:
         self.faults = False
         self.ordering = Ordering(tasks.LEADS)
         self._seen: TaskRow | None = None
+        self._growing = False
         self._applied = ""
         """The whole filter of what is shown."""
         self._places: dict[str, Place | None] = {}
         """Where the cursor was under each filter that a step back leads to."""
 
     def _arrived(self) -> None:
+        # While a search grows, whatever leads by then is on the first line, until the cursor is moved.
+        grew, self._growing = self._growing, self.window.growing
+        self.listing.follows = self.ordering.usual or grew or self._growing
         self.listing.settle()
+        self.listing.follows = self.ordering.usual or self._growing
         self._tell()
 
     @property
@@ -70,7 +75,8 @@ class TaskPane:
     @property
     def awaited(self) -> bool:
         """Whether the row under the cursor is still on its way."""
-        absent = not self.window.loaded or (self.listing.key is None and self.window.total > 0)
+        some = self.window.total > 0 or self.window.growing
+        absent = not self.window.loaded or (self.listing.key is None and some)
         return absent and self.window.pending
 
     @property
@@ -123,7 +129,6 @@ class TaskPane:
 
     def sort(self) -> None:
         """Take up another order."""
-        self.listing.follows = self.ordering.usual
         self._changed()
 
     def step_back(self) -> bool:
@@ -146,7 +151,8 @@ class TaskPane:
             self._places.clear()
         elif shown != self._applied:
             self._places[self._applied] = listing.place
-        self._applied = shown
+        self._applied, self._growing = shown, False
+        listing.follows = order.usual
         listing.reset(at)
         query = TaskQuery(filter=shown, sort=order.name, reverse=order.reversed)
         self.window.change(query, listing.top, listing.held)

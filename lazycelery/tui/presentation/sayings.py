@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.model.bulk import Progress
 from lazycelery.model.cluster import Awaited, Overview, SourceHealth
+from lazycelery.model.task import TaskPage
 from lazycelery.model.text import clean
 from lazycelery.model.worker import Worker
 from lazycelery.tui.presentation import quantities as q
@@ -152,6 +153,15 @@ def no_tasks(
             f"{look.key('events')} turns events on for this session.",
         ]
     return ["No task seen yet.", "What is sent from now on appears here."]
+
+
+def searching(filtered: str, page: TaskPage, look: Look) -> list[str]:
+    """A search has found nothing yet."""
+    return [
+        f"Searching {q.count(page.known)} known tasks for {clean(filtered, 60)}: {page.searched * 100:.0f} % "
+        "looked at, none matches so far.",
+        f"{look.key('back')} takes the filter away.",
+    ]
 
 
 def read_only(may_unlock: Sequence[str], look: Look) -> str:

@@ -93,11 +93,17 @@ LEADS: Mapping[Sort, str] = {
 
 
 def counts(page: TaskPage, filtered: bool, width: int, look: Look) -> str:
-    """The note of the pane's title: how many match, of how many, seen since when."""
+    """The note of the pane's title: how many match, of how many, seen since when; while a search goes on, how
+    many by now and how far it is."""
     seen = q.moment(page.oldest, look.now, look.utc)
     oldest = f"   oldest seen {seen}" if width >= 70 and page.oldest is not None else ""
     if not filtered:
         return q.count(page.known) + oldest if width >= 30 else q.short_count(page.known)
+    if page.searched < 1:
+        share = f"{page.searched * 100:.0f} %"
+        if width < 50:
+            return f"{q.short_count(page.matched)}+ {share}"
+        return f"{q.count(page.matched)}+ of {q.count(page.known)}, searching {share}"
     if width < 50:
         return q.short_count(page.matched)
     return f"{q.count(page.matched)} of {q.count(page.known)}{oldest}"

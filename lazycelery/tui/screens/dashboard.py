@@ -246,6 +246,8 @@ class Dashboard(Screen[None]):
             return [str(window.problem)]
         if not window.loaded:
             return ["Asking for tasks …"]
+        if window.growing:
+            return sayings.searching(desk.tasks.whole_filter, window.answer, look)
         return sayings.no_tasks(
             desk.tasks.whole_filter, window.answer.known, truth.workers or [], look, lacks
         )
