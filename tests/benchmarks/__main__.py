@@ -1,5 +1,7 @@
 """`python -m tests.benchmarks [NAME… | --all]`: measure, print a table, fail when a limit is missed.
 
+What breaks is said in its line, and the rest goes on. Long ones tell on stderr how far they are.
+
 Without names all but `soak`, which takes 20 minutes, or `$LAZYCELERY_SOAK` seconds, and `team`, which needs a
 PostgreSQL and psycopg.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tests.benchmarks import (
@@ -28,7 +30,7 @@ from tests.benchmarks import (
     starting,
     sustained,
 )
-from tests.benchmarks.figure import Figure
+from tests.benchmarks.figure import Figure, guarded
 
 
 def _team(home: Path) -> list[Figure]:
@@ -38,7 +40,7 @@ def _team(home: Path) -> list[Figure]:
     return team.team_figures(home)
 
 
-MEASURES: dict[str, Callable[[Path], list[Figure]]] = {
+MEASURES: dict[str, Callable[[Path], Iterable[Figure]]] = {
     "commands": starting.command_cpu,
     "start": starting.first_frame_and_worker,
     "asking": lambda home: asking.answers_and_load(),
@@ -61,9 +63,9 @@ LONG = ("soak", "team")
 """Measured only when they are named, or with `--all`."""
 
 
-def measure(name: str) -> list[Figure]:
-    with tempfile.TemporaryDirectory() as home:
-        return MEASURES[name](Path(home))
+def measure(name: str) -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        yield from guarded(name, lambda: MEASURES[name](Path(home)))
 
 
 def main() -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 
@@ -19,7 +22,23 @@ class Figure(NamedTuple):
         return self.value >= self.limit if self.least else self.value <= self.limit
 
     def line(self) -> str:
+        if math.isnan(self.value):
+            return f"BROKEN {self.name}: {self.note}"
         mark = "ok" if self.kept else "MISSED"
         value = f"{self.value:>10,.3f} {self.unit:<6}"
         limit = "least" if self.least else "limit"
         return f"{mark:<7}{self.name:<54}{value} {limit} {self.limit:>10,.2f}   {self.note}".rstrip()
+
+
+def guarded(name: str, measure: Callable[[], Iterable[Figure]]) -> Iterator[Figure]:
+    """What is measured; where that breaks, a figure that says so and is not kept, and the rest goes on."""
+    try:
+        yield from measure()
+    except Exception as problem:
+        reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
+        yield Figure(name, math.nan, "", 0.0, f"could not be measured: {reason}")
+
+
+def progress(line: str) -> None:
+    """A word for who watches a long run."""
+    print(line, file=sys.stderr, flush=True)

@@ -2,8 +2,10 @@
 
     python -m tests.benchmarks program
 
-One run fills the program's engine from another process, measures it while events come, quits it, and starts
-it again on the history that it has written. `$LAZYCELERY_PROGRAM_TASKS`: fewer tasks, for a look.
+One run fills the program's engine from another process, at a pace that is taken whole; measures it while
+events come, quits it, and starts it again on the history that it has written. All settings are the default
+ones. What the engine holds and has written is asked of itself. `$LAZYCELERY_PROGRAM_TASKS`: fewer tasks,
+for a look.
 """
 
 from __future__ import annotations
@@ -11,17 +13,20 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
 
-from tests.benchmarks.figure import Figure
+from lazycelery.engine.memory import storage_of
+from lazycelery.model.profile import Profile
+from tests.benchmarks.figure import Figure, guarded, progress
+from tests.benchmarks.filling import Filled, fill
 from tests.benchmarks.painting import SETTLE, at_share, beat, echoes, presses
-from tests.benchmarks.terminal import ROOT, Terminal
+from tests.benchmarks.pouring import pour
+from tests.benchmarks.telling import FILE, latest
+from tests.benchmarks.terminal import Terminal
 from tests.support.broker import RedisServer
 
 TASKS = int(os.environ.get("LAZYCELERY_PROGRAM_TASKS", "1000000"))
@@ -35,43 +40,47 @@ ROW = b"part"
 MB = 1e6
 
 
-def program(home: Path) -> list[Figure]:
+def program(home: Path) -> Iterator[Figure]:
     server = RedisServer().start()
-    figures: list[Figure] = []
+    told = home / "told.ndjson"
     try:
-        terminal = Terminal("--broker", server.url, home=home)
+        terminal = Terminal(
+            "--broker",
+            server.url,
+            home=home,
+            module="tests.benchmarks.telling",
+            environment={FILE: str(told)},
+        )
         try:
             assert terminal.read(60, lambda came: b"Workers" in came), "no frame was painted"
             terminal.read(3.0)
-            with _flood(server.url, terminal, TASKS, 0, 0):
-                pass
-            terminal.read(12.0)  # What came is sealed, and written to the history.
-            figures.append(_memory(terminal))
-            with _flood(server.url, terminal, 0, RATE, LONGEST):
-                name = f"{TASKS:,} tasks, {RATE:,} events/s"
-                figures += _keys(terminal, name)
-                figures.append(_lag(terminal, server, name))
-            terminal.read(5.0)
-            with _flood(server.url, terminal, 0, 0, LONGEST):
-                figures += _keys(terminal, f"{TASKS:,} tasks, unpaced flood")
+            filled = fill(terminal, server.url, told, TASKS)
+            yield from _held(terminal, server.url, home, filled)
+            name = f"{filled.held:,} tasks, {RATE:,} events/s"
+            with _flood(server.url, terminal, RATE):
+                yield from guarded(f"keys, {name}", lambda: _keys(terminal, name))
+                yield from guarded(f"from worker to screen, {name}", lambda: [_lag(terminal, server, name)])
+            yield _kept_up(terminal, told, filled, name)
+            name = f"{filled.held:,} tasks, unpaced flood"
+            with _flood(server.url, terminal, 0):
+                yield from guarded(f"keys, {name}", lambda: _keys(terminal, name))
             terminal.read(5.0)
         finally:
             terminal.end()
-        return [*figures, *_start(server.url, home)]
+        yield from guarded("start", lambda: _start(server.url, home))
     finally:
         server.remove()
 
 
 @contextlib.contextmanager
-def _flood(url: str, terminal: Terminal, tasks: int, rate: float, seconds: float) -> Iterator[None]:
-    """A generator in a process of its own; begins once it has filled in so many tasks."""
-    command = [sys.executable, "-m", "tests.benchmarks.firehose", url, str(tasks), str(rate), str(seconds)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+def _flood(url: str, terminal: Terminal, rate: float) -> Iterator[None]:
+    """A generator in a process of its own, for as long as it takes."""
+    process = pour(url, rate, LONGEST)
     try:
         assert process.stdout is not None
         while not select.select([process.stdout], [], [], 0)[0]:
             terminal.read(0.2)
-        terminal.read(2.0 if seconds else 0.1)
+        terminal.read(2.0)
         yield
     finally:
         process.kill()
@@ -83,14 +92,37 @@ def _engine(terminal: Terminal) -> psutil.Process:
     return max(psutil.Process(terminal.process.pid).children(), key=lambda one: one.memory_info().rss)
 
 
-def _memory(terminal: Terminal) -> Figure:
+def _held(terminal: Terminal, url: str, home: Path, filled: Filled) -> Iterator[Figure]:
     rss = _engine(terminal).memory_info().rss
     face = psutil.Process(terminal.process.pid).memory_info().rss
-    note = f"{rss / TASKS:.0f} B a task, all of the process divided; the screen's process {face / MB:.0f} MB"
-    return Figure(f"engine process with {TASKS:,} tasks and their history", rss / MB, "MB", 600.0, note)
+    written = _written(url, home)
+    let_go = f"{filled.sent:,} sent at {filled.pace:,.0f} events/s, {filled.let_go:,} texts and tasks let go"
+    yield Figure("tasks that the engine holds, by itself", filled.held, "", filled.enough, let_go, least=True)
+    # What was let go is in no file.
+    yield Figure("tasks that the history holds", written, "", filled.held, filled.backlog, least=True)
+    each = rss / filled.held
+    note = f"{each:.0f} B a task, all of the process divided; the screen's process {face / MB:.0f} MB"
+    if filled.let_go:
+        note += f"; less than it would be, as {filled.let_go:,} texts and tasks were let go"
+    yield Figure(f"engine process with {filled.held:,} tasks and their history", rss / MB, "MB", 600.0, note)
+
+
+def _written(url: str, home: Path) -> int:
+    """Tasks in the files of the history. Its place is the one of a user without a configuration."""
+    storage = storage_of(Profile(broker=url, history_dir=str(home / "lazycelery" / "history")))
+    return sum(part.count() for part in storage.opened([]))
+
+
+def _kept_up(terminal: Terminal, told: Path, filled: Filled, name: str) -> Figure:
+    terminal.read(2.0)
+    now = latest(told)
+    assert now is not None
+    note = f"{now.gaps - filled.gaps} connections lost"
+    return Figure(f"{name}: texts and tasks let go", now.let_go - filled.let_go, "", 0, note)
 
 
 def _keys(terminal: Terminal, name: str) -> list[Figure]:
+    progress(f"program: keys, {name}")
     moved, shown = (sorted(took) for took in zip(*presses(terminal), strict=True))
     echo = sorted(echoes())
     note = f"worst {at_share(moved, 1.0):.1f} ms; {_echo(echo)}"
@@ -107,6 +139,7 @@ def _echo(echo: Sequence[float]) -> str:
 
 def _lag(terminal: Terminal, server: RedisServer, name: str) -> Figure:
     """From a worker's event to its cells on the screen, behind all other events."""
+    progress(f"program: from worker to screen, {name}")
     took = []
     terminal.press("1")
     with server.client() as client:
@@ -126,7 +159,9 @@ def _lag(terminal: Terminal, server: RedisServer, name: str) -> Figure:
 
 
 def _start(url: str, home: Path) -> list[Figure]:
-    """On the history that was written: the program again."""
+    """On the history that was written: the program again, as it is."""
+    written = _written(url, home)
+    progress(f"program: start with {written:,} tasks of history")
     frames, shown = [], []
     for _ in range(3):
         terminal = Terminal("--broker", url, home=home)
@@ -140,8 +175,9 @@ def _start(url: str, home: Path) -> list[Figure]:
             terminal.read(2.0)
         finally:
             terminal.end()
+    name = f"start with {written:,} tasks of history"
     note = "CPU of the screen's process, best of three"
     return [
-        Figure(f"start with {TASKS:,} tasks of history: first frame", min(frames), "s", 0.35, note),
-        Figure(f"start with {TASKS:,} tasks of history: tasks on the screen", min(shown), "s", 1.0),
+        Figure(f"{name}: first frame", min(frames), "s", 0.35, note),
+        Figure(f"{name}: tasks on the screen", min(shown), "s", 1.0, "by the clock, best of three"),
     ]

@@ -1,126 +1,254 @@
-"""The engine under the highest rate that it takes whole, for as long as is wanted.
+"""The real program for long, at the highest rate that it takes whole, with somebody at its keys.
 
     python -m tests.benchmarks soak                    # 20 minutes
-    LAZYCELERY_SOAK=360 python -m tests.benchmarks soak
+    LAZYCELERY_SOAK=180 python -m tests.benchmarks soak
 
-Its memory must stay flat and its answers quick: once its store is full, tasks leave as they come. The
-generator is another process, and so is the engine, as behind a screen.
+Screen and engine are the program's own processes in a terminal, with history; the generator is another one.
+All settings are the default ones but `max_tasks`, so that the store is full within the first tenth and tasks
+leave as they come. Memory must stay flat and keys be answered at once, all the time. A line a minute on
+stderr tells how it goes.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
-import subprocess
-import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from lazycelery.engine.api import EngineApi
-from lazycelery.engine.client import spawn
-from lazycelery.model.profile import Profile
-from lazycelery.model.task import TaskQuery
-from tests.benchmarks.figure import Figure
-from tests.benchmarks.terminal import ROOT
+import psutil
+
+from tests.benchmarks.figure import Figure, progress
+from tests.benchmarks.filling import fresh
+from tests.benchmarks.painting import at_share, echoes
+from tests.benchmarks.person import LATE as LATEST
+from tests.benchmarks.person import Person
+from tests.benchmarks.pouring import Sent, pour, sent
+from tests.benchmarks.telling import FILE, Report, latest, reports
+from tests.benchmarks.terminal import Terminal
 from tests.support.broker import RedisServer
 
 SECONDS = float(os.environ.get("LAZYCELERY_SOAK", "1200"))
-KEPT = 50_000
-"""Tasks that the store holds: it is full within the first tenth of the shortest run."""
-RATES = (2_000, 4_000, 7_000, 10_000, 15_000, 20_000, 30_000, 40_000, 50_000)
+KEPT = int(min(200_000, max(20_000, 170 * SECONDS)))
+"""Tasks that the store holds: full within a tenth of the run from 5,000 events a second on."""
+RATES = (2_000, 4_000, 7_000, 10_000, 15_000, 20_000, 25_000, 30_000, 40_000, 50_000)
 """Events a second that are tried, until one is too much."""
-TRIED = 6.0
+TRIED = 10.0
 """Seconds for which each is tried."""
-ASK_EVERY = 0.25
-SETTLED = 0.3
+CALM = 90.0
+"""Seconds that are waited for at most until nothing is let go any more."""
+LATE = 0.5
+"""Seconds by which events may be late."""
+SETTLED = 1 / 3
 """Share of the run after which memory must not grow any more."""
+FULL = 0.98
+"""Share of `KEPT` from which the store counts as full: tasks leave in chunks."""
+MINUTE = 60.0
+MB = 1e6
+CONFIGURATION = """default_profile = "soak"
+[profiles.soak]
+broker = "{broker}"
+max_tasks = {kept}
+"""
 
 
-def soak_figures(home: Path) -> list[Figure]:
-    return asyncio.run(_soak(home))
+class Sample(NamedTuple):
+    """Resident memory of both processes, bytes."""
+
+    at: float
+    engine: int
+    screen: int
 
 
-async def _soak(home: Path) -> list[Figure]:
+def soak_figures(home: Path) -> Iterator[Figure]:
     server = RedisServer().start()
-    client = await spawn().connect(
-        Profile(broker=server.url, history_dir=str(home / "history"), recorder=True, max_tasks=KEPT)
-    )
     try:
-        await client.api.ready(10)
-        rate = RATES[0]
-        for tried in RATES:
-            if not await _takes_whole(client.api, server.url, tried):
-                break
-            rate = tried
-        return await _run(client.api, server.url, rate)
+        configuration = home / "soak.toml"
+        configuration.write_text(CONFIGURATION.format(broker=server.url, kept=KEPT))
+        configuration.chmod(0o600)
+        told = home / "told.ndjson"
+        module, environment = "tests.benchmarks.telling", {FILE: str(told)}
+        terminal = Terminal("--config", str(configuration), home=home, module=module, environment=environment)
+        try:
+            assert terminal.read(60, lambda came: b"Workers" in came), "no frame was painted"
+            soak = Soak(terminal, server.url, told)
+            soak.find()
+            yield from soak.run()
+        finally:
+            terminal.end()
     finally:
-        await client.close()
         server.remove()
 
 
-async def _takes_whole(api: EngineApi, url: str, rate: int) -> bool:
-    """Whether the generator reaches a rate, and nothing of it is let go or late."""
-    before = (await api.overview()).events_seen
-    traffic = _traffic(url, rate, TRIED)
-    began, worst = time.monotonic(), 0
-    while traffic.poll() is None:
-        await asyncio.sleep(ASK_EVERY)
-        worst = max(worst, (await api.overview()).relief.stage)
-    took = time.monotonic() - began
-    await asyncio.sleep(1.0)
-    after = await api.overview()
-    reached = (after.events_seen - before) / took
-    while (await api.overview()).relief.active:
-        await asyncio.sleep(1.0)
-    return worst == 0 and reached > 0.8 * rate and (after.lag or 0.0) < 0.5
+class Soak:
+    """One program, and one generator after the other."""
+
+    def __init__(self, terminal: Terminal, url: str, told: Path) -> None:
+        self._terminal, self._url, self._told = terminal, url, told
+        self._screen = psutil.Process(terminal.process.pid)
+        self._engine = max(self._screen.children(), key=lambda one: one.memory_info().rss)
+        self.rate = RATES[0]
+        self.why = ""
+        """What was wrong at the next higher rate."""
+
+    def find(self) -> None:
+        """The rate to run at. What only just fits for some seconds does not fit for long, so it is one step
+        below the highest that was taken whole."""
+        whole = [RATES[0]]
+        for rate in RATES:
+            problem = self._too_much(rate)
+            progress(f"soak: {rate:,} events/s for {TRIED:.0f} s: {problem or 'taken whole'}")
+            if problem:
+                self.rate, self.why = whole[max(0, len(whole) - 2)], f"at {rate:,} {problem}"
+                return
+            whole.append(rate)
+        self.rate = RATES[-1]
+
+    def _too_much(self, rate: int) -> str:
+        """What goes wrong at a rate, or "". Keys are pressed meanwhile: painting takes its part, too."""
+        before = self._calm()
+        made = self._pressing(rate, TRIED, Person(self._terminal), lambda: None)
+        after = fresh(self._terminal, self._told)
+        heard = self._between(before, after)
+        lost = made.events - (after.events - before.events)
+        late = max(one.lag or 0.0 for one in heard)
+        if after.gaps > before.gaps:
+            return f"the connection was lost, {lost:,} events were not heard"
+        if after.let_go > before.let_go:
+            return f"{after.let_go - before.let_go:,} texts and tasks were let go"
+        if lost:
+            return f"{lost:,} events were not heard"
+        if late > LATE:
+            return f"events were late by {1000 * late:.0f} ms"
+        return made.short(rate).strip("; ")
+
+    def run(self) -> Iterator[Figure]:
+        """For `SECONDS` at that rate."""
+        progress(f"soak: {self.rate:,} events/s for {SECONDS / MINUTE:.1f} minutes, {KEPT:,} tasks kept")
+        before = self._calm()
+        person = Person(self._terminal)
+        memory: list[Sample] = [self._sample()]
+        began = told = time.monotonic()
+
+        def each() -> None:
+            nonlocal told
+            if time.monotonic() - memory[-1].at >= 1.0:
+                memory.append(self._sample())
+            if time.monotonic() - told >= MINUTE:
+                told = time.monotonic()
+                self._tell(told - began, person, memory[-1], before)
+
+        made = self._pressing(self.rate, SECONDS, person, each)
+        after = fresh(self._terminal, self._told)
+        heard = self._between(before, after)
+        echo = sorted(echoes())
+        yield from _memory(memory, began, self._name(made), f"; {self.why}" if self.why else "")
+        yield _full([one for one in heard if one.at >= began], began)
+        yield from _keys(
+            person, f"a bare echo: p50 {at_share(echo, 0.5):.1f} ms, p99 {at_share(echo, 0.99):.1f} ms"
+        )
+        yield from _events(made, before, after, heard)
+
+    def _name(self, made: Sent) -> str:
+        rate = f"{made.rate:,.0f} a second{made.short(self.rate)}"
+        return f"{made.events:,} events in {made.seconds:.0f} s, {rate}"
+
+    def _pressing(self, rate: float, seconds: float, person: Person, each: Callable[[], None]) -> Sent:
+        """Send, with somebody at the keys until all is sent; `each` is called after each key."""
+        process = pour(self._url, rate, seconds)
+        try:
+            while process.poll() is None:
+                for _ in person.round():
+                    each()
+                    if process.poll() is not None:
+                        break
+            return sent(process)
+        finally:
+            process.kill()
+
+    def _calm(self) -> Report:
+        """Once nothing is let go any more, and all is written."""
+        end = time.monotonic() + CALM
+        while True:
+            report = fresh(self._terminal, self._told)
+            if (not report.stage and not report.behind) or time.monotonic() > end:
+                return report
+
+    def _between(self, before: Report, after: Report) -> list[Report]:
+        return [one for one in reports(self._told) if before.at < one.at <= after.at]
+
+    def _sample(self) -> Sample:
+        engine, screen = (each.memory_info().rss for each in (self._engine, self._screen))
+        return Sample(time.monotonic(), engine, screen)
+
+    def _tell(self, lasted: float, person: Person, memory: Sample, before: Report) -> None:
+        report = latest(self._told)
+        recent = sorted(one.took for one in person.strokes if one.at > time.monotonic() - MINUTE)
+        if report is None or not recent:
+            return
+        parts = (
+            f"{lasted / MINUTE:.0f} of {SECONDS / MINUTE:.0f} minutes",
+            f"engine {memory.engine / MB:.0f} MB, screen {memory.screen / MB:.0f} MB, {report.tasks:,} tasks",
+            f"keys p50 {at_share(recent, 0.5):.1f}, p99 {at_share(recent, 0.99):.1f} ms",
+            f"late by {1000 * (report.lag or 0.0):.0f} ms",
+            f"let go {report.let_go - before.let_go:,}, {report.gaps - before.gaps} connections lost",
+            f"{report.behind:,} events wait for the history",
+        )
+        progress("soak: " + "; ".join(parts))
 
 
-async def _run(api: EngineApi, url: str, rate: int) -> list[Figure]:
-    before = await api.overview()
-    traffic = _traffic(url, rate, SECONDS)
-    began = time.monotonic()
-    memory: list[tuple[float, int]] = []
-    answers: list[float] = []
-    lags: list[float] = []
-    asked = 0
-    while traffic.poll() is None:
-        await asyncio.sleep(ASK_EVERY)
-        filter = ("state:failure", "name:shop.order.*", "", "runtime:>1s")[asked % 4]
-        asked += 1
-        start = time.monotonic()
-        await api.tasks(TaskQuery(filter=filter, limit=50))
-        answers.append(time.monotonic() - start)
-        seen = await api.overview()
-        if seen.load.rss is not None:
-            memory.append((time.monotonic() - began, seen.load.rss))
-        if seen.lag is not None:
-            lags.append(seen.lag)
-    took = time.monotonic() - began
-    await asyncio.sleep(1.0)
-    after = await api.overview()
-    settled = [rss for at, rss in memory if at > SETTLED * took]
+def _memory(memory: Sequence[Sample], began: float, name: str, why: str) -> Iterator[Figure]:
+    took = memory[-1].at - began
+    settled = [one for one in memory if one.at - began >= SETTLED * took]
     part = max(1, len(settled) // 5)
-    first, last = _middle(settled[:part]), _middle(settled[-part:])
-    events = after.events_seen - before.events_seen
-    gone = after.relief.texts + after.relief.successes - before.relief.texts - before.relief.successes
-    gaps = sum(source.gaps for source in after.sources) - sum(source.gaps for source in before.sources)
-    answers.sort()
-    lags.sort()
-    note = f"{events:,} events in {took:.0f} s, {events / took:,.0f} a second; engine at {last / 1e6:.0f} MB"
-    return [
-        Figure("soak: memory grows after the first third", 100 * (last - first) / first, "%", 5.0, note),
-        Figure("soak: an answer while it runs, p50", 1000 * answers[len(answers) // 2], "ms", 50.0),
-        Figure("soak: an answer while it runs, p99", 1000 * answers[len(answers) * 99 // 100], "ms", 250.0),
-        Figure("soak: events are late by, p99", 1000 * lags[len(lags) * 99 // 100], "ms", 500.0),
-        Figure("soak: let go under load", float(gone), "", 0.0),
-        Figure("soak: connections lost", float(gaps), "", 0.0),
-    ]
+    for process, numbers, limit in (
+        ("engine", [one.engine for one in settled], 5.0),
+        ("screen", [one.screen for one in settled], 5.0),
+    ):
+        first, last = median(numbers[:part]), median(numbers[-part:])
+        # From the middle of the first fifth to the middle of the last one.
+        hour = (last - first) / MB / max(1e-9, 0.8 * (settled[-1].at - settled[0].at)) * 3600
+        note = f"at {last / MB:.0f} MB, most {max(numbers) / MB:.0f} MB; {hour:+.0f} MB an hour; {name}"
+        share = 100 * (last - first) / first
+        yield Figure(f"soak: memory of the {process} grows after a third", share, "%", limit, note + why)
+        why = ""
 
 
-def _traffic(url: str, rate: float, seconds: float) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.benchmarks.firehose", url, "0", str(rate), str(seconds)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+def _full(heard: Sequence[Report], began: float) -> Figure:
+    """Without a store that is full, nothing leaves, and flat memory would say nothing."""
+    full = next((one.at - began for one in heard if one.tasks >= FULL * KEPT), SECONDS)
+    share = 100 * max(0.0, full) / SECONDS
+    held = median([one.tasks for one in heard])
+    return Figure(
+        "soak: the store is full after a share of the run", share, "%", 10.0, f"{held:,} tasks held"
+    )
 
 
-def _middle(numbers: list[int]) -> int:
+def _keys(person: Person, echo: str) -> Iterator[Figure]:
+    took = sorted(one.took for one in person.strokes)
+    pages = sorted(person.pages)
+    late = sum(one >= LATEST for one in took)
+    note = f"{len(took)} keys, worst {at_share(took, 1.0):.0f} ms, {late} not answered; {echo}"
+    third = len(person.strokes) // 3
+    last = sorted(one.took for one in person.strokes[-third:] or person.strokes)
+    yield Figure("soak: key answered (cursor), p50", at_share(took, 0.5), "ms", 5.0, note)
+    yield Figure("soak: key answered (cursor), p99", at_share(took, 0.99), "ms", 16.0, note)
+    in_the_end = f"p50 {at_share(last, 0.5):.1f} ms"
+    yield Figure("soak: the same in the last third, p99", at_share(last, 0.99), "ms", 16.0, in_the_end)
+    yield Figure("soak: a task's page opened, p99", at_share(pages, 0.99), "ms", 100.0, f"{len(pages)} pages")
+
+
+def _events(made: Sent, before: Report, after: Report, heard: Sequence[Report]) -> Iterator[Figure]:
+    lags = sorted(one.lag for one in heard if one.lag is not None)
+    waits = max(one.behind for one in heard)
+    yield Figure("soak: events are late by, p99", at_share(lags, 0.99), "ms", 1000 * LATE)
+    yield Figure("soak: events lost", made.events - (after.events - before.events), "", 0)
+    yield Figure("soak: texts and tasks let go", after.let_go - before.let_go, "", 0)
+    yield Figure("soak: connections lost", after.gaps - before.gaps, "", 0)
+    missing = after.dropped - before.dropped
+    yield Figure("soak: events missing in the history", missing, "", 0, f"at most {waits:,} waited for it")
+
+
+def median(numbers: Sequence[int]) -> int:
     return sorted(numbers)[len(numbers) // 2]

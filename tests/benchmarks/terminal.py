@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,14 +37,22 @@ class Chunk(NamedTuple):
 class Terminal:
     """A program, its terminal, and every chunk that it wrote with its time (`time.perf_counter`)."""
 
-    def __init__(self, *arguments: str, home: Path, columns: int = 120, lines: int = 40) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        home: Path,
+        columns: int = 120,
+        lines: int = 40,
+        module: str = "lazycelery",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.chunks: list[Chunk] = []
         self._answers = Answers()
         self._fd, program = pty.openpty()
         fcntl.ioctl(program, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "lazycelery", *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdin=program,
             stdout=program,
             stderr=program,
@@ -54,6 +62,7 @@ class Terminal:
                 **as_installed(home),
                 **{"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"},
                 **{"HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home)},
+                **(environment or {}),
             },
         )
         os.close(program)

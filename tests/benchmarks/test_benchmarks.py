@@ -1,10 +1,14 @@
-"""The figures are kept. Needs a quiet machine."""
+"""The figures are kept, which needs a quiet machine; what breaks is said."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 
 from tests.benchmarks.__main__ import LONG, MEASURES, measure
+from tests.benchmarks.figure import Figure, guarded
+from tests.benchmarks.pouring import Sent
 
 
 @pytest.mark.soak
@@ -13,3 +17,19 @@ from tests.benchmarks.__main__ import LONG, MEASURES, measure
 def test_figures_are_kept(name: str) -> None:
     missed = [figure.line() for figure in measure(name) if not figure.kept]
     assert missed == []
+
+
+def test_what_breaks_is_a_figure_that_is_not_kept_beside_those_measured_before() -> None:
+    def measured() -> Iterator[Figure]:
+        yield Figure("first", 1.0, "ms", 2.0)
+        raise ValueError("no page came")
+
+    first, broken = guarded("second", measured)
+    assert first.kept
+    assert not broken.kept
+    assert broken.line() == "BROKEN second: could not be measured: ValueError: no page came"
+
+
+def test_a_generator_that_had_no_time_is_told_from_a_monitor_that_is_too_slow() -> None:
+    assert Sent(messages=10, events=980, tasks=300, seconds=1.0).short(1000) == ""
+    assert "came to 900 of 1,000" in Sent(messages=10, events=900, tasks=300, seconds=1.0).short(1000)
