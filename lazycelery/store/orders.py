@@ -14,13 +14,20 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.filter import parse
 from lazycelery.store.filter.matching import SLICE, Mask, Matcher
 from lazycelery.store.searching import Search
-from lazycelery.store.sorting import Keys, Pair, Slots, in_pieces, merged, sort_in_steps, without
+from lazycelery.store.sorting import (
+    ROW_BITS,
+    Keys,
+    Pair,
+    Slots,
+    in_pieces,
+    merged,
+    sort_in_steps,
+    without,
+)
 
 KEPT = 6
 REBUILD = 131_072
 """Changes from which on it is cheaper to begin anew."""
-ROW_BITS = 33
-_LAST_ROW = (1 << ROW_BITS) - 1
 _UNKNOWN = (1 << 30) - 1
 
 Steps = Generator[None, None, None]
@@ -181,33 +188,38 @@ class Order:
             before = values >= np.nextafter(_number(2 * (_UNKNOWN - 1 - rank)), np.float32(-1))
         return before
 
-    def sort_keys(self, slots: Slots) -> Keys:
+    def sort_keys(self, slots: Slots | slice) -> Keys:
         """Unique numbers that ascend in the order of the lines; the newer of two equals comes first."""
         rows: Keys = self.columns.vector("row")[slots]
         if self.sort == "newest":
             return rows
-        rank = self._rank(slots)
-        return (rank << ROW_BITS) | (_LAST_ROW - (rows & _LAST_ROW))
+        keys = self._rank(slots).astype(np.int64)
+        keys += 1
+        keys <<= ROW_BITS
+        keys -= rows
+        keys -= 1
+        return keys
 
-    def _rank(self, slots: Slots) -> Keys:
+    def _rank(self, slots: Slots | slice) -> npt.NDArray[np.int32]:
         """0 to 2^30: the place by the sort alone. Unknown values are last, whichever way it goes."""
         values = self.columns.vector(self.sort)[slots]
         if self.sort in ("runtime", "wait"):
             # bits of a positive float ascend with it
             clipped = np.maximum(values, 0).astype(np.float32)
-            rank = clipped.view(np.int32).astype(np.int64) >> 1
-            unknown, backwards = np.isnan(values), True
+            rank = clipped.view(np.int32) & np.int32(0x7FFFFFFF)
+            rank >>= 1
+            unknown, backwards = np.isnan(clipped), True
         elif self.sort == "retries":
-            rank, unknown, backwards = values.astype(np.int64), values < 0, True
+            rank, unknown, backwards = values.astype(np.int32), values < 0, True
         elif self.sort == "state":
-            rank, unknown, backwards = values.astype(np.int64), values < 0, False
+            rank, unknown, backwards = values.astype(np.int32), values < 0, False
         else:
             # A word that has no place yet came just now: its task is looked at again.
-            rank = np.take(self._places, values, mode="clip")
+            rank = np.take(self._places, values, mode="clip").astype(np.int32)
             unknown, backwards = values == 0, False
         if backwards != self.reverse:
-            rank = _UNKNOWN - 1 - rank
-        places: Keys = rank
+            rank = np.int32(_UNKNOWN - 1) - rank
+        places: npt.NDArray[np.int32] = rank
         places[unknown] = _UNKNOWN
         return places
 

@@ -40,6 +40,7 @@ class Search:
             self._found[0] = known
         self._used = columns.used
         self._looked = 0
+        self._begin_keys()
         self._steps = self._run()
 
     @property
@@ -72,9 +73,10 @@ class Search:
                 slots = np.arange(start, stop)
                 found = slots[matcher.still(slots)]
                 self._note(found)
+                self._found[start] = found
             else:
-                found = start + np.flatnonzero(matcher.between(start, stop))
-            self._found[start] = found
+                mask = matcher.between(start, stop)
+                self._key(slice(start, stop) if mask.all() else start + np.flatnonzero(mask))
             self._looked += 1
             yield
         yield from self._finish()
@@ -87,24 +89,35 @@ class Search:
 
     def _finish(self) -> Steps:
         order = self.order
-        found = [self._found[start] for start in sorted(self._found)]
-        if order.matcher.dear or len(found) == 1:
-            together = np.concatenate(found or [np.empty(0, dtype=np.intp)])
-            found = [together[start : start + PART] for start in range(0, len(together), PART)]
+        if self._found:
+            yield from self._key_all(np.concatenate([self._found[start] for start in sorted(self._found)]))
         while True:
-            words = order.look_at_names()
-            key_of: Keys = untouched(order.columns.capacity, np.int64)
-            pieces: list[Pair] = []
-            for slots in found:
-                there = slots[order.columns.vector("row")[slots] != 0]  # Some have left meanwhile.
-                keys = order.sort_keys(there)
-                key_of[there] = keys
-                pieces.append((keys, there))
-                yield
-            keys, slots = yield from sort_in_steps(pieces)
-            if order.look_at_names() == words:
-                break  # Else a new name came, and moved all alphabetic places.
-        order.put(keys, slots, key_of, self.began, words)
+            keys, slots = yield from sort_in_steps(self._pieces)
+            if order.look_at_names() == self._words:
+                break
+            # A new name came, and moved all alphabetic places.
+            again = np.sort(slots)
+            yield
+            yield from self._key_all(again)
+        order.put(keys, slots, self._key_of, self.began, self._words)
+
+    def _key_all(self, slots: Slots) -> Steps:
+        """Keys of what was found, in ascending order of slots; some have left meanwhile."""
+        self._begin_keys()
+        for start in range(0, len(slots), PART):
+            some = slots[start : start + PART]
+            self._key(some[self.order.columns.vector("row")[some] != 0])
+            yield
+
+    def _begin_keys(self) -> None:
+        self._words = self.order.look_at_names()
+        self._pieces: list[Pair] = []
+        self._key_of: Keys = untouched(self.order.columns.capacity, np.int64)
+
+    def _key(self, where: Slots | slice) -> None:
+        keys = self.order.sort_keys(where)
+        self._key_of[where] = keys
+        self._pieces.append((keys, np.arange(where.start, where.stop) if isinstance(where, slice) else where))
 
 
 def _starts(columns: Columns, step: int, oldest_first: bool) -> list[int]:

@@ -63,6 +63,44 @@ def test_sorting_in_steps_is_sorting(keys, part):
     assert numbers[slots].tolist() == ordered.tolist()
 
 
+@settings(deadline=None)
+@given(
+    st.lists(st.one_of(st.integers(0, 3), st.integers(0, 2**30 - 1)), min_size=1, max_size=200),
+    st.integers(1, 40),
+    st.sampled_from([0, 3, 7]),
+)
+def test_equal_ranks_stay_in_order_of_rows(ranks, part, scattered):
+    """As tasks come in: rows ascend with the slots, but where slots were used again."""
+    rows = np.roll(np.arange(1, len(ranks) + 1), scattered)
+    keys = (np.array(ranks, dtype=np.int64) << sorting.ROW_BITS) + sorting.LAST_ROW - rows
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sorting, "PART", part)
+        (ordered, slots), _ = result_of(
+            sorting.sort_in_steps(sorting.in_pieces((keys, np.arange(len(keys)))))
+        )
+    assert ordered.tolist() == sorted(keys.tolist())
+    assert keys[slots].tolist() == ordered.tolist()
+
+
+@pytest.mark.parametrize("kinds", [1, 2, 60, 1 << 29])
+@pytest.mark.parametrize("scattered", [False, True])
+def test_a_sort_of_many_that_are_alike_goes_in_steps_too(kinds, scattered):
+    count, chance = 40 * sorting.PART // 8, np.random.default_rng(3)
+    rows = chance.permutation(count) if scattered else np.arange(count)
+    keys = (chance.integers(0, kinds, count) << sorting.ROW_BITS) + sorting.LAST_ROW - rows
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sorting, "PART", sorting.PART // 8)
+        put, longest = sorting._put, []
+        patch.setattr(
+            sorting, "_put", lambda *some: longest.append(sum(len(keys) for keys, _ in some[0])) or put(*some)
+        )
+        (ordered, slots), steps = result_of(
+            sorting.sort_in_steps(sorting.in_pieces((keys, np.arange(count))))
+        )
+        assert max(longest, default=0) <= sorting.MOST * sorting.PART
+    assert steps >= 40 and (np.diff(ordered) > 0).all() and (keys[slots] == ordered).all()
+
+
 def test_no_step_of_a_sort_takes_more_than_a_part(small_steps):
     keys = np.random.default_rng(1).permutation(1000).astype(np.int64)
     _, steps = result_of(sorting.sort_in_steps(sorting.in_pieces((keys, np.arange(1000)))))
