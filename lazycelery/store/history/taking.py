@@ -7,7 +7,7 @@ what was read half-way is read once more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -40,11 +40,16 @@ FAILED = [state in (State.FAILURE, State.RETRY, State.REJECTED, State.LOST) for 
 
 
 class Taken(NamedTuple):
-    """Rows without their number, the slots they are of, and the identity of each task."""
+    """Tasks column by column, the slots they are of, and the identity of each."""
 
     slots: Slots
-    rows: list[Row]
+    columns: list[Sequence[Any]]
+    """As `schema.COLUMNS`, without the number."""
     identities: npt.NDArray[np.int64]
+
+    def rows(self) -> Iterator[Row]:
+        """A task a row."""
+        return zip(*self.columns, strict=True)
 
 
 class Changes:
@@ -111,7 +116,7 @@ def take(
     nothing: float | None = None,
     lean: bool = False,
 ) -> Taken:
-    """Rows of these slots as far as they are whole; `code_of` is the file's number of a word. `nothing`
+    """These slots' tasks as far as they are whole; `code_of` is the file's number of a word. `nothing`
     stands where there is no value. `lean`: the texts of tasks that did not fail are left out, and count
     as cut."""
     before = columns.vector("stamp")[slots], columns.vector("row")[slots]
@@ -144,19 +149,17 @@ def take(
         told = [[nothing if one is None else one for one in each] for each in told]
     whole = (before[0] == columns.vector("stamp")[slots]) & (before[1] == columns.vector("row")[slots])
     whole &= before[1] != 0
-    rows = list(
-        zip(
-            *(ids, words[0], states, words[1], words[2]),
-            *times,
-            *(retries, *[each.tolist() for each in counts]),
-            *(*told, parents, *rare, extras),
-            strict=True,
-        )
-    )
+    taken: list[Sequence[Any]] = [
+        *(ids, words[0], states, words[1], words[2]),
+        *times,
+        *(retries, *[each.tolist() for each in counts]),
+        *(*told, parents, *rare, extras),
+    ]
     if whole.all():
-        return Taken(slots, rows, before[1])
+        return Taken(slots, taken, before[1])
     kept = np.flatnonzero(whole)
-    return Taken(slots[kept], [rows[place] for place in kept.tolist()], before[1][kept])
+    places = kept.tolist()
+    return Taken(slots[kept], [[each[place] for place in places] for each in taken], before[1][kept])
 
 
 def _texts(columns: Columns, slots: Slots, cut: npt.NDArray[Any], veiling: Veiling) -> list[list[str | None]]:

@@ -7,6 +7,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from lazycelery.store.history import events as packing
 from lazycelery.store.history.files import make_private
 from lazycelery.store.history.schema import COLUMNS, IDS, VERSION, migrate, version_of
 from lazycelery.store.history.storage import Newer
-from lazycelery.store.history.taking import AT_ONCE, ENDED, Slots, take
+from lazycelery.store.history.taking import AT_ONCE, ENDED, Row, Slots, take
 from lazycelery.store.history.veiling import Veiling
 from lazycelery.store.told import COUNTED_BEFORE, Matrix, Told
 
@@ -28,10 +29,18 @@ PAGE_BYTES = 8192
 CACHE_KIB = 8192
 NOTHING = float("nan")
 """NULL, as SQLite takes it from Python in a tenth of the time of `None`."""
-_PUT = (
-    f"INSERT INTO tasks VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (n) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("n", "id"))
-)
+TOGETHER = 31
+"""Rows that one statement writes: no more values than an older SQLite takes. The interpreter is let go and
+taken back once a statement, and each time that a busy loop waits for it this costs both threads a switch."""
+
+
+def _put(rows: int) -> str:
+    row = f"({', '.join('?' * len(COLUMNS))})"
+    newer = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("n", "id"))
+    return f"INSERT INTO tasks VALUES {', '.join([row] * rows)} ON CONFLICT (n) DO UPDATE SET {newer}"
+
+
+_PUT, _PUT_TOGETHER = _put(1), _put(TOGETHER)
 
 
 class Numbers:
@@ -159,8 +168,7 @@ class Writer:
                 some = slots[start : start + AT_ONCE]
                 taken = take(self._columns, some, self._veiling, self._words, NOTHING)
                 numbers, self._next = self._numbers.of(taken.slots, taken.identities, self._next)
-                rows = [(n, *row) for n, row in zip(numbers.tolist(), taken.rows, strict=True)]
-                self._database.executemany(_PUT, rows)
+                self._tasks(list(zip(numbers.tolist(), *taken.columns, strict=True)))
             if told:
                 self._events(told)
             for statement, values in rest:
@@ -172,6 +180,12 @@ class Writer:
             self._numbers.forget(first)
             self._load()
             raise
+
+    def _tasks(self, rows: list[Row]) -> None:
+        whole = len(rows) - len(rows) % TOGETHER
+        for start in range(0, whole, TOGETHER):
+            self._database.execute(_PUT_TOGETHER, [*chain.from_iterable(rows[start : start + TOGETHER])])
+        self._database.executemany(_PUT, rows[whole:])
 
     def _events(self, batches: Sequence[Told]) -> None:
         """What they told, a row for some thousand events."""

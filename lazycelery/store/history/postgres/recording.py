@@ -231,7 +231,7 @@ class SharedRecording:
         found: dict[str, tuple[int, list[Any]]] = {}
         for start in range(0, len(slots), AT_ONCE):
             taken = take(self._columns, slots[start : start + AT_ONCE], self._veiling, self._codes, lean=lean)
-            for identity, row in zip(taken.identities.tolist(), taken.rows, strict=True):
+            for identity, row in zip(taken.identities.tolist(), taken.rows(), strict=True):
                 if len(row[0]) > LONGEST:
                     continue  # Its events are kept, by their task's key.
                 own = list(row)
