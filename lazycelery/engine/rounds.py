@@ -152,6 +152,7 @@ class Rounds:
         young = self._young().difference(answered)
         self.surveyed.update(report.worker for report in reports if report.worker not in young)
         self._told.update(report.worker for report in reports if report.conf is not None)
+        self._forget_others({report.worker for report in reports})
         if "conf" in what:
             self._tries.update(answered)
             await self._learn_backend()
@@ -171,6 +172,13 @@ class Rounds:
         elif self._links["events"].gaps > self._repaired:
             self._repaired = self._links["events"].gaps
             await self._backend.repair()
+
+    def _forget_others(self, names: set[str]) -> None:
+        """Who is known no more is asked all again when it comes back; names that never do would pile up."""
+        self.surveyed &= names
+        self._told &= names
+        for name in [name for name in self._tries if name not in names]:
+            del self._tries[name]
 
     def _young(self) -> set[str]:
         """Workers that came a moment ago: they say so before they listen."""

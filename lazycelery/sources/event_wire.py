@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from sys import intern
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
@@ -69,6 +68,10 @@ _TYPES: dict[str, Any] = {
     for name, hint in get_type_hints(_Event, include_extras=True).items()
     if name not in ("received", "extra")
 } | {"type": str}
+MOST_HOSTS = 4096
+"""Names of hosts that are looked for; then the search begins anew. Not `sys.intern`: some versions of Python
+never let go of its texts, and each pod may have a name of its own."""
+_hosts: dict[str, str] = {}
 _BROKEN = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
@@ -91,7 +94,7 @@ def decode_events(payloads: Iterable[bytes], received: float, into: list[Event])
 
 def decode_event_bodies(bodies: Iterable[bytes], received: float, into: list[Event]) -> int:
     """As `decode_events`, for transports that carry the body as it is: AMQP has no envelope."""
-    decode, malformed = _BODY.decode, 0
+    decode, hosts, malformed = _BODY.decode, _hosts, 0
     for body in bodies:
         try:
             found = decode(body)
@@ -101,7 +104,13 @@ def decode_event_bodies(bodies: Iterable[bytes], received: float, into: list[Eve
         events = found if type(found) is list else [found]
         for event in events:
             # One text for all events of a host: a log of twenty thousand holds them, and each is looked up.
-            event.hostname = intern(event.hostname)
+            name = event.hostname
+            host = hosts.get(name)
+            if host is None:
+                if len(hosts) >= MOST_HOSTS:
+                    hosts.clear()
+                host = hosts[name] = name
+            event.hostname = host
             event.received = received
             if not event.timestamp:
                 event.timestamp = received

@@ -65,6 +65,10 @@ class Queues:
         self.known: dict[str, QueueRecord] = {}
         self.changes = 0
 
+    def has_room(self, name: str) -> bool:
+        """Whether what is noted of a queue is kept."""
+        return name in self.known or len(self.known) < MAX_QUEUES
+
     def record(self, name: str) -> QueueRecord:
         """The queue of that name, new when it is."""
         record = self.known.get(name)

@@ -21,6 +21,8 @@ class Tally:
         """Sendings that events told."""
         self._records: dict[int, QueueRecord] = {}
         """Queues by the columns' number."""
+        self._rest = QueueRecord("")
+        """Stands for queues for which there is no room."""
 
     def count(self, event: Event, queue: int) -> int:
         """Count an event of a task in a queue (the columns' number). Returns the number of the worker that
@@ -67,5 +69,8 @@ class Tally:
     def _record(self, queue: int) -> QueueRecord:
         record = self._records.get(queue)
         if record is None:
-            record = self._records[queue] = self._queues.record(self._columns.queues.texts[queue] or "")
+            name = self._columns.queues.texts[queue] or ""
+            if not self._queues.has_room(name):
+                return self._rest
+            record = self._records[queue] = self._queues.record(name)
         return record

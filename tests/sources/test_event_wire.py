@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lazycelery.model.event import Event
+from lazycelery.sources import event_wire
 from lazycelery.sources.event_wire import decode_events
 from tests.sources.conftest import enveloped
 from tests.sources.test_wire import json_values
@@ -32,6 +33,16 @@ def test_a_batch_and_a_single_event_are_both_read() -> None:
         ("task-received", "(1,)", 7.0),
     ]
     assert malformed == 0 and len(decoded(enveloped(STARTED))[0]) == 1
+
+
+def test_names_of_hosts_are_one_text_and_do_not_pile_up() -> None:
+    first, second = (decoded(enveloped(STARTED))[0][0].hostname for _ in range(2))
+    assert first is second
+    for start in range(0, 3 * event_wire.MOST_HOSTS, 1000):
+        names = [f"w@pod-{number}" for number in range(start, start + 1000)]
+        events, _ = decoded(enveloped([{**STARTED, "hostname": name} for name in names]))
+        assert [each.hostname for each in events] == names
+        assert len(event_wire._hosts) <= event_wire.MOST_HOSTS
 
 
 def test_messages_read_together_stay_in_order_whatever_they_hold() -> None:

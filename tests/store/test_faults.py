@@ -461,6 +461,18 @@ def test_messages_that_somebody_makes_up_are_bounded(monkeypatch: pytest.MonkeyP
     assert found.groups[0].message == "(many different messages)"
 
 
+def test_exceptions_that_somebody_makes_up_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "MOST", 20)
+    store = Store(1000)
+    words = ["".join(chr(97 + n // 26**k % 26) for k in range(4)) for n in range(200)]
+    for n, word in enumerate(words):
+        fails(store, n, f"{word.title()}Error('{word} is wrong')", at=n)
+    found = page(store)
+    assert found.failures == 200 == sum(group.count for group in found.groups)
+    assert len(store._columns.kinds.faults) <= 2 * 20 + 2
+    assert (found.groups[0].type, found.groups[0].count) == ("(many different exceptions)", 160)
+
+
 def test_a_backslash_that_python_does_not_know_tells_the_terminal_nothing(
     recwarn: pytest.WarningsRecorder,
 ) -> None:

@@ -366,3 +366,11 @@ def test_a_worker_that_only_connects_again_did_not_begin_anew():
     assert began() == T0 + 20
     store.apply_events([beat(30, kind="online", pid=8, processed=0)])
     assert began() == T0 + 30
+
+
+def test_events_of_queues_without_room_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues, "MAX_QUEUES", 10)
+    store = store_of(*(sent(n, f"t{n}", queue=f"reply-{n}") for n in range(100)))
+    tally = store._intake.tally
+    assert tally.sent == 100 and tally._rest.sent == 90
+    assert len(tally._records) == len(store.queues(T0)) == 10

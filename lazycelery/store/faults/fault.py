@@ -90,3 +90,7 @@ def coarse(one: Fault) -> Fault:
 def _named(type: str, message: str, place: str | None, code: str, core: str) -> Fault:
     digest = blake2b("\0".join((type, place or "", core)).encode("utf-8", "replace"), digest_size=5)
     return Fault(digest.hexdigest(), type, message, place, code or None)
+
+
+REST = _named("(many different exceptions)", MANY, None, "", MANY)
+"""Failures for whose kind there is no room."""

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lazycelery.model.states import State
-from lazycelery.store.faults.fault import Fault, Reader, coarse
+from lazycelery.store.faults.fault import REST, Fault, Reader, coarse
 
 if TYPE_CHECKING:
     from lazycelery.store.columns import Columns
 
 MOST = 10_000
-"""Kinds that are told apart; beyond that by exception and place alone."""
+"""Kinds that are told apart; beyond that by exception and place alone, and once there are as many again, not
+at all."""
 AT_ONCE = 48
 """Failures read in one go: a few milliseconds."""
 FAILED = (int(State.FAILURE), int(State.RETRY))
@@ -79,9 +80,11 @@ class Kinds:
     def _number(self, fault: Fault) -> int:
         number = self._numbers.get(fault.id)
         if number is None:
-            if len(self.faults) > MOST and (rough := coarse(fault)).id != fault.id:
-                return self._number(rough) if rough.id in self._numbers else self._add(rough)
-            number = self._add(fault)
+            if len(self.faults) > MOST:
+                fault = coarse(fault)
+                if len(self.faults) > 2 * MOST and fault.id not in self._numbers:
+                    fault = REST
+            number = self._numbers.get(fault.id) or self._add(fault)
         return number
 
     def _add(self, fault: Fault) -> int:
