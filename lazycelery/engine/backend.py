@@ -89,7 +89,7 @@ class Backend:
         """Some of the newest results. Raises `LazyCeleryError`."""
         if self.results is not None:
             self.take(await self.results.newest(SWEEP))
-            self._links.up("results")
+            self._links.heard("results")  # Whether they are watched, the watching tells.
 
     async def repair(self) -> None:
         """After a gap: how the unfinished tasks ended meanwhile."""

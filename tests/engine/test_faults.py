@@ -95,7 +95,8 @@ async def test_results_of_another_database_are_not_taken_for_ours(broker: RedisS
     await engine.start()
     try:
         await engine.ready(10)
-        await until(lambda: connected(engine, "results"))
+        assert await until(lambda: connected(engine, "results"))
+        assert [source.gaps for source in (await engine.overview()).sources] == [0, 0, 0, 0]
         for db, id in ((5, "foreign"), (0, "ours")):
             meta = json.dumps({"status": "SUCCESS", "result": db, "task_id": id, "children": []})
             client = broker.client(db)
