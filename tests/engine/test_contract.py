@@ -81,6 +81,10 @@ async def test_a_failing_task_is_seen_with_its_traceback(
     assert "ValueError" in (task.traceback or "")
     page = await engine.tasks(TaskQuery(filter="state:failure"))
     assert [row.id for row in page.rows] == [id]
+    parts = TaskQuery(filter="declined", patience=0.0)  # As a screen asks: in parts, until it is whole.
+    while (page := await engine.tasks(parts)).searched < 1:
+        assert page.matched <= 1
+    assert [row.id for row in page.rows] == [id] and page.matched == 1
 
     async def logged() -> bool:  # The result backend may tell of the failure before the event comes.
         lines = (await engine.log(-1, 50)).lines
