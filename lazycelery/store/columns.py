@@ -20,7 +20,7 @@ from lazycelery.store.faults.kinds import Kinds
 from lazycelery.store.marks import TELLERS, TOLD
 from lazycelery.store.notes import Notes
 from lazycelery.store.sealing import FIELDS, Sealed, Steps
-from lazycelery.store.shards import Shards, Sparse
+from lazycelery.store.shards import MASK, Shards, Sparse
 
 NAN = float("nan")
 BLOCK = 32_768
@@ -185,7 +185,9 @@ class Columns:
 
     def rows_of(self, slots: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
         """The identities of slots' tasks; 0 for -1, which is no slot."""
-        return np.where(slots < 0, 0, self._vectors["row"][slots])
+        rows: npt.NDArray[np.int64] = self._vectors["row"][slots]
+        rows[slots < 0] = 0
+        return rows
 
     def __len__(self) -> int:
         return self.used - len(self.free)
@@ -203,9 +205,13 @@ class Columns:
                 self._make_ready()
             self.used += 1
             self.id.append(id)
-            for texts in (self.args, self.kwargs, self.result, self.error, self.root_id, self.parent_id):
-                texts.append(None)
-        self.slots[id] = slot
+            self.args.append(None)
+            self.kwargs.append(None)
+            self.result.append(None)
+            self.error.append(None)
+            self.root_id.append(None)
+            self.parent_id.append(None)
+        self.slots.parts[hash(id) & MASK][id] = slot
         self.rows += 1
         self.row[slot] = self.rows
         self.first[slot] = self.since[slot] = at

@@ -19,7 +19,7 @@ from lazycelery.store.queues import Queues
 from lazycelery.store.statistics import Figures
 from lazycelery.store.tally import Tally
 from lazycelery.store.thinning import Held, Thinning
-from lazycelery.store.told import CODES, COUNTED_BEFORE, NO_SPAN, OTHER, WIDTH, Told, matrix
+from lazycelery.store.told import CODES, COUNTED_BEFORE, NO_SPAN, OTHER, WIDTH, Matrix, Told, matrix
 from lazycelery.store.workers import Workers
 
 EVENT = SOURCES["event"]
@@ -189,17 +189,22 @@ class Intake:
         self._count()
         self.figures.settle()
 
-    def _count(self) -> None:
+    def _count(self) -> Matrix:
         """What came since it was last counted. Whose it is must be read while its task has its slot."""
-        fresh = matrix(self._numbers[self._counted :])
+        fresh = matrix(self._numbers[self._counted :] if self._counted else self._numbers)
         self.figures.count(fresh)
         self._rows.append(self.columns.rows_of(fresh[:, 1].astype(np.intp)))
         self._counted = len(self._numbers)
+        return fresh
 
     def _told(self, kept: Sequence[Event]) -> Told:
         """The batch is complete."""
-        self._count()
-        told = Told(matrix(self._numbers), np.concatenate(self._rows), self._others, self._signs, kept)
+        whole = not self._counted
+        numbers = self._count()
+        if not whole:
+            numbers = matrix(self._numbers)
+        rows = self._rows[0] if whole else np.concatenate(self._rows)
+        told = Told(numbers, rows, self._others, self._signs, kept)
         self._numbers, self._counted, self._rows, self._others, self._signs = [], 0, [], {}, []
         return told
 

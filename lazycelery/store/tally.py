@@ -59,7 +59,11 @@ class Tally:
         record.loss.started += 1
         record.last_start = at
         if queue:
-            self._record(queue).taken += 1
+            self.taking(queue)
+
+    def taking(self, queue: int) -> None:
+        """Count a message taken out of a queue (the columns' number)."""
+        self._record(queue).taken += 1
 
     def failed(self, record: WorkerRecord) -> None:
         """Count a failure."""

@@ -179,6 +179,15 @@ def test_one_pass_counts_what_the_careful_way_counts(room: int) -> None:
     )
 
 
+def test_few_names_are_counted_as_many_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = fed(5, 10_000, False, True)
+    monkeypatch.setattr("lazycelery.store.statistics.DENSE", 0)
+    many = fed(5, 10_000, False, True)
+    for kind in ("task", "worker", "queue"):
+        assert statistics(few, kind).rows
+        assert statistics(few, kind) == statistics(many, kind)
+
+
 def vars_of(cell: object) -> list[object]:
     return [getattr(cell, name) for name in ("counts", "runtime", "wait")]
 
