@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lazycelery.tui.link import EngineProcess, Spawn
     from lazycelery.tui.settings import Load, Settings
 
+SWITCH = 0.0005
+"""Seconds after which a thread that works lets others go on: the one that reads keys waits for it."""
 INSTEAD = (
     "One-shot commands work anywhere: lazycelery status, workers, queues, tasks; add --json for scripts."
 )
@@ -45,6 +47,7 @@ def run(
     keys = keymap(settings.ui.keymap)
     start = spawn or _engine
     process = start() if settings.profile.broker else None
+    sys.setswitchinterval(SWITCH)
     gc.disable()  # Nothing of what is loaded is garbage; `ControlRoom` turns it on again once all is there.
     from lazycelery.tui.app import ControlRoom
     from lazycelery.tui.multiplexer import in_gnu_screen

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from textual import events
 from textual.app import SuspendNotSupported
 from textual.binding import BindingType
 
@@ -118,6 +119,15 @@ class ControlRoom(LeanApp[int]):
         self.set_interval(LOOKED_AT, lambda: self._end(GONE) if terminal_gone() else None)
         self.set_interval(THEMES_LOOKED_AT, lambda: self.desk.errands.run(self._look_at_themes()))
         self.call_after_refresh(self._start)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys go to the dashboard directly: each of Textual's queues would put them behind other work."""
+        direct = isinstance(event, events.Key) and not event.is_forwarded and "ctrl+" not in event.key
+        if direct and isinstance(event, events.Key) and self.screen is self.dashboard:
+            self.app_focus = True
+            self.dashboard.on_key(event)
+        else:
+            await super().on_event(event)
 
     def _start(self) -> None:
         # What the libraries hold stays; collecting it again and again would hold up keys.

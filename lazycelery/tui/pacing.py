@@ -55,6 +55,11 @@ class Pacer:
         """Whether no answer is awaited."""
         return not self._waiting
 
+    @property
+    def idle(self) -> bool:
+        """Whether the terminal is known to have taken everything: it answers, and has."""
+        return self.settled and self.answers and not self.mute
+
     def room(self, now: float) -> int:
         """Bytes that may be sent now; 0 when the answers must come first."""
         self._lose_patience(now)

@@ -177,10 +177,15 @@ class Sight:
         there = last is not None and last.there is not None and last.there[0] == scope == self.lead
         return self.panes[last.lead].number if last is not None and there else None
 
+    _written: Look | None = None
+
     def look(self) -> Look:
-        """How things are written now."""
+        """How things are written now: the same object for as long as that is the same."""
         truth = self.link.truth
-        return Look(truth.now, self._signs, self.utc, self.keys, as_of=truth.as_of)
+        as_of, last = truth.as_of, self._written
+        if last is None or (last.now, last.utc, last.as_of) != (truth.now, self.utc, as_of):
+            last = self._written = Look(truth.now, self._signs, self.utc, self.keys, as_of=as_of)
+        return last
 
     @property
     def pane(self) -> Pane:

@@ -29,6 +29,7 @@ from lazycelery.tui.cells import Shown
 from lazycelery.tui.multiplexer import clipboard
 from lazycelery.tui.pacing import Pacer
 from lazycelery.tui.typed import read_escapes_apart
+from lazycelery.tui.writer import write_swiftly
 from lazycelery.waiting import came
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class LeanApp(App[Return]):
 
     def __init__(self, ansi: bool) -> None:
         read_escapes_apart()
+        write_swiftly()
         # Textual chooses its filter for NO_COLOR before a theme can be set.
         super().__init__(ansi_color=ansi)
         self.ansi_color = None
@@ -127,15 +129,22 @@ class LeanApp(App[Return]):
         room = self.pacer.room(now)
         # Textual queues thirty writes and then blocks its event loop until the terminal has read one.
         if room and queue.qsize() == 0:
+            idle = self.pacer.idle
             piece = self.shown.send(room)
             mark = self.pacer.sent(len(piece.encode()), now) if piece else 0
-            self._write(piece + _question(mark))
+            if not (self.urgent and idle and self._write_at_once(piece + _question(mark))):
+                self._write(piece + _question(mark))
         if not self.shown.done and self._later is None:
             self._later = self.set_timer(AGAIN, self._look_again)
 
     def _look_again(self) -> None:
         self._later = None
         self._send()
+
+    def _write_at_once(self, text: str) -> bool:
+        """Whether a key's answer could be written without another thread."""
+        at_once = getattr(getattr(self._driver, "_writer_thread", None), "at_once", None)
+        return at_once is not None and bool(at_once(text))
 
     def _write(self, text: str) -> None:
         driver = self._driver

@@ -11,6 +11,7 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.text import clean
 from lazycelery.model.worker import Worker
 from lazycelery.tui.listing import Listing, Place
+from lazycelery.tui.panes.bodies import Bodies
 from lazycelery.tui.panes.ordering import Ordering
 from lazycelery.tui.presentation import findings, queues, workers
 from lazycelery.tui.presentation.findings import Finding
@@ -92,6 +93,7 @@ class LocalPane(Generic[Item]):
         self.listing = Listing(
             self.rows, follows=kind.scope == "findings"
         )  # The worst leads, until it is read.
+        self.bodies = Bodies()
         self.filter = ""
         self.faults = False
         self._all: list[Item] = []
@@ -103,6 +105,7 @@ class LocalPane(Generic[Item]):
     def take(self, items: list[Item]) -> None:
         """The truth has changed."""
         self._all = items
+        self.bodies.forget()
         self._apply()
 
     def _apply(self) -> None:
@@ -151,6 +154,10 @@ class LocalPane(Generic[Item]):
         """How many, of how many."""
         note = self._kind.note(self.rows.items)
         return note if width >= NARROW else note.removesuffix(" snoozed")
+
+    def row(self, index: int) -> Item:
+        """What stands on a line."""
+        return self.rows.items[index]
 
     def cells(self, index: int, look: Look) -> list[Span] | None:
         """The cells of a line."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from lazycelery.keys import Scope
 from lazycelery.tui.listing import Listing, Place
+from lazycelery.tui.panes.bodies import Bodies
 from lazycelery.tui.panes.ordering import Ordering
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
@@ -35,6 +36,7 @@ class Pane(Protocol):
     number: int
     title: str
     listing: Listing
+    bodies: Bodies
     filter: str
     """What was typed; "" shows all."""
     faults: bool
@@ -64,6 +66,9 @@ class Pane(Protocol):
 
     def note(self, width: int, look: Look) -> str:
         """The count in the title."""
+
+    def row(self, index: int) -> object | None:
+        """What stands on a line; `None` when it is not here yet."""
 
     def cells(self, index: int, look: Look) -> list[Span] | None:
         """The cells of a line; `None` when its row is not here yet."""
@@ -158,14 +163,19 @@ def _rows(
     listing = pane.listing
     lines: list[Line] = []
     places = range(listing.top, min(listing.top + listing.page, listing.rows.total))
-    rows = told_apart([pane.cells(index, look) for index in places], pane.columns, shown)
-    for index, cells in zip(places, rows, strict=True):
+    rows = [pane.row(index) for index in places]
+
+    def bodies() -> list[Line]:
+        cells = told_apart([pane.cells(index, look) for index in places], pane.columns, shown)
+        lines = [((" …", "dim"),) if each is None else row(each, pane.columns, shown) for each in cells]
+        return [crop(line, inner - 1, look.signs.more) for line in lines]
+
+    for index, body in zip(places, pane.bodies.of(rows, look, shown, inner, bodies), strict=True):
         at_cursor = index == listing.cursor
         gutter = (look.signs.cursor if at_cursor else " ", "accent" if at_cursor else "")
         if marks and listing.rows.key_at(index) in marks:
             gutter = (look.signs.mark, "warn")
-        body = ((" …", "dim"),) if cells is None else row(cells, pane.columns, shown)
-        line = crop((gutter, *body), inner, look.signs.more)
+        line = (gutter, *body)
         lines.append(marked(line, "cursor") if at_cursor and focused else line)
     return lines
 

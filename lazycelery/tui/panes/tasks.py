@@ -9,6 +9,7 @@ from lazycelery.model.task import TaskQuery, TaskRow
 from lazycelery.model.text import clean
 from lazycelery.model.view import SavedView
 from lazycelery.tui.listing import Listing, Place
+from lazycelery.tui.panes.bodies import Bodies
 from lazycelery.tui.panes.ordering import Ordering
 from lazycelery.tui.panes.pane import HEADED
 from lazycelery.tui.presentation import tasks
@@ -35,6 +36,7 @@ class TaskPane:
         self._tell = changed
         self.window = TaskWindow(ask, self._arrived)
         self.listing = Listing(self.window, follows=True)
+        self.bodies = Bodies()
         self.pushed: list[str] = []
         """Filters of drill-downs, oldest first."""
         self.filter = ""
@@ -99,6 +101,10 @@ class TaskPane:
     def note(self, width: int, look: Look) -> str:
         """How many match, of how many, seen since when."""
         return tasks.counts(self.window.answer, bool(self.whole_filter), width, look)
+
+    def row(self, index: int) -> TaskRow | None:
+        """What stands on a line, when it is here."""
+        return self.window.at(index)
 
     def cells(self, index: int, look: Look) -> list[Span] | None:
         """The cells of a line, when its row is here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -89,6 +90,11 @@ def crop(line: Line, width: int, more: str = "…") -> Line:
 
 def choose(columns: Sequence[Column], width: int) -> list[tuple[int, int]]:
     """The columns that fit, as (position, width), one blank between them."""
+    return list(_chosen(tuple(columns), width))
+
+
+@lru_cache(maxsize=200)
+def _chosen(columns: tuple[Column, ...], width: int) -> Sequence[tuple[int, int]]:
     fitting = list(enumerate(columns))
 
     def spare() -> int:

@@ -38,6 +38,8 @@ WIDE_HELP = 100
 """Cells from which help leaves the panes in sight."""
 RIGHT = 3
 """The mouse's other button."""
+Painting = tuple[int, int, Strip]
+"""A line of the screen: column, line, what stands there."""
 OWED = 0.01
 """Seconds until a frame that a slow terminal did not take is tried again."""
 
@@ -84,21 +86,37 @@ class Dashboard(Screen[None]):
         if not self._parts:
             return
         self._arrange()
-        lines: list[tuple[int, int, Strip]] = []
-        for part in self._parts:
-            if part.display:
-                lines += self._differing(part)
-        if lines:
-            self._lean.put(lines)
+        rest: Sequence[Painted] = self._parts
+        answer: Sequence[Painting] = ()
+        if self._lean.urgent:
+            # A key's answer is on its way before all that follows from it is even drawn.
+            first = self._answering
+            answer = self._put([first])
+            rest = [part for part in rest if part is not first]
+        self._put(rest, answer)
         if any(part.owes for part in self._parts) and self._debt is None:
             self._debt = self.set_timer(OWED, self._repay)
+
+    @property
+    def _answering(self) -> Painted:
+        """The part that a key is about."""
+        desk = self.desk
+        place = "footer" if desk.talk.listens else "main" if desk.on_main else desk.lead
+        return next(part for part in self._parts if part.id == place)
+
+    def _put(self, parts: Sequence[Painted], before: Sequence[Painting] = ()) -> Sequence[Painting]:
+        """Send what differs, behind what a slow line may still have to send `before` it."""
+        lines = [line for part in parts if part.display for line in self._differing(part)]
+        if lines:
+            self._lean.put([*before, *lines])
+        return lines
 
     def forget(self) -> None:
         """All lines are made anew: signs are written in another way from now on."""
         for part in self._parts:
             part.forget()
 
-    def _differing(self, part: Painted) -> list[tuple[int, int, Strip]]:
+    def _differing(self, part: Painted) -> list[Painting]:
         """The lines of a part that are not as they were painted: column, line, strip."""
         dirty = part.sync()
         if not dirty:
