@@ -12,6 +12,7 @@ from lazycelery.model.task import TaskQuery
 from lazycelery.store.history.files import Files
 from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import task_of
+from lazycelery.store.history.writer import TOGETHER
 from tests.history.keeping import Monitor, files_in, found, ids, recorded
 from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded, task
 
@@ -52,6 +53,23 @@ def test_a_failure_its_traceback_and_its_attempts_come_back(files: Files) -> Non
     )
     recorded(files, [sent(10, "p"), received(10, "p"), started(11, "p"), retried(12, "p")])
     assert ids(found(files)) == ["p", "t1"]
+
+
+def test_new_and_changed_tasks_written_together_keep_what_is_theirs(files: Files) -> None:
+    many = 2 * TOGETHER + 5
+    own = [f"t{number:03}" for number in range(many)]
+    lives = [[sent(n, id), received(n, id), started(n, id)] for n, id in enumerate(own)]
+    monitor = Monitor(files).start()
+    monitor.hear(*[event for life in lives[: TOGETHER + 3] for event in life])
+    assert monitor.wait(lambda: len(ids(found(files))) > TOGETHER)
+    rest = [event for life in lives[TOGETHER + 3 :] for event in life]
+    monitor.hear(*rest, *[succeeded(n + 1, id, result=f"'{id}'") for n, id in enumerate(own)])
+    monitor.stop()
+    page = found(files)
+    assert ids(page) == own[::-1]
+    assert {one.id: (one.state, one.result) for one in page.tasks} == {
+        id: ("success", f"'{id}'") for id in own
+    }
 
 
 def test_attempts_keep_their_workers(files: Files) -> None:
