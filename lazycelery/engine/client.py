@@ -54,17 +54,7 @@ class EngineProcess:
         if stdin is None or stdout is None:
             raise ConnectionProblem(GONE)
         self.patience = profile.timeout + 2
-        client = EngineClient(cast("BinaryIO", stdout), cast("BinaryIO", stdin), self)
-        try:
-            await client.call(
-                "hello",
-                {"version": protocol.VERSION, "profile": msgspec.to_builtins(profile)},
-                msgspec.msgpack.Decoder(int),
-            )
-        except BaseException:  # Given up by who asked, too: nobody else knows this engine, and would end it.
-            client.let_go()
-            raise
-        return client
+        return await EngineClient(cast("BinaryIO", stdout), cast("BinaryIO", stdin), self).anew(profile)
 
     def end(self, wait: float = 3.0) -> None:
         """Close the pipe, which ends the engine; kill it when it does not listen."""
@@ -117,6 +107,21 @@ class EngineClient:
             raise
         finally:
             self._waiting.pop(number, None)
+
+    async def anew(self, profile: Profile) -> EngineClient:
+        """Start an engine in that process, or another one in its place: at another moment of a recording it
+        begins from what was kept on the way. Raises `LazyCeleryError`, and then the process ends."""
+        self._give_up()
+        try:
+            await self.call(
+                "hello",
+                {"version": protocol.VERSION, "profile": msgspec.to_builtins(profile)},
+                msgspec.msgpack.Decoder(int),
+            )
+        except BaseException:  # Given up by who asked, too: nobody else knows this engine, and would end it.
+            self.let_go()
+            raise
+        return self
 
     @property
     def api(self) -> EngineApi:
@@ -171,6 +176,10 @@ class EngineClient:
 
     def _gone(self) -> None:
         self.ended.set()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """What was asked is not answered any more."""
         for future, _ in list(self._waiting.values()):
             if not future.done():
                 future.set_exception(ConnectionProblem(GONE, "It is started again."))

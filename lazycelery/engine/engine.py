@@ -13,6 +13,7 @@ from lazycelery.engine.answers import Answers
 from lazycelery.engine.comparing import Comparing
 from lazycelery.engine.errors import ErrorAnswers
 from lazycelery.engine.parts import Parts
+from lazycelery.engine.rewinding import Rewound
 from lazycelery.engine.seconds import Seconds
 from lazycelery.engine.summary import overview
 from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, Refused
@@ -53,8 +54,10 @@ OF_TASKS = ("retry", "revoke", "terminate")
 class Engine:
     """One cluster, watched. `start` returns at once; what is not known yet is said to be unknown."""
 
-    def __init__(self, profile: Profile, clock: Callable[[], float] = time.time) -> None:
-        self._parts = parts = Parts(profile, clock)
+    def __init__(
+        self, profile: Profile, clock: Callable[[], float] = time.time, rewound: Rewound | None = None
+    ) -> None:
+        self._parts = parts = Parts(profile, clock, rewound)
         self._profile, self._store, self._links = parts.profile, parts.store, parts.links
         self._broker, self._watch, self._switch = parts.broker, parts.watch, parts.switch
         self._actions, self._services, self._guard = parts.actions, parts.services, parts.guard
@@ -99,6 +102,18 @@ class Engine:
         await self._watch.backend.close()
         await self._parts.beats.close()
         await self._broker.close()
+
+    async def again(self, profile: Profile) -> Engine:
+        """Close, and begin anew: at another moment of the recording from what was kept on the way."""
+        await self.close()
+        parts, rewound = self._parts, None
+        if parts.rewinder is not None and parts.player is not None:
+            at = parts.player.moment(profile)
+            if at is None:
+                parts.rewinder.close()
+            else:
+                rewound = await parts.rewinder.back(at, profile.max_tasks)
+        return Engine(profile, rewound=rewound)
 
     async def _finish(self) -> None:
         """What was begun."""

@@ -29,7 +29,8 @@ from lazycelery.engine.metrics import Meter
 from lazycelery.engine.overload import Overload
 from lazycelery.engine.periodic import Periodic
 from lazycelery.engine.plans import Plans
-from lazycelery.engine.replaying import as_replayed
+from lazycelery.engine.replaying import Companion, as_replayed
+from lazycelery.engine.rewinding import Rewinder, Rewound
 from lazycelery.engine.roll_call import RollCall
 from lazycelery.engine.rule_status import RuleNotices
 from lazycelery.engine.rules import Rules
@@ -53,11 +54,16 @@ from lazycelery.store.store import Store
 class Parts:
     """Each part once. Nothing runs yet."""
 
-    def __init__(self, profile: Profile, clock: Callable[[], float]) -> None:
+    def __init__(self, profile: Profile, clock: Callable[[], float], rewound: Rewound | None = None) -> None:
         raw = open_broker(profile)
+        self.rewinder: Rewinder | None = None
         if isinstance(raw, Player):
             # A recording has its own time, and nothing in it can be changed or remembered.
             clock, profile = raw.clock, as_replayed(profile, raw.speed)
+            if raw.speed:
+                self.rewinder = rewound.rewinder if rewound is not None else Rewinder()
+            if rewound is not None and rewound.moment is not None:
+                raw.go_on(rewound.moment.spot)
         self.player = raw if isinstance(raw, Player) else None
         self.pace = raw.pace if isinstance(raw, Player) else lambda: 1.0
         self.profile, self.clock, self.began = profile, clock, clock()
@@ -67,7 +73,7 @@ class Parts:
         if profile.record:
             self.broker = RecordingBroker(self.broker, Path(profile.record), self.redactor, clock)
         self.control = Control(self.broker.mailbox)
-        self.store = Store(profile.max_tasks)
+        self.store = (rewound.store if rewound is not None else None) or Store(profile.max_tasks)
         self.store.errors.veil(self.redactor.text)
         self.log = EventLog(self.redactor, self.store.name)
         self.changes = Changes(self.store, self.log)
@@ -79,7 +85,7 @@ class Parts:
         place = f"{self.redactor.url(profile.broker)}|{profile.prefix or ''}"
         self.plans = Plans(self.plan_files, self.store)
         self.services = Services(profile.workers)
-        self.periodic = Periodic()
+        self.periodic = (rewound.periodic if rewound is not None else None) or Periodic()
         self.beats = Beats(profile, self.store, self.links, self.periodic, clock)
         self.cut_off: list[CutOff] = []
         """What a crash cut off, as last looked for."""
@@ -126,7 +132,7 @@ class Parts:
             self.watch,
             clock,
             self.changes.status,
-            lambda: [*self.broker.notes, *self.watch.backend.notes],
+            self._notes,
             self.queues,
             FindingMarks(profile, self.audit, self.redactor, clock),
             self.periodic,
@@ -154,6 +160,17 @@ class Parts:
             self.memory.marks, clock, self.changes.status, lambda: self.memory.status.state == "writing"
         )
         self.examiner.snapshots.recorded = self.memory.hours
+        if self.player is not None:
+            self.player.watcher = Companion(self)
+            self.began = self.player.reel().start
+            if rewound is not None and rewound.moment is not None:
+                heard = self.player.heard(rewound.moment.spot)
+                self.log.last = rewound.moment.logged - len(heard)
+                self.log.add(heard)
+
+    def _notes(self) -> list[str]:
+        kept = self.rewinder.notes if self.rewinder is not None else []
+        return [*self.broker.notes, *self.watch.backend.notes, *kept]
 
     async def noted(self) -> None:
         """Our own notes on tasks are known, also where nothing has been watched."""
@@ -198,10 +215,12 @@ class Parts:
         if self.rules is not None:
             self.rules.heard(events)
 
-    def shown(self) -> None:
-        """Events that the store had held back under load, and shows now: they were heard as they came."""
-        self.log.add(self.store.told.events)
-        self.memory.heard()
+    def second(self, now: float) -> None:
+        """A second is over. Events that the store had held back under load, and shows now, were heard as
+        they came."""
+        if self.store.second(now, self.links["events"].state == "connected"):
+            self.log.add(self.store.told.events)
+            self.memory.heard()
 
     def _relieve(self, stage: int) -> None:
         self.store.relieve(stage, self.clock())

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from lazycelery.model.profile import Profile
+
+if TYPE_CHECKING:
+    from lazycelery.engine.parts import Parts
 
 OFTEN = 0.2
 """Seconds between two looks at the most."""
@@ -28,3 +34,32 @@ def as_replayed(profile: Profile, speed: float) -> Profile:
         refresh=max(OFTEN, profile.refresh / pace),
         control_refresh=max(OFTEN, profile.control_refresh / pace),
     )
+
+
+class Companion:
+    """Goes along with a recording: the store's seconds are those of the recording, at any pace."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._asking: asyncio.Future[None] | None = None
+
+    def second(self, at: float) -> None:
+        """A second of the recording is over."""
+        self._parts.second(at)
+
+    async def passed(self) -> None:
+        """It is between two frames."""
+        if self._parts.rewinder is not None:
+            await self._parts.rewinder.passed(self._parts)
+
+    def turned(self) -> None:
+        """Faces should look."""
+        self._parts.changes.status()
+
+    def arrived(self) -> None:
+        """Workers and queues are asked again: their last answers were of another moment."""
+        self._parts.changes.status()
+        watch = self._parts.watch
+        if watch.first_truth.is_set():
+            watch.rounds.all_again()
+            self._asking = asyncio.ensure_future(watch.looks.probe())

@@ -46,8 +46,8 @@ class Seconds:
     def _measure(self) -> None:
         parts, now = self._parts, self._parts.clock()
         parts.load.sample()
-        if parts.store.second(now, parts.links["events"].state == "connected"):
-            parts.shown()
+        if parts.player is None:  # A recording tells its own seconds.
+            parts.second(now)
         workers, queues = parts.store.workers(now), parts.store.queues(now)
         self._note_aging(workers)
         parts.overload.second(time.monotonic())

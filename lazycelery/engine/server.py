@@ -93,7 +93,16 @@ class Server:
             )
         profile = msgspec.convert(arguments["profile"], Profile)
         self._begun(profile)
-        self._engine = Engine(profile)
+        old, self._engine = self._engine, None
+        if old is None:
+            self._engine = Engine(profile)
+        else:  # Another moment of a recording.
+            for task in self._running.values():
+                if task is not asyncio.current_task():
+                    task.cancel()
+            self._engine = await old.again(profile)
+            del old, task
+            gc.unfreeze()
         # The libraries and the empty columns stay for good: collecting them again and again costs pauses.
         gc.collect()
         gc.freeze()

@@ -16,15 +16,17 @@ class Reel(msgspec.Struct, kw_only=True):
     start: float
     end: float
     at: float
-    """Where it is."""
+    """Where it is, or is on its way to."""
+    played: float | None = None
+    """On its way: up to where it was played. What is known is of that moment."""
     speed: float = 1.0
     """How many times as fast as it was it plays, or would without a pause."""
     paused: bool = False
     reopen: str = ""
     """The broker URL that opens it at a moment before this one: what was taken in cannot be taken back, so
-    another engine plays it up to there."""
+    an engine begins anew before it, and plays it up to there."""
 
     @property
     def ended(self) -> bool:
         """All of it was played."""
-        return self.at >= self.end
+        return self.at >= self.end and self.played is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -29,6 +29,17 @@ PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 Answer = TypeVar("Answer")
+
+
+class _Anew:
+    """An engine that is there already, and begins again on another profile."""
+
+    def __init__(self, again: Callable[[Profile], Awaitable[EngineApi]]) -> None:
+        self._again = again
+
+    async def connect(self, profile: Profile) -> EngineApi:
+        """Begin there. Raises `LazyCeleryError`."""
+        return await self._again(profile)
 
 
 class EngineProcess(Protocol):
@@ -143,20 +154,24 @@ class Link:
     def turned(self, reel: Reel) -> None:
         """The recording was turned: the screen's time is its time from here on."""
         if (overview := self.truth.overview) is not None:
-            overview.reel, overview.now, self._anchor = reel, reel.at, self.clock()
-            overview.speed = 0.0 if reel.paused or reel.ended else reel.speed
+            at = reel.at if reel.played is None else reel.played
+            overview.reel, overview.now, self._anchor = reel, at, self.clock()
+            stands = reel.paused or reel.ended or reel.played is not None
+            overview.speed = 0.0 if stands else reel.speed
             self.truth.now = self.now()
 
     async def reopen(self, broker: str) -> None:
-        """Begin again with another engine on another URL; nothing is said to have died."""
+        """Begin again on another URL, in the same process where it can; nothing is said to have died."""
         self._profile = msgspec.structs.replace(self._profile, broker=broker)
         following = self._following
         if following is None or following.done():
             return  # Another one is being started anyway.
         self._anew = True
         api, self.api = self.api, None
+        if (again := getattr(api, "anew", None)) is not None:
+            self._process = _Anew(again)
         following.cancel()
-        if api is not None:
+        if api is not None and again is None:
             await api.close()
 
     async def _mourn(self, problem: LazyCeleryError) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from functools import cached_property
 
-from lazycelery.errors import LazyCeleryError
+import msgspec
+
 from lazycelery.model.reel import Reel, Turn
 from lazycelery.tui.analyst import Analyst
 
@@ -16,13 +16,14 @@ NEAR = 10.0
 FAR = 0.1
 """Share of the recording of a large one."""
 TWICE = 2.0
-PATIENCE = 60.0
-"""Seconds for a recording to be played up to where it is wanted."""
-GOING_BACK = "Going back: it is played up to there …"
+GOING_BACK = "Going back …"
 
 
 class Projection(Analyst):
-    """The keys of a replay. `<` goes back in time, which takes another engine that plays it up to there."""
+    """The keys of a replay. `<` goes back in time, which takes another engine that begins before there."""
+
+    _wanted: float | None = None
+    """The moment that was asked for last, until the engine knows it."""
 
     @cached_property
     def _turning(self) -> asyncio.Lock:
@@ -54,20 +55,16 @@ class Projection(Analyst):
 
     def turn_to(self, moment: float) -> None:
         """A place of the bar was clicked."""
-        self._turn("jump", lambda _: moment)
+        self._to(lambda _: moment)
 
-    async def _arrived(self) -> None:
-        """Wait until the other engine is there, then say so no more: the next key goes on from there."""
-        with contextlib.suppress(LazyCeleryError, asyncio.TimeoutError):
-            await asyncio.wait_for(self._played(), PATIENCE)
+    async def _back(self) -> None:
+        """Wait until the engine has begun anew, and say so no more. Where another moment was asked for
+        meanwhile, it goes there."""
+        while self.link.api is None:  # noqa: ASYNC110 -- a link tells nobody of that alone
+            await asyncio.sleep(0.02)
         if self.talk.message is not None and self.talk.message[0] == GOING_BACK:
             self.talk.message = None
             self.show()
-
-    async def _played(self) -> None:
-        while (api := self.link.api) is None:  # noqa: ASYNC110 -- a link tells nobody of that alone
-            await asyncio.sleep(0.05)
-        await api.ready(PATIENCE)
 
     def _far(self, share: float) -> None:
         if (reel := self.reel) is not None:
@@ -75,27 +72,48 @@ class Projection(Analyst):
 
     def _jump(self, seconds: float) -> None:
         def there(reel: Reel) -> float:
-            return max(reel.start, min(max(self.link.now(), reel.start), reel.end) + seconds)
+            here = reel.at if reel.played is not None else max(self.link.now(), reel.start)
+            return max(reel.start, min(here, reel.end) + seconds)
 
-        self._turn("jump", there)
+        self._to(there)
+
+    def _to(self, there: Callable[[Reel], float]) -> None:
+        """Go to a moment; one that was asked for before and not reached yet is given up."""
+        if (reel := self.reel) is None:
+            return
+        if self._wanted is not None:
+            reel = msgspec.structs.replace(reel, at=self._wanted, played=reel.start)
+        self._wanted = there(reel)
+        self.errands.run(self._gone())
+
+    async def _gone(self) -> None:
+        async with self._turning:
+            if (moment := self._wanted) is None:
+                return  # A later key led further already.
+            await self._turned("jump", lambda _: moment)
+            if self._wanted == moment:
+                self._wanted = None
 
     def _pace(self, factor: float) -> None:
         self._turn("speed", lambda reel: reel.speed * factor)
 
     def _turn(self, do: Turn, amount: Callable[[Reel], float] = lambda _: 0.0) -> None:
-        self.errands.run(self._turned(do, amount))
+        self.errands.run(self._in_turn(do, amount))
+
+    async def _in_turn(self, do: Turn, amount: Callable[[Reel], float]) -> None:
+        async with self._turning:  # Each key goes on from where the one before it led.
+            await self._turned(do, amount)
 
     async def _turned(self, do: Turn, amount: Callable[[Reel], float]) -> None:
-        async with self._turning:  # Each key goes on from where the one before it led.
-            api, reel = self.link.api, self.reel
-            if api is None or reel is None:
-                return
-            reel = await api.replay(do, amount(reel))
-            if reel.reopen:
-                self.talk.say(GOING_BACK, "dim")
-                self.show()
-                await self.link.reopen(reel.reopen)
-                await self._arrived()
-            else:
-                self.link.turned(reel)
-                self.show()
+        api, reel = self.link.api, self.reel
+        if api is None or reel is None:
+            return
+        reel = await api.replay(do, amount(reel))
+        if reel.reopen:
+            self.talk.say(GOING_BACK, "dim")
+            self.show()
+            await self.link.reopen(reel.reopen)
+            await self._back()
+        else:
+            self.link.turned(reel)
+            self.show()

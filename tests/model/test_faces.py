@@ -22,7 +22,7 @@ OTHERS = {
     *("--pid", "--scan", "--no-pager"),  # py-spy, redis-cli, journalctl
 }
 """Options of other programs."""
-SHELL_ONLY = ("tui/__init__.py", "tui/views/start.py", "actions/stamped.py", "sources/replay/tape.py")
+SHELL_ONLY = ("tui/__init__.py", "tui/views/start.py", "actions/stamped.py", "sources/replay/reader.py")
 """Texts that are seen before there is a screen, or about orders that only a command can give."""
 
 

@@ -112,3 +112,23 @@ def test_the_line_fits_and_the_knob_moves(width: int, place: float) -> None:
     assert ("ended" in text) == (place >= 1.0)
     bar = text[text.index(":") + 7 :].lstrip().split(" ")[0]
     assert bar.index("*") == min(len(bar) - 1, round(place * (len(bar) - 1)))
+
+
+def test_on_its_way_the_knob_is_where_it_goes_and_the_line_tells_how_far_it_has_come() -> None:
+    reel = Reel(start=NOW, end=NOW + 100, at=NOW + 80, played=NOW + 30, paused=True)
+    line = reel_line(reel, Look(now=NOW + 30, signs=ASCII, keys=keymap({})), 80)
+    bar = [(part, style) for part, style in line if part and not part.strip(ASCII.across)]
+    assert "seeks" in line[0][0]
+    (done, done_style), (ahead, ahead_style), (after, _) = bar
+    assert (done_style, ahead_style) == ("accent", "dim")
+    assert len(done) < len(ahead) and len(after) < len(done)
+
+
+async def test_keys_that_come_fast_add_up_and_only_the_last_moment_is_gone_to() -> None:
+    engine = playing()
+    async with staged(engine) as stage:
+        engine.delay = 0.3
+        await stage.press(">", ">", ">", ">")
+        await stage.until(lambda: bool(engine.turned) and engine.turned[-1][1] > NOW + 39)
+        await stage.rest()
+        assert len(engine.turned) <= 2 and engine.turned[-1][1] < NOW + 60

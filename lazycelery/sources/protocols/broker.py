@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from lazycelery.model.event import Event
+from lazycelery.model.profile import Profile
 from lazycelery.model.reel import Reel, Turn
 from lazycelery.sources.protocols.codec import Codec
 from lazycelery.sources.protocols.events import EventStream
@@ -50,12 +52,45 @@ class Broker(Protocol):
         """Broker commands sent since the start, all connections."""
 
 
+class Watcher(Protocol):
+    """Goes along with a recording that plays."""
+
+    def second(self, at: float) -> None:
+        """A second of the recording is over."""
+
+    async def passed(self) -> None:
+        """It is between two frames, and all before has been said. Comes often."""
+
+    def turned(self) -> None:
+        """It was moved or has come far, so that faces should look."""
+
+    def arrived(self) -> None:
+        """It has come to where it was wanted: what is asked for now and then is to be asked for again."""
+
+
+class Nobody:
+    """Looks away."""
+
+    def second(self, at: float) -> None:
+        """Nothing is done."""
+
+    async def passed(self) -> None:
+        """Nothing is done."""
+
+    def turned(self) -> None:
+        """Nothing is done."""
+
+    def arrived(self) -> None:
+        """Nothing is done."""
+
+
 @runtime_checkable
 class Player(Protocol):
     """A `Broker` that plays a recording, in a time of its own."""
 
     speed: float
     """How fast it plays; 0 is all at once."""
+    watcher: Watcher
 
     def clock(self) -> float:
         """Where it is, epoch seconds of when it was recorded."""
@@ -69,3 +104,18 @@ class Player(Protocol):
     def turn(self, do: Turn, amount: float) -> Reel:
         """Pause or go on, play faster, jump to a moment, step. For a moment that is over, `Reel.reopen`
         is the URL to open."""
+
+    def reached(self) -> float:
+        """When the last thing was said that was said again."""
+
+    def moment(self, profile: Profile) -> float | None:
+        """Where that profile wants it to begin; `None` where that is another recording."""
+
+    def heard(self, spot: Any) -> list[Event]:
+        """The last events before a spot."""
+
+    def spot(self) -> Any:
+        """Where it is between two frames, for `go_on`."""
+
+    def go_on(self, spot: Any) -> None:
+        """Go on from a spot of the same recording instead of its beginning. Before it plays."""

@@ -9,6 +9,9 @@ beginning; all before is played at once.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,17 +23,31 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.reel import Reel, Turn
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.codec import EnvelopeCodec
+from lazycelery.sources.protocols.broker import Nobody, Watcher
 from lazycelery.sources.protocols.codec import Codec
 from lazycelery.sources.protocols.events import Deliver, EventBatch
 from lazycelery.sources.protocols.mailbox import Replies
 from lazycelery.sources.protocols.status import StatusChange, TellStatus
 from lazycelery.sources.replay.clock import FASTEST, PlayClock
-from lazycelery.sources.replay.tape import Answer, Frame, Tape
+from lazycelery.sources.replay.reader import Reader
+from lazycelery.sources.replay.said import Said, Spot
+from lazycelery.sources.replay.tape import Tape, tape_of
 
 SCHEME = "replay"
 CHANGES_NOTHING = "This is a recording: it can be looked at, and nothing in it can be changed."
 AT_ONCE = 1_000
 """Events: a few milliseconds."""
+SLICE = 0.005
+"""Seconds after which others have their turn."""
+SHOWN = 0.2
+"""Seconds between two signs of how far it has come."""
+SILENCE = 60
+"""Seconds without a word, from which on a recording's maker was away: queues are looked at every few."""
+GROWS = 1.0
+"""Seconds between two looks for what is recorded just now."""
+GROWS_AT_ONCE = 20_000
+MARKED = 20
+"""Places, a thousand events from one to the next."""
 NOT_KEPT = "This is a recording, and messages are not kept in it."
 
 
@@ -43,18 +60,26 @@ class ReplayBroker:
         """Raises `UsageError` for a file that is no recording."""
         path, speed, start, paused = _parts(profile.broker)
         self.codec: Codec = EnvelopeCodec()
-        self.tape = Tape(path)
+        self.tape = tape_of(path)
         self.speed = speed
         self._begin = min(self.tape.start + start, self.tape.end)
         self._time = PlayClock(self._begin, self.tape.end, speed, paused)
+        self._time.played = self.tape.start if speed else None
+        self.said = Said()
+        self._reader = self.tape.reader()
+        self._marked = deque([self._reader.place], maxlen=MARKED)
+        self._unmarked = 0
+        """Events since the last of these places."""
+        self._second = math.floor(self.tape.start)
+        """The last one that was told to be over."""
+        self._last = self.tape.start
+        """When the last thing was said that was said again."""
+        self._shown = 0.0
         self._next: float | None = None
         """When the next thing was said that was not said again yet."""
-        self._answers: dict[str, Replies] = {}
-        self._names: list[str] = []
-        self._mailboxes: list[str] = []
-        self._depths: dict[str, QueueReport] = {}
         self._played = asyncio.Event()
         """All before the beginning, or all of it."""
+        self.watcher: Watcher = Nobody()
         self.events, self.mailbox, self.queues = _Events(self), _Mailbox(self), _Queues(self)
         self.lacks = {
             **dict.fromkeys(("peek", "find"), NOT_KEPT),
@@ -63,9 +88,16 @@ class ReplayBroker:
 
     @property
     def notes(self) -> list[str]:
-        """That this is no live cluster."""
+        """That this is no live cluster, and what of it cannot be read."""
+        tape = self.tape
         pace = f"{self.speed:g} times as fast as it was" if self.speed else "all at once"
-        return [f"This is a recording of {self.tape.end - self.tape.start:.0f} s, played {pace}."]
+        told = [f"This is a recording of {tape.end - tape.start:.0f} s, played {pace}."]
+        if self._reader.unread or tape.damage:
+            told.append(f"The recording is damaged or cut off: {_damage(tape, self._reader)}.")
+        if tape.set_back:
+            back = f"{tape.set_back:.0f} s"
+            told.append(f"While it was recorded the clock was set back by {back}: times are counted on.")
+        return told
 
     def clock(self) -> float:
         """The recording's own time: what is over is over, and nothing ages after its end."""
@@ -78,7 +110,14 @@ class ReplayBroker:
     def reel(self) -> Reel:
         """Where it is; one that is played all at once is at its end."""
         tape, now = self.tape, self._time
-        return Reel(start=tape.start, end=tape.end, at=now.now(), speed=now.speed or 1.0, paused=now.paused)
+        return Reel(
+            start=tape.start,
+            end=tape.end,
+            at=now.aim(),
+            played=now.played,
+            speed=now.speed or 1.0,
+            paused=now.paused,
+        )
 
     def turn(self, do: Turn, amount: float) -> Reel:
         """Pause, go faster, jump or step. `reopen` tells how to get to a moment that is over."""
@@ -89,20 +128,50 @@ class ReplayBroker:
             play.turn(speed=amount)
         elif do == "step":
             play.turn(at=self._next if self._next is not None else play.end, paused=True)
-        elif amount >= here.at:
+        elif amount >= self._last:
             play.turn(at=amount)
         else:
             start = max(0.0, amount - self.tape.start)
             paused = "&paused=1" if play.paused else ""
             here.reopen = (
-                f"{SCHEME}://{quote(str(self.tape.path))}?speed={here.speed:g}&from={start:g}{paused}"
+                f"{SCHEME}://{quote(str(self.tape.path))}?speed={here.speed:g}&from={start!r}{paused}"
             )
             return here
         return self.reel()
 
+    def reached(self) -> float:
+        """When the last thing was said that was said again."""
+        return self._last
+
+    def moment(self, profile: Profile) -> float | None:
+        """Where that profile wants it to begin; `None` where that is another recording."""
+        path, _, start, _ = _parts(profile.broker)
+        return self.tape.start + start if path == self.tape.path else None
+
+    def heard(self, spot: Spot) -> list[Event]:
+        """The last events before a spot: some ten thousand, as far as there were any."""
+        found: list[Event] = []
+        reader = Reader(self.tape.path, spot.earlier)
+        while reader.place.offset < spot.place.offset and (frame := reader.frame()) is not None:
+            if frame.kind == "events":
+                found += frame.said
+        reader.close()
+        return found
+
+    def spot(self) -> Spot:
+        """Where the playing is, between two frames: `go_on` goes on from there."""
+        return Spot(self._reader.place, self._second, self.said.copy(), self._marked[0])
+
+    def go_on(self, spot: Spot) -> None:
+        """Go on from a place, instead of the beginning. Before it plays."""
+        self._reader.seek(spot.place)
+        self._second, self.said = spot.second, spot.said.copy()
+        self._time.played = self._last = spot.place.at
+        self._marked.clear()
+        self._marked.append(spot.earlier)
+
     async def connect(self) -> None:
         """It is there already."""
-        self._time.begin()
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -122,43 +191,80 @@ class ReplayBroker:
     async def play(self, deliver: Deliver) -> None:
         """Say everything again, each at its time. What is over by then is said in large pieces: most of a
         small one's cost is not for its events."""
-        until = self._begin if self.speed else self.tape.end
-        over: list[Event] = []
-        for frame in self.tape.frames():
-            if frame.at > max(until, self._time.now() if self._played.is_set() else 0.0):
+        clock, over, since = self._time, list[Event](), time.monotonic()
+        while True:
+            frame = self._reader.frame()
+            if frame is None or frame.at > clock.aim():
                 self._say(over, deliver)
                 over = []
-                if not self._played.is_set():
-                    self._played.set()
-                    self._time.begin()
-                self._next = frame.at
-                await self._time.reach(frame.at)
+                self._next = frame.at if frame is not None else None
+            if frame is None:
+                self._arrived()
+                if not self.speed:
+                    return
+                await clock.turned(GROWS)  # It may be that it is still recorded.
+                continue
+            await self._due(frame.at)
+            if (second := math.floor(frame.at)) > self._second:
+                self._say(over, deliver)
+                over = []
+                self._seconds(second)
             if frame.kind == "events":
                 over += frame.said
             else:  # Answers wait until they are asked for: they may come before the events.
-                self._take(frame)
-            if len(over) >= AT_ONCE:
+                self.said.take(frame)
+            self._last = frame.at
+            if len(over) >= AT_ONCE or time.monotonic() - since > SLICE:
                 self._say(over, deliver)
                 over = []
+                clock.slip(frame.at)
+                self._mark()
+                await self.watcher.passed()
+                if clock.played is not None and time.monotonic() - self._shown > SHOWN:
+                    self._shown = time.monotonic()
+                    self.watcher.turned()
                 await asyncio.sleep(0)
-        self._say(over, deliver)
-        self._next = None
-        self._played.set()
+                since = time.monotonic()
+
+    async def grow(self) -> None:
+        """Follow a recording that is still being made."""
+        while True:
+            await asyncio.sleep(GROWS)
+            self.tape.grow(most=GROWS_AT_ONCE)
+            if self.tape.end > self._time.end:
+                self._time.grow(self.tape.end)
+                self.watcher.turned()
 
     def _say(self, events: list[Event], deliver: Deliver) -> None:
         if events:
             deliver(EventBatch(events))
+            self._unmarked += len(events)
 
-    def _take(self, frame: Frame) -> None:
-        if frame.kind == "answer":
-            answer: Answer = frame.said
-            self._answers[answer.method] = answer.replies
-        elif frame.kind == "workers":
-            self._mailboxes = frame.said
-        elif frame.kind == "names":
-            self._names = frame.said
-        else:
-            self._depths.update({report.name: report for report in frame.said})
+    def _mark(self) -> None:
+        if self._unmarked >= AT_ONCE:
+            self._unmarked = 0
+            self._marked.append(self._reader.place)
+
+    def _arrived(self) -> None:
+        if self._time.played is not None or not self._played.is_set():
+            self._time.arrive()
+            self._played.set()
+            self.watcher.arrived()
+
+    async def _due(self, at: float) -> None:
+        """Wait until it is time. Where nothing was recorded for long, nobody has to wait so long again."""
+        clock = self._time
+        while clock.aim() < at:
+            self._arrived()
+            if at - self._last > SILENCE and clock.pace() and clock.now() < at - 1.0:
+                clock.skip(at - 1.0)
+            await clock.reach(at)
+
+    def _seconds(self, second: int) -> None:
+        first = self._second + 1 if second - self._second <= SILENCE else second
+        for over in range(first, second + 1):
+            self.watcher.second(float(over))
+        self._second = second
 
 
 class _Events:
@@ -168,8 +274,12 @@ class _Events:
     async def run(self, deliver: Deliver, status: TellStatus) -> None:
         """Play it, and stay."""
         status(StatusChange("connected"))
-        await self._broker.play(deliver)
-        await asyncio.Event().wait()
+        growing = asyncio.ensure_future(self._broker.grow())
+        try:
+            await self._broker.play(deliver)
+            await asyncio.Event().wait()
+        finally:
+            growing.cancel()
 
 
 class _Mailbox:
@@ -187,7 +297,7 @@ class _Mailbox:
     ) -> Replies:
         """What was answered last to this question, and never anything that would tell a worker to act."""
         await self._broker.ready()
-        known = self._broker._answers.get(method)
+        known = self._broker.said.answers.get(method)
         if known is None:
             if method in ("ping", "stats", "active", "active_queues", "registered", "conf"):
                 return Replies(expected=None, replies=[], complete=True)
@@ -215,7 +325,7 @@ class _Mailbox:
     async def workers(self) -> list[str]:
         """The mailboxes that were there."""
         await self._broker.ready()
-        return self._broker._mailboxes
+        return self._broker.said.mailboxes
 
 
 class _Queues:
@@ -225,11 +335,11 @@ class _Queues:
     async def names(self) -> list[str]:
         """The queues that were named."""
         await self._broker.ready()
-        return self._broker._names
+        return self._broker.said.names
 
     async def probe(self, names: Sequence[str]) -> list[QueueReport]:
         """Their depths when they were looked at."""
-        known, at = self._broker._depths, self._broker.clock()
+        known, at = self._broker.said.depths, self._broker.clock()
         return [known.get(name) or QueueReport(name=name, at=at) for name in names]
 
 
@@ -245,3 +355,13 @@ def _parts(url: str) -> tuple[Path, float, float, bool]:
     if not (0 <= speed <= FASTEST and 0 <= start < float("inf")):
         raise UsageError(f"A recording plays up to {FASTEST:g} times as fast as it was.")
     return Path(unquote(place)), speed, start, asked.get("paused") == "1"
+
+
+def _damage(tape: Tape, reader: Reader) -> str:
+    """What cannot be read, in words."""
+    told = []
+    if tape.damage:
+        told.append(f"{tape.damage:,} bytes cannot be read")
+    if reader.unread:
+        told.append(f"{reader.unread:,} pieces are left out")
+    return ", ".join(told)

@@ -2,56 +2,27 @@
 
 The file begins with `MAGIC`. A frame is the length of its body (four bytes), the moment (a double, epoch
 seconds, both big endian), and the body: msgpack of `[kind, value]`. A frame that was cut off by a crash
-ends the recording.
+ends the recording; after one that is damaged it goes on with the next that is whole.
 """
 
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
 from lazycelery.errors import UsageError
 from lazycelery.model.event import Event
 from lazycelery.model.reports import QueueReport
-from lazycelery.sources.protocols.mailbox import Replies
+from lazycelery.sources.replay.reader import HEAD, MAGIC, Answer, Frame, Reader
 
-MAGIC = b"lazycelery recording 1\n"
-HEAD = struct.Struct(">Id")
-LONGEST = 256 * 1024 * 1024
+__all__ = ["MAGIC", "Answer", "Frame", "Said", "Tape", "TapeWriter"]
+
 _encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
 
-
-class Answer(msgspec.Struct):
-    """What workers answered to one control call."""
-
-    method: str
-    replies: Replies
-
-
 Said = list[Event] | Answer | list[str] | list[QueueReport]
-_TYPES: dict[str, Any] = {
-    "events": list[Event],
-    "answer": Answer,
-    "workers": list[str],
-    "names": list[str],
-    "depths": list[QueueReport],
-}
-_DECODERS = {kind: msgspec.msgpack.Decoder(type) for kind, type in _TYPES.items()}  # noqa: A001
-_KINDED = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw])
-
-
-class Frame(NamedTuple):
-    """One thing that was said."""
-
-    at: float
-    kind: str
-    """events, answer, workers (mailboxes), names (of queues), depths."""
-    said: Any
 
 
 class TapeWriter:
@@ -78,45 +49,65 @@ class Tape:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.start, self.end = self._span()
+        self._scan = Reader(path)
+        if not self._scan.skip():
+            raise UsageError(f"Nothing was recorded in {path}.")
+        self.start = self.end = self._scan.place.at
+        self.grow()
 
-    def _open(self) -> BinaryIO:
-        try:
-            file = self.path.open("rb")
-        except OSError as problem:
-            raise UsageError(f"{self.path} cannot be read: {problem.strerror}.") from None
-        if file.read(len(MAGIC)) != MAGIC:
-            file.close()
-            raise UsageError(
-                f"{self.path} is no recording.", "One is made by: lazycelery --broker URL --record FILE"
-            )
-        return file
+    @property
+    def set_back(self) -> float:
+        """Seconds by which the writer's clock was set back, all in all."""
+        return self._scan.place.shift
 
-    def _span(self) -> tuple[float, float]:
-        moments: list[float] = []
-        with self._open() as file:
-            size = os.fstat(file.fileno()).st_size
-            while len(head := file.read(HEAD.size)) == HEAD.size:
-                length, at = HEAD.unpack(head)
-                if length > LONGEST or file.tell() + length > size:
-                    break
-                moments = [*moments[:1], at]
-                file.seek(length, os.SEEK_CUR)
-        if not moments:
-            raise UsageError(f"Nothing was recorded in {self.path}.")
-        return moments[0], max(moments)
+    def grow(self, most: int = 0) -> bool:
+        """Look for frames that were written meanwhile, `most` at once (0: all); whether there were any."""
+        before, count = self.end, 0
+        while self._scan.skip():
+            count += 1
+            if count == most:
+                break
+        self.end = self._scan.place.at
+        return self.end > before
+
+    @property
+    def read(self) -> int:
+        """Bytes up to the end of the last frame."""
+        return self._scan.place.offset
+
+    @property
+    def damage(self) -> int:
+        """Bytes that cannot be read."""
+        return self._scan.skipped + self._scan.behind
+
+    def reader(self) -> Reader:
+        """Read it from its beginning."""
+        return Reader(self.path)
 
     def frames(self) -> Iterator[Frame]:
         """All of it, in order. What cannot be read is left out."""
-        with self._open() as file:
-            while len(head := file.read(HEAD.size)) == HEAD.size:
-                length, at = HEAD.unpack(head)
-                body = file.read(length) if length <= LONGEST else b""
-                if len(body) < length:
-                    return
-                try:
-                    kind, raw = _KINDED.decode(body)
-                    if kind in _DECODERS:
-                        yield Frame(at, kind, _DECODERS[kind].decode(raw))
-                except msgspec.DecodeError:
-                    continue
+        reader = self.reader()
+        try:
+            while (frame := reader.frame()) is not None:
+                yield frame
+        finally:
+            reader.close()
+
+
+_last: list[tuple[int, int, Tape]] = []
+
+
+def tape_of(path: Path) -> Tape:
+    """A recording; one that was opened last is not looked through again. Raises `UsageError`."""
+    try:
+        there = path.stat()
+    except OSError:
+        return Tape(path)  # It says why not.
+    for device, number, tape in _last:
+        known = (device, number, tape.path) == (there.st_dev, there.st_ino, path)
+        if known and number and there.st_size >= tape.read:
+            tape.grow()
+            return tape
+    tape = Tape(path)
+    _last[:] = [(there.st_dev, there.st_ino, tape)]
+    return tape

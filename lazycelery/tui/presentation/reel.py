@@ -21,18 +21,24 @@ KEYS = (
 
 
 def reel_line(reel: Reel, look: Look, width: int) -> Line:
-    """Place, bar and end of a recording; `look.now` is where it is by now."""
+    """Place, bar and end of a recording; `look.now` is where it is by now. On its way to another moment the
+    knob stands there, and the line behind it tells how far it has come."""
     left, room, end, keys = _parts(reel, look, width)
-    at = min(max(look.now, reel.start), reel.end)
-    share = (at - reel.start) / (reel.end - reel.start) if reel.end > reel.start else 1.0
-    done = min(room - 1, round(share * (room - 1)))
-    across = look.signs.across
+    done, across = _cell(reel, look.now, room), look.signs.across
+    knob = done if reel.played is None else max(done, _cell(reel, reel.at, room))
     bar: Line = (
         (across * done, "accent"),
+        (across * (knob - done), "dim"),
         (look.signs.online, "accent"),
-        (across * (room - 1 - done), "dim"),
+        (across * (room - 1 - knob), "dim"),
     )
     return (*left, *bar, *end, *keys)
+
+
+def _cell(reel: Reel, at: float, room: int) -> int:
+    at = min(max(at, reel.start), reel.end)
+    share = (at - reel.start) / (reel.end - reel.start) if reel.end > reel.start else 1.0
+    return min(room - 1, round(share * (room - 1)))
 
 
 def moment_at(reel: Reel, look: Look, width: int, x: int) -> float | None:
@@ -46,6 +52,8 @@ def _parts(reel: Reel, look: Look, width: int) -> tuple[Line, int, Line, Line]:
     """What is left of the bar, its cells, and what is right of it: the end, and keys as far as they fit."""
     at = min(max(look.now, reel.start), reel.end)
     state = "ended" if at >= reel.end else "held" if reel.paused else "plays"
+    if reel.played is not None:
+        state = "seeks"
     left: Line = (
         (f" {state:<5} ", "warn" if state != "plays" else "run"),
         (f"{reel.speed:g}x".ljust(5), "dim"),

@@ -1,0 +1,48 @@
+"""What workers and the broker answered last, by a place of a recording."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lazycelery.model.reports import QueueReport
+from lazycelery.sources.protocols.mailbox import Replies
+from lazycelery.sources.replay.reader import Answer, Frame, Place
+
+
+class Said:
+    """What was answered last."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Replies] = {}
+        self.names: list[str] = []
+        self.mailboxes: list[str] = []
+        self.depths: dict[str, QueueReport] = {}
+
+    def take(self, frame: Frame) -> None:
+        """Take in what is no event."""
+        if frame.kind == "answer":
+            answer: Answer = frame.said
+            self.answers[answer.method] = answer.replies
+        elif frame.kind == "workers":
+            self.mailboxes = frame.said
+        elif frame.kind == "names":
+            self.names = frame.said
+        else:
+            self.depths.update({report.name: report for report in frame.said})
+
+    def copy(self) -> Said:
+        """As it is now. What it holds is replaced, and never changed."""
+        other = Said()
+        other.answers, other.depths = dict(self.answers), dict(self.depths)
+        other.names, other.mailboxes = self.names, self.mailboxes
+        return other
+
+
+class Spot(NamedTuple):
+    """A place of a recording, and what had been answered by then."""
+
+    place: Place
+    second: int
+    said: Said
+    earlier: Place
+    """Some ten thousand events before."""

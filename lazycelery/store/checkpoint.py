@@ -1,0 +1,119 @@
+"""A store as it was at a moment, so that it can be had again: what changed of its tasks and the statistics'
+finished steps in a file, the rest, which is small, as a copy in memory.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator
+from typing import Any
+
+from lazycelery.store.census import Census
+from lazycelery.store.columns import Columns
+from lazycelery.store.faults.errors import Errors
+from lazycelery.store.query import Queries
+from lazycelery.store.rings import Kept
+from lazycelery.store.store import Store
+from lazycelery.store.sums import Sums
+from lazycelery.store.tasklog import Rows, TaskLog, Written
+
+SMALL = ("names", "workers", "queues", "notes", "free", "by_state")
+"""What columns have beside their slots."""
+COUNTS = ("used", "rows", "changes")
+
+
+class _Elsewhere:
+    """Stands in a copy for the columns."""
+
+
+class Checkpoint:
+    """One moment."""
+
+    def __init__(self, pieces: list[Rows], copied: Any, since: int, weight: int) -> None:
+        self.pieces = pieces
+        """Those that were written for this moment and for all before it, the oldest first."""
+        self.copied = copied
+        self.since = since
+        """The columns' changes by then."""
+        self.weight = weight
+        """Things of which it holds a copy: a kilobyte or two each."""
+
+
+class Keeper:
+    """Makes checkpoints of a store, and stores out of checkpoints."""
+
+    def __init__(self, log: TaskLog) -> None:
+        self._log = log
+        self._known: dict[int, tuple[Kept, Written]] = {}
+        """Finished steps that are written already, by their address."""
+
+    def take(
+        self, store: Store, before: Checkpoint | None, beside: Any = None
+    ) -> Generator[None, None, Checkpoint]:
+        """A checkpoint of a store that went on from `before`, or from nothing. In slices between which
+        the store may change. `beside` is copied with it. Raises `OSError`."""
+        columns = store._columns
+        columns._write_heads()
+        pieces = list(before.pieces) if before is not None else []
+        changes = columns.changes
+        pieces += yield from self._log.write(columns, before.since if before is not None else 0)
+        columns._write_heads()
+        since, steps = columns.changes, self._log.write(columns, changes)
+        while True:  # What came meanwhile is little, and now nothing more may.
+            try:
+                next(steps)
+            except StopIteration as done:
+                pieces += done.value
+                break
+        memo = self._elsewhere(store)
+        small = {name: getattr(columns, name) for name in (*SMALL, *COUNTS)}
+        copied = copy.deepcopy((store, small, beside), memo)
+        weight = len(store._workers.known) + len(store._queues.known) + len(columns.names) + 10
+        return Checkpoint(pieces, copied, since, weight)
+
+    def _elsewhere(self, store: Store) -> dict[int, Any]:
+        """What is not copied, by its address, and what stands for it."""
+        intake = store._intake
+        memo: dict[int, Any] = {id(store._columns): _Elsewhere()}
+        left_out = (store._queries, store.errors, store._census, intake.figures._sums, intake.told)
+        for each in (*left_out, store._merge.fields.pool):
+            memo[id(each)] = None
+        known = {}
+        for ring in intake.figures.rings.all:
+            for kept in ring.steps:
+                at = id(kept)
+                known[at] = self._known.get(at) or (kept, self._log.keep(kept))
+                memo[at] = known[at][1]
+            memo[id(ring.step)] = self._log.keep(ring.under_way())
+        self._known = known
+        for worker in store._workers.known.values():
+            # Answers are replaced, and never changed.
+            for told in (worker.stats, worker.queues, worker.registered, worker.limits, worker.conf):
+                memo[id(told)] = told
+            for listed in (worker.whole, *worker.lists.values()):
+                memo[id(listed)] = listed
+        for queue in store._queues.known.values():
+            memo[id(queue.report)] = queue.report
+        return memo
+
+    def restore(self, checkpoint: Checkpoint, max_tasks: int) -> Generator[None, None, tuple[Store, Any]]:
+        """A store as it was then, and what was beside it, in slices. Raises `OSError`."""
+        columns = Columns(max_tasks)
+        copied, small, beside = checkpoint.copied
+        memo: dict[int, Any] = {id(copied._columns): columns}
+        for ring in copied._intake.figures.rings.all:
+            for where in ring.steps:
+                memo[id(where)] = self._log.kept(where)
+            memo[id(ring.step)] = self._log.kept(ring.step).cells
+            yield
+        store: Store
+        store, own, beside = copy.deepcopy((copied, small, beside), memo)
+        for name, value in own.items():
+            setattr(columns, name, value)
+        columns.make_room = store._make_room
+        store._queries, store._census, store.errors = Queries(columns), Census(columns), Errors(columns)
+        intake = store._intake
+        intake.figures._sums, store._merge.fields.pool = Sums(), {}
+        intake.told = intake._told([])
+        yield from self._log.fill(columns, own["used"], checkpoint.pieces)
+        return store, beside
