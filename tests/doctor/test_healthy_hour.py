@@ -1,6 +1,6 @@
 """No finding in an hour of a healthy fleet at changing load: the real engine with its default settings.
 
-    LAZYCELERY_HEALTHY=600 pytest tests/doctor/test_healthy_hour.py    # ten minutes
+    HEALTHY_SECONDS=600 pytest tests/doctor/test_healthy_hour.py    # ten minutes
 
 Every finding that shows up is printed with its moment, and all of them are in the failure.
 """
@@ -22,7 +22,7 @@ from tests.support.broker import RedisServer
 from tests.support.rabbit import RabbitServer
 
 pytestmark = [pytest.mark.broker, pytest.mark.soak]
-SECONDS = float(os.environ.get("LAZYCELERY_HEALTHY", "3600"))
+SECONDS = float(os.environ.get("HEALTHY_SECONDS", "3600"))
 WHOLE = 3600.0
 """`SECONDS` from which on every check must have been made, but for those that need more."""
 NEED_DAYS = ("waiting-long", "throughput-drop", "task-silent")
