@@ -117,6 +117,7 @@ class Link:
         self._following: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
         self.clock: Callable[[], float] = time.time
+        self._newest: LogLine | None = None
         self._anchor = 0.0
         """The clock when the overview was fetched."""
 
@@ -232,19 +233,33 @@ class Link:
         truth, before = self.truth, self.truth.tick
         recovered = truth.engine_problem is not None
         status = tick.status != before.status or recovered
-        if status or self._header_due():
-            truth.overview = await api.overview()
-            self._header_asked, self._anchor = time.monotonic(), self.clock()
-        if workers := tick.workers != before.workers:
-            truth.workers = await api.workers()
-        if queues := tick.queues != before.queues:
-            truth.queues = await api.queues()
-        if tick.log != before.log:
-            page = await api.log(limit=1)
-            truth.last_line = page.lines[-1] if page.lines else truth.last_line
+        workers, queues = tick.workers != before.workers, tick.queues != before.queues
+        # All at once: an engine that is busy lets each question wait for its turn.
+        questions = [
+            self._look_at_overview(api) if status or self._header_due() else None,
+            self._look_at_lists(api, workers, queues) if workers or queues else None,
+            self._look_at_log(api) if tick.log != before.log else None,
+        ]
+        await asyncio.gather(*filter(None, questions))
+        truth.last_line = self._newest
         truth.tick, truth.now = tick, self.now()
         truth.engine_problem, truth.engine_deaths = None, 0
         self._changed(tasks=tick.tasks != before.tasks, workers=workers, queues=queues, status=status)
+
+    async def _look_at_overview(self, api: EngineApi) -> None:
+        self.truth.overview = await api.overview()
+        self._header_asked, self._anchor = time.monotonic(), self.clock()
+
+    async def _look_at_lists(self, api: EngineApi, workers: bool, queues: bool) -> None:
+        if workers:
+            self.truth.workers = await api.workers()
+        if queues:  # Behind the workers: a queue's line names those that take from it.
+            self.truth.queues = await api.queues()
+
+    async def _look_at_log(self, api: EngineApi) -> None:
+        page = await api.log(limit=1)
+        if page.lines:
+            self._newest = page.lines[-1]  # Shown with what it changed.
 
     def _header_due(self) -> bool:
         return time.monotonic() - self._header_asked >= HEADER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -13,7 +14,7 @@ from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.wire import LeanApp
 from lazycelery.tui.writer import SHORT, Writer
-from tests.support.fake_engine import NOW
+from tests.support.fake_engine import NOW, FakeEngine
 from tests.tui.conftest import staged
 
 
@@ -72,3 +73,25 @@ def test_a_short_text_is_written_at_once_where_nothing_is_before_it() -> None:
     thread.join(5)
     assert os.read(reading, 10) == b"abd"
     os.close(reading)
+
+
+class Meeting(FakeEngine):
+    """Answers what is asked in a round only once all of it was asked."""
+
+    meets = False
+    ROUND = frozenset({"overview", "workers", "log"})
+
+    async def _answer(self, name: str) -> None:
+        await super()._answer(name)
+        while self.meets and name in self.ROUND and not self.ROUND.issubset(self.calls):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_round_asks_all_its_questions_at_once() -> None:
+    engine = Meeting()
+    async with staged(engine) as stage:
+        engine.calls.clear()
+        engine.meets = True
+        engine.fleet[0].active = 2
+        engine.touch("workers", "queues", "status", "log")
+        await stage.until("2/2")
