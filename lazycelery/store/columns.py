@@ -236,6 +236,10 @@ class Columns:
         for slot in slots:
             self.head[slot] = _head(self.id[slot], b"\x00")
 
+    def let_go(self) -> None:
+        """Give the memory back; nothing can be asked any more."""
+        self.__dict__.clear()
+
     def remove(self, slot: int) -> None:
         """Forget a task; its slot is free for another."""
         self.row[slot] = 0  # First: who reads from another thread must see that it is going.
