@@ -18,7 +18,7 @@ LEAST_PACE = 4_000
 EVENTS_A_TASK = 3
 PIECE = 8.0
 """Seconds after which it is looked whether all was taken."""
-MOST = 210.0
+MOST = 150.0
 """Seconds for all of it: what is not there then is not, and said."""
 ENOUGH = 0.999
 """Share of the wanted tasks: a full store lets a few hundred leave at once."""
