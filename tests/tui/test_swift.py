@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lazycelery.tui.panes.bodies import Bodies
+from lazycelery.tui.panes.pane import Bodies
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.wire import LeanApp

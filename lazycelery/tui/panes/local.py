@@ -11,8 +11,8 @@ from lazycelery.model.queue import Queue
 from lazycelery.model.text import clean
 from lazycelery.model.worker import Worker
 from lazycelery.tui.listing import Listing, Place
-from lazycelery.tui.panes.bodies import Bodies
 from lazycelery.tui.panes.ordering import Ordering
+from lazycelery.tui.panes.pane import Bodies
 from lazycelery.tui.presentation import findings, queues, workers
 from lazycelery.tui.presentation.findings import Finding
 from lazycelery.tui.presentation.line import Column, Span

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from lazycelery.keys import Scope
 from lazycelery.tui.listing import Listing, Place
-from lazycelery.tui.panes.bodies import Bodies
 from lazycelery.tui.panes.ordering import Ordering
 from lazycelery.tui.presentation.body import wrapped
 from lazycelery.tui.presentation.frame import framed, scroll_thumb
@@ -27,6 +26,35 @@ from lazycelery.tui.presentation.look import Look
 
 HEADED = 50
 """From this width on, columns have their names."""
+
+
+class Bodies:
+    """The lines in view, kept until a row changes: a cursor that moves over them changes none."""
+
+    def __init__(self) -> None:
+        self._rows: Sequence[object] = ()
+        self._look: Look | None = None
+        self._room: tuple[object, int] = ((), 0)
+        self._lines: list[Line] = []
+
+    def forget(self) -> None:
+        """Make them anew: other rows have come."""
+        self._look = None
+
+    def of(
+        self,
+        rows: Sequence[object],
+        look: Look,
+        shown: Sequence[tuple[int, int]],
+        width: int,
+        make: Callable[[], list[Line]],
+    ) -> list[Line]:
+        """The lines of these rows in these columns; `make` is called where any of it is not as it was."""
+        # A look stays the same object for as long as it says the same.
+        if look is not self._look or (shown, width) != self._room or rows != self._rows:
+            self._lines = make()
+            self._rows, self._look, self._room = rows, look, (shown, width)
+        return self._lines
 
 
 class Pane(Protocol):

@@ -9,9 +9,8 @@ from lazycelery.model.task import TaskQuery, TaskRow
 from lazycelery.model.text import clean
 from lazycelery.model.view import SavedView
 from lazycelery.tui.listing import Listing, Place
-from lazycelery.tui.panes.bodies import Bodies
 from lazycelery.tui.panes.ordering import Ordering
-from lazycelery.tui.panes.pane import HEADED
+from lazycelery.tui.panes.pane import HEADED, Bodies
 from lazycelery.tui.presentation import tasks
 from lazycelery.tui.presentation.line import Column, Span
 from lazycelery.tui.presentation.look import Look
