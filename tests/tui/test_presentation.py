@@ -82,6 +82,12 @@ def test_the_header_tells_what_is_let_go_and_what_was(relief: Relief, said: str 
         assert (said is None and "let go" not in line) or (said is not None and said in line)
 
 
+def test_the_header_tells_the_place_of_a_broker_without_its_options() -> None:
+    overview = Overview(profile="prod", broker="replay:///tmp/night?speed=1&from=173.757")
+    told = plain_text(header(overview, True, False, Look(now=NOW), 160))
+    assert "replay:///tmp/night " in told and "173" not in told
+
+
 @pytest.mark.parametrize("tab", [0, 1, 2])
 def test_a_text_that_was_not_kept_is_not_shown_as_empty(tab: int) -> None:
     task = Task(id="a", state="success", args=None, kwargs="{}", not_kept=["args", "result"])

@@ -31,8 +31,9 @@ def _identity(overview: Overview | None, alive: bool, paused: bool, look: Look, 
     spans: list[Span] = [(" lazycelery ", "title")] if width >= 70 else [(" ", "")]
     name = clean(overview.profile or "default", 40)
     spans.append((f" {name} ", "alarm" if overview.production else "accent"))
-    if width >= 100 and not overview.broker.endswith(overview.profile):
-        spans.append((f"{signs.part} {clean(overview.broker, 60)} ", "dim"))
+    place = overview.broker.partition("?")[0]  # Options, and where a replay begins, are no place.
+    if width >= 100 and not place.endswith(overview.profile):
+        spans.append((f"{signs.part} {clean(place, 60)} ", "dim"))
     spans.append(_dot(overview, alive, look))
     spans.append(("  ", ""))
     spans.append(_badge(overview))
