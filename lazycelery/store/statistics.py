@@ -42,8 +42,8 @@ AT_ONCE = 200
 HOUR = 3600.0
 USUAL = HOURS * HOUR
 SHARES = (0.5, 0.95, 0.99)
-SETTLED = 2048
-"""Events that wait to be counted: then it is time; a millisecond."""
+SETTLED = 4096
+"""Events that wait to be counted: then it is time; one to four milliseconds, as names and spans vary."""
 DENSE = 2048
 """Words' numbers below it are counted all, whether they came or not."""
 NAMED = 5
