@@ -9,9 +9,9 @@ from lazycelery.actions import resume, saving, shifting
 from lazycelery.actions.context import Context
 from lazycelery.actions.move import described, held, none_matches
 from lazycelery.actions.plan import Draft
-from lazycelery.actions.purge import known_queue, unreadable
+from lazycelery.actions.purge import filled_queue
 from lazycelery.actions.shifting import Work
-from lazycelery.errors import NothingFound, Refused, UsageError
+from lazycelery.errors import UsageError
 from lazycelery.model.action import Order
 from lazycelery.sources.protocols.sifting import GONE
 
@@ -27,11 +27,7 @@ async def draft(context: Context, order: Order) -> Draft:
         )
     (queue,) = order.targets
     route = shifting.matching(order, queue, GONE)
-    report = await known_queue(context, queue)
-    if problem := unreadable(report):
-        raise Refused(problem[:1].upper() + problem[1:] + ".")
-    if not report.messages:
-        raise NothingFound(f"{queue} is empty.", "There is nothing to delete.")
+    report, _ = await filled_queue(context, queue, "delete")
     cost = await shifting.refuse_costly(context, order, queue)
     chosen = await shifting.choose(context, order, queue, route)
     none_matches(chosen, queue, order.filter)

@@ -11,9 +11,9 @@ from lazycelery.actions import aside, saving, shifting
 from lazycelery.actions.backup import BackupWriter
 from lazycelery.actions.context import Context
 from lazycelery.actions.plan import Draft
-from lazycelery.actions.purge import by_priority, known_queue, unreadable
+from lazycelery.actions.purge import by_priority, filled_queue
 from lazycelery.actions.wording import count
-from lazycelery.errors import NothingFound, Refused, UsageError
+from lazycelery.errors import UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
 from lazycelery.model.message import StoredMessage
 
@@ -29,15 +29,11 @@ async def draft(context: Context, order: Order) -> Draft:
     if len(order.targets) != 1 or order.filter is not None:
         raise UsageError("Export takes one queue.", "Say `lazycelery export QUEUE FILE`.")
     (queue,) = order.targets
-    report = await known_queue(context, queue)
-    if problem := unreadable(report):
-        raise Refused(problem[:1].upper() + problem[1:] + ".")
-    if not report.messages:
-        raise NothingFound(f"{queue} is empty.", "There is nothing to export.")
+    report, messages = await filled_queue(context, queue, "export")
     cost = await shifting.refuse_costly(context, order, queue)
     wanted = Order(action="export", params={"backup": order.params.get("file")})
     path = saving.backup_path(context, wanted, queue)
-    number = min(report.messages, shifting.most(order))
+    number = min(messages, shifting.most(order))
     what = f"{count(number, 'message')} of {queue}{by_priority(report.priorities)}"
     return Draft(
         title=f"Export {what} to {path}",

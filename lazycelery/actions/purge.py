@@ -14,7 +14,7 @@ from lazycelery.actions.context import Context
 from lazycelery.actions.leftovers import left_aside
 from lazycelery.actions.plan import Draft
 from lazycelery.actions.wording import count, listed, nearest
-from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
+from lazycelery.errors import LazyCeleryError, NothingFound, Refused, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem, PlanItem
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.protocols.queues import PurgeResult
@@ -58,6 +58,19 @@ async def known_queue(context: Context, queue: str) -> QueueReport:
     if queue not in known and not report.messages:
         raise NothingFound(f"There is no queue {queue}.", nearest(queue, known))
     return report
+
+
+async def filled_queue(context: Context, queue: str, verb: str) -> tuple[QueueReport, int]:
+    """A fresh look at the queue, and its messages: some at least.
+
+    Raises `NothingFound` where there are none, `Refused` where nobody can tell or take them.
+    """
+    report = await known_queue(context, queue)
+    if problem := unreadable(report):
+        raise Refused(problem[:1].upper() + problem[1:] + ".")
+    if not report.messages:
+        raise NothingFound(f"{queue} is empty.", f"There is nothing to {verb}.")
+    return report, report.messages
 
 
 def unreadable(report: QueueReport) -> str | None:

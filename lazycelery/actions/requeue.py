@@ -10,10 +10,10 @@ from lazycelery.actions import resume, saving, shifting
 from lazycelery.actions.context import Context
 from lazycelery.actions.move import held, none_matches, targets
 from lazycelery.actions.plan import MANY, Draft
-from lazycelery.actions.purge import known_queue, unreadable
+from lazycelery.actions.purge import filled_queue
 from lazycelery.actions.shifting import Chosen, Route, Work
 from lazycelery.actions.wording import count, listed
-from lazycelery.errors import NothingFound, Refused, UsageError
+from lazycelery.errors import NothingFound, UsageError
 from lazycelery.model.action import Order, PlanItem
 from lazycelery.model.faces import by_face
 from lazycelery.model.message import Message
@@ -33,11 +33,7 @@ async def draft(context: Context, order: Order) -> Draft:
         )
     (queue,) = order.targets
     how = route(order, queue)
-    report = await known_queue(context, queue)
-    if problem := unreadable(report):
-        raise Refused(problem[:1].upper() + problem[1:] + ".")
-    if not report.messages:
-        raise NothingFound(f"{queue} is empty.", "There is nothing to requeue.")
+    report, messages = await filled_queue(context, queue, "requeue")
     looks = context.queues.free_looks or bool(order.params.get("look"))
     if order.filter is not None:
         await shifting.refuse_costly(context, order, queue)
@@ -51,7 +47,7 @@ async def draft(context: Context, order: Order) -> Draft:
         chosen = await shifting.choose(context, order, queue, how)
         _nothing_died(chosen, queue, order)
         refused, warnings = await targets(context, Counter((chosen.targets or {}).values()))
-    number = report.messages if chosen.targets is None else len(chosen.targets)
+    number = messages if chosen.targets is None else len(chosen.targets)
     path = saving.backup_path(context, order, queue)
     facts: dict[str, Any] = {"queue": queue, "messages": number}
     what = _described(context, queue, number, chosen, order)
