@@ -199,7 +199,7 @@ class Intake:
 
     def _told(self, kept: Sequence[Event]) -> Told:
         """The batch is complete."""
-        whole = not self._counted
+        whole = not self._rows  # It may have been counted while nothing of it was told yet.
         numbers = self._count()
         if not whole:
             numbers = matrix(self._numbers)

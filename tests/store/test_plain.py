@@ -284,3 +284,10 @@ def test_spans_that_no_calendar_knows_end_no_statistics() -> None:
     store.apply_events([received(5, "t2"), started(6, "t2"), succeeded(7, "t2", runtime=1e300)])
     [row] = statistics(store, "task").rows
     assert (row.started, row.succeeded, row.wait_p50, row.runtime_p50) == (2, 1, None, None)
+
+
+def test_a_batch_whose_first_event_makes_room_is_told_whole() -> None:
+    store = Store(2_000)
+    for start in range(0, 6_000, 50):
+        store.apply_events([received(T0 + number, f"t{number}") for number in range(start, start + 50)])
+        assert len(store.told.numbers) == len(store.told.rows) == 50, start
