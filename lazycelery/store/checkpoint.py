@@ -74,7 +74,7 @@ class Keeper:
     def _elsewhere(self, store: Store) -> dict[int, Any]:
         """What is not copied, by its address, and what stands for it."""
         intake = store._intake
-        memo: dict[int, Any] = {id(store._columns): _Elsewhere()}
+        memo = {id(store._columns): _Elsewhere(), **_whole(store)}
         left_out = (store._queries, store.errors, store._census, intake.figures._sums, intake.told)
         for each in (*left_out, store._merge.fields.pool):
             memo[id(each)] = None
@@ -86,21 +86,13 @@ class Keeper:
                 memo[at] = known[at][1]
             memo[id(ring.step)] = self._log.keep(ring.under_way())
         self._known = known
-        for worker in store._workers.known.values():
-            # Answers are replaced, and never changed.
-            for told in (worker.stats, worker.queues, worker.registered, worker.limits, worker.conf):
-                memo[id(told)] = told
-            for listed in (worker.whole, *worker.lists.values()):
-                memo[id(listed)] = listed
-        for queue in store._queues.known.values():
-            memo[id(queue.report)] = queue.report
         return memo
 
     def restore(self, checkpoint: Checkpoint, max_tasks: int) -> Generator[None, None, tuple[Store, Any]]:
         """A store as it was then, and what was beside it, in slices. Raises `OSError`."""
         columns = Columns(max_tasks)
         copied, small, beside = checkpoint.copied
-        memo: dict[int, Any] = {id(copied._columns): columns}
+        memo = {id(copied._columns): columns, **_whole(copied)}
         for ring in copied._intake.figures.rings.all:
             for where in ring.steps:
                 memo[id(where)] = self._log.kept(where)
@@ -117,3 +109,17 @@ class Keeper:
         intake.told = intake._told([])
         yield from self._log.fill(columns, own["used"], checkpoint.pieces)
         return store, beside
+
+
+def _whole(store: Store) -> dict[int, Any]:
+    """What is not copied item by item, which takes a tenth of a second of a thousand queues."""
+    kept: dict[int, Any] = {}
+    for worker in store._workers.known.values():
+        # Answers are replaced, and never changed.
+        answers = (worker.stats, worker.queues, worker.registered, worker.limits, worker.conf, worker.whole)
+        kept.update({id(told): told for told in (*answers, *worker.lists.values())})
+        kept[id(worker.loss._beats)] = worker.loss._beats.copy()
+    for queue in store._queues.known.values():
+        kept[id(queue.report)] = queue.report
+        kept.update({id(numbers): numbers.copy() for numbers in (queue.depths, queue._probes)})
+    return kept
