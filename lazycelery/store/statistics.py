@@ -17,7 +17,7 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.rings import EVENTS, MAX_STEP, Cell, Kept, Rings, Step, together
 from lazycelery.store.sketch import LEAST, MOST, SCALE, SHIFT, quantiles
 from lazycelery.store.sums import Sums
-from lazycelery.store.told import LATEST, NO_SPAN, WIDTH, Matrix
+from lazycelery.store.told import LATEST, NO_SPAN, NOTHING_TOLD, Matrix
 
 KINDS: tuple[Kind, ...] = ("task", "worker", "queue")
 COUNTED = {
@@ -47,7 +47,6 @@ SETTLED = 4096
 DENSE = 2048
 """Words' numbers below it are counted all, whether they came or not."""
 NAMED = 5
-NOTHING_TOLD: Matrix = np.empty((0, WIDTH))
 
 Numbers = npt.NDArray[np.int64]
 

@@ -26,6 +26,7 @@ NO_SPAN = -1.0
 LATEST = 1e12
 """Seconds: no calendar knows later times."""
 Matrix = npt.NDArray[np.float64]
+NOTHING_TOLD: Matrix = np.empty((0, WIDTH))
 
 
 class Told(NamedTuple):

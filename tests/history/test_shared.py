@@ -488,7 +488,7 @@ def test_events_wait_in_little_room_while_the_server_is_away() -> None:
         tracemalloc.stop()
     waiting = monitor.recorder._batches
     assert sum(len(batch.rows) for batch in waiting) == 40_000 and not any(batch.events for batch in waiting)
-    assert grown / 30_000 < 120, "bytes an event"
+    assert grown / 30_000 < 90, "bytes an event"
 
 
 def test_events_are_joined_to_their_tasks_by_a_key_that_both_know(shared: Made) -> None:

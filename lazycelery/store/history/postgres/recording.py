@@ -30,7 +30,7 @@ from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, N
 from lazycelery.store.history.taking import AT_ONCE, Slots, take
 from lazycelery.store.history.veiling import Veiling
 from lazycelery.store.history.writer import Codes
-from lazycelery.store.told import Told
+from lazycelery.store.told import NOTHING_TOLD, Told
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,8 @@ class SharedRecording:
     def packed(self, told: Told) -> Told:
         """Its events as they will be written, and nothing that is not needed for it."""
         packed = pack(told.events, self._redactor.value)
-        return told._replace(numbers=told.numbers[:0], others={}, events=(), packed=packed)
+        # Not a part of its numbers, which would keep all of them.
+        return told._replace(numbers=NOTHING_TOLD, others={}, events=(), packed=packed)
 
     # ---- life
 
