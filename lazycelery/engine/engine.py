@@ -67,6 +67,8 @@ class Engine:
         self._errors = ErrorAnswers(parts)
         self._own: list[asyncio.Task[None]] = []
         self._closed = False
+        self._followed = False
+        """Another engine goes on with what was kept of the recording."""
 
     # ---- life
 
@@ -85,6 +87,11 @@ class Engine:
 
     async def close(self) -> None:
         """Stop. What was begun is finished first; events that this session switched on are switched off."""
+        await self._stop()
+        if self._parts.rewinder is not None and not self._followed:
+            self._parts.rewinder.close()
+
+    async def _stop(self) -> None:
         if self._closed:
             return
         self._closed = True
@@ -105,7 +112,8 @@ class Engine:
 
     async def again(self, profile: Profile) -> Engine:
         """Close, and begin anew: at another moment of the recording from what was kept on the way."""
-        await self.close()
+        self._followed = True
+        await self._stop()
         parts, rewound = self._parts, None
         if parts.rewinder is not None and parts.player is not None:
             at = parts.player.moment(profile)

@@ -236,11 +236,15 @@ async def test_old_moments_thin_out_and_the_newest_stay(tape: Path, monkeypatch:
     engine = await fresh(tape, SECONDS - 5.0)
     rewinder = engine._parts.rewinder
     assert rewinder is not None and len(rewinder._moments) <= 30
-    engine = await jumped(engine, 33.0)
+    first, engine = engine, await jumped(engine, 33.0)
     other = await fresh(tape, 33.0)
     assert (await shown(engine))["tasks"] == (await shown(other))["tasks"]
+    await first.close()  # Once more: what was kept is the next engine's.
+    assert rewinder._log is not None and not rewinder._log._file.closed
     await engine.close()
     await other.close()
+    assert rewinder._log._file.closed
+    assert all(one._parts.player._reader._file.closed for one in (first, engine, other))  # type: ignore[union-attr]
 
 
 async def test_a_jump_is_changed_by_the_next_one(tape: Path) -> None:

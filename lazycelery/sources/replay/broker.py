@@ -174,7 +174,8 @@ class ReplayBroker:
         """It is there already."""
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Let go of the file."""
+        self._reader.close()
 
     async def lost(self) -> str | None:
         """It never is."""
