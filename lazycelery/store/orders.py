@@ -192,7 +192,8 @@ class Order:
         """Unique numbers that ascend in the order of the lines; the newer of two equals comes first."""
         rows: Keys = self.columns.vector("row")[slots]
         if self.sort == "newest":
-            return rows
+            # A slice is the column itself, in which other tasks take their places meanwhile.
+            return rows.copy() if isinstance(slots, slice) else rows
         keys = self._rank(slots).astype(np.int64)
         keys += 1
         keys <<= ROW_BITS

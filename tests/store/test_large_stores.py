@@ -154,6 +154,26 @@ def test_two_who_look_at_one_order_at_the_same_time_see_it_whole(sort, small_ste
         assert len(ids) == len(set(ids)) == page.matched >= 200
 
 
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_an_order_is_whole_though_others_take_the_slots_while_it_is_made(sort, reverse, small_steps):
+    store, number = Store(100), 0
+    query = TaskQuery(sort=sort, reverse=reverse, limit=500)
+    store.apply_events([succeeded(n, f"t{n}") for n in range(100)])
+    for _ in range(2):
+        store._queries.orders._kept.clear()
+        steps, over = store.query_steps(query, NOW), False
+        while not over:
+            over = next(steps, True) is True
+            number += 1
+            if number % 2:
+                store.apply_events([succeeded(200 + number, f"n{number}", runtime=float(number % 7))])
+        kept = store.query(query, NOW)
+        store._queries.orders._kept.clear()
+        assert [row.id for row in kept.rows] == [row.id for row in store.query(query, NOW).rows]
+        assert len({row.id for row in kept.rows}) == kept.matched == len(store._columns)
+
+
 def test_a_task_that_leaves_while_its_page_is_read_is_left_out():
     store = store_of(*[succeeded(n, f"t{n}") for n in range(600)], max_tasks=600)
     steps = store.query_steps(TaskQuery(limit=600, reverse=True), NOW)
