@@ -33,6 +33,8 @@ from lazycelery.tui.wardrobe import Wardrobe
 from lazycelery.tui.widgets.painted import Painted
 from lazycelery.tui.wire import LeanApp
 
+QUITS = "ctrl+q"
+"""The key that Textual takes before anybody else."""
 THEMES_LOOKED_AT = 2.0
 """Seconds between two looks at the person's own themes."""
 
@@ -121,9 +123,14 @@ class ControlRoom(LeanApp[int]):
         self.call_after_refresh(self._start)
 
     async def on_event(self, event: events.Event) -> None:
-        """Keys go to the dashboard directly: each of Textual's queues would put them behind other work."""
-        direct = isinstance(event, events.Key) and not event.is_forwarded and "ctrl+" not in event.key
-        if direct and isinstance(event, events.Key) and self.screen is self.dashboard:
+        """Keys and pasted texts go to the dashboard directly: each of Textual's queues would put them behind
+        other work. All of them, or one would overtake another that waits in a queue."""
+        ours = isinstance(event, (events.Key, events.Paste)) and self.screen is self.dashboard
+        if not ours or event.is_forwarded:
+            await super().on_event(event)
+        elif isinstance(event, events.Paste):
+            self.dashboard.on_paste(event)
+        elif isinstance(event, events.Key) and event.key != QUITS:
             self.app_focus = True
             self.dashboard.on_key(event)
         else:

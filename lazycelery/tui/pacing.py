@@ -44,6 +44,8 @@ class Pacer:
         """Whether this terminal has ever answered."""
         self.mute = False
         """Whether it is taken for one that does not."""
+        self._lost = False
+        """Whether pieces may be on their way whose answers are not awaited any more."""
 
     @property
     def on_its_way(self) -> int:
@@ -58,7 +60,7 @@ class Pacer:
     @property
     def idle(self) -> bool:
         """Whether the terminal is known to have taken everything: it answers, and has."""
-        return self.settled and self.answers and not self.mute
+        return self.settled and self.answers and not self.mute and not self._lost
 
     def room(self, now: float) -> int:
         """Bytes that may be sent now; 0 when the answers must come first."""
@@ -71,7 +73,7 @@ class Pacer:
     def _lose_patience(self, now: float) -> None:
         if not self._waiting or now - self._waiting[0][0] < (SILENCE if self.answers else PATIENCE):
             return
-        self._waiting.clear()
+        self.give_up()
         self._budget = FIRST
         self.mute = not self.answers
 
@@ -94,6 +96,7 @@ class Pacer:
         at, ahead, _, own = self._waiting.popleft()
         while own != mark:
             at, ahead, _, own = self._waiting.popleft()
+        self._lost = False
         took = max(0.0, now - at)
         # An idle line may become slower for good, so the best time is forgotten little by little.
         self._base = took if self._base is None else min(took, self._base * 1.002)
@@ -106,6 +109,7 @@ class Pacer:
 
     def give_up(self) -> None:
         """Answers on their way are not awaited any more: somebody else may have read them."""
+        self._lost = self._lost or bool(self._waiting)
         self._waiting.clear()
 
     @property

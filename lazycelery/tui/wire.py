@@ -29,11 +29,12 @@ from lazycelery.tui.cells import Shown
 from lazycelery.tui.multiplexer import clipboard
 from lazycelery.tui.pacing import Pacer
 from lazycelery.tui.typed import read_escapes_apart
-from lazycelery.tui.writer import write_swiftly
+from lazycelery.tui.writer import Writer, write_swiftly
 from lazycelery.waiting import came
 
 if TYPE_CHECKING:
     from textual import events
+    from textual.drivers._writer_thread import WriterThread
     from textual.timer import Timer
 
 MARKED = 2
@@ -111,6 +112,11 @@ class LeanApp(App[Return]):
     def _writes(self) -> bool:
         return self._running and not self._closed and not self.is_headless and self._driver is not None
 
+    @property
+    def _writer(self) -> WriterThread | None:
+        """The thread that writes to a terminal; `None` for a browser."""
+        return getattr(self._driver, "_writer_thread", None)
+
     def _send(self) -> None:
         """Send what may be sent now; the rest goes when the terminal has answered."""
         if self.hushed or self.shown.done:
@@ -118,8 +124,8 @@ class LeanApp(App[Return]):
         if not self._writes:  # A test's terminal takes everything.
             self.shown.send(1 << 30)
             return
-        queue = getattr(getattr(self._driver, "_writer_thread", None), "_queue", None)
-        if queue is None:  # A browser: nobody answers, and nothing is ever in the way.
+        writer = self._writer
+        if writer is None:  # A browser: nobody answers, and nothing is ever in the way.
             self._write(self.shown.send(1 << 30))
             return
         now = get_time()
@@ -128,7 +134,7 @@ class LeanApp(App[Return]):
             self._write(_question(self.pacer.sent(0, now)))
         room = self.pacer.room(now)
         # Textual queues thirty writes and then blocks its event loop until the terminal has read one.
-        if room and queue.qsize() == 0:
+        if room and writer._queue.qsize() == 0:
             idle = self.pacer.idle
             piece = self.shown.send(room)
             mark = self.pacer.sent(len(piece.encode()), now) if piece else 0
@@ -143,8 +149,7 @@ class LeanApp(App[Return]):
 
     def _write_at_once(self, text: str) -> bool:
         """Whether a key's answer could be written without another thread."""
-        at_once = getattr(getattr(self._driver, "_writer_thread", None), "at_once", None)
-        return at_once is not None and bool(at_once(text))
+        return isinstance(self._writer, Writer) and self._writer.at_once(text)
 
     def _write(self, text: str) -> None:
         driver = self._driver
@@ -179,7 +184,10 @@ class LeanApp(App[Return]):
         self._clipboard = text
         order, spills = clipboard(text, os.environ)
         if self._driver is not None:
-            self._driver.write(order)
+            # It may be long, and stands before the next key's answer.
+            answers = self._writes and self._writer is not None and not self.hushed
+            mark = self.pacer.sent(len(order), get_time()) if answers else 0
+            self._driver.write(order + _question(mark))
         if spills:
             self.repaint()
 

@@ -9,26 +9,34 @@ The private names of Textual that this takes live here and nowhere else.
 from __future__ import annotations
 
 import os
+import select
 import sys
 
 from textual.drivers._writer_thread import WriterThread
 
 SHORT = 1024
 """Bytes that an empty buffer of a terminal takes without waiting, on every system."""
+FULL = 1.0
+"""Seconds between two tries where another program left the terminal without waiting, and it is full."""
 
 
 class Writer(WriterThread):
     """Knows whether all that it was given has been written."""
 
+    _rest = b""
+    """What the terminal did not take of a text that was written at once: it goes before all else."""
+
     def run(self) -> None:
-        """Write what comes; flush when there is a break."""
-        queue, file = self._queue, self._file
+        """Write what comes, whole texts together until there is a break."""
+        queue, texts = self._queue, list[str]()
         while (text := queue.get()) is not None:
-            file.write(text)
+            texts.append(text)
             if queue.qsize() == 0:
-                file.flush()
+                self._out(self._rest + self._encoded("".join(texts)))
+                self._rest = b""
+                texts.clear()
             queue.task_done()
-        file.flush()
+        self._out(self._encoded("".join(texts)))
 
     def at_once(self, text: str) -> bool:
         """Write a short text here and now, if nothing is before it; else false.
@@ -38,16 +46,35 @@ class Writer(WriterThread):
         """
         if self._queue.unfinished_tasks:
             return False
-        data = text.encode("utf-8", "replace")
+        data = self._encoded(text)
         if len(data) > SHORT:
             return False
+        fileno = self._file.fileno()
         try:
-            taken = os.write(self._file.fileno(), data)
-        except OSError:  # The thread meets it too, and deals with it as ever.
+            # Output may be held, by a key of the console or a program between.
+            if not select.select([], [fileno], [], 0)[1]:
+                return False
+            taken = os.write(fileno, data)
+        except (OSError, ValueError):  # The thread meets it too, and deals with it.
             return False
-        while taken < len(data):  # Not seen yet, but nothing may be left out.
-            taken += os.write(self._file.fileno(), data[taken:])
+        if taken < len(data):
+            self._rest = data[taken:]
+            self._queue.put("")
         return True
+
+    def _encoded(self, text: str) -> bytes:
+        return text.encode(self._file.encoding, self._file.errors or "replace")
+
+    def _out(self, data: bytes) -> None:
+        try:
+            fileno = self._file.fileno()
+            while data:
+                try:
+                    data = data[os.write(fileno, data) :]
+                except BlockingIOError:
+                    select.select([], [fileno], [], FULL)
+        except OSError:
+            return  # The terminal is gone, which ends the app; nobody waits for this thread until then.
 
 
 def write_swiftly() -> None:

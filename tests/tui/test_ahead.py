@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from textual.events import Key, Paste
 
 from lazycelery.tui import ahead
 from tests.support.fake_engine import FakeEngine
@@ -18,6 +19,9 @@ def at_once(stage: Stage, *chords: str) -> None:
         stage.desk.press(chord, chord if len(chord) == 1 else " " if chord == "space" else None)
 
 
+PASTED = "<paste>"
+NAMES = {"/": "slash"}
+CONTROLS = {"enter": "\r", "ctrl+a": "\x01", "ctrl+p": "\x10", "ctrl+u": "\x15"}
 TO_FAILED = ("3", "f")
 MARK, FILTER = ("M",), ("/", *"state:failure", "enter")
 
@@ -69,6 +73,28 @@ async def test_a_paste_comes_after_the_keys_that_were_typed_before_it() -> None:
         at_once(stage, "enter")
         assert stage.desk.ahead.kept
         await stage.until(lambda: "name:shop.pay" in stage.text and stage.desk.talk.typing is None)
+
+
+@pytest.mark.parametrize(
+    ("keys", "typed"),
+    [
+        pytest.param(("/", PASTED, "enter"), "name:shop.pay", id="paste, enter"),
+        pytest.param(("/", *"web", "ctrl+u", *"state:failure", "enter"), "state:failure", id="ctrl+u, enter"),
+        pytest.param(("/", "b", "ctrl+a", "a"), "ab", id="ctrl+a, a letter"),
+        pytest.param(("ctrl+p", *"revoke"), "revoke", id="ctrl+p, letters"),
+    ],
+)
+async def test_no_key_overtakes_a_paste_or_a_control_key(keys: Sequence[str], typed: str) -> None:
+    async with staged(FakeEngine(read_only=False)) as stage:
+        await stage.press("3")
+        for key in keys:  # In one packet.
+            character = CONTROLS.get(key, key if len(key) == 1 else None)
+            event = Paste("name:shop.pay") if key == PASTED else Key(NAMES.get(key, key), character)
+            stage.app.post_message(event)
+        await stage.rest()
+        typing = stage.desk.talk.typing
+        assert typed == (typing.prompt.text if typing is not None else stage.desk.tasks.filter)
+        assert stage.desk.talk.asked is None
 
 
 async def test_a_look_that_fails_for_whatever_reason_lets_keys_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

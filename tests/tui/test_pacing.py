@@ -103,6 +103,22 @@ def test_an_answer_that_is_lost_stops_nothing() -> None:
     pacer.answered(lost, 9.0)
 
 
+@pytest.mark.parametrize("given_up", [True, False], ids=["given up", "no answer in time"])
+def test_a_terminal_is_not_idle_while_an_answer_may_be_on_its_way(given_up: bool) -> None:
+    pacer = Pacer()
+    pacer.answered(pacer.sent(0, 0.0), 0.01)
+    assert pacer.idle
+    lost = pacer.sent(100, 1.0)
+    if given_up:
+        pacer.give_up()
+    assert pacer.room(1.0 + SILENCE) and pacer.settled
+    assert not pacer.idle, "what was sent may fill its buffer"
+    pacer.answered(lost, 4.0)
+    assert not pacer.idle, "more may have been sent meanwhile"
+    pacer.answered(pacer.sent(100, 4.0), 4.01)
+    assert pacer.idle
+
+
 def test_the_answer_after_a_lost_one_makes_up_for_it() -> None:
     pacer = Pacer()
     pacer.answered(pacer.sent(0, 0.0), 0.01)

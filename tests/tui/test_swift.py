@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
+import termios
 import threading
 import time
+import tty
+from collections.abc import Iterator
 
 import pytest
 
@@ -73,6 +77,68 @@ def test_a_short_text_is_written_at_once_where_nothing_is_before_it() -> None:
     thread.join(5)
     assert os.read(reading, 10) == b"abd"
     os.close(reading)
+
+
+@pytest.fixture
+def held() -> Iterator[tuple[int, Writer]]:
+    """A terminal that nobody reads, and its writer, whose thread does not run yet."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    file = os.fdopen(slave, "w", encoding="utf-8")
+    yield master, Writer(file)
+    termios.tcflow(slave, termios.TCOON)
+    termios.tcflush(slave, termios.TCOFLUSH)
+    file.close()
+    os.close(master)
+
+
+def carried(master: int, writer: Writer, last: str) -> str:
+    """All that comes once the thread writes, up to the last word."""
+    writer.write(last)
+    thread = threading.Thread(target=writer.run, daemon=True)
+    thread.start()
+    come = b""
+    while not come.endswith(last.encode()):
+        assert select.select([master], [], [], 5)[0], come[-100:]
+        come += os.read(master, 4096)
+    writer._queue.put(None)
+    thread.join(5)
+    return come.decode()
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["waits", "another program left it without waiting"])
+def test_a_full_terminal_is_not_waited_for_and_loses_nothing(held: tuple[int, Writer], waits: bool) -> None:
+    master, writer = held
+    os.set_blocking(writer.fileno(), False)
+    filled, line = 0, "│" * 33
+    while filled < 1 << 20:
+        try:
+            filled += os.write(writer.fileno(), b".")
+        except BlockingIOError:
+            break
+    os.set_blocking(writer.fileno(), waits)
+    assert not writer.at_once(line)
+    assert carried(master, writer, line + "end") == "." * filled + line + "end"
+
+
+def test_output_that_is_held_is_not_waited_for(held: tuple[int, Writer]) -> None:
+    master, writer = held
+    termios.tcflow(writer.fileno(), termios.TCOOFF)
+    assert not writer.at_once("a")
+    termios.tcflow(writer.fileno(), termios.TCOON)
+    assert writer.at_once("b")
+    assert carried(master, writer, "c") == "bc"
+
+
+def test_the_rest_of_what_was_taken_in_part_comes_before_all_else(
+    held: tuple[int, Writer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    master, writer = held
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fileno, data: write(fileno, data[:4]))
+    assert writer.at_once("\x1b[38;5;4m│─│")
+    assert not writer.at_once("x"), "it would stand in the middle of a sequence"
+    assert carried(master, writer, "y") == "\x1b[38;5;4m│─│y"
 
 
 class Meeting(FakeEngine):
