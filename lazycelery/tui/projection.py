@@ -90,9 +90,11 @@ class Projection(Analyst):
         async with self._turning:
             if (moment := self._wanted) is None:
                 return  # A later key led further already.
-            await self._turned("jump", lambda _: moment)
-            if self._wanted == moment:
-                self._wanted = None
+            try:
+                await self._turned("jump", lambda _: moment)
+            finally:
+                if self._wanted == moment:
+                    self._wanted = None
 
     def _pace(self, factor: float) -> None:
         self._turn("speed", lambda reel: reel.speed * factor)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import math
 import os
 import random
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -23,6 +25,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.reports import QueueReport
 from lazycelery.model.task import TaskQuery
 from lazycelery.sources.protocols.mailbox import Replies, Reply
+from lazycelery.sources.replay.broker import ReplayBroker
 from lazycelery.sources.replay.reader import HEAD
 from lazycelery.sources.replay.tape import Answer, Tape, TapeWriter
 from tests.engine.test_contract import until
@@ -336,6 +339,38 @@ async def test_after_a_damaged_piece_it_goes_on(tape: Path, tmp_path: Path, what
     engine = await fresh(path, SECONDS - 5.0)
     assert any("damaged or cut off" in notice.title for notice in (await engine.overview()).notices)
     await engine.close()
+
+
+def test_what_no_writer_wrote_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "strange.tape"
+    writer = TapeWriter(path)
+    writer.write(T0, "events", [received(0, "a")])
+    for moment in (math.nan, math.inf, -math.inf, 1e300):
+        event = received(1, "b")
+        event.received = moment
+        writer.write(T0 + 1, "events", [event])
+    deep = msgspec.Raw(b"\x91" * 5_000 + b"\xc0")
+    replies = Replies(expected=1, replies=[Reply("w1@h", deep, 0.1)], complete=True)
+    writer.write(T0 + 2, "answer", Answer("ping", replies))
+    writer.write(T0 + 3, "events", [received(3, "c")])
+    writer.close()
+    reader = Tape(path).reader()
+    assert [frame.at for frame in iter(reader.frame, None)] == [T0, T0 + 3]
+    assert reader.unread == 5
+    reader.close()
+
+
+@pytest.mark.parametrize("name", [b"a?b=1&c#d.tape", b"a%20b.tape", "ä b.tape".encode(), b"\xff.tape"])
+async def test_whatever_its_name_it_goes_back(tape: Path, tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    try:
+        path.write_bytes(tape.read_bytes())
+    except OSError:
+        pytest.skip("no name of a file here")
+    player = ReplayBroker(Profile(broker=f"replay://{quote(os.fsencode(path))}?speed=1&from=100"))
+    player._last = T0 + 100
+    again = player.turn("jump", T0 + 20).reopen
+    assert player.moment(Profile(broker=again)) == T0 + 20
 
 
 async def test_one_that_is_still_recorded_is_followed(tape: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -42,7 +43,7 @@ def replay(ctx: click.Context, file: Path, speed: float, start: str) -> int:
         raise UsageError(f"{file} is no recording.", "One is made by: lazycelery --broker URL --record FILE")
     words = said(ctx)
     words.values["broker"] = (
-        f"replay://{quote(str(file.absolute()))}?speed={speed:g}&from={_seconds(start):g}"
+        f"replay://{quote(os.fsencode(file.absolute()))}?speed={speed:g}&from={_seconds(start):g}"
     )
     words.values["read_only"] = True
     from lazycelery.cli.screen import open_screen

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import parse_qs, quote, unquote_to_bytes
 
 from lazycelery.errors import Refused, UsageError
 from lazycelery.model.event import Event
@@ -134,7 +135,7 @@ class ReplayBroker:
             start = max(0.0, amount - self.tape.start)
             paused = "&paused=1" if play.paused else ""
             here.reopen = (
-                f"{SCHEME}://{quote(str(self.tape.path))}?speed={here.speed:g}&from={start!r}{paused}"
+                f"{SCHEME}://{quote(os.fsencode(self.tape.path))}?speed={here.speed:g}&from={start!r}{paused}"
             )
             return here
         return self.reel()
@@ -355,7 +356,7 @@ def _parts(url: str) -> tuple[Path, float, float, bool]:
         raise UsageError("speed and from are numbers.", "For example ?speed=10&from=60") from None
     if not (0 <= speed <= FASTEST and 0 <= start < float("inf")):
         raise UsageError(f"A recording plays up to {FASTEST:g} times as fast as it was.")
-    return Path(unquote(place)), speed, start, asked.get("paused") == "1"
+    return Path(os.fsdecode(unquote_to_bytes(place))), speed, start, asked.get("paused") == "1"
 
 
 def _damage(tape: Tape, reader: Reader) -> str:

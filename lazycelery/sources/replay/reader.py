@@ -134,10 +134,14 @@ class Reader:
             self._passed(length)
             try:
                 kind, raw = _KINDED.decode(body)
-                if kind in _DECODERS:
-                    return self._shifted(Frame(self.place.at, kind, _DECODERS[kind].decode(raw)))
-            except (msgspec.DecodeError, UnicodeDecodeError):
+                said = _DECODERS[kind].decode(raw) if kind in _DECODERS else None
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 self.unread += 1
+                continue
+            if kind == "events" and not all(0.0 <= event.received < LAST for event in said):
+                self.unread += 1
+            elif said is not None:
+                return self._shifted(Frame(self.place.at, kind, said))
         return None
 
     def _head(self) -> int | None:
