@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+from typing import TextIO, cast
 
 from textual.drivers._writer_thread import WriterThread
 
@@ -63,7 +64,8 @@ class Writer(WriterThread):
         return True
 
     def _encoded(self, text: str) -> bytes:
-        return text.encode(self._file.encoding, self._file.errors or "replace")
+        file = cast("TextIO", self._file)
+        return text.encode(file.encoding, file.errors or "replace")
 
     def _out(self, data: bytes) -> None:
         try:

@@ -12,9 +12,10 @@ import tty
 from collections.abc import Iterator
 
 import pytest
+from textual.strip import Strip
 
-from lazycelery.tui.panes.pane import Bodies
-from lazycelery.tui.presentation.line import Line
+from lazycelery.tui.panes.pane import Bodies, Cells
+from lazycelery.tui.presentation.line import Line, Span
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.wire import LeanApp
 from lazycelery.tui.writer import SHORT, Writer
@@ -23,13 +24,16 @@ from tests.tui.conftest import staged
 
 
 def test_lines_are_made_again_only_where_a_row_the_look_or_the_room_is_another() -> None:
-    made: list[int] = []
-
-    def make() -> list[Line]:
-        made.append(1)
-        return [(("row", ""),)]
-
+    asked: list[int] = []
     bodies, look = Bodies(), Look(NOW)
+
+    def of(rows: list[str], now: Look, shown: list[tuple[int, int]], width: int) -> list[Line]:
+        def cells() -> list[list[Span]]:
+            asked.append(1)
+            return [[(row, "")] for row in rows]
+
+        return bodies.of(rows, now, shown, width, cells, lambda cells: tuple(cells or ()))
+
     for rows, now, shown, width in (
         (["a"], look, [(0, 5)], 20),
         (["a"], look, [(0, 5)], 20),
@@ -39,11 +43,55 @@ def test_lines_are_made_again_only_where_a_row_the_look_or_the_room_is_another()
         (["b"], look, [(0, 6)], 21),
         (["b"], look, [(0, 6)], 21),
     ):
-        bodies.of(rows, now, shown, width, make)
-    assert len(made) == 5
+        assert of(rows, now, shown, width) == [((rows[0], ""),)]
+    assert len(asked) == 5
     bodies.forget()
-    bodies.of(["b"], look, [(0, 6)], 21, make)
-    assert len(made) == 6
+    of(["b"], look, [(0, 6)], 21)
+    assert len(asked) == 6
+
+
+def test_a_line_is_set_again_only_where_its_cells_are_others_or_the_room_is() -> None:
+    set_anew: list[str] = []
+    bodies = Bodies()
+
+    def of(rows: list[str], now: float, width: int = 20) -> list[Line]:
+        def line(cells: Cells | None) -> Line:
+            text = "".join(text for text, _ in cells or ())
+            set_anew.append(text)
+            return ((text[:width], ""),)
+
+        said = [[(row, ""), (f" {int(now)} s", "dim")] for row in rows]
+        return bodies.of(rows, Look(now), [(0, 5)], width, lambda: said, line)
+
+    of(["a", "b"], 1.0)
+    set_anew.clear()
+    assert of(["c", "a", "b"], 1.5)[1:] == [(("a 1 s", ""),), (("b 1 s", ""),)]
+    assert set_anew == ["c 1 s"]
+    set_anew.clear()
+    assert of(["c", "a"], 2.0) == [(("c 2 s", ""),), (("a 2 s", ""),)]
+    assert of(["c", "a"], 2.1, 1) == [(("c", ""),), (("a", ""),)]
+    assert set_anew == ["c 2 s", "a 2 s"] * 2
+
+
+async def test_a_painted_line_is_what_it_was_only_while_its_looks_are() -> None:
+    async with staged(size=(80, 24)) as stage:
+        await stage.press("3", "j", "j")
+        part = next(part for part in stage.app.dashboard._parts if part.id == "tasks")
+
+        def painted() -> list[Strip]:
+            return [part.strip(y) for y in range(part.size.height)]
+
+        def anew() -> list[Strip]:
+            part._strips.clear()
+            return painted()
+
+        for change in ("j", "T", "G", "g", "+", "m"):
+            await stage.press(change)
+            assert painted() == anew(), change
+        await stage.pilot.resize_terminal(120, 35)
+        await stage.rest()
+        assert painted() == anew()
+        assert len(part._strips) <= 4 * part.size.height + 1
 
 
 async def test_the_cursor_is_painted_before_what_follows_from_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,7 @@ class Reader:
             self._passed(length)
             try:
                 kind, raw = _KINDED.decode(body)
-                said = _DECODERS[kind].decode(raw) if kind in _DECODERS else None
+                said: Any = _DECODERS[kind].decode(raw) if kind in _DECODERS else None
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 self.unread += 1
                 continue

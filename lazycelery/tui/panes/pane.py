@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from lazycelery.keys import Scope
@@ -28,14 +28,24 @@ HEADED = 50
 """From this width on, columns have their names."""
 
 
+Cells = Sequence[Span]
+"""What stands in a row, a text and its token for each column."""
+
+
 class Bodies:
-    """The lines in view, kept until a row changes: a cursor that moves over them changes none."""
+    """The lines in view, kept until a row changes: a cursor that moves over them changes none.
+
+    One whose cells are as in the last view is not set again: an age that is a tenth of a second older mostly
+    reads the same, and a row that moved to another line does.
+    """
 
     def __init__(self) -> None:
         self._rows: Sequence[object] = ()
         self._look: Look | None = None
         self._room: tuple[object, int] = ((), 0)
         self._lines: list[Line] = []
+        self._set: dict[tuple[Span, ...], Line] = {}
+        """What was made of the cells of the last view."""
 
     def forget(self) -> None:
         """Make them anew: other rows have come."""
@@ -47,14 +57,31 @@ class Bodies:
         look: Look,
         shown: Sequence[tuple[int, int]],
         width: int,
-        make: Callable[[], list[Line]],
+        cells: Callable[[], Sequence[Cells | None]],
+        line: Callable[[Cells | None], Line],
     ) -> list[Line]:
-        """The lines of these rows in these columns; `make` is called where any of it is not as it was."""
+        """The lines of these rows in these columns; `cells` is called where any of it is not as it was, and
+        `line` for those that stood in no line of the last view."""
         # A look stays the same object for as long as it says the same.
-        if look is not self._look or (shown, width) != self._room or rows != self._rows:
-            self._lines = make()
+        same = (shown, width) == self._room
+        if not same or look is not self._look or rows != self._rows:
+            before, self._set = (self._set if same else {}), {}
+            self._lines = [self._line(each, before, line) for each in cells()]
             self._rows, self._look, self._room = rows, look, (shown, width)
         return self._lines
+
+    def _line(
+        self,
+        cells: Cells | None,
+        before: Mapping[tuple[Span, ...], Line],
+        line: Callable[[Cells | None], Line],
+    ) -> Line:
+        if cells is None:
+            return line(None)
+        key = tuple(cells)
+        made = before.get(key)
+        made = self._set[key] = line(cells) if made is None else made
+        return made
 
 
 class Pane(Protocol):
@@ -193,12 +220,14 @@ def _rows(
     places = range(listing.top, min(listing.top + listing.page, listing.rows.total))
     rows = [pane.row(index) for index in places]
 
-    def bodies() -> list[Line]:
-        cells = told_apart([pane.cells(index, look) for index in places], pane.columns, shown)
-        lines = [((" …", "dim"),) if each is None else row(each, pane.columns, shown) for each in cells]
-        return [crop(line, inner - 1, look.signs.more) for line in lines]
+    def cells() -> Sequence[Cells | None]:
+        return told_apart([pane.cells(index, look) for index in places], pane.columns, shown)
 
-    for index, body in zip(places, pane.bodies.of(rows, look, shown, inner, bodies), strict=True):
+    def line_of(cells: Cells | None) -> Line:
+        line = ((" …", "dim"),) if cells is None else row(cells, pane.columns, shown)
+        return crop(line, inner - 1, look.signs.more)
+
+    for index, body in zip(places, pane.bodies.of(rows, look, shown, inner, cells, line_of), strict=True):
         at_cursor = index == listing.cursor
         gutter = (look.signs.cursor if at_cursor else " ", "accent" if at_cursor else "")
         if marks and listing.rows.key_at(index) in marks:

@@ -27,6 +27,8 @@ TOKENS = (
 PAINTS = {f"paint--{token}" for token in TOKENS}
 """The component classes of a screen that holds painted widgets: one palette for all of them, because
 each class of each widget costs time at the start."""
+PICTURES = 4
+"""So many times the lines of a picture are kept at the most, as they were painted."""
 REVERSE = Style(reverse=True)
 
 
@@ -49,8 +51,8 @@ class Painted(Widget):
         self._styles: dict[str, Style] = {}
         self.owes = False
         """True while a change was not painted because the terminal was behind."""
-        self._strips: dict[int, tuple[Line, Strip]] = {}
-        """What was made of a line, by its number."""
+        self._strips: dict[Line, Strip] = {}
+        """What was made of the lines of the last pictures, wherever they stood."""
         self._ground: Color | None = None
         """The ground that filters reckon with; found out when it is needed."""
 
@@ -102,15 +104,17 @@ class Painted(Widget):
     def strip(self, y: int) -> Strip:
         """One line as the terminal shall show it, colours as they are wished."""
         line = self._lines[y] if y < len(self._lines) else ()
-        known = self._strips.get(y)
-        if known is not None and known[0] == line and known[1].cell_length == self.size.width:
-            return known[1]
+        known = self._strips.get(line)
+        if known is not None and known.cell_length == self.size.width:
+            return known
         strip = self.render_line(y)
         if self._ground is None:
             self._ground = self.background_colors[1]
         for wish in self.get_line_filters():
             strip = strip.apply_filter(wish, self._ground)
-        self._strips[y] = line, strip
+        if len(self._strips) > PICTURES * len(self._lines):
+            self._strips = {line: self._strips[line] for line in self._lines if line in self._strips}
+        self._strips[line] = strip
         return strip
 
     def render_line(self, y: int) -> Strip:
