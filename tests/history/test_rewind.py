@@ -262,6 +262,16 @@ async def test_a_jump_is_changed_by_the_next_one(tape: Path) -> None:
     await engine.close()
 
 
+async def test_a_step_on_the_way_holds_where_it_goes_and_never_leads_back(tape: Path) -> None:
+    player = ReplayBroker(Profile(broker=f"replay://{tape}?speed=1&from=100"))
+    reel = player.turn("step", 0.0)
+    assert (reel.at, reel.paused) == (T0 + 100, True)
+    # Fast, it has gone on beyond what it waited for last.
+    player._time.arrive()
+    player._next, player._last = T0 + 5, T0 + 100.5
+    assert player.turn("step", 0.0).at == T0 + 100.5
+
+
 async def test_the_same_process_goes_back(tape: Path) -> None:
     client = await spawn().connect(Profile(broker=f"replay://{tape}?speed=1&paused=1&from=200"))
     await client.api.ready(10)

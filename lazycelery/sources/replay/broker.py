@@ -127,8 +127,11 @@ class ReplayBroker:
             play.turn(paused=not play.paused)
         elif do == "speed":
             play.turn(speed=amount)
+        elif do == "step" and play.played is not None:
+            play.turn(paused=True)  # What is said next is not known on the way.
         elif do == "step":
-            play.turn(at=self._next if self._next is not None else play.end, paused=True)
+            following = self._next if self._next is not None else play.end
+            play.turn(at=max(following, self._last), paused=True)
         elif amount >= self._last:
             play.turn(at=amount)
         else:
