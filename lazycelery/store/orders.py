@@ -28,6 +28,8 @@ from lazycelery.store.sorting import (
 KEPT = 6
 REBUILD = 131_072
 """Changes from which on it is cheaper to begin anew."""
+SCATTERED = 512
+"""Tasks that changed whose texts are looked at in one go: each by itself, as they lie in many blocks."""
 _UNKNOWN = (1 << 30) - 1
 
 Steps = Generator[None, None, None]
@@ -140,7 +142,7 @@ class Order:
     def _look(self, changed: Slots) -> Generator[None, None, Keys]:
         """The keys of slots as they are now; 0 where a task is not in (any more)."""
         fresh = np.zeros(len(changed), dtype=np.int64)
-        step = self.matcher.at_once
+        step = min(self.matcher.at_once, SCATTERED) if self.matcher.dear else SLICE
         for start in range(0, len(changed), step):
             part = changed[start : start + step]
             matching = self.matcher.still(part)

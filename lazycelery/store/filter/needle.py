@@ -19,8 +19,8 @@ BETWEEN = "\x01"
 """Between texts that are looked at together; what is found across it is looked at again."""
 FREQUENT = " e'_ta:oinsr{}(),dlcm1u0p2354678h9gf"
 """The signs that arguments and results have most of, the commonest first."""
-FEW = 64
-"""Slots that are not worth a look at their block."""
+FEW = 24
+"""Slots that are not worth a look at their block: it costs as much as reading so many."""
 
 
 class Needle:
@@ -47,10 +47,10 @@ class Needle:
             self._one_by_one(columns, fields, slots, np.arange(len(slots)), found)
             return found
         numbers = slots // BLOCK
-        for number in range(int(numbers.min()), int(numbers.max()) + 1):  # A look has one or two as a rule.
-            mine = np.flatnonzero(numbers == number)
-            if len(mine):
-                self._block(columns, fields, number, slots, mine, found)
+        many = np.bincount(numbers) > FEW
+        for number in np.flatnonzero(many).tolist():
+            self._block(columns, fields, number, slots, np.flatnonzero(numbers == number), found)
+        self._one_by_one(columns, fields, slots, np.flatnonzero(~many[numbers]), found)
         return found
 
     def _block(
