@@ -96,6 +96,10 @@ def batches(seed: int, tasks: int) -> Iterator[list[Event]]:
             batch.append(Event("task-started", WORKERS[0], float("nan"), uuid="x", received=T0))
             batch.append(Event("task-received", WORKERS[0], T0, uuid=["x"], received=T0))  # type: ignore[arg-type]
             batch.append(Event("task-received", WORKERS[0], T0, uuid="y", name=["x"], received=T0))  # type: ignore[arg-type]
+        if source.random() < 0.7:  # As they come off the wire: one arrival, and those of a host together.
+            batch.sort(key=lambda event: event.hostname)
+            for event in batch:
+                event.received = batch[-1].received
         yield batch
 
 
