@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from lazycelery.engine.cut_off import told
 from lazycelery.engine.parts import Parts
@@ -71,10 +72,8 @@ def _place(parts: Parts) -> str:
     profile = parts.profile
     if profile.name != Profile().name:
         return profile.name
-    return (
-        parts.redactor.url(profile.broker).partition("://")[2].rpartition("@")[2].partition("?")[0]
-        or "default"
-    )
+    place = parts.redactor.url(profile.broker).partition("://")[2].partition("?")[0]
+    return (unquote(place) if parts.player is not None else place.rpartition("@")[2]) or "default"
 
 
 def _failures(parts: Parts, workers: Iterable[Worker]) -> int | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import select
 import sys
-from typing import TextIO, cast
+from typing import IO, TextIO, cast
 
 from textual.drivers._writer_thread import WriterThread
 
@@ -26,6 +26,12 @@ class Writer(WriterThread):
 
     _rest = b""
     """What the terminal did not take of a text that was written at once: it goes before all else."""
+
+    def __init__(self, file: IO[str]) -> None:
+        # Textual takes stderr, which may be sent to a file for what goes wrong.
+        out = sys.__stdout__
+        away = file is sys.__stderr__ and not file.isatty() and out is not None and out.isatty()
+        super().__init__(out if away and out is not None else file)
 
     def run(self) -> None:
         """Write what comes, whole texts together until there is a break."""

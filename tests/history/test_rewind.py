@@ -383,6 +383,16 @@ async def test_whatever_its_name_it_goes_back(tape: Path, tmp_path: Path, name: 
     assert player.moment(Profile(broker=again)) == T0 + 20
 
 
+async def test_a_recording_is_named_as_its_file_is(tmp_path: Path) -> None:
+    path = tmp_path / "me@work 100% (1).tape"
+    writer = TapeWriter(path)
+    writer.write(T0, "events", [received(0, "a")])
+    writer.close()
+    engine = await begun(Engine(Profile(broker=f"replay://{quote(os.fsencode(path))}?speed=1")))
+    assert (await engine.overview()).profile == str(path)
+    await engine.close()
+
+
 async def test_one_that_is_still_recorded_is_followed(tape: Path, tmp_path: Path) -> None:
     path = tmp_path / "grows.tape"
     writer = TapeWriter(path)

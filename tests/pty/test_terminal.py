@@ -32,6 +32,19 @@ def test_a_pipe_is_refused_with_a_way_out() -> None:
     assert "The screen needs a terminal" in done.stderr and "lazycelery status" in done.stderr
 
 
+def test_where_errors_go_to_a_file_the_screen_is_on_the_terminal_all_the_same(tmp_path: Path) -> None:
+    start = "import os, runpy, sys; os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT), 2)"
+    start += "; runpy.run_module('tests.support.fake_engine', run_name='__main__')"
+    errors = tmp_path / "errors.txt"
+    terminal = Terminal("-c", start, str(errors))
+    try:
+        terminal.until("web-1")
+        terminal.send("q")
+        assert terminal.ended() == 0 and errors.read_text() == ""
+    finally:
+        terminal.close()
+
+
 @pytest.mark.parametrize("pause", [0.0, 0.25])
 def test_an_escape_and_then_a_key_are_taken_however_soon_it_comes(show: Show, pause: float) -> None:
     terminal = show()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from lazycelery.model.cluster import Load, LogLine, Overview
 from lazycelery.model.relief import Relief
 from lazycelery.model.text import clean
@@ -32,7 +34,7 @@ def _identity(overview: Overview | None, alive: bool, paused: bool, look: Look, 
     name = clean(overview.profile or "default", 40)
     spans.append((f" {name} ", "alarm" if overview.production else "accent"))
     place = overview.broker.partition("?")[0]  # Options, and where a replay begins, are no place.
-    if width >= 100 and not place.endswith(overview.profile):
+    if width >= 100 and not unquote(place).endswith(overview.profile):
         spans.append((f"{signs.part} {clean(place, 60)} ", "dim"))
     spans.append(_dot(overview, alive, look))
     spans.append(("  ", ""))
