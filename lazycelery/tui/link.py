@@ -18,7 +18,7 @@ from lazycelery.model.reel import Reel
 from lazycelery.model.worker import Worker
 from lazycelery.waiting import came
 
-BEAT = 0.1
+BEAT = 0.08
 """Least seconds between two rounds of questions."""
 HEADER = 1.0
 """Least seconds between two looks at the header's numbers while events flow."""

@@ -19,14 +19,12 @@ from pika.adapters.utils.io_services_utils import (  # type: ignore[import-untyp
 )
 
 from lazycelery.sources.readable import readable
+from lazycelery.sources.resting import FULL, rest_after
 
 LARGEST = 64 * 1024
 """Bytes of a body that is read here: it is then one frame, and waiting for its end costs little."""
 READ = 256 * 1024
 """Bytes of one read while a lane is open."""
-NAP = 0.005
-"""Seconds of rest after a read that was not full."""
-FULL = 64 * 1024
 _FRAME = struct.Struct(">BHI")
 """Kind, channel, size of what follows; one byte ends it."""
 _SIZE = struct.Struct(">Q")
@@ -118,9 +116,9 @@ class ExpressConnection(AsyncioConnection):  # type: ignore[misc]
             at = end
         self._frame_buffer = data[at:]
         if not self._full:
-            self._rest()
+            self._rest(rest_after(len(data_in)))
 
-    def _rest(self) -> None:
+    def _rest(self, seconds: float) -> None:
         """Read nothing for a moment. Not under TLS: there pika and the socket agree on who reads when."""
         transport = self._transport
         if self.lane is None or self._resting or not isinstance(transport, Plaintext):
@@ -128,7 +126,7 @@ class ExpressConnection(AsyncioConnection):  # type: ignore[misc]
         file = transport._sock.fileno()
         if file >= 0 and transport._nbio.remove_reader(file):
             self._resting = True
-            asyncio.get_running_loop().call_later(NAP, self._wake, transport)
+            asyncio.get_running_loop().call_later(seconds, self._wake, transport)
 
     def _wake(self, transport: Plaintext) -> None:
         self._resting = False

@@ -22,13 +22,10 @@ from lazycelery.sources.protocols.status import StatusChange, TellStatus
 from lazycelery.sources.readable import readable
 from lazycelery.sources.redis import problems
 from lazycelery.sources.redis.connection import Server
+from lazycelery.sources.resting import FULL, rest_after
 
-NAP = 0.005
-"""Seconds of rest after a read that did not fill the buffer."""
 READ = 512 * 1024
 """Bytes of one read at most: some 900 events, which the loop decodes and takes in within 4 ms."""
-FULL = 64 * 1024
-"""Bytes: after a read this large there is no rest."""
 HEALTH_INTERVAL = 5.0
 """Seconds of silence after which we ask for a sign of life; as many again, and the link is dead."""
 MAX_PENDING = 64 * 1024 * 1024
@@ -171,9 +168,10 @@ class _Feed(asyncio.BufferedProtocol):
             self._take(messages, received, nbytes >= FULL and self._behind)
         # A steady stream fills a read of any size in the end: how much came in it tells nothing.
         self._behind = nbytes >= FULL and readable(self._file)
-        if self.live and nbytes < FULL and not self._transport.is_closing():
+        rest = rest_after(nbytes)
+        if self.live and rest and not self._transport.is_closing():
             self._transport.pause_reading()
-            asyncio.get_running_loop().call_later(NAP, self._resume)
+            asyncio.get_running_loop().call_later(rest, self._resume)
 
     def _resume(self) -> None:
         if not self._transport.is_closing():
