@@ -30,10 +30,13 @@ class Machine:
         self.stages: list[int] = []
         self.overload = Overload(self.stages.append)
 
-    def run(self, seconds: float, rate: float) -> None:
-        """So many events a second, read as the sources read: a backlog stands behind what is full."""
+    def run(self, seconds: float, rate: float, pause: float = 0.0) -> None:
+        """So many events a second, read as the sources read: a backlog stands behind what is full.
+
+        Before, nothing was read for so long.
+        """
         end, second = self.now + seconds, self.now + 1
-        arrived, taken, began = 0.0, 0, self.now
+        arrived, taken, began = 0.0, 0, self.now - pause
         while self.now < end:
             arrived = rate * (self.now - began)
             events = min(int(arrived - taken), 2000)
@@ -77,10 +80,23 @@ def test_it_catches_up_stage_by_stage_once_there_is_room() -> None:
     assert machine.now - began > 2 * CALM
 
 
+def test_a_pause_that_is_caught_up_with_lets_nothing_go() -> None:
+    machine = Machine(24e-6, 20e-6, 12e-6, 9e-6)
+    machine.run(5, 25_000, pause=0.4)
+    assert machine.stages == []
+
+
+def test_what_a_pause_began_ends_where_all_was_taken_before() -> None:
+    machine = Machine(28e-6, 24e-6, 12e-6, 9e-6)
+    machine.run(5, 25_000)  # 70 % of its time.
+    machine.run(40, 25_000, pause=1.5)
+    assert machine.stages[0] == 1 and machine.stages[-1] == 0
+
+
 def test_a_stage_lasts_while_the_one_before_would_fall_behind_again() -> None:
     machine = Machine(8e-6, 7e-6, 4e-6, 3e-6)
     machine.run(5, 155_000)
-    machine.run(120, 120_000)  # 84 % of its time at stage 1: no room to go back.
+    machine.run(120, 140_000)  # 98 % of its time at stage 1: no room to go back.
     assert machine.stages == [1, 2]
 
 
@@ -150,6 +166,7 @@ async def test_a_flood_costs_texts_and_successes_and_never_a_failure(
     roomy: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(overload, "PATIENCE", 0.02)
+    monkeypatch.setattr(overload, "FIRST_PATIENCE", 0.02)
     monkeypatch.setattr(overload, "CALM", 0.5)
     flood = Flood(roomy.port, TASKS, text=400)
     engine = Engine(Profile(broker=roomy.url, history_dir=str(tmp_path), recorder=True))
