@@ -12,7 +12,7 @@ from lazycelery.store.census import Census
 from lazycelery.store.columns import Columns
 from lazycelery.store.faults.errors import Errors
 from lazycelery.store.query import Queries
-from lazycelery.store.rings import Kept
+from lazycelery.store.rings import PACKED, Kept
 from lazycelery.store.store import Store
 from lazycelery.store.sums import Sums
 from lazycelery.store.tasklog import Rows, TaskLog, Written
@@ -95,7 +95,9 @@ class Keeper:
         memo = {id(copied._columns): columns, **_whole(copied)}
         for ring in copied._intake.figures.rings.all:
             for where in ring.steps:
-                memo[id(where)] = self._log.kept(where)
+                memo[id(where)] = kept = self._log.kept(where)
+                if ring.size >= PACKED:
+                    kept.pack()
             memo[id(ring.step)] = self._log.kept(ring.step).cells
             yield
         store: Store

@@ -10,14 +10,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from lazycelery.store.sketch import Buckets, merge
+from lazycelery.store.sketch import Buckets, merge, packed, unpacked
 
 EVENTS = 8
 """Kinds of events that are counted."""
 SUSPENDED = 5.0
 """Seconds between two ends of a second, beyond which the machine slept: nobody watched then."""
 MAX_CELLS = 60_000
-"""In all rings together; a cell takes about a kilobyte."""
+"""In all rings together; a cell takes up to four kilobytes."""
+PACKED = 60.0
+"""Seconds: steps from this size on are packed when they are finished."""
 MAX_STEP = 3_000
 """Cells of one step: names that somebody makes up are not counted one by one for ever."""
 
@@ -25,16 +27,41 @@ MAX_STEP = 3_000
 class Cell:
     """What happened to one task name, worker or queue within one step."""
 
-    __slots__ = ("counts", "runtime", "wait")
+    __slots__ = ("_runtime", "_wait", "counts")
 
     def __init__(self) -> None:
         self.counts = [0] * EVENTS
-        self.runtime: Buckets = {}
-        self.wait: Buckets = {}
+        self._runtime: Buckets | bytes = {}
+        self._wait: Buckets | bytes = {}
+
+    @property
+    def runtime(self) -> Buckets:
+        """How long it ran. Of a packed cell a copy."""
+        told = self._runtime
+        return unpacked(told) if type(told) is bytes else told  # type: ignore[return-value]
+
+    @runtime.setter
+    def runtime(self, buckets: Buckets) -> None:
+        self._runtime = buckets
+
+    @property
+    def wait(self) -> Buckets:
+        """How long it waited. Of a packed cell a copy."""
+        told = self._wait
+        return unpacked(told) if type(told) is bytes else told  # type: ignore[return-value]
+
+    @wait.setter
+    def wait(self, buckets: Buckets) -> None:
+        self._wait = buckets
+
+    def pack(self) -> None:
+        """Nothing more happens to it."""
+        self._runtime, self._wait = packed(self.runtime), packed(self.wait)
 
     def merge(self, other: Cell) -> None:
         """Take in a shorter step."""
         self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
+        self.runtime, self.wait = self.runtime, self.wait  # A packed one is not, from here on.
         merge(self.runtime, other.runtime)
         merge(self.wait, other.wait)
 
@@ -51,6 +78,11 @@ class Kept(NamedTuple):
     seen: float
     """Seconds of it in which events could be seen."""
     cells: Step
+
+    def pack(self) -> None:
+        """Its cells change no more, and are seldom read: they take an eighth of the room."""
+        for cell in self.cells.values():
+            cell.pack()
 
 
 class Ring:
@@ -107,12 +139,16 @@ class Rings:
                 ring.begin(self.began)
         passed = now - first.at
         first.seen = passed if seeing and 0 < passed <= SUSPENDED else 0.0
-        finished = first.turn(now)
+        finished, done = first.turn(now), []
         for ring in self.all[1:]:
             self.left_out += ring.take(finished)
             if now // ring.size == ring.at // ring.size:
                 break
             finished = ring.turn(now)
+            if ring.size >= PACKED:
+                done.append(finished)
+        for kept in done:
+            kept.pack()
         self._stay_bounded()
 
     def _stay_bounded(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 
 GROWTH = math.log(1.05)
 """Buckets five percent wide: a quantile is off by no more than half of that."""
@@ -27,6 +28,28 @@ def merge(into: Buckets, other: Buckets) -> None:
     """Add one sketch to another."""
     for place, count in other.items():
         into[place] = into.get(place, 0) + count
+
+
+FEW = 8
+"""Buckets that take less room as they are."""
+_ENTRY = array("H").itemsize + array("Q").itemsize
+
+
+def packed(buckets: Buckets) -> Buckets | bytes:
+    """A sketch that changes no more, in an eighth of its room; with few buckets as it is."""
+    if len(buckets) <= FEW:
+        return buckets
+    return array("H", buckets).tobytes() + array("Q", buckets.values()).tobytes()
+
+
+def unpacked(told: bytes) -> Buckets:
+    """What was packed, in the order in which it was."""
+    many = len(told) // _ENTRY
+    places, counts = array("H"), array("Q")
+    cut = many * places.itemsize
+    places.frombytes(told[:cut])
+    counts.frombytes(told[cut:])
+    return dict(zip(places, counts, strict=True))
 
 
 def quantiles(buckets: Buckets, shares: tuple[float, ...]) -> list[float | None]:

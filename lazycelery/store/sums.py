@@ -11,7 +11,7 @@ from lazycelery.store.sketch import Buckets
 
 SUMS = 4
 """Windows that are kept; the one that was not asked for the longest leaves."""
-AT_ONCE = 4
+AT_ONCE = 2
 """Steps that are added in one go."""
 
 

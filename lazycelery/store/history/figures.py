@@ -71,7 +71,9 @@ def hours_of(columns: Columns, told: Sequence[Told]) -> Generator[Kept, None, No
         step = {
             3 * tables[place].code(key) + place: cell for _, place, key, cell in cells if place != WATCHED
         }
-        yield Kept(float(began), seen, step)
+        hour = Kept(float(began), seen, step)
+        hour.pack()
+        yield hour
 
 
 def _cell(told: Sequence[Any]) -> Cell | None:
