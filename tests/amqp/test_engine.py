@@ -145,6 +145,7 @@ async def test_a_revoked_task_never_runs(
     first = send(vhost.url, "shop.wait_for", str(flag))
     assert await ended(engine, first, "started")
     second = send(vhost.url, "shop.wait_for", str(touched), 0.1)
+    assert await ended(engine, second, "received")  # On its way to the worker nobody knows it.
     outcome = await do(engine, Order(action="revoke", targets=[second]))
     assert outcome.done == 1 and "w1@test" in str(outcome.items[0].replies)
     flag.touch()
