@@ -37,8 +37,7 @@ class Cell:
     @property
     def runtime(self) -> Buckets:
         """How long it ran. Of a packed cell a copy."""
-        told = self._runtime
-        return unpacked(told) if type(told) is bytes else told  # type: ignore[return-value]
+        return unpacked(self._runtime)
 
     @runtime.setter
     def runtime(self, buckets: Buckets) -> None:
@@ -47,8 +46,7 @@ class Cell:
     @property
     def wait(self) -> Buckets:
         """How long it waited. Of a packed cell a copy."""
-        told = self._wait
-        return unpacked(told) if type(told) is bytes else told  # type: ignore[return-value]
+        return unpacked(self._wait)
 
     @wait.setter
     def wait(self, buckets: Buckets) -> None:

@@ -42,8 +42,10 @@ def packed(buckets: Buckets) -> Buckets | bytes:
     return array("H", buckets).tobytes() + array("Q", buckets.values()).tobytes()
 
 
-def unpacked(told: bytes) -> Buckets:
-    """What was packed, in the order in which it was."""
+def unpacked(told: Buckets | bytes) -> Buckets:
+    """A copy of what was packed, in the order in which it was; what was not, itself."""
+    if not isinstance(told, bytes):
+        return told
     many = len(told) // _ENTRY
     places, counts = array("H"), array("Q")
     cut = many * places.itemsize
