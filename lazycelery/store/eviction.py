@@ -10,12 +10,17 @@ from lazycelery.store.columns import Columns
 
 CHUNK = 256
 """Tasks that leave at once: about a millisecond."""
-PLAN = 32_768
+PLAN = 16_384
+"""Candidates at most that are chosen in one go, and the part of the store that they are at most."""
+PLANNED = 64
+CROWD = 4
+"""A rank gives room only where it fills more than this part of the store: else failures would stay until
+nothing but failures is left, and so would tasks whose end was never told."""
 SAMPLED = 8192
 """Slots looked at to guess how old a task must be to leave."""
 
 RANK = np.zeros(len(State), dtype=np.uint8)
-"""By state: what leaves first has the lowest rank; the oldest first within one rank."""
+"""By state: what leaves first has the lowest rank, the oldest first within one rank (see `CROWD`)."""
 for _state, _rank in {
     State.SUCCESS: 0,
     State.REVOKED: 0,
@@ -68,10 +73,8 @@ class Eviction:
     def _plan(self) -> None:
         columns = self.columns
         counted = {state: columns.by_state[state] for state in State if columns.by_state[state]}
-        self._rank = min(int(RANK[state]) for state in counted)
-        total = sum(count for state, count in counted.items() if RANK[state] == self._rank)
-        # Of the kinds that should stay only as many are chosen as must leave now.
-        wanted = max(1, min(PLAN if self._rank == 0 else CHUNK, columns.max_tasks // 16))
+        self._rank, total = self._crowded(counted)
+        wanted = max(1, min(PLAN, columns.max_tasks // PLANNED))
         rows = columns.vector("row")
         fitting = _among(columns.vector("state"), [state for state in counted if RANK[state] == self._rank])
         fitting &= rows != 0
@@ -81,6 +84,16 @@ class Eviction:
         order = np.argsort(rows[slots])[: 2 * wanted]
         self._slots = slots[order]
         self._rows = rows[self._slots]
+
+    def _crowded(self, counted: dict[State, int]) -> tuple[int, int]:
+        """The rank that gives room, and how many tasks have it."""
+        totals: dict[int, int] = {}
+        for state, count in counted.items():
+            totals[int(RANK[state])] = totals.get(int(RANK[state]), 0) + count
+        for rank, total in sorted(totals.items()):
+            if total > self.columns.max_tasks // CROWD:
+                return rank, total
+        return max(totals.items(), key=lambda item: item[1])
 
 
 def _among(numbers: npt.NDArray[np.uint8], wanted: list[State]) -> npt.NDArray[np.bool_]:

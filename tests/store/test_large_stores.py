@@ -216,7 +216,7 @@ def test_ids_of_any_sign_and_length_are_found_by_their_beginning():
 
 def test_an_id_that_left_is_found_no_more(small_steps):
     store = store_of(*[succeeded(n, f"gone-{n}") for n in range(32)], max_tasks=32)
-    store.apply_events([received(n, f"new-{n}") for n in range(64)])
+    store.apply_events([succeeded(n, f"new-{n}") for n in range(64)])
     assert store.resolve("gone-") == []
     assert len(store.resolve("new-", limit=100)) == store.query(TaskQuery(), NOW).known
 

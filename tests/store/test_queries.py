@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from lazycelery.model.task import TaskQuery
+from lazycelery.model.task import TaskQuery, TaskRow
 from lazycelery.store import query as query_module
 from lazycelery.store.store import Store
 from tests.store.build import T0, event, failed, received, retried, sent, started, store_of, succeeded
@@ -159,14 +159,40 @@ def test_the_oldest_finished_leave_first_and_nothing_unfinished_or_failed_before
     assert store.task("ok0", NOW) is None
 
 
+def test_neither_failures_nor_tasks_without_an_end_crowd_all_others_out():
+    """Of twenty one fails, and of one the end is never told: by and by no successes were left."""
+    store = Store(1600)
+    for n in range(40_000):
+        end = failed if n % 20 == 3 else started if n % 20 == 7 else succeeded
+        store.apply_events([received(n, f"t{n}"), end(n + 0.5, f"t{n}")])
+    counts = store.counts()
+    assert sum(counts.values()) <= 1600
+    least = 1600 // 4 - 1600 // 16
+    assert min(counts["success"], counts["failure"], counts["started"]) >= least
+    newest = [row.id for row in store.query(TaskQuery(limit=300), NOW).rows]
+    assert newest == [f"t{n}" for n in range(39_999, 39_699, -1)]
+    for state in ("success", "failure", "started"):
+        numbers = sorted(int(row.id[1:]) for row in _all(store, f"state:{state}"))
+        every = [n for n in range(40_000) if n >= numbers[0] and _ends(n) == state]
+        assert numbers == every, f"{state}: not the oldest have left"
+
+
+def _ends(number: int) -> str:
+    return {3: "failure", 7: "started"}.get(number % 20, "success")
+
+
+def _all(store: Store, filter: str) -> list[TaskRow]:
+    return store.query(TaskQuery(filter=filter, limit=10_000), NOW).rows
+
+
 def test_a_store_full_of_failures_and_of_unfinished_ones_stays_bounded():
     store = Store(32)
     store.apply_events([failed(n, f"f{n}") for n in range(100)])
     assert store.query(TaskQuery(), NOW).known <= 32
     store.apply_events([started(n, f"r{n}") for n in range(30)])
     store.apply_events([sent(n, f"s{n}") for n in range(100)])
-    assert store.counts().get("failure", 0) == 0
-    assert store.counts()["started"] == 30
+    assert store.counts()["failure"] == 32 // 4
+    assert store.counts()["started"] > 32 // 4
     store.apply_events([started(n, f"x{n}") for n in range(100)])
     assert store.query(TaskQuery(), NOW).known <= 32
 
