@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from lazycelery.model.event import Event
 from lazycelery.model.moments import epoch
 from lazycelery.model.task import TRUST
@@ -56,6 +58,14 @@ class EventFields:
         if parent is not None and parent != own and columns.parent_id[slot] is None:
             columns.parent_id[slot] = self._shared(parent)
             columns.parent[slot] = hash(parent)
+
+    def consumes(self, worker: str, queues: Set[str]) -> None:
+        """The queues that a worker consumes now."""
+        code = self.columns.workers.code(worker)
+        if len(queues) == 1:
+            self.only_queue[code] = self.columns.queues.code(next(iter(queues)))
+        else:
+            self.only_queue.pop(code, None)
 
     def guess_queue(self, slot: int, worker: int) -> None:
         """A worker that consumes one queue took the task out of that one."""

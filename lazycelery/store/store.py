@@ -26,6 +26,7 @@ from lazycelery.store.facts import worker_facts
 from lazycelery.store.faults.errors import Errors
 from lazycelery.store.filter.completion import complete
 from lazycelery.store.forgetting import Forgetting
+from lazycelery.store.gaps import Gaps
 from lazycelery.store.history import figures
 from lazycelery.store.intake import Intake
 from lazycelery.store.lateness import Lateness
@@ -41,11 +42,9 @@ from lazycelery.store.rings import Cell
 from lazycelery.store.statistics import COUNTED, USUAL, Figures
 from lazycelery.store.told import Told
 from lazycelery.store.views import task
-from lazycelery.store.worker_views import lost_since, worker_detail, worker_view
+from lazycelery.store.worker_views import worker_detail, worker_view
 from lazycelery.store.workers import Workers
 
-MAX_GAPS = 100
-MAX_SENT_AGAIN = 10_000
 HELD = (State.RECEIVED, State.SCHEDULED, State.STARTED)
 T = TypeVar("T")
 
@@ -76,9 +75,7 @@ class Store:
         self._census = Census(self._columns)
         self.errors = Errors(self._columns)
         """Failures in groups."""
-        self._sent_again: dict[str, None] = {}
-        """Ids of tasks that were sent again, in order."""
-        self._gaps: list[tuple[float, float]] = []
+        self._gaps = Gaps(self._workers, self._lost)
 
     @property
     def columns(self) -> Columns:
@@ -116,7 +113,8 @@ class Store:
         if report.active is not None:
             self._reports.reconcile(report.worker, report.active, report.at)
         if report.queues is not None:
-            self._learn_queue(report)
+            self._merge.fields.consumes(report.worker, {queue.name for queue in report.queues})
+            self._queues.changes += 1
         self._lost.look(report.at)
 
     def apply_tasks(self, reports: Sequence[TaskReport], at: float) -> None:
@@ -153,51 +151,27 @@ class Store:
         """A task that we published ourselves."""
         if tag:
             self._columns.notes.tag(id, tag)
-        self._sent_again[retry_of] = None
-        while len(self._sent_again) > MAX_SENT_AGAIN:
-            del self._sent_again[next(iter(self._sent_again))]
+        self._columns.notes.send_again(retry_of)
         self._note([self._reports.sent(id, name, queue, at, retry_of)], at)
 
     def blind(self, since: float | None) -> None:
         """No events are heard from this moment on, so that a worker's silence proves nothing; `None`: they
         are heard again."""
-        for record in self._workers.known.values():
-            if (record.blind is None) != (since is None):
-                record.blind = since
-                self._workers.touch(record)
+        self._gaps.blind(since)
 
     def note_tags(self, tags: Mapping[str, str]) -> None:
         """By which tags tasks were sent, by their ids; the oldest first."""
-        for task_id, tag in tags.items():
-            if self._columns.notes.tags.get(task_id) != tag:
-                self._columns.notes.tag(task_id, tag)
-                self._touch(task_id)
+        self._touch(self._columns.notes.put_tags(tags))
 
     def note_dealt(self, marks: Mapping[str, Dealt]) -> None:
         """Which failed tasks somebody has dealt with: all that are known."""
-        notes = self._columns.notes
-        before, notes.marks = notes.marks, dict(marks)
-        for task_id in before.keys() | notes.marks.keys():
-            if before.get(task_id) != notes.marks.get(task_id):
-                self._touch(task_id)
-
-    def _touch(self, task_id: str) -> None:
-        slot = self._columns.slots.get(task_id)
-        if slot is not None:
-            self._columns.touch(slot)
+        self._touch(self._columns.notes.put_dealt(marks))
 
     def gap(self, start: float, end: float, behind: bool = False) -> None:
         """Between these moments no events were seen; `behind`: as more came than was read."""
         if behind:
             self._intake.thinning.missed(end - start)
-        self._gaps.append((start, end))
-        del self._gaps[:-MAX_GAPS]
-        self._lost.blind_until(end)
-        for record in self._workers.known.values():
-            record.loss.reset()
-            record.blind = None
-            if lost_since(record, start) is None:
-                record.back = end
+        self._gaps.add(start, end)
 
     def put_figures(self, told: Sequence[figures.Told]) -> Generator[None, None, None]:
         """Statistics by the hour that an earlier monitor counted, in slices of a few milliseconds."""
@@ -262,7 +236,7 @@ class Store:
     def task(self, id: str, now: float) -> Task | None:
         """All that is known of a task."""
         slot = self._columns.slots.get(id)
-        return task(self._columns, slot, self._gaps) if slot is not None else None
+        return task(self._columns, slot, self._gaps.spans) if slot is not None else None
 
     def resolve(self, prefix: str, limit: int = 10) -> list[str]:
         """Ids that begin with `prefix`; the id itself when it is one."""
@@ -316,7 +290,7 @@ class Store:
 
     def task_facts_steps(self, now: float, window: float) -> Generator[None, None, TaskFacts]:
         """The tasks counted, in slices of a few milliseconds; writers may run in between."""
-        facts = yield from self._census.take(now, window, set(self._sent_again))
+        facts = yield from self._census.take(now, window, set(self._columns.notes.sent_again))
         yield from completed(facts, self._intake.figures, self.relief(), now)
         facts.received, facts.sent = self._intake.tally.received, self._intake.tally.sent
         return facts
@@ -376,6 +350,12 @@ class Store:
         self._intake.settle()  # What it counts is read from the slots.
         self._eviction.make_room()
 
+    def _touch(self, ids: Iterable[str]) -> None:
+        for task_id in ids:
+            slot = self._columns.slots.get(task_id)
+            if slot is not None:
+                self._columns.touch(slot)
+
     def _note(self, slots: Iterable[int | None], at: float) -> None:
         columns = self._columns
         for slot in slots:
@@ -387,15 +367,6 @@ class Store:
     def _skew(self, worker: int) -> float:
         record = self._workers.known.get(self._columns.workers.texts[worker] or "")
         return (record.skew.seconds or 0.0) if record is not None else 0.0
-
-    def _learn_queue(self, report: WorkerReport) -> None:
-        worker = self._columns.workers.code(report.worker)
-        names = {queue.name for queue in report.queues or []}
-        if len(names) == 1:
-            self._merge.fields.only_queue[worker] = self._columns.queues.code(names.pop())
-        else:
-            self._merge.fields.only_queue.pop(worker, None)
-        self._queues.changes += 1
 
 
 def _at_once(steps: Generator[None, None, T]) -> T:

@@ -16,15 +16,16 @@ from lazycelery.keys import Scope
 from lazycelery.tui import wire
 from lazycelery.tui.arrangement import LEAST, LEFT, Arrangement, arrange
 from lazycelery.tui.desk import Desk
-from lazycelery.tui.panes.pane import HEADED, draw, marked, title_at
+from lazycelery.tui.panes.pane import draw, marked
 from lazycelery.tui.presentation import sayings
 from lazycelery.tui.presentation.body import Joined, wrapped
-from lazycelery.tui.presentation.clusters import tab_at, tab_line
+from lazycelery.tui.presentation.clusters import tab_line
 from lazycelery.tui.presentation.header import header, log_line
 from lazycelery.tui.presentation.help import help_page
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.page import Page
-from lazycelery.tui.presentation.reel import moment_at, reel_line
+from lazycelery.tui.presentation.reel import reel_line
+from lazycelery.tui.screens.mouse import LINES, Mouse
 from lazycelery.tui.sight import ORDER, notice_key
 from lazycelery.tui.walk import WIDEST
 from lazycelery.tui.widgets.painted import PAINTS, Painted, Picture
@@ -36,8 +37,6 @@ AGEING = 5.0
 """Seconds between two looks at the ages while nothing else changes."""
 WIDE_HELP = 100
 """Cells from which help leaves the panes in sight."""
-RIGHT = 3
-"""The mouse's other button."""
 Painting = tuple[int, int, Strip]
 """A line of the screen: column, line, what stands there."""
 OWED = 0.01
@@ -52,6 +51,7 @@ class Dashboard(Screen[None]):
     def __init__(self, desk: Desk) -> None:
         super().__init__(id="dashboard")
         self.desk = desk
+        self._mouse = Mouse(desk, lambda: self._lean)
         self._arranged: Arrangement | None = None
         self._parts: list[Painted] = []
         self._debt: Timer | None = None
@@ -334,66 +334,15 @@ class Dashboard(Screen[None]):
 
     def on_click(self, event: events.Click) -> None:
         """A click selects; a second one opens; the right button opens the menu."""
-        widget = event.widget
-        if widget is not None and widget.id == "tabs":
-            self._turn_to(event.screen_x)
-            return
-        if widget is None or self.desk.talk.listens:
-            return
-        if widget.id == "reel" and (reel := self.desk.reel) is not None:
-            moment = moment_at(reel, self.desk.look(), widget.size.width, event.screen_x - widget.region.x)
-            if moment is not None:
-                self.desk.turn_to(moment)
-            return
-        if widget.id == "main" and self.desk.views.open is not None and not self.desk.help:
-            line = event.screen_y - widget.region.y
-            with self._lean.answering():
-                self.desk.point_in_view(line, event.chain == 2, event.button == RIGHT)
-            return
-        if widget.id not in ORDER:
-            return
-        scope: Scope = next(scope for scope in ORDER if scope == widget.id)
-        pane = self.desk.panes[scope]
-        listing = pane.listing
-        headed = widget.size.width >= HEADED and widget.size.height > 4
-        y = event.screen_y - widget.region.y - (2 if headed else 1)
-        index = listing.top + y
-        with self._lean.answering():
-            if headed and y == -1:
-                title = title_at(pane, widget.size.width, event.screen_x - widget.region.x)
-                if title is not None:
-                    self.desk.sort_by(scope, title)
-            elif 0 <= y < listing.page and index < listing.rows.total:
-                if event.button == RIGHT:
-                    self.desk.point(scope, index)
-                else:
-                    self.desk.select(scope, index, again=event.chain == 2)
-
-    def _turn_to(self, x: int) -> None:
-        desk = self.desk
-        name = tab_at(desk.surface.clusters(), desk.look(), self.size.width, x)
-        if name is not None:
-            desk.surface.bring(name)
+        self._mouse.click(event)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """The wheel moves what is under it."""
-        self._wheel(event, 3)
+        self._mouse.wheel(event, LINES)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """The wheel moves what is under it."""
-        self._wheel(event, -3)
-
-    def _wheel(self, event: events.MouseEvent, lines: int) -> None:
-        event.stop()
-        widget = event.widget
-        scope = next((scope for scope in ORDER if widget is not None and scope == widget.id), None)
-        if scope is not None:
-            self.desk.panes[scope].listing.scroll(lines)
-        elif self.desk.views.open is not None and not self.desk.help:
-            self.desk.views.open.move(lines)
-        else:
-            self.desk.main.scroll(lines)
-        self.desk.show()
+        self._mouse.wheel(event, -LINES)
 
 
 def chord_of(key: str, character: str | None) -> str:
