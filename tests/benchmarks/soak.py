@@ -229,7 +229,8 @@ def _keys(person: Person, echo: str) -> Iterator[Figure]:
     took = sorted(one.took for one in person.strokes)
     pages = sorted(person.pages)
     late = sum(one >= LATEST for one in took)
-    note = f"{len(took)} keys, worst {at_share(took, 1.0):.0f} ms, {late} not answered; {echo}"
+    worst = max(person.strokes, key=lambda one: one.took)
+    note = f"{len(took)} keys, worst {1000 * worst.took:.0f} ms in {worst.where}, {late} not answered; {echo}"
     third = len(person.strokes) // 3
     last = sorted(one.took for one in person.strokes[-third:] or person.strokes)
     yield Figure("soak: key answered (cursor), p50", at_share(took, 0.5), "ms", 5.0, note)
