@@ -149,12 +149,13 @@ class Examiner:
             self._alive = bool(seen.alive)
             self.beginning.note(seen.settled, self._alive, seen.now)
             if seen.now > self._due + STANDSTILL:
-                self._outage.woke(seen.now)
+                self._outage.woke(seen.now, self.present)
             self._outage.note(
                 seen.connected,
                 seen.source("broker").state in ("lost", "refused"),
                 seen.now,
                 blocked=bool(seen.broker and seen.broker.blocked),
+                present=self.present,
             )
             examination = Examination(at=seen.now, watched=round(seen.watched, 1))
             found: list[Finding] = []
@@ -236,11 +237,13 @@ class Examiner:
             await asyncio.wait([self._asking])
 
     def _run(self, mode: Mode, seen: Snapshot, found: list[Finding], examination: Examination) -> None:
-        why = self._hindered(mode, seen)
+        why, hindered = _blind(mode, seen), self._hindered(mode, seen.now)
         findings: list[Finding] = []
         try:
             if why is None:
                 why, findings = mode.blind(seen), mode.check(seen)
+                if hindered is not None:
+                    findings = self._outage.still(mode.code, findings)
         except Exception:
             logger.exception("check %s failed", mode.code)
             examination.unchecked.append(
@@ -251,14 +254,14 @@ class Examiner:
             finding.page = page(finding.code)
             self._redact(finding)
         found += findings
-        if why is None or findings:
+        if hindered is None and (why is None or findings):
             examination.checked.append(mode.code)
         else:
-            examination.unchecked.append(Unchecked(code=mode.code, why=why))
+            examination.unchecked.append(Unchecked(code=mode.code, why=why or hindered or ""))
 
-    def _hindered(self, mode: Mode, seen: Snapshot) -> str | None:
-        hindered = self._outage.hinders(mode.code, seen.now) or self.beginning.hinders(mode.code, seen.now)
-        return _blind(mode, seen) or hindered
+    def _hindered(self, mode: Mode, now: float) -> str | None:
+        """Why it cannot judge yet; only what was found before still holds."""
+        return self._outage.hinders(mode.code, now) or self.beginning.hinders(mode.code, now)
 
     def _redact(self, finding: Finding) -> None:
         """Texts that came from tasks, errors above all, may hold secrets."""

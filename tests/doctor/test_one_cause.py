@@ -15,10 +15,13 @@ import pytest
 
 from lazycelery.engine.engine import Engine
 from lazycelery.engine.outage import Outage
+from lazycelery.errors import ConnectionProblem
 from lazycelery.insight.doctor import MODES
 from lazycelery.insight.doctor.grouping import grouped
 from lazycelery.insight.doctor.memory import Memory
 from lazycelery.model.alert import AlertTarget
+from lazycelery.model.event import Event
+from lazycelery.model.finding import Finding
 from lazycelery.model.profile import Profile
 from tests.doctor.clinic import Clinic, clinic
 from tests.doctor.seen import NOW, found, links, queue, seen, silent, worker
@@ -75,6 +78,40 @@ async def test_after_we_stood_still_silent_workers_are_not_called_lost_at_once()
     await engine.close()
 
 
+async def test_who_was_lost_before_the_broker_went_is_told_as_soon_as_it_is_back() -> None:
+    now = [1000.0]
+    engine = Engine(Profile(broker="redis://127.0.0.1:1/0", history=False), clock=lambda: now[0])
+    examiner, links = engine._examiner, engine._links
+
+    async def after(seconds: float, *beating: str) -> list[tuple[str, str]]:
+        now[0] += seconds
+        beat = {"type": "worker-heartbeat", "timestamp": now[0], "received": now[0], "clock": 1, "freq": 2.0}
+        engine._store.apply_events([Event(hostname=name, **beat) for name in beating])  # type: ignore[arg-type]
+        examiner._due = now[0]
+        return [(one.code, one.subject) for one in (await examiner.examine()).findings]
+
+    for name in ("broker", "control", "events"):
+        links.up(name)
+    engine._watch.first_truth.set()
+    await after(0, "a@1", "b@2", "c@3")
+    for _ in range(10):
+        said = await after(2, "b@2", "c@3")
+    assert said == [("worker-lost", "a@1")]
+    fell = now[0]
+    links.down("broker", ConnectionProblem("It is gone."))
+    assert await after(1) == [("broker-unreachable", "")]
+    await after(19)
+    engine._store.gap(fell, now[0])
+    links.up("broker")
+    await after(0.1)
+    assert await after(3.5) == [("worker-lost", "a@1")]
+    assert await after(12, "b@2") == [("worker-lost", "a@1")]
+    assert "worker-lost" in [one.code for one in examiner.last.unchecked]
+    await after(8, "b@2")
+    assert await after(2, "b@2") == [("worker-lost", "a@1"), ("worker-lost", "c@3")]
+    await engine.close()
+
+
 def test_while_the_broker_takes_no_messages_workers_are_not_judged_by_their_silence() -> None:
     outage = Outage()
     outage.note(True, False, 0.0)
@@ -96,6 +133,30 @@ def test_after_an_outage_silent_workers_are_not_called_lost_at_once() -> None:
     assert why and "came back 1 s ago" in why
     assert outage.hinders("backlog-growing", 27.0) is None
     assert outage.hinders("worker-lost", 26.0 + 8 + 2 + 10) is None
+
+
+def test_who_was_lost_before_an_outage_stays_so_until_it_is_heard() -> None:
+    def lost(*names: str) -> list[Finding]:
+        return [Finding(code="worker-lost", severity="warning", title="", subject=name) for name in names]
+
+    def still(*names: str) -> list[str]:
+        return [one.subject for one in outage.still("worker-lost", lost(*names))]
+
+    outage = Outage()
+    before = {("worker-lost", "a@1"), ("worker-lost", "b@2"), ("worker-deaf", "c@3")}
+    outage.note(True, False, 0.0)
+    outage.note(False, True, 10.0, present=before)
+    outage.note(False, True, 11.0, present={("broker-unreachable", "")})
+    outage.note(True, False, 26.0)
+    assert still("a@1", "b@2", "d@4") == ["a@1", "b@2"]
+    assert outage.still("worker-deaf", lost("c@3")) == []
+    outage.note(False, True, 28.0)  # It goes again before all was found again.
+    outage.note(True, False, 30.0)
+    assert still("a@1", "d@4") == ["a@1"]
+    assert still("a@1", "b@2") == ["a@1"]  # The other one was heard in between.
+    outage.note(False, True, 100.0, present={("worker-lost", "d@4")})
+    outage.note(True, False, 101.0)
+    assert still("a@1", "d@4") == ["d@4"]
 
 
 @pytest.mark.broker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
@@ -46,6 +47,33 @@ async def test_a_killed_worker_is_lost_until_it_is_back(broker: RedisServer, wor
         assert finding.severity == "critical" and "nobody else consumes mail" in str(finding.evidence)
         assert "nobody listens at its mailbox" in str(finding.evidence)
         assert "no-workers" not in await doctor.codes()
+        victim.start()
+        await doctor.cured("worker-lost")
+
+
+@pytest.mark.soak
+async def test_a_worker_lost_before_its_broker_restarted_stays_so_and_no_other_is_called_lost(
+    broker: RedisServer, worker: Start
+) -> None:
+    worker("w1")
+    victim = worker("w2")
+    async with clinic(broker.url) as doctor:
+        await doctor.silent("worker-lost", 4)
+        victim.kill()
+        finding = await doctor.finds("worker-lost", "w2@test", 8)
+        broker.kill()
+        await doctor.finds("broker-unreachable", within=10)
+        await asyncio.sleep(3)
+        broker.start()
+        await doctor.cured("broker-unreachable", 30)
+        hindered, ends = False, time.monotonic() + 16
+        while time.monotonic() < ends:
+            again = await doctor.engine.doctor()
+            assert [(one.code, one.subject) for one in again.findings] == [("worker-lost", "w2@test")]
+            assert again.findings[0].since == finding.since
+            hindered |= "worker-lost" in [one.code for one in again.unchecked if "came back" in one.why]
+            await asyncio.sleep(0.25)
+        assert hindered and "worker-lost" in (await doctor.engine.doctor()).checked
         victim.start()
         await doctor.cured("worker-lost")
 
