@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from lazycelery.model.profile import Profile
 
 GONE = "The engine process has ended."
+_HELLO = msgspec.msgpack.Decoder(int)
+"""Of an engine's version: what it answers when it has begun."""
 
 BOOT = (
     "import sys; sys.path[:] = [p for p in sys.path if p] + [sys.argv[1]]; "
@@ -110,13 +112,14 @@ class EngineClient:
 
     async def anew(self, profile: Profile) -> EngineClient:
         """Start an engine in that process, or another one in its place: at another moment of a recording it
-        begins from what was kept on the way. Raises `LazyCeleryError`, and then the process ends."""
-        self._give_up()
+        begins from what was kept on the way. Where one is still beginning, both have the newest one when this
+        is there. Raises `LazyCeleryError`, and then the process ends."""
+        self._give_up(but=_HELLO)
         try:
             await self.call(
                 "hello",
                 {"version": protocol.VERSION, "profile": msgspec.to_builtins(profile)},
-                msgspec.msgpack.Decoder(int),
+                _HELLO,
             )
         except BaseException:  # Given up by who asked, too: nobody else knows this engine, and would end it.
             self.let_go()
@@ -178,8 +181,8 @@ class EngineClient:
         self.ended.set()
         self._give_up()
 
-    def _give_up(self) -> None:
-        """What was asked is not answered any more."""
-        for future, _ in list(self._waiting.values()):
-            if not future.done():
+    def _give_up(self, but: msgspec.msgpack.Decoder[Any] | None = None) -> None:
+        """What was asked is not answered any more, `but` answers of that kind."""
+        for future, answer in list(self._waiting.values()):
+            if not future.done() and answer is not but:
                 future.set_exception(ConnectionProblem(GONE, "It is started again."))

@@ -30,7 +30,12 @@ class Server:
         self._begun = begun
         """Called with the profile, before the engine starts."""
         self._engine: Engine | None = None
+        self._beginning = asyncio.Lock()
+        self._wanted: Profile | None = None
+        """What to begin with next; of several that came while another one began, the last."""
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._asked: set[asyncio.Task[None]] = set()
+        """Those of them that ask the engine of now."""
         self.done = asyncio.Event()
         self._pipe = Pipe(reader, writer, self._received, self.done.set)
 
@@ -57,6 +62,9 @@ class Server:
         task = asyncio.create_task(self._answer(number, method, arguments))
         self._running[number] = task
         task.add_done_callback(lambda _: self._running.pop(number, None))
+        if method != "hello":
+            self._asked.add(task)
+            task.add_done_callback(self._asked.discard)
 
     async def _answer(self, number: int, method: str, arguments: dict[str, Any]) -> None:
         try:
@@ -91,20 +99,26 @@ class Server:
                 f"{arguments.get('version')}.",
                 "Restart both from the same installation.",
             )
-        profile = msgspec.convert(arguments["profile"], Profile)
+        self._wanted = profile = msgspec.convert(arguments["profile"], Profile)
+        # One after the other: one that came in between found no engine, and began from nothing.
+        async with self._beginning:
+            if self._wanted is not None or self._engine is None:
+                profile, self._wanted = self._wanted or profile, None
+                await self._begin(profile)
+        return protocol.VERSION
+
+    async def _begin(self, profile: Profile) -> None:
         self._begun(profile)
         old, self._engine = self._engine, None
         if old is None:
             self._engine = Engine(profile)
         else:  # Another moment of a recording.
-            for task in self._running.values():
-                if task is not asyncio.current_task():
-                    task.cancel()
+            for task in self._asked:
+                task.cancel()
             self._engine = await old.again(profile)
-            del old, task
+            del old
             gc.unfreeze()
         # The libraries and the empty columns stay for good: collecting them again and again costs pauses.
         gc.collect()
         gc.freeze()
         await self._engine.start()
-        return protocol.VERSION

@@ -26,7 +26,8 @@ BEHIND = 2.0
 """Least seconds between two looks at a cluster that is not in front."""
 PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each new start of an engine that died."""
-
+NOTHING = Tick(stamp=-1, tasks=-1, workers=-1, queues=-1, log=-1, status=-1)
+"""Nothing was asked of this engine yet."""
 
 Answer = TypeVar("Answer")
 
@@ -56,7 +57,7 @@ class Truth:
     """What the engine last said. Faces paint from this and never wait."""
 
     def __init__(self) -> None:
-        self.tick = Tick(stamp=-1, tasks=-1, workers=-1, queues=-1, log=-1, status=-1)
+        self.tick = NOTHING
         self.overview: Overview | None = None
         self.workers: list[Worker] | None = None
         self.queues: list[Queue] | None = None
@@ -136,9 +137,14 @@ class Link:
         """Connect, follow, and begin again when the engine dies. Ends when cancelled."""
         while True:
             try:
-                process = self._process or self._spawn()
+                process, profile = self._process or self._spawn(), self._profile
                 self._process = None
-                self.api = await process.connect(self._profile)
+                api = await process.connect(profile)
+                if profile is not self._profile:  # Another moment was asked for meanwhile.
+                    await self._leave(api)
+                    continue
+                self.truth.tick = NOTHING
+                self.api = api
                 self._following = asyncio.ensure_future(self._follow(self.api))
                 await self._following
             except asyncio.CancelledError:
@@ -166,14 +172,24 @@ class Link:
         self._profile = msgspec.structs.replace(self._profile, broker=broker)
         following = self._following
         if following is None or following.done():
-            return  # Another one is being started anyway.
+            return  # One that is being started goes there when it is there.
         self._anew = True
         api, self.api = self.api, None
+        following.cancel()
+        if api is not None:
+            await self._leave(api)
+
+    async def _leave(self, api: EngineApi) -> None:
+        """Begin again there, or with another engine."""
         if (again := getattr(api, "anew", None)) is not None:
             self._process = _Anew(again)
-        following.cancel()
-        if api is not None and again is None:
+        else:
             await api.close()
+
+    @property
+    def looked(self) -> bool:
+        """Whether what is known comes from the engine of now."""
+        return self.api is not None and self.truth.tick is not NOTHING
 
     async def _mourn(self, problem: LazyCeleryError) -> None:
         truth, api = self.truth, self.api
@@ -188,7 +204,6 @@ class Link:
         await asyncio.sleep(wait)
 
     async def _follow(self, api: EngineApi) -> None:
-        self.truth.tick = Tick(stamp=-1, tasks=-1, workers=-1, queues=-1, log=-1, status=-1)
         while True:
             started = time.monotonic()
             tick = await self._tick(api)

@@ -58,9 +58,9 @@ class Projection(Analyst):
         self._to(lambda _: moment)
 
     async def _back(self) -> None:
-        """Wait until the engine has begun anew, and say so no more. Where another moment was asked for
-        meanwhile, it goes there."""
-        while self.link.api is None:  # noqa: ASYNC110 -- a link tells nobody of that alone
+        """Wait until the engine has begun anew and told where it is, and say so no more. Where another moment
+        was asked for meanwhile, it goes there."""
+        while not self.link.looked:  # noqa: ASYNC110 -- a link tells nobody of that alone
             await asyncio.sleep(0.02)
         if self.talk.message is not None and self.talk.message[0] == GOING_BACK:
             self.talk.message = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from lazycelery.keys import keymap
@@ -75,6 +77,37 @@ async def test_back_in_time_takes_another_engine_and_nothing_is_said_to_have_die
         assert link.truth.engine_problem is None and link.truth.engine_deaths == 0
         await stage.until("shop.")
         await stage.until(lambda: "Going back" not in stage.text)
+
+
+async def test_a_second_key_back_goes_on_from_where_the_first_one_led(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Until the engine that began anew was asked, the screen knew the moment before the jump alone."""
+    engine = playing()
+    async with staged(engine) as stage:
+        link, opened = stage.desk.link, []
+        spawn = link._spawn
+
+        def again():  # type: ignore[no-untyped-def]
+            opened.append(link._profile.broker)
+            there = NOW - 600 + float(opened[-1].rpartition("=")[2])
+            reel = msgspec.structs.replace(engine.seen.reel, at=there)
+            engine.seen = msgspec.structs.replace(engine.seen, reel=reel, now=there)
+            return spawn()
+
+        monkeypatch.setattr(link, "_spawn", again)
+        engine.seen.reel.paused, engine.seen.speed = True, 0.0
+        engine.touch("status")
+        await stage.rest()
+        engine.delay = 0.4
+        await stage.pilot.press("<")
+        await stage.until(lambda: bool(opened) and link.api is not None)
+        await asyncio.sleep(0.1)
+        assert not link.looked
+        await stage.pilot.press("<")
+        await stage.until(lambda: len(opened) == 2)
+        assert opened == ["replay:///a.tape?from=590", "replay:///a.tape?from=580"]
+        engine.delay = 0.0
 
 
 async def test_a_click_on_its_bar_goes_there_and_one_beside_it_nowhere() -> None:
