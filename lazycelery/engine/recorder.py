@@ -11,10 +11,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lazycelery.engine.steadiness import Ages
+from lazycelery.model.event import Event
 from lazycelery.model.history import HistoryStatus
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
@@ -96,7 +97,7 @@ class Recorder:
         if not len(told.rows):
             return  # Heartbeats alone: nothing of them is an event of the history.
         # What is not written need not wait with it.
-        told = told._replace(signs=(), events=told.events if self.recording.wants_events else ())
+        told = told._replace(signs=(), refused=(), events=self._wanted(told))
         if self._handed - self._done > LOOSE:
             told = self.recording.packed(told)
         self._batches.append(told)
@@ -108,6 +109,15 @@ class Recorder:
                 break
             self._handed -= lost
             self.status.dropped += lost
+
+    def _wanted(self, told: Told) -> Sequence[Event]:
+        """The events themselves, where they are needed: those that the store took."""
+        if not self.recording.wants_events:
+            return ()
+        if not told.refused:
+            return told.events
+        refused = set(map(id, told.refused))
+        return [event for event in told.events if id(event) not in refused]
 
     def note(self, note: Note) -> None:
         """Something else to be written with the next batch."""

@@ -46,6 +46,7 @@ class Intake:
         """The identities of these events' tasks."""
         self._others: dict[int, Event] = {}
         self._signs: list[Event] = []
+        self._refused: list[Event] = []
         self.told = self._told([])
         """The last batch."""
         self.seen = 0
@@ -121,7 +122,7 @@ class Intake:
                     self._stamp(slot, event)
                     self._tell(CODES[event.type] + COUNTED_BEFORE, slot, event)
                 except WRONG:
-                    self.malformed += 1
+                    self._refuse(event)
             if held.lost:
                 self._mark(held.events[0])
 
@@ -144,7 +145,11 @@ class Intake:
                 return
         except WRONG:
             pass
+        self._refuse(event)
+
+    def _refuse(self, event: Event) -> None:
         self.malformed += 1
+        self._refused.append(event)
 
     def _measure(self, event: Event, count: int) -> None:
         at = event.received
@@ -204,8 +209,9 @@ class Intake:
         if not whole:
             numbers = matrix(self._numbers)
         rows = self._rows[0] if whole else np.concatenate(self._rows)
-        told = Told(numbers, rows, self._others, self._signs, kept)
-        self._numbers, self._counted, self._rows, self._others, self._signs = [], 0, [], {}, []
+        told = Told(numbers, rows, self._others, self._signs, kept, self._refused)
+        self._numbers, self._counted, self._rows, self._others = [], 0, [], {}
+        self._signs, self._refused = [], []
         return told
 
     def _tell(self, code: int, slot: int, event: Event, worker: int = 0, span: float = NO_SPAN) -> None:

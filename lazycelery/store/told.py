@@ -43,6 +43,8 @@ class Told(NamedTuple):
     """What workers told of themselves, heartbeats among it."""
     events: Sequence[Event] = ()
     """All of its events, but those that are let go under load."""
+    refused: Sequence[Event] = ()
+    """Those of them that made no sense: they are in no other part of this."""
     packed: Any = None
     """The same as a recording packs them that needs them itself: what waits long takes little room."""
 

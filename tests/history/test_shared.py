@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,17 +15,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from lazycelery.engine import recorder as module
 from lazycelery.model.event import Event
+from lazycelery.store.history.events import unpack
 from lazycelery.store.history.postgres import schema as tables
 from lazycelery.store.history.postgres.address import LONGEST, WRITES, Address, address_of, connect
 from lazycelery.store.history.postgres.recording import SharedRecording
-from lazycelery.store.history.postgres.rows import keys_of
+from lazycelery.store.history.postgres.rows import OWN_KIND, keys_of
 from lazycelery.store.history.postgres.storage import Shared
 from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, Sample
-from tests.history.keeping import Monitor, found, ids, recorded
+from lazycelery.store.told import TYPES
+from tests.history.keeping import Monitor, files_in, found, ids, recorded
 from tests.history.test_hard import Feeder
 from tests.store.build import T0, beat, event, failed, received, retried, sent, started, succeeded
 from tests.support.postgres import PostgresServer
@@ -384,7 +388,7 @@ def test_no_name_is_too_long_to_be_written(shared: Made) -> None:
     monitor.stop()
     assert writing(monitor), monitor.recorder.status.reason
     assert ids(found(storage)) == ["t0"]
-    assert rows(storage, "SELECT count(*) FROM {s}.events") == [(3,)]
+    assert rows(storage, "SELECT count(*) FROM {s}.events") == [(2,)]  # An id like this the store refuses.
     assert rows(storage, "SELECT ended - began FROM {s}.findings") == [(1.0,)]
 
 
@@ -489,6 +493,38 @@ def test_events_wait_in_little_room_while_the_server_is_away() -> None:
     waiting = monitor.recorder._batches
     assert sum(len(batch.rows) for batch in waiting) == 40_000 and not any(batch.events for batch in waiting)
     assert grown / 30_000 < 90, "bytes an event"
+
+
+@pytest.mark.parametrize("stage", [0, 3])
+def test_the_same_events_are_written_as_into_files(shared: Made, tmp_path: Path, stage: int) -> None:
+    """They are told as events here and as numbers there; what the store refused is in neither."""
+    storage, files = shared(), files_in(tmp_path)
+    heard = [each for number in range(300) for each in life(number)]
+    heard += [received(1, None, name="shop.x"), received(1, "z" * 600)]  # type: ignore[arg-type]
+    heard += [msgspec.structs.replace(received(1, f"at {at}"), timestamp=at) for at in (float("nan"), 1e308)]
+    heard += [msgspec.structs.replace(received(1, "clock"), clock=2**80), started(1, "")]
+    heard += [event("own", 2, "t1", extra={"n": 1}), event("own", 3, None, extra={"n": "\0"})]  # type: ignore[arg-type]
+    heard += [beat(9), beat(9, kind="online"), beat(9, kind="strange"), beat(9, kind="offline")]
+    for where in (storage, files):
+        monitor = Monitor(where)
+        monitor.store.relieve(stage, T0)
+        monitor.start().hear(*heard)
+        if monitor.store.second(T0 + 100, True):  # What was held back.
+            monitor.recorder.hand_over(monitor.store.told)
+        monitor.stop()
+        assert writing(monitor) and monitor.store.events_malformed() == 3
+    query = """SELECT e.type, t.id, e.at, e.received FROM {s}.events e
+        LEFT JOIN {s}.tasks t ON e.task = {s}.task_key(t.id)"""
+    words = dict(rows(storage, "SELECT code, word FROM {s}.words"))
+    told = [
+        (TYPES[kind] if kind < OWN_KIND else words[kind - OWN_KIND], *rest)
+        for kind, *rest in rows(storage, query)
+    ]
+    database = sqlite3.connect(files.all()[0])
+    tasks = dict(database.execute("SELECT n, id FROM tasks"))
+    bodies = [body for (body,) in database.execute("SELECT body FROM events")]
+    kept = [(one.type, tasks.get(one.task), one.at, one.received) for body in bodies for one in unpack(body)]
+    assert sorted(told, key=str) == sorted(kept, key=str) and len(told) > 6
 
 
 def test_events_are_joined_to_their_tasks_by_a_key_that_both_know(shared: Made) -> None:
