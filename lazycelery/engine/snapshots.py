@@ -116,7 +116,7 @@ class Snapshots:
             lag=self._store.lag(),
             loss=self._store.loss(),
             relief=self._store.relief(),
-            malformed=self._watch.malformed,
+            malformed=self._watch.malformed + self._store.events_malformed(),
             notes=self._notes(),
             tls_unverified=self._watch.tls_unverified,
             revoked=self._store.revoked,

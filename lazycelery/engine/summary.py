@@ -35,7 +35,7 @@ async def overview(parts: Parts) -> Overview:
         ever_connected=links["broker"].last is not None,
         events_per_second=store.events_per_second(now),
         events_seen=store.events_seen(),
-        events_malformed=parts.watch.malformed,
+        events_malformed=parts.watch.malformed + store.events_malformed(),
         lag=store.lag(),
         loss=store.loss(),
         load=parts.load.read(),

@@ -80,6 +80,7 @@ class Overview(msgspec.Struct, kw_only=True):
     events_per_second: float = 0.0
     events_seen: int = 0
     events_malformed: int = 0
+    """Events left out because they cannot be read, or make no sense."""
     lag: float | None = None
     """Median seconds from an event's timestamp to us, skew taken out."""
     loss: float | None = None

@@ -115,6 +115,12 @@ async def test_hostile_events_and_messages_harm_nobody(broker: RedisServer) -> N
         assert await until(arrived, 15)
         overview = await engine.overview()
         assert overview.connected and overview.events_malformed >= 5
+        client.publish("/0.celeryev/task.multi", event(type="task-received", name="shop.nobody"))  # No id.
+
+        async def counted() -> bool:
+            return (await engine.overview()).events_malformed == overview.events_malformed + 1
+
+        assert await until(counted, 15)
         ids = set()
         for sort in ("newest", "runtime", "wait", "name", "state", "worker", "queue", "retries"):
             page = await engine.tasks(TaskQuery(sort=sort, filter=""))  # type: ignore[arg-type]
