@@ -594,11 +594,20 @@ def test_an_eta_beyond_the_visibility_timeout() -> None:
 
 def test_a_name_that_workers_do_not_know() -> None:
     waiting = TaskFacts(waiting={("shop.adt", "default"): 2})
-    [finding] = found("task-unregistered", seen(tasks=waiting))
+    full = [queue(messages=2)]
+    [finding] = found("task-unregistered", seen(queues=full, tasks=waiting))
     assert finding.subject == "shop.adt" and "Did you mean shop.add?" in finding.title
     assert finding.fix.startswith("Correct the name where it is sent, if shop.add is meant. Else import")
-    assert silent("task-unregistered", seen(tasks=TaskFacts(waiting={("shop.add", "default"): 2})))
-    assert silent("task-unregistered", seen(workers=[worker(registered=None)], tasks=waiting))
+    known = TaskFacts(waiting={("shop.add", "default"): 2})
+    assert silent("task-unregistered", seen(queues=full, tasks=known))
+    assert silent("task-unregistered", seen(queues=full, workers=[worker(registered=None)], tasks=waiting))
+    untold = seen(
+        queues=full, workers=[worker(), worker(name="w2@a", queues=None, registered=None)], tasks=waiting
+    )
+    assert silent("task-unregistered", untold), "who did not tell what it takes may know it"
+    assert "w2@a did not tell" in str(MODES["task-unregistered"].blind(untold))
+    empty = seen(queues=[queue(messages=0)], tasks=waiting)
+    assert silent("task-unregistered", empty), "nothing waits there any more"
     refused = TaskFacts(unknown=[task(name="shop.gone", error="NotRegistered('shop.gone')")])
     [strange] = found("task-unregistered", seen(tasks=refused))
     assert "refused 1: NotRegistered" in texts(strange) and strange.fix.startswith(

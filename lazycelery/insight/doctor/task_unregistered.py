@@ -26,6 +26,9 @@ def check(seen: Snapshot) -> list[Finding]:
         told = fact(f"{worker} refused {number:,}: {error}", "event", number)
         evidence.setdefault(name, []).append(told)
     for (name, queue), number in seen.tasks.waiting.items():
+        line = seen.lines.get(queue)
+        if not seen.told or (line is not None and line.messages == 0):
+            continue  # Who did not tell what it takes from may know it; or nothing waits there any more.
         workers = seen.consumers(queue)
         if workers and all(facts.registered and name not in facts.registered for facts in workers):
             told = fact(f"{count(number, 'such message', does='wait')} in {queue}", "broker", number)
@@ -69,6 +72,13 @@ def blind(seen: Snapshot) -> str | None:
     if seen.alive and all(facts.registered is None for facts in seen.alive):
         return "No worker told which tasks it knows (inspect registered)." + by_face(
             " --timeout 10 waits longer.", ""
+        )
+    if not seen.told:
+        silent = [facts.name for facts in seen.alive if facts.queues is None]
+        return (
+            f"What waits is not looked at: {listed(silent)} did not tell what "
+            f"{'it consumes' if len(silent) == 1 else 'they consume'}."
+            + by_face(" --timeout 10 waits longer.", "")
         )
     return None
 
