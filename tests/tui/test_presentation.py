@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import unquote
 
 import pytest
 
@@ -78,6 +79,8 @@ def test_the_header_tells_what_is_let_go_and_what_was(relief: Relief, said: str 
     assert "load 3%  210 MB  ~5 cmd/s" in wide
     narrow = plain_text(header(overview, True, False, Look(now=NOW), 80))
     assert "MB" not in narrow and ("load 3%" in narrow or said)
+    idle = Overview(connected=True, relief=relief, load=Load(rss=212_000_000))
+    assert "load" not in plain_text(header(idle, True, False, Look(now=NOW), 160))
     for line in (wide, narrow):
         assert (said is None and "let go" not in line) or (said is not None and said in line)
 
@@ -86,6 +89,14 @@ def test_the_header_tells_the_place_of_a_broker_without_its_options() -> None:
     overview = Overview(profile="prod", broker="replay:///tmp/night?speed=1&from=173.757")
     told = plain_text(header(overview, True, False, Look(now=NOW), 160))
     assert "replay:///tmp/night " in told and "173" not in told
+
+
+@pytest.mark.parametrize("place", ["amqp://guest:***@h/%2F", "redis://h/0", "redis://h/a%20b"])
+def test_a_broker_that_gives_the_profile_its_name_is_not_told_twice(place: str) -> None:
+    name = place.partition("://")[2].rpartition("@")[2]
+    for profile in (name, unquote(name)):
+        told = plain_text(header(Overview(profile=profile, broker=place), True, False, Look(now=NOW), 160))
+        assert profile in told and "://" not in told
 
 
 @pytest.mark.parametrize("tab", [0, 1, 2])

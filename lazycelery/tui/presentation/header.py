@@ -34,7 +34,7 @@ def _identity(overview: Overview | None, alive: bool, paused: bool, look: Look, 
     name = clean(overview.profile or "default", 40)
     spans.append((f" {name} ", "alarm" if overview.production else "accent"))
     place = overview.broker.partition("?")[0]  # Options, and where a replay begins, are no place.
-    if width >= 100 and not unquote(place).endswith(overview.profile):
+    if width >= 100 and not any(said.endswith(overview.profile) for said in (place, unquote(place))):
         spans.append((f"{signs.part} {clean(place, 60)} ", "dim"))
     spans.append(_dot(overview, alive, look))
     spans.append(("  ", ""))
@@ -90,14 +90,14 @@ def _load(load: Load, width: int) -> list[Span]:
     if load.cpu is not None:
         percent = load.cpu * 100
         steady = round(percent) if percent < 5 else round(percent / 5) * 5
-        told.append(f"{steady}%" if steady else "<1%")
+        told.append(f"load {steady}%" if steady else "load <1%")
     if load.rss is not None and width >= 100:
         told.append(f"{max(10, round(load.rss / 10_000_000) * 10)} MB")
     commands = load.commands_per_second
     if commands is not None and width >= 100:
         told.append(f"~{max(1, round(commands / 5) * 5) if commands else 0} cmd/s")
     token = "warn" if (load.cpu or 0) > 0.8 else "dim"
-    return [(text if place else f"load {text}", token) for place, text in enumerate(told)]
+    return [(text, token) for text in told]
 
 
 def _steady(per_second: float) -> str:
