@@ -223,6 +223,8 @@ def test_a_monitor_that_ends_well_and_one_that_does_not_are_told_apart(files: Fi
     killed = Monitor(files).start()
     killed.hear(received(5, "x"))
     assert killed.wait(lambda: killed.recorder.status.written is not None)
+    assert not again(files).recorder.status.interrupted, "it writes still"
+    killed.recorder.recording._lock.give_back()  # As the system does, however it ended.
     assert again(files).recorder.status.interrupted
     killed.stop()
 

@@ -58,10 +58,25 @@ class Lock:
             self._descriptor = None
 
 
+def is_written(directory: Path) -> bool:
+    """Whether a process has the right to write now. To look takes it for an instant, shared with others
+    who look; who wants it just then gets it at his next try."""
+    try:
+        descriptor = os.open(directory / LOCK, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return False
+    try:
+        return not _locked(descriptor, shared=True)
+    except OSError:  # A file system without locks.
+        return False
+    finally:
+        os.close(descriptor)
+
+
 if sys.platform == "win32":
     import msvcrt
 
-    def _locked(descriptor: int) -> bool:
+    def _locked(descriptor: int, shared: bool = False) -> bool:
         try:
             # Far behind what is written there: who looks must be able to read it.
             os.lseek(descriptor, 1 << 20, os.SEEK_SET)
@@ -73,9 +88,9 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _locked(descriptor: int) -> bool:
+    def _locked(descriptor: int, shared: bool = False) -> bool:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True

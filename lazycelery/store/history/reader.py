@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lazycelery.store.history.files import order, size_of
+from lazycelery.store.history.lock import is_written
 from lazycelery.store.history.schema import COLUMNS, VERSION, version_of
 from lazycelery.store.history.storage import Hour, Unreadable
 
@@ -59,11 +60,11 @@ class File:
         return max((float(moment) for moment in found if moment is not None), default=None)
 
     def interrupted(self) -> bool:
-        """Whether the run that wrote last did not end in good order."""
+        """Whether the run that wrote last did not end in good order; one that writes still is none."""
         if not self.version:
             return False
         last = self.rows("SELECT ended FROM runs ORDER BY n DESC LIMIT 1")
-        return bool(last) and last[0][0] is None
+        return bool(last) and last[0][0] is None and not is_written(self.path.parent)
 
     def newest(self, before: int, limit: int, where: str = "", values: Sequence[Any] = ()) -> list[Any]:
         """Rows of `tasks` below a number, highest first. Raises `Unreadable`."""

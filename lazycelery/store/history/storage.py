@@ -92,7 +92,7 @@ class Part(Protocol):
         was told by a clock that was ahead."""
 
     def interrupted(self) -> bool:
-        """Whether the run that wrote last did not end in good order."""
+        """Whether the run that wrote last did not end in good order; one that writes still is none."""
 
     def newest(self, before: int, limit: int, where: str = "", values: Sequence[Any] = ()) -> list[Any]:
         """Rows of `tasks`, as `schema.COLUMNS`, below a number, highest first. `where` is a condition in
