@@ -30,14 +30,25 @@ EVENTS_ON = (
 )
 EVENTS_OFF = "events-off"
 """The notice that workers run tasks and send no events."""
+NOTE = "note"
+"""Notices of what a broker tells about itself."""
 
 
 async def remarks(session: Session, *, results: bool = True) -> list[str]:
     """Sources that are not there, and workers that do not answer; `results` where tasks are shown."""
-    told = _links(session, results)
+    told = [*recorded(session.overview), *_links(session, results)]
     if results and await _kept_nowhere(session):
         told.append(f"Not seen: {_LOOKED_AT['results']}. The workers name no result backend. {KEEP_RESULTS}")
     return told
+
+
+def recorded(overview: Overview) -> list[str]:
+    """Of a recording: that it is one, and what of it cannot be read."""
+    return [notice.title for notice in overview.notices if _of_recording(notice, overview)]
+
+
+def _of_recording(notice: Notice, overview: Overview) -> bool:
+    return overview.reel is not None and notice.code == NOTE
 
 
 def _links(session: Session, results: bool) -> list[str]:
@@ -45,7 +56,7 @@ def _links(session: Session, results: bool) -> list[str]:
     silent = not overview.workers_total or _state(overview, "control") == "off"
     silent = silent and "control" not in overview.lacks
     told = [
-        f"Not seen: {_LOOKED_AT.get(source.name, source.name)}. {_why(source)}"
+        f"Not seen: {_LOOKED_AT.get(source.name, source.name)}. {_why(source, overview)}"
         for source in overview.sources
         if source.state not in ("connected", "connecting")
         and not (silent and source.name == "control")
@@ -60,7 +71,8 @@ def is_told(notice: Notice, overview: Overview) -> bool:
     """Whether `remarks` says the same."""
     results = _state(overview, "results")
     told = {"backend-unreachable": ("lost", "refused"), "results-off": ("off",)}
-    return notice.code == EVENTS_OFF or results in told.get(notice.code, ())
+    said = notice.code == EVENTS_OFF or _of_recording(notice, overview)
+    return said or results in told.get(notice.code, ())
 
 
 def nobody(patience: float) -> str:
@@ -89,6 +101,8 @@ def _seen(worker: Worker, now: float) -> str:
 
 async def past(session: Session, observe: float) -> str:
     """Why tasks that ended may be missing from a list."""
+    if session.overview.reel is not None:
+        return "Tasks that ended before the recording began are not in it."
     ended = await history(session) or await _ended(session)
     if "events" in session.overview.lacks:
         return ended
@@ -142,6 +156,7 @@ def _state(overview: Overview, name: str) -> str:
     return next((source.state for source in overview.sources if source.name == name), "")
 
 
-def _why(source: SourceHealth) -> str:
+def _why(source: SourceHealth, overview: Overview) -> str:
     reason = sentence(source.reason or f"the link is {source.state}")
-    return f"{reason} {source.hint or (KEEP_RESULTS if source.name == 'results' else '')}".rstrip()
+    mended = KEEP_RESULTS if source.name == "results" and "results" not in overview.lacks else ""
+    return f"{reason} {source.hint or mended}".rstrip()

@@ -41,9 +41,11 @@ class Backend:
         links: Links,
         clock: Callable[[], float],
         changed: Callable[[], None],
+        lacking: str | None = None,
     ) -> None:
+        """`lacking`: why no backend is ever read, whoever names one."""
         self._profile, self._store, self._links = profile, store, links
-        self._clock, self._changed = clock, changed
+        self._clock, self._changed, self._lacking = clock, changed, lacking
         self._stuck_after = msgspec.convert(profile.doctor, Limits).chord
         self.results: Results | None = None
         self.chords: list[Chord] | None = None
@@ -56,6 +58,9 @@ class Backend:
 
     async def learn(self) -> None:
         """Take up what the workers' conf says now. Raises `UsageError` for a broken URL."""
+        if self._lacking:
+            self._links.tell("results", StatusChange("off", self._lacking))
+            return
         url, why = backend_url(self._told(), self._profile)
         if url is None:
             self._links.tell("results", StatusChange("off", why))

@@ -47,7 +47,7 @@ class Watch:
         self._overload = overload
         self._profile, self._store, self._taken, self._links = profile, store, taken, links
         self._broker, self._clock, self._changed = broker, clock, changed
-        self.backend = Backend(profile, store, links, clock, changed)
+        self.backend = Backend(profile, store, links, clock, changed, broker.lacks.get("results"))
         self.attempted = asyncio.Event()
         """The first try to connect has ended, well or not."""
         self.realm = broker.realm

@@ -163,6 +163,36 @@ def test_commands_read_a_recording(tape: Path, run: Callable[..., Ran]) -> None:
     assert run("--broker", f"replay://{tape}", "status", broker=False).code == 0
 
 
+def test_commands_say_that_it_is_one_and_what_of_it_is_damaged(
+    tape: Path, run: Callable[..., Ran], tmp_path: Path
+) -> None:
+    content = bytearray(tape.read_bytes())
+    place = content.index(b"\xa6events") + 20
+    content[place : place + 3] = b"\xff\xff\xff"
+    bad = tmp_path / "bad.tape"
+    bad.write_bytes(content)
+    for command in ("tasks", "workers", "doctor", "status"):
+        for path in (tape, bad):
+            ran = run("--broker", f"replay://{path}", command, broker=False)
+            assert "recording of 20 s" in ran.err and "recording of" not in ran.out
+            assert ("is damaged" in ran.err) == (path == bad), command
+            # What helps with a live cluster helps nobody here.
+            assert "--backend" not in ran.err and (command == "doctor" or "--observe" not in ran.err)
+    assert "keeps no history" in run("--broker", f"replay://{tape}", "history", broker=False).err
+
+
+async def test_the_workers_settings_are_those_that_they_told(tape: Path) -> None:
+    engine = await opened(tape)
+    assert (await engine.worker("w1@h")).conf["result_backend"] == "redis://elsewhere/0"
+    examined = await engine.doctor()
+    assert "results-off" in examined.checked and not [
+        one for one in examined.findings if one.code == "results-off"
+    ]
+    results = next(one for one in (await engine.overview()).sources if one.name == "results")
+    assert results.state == "off" and "recording" in results.reason
+    await engine.close()
+
+
 def test_the_command_looks_before_it_opens_the_screen(
     tape: Path, tmp_path: Path, run: Callable[..., Ran]
 ) -> None:

@@ -135,6 +135,7 @@ def _print(session: Session, examination: Examination) -> None:
     reasons: dict[str, list[str]] = {}
     for one in examination.unchecked:
         reasons.setdefault(one.why, []).append(one.code)
+    output.notes(unseen.recorded(session.overview))
     output.notes(f"Not checked: {', '.join(codes)}. {why}" for why, codes in reasons.items())
 
 

@@ -14,6 +14,7 @@ from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import date, duration, short
+from lazycelery.errors import NothingFound
 from lazycelery.model.counting import count as plural
 
 if TYPE_CHECKING:
@@ -79,6 +80,10 @@ def history(
     most = limit or (None if target else SHOWN)
 
     async def body(session: Session) -> int:
+        if session.settings.profile.broker.startswith("replay:"):
+            raise NothingFound(
+                "A recording keeps no history.", "lazycelery tasks, events and stats read what is in it."
+            )
         chosen = exporting.format_of(form, target, session.output.as_json)
         reading = _Reading(session, " ".join(words), most)
         count = await _deliver(session, reading, chosen, target)

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote_to_bytes
 
 from lazycelery.errors import Refused, UsageError
+from lazycelery.model.counting import count
 from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
 from lazycelery.model.reel import Reel, Turn
@@ -50,6 +51,7 @@ GROWS_AT_ONCE = 20_000
 MARKED = 20
 """Places, a thousand events from one to the next."""
 NOT_KEPT = "This is a recording, and messages are not kept in it."
+NO_RESULTS = "This is a recording, and results of the backend are not in it."
 
 
 class ReplayBroker:
@@ -85,6 +87,7 @@ class ReplayBroker:
         self.lacks = {
             **dict.fromkeys(("peek", "find"), NOT_KEPT),
             **dict.fromkeys(("publish", "put_back", "purge"), CHANGES_NOTHING),
+            "results": NO_RESULTS,
         }
 
     @property
@@ -312,9 +315,6 @@ class _Mailbox:
         replies = [
             reply for reply in known.replies if destination is None or reply.worker in set(destination)
         ]
-        for reply in replies:
-            if method == "conf" and isinstance(reply.value, dict):
-                reply.value.pop("result_backend", None)  # It is not for us to connect to.
         return Replies(expected=known.expected, replies=replies, complete=True)
 
     async def cast(
@@ -368,5 +368,5 @@ def _damage(tape: Tape, reader: Reader) -> str:
     if tape.damage:
         told.append(f"{tape.damage:,} bytes cannot be read")
     if reader.unread:
-        told.append(f"{reader.unread:,} pieces are left out")
+        told.append(count(reader.unread, "piece", does="are") + " left out")
     return ", ".join(told)
