@@ -14,7 +14,7 @@ from lazycelery.store.filter.matching import GROUP, Slots
 from lazycelery.store.orders import Order, Orders
 from lazycelery.store.searching import Search
 from lazycelery.store.selection import LINES, Selection
-from lazycelery.store.views import task_row
+from lazycelery.store.views import row_reader
 
 Due = Callable[[], bool]
 """Whether it is time to answer."""
@@ -150,10 +150,11 @@ class Queries:
         """Rows of a window; a task that leaves between two slices is left out."""
         columns = self.columns
         rows: list[TaskRow] = []
+        read = row_reader(columns)
         numbers = columns.vector("row")[slots].tolist()
         for line, (slot, number) in enumerate(zip(slots.tolist(), numbers, strict=True), 1):
             if number and columns.row[slot] == number:
-                rows.append(task_row(columns, slot))
+                rows.append(read(slot))
             if line % ROWS_AT_ONCE == 0:
                 yield
         return rows

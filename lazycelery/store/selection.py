@@ -20,6 +20,8 @@ SLICE = 65_536
 """Tasks looked at in one go: a fraction of a millisecond, once there is a bound."""
 FIRST = 4096
 """Tasks looked at first, to have a bound soon: each of them needs a key."""
+FEW = 16
+"""Where no more than one in so many matches, their keys cost less than a look at all."""
 LINES = 1024
 """Lines that are found at most: several screens."""
 
@@ -43,11 +45,11 @@ class Best:
         self._bound: int | None = None
         """Keys above this one are not among the first lines."""
 
-    def possible(self, mask: Mask, start: int, stop: int) -> Mask:
-        """Which of some tasks may have a key below the bound."""
-        if self._bound is None:
-            return mask
-        return mask & self._order.may_be_before(self._bound, slice(start, stop))
+    def possible(self, mask: Mask, start: int, stop: int, matched: int) -> Slots:
+        """Those of some tasks, of which so many match, that may have a key below the bound."""
+        if self._bound is not None and matched > (stop - start) // FEW:
+            mask = mask & self._order.may_be_before(self._bound, slice(start, stop))
+        return start + np.flatnonzero(mask)
 
     def take(self, slots: Slots) -> None:
         """Keep those of some tasks that are among the first lines."""
@@ -91,8 +93,9 @@ class Selection:
             if order.matcher.moving:
                 some = np.flatnonzero(mask)
                 mask[some] = order.matcher.now(start + some, now)
-            matched += int(np.count_nonzero(mask))
-            self._best.take(start + np.flatnonzero(self._best.possible(mask, start, stop)))
+            found = int(np.count_nonzero(mask))
+            matched += found
+            self._best.take(self._best.possible(mask, start, stop, found))
             stop = start
             yield
         return Selected(self._best.lines(), matched)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,11 +13,12 @@ from lazycelery.model.text import short_value
 from lazycelery.store import marks
 from lazycelery.store.columns import Columns, PastAttempt
 from lazycelery.store.loss import MATERIAL_SKEW
-from lazycelery.store.values import NUL, decode, known, plain
+from lazycelery.store.values import NUL, decode, known
 
 LINE = 200
 SMALL = 2048
 MAX_CHILDREN = 10_000
+SUCCESS, FAILURE = int(State.SUCCESS), int(State.FAILURE)
 _LABELS = [state.label for state in State]
 _BEGAN = {
     int(State.WAITING): "sent",
@@ -27,36 +28,43 @@ _BEGAN = {
 }
 
 
-def task_row(columns: Columns, slot: int) -> TaskRow:
-    """A task as a list shows it."""
-    state = columns.state[slot]
-    retries = columns.retries[slot]
-    text = columns.sealed.text
-    said = text("error" if state != State.SUCCESS else "result", slot)
-    never_ran = unrun(columns, slot)
-    name = columns.names.texts[columns.name[slot]]
-    return TaskRow(
-        row=columns.row[slot],
-        stamp=columns.stamp[slot],
-        id=columns.id[slot],
-        name=name or (columns.notes.chains.name(columns.id[slot]) if never_ran else None),
-        state=_LABELS[state],
-        worker=columns.workers.texts[columns.worker[slot]],
-        queue=columns.queues.texts[columns.queue[slot]],
-        since=columns.since[slot],
-        at_least=_at_least(columns, slot),
-        first=columns.first[slot],
-        runtime=known(columns.runtime[slot]),
-        wait=known(columns.wait[slot]),
-        retries=retries if retries >= 0 else None,
-        args=_arguments_line(text("args", slot), text("kwargs", slot)),
-        error=_line(said) if said is not None else None,
-        truncated=columns.cut[slot] != 0,
-        not_kept=bool(_not_kept(columns, slot)),
-        dealt=columns.notes.dealt(columns.id[slot], columns.since[slot]) is not None,
-        past=columns.marks[slot] & marks.PAST != 0,
-        never_ran=never_ran is not None,
-    )
+def row_reader(columns: Columns) -> Callable[[int], TaskRow]:
+    """Reads tasks as a list shows them, by slot. What is looked up once is not looked up for each."""
+    ids, row, stamp, since, first = columns.id, columns.row, columns.stamp, columns.since, columns.first
+    states, retries, runtimes, waits = columns.state, columns.retries, columns.runtime, columns.wait
+    name_of, worker_of, queue_of = columns.name, columns.worker, columns.queue
+    names, workers, queues = columns.names.texts, columns.workers.texts, columns.queues.texts
+    cut, marked, notes, text = columns.cut, columns.marks, columns.notes, columns.sealed.text
+
+    def read(slot: int) -> TaskRow:
+        state, name, bits = states[slot], names[name_of[slot]], marked[slot]
+        runtime, wait = runtimes[slot], waits[slot]
+        said = text("error" if state != SUCCESS else "result", slot)
+        never_ran = unrun(columns, slot) if state == FAILURE else None
+        return TaskRow(
+            row=row[slot],
+            stamp=stamp[slot],
+            id=ids[slot],
+            name=name or (notes.chains.name(ids[slot]) if never_ran else None),
+            state=_LABELS[state],
+            worker=workers[worker_of[slot]],
+            queue=queues[queue_of[slot]],
+            since=since[slot],
+            at_least=state in _BEGAN and _at_least(columns, slot),
+            first=first[slot],
+            runtime=runtime if runtime == runtime else None,
+            wait=wait if wait == wait else None,
+            retries=retries[slot] if retries[slot] >= 0 else None,
+            args=_arguments_line(text("args", slot), text("kwargs", slot)),
+            error=_line(said) if said is not None else None,
+            truncated=cut[slot] != 0,
+            not_kept=bits & marks.NOT_KEPT != 0 and bool(_not_kept(columns, slot)),
+            dealt=bool(notes.marks) and notes.dealt(ids[slot], since[slot]) is not None,
+            past=bits & marks.PAST != 0,
+            never_ran=never_ran is not None,
+        )
+
+    return read
 
 
 def unrun(columns: Columns, slot: int) -> str | None:
@@ -247,14 +255,16 @@ def _add_doubts(one: Task, gaps: Sequence[tuple[float, float]]) -> None:
 
 
 def _arguments_line(args: str | None, kwargs: str | None) -> str | None:
-    parts = [_line(text) for text in (args, kwargs) if text is not None]
-    if len(parts) == 2 and parts[1] == "{}":
-        parts.pop()
-    return " ".join(parts)[:LINE] if parts else None
+    if args is None:
+        return None if kwargs is None else _line(kwargs)
+    line = _line(args)
+    if kwargs is None or kwargs == "{}" or (named := _line(kwargs)) == "{}":
+        return line
+    return f"{line} {named}"[:LINE]
 
 
 def _line(text: str) -> str:
     """The beginning of a stored text; a small real value the way Python writes it."""
-    if text.startswith(NUL) and len(text) <= SMALL:
-        return short_value(decode(text), LINE)
-    return plain(text[: LINE + 1])[:LINE]
+    if not text.startswith(NUL):
+        return text[:LINE]
+    return short_value(decode(text), LINE) if len(text) <= SMALL else text[1 : LINE + 1]
