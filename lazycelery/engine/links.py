@@ -53,7 +53,7 @@ class Links:
             self._were_up.add(name)
         said = (health.state, health.reason, health.hint, health.next_try)
         if health.state != change.state:
-            health.since = self._clock()
+            health.since = self._clock() if change.at is None else change.at
         health.state, health.reason = change.state, change.reason
         health.hint, health.next_try = change.hint, change.next_try
         health.code = change.code

@@ -166,13 +166,15 @@ class Watch:
             self._overload.took(batch.began, time.monotonic(), len(batch.events), batch.more)
 
     def _events_status(self, change: StatusChange) -> None:
-        health = self._links["events"]
+        health, now = self._links["events"], change.at or self._clock()
+        if change.at is not None and health.state == "connected":
+            health.last = change.at  # Until then events were seen, if any came.
         lost_since, gaps = health.last or health.since, health.gaps
         if health.state == "connected" and change.state != "connected":
             self._behind = self._overload.lost(time.monotonic())
         self._links.tell("events", change)
         if health.gaps > gaps:
-            self._store.gap(lost_since, self._clock(), self._behind)
+            self._store.gap(lost_since, now, self._behind)
             self.rounds.surveyed.clear()
             self._due.forget()
             self._wanted.set()

@@ -17,6 +17,7 @@ from lazycelery.engine.client import spawn
 from lazycelery.engine.engine import Engine
 from lazycelery.errors import ConnectionProblem
 from lazycelery.model.profile import Profile
+from lazycelery.sources.replay.tape import Tape
 from tests.engine.test_contract import state_of, until
 from tests.engine.test_hostile import event
 from tests.support.broker import RedisServer
@@ -26,10 +27,11 @@ pytestmark = pytest.mark.broker
 
 
 async def test_a_broker_that_dies_and_returns_is_picked_up_and_nothing_known_is_lost(
-    broker: RedisServer, worker: Callable[..., CeleryWorker]
+    broker: RedisServer, worker: Callable[..., CeleryWorker], tmp_path: Path
 ) -> None:
     worker("w1")
-    engine = Engine(Profile(broker=broker.url, refresh=0.5, control_refresh=1))
+    tape = tmp_path / "outage.tape"
+    engine = Engine(Profile(broker=broker.url, refresh=0.5, control_refresh=1, record=str(tape)))
     await engine.start()
     try:
         await engine.ready(10)
@@ -62,6 +64,8 @@ async def test_a_broker_that_dies_and_returns_is_picked_up_and_nothing_known_is_
         assert await until(second_failed, 30)
     finally:
         await engine.close()
+    links = [frame.said.state for frame in Tape(tape).frames() if frame.kind == "links"]
+    assert (links[0], links[1], links[-1]) == ("connected", "lost", "connected"), "a replay tells it too"
 
 
 async def test_what_ended_while_no_event_came_through_is_learnt_from_the_backend(broker: RedisServer) -> None:

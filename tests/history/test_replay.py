@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lazycelery.cli.commands.replay import MAGIC as CLI_MAGIC
@@ -16,10 +17,12 @@ from lazycelery.engine.client import spawn
 from lazycelery.engine.engine import Engine
 from lazycelery.errors import LazyCeleryError, Refused, UsageError
 from lazycelery.model.action import Order
+from lazycelery.model.cluster import SourceHealth
 from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
 from lazycelery.model.task import TaskQuery
 from lazycelery.sources.protocols.mailbox import Replies, Reply
+from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.replay.tape import MAGIC, Answer, Tape, TapeWriter
 from lazycelery.store.store import Store
 from tests.cli.conftest import Ran
@@ -272,6 +275,58 @@ async def test_it_is_held_goes_on_faster_and_jumps(tape: Path) -> None:
         return (await states(engine)).get("c") == "started"
 
     assert await until(ended)
+    await engine.close()
+
+
+@pytest.fixture
+def cut_off(tmp_path: Path) -> Path:
+    """Forty seconds, of which nothing was heard in 28: the events' connection was broken."""
+    path = tmp_path / "cut-off.tape"
+    writer = TapeWriter(path)
+    writer.write(T0, "workers", ["w1@h"])
+    writer.write(T0 + 0.1, "links", StatusChange("connected"))
+    early, late = beat(1), beat(31)
+    early.processed, late.processed = 3, 90
+    writer.write(T0 + 1, "events", [early, received(1, "a"), started(1, "a")])
+    broke = StatusChange("lost", "The connection broke.", "See the log.", next_try=T0 + 5)
+    writer.write(T0 + 2, "links", broke)
+    writer.write(T0 + 30, "links", StatusChange("connected"))
+    writer.write(T0 + 31, "events", [late, received(31, "b"), started(31, "b")])
+    writer.write(T0 + 32, "events", [msgspec.structs.replace(late, timestamp=T0 + 32, received=T0 + 32)])
+    writer.write(T0 + 40, "names", ["celery"])
+    writer.close()
+    return path
+
+
+async def events_link(engine: Engine) -> SourceHealth:
+    return next(one for one in (await engine.overview()).sources if one.name == "events")
+
+
+@pytest.mark.parametrize("start", ["", "?speed=1&from=20&paused=1", "?speed=1&from=1&paused=1"])
+async def test_when_its_maker_was_cut_off_that_is_told(cut_off: Path, start: str) -> None:
+    engine = await opened(cut_off, start)
+    if start:
+        await engine.replay("jump", T0 + 20)
+
+        async def silent() -> bool:
+            return (await events_link(engine)).state != "connected"
+
+        assert await until(silent)
+        link = await events_link(engine)
+        assert (link.state, link.reason, link.since) == ("lost", "The connection broke.", T0 + 2)
+        assert link.next_try is None  # That is over.
+        assert [worker.state for worker in await engine.workers()] == ["unknown"], "nobody heard it"
+        await engine.replay("jump", T0 + 33)
+
+        async def back() -> bool:
+            return (await events_link(engine)).gaps == 1
+
+        assert await until(back)
+    link = await events_link(engine)
+    assert (link.state, link.gaps) == ("connected", 1)
+    # What its worker did meanwhile is not called lost, and nobody knows how the task went on.
+    assert not (await engine.overview()).loss
+    assert "gap" in (await engine.task("a")).marks and "gap" not in (await engine.task("b")).marks
     await engine.close()
 
 

@@ -20,6 +20,8 @@ class StatusChange(msgspec.Struct):
     """Epoch seconds."""
     code: str = ""
     """Of the problem, where there is one."""
+    at: float | None = None
+    """When it was so, epoch seconds, where that is not now: in a recording."""
 
 
 TellStatus = Callable[[StatusChange], None]

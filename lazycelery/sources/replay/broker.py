@@ -196,7 +196,7 @@ class ReplayBroker:
         """Wait for all that lies before the beginning."""
         await self._played.wait()
 
-    async def play(self, deliver: Deliver) -> None:
+    async def play(self, deliver: Deliver, status: TellStatus) -> None:
         """Say everything again, each at its time. What is over by then is said in large pieces: most of a
         small one's cost is not for its events."""
         clock, over, since = self._time, list[Event](), time.monotonic()
@@ -221,6 +221,10 @@ class ReplayBroker:
                 over += frame.said
             else:  # Answers wait until they are asked for: they may come before the events.
                 self.said.take(frame)
+                if frame.kind == "links" and self.said.link is not None:
+                    self._say(over, deliver)
+                    over = []
+                    status(self.said.link)
             self._last = frame.at
             if len(over) >= AT_ONCE or time.monotonic() - since > SLICE:
                 self._say(over, deliver)
@@ -282,9 +286,11 @@ class _Events:
     async def run(self, deliver: Deliver, status: TellStatus) -> None:
         """Play it, and stay."""
         status(StatusChange("connected"))
+        if (link := self._broker.said.link) is not None and link.state != "connected":
+            status(link)
         growing = asyncio.ensure_future(self._broker.grow())
         try:
-            await self._broker.play(deliver)
+            await self._broker.play(deliver, status)
             await asyncio.Event().wait()
         finally:
             growing.cancel()

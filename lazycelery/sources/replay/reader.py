@@ -19,6 +19,7 @@ from lazycelery.errors import UsageError
 from lazycelery.model.event import Event
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.protocols.mailbox import Replies
+from lazycelery.sources.protocols.status import StatusChange
 
 MAGIC = b"lazycelery recording 1\n"
 HEAD = struct.Struct(">Id")
@@ -30,7 +31,7 @@ LAST = 1e11
 """Epoch seconds: no clock tells later times."""
 _PEEK = 8
 """Bytes of a body that tell whether it is one."""
-_BODY = re.compile(rb"\x92[\xa5-\xa7](?:events|answer|workers|names|depths)")
+_BODY = re.compile(rb"\x92[\xa5-\xa7](?:events|answer|workers|names|depths|links)")
 PACKED = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -53,6 +54,7 @@ TYPES: dict[str, Any] = {
     "workers": list[str],
     "names": list[str],
     "depths": list[QueueReport],
+    "links": StatusChange,
 }
 _DECODERS = {kind: msgspec.msgpack.Decoder(type) for kind, type in TYPES.items()}  # noqa: A001
 _KINDED = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw])
@@ -64,7 +66,7 @@ class Frame(NamedTuple):
     at: float
     """When, in the recording's time."""
     kind: str
-    """events, answer, workers (mailboxes), names (of queues), depths."""
+    """events, answer, workers (mailboxes), names (of queues), depths, links (the events' one)."""
     said: Any
 
 

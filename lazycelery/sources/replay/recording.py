@@ -17,7 +17,7 @@ from lazycelery.model.redaction import Redactor
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.protocols.events import Deliver, EventBatch, EventStream
 from lazycelery.sources.protocols.mailbox import Mailbox, Replies
-from lazycelery.sources.protocols.status import TellStatus
+from lazycelery.sources.protocols.status import StatusChange, TellStatus
 from lazycelery.sources.replay.tape import Answer, Said, TapeWriter
 from lazycelery.sources.whole import WholeBroker
 
@@ -110,7 +110,14 @@ class _Events:
             deliver(batch)
             self._broker.keep("events", [self._broker.veiled(event) for event in batch.events])
 
-        await self._events.run(both, status)
+        def told(change: StatusChange) -> None:
+            status(change)
+            if change.state == "connecting":  # It is what it was before.
+                return
+            reason = str(self._broker.value(change.reason))
+            self._broker.keep("links", msgspec.structs.replace(change, reason=reason))
+
+        await self._events.run(both, told)
 
 
 class _Mailbox:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.protocols.mailbox import Replies
+from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.replay.reader import Answer, Frame, Place
 
 
@@ -17,6 +20,8 @@ class Said:
         self.names: list[str] = []
         self.mailboxes: list[str] = []
         self.depths: dict[str, QueueReport] = {}
+        self.link: StatusChange | None = None
+        """Of the events; `None` in a recording that does not tell."""
 
     def take(self, frame: Frame) -> None:
         """Take in what is no event."""
@@ -27,6 +32,8 @@ class Said:
             self.mailboxes = frame.said
         elif frame.kind == "names":
             self.names = frame.said
+        elif frame.kind == "links":
+            self.link = msgspec.structs.replace(frame.said, at=frame.at, next_try=None)
         else:
             self.depths.update({report.name: report for report in frame.said})
 
@@ -34,7 +41,7 @@ class Said:
         """As it is now. What it holds is replaced, and never changed."""
         other = Said()
         other.answers, other.depths = dict(self.answers), dict(self.depths)
-        other.names, other.mailboxes = self.names, self.mailboxes
+        other.names, other.mailboxes, other.link = self.names, self.mailboxes, self.link
         return other
 
 

@@ -16,13 +16,14 @@ import msgspec
 from lazycelery.errors import UsageError
 from lazycelery.model.event import Event
 from lazycelery.model.reports import QueueReport
+from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.replay.reader import HEAD, MAGIC, Answer, Frame, Reader
 
 __all__ = ["MAGIC", "Answer", "Frame", "Said", "Tape", "TapeWriter"]
 
 _encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
 
-Said = list[Event] | Answer | list[str] | list[QueueReport]
+Said = list[Event] | Answer | list[str] | list[QueueReport] | StatusChange
 
 
 class TapeWriter:
