@@ -1,8 +1,16 @@
-"""Waiting for an event, at most so long."""
+"""Waiting for an event, at most so long; and letting others have their turn in long work."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+SLICE = 0.004
+"""Seconds of work after which others have their turn."""
 
 
 async def came(event: asyncio.Event, seconds: float | None) -> bool:
@@ -17,3 +25,25 @@ async def came(event: asyncio.Event, seconds: float | None) -> bool:
     finally:
         waiter.cancel()
     return bool(done)
+
+
+class Breath:
+    """Gives others their turn after a few milliseconds of work."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+
+    async def take(self) -> None:
+        """Let others work, when it is time."""
+        if time.perf_counter() - self._began > SLICE:
+            await asyncio.sleep(0)
+            self._began = time.perf_counter()
+
+
+async def unhurried(items: Iterable[T], breath: Breath | None = None) -> list[T]:
+    """All that an iterator makes one by one; others have their turn in between."""
+    breath, made = breath or Breath(), []
+    for item in items:
+        made.append(item)
+        await breath.take()
+    return made

@@ -76,10 +76,8 @@ class Backend:
             await before.close()
 
     def _told(self) -> str | None:
-        now = self._clock()
-        for worker in self._store.workers(now):
-            detail = self._store.worker(worker.name, now)
-            said = detail.conf.get("result_backend") if detail else None
+        for _, conf in self._store.roll.confs(self._clock()):
+            said = conf.get("result_backend")
             if isinstance(said, str) and said:
                 return said
         return None

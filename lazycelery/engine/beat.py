@@ -24,6 +24,7 @@ from lazycelery.sources.beat.clock import Ahead, Unknowable
 from lazycelery.sources.beat.conf import read_conf
 from lazycelery.sources.protocols.schedules import ScheduleReport, Schedules
 from lazycelery.store.store import Store
+from lazycelery.waiting import Breath, unhurried
 
 logger = logging.getLogger(__name__)
 
@@ -110,13 +111,19 @@ class Beats:
     # ---- gathering
 
     async def _read(self) -> Beat:
-        now, confs = self._clock(), self._confs()
-        told = next((conf for conf in confs if choice.scheduler_of(conf)), confs[0] if confs else {})
+        now, confs = self._clock(), await self._confs()
+        told: Mapping[str, Any] | None = None
         beat = Beat(at=now)
         entries: dict[str, BeatEntry] = {}
+        breath, cut = Breath(), False
         for conf in confs:
+            await breath.take()
+            if told is None and choice.scheduler_of(conf):
+                told = conf
+            cut = cut or len(conf.get("beat_schedule") or ()) > MOST
             for entry in read_conf(conf):
                 entries.setdefault(entry.name, entry)
+        told = told or (confs[0] if confs else {})
         await self._from_store(told, beat, entries)
         if hidden := choice.hidden(told, self._profile):
             beat.schedulers.append(hidden)
@@ -126,7 +133,7 @@ class Beats:
                 name="conf", place="the workers' settings", state="connected", entries=own, at=now
             )
             state.why_not = choice.NO_SWITCH
-            state.cut = any(len(conf.get("beat_schedule") or ()) > MOST for conf in confs)
+            state.cut = cut
             beat.schedulers.append(state)
         beat.entries = sorted(entries.values(), key=lambda entry: entry.name)
         self._note_events(beat.entries, now)
@@ -134,10 +141,10 @@ class Beats:
         await self._runs.note(beat.entries, now)
         return beat
 
-    def _confs(self) -> list[Mapping[str, Any]]:
+    async def _confs(self) -> list[Mapping[str, Any]]:
         """Settings of the workers that told any, those that live first."""
-        facts = self._store.worker_facts(self._clock())
-        return [one.conf for one in sorted(facts, key=lambda one: not one.alive) if one.conf]
+        told = await unhurried(self._store.roll.confs(self._clock()))
+        return [conf for _, conf in sorted(told, key=lambda each: not each[0])]
 
     async def _from_store(self, conf: Mapping[str, Any], beat: Beat, entries: dict[str, BeatEntry]) -> None:
         chosen = choice.schedules_url(conf, self._profile)

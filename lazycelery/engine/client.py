@@ -14,6 +14,7 @@ import msgspec
 from lazycelery.engine import protocol
 from lazycelery.engine.pipe import Pipe
 from lazycelery.errors import ConnectionProblem
+from lazycelery.waiting import unhurried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from lazycelery.engine.api import EngineApi
     from lazycelery.model.profile import Profile
 
+LONG = 64 * 1024
+"""Bytes of an answer beyond which it is decoded in slices."""
 GONE = "The engine process has ended."
 _HELLO = msgspec.msgpack.Decoder(int)
 """Of an engine's version: what it answers when it has begun."""
@@ -90,16 +93,35 @@ class EngineClient:
         self.ended = asyncio.Event()
         """Set when the engine is gone."""
         self._number = 0
-        self._waiting: dict[int, tuple[asyncio.Future[Any], msgspec.msgpack.Decoder[Any]]] = {}
+        self._waiting: dict[int, tuple[asyncio.Future[msgspec.Raw], msgspec.msgpack.Decoder[Any]]] = {}
         self._pipe = Pipe(reader, writer, self._received, self._gone)
 
-    async def call(self, method: str, arguments: dict[str, Any], answer: msgspec.msgpack.Decoder[Any]) -> Any:
-        """Send a request and wait for its answer; cancelling drops it on the other side too."""
+    async def call(
+        self,
+        method: str,
+        arguments: dict[str, Any],
+        answer: msgspec.msgpack.Decoder[Any],
+        each: msgspec.msgpack.Decoder[Any] | None = None,
+    ) -> Any:
+        """Send a request and wait for its answer; cancelling drops it on the other side too. A long list is
+        decoded by `each` of what is in it: ten thousand workers would hold a key for some frames."""
+        payload = await self._asked(method, arguments, answer)
+        try:
+            if each is not None and len(memoryview(payload)) > LONG:
+                return await unhurried(map(each.decode, protocol.decode_list(payload)))
+            return answer.decode(payload)
+        except msgspec.DecodeError as problem:
+            told = f"The engine's answer does not fit: {problem}."
+            raise ConnectionProblem(told, "Restart lazycelery.") from None
+
+    async def _asked(
+        self, method: str, arguments: dict[str, Any], answer: msgspec.msgpack.Decoder[Any]
+    ) -> msgspec.Raw:
         if self.ended.is_set():
             raise ConnectionProblem(GONE, "It is started again.")
         self._number += 1
         number = self._number
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
         self._waiting[number] = (future, answer)
         self._pipe.send(protocol.frame((number, method, arguments)))
         try:
@@ -139,7 +161,7 @@ class EngineClient:
 
         def ask(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
             given = {**dict(zip(method.arguments, args, strict=False)), **kwargs}
-            return self.call(name, msgspec.to_builtins(given), method.answer)
+            return self.call(name, msgspec.to_builtins(given), method.answer, method.each)
 
         return ask
 
@@ -164,16 +186,11 @@ class EngineClient:
         except msgspec.DecodeError:
             self._gone()
             return
-        future, answer = self._waiting.get(number, (None, None))
-        if future is None or answer is None or future.done():
+        future, _ = self._waiting.get(number, (None, None))
+        if future is None or future.done():
             return
         if good:
-            try:
-                future.set_result(answer.decode(payload))
-            except msgspec.DecodeError as problem:
-                future.set_exception(
-                    ConnectionProblem(f"The engine's answer does not fit: {problem}.", "Restart lazycelery.")
-                )
+            future.set_result(payload)
         else:
             future.set_exception(protocol.error_in(payload))
 

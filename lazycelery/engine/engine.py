@@ -38,6 +38,7 @@ from lazycelery.model.statistics import Comparison, Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.verdict import Thing, Verdict
 from lazycelery.model.worker import Pulse, Worker, WorkerDetail
+from lazycelery.waiting import unhurried
 
 logger = logging.getLogger(__name__)
 
@@ -209,7 +210,7 @@ class Engine:
 
     async def workers(self) -> list[Worker]:
         """All known workers, by name."""
-        return self._store.workers(self._parts.clock())
+        return await unhurried(self._store.roll.views(self._parts.clock()))
 
     async def worker(self, name: str) -> WorkerDetail:
         """A worker with its lists, asked afresh when they are older than three seconds."""

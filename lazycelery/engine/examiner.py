@@ -15,7 +15,7 @@ from lazycelery.engine.finding_marks import FindingMarks, MarkKind
 from lazycelery.engine.links import Links
 from lazycelery.engine.outage import Outage
 from lazycelery.engine.periodic import Periodic
-from lazycelery.engine.snapshots import SHARE, Breath, Snapshots
+from lazycelery.engine.snapshots import SHARE, Snapshots
 from lazycelery.engine.watch import Watch
 from lazycelery.insight.doctor import MODES, NEED_NO_BROKER, NEED_NO_WORKER, page
 from lazycelery.insight.doctor.grouping import told
@@ -33,7 +33,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.store import Store
-from lazycelery.waiting import came
+from lazycelery.waiting import Breath, came, unhurried
 
 logger = logging.getLogger(__name__)
 
@@ -128,23 +128,23 @@ class Examiner:
         self._soon.clear()
 
     def _nobody(self) -> bool:
-        return not any(one.state in ("online", "busy") for one in self._store.workers(self._clock()))
+        return not self._store.roll.living(self._clock(), most=1)
 
     async def fresh(self) -> Examination:
         """The last examination, or another one when a link has changed since."""
-        return self.last if self._state() == self._looked else await self.examine()
+        return self.last if await self._state() == self._looked else await self.examine()
 
-    def _state(self) -> tuple[object, ...]:
+    async def _state(self) -> tuple[object, ...]:
         links = tuple((link.name, link.state, link.reason) for link in self._links.all())
-        workers = tuple((one.name, one.state) for one in self._store.workers(self._clock()))
-        return (*links, *workers, self._watch.first_truth.is_set())
+        workers = await unhurried(self._store.roll.states(self._clock()))
+        return (*links, tuple(workers), self._watch.first_truth.is_set())
 
     async def examine(self) -> Examination:
         """Look at everything now."""
         async with self._lock:
             began = time.process_time()
             breath = Breath()
-            self._looked = self._state()
+            self._looked = await self._state()
             seen = await self.snapshots.take(breath)
             self._alive = bool(seen.alive)
             self.beginning.note(seen.settled, self._alive, seen.now)

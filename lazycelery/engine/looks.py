@@ -90,7 +90,7 @@ class Looks:
             if self._due.now("absent", ABSENT_EVERY):
                 self._absent.clear()
             sent_to = self._store.queues_told(SENT_TO) - self._absent
-            wanted = [*names, *sorted((self._consumed() | sent_to) - set(names))]
+            wanted = [*names, *sorted((self._store.roll.consumed() | sent_to) - set(names))]
             reports = await self._broker.queues.probe(wanted)
             self._absent |= {report.name for report in reports if report.error}
             self._probed = set(wanted)
@@ -112,12 +112,9 @@ class Looks:
         self._commands_per_probe = self._broker.commands_sent() - before
         self._changed()
 
-    def _consumed(self) -> set[str]:
-        return {name for worker in self._store.workers(self._clock()) for name in worker.queues}
-
     def all_consumed_seen(self) -> bool:
         """Whether the last look was at every queue that a worker consumes."""
-        return self._consumed() <= self._probed
+        return self._store.roll.consumed() <= self._probed
 
     async def look_in_flight(self) -> None:
         """What is unacknowledged now."""

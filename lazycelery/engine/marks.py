@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import getpass
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -87,8 +87,14 @@ class Marks:
 
     def note(self, starts: Mapping[str, Start]) -> None:
         """How the workers are by now, once a second."""
+        for _ in self.noting(starts):
+            pass
+
+    def noting(self, starts: Mapping[str, Start]) -> Iterator[None]:
+        """The same, one step a worker."""
         now = self._clock()
         for name, start in starts.items():
+            yield
             before = self._starts.get(name)
             if before is not None and _began_anew(before, start):
                 self._began(name, before, start, now)

@@ -7,9 +7,10 @@ import contextlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from lazycelery.actions.files import state_directory
 from lazycelery.engine.past import Past
@@ -23,7 +24,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import Task
-from lazycelery.model.worker import Worker
+from lazycelery.model.worker import WorkerLoad
 from lazycelery.passwords import Password
 from lazycelery.store.history import figures
 from lazycelery.store.history.files import Files, directory_of
@@ -54,6 +55,8 @@ FEW = 20_000
 FAILURES = 100_000
 """Recorded failures that are read."""
 MOST_A_PAGE = 10_000
+WRITTEN_AT_ONCE = 1000
+"""Workers or queues of a sample that are written without a pause."""
 
 
 def files_of(profile: Profile) -> Files:
@@ -214,26 +217,24 @@ class Memory:
         if self._recorder is not None:
             self._recorder.hand_over(self._store.told)
 
-    def second(self, workers: Sequence[Worker], queues: Sequence[Queue], notices: Sequence[Notice]) -> None:
+    async def second(
+        self, workers: Mapping[str, WorkerLoad], queues: Sequence[Queue], notices: Sequence[Notice]
+    ) -> None:
         """A second is over: samples, findings and figures that are due."""
         if self._recorder is None:
             return
         self._recorder.watch()
         self._seconds += 1
         if self._seconds % SAMPLE_EVERY == 0:
-            self._sample(workers, queues)
+            await self._sample(workers, queues)
         if self._seconds % FIGURES_EVERY == 0 and (self._keeping is None or self._keeping.done()):
             self._keeping = asyncio.create_task(self._keep_figures(), name="history-figures")
         self._findings(notices)
 
-    def _sample(self, workers: Sequence[Worker], queues: Sequence[Queue]) -> None:
+    async def _sample(self, workers: Mapping[str, WorkerLoad], queues: Sequence[Queue]) -> None:
         assert self._recorder is not None
         depths = {one.name: [one.messages, one.unacked, one.consumers] for one in queues}
-        loads = {
-            one.name: [one.state, one.active, one.processed, one.loadavg[0] if one.loadavg else None]
-            for one in workers
-        }
-        texts = [json.dumps(each, separators=(",", ":")) if each else None for each in (depths, loads)]
+        texts = [await _written(each) for each in (depths, workers)]
         if any(texts):
             self._recorder.note(Sample(self._clock(), *texts))
 
@@ -338,3 +339,12 @@ class Memory:
                 )
             )
         return found
+
+
+async def _written(table: Mapping[str, Any]) -> str | None:
+    """A table as JSON, in portions: ten thousand workers take longer than others should wait."""
+    rows, portions = iter(table.items()), []
+    while portion := dict(islice(rows, WRITTEN_AT_ONCE)):
+        portions.append(json.dumps(portion, separators=(",", ":"))[1:-1])
+        await asyncio.sleep(0)
+    return f"{{{','.join(portions)}}}" if portions else None

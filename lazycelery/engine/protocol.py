@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -26,6 +26,7 @@ Response = tuple[int, bool, Any]
 
 encode: Callable[[object], bytes] = msgspec.msgpack.Encoder().encode
 decode_request: Callable[[bytes], Request] = msgspec.msgpack.Decoder(Request).decode
+decode_list: Callable[[msgspec.Raw], list[msgspec.Raw]] = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 decode_response: Callable[[bytes], tuple[int, bool, msgspec.Raw]] = msgspec.msgpack.Decoder(
     tuple[int, bool, msgspec.Raw]
 ).decode
@@ -47,6 +48,12 @@ class Method:
     def answer(self) -> msgspec.msgpack.Decoder[Any]:
         """Decodes what it returns."""
         return msgspec.msgpack.Decoder(self._hints["return"])
+
+    @cached_property
+    def each(self) -> msgspec.msgpack.Decoder[Any] | None:
+        """Decodes one of what it returns, where that is a list."""
+        hint = self._hints["return"]
+        return msgspec.msgpack.Decoder(get_args(hint)[0]) if get_origin(hint) is list else None
 
     @cached_property
     def arguments(self) -> dict[str, Any]:

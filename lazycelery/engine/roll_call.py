@@ -11,6 +11,7 @@ from lazycelery.engine.links import Links
 from lazycelery.errors import LazyCeleryError
 from lazycelery.sources.control import Control
 from lazycelery.store.store import Store
+from lazycelery.waiting import Breath, unhurried
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +61,9 @@ class RollCall:
         now = self._clock()
         if self._next - now > LONGEST:
             self._next = now  # The clock was set.
-        late = self._store.lateness.late(now)
+        late = await unhurried(self._store.lateness.late(now))
         # Who was heard since begins anew: the next time that its mailbox is closed is another time.
-        self._closed = {name: min(since, now) for name, since in self._closed.items() if name in late}
+        self._closed = {name: min(self._closed[name], now) for name in late if name in self._closed}
         if not late or now < self._next or self._links["broker"].state != "connected":
             return
         try:
@@ -72,7 +73,7 @@ class RollCall:
         self._next = max(self._clock() + PAUSE + EACH * self._living(), self._sure_at())
 
     def _living(self) -> int:
-        return sum(one.state in ("online", "busy") for one in self._store.workers(self._clock()))
+        return self._store.roll.living(self._clock())
 
     def _sure_at(self) -> float:
         """When the first of the closed mailboxes will have been so for long enough."""
@@ -81,7 +82,9 @@ class RollCall:
     async def _ask(self, late: list[str]) -> None:
         reports = await self._control.roll_call(late, timeout=TIMEOUT, clock=self._clock)
         now, closed = self._clock(), set()
+        breath = Breath()
         for report in reports:
+            await breath.take()
             self._store.apply_worker(report)
             if report.listening is False and self._store.lateness.would_be_back(report.worker):
                 closed.add(report.worker)

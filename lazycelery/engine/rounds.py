@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from lazycelery.engine.backend import Backend
 from lazycelery.engine.due import Due
@@ -18,7 +18,7 @@ from lazycelery.sources.control import LISTS, Control
 from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.store import Store
-from lazycelery.waiting import came
+from lazycelery.waiting import Breath, came
 
 SLOW_EVERY = 60.0
 """Seconds between rounds of registered and conf, which rarely change."""
@@ -111,10 +111,14 @@ class Rounds:
             reports = await self._control.survey(what=FIRST, timeout=FIRST_LOOK, clock=self._clock)
         except LazyCeleryError:
             return  # The round that follows says it.
-        for report in reports:
-            if report.ping:
-                self._store.apply_worker(report)
+        await self._take(report for report in reports if report.ping)
         self._changed()
+
+    async def _take(self, reports: Iterable[WorkerReport]) -> None:
+        breath = Breath()
+        for report in reports:
+            self._store.apply_worker(report)
+            await breath.take()
 
     async def _survey(self) -> None:
         what = list(FIRST)
@@ -133,14 +137,14 @@ class Rounds:
                 await self._seen_without_answers()
             return
         named = {report.worker for report in reports}
+        now = self._clock()
         reports += [
             # Everybody was asked; whoever is not even bound any more is silent too.
-            WorkerReport(worker=worker.name, at=self._clock(), ping=False)
-            for worker in self._store.workers(self._clock())
-            if worker.name not in named
+            WorkerReport(worker=name, at=now, ping=False)
+            for name in self._store.roll.names()
+            if name not in named
         ]
-        for report in reports:
-            self._store.apply_worker(report)
+        await self._take(reports)
         answered = [report.worker for report in reports if report.ping]
         if answered:
             self._links.up("control")
@@ -183,8 +187,7 @@ class Rounds:
     def _young(self) -> set[str]:
         """Workers that came a moment ago: they say so before they listen."""
         now = self._clock()
-        starts = self._store.worker_starts()
-        return {name for name, (_, _, began) in starts.items() if 0 <= now - began < YOUNG}
+        return {name for name, (_, _, began) in self._store.roll.starts() if 0 <= now - began < YOUNG}
 
     async def _learn_backend(self) -> None:
         try:
@@ -201,9 +204,7 @@ class Rounds:
                 timeout=self._profile.timeout,
                 clock=self._clock,
             )
-            for report in reports:
-                if report.ping:
-                    self._store.apply_worker(report)
+            await self._take(report for report in reports if report.ping)
             await self._queues.look_in_flight()
         except LazyCeleryError:
             return  # The links tell.

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterable
 
 from lazycelery.engine.metrics import Levels
 from lazycelery.engine.parts import Parts
 from lazycelery.engine.slices import in_slices
 from lazycelery.engine.totals import total
 from lazycelery.model.queue import Queue
-from lazycelery.model.worker import Worker
+from lazycelery.model.worker import WorkerLoad
+from lazycelery.waiting import Breath, unhurried
 
 logger = logging.getLogger(__name__)
 
@@ -37,32 +39,37 @@ class Seconds:
         while True:
             try:
                 await parts.dealing.look()
-                self._measure()
+                await self._measure()
                 await in_slices(parts.store.seal_steps())
             except Exception:
                 logger.exception("a second could not be measured")
             await asyncio.sleep(1)
 
-    def _measure(self) -> None:
+    async def _measure(self) -> None:
         parts, now = self._parts, self._parts.clock()
         parts.load.sample()
         if parts.player is None:  # A recording tells its own seconds.
             parts.second(now)
-        workers, queues = parts.store.workers(now), parts.store.queues(now)
-        self._note_aging(workers)
+        breath = Breath()
+        loads = dict(await unhurried(parts.store.roll.loads(now), breath))
+        starts = dict(await unhurried(parts.store.roll.starts(), breath))
+        queues = parts.store.queues(now)
+        await breath.take()
+        self._note_aging({name: load.state for name, load in loads.items()})
         parts.overload.second(time.monotonic())
-        parts.meter.tick(now, parts.store.counted(), self._levels(workers, queues))
-        parts.marks.note(parts.store.worker_starts())
-        parts.memory.second(workers, queues, parts.examiner.notices(snoozed=True))
+        parts.meter.tick(now, parts.store.counted(), self._levels(loads.values(), queues))
+        await breath.take()
+        for _ in parts.marks.noting(starts):
+            await breath.take()
+        await parts.memory.second(loads, queues, parts.examiner.notices(snoozed=True))
 
-    def _note_aging(self, workers: list[Worker]) -> None:
+    def _note_aging(self, states: dict[str, str]) -> None:
         """Silence is news too: a worker may be lost although nothing arrived."""
-        states: dict[str, str] = {worker.name: worker.state for worker in workers}
         if states != self._states:
             self._states = states
             self._parts.changes.aged()
 
-    def _levels(self, workers: list[Worker], queues: list[Queue]) -> Levels:
+    def _levels(self, workers: Iterable[WorkerLoad], queues: list[Queue]) -> Levels:
         online = [worker for worker in workers if worker.state in ("online", "busy")]
         return Levels(
             backlog=total(queue.messages for queue in queues if queue.folded is None),

@@ -24,14 +24,13 @@ from lazycelery.store.ago import HOUR, WEEK
 from lazycelery.store.habits import Habits
 from lazycelery.store.rings import Kept
 from lazycelery.store.store import Store
+from lazycelery.waiting import Breath, unhurried
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SHARE = 0.03
 """Of a core that examinations may take: dear ones come less often."""
-SLICE = 0.004
-"""Seconds of work after which others have their turn."""
 RECENT = 0.5
 """Seconds for which a snapshot does for one who asks often."""
 WINDOW = 120.0
@@ -82,8 +81,7 @@ class Snapshots:
         settled = self._watch.first_truth.is_set()
         if settled and self._began is None:
             self._began = now
-        workers = self._store.worker_facts(now)
-        await breath.take()
+        workers = await unhurried(self._store.roll.facts(now), breath)
         queues = [queue for queue in await self._queues() if queue.folded is None]
         await breath.take()
         tasks = tasks or await self._count(now, breath)
@@ -187,19 +185,6 @@ class Snapshots:
     async def _count(self, now: float, breath: Breath) -> TaskFacts:
         self._tasks = await in_steps(self._store.task_facts_steps(now, WINDOW), breath)
         return self._tasks
-
-
-class Breath:
-    """Gives others their turn after a few milliseconds of work."""
-
-    def __init__(self) -> None:
-        self._began = time.perf_counter()
-
-    async def take(self) -> None:
-        """Let others work, when it is time."""
-        if time.perf_counter() - self._began > SLICE:
-            await asyncio.sleep(0)
-            self._began = time.perf_counter()
 
 
 async def in_steps(steps: Generator[None, None, T], breath: Breath) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
 from urllib.parse import unquote
 
 from lazycelery.engine.cut_off import told
@@ -10,7 +10,7 @@ from lazycelery.engine.parts import Parts
 from lazycelery.engine.totals import total
 from lazycelery.model.cluster import Overview
 from lazycelery.model.profile import Profile
-from lazycelery.model.worker import Worker
+from lazycelery.waiting import unhurried
 
 
 async def overview(parts: Parts) -> Overview:
@@ -18,7 +18,9 @@ async def overview(parts: Parts) -> Overview:
     await parts.examiner.fresh()
     now = parts.clock()
     profile, links, store = parts.profile, parts.links, parts.store
-    workers, queues = store.workers(now), await parts.queues()
+    queues, states = await parts.queues(), Counter[str]()
+    for state in await unhurried(state for _, state in store.roll.states(now)):
+        states[state] += 1
     counts = store.counts()
     return Overview(
         stamp=parts.changes.now().stamp,
@@ -40,13 +42,13 @@ async def overview(parts: Parts) -> Overview:
         loss=store.loss(),
         load=parts.load.read(),
         relief=parts.store.relief(),
-        workers_online=sum(worker.state in ("online", "busy") for worker in workers),
-        workers_total=len(workers),
+        workers_online=states["online"] + states["busy"],
+        workers_total=states.total(),
         queues_total=len(queues),
         tasks_total=sum(counts.values()),
         tasks_by_state=counts,
         backlog=total(queue.messages for queue in queues if queue.folded is None),
-        failures=_failures(parts, workers),
+        failures=_failures(parts),
         events_enabled=parts.switch.held,
         notices=[
             *parts.examiner.notices(),
@@ -76,6 +78,6 @@ def _place(parts: Parts) -> str:
     return (unquote(place) if parts.player is not None else place.rpartition("@")[2]) or "default"
 
 
-def _failures(parts: Parts, workers: Iterable[Worker]) -> int | None:
+def _failures(parts: Parts) -> int | None:
     heard = parts.meter.recent("failed") + parts.store.counting("task-failed")
-    return heard if heard or any(worker.events for worker in workers) else None
+    return heard if heard or parts.store.roll.any_events() else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -64,6 +64,16 @@ class Worker(msgspec.Struct, kw_only=True):
         nobody (in JSON `busy` too)."""
         silent = self.state == "busy" and (self.why or "").startswith(SILENT)
         return SILENT if silent else self.state
+
+
+class WorkerLoad(NamedTuple):
+    """The few facts of a worker that are measured each second, in the order in which they are recorded."""
+
+    state: WorkerState
+    active: int | None
+    processed: int | None
+    loadavg: float | None
+    """Of one minute."""
 
 
 class WorkerDetail(msgspec.Struct, kw_only=True):

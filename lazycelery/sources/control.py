@@ -22,6 +22,7 @@ from lazycelery.sources.worker_replies import (
     read_scheduled,
     read_tasks,
 )
+from lazycelery.waiting import Breath
 
 LISTS = ("scheduled", "reserved", "active")
 """As a task goes through them: one that moves on between two questions is in the next answer."""
@@ -63,17 +64,22 @@ class Control:
             for method in what
         ]
         names, answers = await asyncio.gather(self.mailbox.workers(), asyncio.gather(*calls))
+        # One moment for all: of many, the last is read a while after it has come.
         reports: dict[str, WorkerReport] = {}
+        at, breath = clock(), Breath()
         for method, replies in zip(what, answers, strict=True):
             for reply in replies.replies:
                 if is_worker(reply.worker):
-                    report = reports.setdefault(reply.worker, WorkerReport(worker=reply.worker, at=clock()))
+                    report = reports.get(reply.worker)
+                    if report is None:
+                        report = reports[reply.worker] = WorkerReport(worker=reply.worker, at=at)
                     note(report, method, reply.value)
+                await breath.take()
         asked = names if destination is None else destination
         silent = [name for name in asked if is_worker(name) and name not in reports]
         listening = _listening(answers, silent) if destination is None else None
         for name in silent:
-            reports[name] = WorkerReport(worker=name, at=clock(), ping=False, listening=listening)
+            reports[name] = WorkerReport(worker=name, at=at, ping=False, listening=listening)
         return [_settled(reports[name], what) for name in sorted(reports)]
 
     async def roll_call(
@@ -89,7 +95,8 @@ class Control:
         answered = {reply.worker for reply in replies.replies if is_worker(reply.worker)}
         silent = [name for name in known if name not in answered]
         counted = _listening([replies], silent)
-        reports = [WorkerReport(worker=name, at=clock(), ping=True) for name in sorted(answered)]
+        at = clock()
+        reports = [WorkerReport(worker=name, at=at, ping=True) for name in sorted(answered)]
         for name in silent:
             open_ = counted if replies.listeners is None else name in replies.listeners
             reports.append(WorkerReport(worker=name, at=asked, ping=False, listening=open_))

@@ -11,7 +11,7 @@ from lazycelery.store.workers import Workers
 def queue_views(queues: Queues, workers: Workers, latest: float, now: float) -> list[Queue]:
     """All known queues, by name. `latest` is when the newest batch of events arrived; epoch seconds."""
     consumers = _consumers(workers, now)
-    unheard = None if now - latest > RATE_WINDOW else _unheard(workers, consumers)
+    unheard = None if now - latest > RATE_WINDOW else _unheard(workers, now)
     return queues.views(consumers, unheard, now, _untold(workers, now))
 
 
@@ -25,29 +25,27 @@ def missing(workers: Workers) -> float | None:
 
 
 def _consumers(workers: Workers, now: float) -> dict[str, list[str]] | None:
-    told = [record for record in workers.known.values() if record.queues is not None]
-    if not told:
-        return None
-    consumers: dict[str, list[str]] = {}
-    for record in sorted(told, key=lambda record: record.name):
-        if alive(record, now):
-            for queue in record.queues or []:
+    told, consumers = False, dict[str, list[str]]()
+    for record in workers.by_name():
+        if record.queues is None:
+            continue
+        told = True
+        if record.queues and alive(record, now):
+            for queue in record.queues:
                 consumers.setdefault(queue.name, []).append(record.name)
-    return consumers
+    return consumers if told else None
 
 
 def _untold(workers: Workers, now: float) -> list[str]:
     """Workers that may take messages and have not told from which queues, as a solo one inside a task."""
-    return sorted(
-        record.name for record in workers.known.values() if record.queues is None and here(record, now)
-    )
+    return [record.name for record in workers.by_name() if record.queues is None and here(record, now)]
 
 
-def _unheard(workers: Workers, consumers: dict[str, list[str]] | None) -> set[str]:
+def _unheard(workers: Workers, now: float) -> set[str]:
     """Queues of which events tell too little, as a consumer sends none."""
-    known = workers.known
     return {
-        queue
-        for queue, names in (consumers or {}).items()
-        if any(known[name].loss.events is False for name in names)
+        queue.name
+        for record in workers.by_name()
+        if record.loss.events is False and record.queues and alive(record, now)
+        for queue in record.queues
     }

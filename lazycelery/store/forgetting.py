@@ -31,8 +31,7 @@ class Forgetting:
         gone = [(when, record.name) for record in workers.known.values() if (when := _gone(record, now))]
         for (_, since), name in sorted(gone)[: max(0, len(gone) - KEPT)]:
             if now - since > LEAST:
-                del workers.known[name]
-                workers.changes += 1
+                workers.forget(name)
 
 
 def _gone(record: WorkerRecord, now: float) -> tuple[bool, float] | None:

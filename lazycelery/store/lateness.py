@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lazycelery.store.worker_views import LOST_AFTER, blocked, gone, last_sign
 from lazycelery.store.workers import WorkerRecord, Workers
 
@@ -15,9 +17,9 @@ class Lateness:
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
 
-    def late(self, now: float) -> list[str]:
-        """Workers that count as living and should have given a sign of it by now."""
-        return [name for name, record in self._workers.known.items() if _late(record, now)]
+    def late(self, now: float) -> Iterator[str]:
+        """Workers that count as living and should have given a sign of it by now; one by one."""
+        return (record.name for record in list(self._workers.known.values()) if _late(record, now))
 
     def would_be_back(self, name: str) -> bool:
         """Whether a worker that lives would connect again at once, were only its connection cut: not from
@@ -36,11 +38,14 @@ class Lateness:
 
 
 def _late(record: WorkerRecord, now: float) -> bool:
+    freq = record.freq or 2.0
+    if record.heartbeat is not None and now - record.heartbeat <= 1.1 * freq + LATE:
+        return False
     if record.goodbye is not None or record.heartbeat is None or record.blind is not None or gone(record):
         return False
     if record.control is None or record.control < record.online:
         return False  # Its mailbox may never have been open.
     if record.back is not None and max(record.heartbeat, record.control) <= record.back:
         return False  # It is yet to come back.
-    freq, quiet = record.freq or 2.0, now - last_sign(record)
+    quiet = now - last_sign(record)
     return 1.1 * freq + LATE < quiet < max(3 * freq, LOST_AFTER) + freq  # Later it is settled either way.

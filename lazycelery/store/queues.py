@@ -117,7 +117,8 @@ class Queues:
     ) -> Queue:
         record = self.known.get(name) or QueueRecord(name)
         report = record.report or QueueReport(name=name, at=now)
-        workers = sorted({*(consumers or {}).get(name, []), *report.workers})
+        told = (consumers or {}).get(name, [])  # In order.
+        workers = sorted({*told, *report.workers}) if report.workers else list(told)
         entering, leaving, growth = record.rates()
         if not heard:
             entering = leaving = None

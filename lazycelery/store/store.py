@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 from lazycelery.model.cluster import Tick
 from lazycelery.model.completion import Completion
 from lazycelery.model.event import Event
-from lazycelery.model.facts import TaskFacts, WorkerFacts
+from lazycelery.model.facts import TaskFacts
 from lazycelery.model.message import Message
 from lazycelery.model.queue import Queue
 from lazycelery.model.relief import Relief
@@ -22,7 +22,6 @@ from lazycelery.store.census import Census, completed
 from lazycelery.store.columns import Columns
 from lazycelery.store.consumers import missing, queue_views
 from lazycelery.store.eviction import Eviction
-from lazycelery.store.facts import worker_facts
 from lazycelery.store.faults.errors import Errors
 from lazycelery.store.filter.completion import complete
 from lazycelery.store.forgetting import Forgetting
@@ -39,10 +38,11 @@ from lazycelery.store.raw import RawMessages
 from lazycelery.store.reports import ReportMerge
 from lazycelery.store.results import ResultMerge
 from lazycelery.store.rings import Cell
+from lazycelery.store.roll import Roll
 from lazycelery.store.statistics import COUNTED, USUAL, Figures
 from lazycelery.store.told import Told
 from lazycelery.store.views import task
-from lazycelery.store.worker_views import worker_detail, worker_view
+from lazycelery.store.worker_views import worker_detail
 from lazycelery.store.workers import Workers
 
 HELD = (State.RECEIVED, State.SCHEDULED, State.STARTED)
@@ -66,6 +66,7 @@ class Store:
         self._results = ResultMerge(self._columns, self._merge.fields, self._skew)
         self._workers = Workers()
         self.lateness = Lateness(self._workers)
+        self.roll = Roll(self._workers)
         self._queues = Queues()
         self._intake = Intake(self._columns, self._merge, self._workers, self._queues)
         self._columns.make_room = self._make_room
@@ -246,7 +247,7 @@ class Store:
 
     def workers(self, now: float) -> list[Worker]:
         """All known workers, by name."""
-        return [worker_view(record, now) for _, record in sorted(self._workers.known.items())]
+        return list(self.roll.views(now))
 
     def worker(self, name: str, now: float) -> WorkerDetail | None:
         """A worker with its lists."""
@@ -260,14 +261,6 @@ class Store:
     def queues_told(self, limit: int) -> set[str]:
         """Queues that any source has named, at most `limit`."""
         return set(islice(self._queues.known, limit))
-
-    def worker_facts(self, now: float) -> list[WorkerFacts]:
-        """All workers with what they told of themselves, by name. Nothing is copied."""
-        return [worker_facts(record, now) for _, record in sorted(self._workers.known.items())]
-
-    def worker_starts(self) -> dict[str, tuple[int | None, str | None, float]]:
-        """Process, software, and when it last said that it has started, by worker."""
-        return {name: (one.pid, one.software, one.began) for name, one in self._workers.known.items()}
 
     def holder(self, id: str) -> tuple[str | None, float | None]:
         """The worker that told to have a task and has not told its end, and since when; also of a run that

@@ -85,6 +85,7 @@ class Workers:
     def __init__(self) -> None:
         self.known: dict[str, WorkerRecord] = {}
         self.changes = 0
+        self._ordered: list[WorkerRecord] = []
 
     def seen(self, event: Event) -> WorkerRecord | None:
         """The worker that sent an event; `None` for a publisher."""
@@ -170,6 +171,18 @@ class Workers:
                 at=report.at, ids=frozenset(task.id for tasks in told for task in tasks or ())
             )
 
+    def by_name(self) -> list[WorkerRecord]:
+        """All of them in the order of their names; not to be changed."""
+        if not self._ordered:
+            self._ordered = sorted(self.known.values(), key=lambda record: record.name)
+        return self._ordered
+
+    def forget(self, name: str) -> None:
+        """Know it no more."""
+        del self.known[name]
+        self._ordered = []
+        self.changes += 1
+
     def touch(self, record: WorkerRecord) -> None:
         """Note that a worker changed."""
         self.changes += 1
@@ -179,6 +192,7 @@ class Workers:
         if not name or PUBLISHER.match(name) or len(self.known) >= MAX_WORKERS:
             return None
         record = self.known[name] = WorkerRecord(name)
+        self._ordered = []
         return record
 
 

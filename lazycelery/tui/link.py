@@ -18,6 +18,9 @@ from lazycelery.model.reel import Reel
 from lazycelery.model.worker import Worker
 from lazycelery.waiting import came
 
+WORKERS_A_SECOND = 5000
+"""Lines of workers that are fetched in a second at most: ten thousand beat all the time, and are as many
+megabytes."""
 BEAT = 0.08
 """Least seconds between two rounds of questions."""
 HEADER = 1.0
@@ -111,7 +114,7 @@ class Link:
         self.api: EngineApi | None = None
         self.truth = Truth()
         self._beat = max(BEAT, beat)
-        self._header_asked = 0.0
+        self._header_asked = self._workers_asked = 0.0
         self._front = True
         self._anew = False
         """The engine was given up to begin again with another one."""
@@ -249,6 +252,8 @@ class Link:
         recovered = truth.engine_problem is not None
         status = tick.status != before.status or recovered
         workers, queues = tick.workers != before.workers, tick.queues != before.queues
+        if workers and not self._workers_due():
+            workers, tick = False, msgspec.structs.replace(tick, stamp=before.stamp, workers=before.workers)
         # All at once: an engine that is busy lets each question wait for its turn.
         questions = [
             self._look_at_overview(api) if status or self._header_due() else None,
@@ -268,6 +273,7 @@ class Link:
     async def _look_at_lists(self, api: EngineApi, workers: bool, queues: bool) -> None:
         if workers:
             self.truth.workers = await api.workers()
+            self._workers_asked = time.monotonic()
         if queues:  # Behind the workers: a queue's line names those that take from it.
             self.truth.queues = await api.queues()
 
@@ -275,6 +281,10 @@ class Link:
         page = await api.log(limit=1)
         if page.lines:
             self._newest = page.lines[-1]  # Shown with what it changed.
+
+    def _workers_due(self) -> bool:
+        known = len(self.truth.workers or ())
+        return time.monotonic() - self._workers_asked >= known / WORKERS_A_SECOND
 
     def _header_due(self) -> bool:
         return time.monotonic() - self._header_asked >= HEADER

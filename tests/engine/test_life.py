@@ -76,10 +76,10 @@ async def test_what_was_held_back_under_load_goes_to_log_and_history_once_it_is_
     own = next(id for id in map(str, range(100)) if hash(id) % 100)
     batch = [received(0, own), started(1, own)]
     parts._heard(batch, store.apply_events(batch))
-    engine._seconds._measure()
+    await engine._seconds._measure()
     assert parts.log.last == 0 and not parts.memory._recorder._batches
     now = T0 + 10
     for _ in range(2):  # Once, and never again.
-        engine._seconds._measure()
+        await engine._seconds._measure()
         assert parts.log.last == 2
         assert [len(told.rows) for told in parts.memory._recorder._batches] == [2]

@@ -356,7 +356,7 @@ def test_a_worker_that_only_connects_again_did_not_begin_anew():
     store = Store()
 
     def began() -> float:
-        return store.worker_starts()["w1@h"][2]
+        return dict(store.roll.starts())["w1@h"][2]
 
     store.apply_events([beat(0, kind="online", pid=7), beat(2, pid=7, processed=9)])
     assert began() == T0

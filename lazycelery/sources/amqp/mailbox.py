@@ -183,21 +183,26 @@ class _Call:
         self, names: list[str], certain: bool, destination: Sequence[str] | None, expect: int | None
     ) -> None:
         self.certain = certain or destination is not None
-        wanted = names if destination is None else [each for each in destination if each in names]
+        wanted = names if destination is None else list(set(names).intersection(destination))
         if destination is not None and not certain:
             wanted = list(destination)
         self.workers = {name for name in wanted if is_worker(name)}
         self.expect = expect
         self.listeners: list[str] | None = None
         self.replies: dict[str, Reply] = {}
+        self._answered = 0
+        self._missing = set(self.workers)
+        """Workers that are known and have not answered."""
         self.sent = time.monotonic()
         self.done = asyncio.Event()
         self._grace: asyncio.TimerHandle | None = None
 
     def take(self, value: dict[Any, Any]) -> None:
         elapsed = time.monotonic() - self.sent
-        for worker, said in value.items():
-            self.replies[str(worker)] = Reply(str(worker), said, elapsed)
+        for worker, said in ((str(worker), said) for worker, said in value.items()):
+            self._answered += worker not in self.replies and is_worker(worker)
+            self._missing.discard(worker)
+            self.replies[worker] = Reply(worker, said, elapsed)
         self.check()
 
     def check(self) -> None:
@@ -212,10 +217,7 @@ class _Call:
             self._grace = asyncio.get_running_loop().call_later(GRACE, self.done.set)
 
     def _complete(self) -> bool:
-        answered = {name for name in self.replies if is_worker(name)}
-        if self.expect is not None:
-            return len(answered) >= self.expect
-        return self.workers <= answered
+        return not self._missing if self.expect is None else self._answered >= self.expect
 
     def result(self) -> Replies:
         known = self.certain or bool(self.workers)

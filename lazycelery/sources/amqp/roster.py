@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import insort
 
 from pika import exceptions as amqp  # type: ignore[import-untyped]
 
@@ -23,6 +24,8 @@ class Roster:
         self._server, self._management, self._pidbox = server, management, pidbox
         self._learned: dict[str, None] = {}
         self._names: list[str] = []
+        self._named: set[str] = set()
+        """The same names."""
         self._read_at: float | None = None
         self._reading = asyncio.Lock()
         self.certain = False
@@ -39,16 +42,18 @@ class Roster:
         self._learned[name] = None
         if len(self._learned) > FORGET:
             del self._learned[next(iter(self._learned))]
-        if not self.certain and name not in self._names:
-            self._names = sorted([*self._names, name])
+        if not self.certain and name not in self._named:
+            self._named.add(name)
+            insort(self._names, name)
 
     async def names(self) -> list[str]:
         """Mailboxes that exist now."""
         async with self._reading:
             if self._read_at is None or time.monotonic() - self._read_at > FRESH:
                 await self._read()
+                self._named = set(self._names)
                 self._read_at = time.monotonic()
-        return self._names
+        return list(self._names)
 
     async def _read(self) -> None:
         bound = await self._management.bound(self._pidbox)

@@ -163,19 +163,21 @@ class _Call:
     def __init__(self, wanted: set[str], expect: int | None) -> None:
         self.wanted, self.expect = wanted, expect
         self.replies: dict[str, Reply] = {}
+        self._answered, self._missing = 0, set(wanted)
         self.sent = time.monotonic()
         self.done = asyncio.Event()
 
     def take(self, value: dict[str, Any]) -> None:
         elapsed = time.monotonic() - self.sent
-        for worker, said in value.items():
-            self.replies[str(worker)] = Reply(str(worker), said, elapsed)
+        for worker, said in ((str(worker), said) for worker, said in value.items()):
+            self._answered += worker not in self.replies and is_worker(worker)
+            self._missing.discard(worker)
+            self.replies[worker] = Reply(worker, said, elapsed)
         if self.complete():
             self.done.set()
 
     def complete(self) -> bool:
         """Whether everybody who is waited for has answered."""
-        answered = {name for name in self.replies if is_worker(name)}
         if self.expect is not None:
-            return len(answered) >= self.expect
-        return bool(self.wanted) and self.wanted <= answered
+            return self._answered >= self.expect
+        return bool(self.wanted) and not self._missing

@@ -18,7 +18,7 @@ from lazycelery.sources.redis.layout import Layout
 from lazycelery.sources.redis.scanning import members
 from lazycelery.sources.wire import read_envelope, write_envelope
 from lazycelery.sources.worker_replies import is_worker
-from lazycelery.waiting import came
+from lazycelery.waiting import Breath, came, unhurried
 
 IDLE = 30.0
 """Seconds after which an unused reply queue is given back."""
@@ -32,8 +32,12 @@ STRAGGLE = 0.25
 """Seconds in which a worker that saw our binding just before it went sends its reply."""
 ROUNDS = 8
 """How often a reply queue that stragglers make anew is deleted at most."""
-PAGE = 100
-"""Replies fetched in one round trip."""
+PAGE, MOST_A_PAGE = 100, 1000
+"""Replies fetched in one round trip, and as many at most where thousands wait."""
+OVERTIME = 4
+"""Times its timeout that a call takes at most while answers wait to be read."""
+PAGE_BYTES = 2 * 1024 * 1024
+"""Bytes of such a larger page, by the size of those before it."""
 
 
 class RedisMailbox:
@@ -53,6 +57,9 @@ class RedisMailbox:
         self._owed_until = 0.0
         """Until when workers may answer calls that ended before their replies came."""
         self._known: list[str] = []
+        self._named_at: float | None = None
+        self._naming = asyncio.Lock()
+        self._page = PAGE
         self._opening = asyncio.Lock()
         self._closed = False
 
@@ -75,7 +82,7 @@ class RedisMailbox:
                 call.receivers = await self._publish(method, arguments, destination, ticket, timeout)
                 self._read()
                 call.check()
-                await came(call.done, timeout)
+                await self._wait(call, timeout)
                 if call.failure is not None:
                     raise call.failure
             finally:
@@ -84,6 +91,15 @@ class RedisMailbox:
                     self._owed_until = max(self._owed_until, call.expires)
                 self._rest()
         return call.result()
+
+    async def _wait(self, call: _Call, timeout: float) -> None:
+        """Until all have answered, or the time is over; longer while answers lie there unread: of ten
+        thousand, it is we who are late."""
+        ends = time.monotonic() + OVERTIME * timeout
+        if not await came(call.done, timeout):
+            while self._page > PAGE and time.monotonic() < ends:
+                if await came(call.done, GATHER):
+                    break
 
     async def cast(
         self,
@@ -138,10 +154,14 @@ class RedisMailbox:
         return int(await self._server.redis.publish(self._layout.control_channel, message))
 
     async def _names(self) -> list[str]:
-        tail = f".{self._layout.pidbox}"
-        found = await members(self._server.redis, self._layout.binding(self._layout.pidbox))
-        queues = {self._layout.bound(member)[2] for member in found}
-        return sorted(queue.removesuffix(tail) for queue in queues if queue.endswith(tail))
+        async with self._naming:
+            if self._named_at is None or time.monotonic() - self._named_at > FRESH:
+                tail = f".{self._layout.pidbox}"
+                found = await members(self._server.redis, self._layout.binding(self._layout.pidbox))
+                queues = set(await unhurried(self._layout.bound(member)[2] for member in found))
+                self._known = sorted(queue.removesuffix(tail) for queue in queues if queue.endswith(tail))
+                self._named_at = time.monotonic()
+        return self._known
 
     # -- the reply queue
 
@@ -164,7 +184,7 @@ class RedisMailbox:
             if not self._open or time.monotonic() - self._bound_at > FRESH:
                 self._open = True
                 await self._server.redis.sadd(*self._binding)
-                self._known = await self._names()
+                await self._names()
                 self._bound_at = time.monotonic()
         return self._known
 
@@ -206,8 +226,10 @@ class RedisMailbox:
     async def _read_replies(self) -> None:
         try:
             while self._calls:
+                breath = Breath()
                 for raw in await self._fetch():
                     self._take(raw)
+                    await breath.take()
         except problems.FAILURES as error:
             for call in self._calls.values():
                 call.failure = error
@@ -219,13 +241,16 @@ class RedisMailbox:
         first = await self._server.redis.brpop([key], timeout=1)
         if first is None:
             return []
-        await asyncio.sleep(GATHER)
+        if self._page == PAGE:
+            await asyncio.sleep(GATHER)
         # All that is there in one round trip; EXPIRE in case we die before the rest is read.
         pipe = self._server.redis.pipeline(transaction=True)
-        pipe.lrange(key, -PAGE, -1)
-        pipe.ltrim(key, 0, -PAGE - 1)
+        pipe.lrange(key, -self._page, -1)
+        pipe.ltrim(key, 0, -self._page - 1)
         pipe.expire(key, EXPIRE)
         more = (await pipe.execute())[0]
+        full, size = len(more) >= self._page, sum(map(len, more)) // max(1, len(more))
+        self._page = max(PAGE, min(MOST_A_PAGE, PAGE_BYTES // max(1, size))) if full else PAGE
         return [first[1], *reversed(more)]
 
     def _take(self, raw: bytes) -> None:
@@ -258,6 +283,8 @@ class _Call:
         self.destination, self.expect = destination, expect
         self.receivers: int | None = None
         self.replies: dict[str, Reply] = {}
+        self._answered = 0
+        """Workers among them: of ten thousand, each reply is looked at once."""
         self.sent = time.monotonic()
         self.expires = self.sent + timeout
         """When workers will not carry it out any more."""
@@ -268,15 +295,13 @@ class _Call:
         elapsed = time.monotonic() - self.sent
         if isinstance(value, dict):
             for worker, said in value.items():
+                self._answered += worker not in self.replies and is_worker(worker)
                 self.replies[worker] = Reply(worker, said, elapsed)
         self.check()
 
     def check(self) -> None:
-        if self.receivers is not None and self._answered() >= self._expected():
+        if self.receivers is not None and self._answered >= self._expected():
             self.done.set()
-
-    def _answered(self) -> int:
-        return sum(map(is_worker, self.replies))
 
     def _expected(self) -> int:
         """Workers that will answer.
@@ -294,5 +319,5 @@ class _Call:
     def result(self) -> Replies:
         expected = self._expected()
         received = self.receivers if self.destination is None else None
-        complete = self._answered() >= expected
+        complete = self._answered >= expected
         return Replies(expected, list(self.replies.values()), complete=complete, received=received)
