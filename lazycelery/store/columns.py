@@ -5,7 +5,6 @@ A slot is a place and is used again after its task has left; a row number is an 
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -21,6 +20,7 @@ from lazycelery.store.marks import TELLERS, TOLD
 from lazycelery.store.notes import Notes
 from lazycelery.store.sealing import FIELDS, Sealed, Steps
 from lazycelery.store.shards import MASK, Shards, Sparse
+from lazycelery.store.untouched import untouched
 
 NAN = float("nan")
 BLOCK = 32_768
@@ -337,13 +337,6 @@ class Columns:
     def teller(self, slot: int, field: str) -> str:
         """Where a field came from, as far as noted; else the event stream."""
         return TELLERS[self.told[slot] >> TOLD[field] & 7]
-
-
-def untouched(length: int, kind: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Noughts in anonymous memory, which costs nothing before it is touched. What `np.zeros` gives may have
-    been used before, and is cleared at once then: milliseconds for a million."""
-    size = np.dtype(kind).itemsize * length
-    return np.frombuffer(mmap.mmap(-1, max(size, mmap.PAGESIZE)), dtype=kind, count=length)
 
 
 def _head(id: str, filler: bytes) -> int:

@@ -15,6 +15,7 @@ from lazycelery.store.filter import parse
 from lazycelery.store.filter.matching import SLICE, Mask, Matcher
 from lazycelery.store.searching import Search
 from lazycelery.store.sorting import (
+    LAST_ROW,
     ROW_BITS,
     Keys,
     Pair,
@@ -197,10 +198,9 @@ class Order:
             # A slice is the column itself, in which other tasks take their places meanwhile.
             return rows.copy() if isinstance(slots, slice) else rows
         keys = self._rank(slots).astype(np.int64)
-        keys += 1
         keys <<= ROW_BITS
+        keys += LAST_ROW
         keys -= rows
-        keys -= 1
         return keys
 
     def _rank(self, slots: Slots | slice) -> npt.NDArray[np.int32]:
@@ -208,10 +208,11 @@ class Order:
         values = self.columns.vector(self.sort)[slots]
         if self.sort in ("runtime", "wait"):
             # bits of a positive float ascend with it
-            clipped = np.maximum(values, 0).astype(np.float32)
-            rank = clipped.view(np.int32) & np.int32(0x7FFFFFFF)
-            rank >>= 1
+            clipped = values.astype(np.float32)
             unknown, backwards = np.isnan(clipped), True
+            rank = np.maximum(clipped, 0, out=clipped).view(np.int32)
+            rank &= np.int32(0x7FFFFFFF)
+            rank >>= 1
         elif self.sort == "retries":
             rank, unknown, backwards = values.astype(np.int32), values < 0, True
         elif self.sort == "state":
@@ -221,9 +222,10 @@ class Order:
             rank = np.take(self._places, values, mode="clip").astype(np.int32)
             unknown, backwards = values == 0, False
         if backwards != self.reverse:
-            rank = np.int32(_UNKNOWN - 1) - rank
+            rank = np.subtract(np.int32(_UNKNOWN - 1), rank, out=rank)
         places: npt.NDArray[np.int32] = rank
-        places[unknown] = _UNKNOWN
+        if unknown.any():
+            places[unknown] = _UNKNOWN
         return places
 
     def _table(self) -> Words:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lazycelery.store.columns import Columns, untouched
+from lazycelery.store.columns import Columns
 from lazycelery.store.selection import LINES, Best
 from lazycelery.store.sorting import PART, Keys, Pair, Slots, sort_in_steps
+from lazycelery.store.untouched import untouched
 
 if TYPE_CHECKING:
     from lazycelery.store.orders import Order
