@@ -12,6 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from lazycelery.engine.server import Server
+from lazycelery.engine.tidying import Tidying
 from lazycelery.model.faces import speak_to
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
@@ -56,6 +57,8 @@ async def serve() -> None:
     os.dup2(quiet, 0)
     os.dup2(quiet, 1)
     server = Server(reader, writer, _redact_as_profiled)
+    tidying = Tidying()
+    tidying.begin()
     on_signal("SIGTERM", lambda _: server.done.set())
     await server.run()
 

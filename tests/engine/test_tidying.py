@@ -1,0 +1,67 @@
+"""Full garbage collections come when we say, and seldom where they are dear."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lazycelery.engine import tidying
+from lazycelery.engine.tidying import EVERY, SHARE, Tidying
+
+GENERATIONS = pytest.mark.skipif(sys.version_info >= (3, 14), reason="it collects in small parts by itself")
+ALONE = """
+import asyncio, gc
+from lazycelery.engine.tidying import Tidying
+async def main():
+    full = []
+    gc.callbacks.append(lambda phase, about: full.append(1) if about["generation"] == 2 else None)
+    Tidying().begin()
+    kept = [[] for _ in range(400_000)]
+    print(len(full))
+asyncio.run(main())
+"""
+
+
+@GENERATIONS
+def test_what_comes_in_a_rush_and_stays_begins_no_full_collection() -> None:
+    for begin, full in (("Tidying().begin()", "0"), ("pass", None)):
+        program = ALONE.replace("Tidying().begin()", begin)
+        told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert told.stdout.strip() == full if full else int(told.stdout) > 0
+
+
+@GENERATIONS
+async def test_what_is_let_go_in_a_ring_is_collected_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tidying, "EVERY", 0.05)
+    monkeypatch.setattr(tidying, "SHARE", 0)
+    before, full = gc.get_threshold(), 0
+
+    def note(phase: str, about: dict[str, int]) -> None:
+        nonlocal full
+        full += phase == "start" and about["generation"] == 2
+
+    one = Tidying()
+    try:
+        one.begin()
+        gc.callbacks.append(note)
+        until = time.monotonic() + 5
+        while full < 2 and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(note)
+        assert one._task is not None
+        one._task.cancel()
+    assert full >= 2
+
+
+def test_a_dear_one_comes_seldom() -> None:
+    one = Tidying()
+    assert one.rest == EVERY
+    one.took = 0.15
+    assert one.rest == 0.15 * SHARE > 40 * 60
