@@ -9,6 +9,7 @@ import pytest
 
 from lazycelery.manual import explain
 from lazycelery.model.cluster import Notice
+from lazycelery.model.finding import Evidence
 from lazycelery.model.finding import Finding as Found
 from lazycelery.tui.arrangement import accordion, arrange
 from lazycelery.tui.presentation.findings import Finding, matches, page
@@ -157,6 +158,17 @@ def test_a_finding_shows_what_its_subject_tells() -> None:
     typo = page(Finding(TYPO), queues()[1], None, 0, Look(NOW), 60)
     said = "\n".join("".join(text for text, _ in line) for line in typo.body)
     assert "What helps" in said and "7 messages · 0 consumers" in said
+
+
+def test_what_helps_is_whole_on_a_narrow_screen() -> None:
+    long = "Without it only the queues of workers are known. " * 6 + "Enable it with `plugins enable this`."
+    notice = Notice(code="note", severity="info", title=long, hint=long)
+    evidence = [Evidence(text=long)]
+    found = Found(code="note", severity="info", title=long, fix=long, evidence=evidence)
+    for finding in (Finding(notice), Finding(notice, found)):
+        body = page(finding, None, None, 0, Look(NOW), 52).body
+        said = " ".join("".join(text for text, _ in line) for line in body)
+        assert said.count("`plugins enable this`") == (3 if finding.found else 2) and "…" not in said
 
 
 def test_a_finding_is_found_by_what_it_says() -> None:

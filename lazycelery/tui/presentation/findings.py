@@ -32,6 +32,8 @@ FOLD = "snoozed"
 """The code of the line that stands for all that is snoozed."""
 LISTS: dict[str, Scope] = {"no-workers": "workers"}
 """Findings about all that a list has, and about none of it alone."""
+LONGEST = 20
+"""Lines of one sentence on a page, which scrolls: what helps stands at the end."""
 TOKENS = {"critical": "fail", "warning": "warn", "info": "dim"}
 
 
@@ -160,7 +162,7 @@ def _finding(
     mark, token = sign(notice, look)
     since = "" if notice.since is None else f", since {q.moment(notice.since, look.now, look.utc)}"
     body: list[Line] = [
-        *wrapped(f"{mark} {notice.title}", width, token),
+        *wrapped(f"{mark} {notice.title}", width, token, limit=LONGEST),
         ((f"{notice.severity}{since}", "dim"),),
     ]
     if notice.code == FOLD:
@@ -168,12 +170,12 @@ def _finding(
     if finding.mark is not None:
         body += _mark(finding.mark, look, width)
     if notice.hint:
-        body += [(), (("What helps", "head"),), *wrapped(notice.hint, width)]
+        body += [(), (("What helps", "head"),), *wrapped(notice.hint, width, limit=LONGEST)]
     if finding.found is not None:
         body += [(), (("How it is known", "head"),)]
         for fact in finding.found.evidence:
             source = f" ({fact.source})" if fact.source else ""
-            body += wrapped(f"{look.signs.dot} {fact.text}{source}", width)
+            body += wrapped(f"{look.signs.dot} {fact.text}{source}", width, limit=LONGEST)
     if subject is not None:
         head = "How it is known" if finding.found is None else "How it is now"
         body += [(), ((head, "head"),), *_evidence(subject, verdict, look, width), ()]
