@@ -1,19 +1,18 @@
 """Writes the history: a thread of its own, a batch every quarter of a second.
 
 The engine's loop only hands over. Whatever the disk or the database does, the monitor goes on: what could
-not be written is tried again, and said.
+not be written waits in a `Backlog`, is tried again, and said. Tasks need no room, as the store has them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lazycelery.engine.backlog import Backlog
 from lazycelery.engine.steadiness import Ages
 from lazycelery.model.event import Event
 from lazycelery.model.history import HistoryStatus
@@ -32,11 +31,6 @@ PATIENCE = (1.0, 2.0, 5.0, 15.0, 30.0)
 TAKE_OVER = 5.0
 """Seconds between two looks whether the other writer has gone."""
 SWEEP_EVERY = 60.0
-MOST_WAITING = 400_000
-"""Events that wait to be written, some 60 bytes each but for the first ones; tasks need no room, as the
-store has them."""
-LOOSE = 20_000
-"""Events that wait as they are; what comes then is packed at once."""
 SLOW = 15.0
 """Seconds that a batch may take; then what does not answer is given up, and tried again. A database is told
 to give up before (`address.LONGEST`)."""
@@ -68,10 +62,7 @@ class Recorder:
         self.recording: Recording = storage.recording(columns, redactor, clock)
         self.status = HistoryStatus(state="reading", directory=storage.place)
         self._changes = Changes(columns)
-        self._batches: deque[Told] = deque()
-        self._handed = self._done = 0
-        """Events that came in, and that wait no more; each is counted by one thread alone."""
-        self._rest: deque[Note] = deque(maxlen=10_000)
+        self.backlog = Backlog(self.recording.packed)
         self._failures = 0
         self._next_try = 0.0
         self._next_sweep = 0.0
@@ -98,17 +89,7 @@ class Recorder:
             return  # Heartbeats alone: nothing of them is an event of the history.
         # What is not written need not wait with it.
         told = told._replace(signs=(), refused=(), events=self._wanted(told))
-        if self._handed - self._done > LOOSE:
-            told = self.recording.packed(told)
-        self._batches.append(told)
-        self._handed += len(told.rows)
-        while self._handed - self._done > MOST_WAITING:
-            try:
-                lost = len(self._batches.popleft().rows)
-            except IndexError:
-                break
-            self._handed -= lost
-            self.status.dropped += lost
+        self.status.dropped += self.backlog.put(told)
 
     def _wanted(self, told: Told) -> Sequence[Event]:
         """The events themselves, where they are needed: those that the store took."""
@@ -121,7 +102,7 @@ class Recorder:
 
     def note(self, note: Note) -> None:
         """Something else to be written with the next batch."""
-        self._rest.append(note)
+        self.backlog.note(note)
 
     def watch(self) -> None:
         """Once a second: what has not answered for too long is let go."""
@@ -172,7 +153,7 @@ class Recorder:
         other = self.recording.ready()
         if other:
             self._next_try = now + TAKE_OVER
-            self._forget_waiting()
+            self.backlog.forget()
             self._changes.skip()  # The other one writes it.
             self.status.interrupted = False
             self._tell(
@@ -182,29 +163,12 @@ class Recorder:
             )
         return not other
 
-    def _forget_waiting(self) -> None:
-        while batches := self._waiting():
-            self._done += sum(len(batch.rows) for batch in batches)
-        self._rest.clear()
-
-    def _waiting(self) -> list[Told]:
-        """Takes what was handed over; the loop may do so too, where there is too much."""
-        batches: list[Told] = []
-        count = 0
-        with contextlib.suppress(IndexError):
-            while count < EVENTS_AT_ONCE:
-                batches.append(self._batches.popleft())
-                count += len(batches[-1].rows)
-        return batches
-
     def _write(self, now: float, last: bool) -> None:
-        batches = self._waiting()
-        rest: list[Note] = []
-        while self._rest:
-            rest.append(self._rest.popleft())
+        waiting, notes = self.backlog.events, self.backlog.notes
+        batches, rest = waiting.take(EVENTS_AT_ONCE), notes.take(EVENTS_AT_ONCE)
         # The events first, then what they made of the tasks: never a task older than its events.
-        lean = not last and (self._slow or self._handed - self._done > BACKLOG)
-        if not lean and self.status.lean and not self._batches:
+        lean = not last and (self._slow or waiting.count > BACKLOG)
+        if not lean and self.status.lean and not waiting:
             self._changes.fill_in(TASKS_AT_ONCE)
         slots = self._changes.due(now, all=last)
         if len(slots) > TASKS_AT_ONCE:
@@ -215,18 +179,20 @@ class Recorder:
             return
         began = self._clock()
         try:
-            left_out = self.recording.write(slots, batches, rest, lean, self.status.dropped)
+            told, said = [each.item for each in batches], [each.item for each in rest]
+            left_out = self.recording.write(slots, told, said, lean, self.status.dropped)
         except BaseException:
             self._more = False
             self._changes.put_back(slots)
-            self._batches.extendleft(reversed(batches))
-            self._rest.extendleft(reversed(rest))
+            waiting.put_back(batches)
+            notes.put_back(rest)
             raise
         self._slow = time.monotonic() - now > LEAN_AFTER
         self.status.lean = self._changes.written(slots, left_out)
-        self._more = self._more or bool(self._batches) or (last and bool(self.status.lean))
-        self._done += sum(len(batch.rows) for batch in batches)
-        self.status.written, self.status.behind = began, max(0, self._handed - self._done)
+        self._more = self._more or bool(waiting) or (last and bool(self.status.lean))
+        waiting.done(batches)
+        notes.done(rest)
+        self.status.written, self.status.behind = began, waiting.count
 
     def _sweep(self, now: float) -> None:
         if now < self._next_sweep and not self.recording.fresh:

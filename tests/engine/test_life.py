@@ -77,9 +77,9 @@ async def test_what_was_held_back_under_load_goes_to_log_and_history_once_it_is_
     batch = [received(0, own), started(1, own)]
     parts._heard(batch, store.apply_events(batch))
     await engine._seconds._measure()
-    assert parts.log.last == 0 and not parts.memory._recorder._batches
+    assert parts.log.last == 0 and not parts.memory._recorder.backlog.events
     now = T0 + 10
     for _ in range(2):  # Once, and never again.
         await engine._seconds._measure()
         assert parts.log.last == 2
-        assert [len(told.rows) for told in parts.memory._recorder._batches] == [2]
+        assert [len(told.rows) for told in parts.memory._recorder.backlog.events.items] == [2]

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from lazycelery.engine import past, steadiness
+from lazycelery.engine import backlog, past, steadiness
 from lazycelery.engine import recorder as module
 from lazycelery.store.history import local, lock
 from lazycelery.store.history.files import Files
@@ -149,7 +149,7 @@ def test_once_there_is_room_again_nothing_is_missing(files: Files, monkeypatch: 
 def test_events_that_wait_for_a_disk_are_bounded_and_counted(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_WAITING", 100)
+    monkeypatch.setattr(backlog, "MOST_EVENTS", 100)
     monitor = Monitor(files)
     for number in range(200):
         monitor.hear(received(2, f"t{number}"))
@@ -163,9 +163,9 @@ def test_heartbeats_that_come_meanwhile_take_no_room(files: Files) -> None:
     monitor = Monitor(files)
     for second in range(100):
         monitor.hear(beat(second))
-    assert not monitor.recorder._batches
+    assert not monitor.recorder.backlog.events
     monitor.hear(received(1), beat(100))
-    [waiting] = monitor.recorder._batches
+    [waiting] = monitor.recorder.backlog.events.items
     assert not waiting.signs and not waiting.events and len(waiting.rows) == 1
 
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from lazycelery.engine import backlog
 from lazycelery.engine import recorder as module
 from lazycelery.model.event import Event
 from lazycelery.store.history.events import unpack
@@ -468,7 +468,7 @@ def test_what_waits_for_long_is_packed_and_written_the_same(
     heard += [event("other", 9, "", extra={}), beat(9)]
     recorded(storage, heard)
     written = rows(storage, "SELECT e::text FROM {s}.events e")
-    monkeypatch.setattr(module, "LOOSE", -1)
+    monkeypatch.setattr(backlog, "LOOSE", -1)
     recorded(storage, heard)  # What is the same to the last bit is there already.
     assert sorted(rows(storage, "SELECT e::text FROM {s}.events e")) == sorted(written)
     assert len(written) == 204 and secret not in str(written)
@@ -476,23 +476,6 @@ def test_what_waits_for_long_is_packed_and_written_the_same(
     other = shared()
     recorded(other, heard)
     assert len(rows(other, "SELECT 1 FROM {s}.events")) == 204
-
-
-def test_events_wait_in_little_room_while_the_server_is_away() -> None:
-    monitor = Monitor(Shared(address_of("postgresql://127.0.0.1:1/none", "", "")), max_tasks=2_000)
-    monitor.recorder._handed = module.LOOSE + 1
-    tracemalloc.start()
-    try:
-        for start in range(0, 10_000, 50):
-            if start == 2_500:  # The store is full.
-                before = tracemalloc.get_traced_memory()[0]
-            monitor.hear(*[each for number in range(start, start + 50) for each in life(number)])
-        grown = tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
-    waiting = monitor.recorder._batches
-    assert sum(len(batch.rows) for batch in waiting) == 40_000 and not any(batch.events for batch in waiting)
-    assert grown / 30_000 < 90, "bytes an event"
 
 
 @pytest.mark.parametrize("stage", [0, 3])

@@ -6,6 +6,8 @@ import hashlib
 import json
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from sys import getsizeof
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,6 +94,12 @@ class Packed(NamedTuple):
     """Types that Celery does not know."""
     fields: dict[int, bytes]
     """JSON, by place, of events of those types."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory, about."""
+        texts = sum(map(getsizeof, chain(self.senders, self.kinds, self.fields.values())))
+        return int(self.rows.nbytes) + texts + 100 * len(self.fields)
 
 
 def pack(events: Sequence[Event], veiled: Callable[[Any], Any]) -> Packed:

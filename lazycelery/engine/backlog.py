@@ -1,0 +1,167 @@
+"""What waits to be written to the history, while the disk or the database is slow or away: bounded in number
+and in memory, whatever is in it. The oldest goes first, and is counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from lazycelery.store.history.storage import Note
+from lazycelery.store.told import BATCH, Told, joined, weight
+
+MOST_EVENTS = 400_000
+MOST_BYTES = 64 << 20
+"""Of events. Plain ones take 56 bytes each once they are packed, so that as many as may wait fit in."""
+LOOSE = 20_000
+"""Events that wait as they came; what comes then is put together and packed at once."""
+LOOSE_BYTES = 16 << 20
+"""The same for their long texts, where events wait with them."""
+PORTION = 1_000
+"""Events that are packed together: a batch takes hundreds of bytes beside its events, and may be of one."""
+PORTION_BYTES = 1 << 20
+MOST_NOTES = 10_000
+MOST_NOTE_BYTES = 16 << 20
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Entry(Generic[T]):
+    """Something that waits."""
+
+    item: T
+    count: int
+    """Events in it."""
+    size: int
+    """Bytes, about."""
+
+
+class Waiting(Generic[T]):
+    """A queue from the engine's loop to a thread, without a lock. The loop puts in, and lets the oldest go
+    where there is too much; the thread takes out, and what it has taken counts until it is `done`."""
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most, self._most_bytes = most, most_bytes
+        self._entries: deque[Entry[T]] = deque()
+        self._came = self._bytes_came = 0
+        """Changed by the loop alone."""
+        self._went = self._bytes_went = 0
+        """Changed by the thread alone."""
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    @property
+    def count(self) -> int:
+        """How many wait, with those that are being written."""
+        return self._came - self._went
+
+    @property
+    def size(self) -> int:
+        """Bytes that they take, about."""
+        return self._bytes_came - self._bytes_went
+
+    @property
+    def items(self) -> list[T]:
+        """Those that nobody has taken, the oldest first."""
+        return [entry.item for entry in self._entries.copy()]
+
+    # for the loop
+
+    def put(self, item: T, count: int, size: int) -> int:
+        """Another one. Returns how many had to go for it."""
+        self._entries.append(Entry(item, count, size))
+        self._came += count
+        self._bytes_came += size
+        lost = 0
+        while self.count > self._most or self.size > self._most_bytes:
+            try:
+                entry = self._entries.popleft()
+            except IndexError:
+                break
+            self._came -= entry.count
+            self._bytes_came -= entry.size
+            lost += entry.count
+        return lost
+
+    def take_back(self, item: T) -> Entry[T] | None:
+        """The last one, where it is this one and nobody has taken it."""
+        try:
+            entry = self._entries.pop()
+        except IndexError:
+            return None
+        if entry.item is not item:
+            self._entries.append(entry)
+            return None
+        self._came -= entry.count
+        self._bytes_came -= entry.size
+        return entry
+
+    # for the thread
+
+    def take(self, most: int) -> list[Entry[T]]:
+        """The oldest, until they are so many; the loop may take some too, where there is too much."""
+        taken: list[Entry[T]] = []
+        count = 0
+        with contextlib.suppress(IndexError):
+            while count < most:
+                taken.append(self._entries.popleft())
+                count += taken[-1].count
+        return taken
+
+    def put_back(self, taken: Sequence[Entry[T]]) -> None:
+        """They could not be written, and are the oldest again."""
+        self._entries.extendleft(reversed(taken))
+
+    def done(self, taken: Sequence[Entry[T]]) -> None:
+        """They are written, or not wanted any more."""
+        self._went += sum(entry.count for entry in taken)
+        self._bytes_went += sum(entry.size for entry in taken)
+
+    def forget(self) -> None:
+        """All of them."""
+        while taken := self.take(PORTION):
+            self.done(taken)
+
+
+class Backlog:
+    """Events and notes. `pack` puts a batch into less room, as the medium will write it."""
+
+    def __init__(self, pack: Callable[[Told], Told]) -> None:
+        self._pack = pack
+        self.events: Waiting[Told] = Waiting(MOST_EVENTS, MOST_BYTES)
+        self.notes: Waiting[Note] = Waiting(MOST_NOTES, MOST_NOTE_BYTES)
+        self._open: Told | None = None
+        """The last batch, where more is to be put to it."""
+
+    def put(self, told: Told) -> int:
+        """Another batch, from the loop. Returns how many events were lost for it. Costs an append while what
+        waits is written soon."""
+        size, waiting = weight(told), self.events
+        if waiting.count > LOOSE or waiting.size + size > LOOSE_BYTES:
+            told, size = self._packed(told, size)
+        return waiting.put(told, len(told.rows), size)
+
+    def note(self, note: Note) -> None:
+        """Another note, from the loop; of too many the oldest go unsaid."""
+        self.notes.put(note, 1, sum(map(sys.getsizeof, note)))
+
+    def forget(self) -> None:
+        """Somebody else writes all of it."""
+        self.events.forget()
+        self.notes.forget()
+
+    def _packed(self, told: Told, size: int) -> tuple[Told, int]:
+        """The batch with the small ones before it, packed once they are enough."""
+        before = self.events.take_back(self._open) if self._open is not None else None
+        if before is not None:
+            told, size = joined(before.item, told), before.size + size - BATCH
+        if len(told.rows) < PORTION and size < PORTION_BYTES:
+            self._open = told
+            return told, size
+        self._open, told = None, self._pack(told)
+        return told, weight(told)
