@@ -121,8 +121,7 @@ class Engine:
             if at is None:
                 parts.rewinder.close()
             else:
-                parts.store.columns.let_go()  # Else there are two of a million tasks for a while.
-                rewound = await parts.rewinder.back(at, profile.max_tasks)
+                rewound = await parts.rewinder.back(at, profile.max_tasks, parts.store)
         return Engine(profile, rewound=rewound)
 
     async def _finish(self) -> None:

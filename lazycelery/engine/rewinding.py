@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EVENTS, SECONDS = 100_000, 300.0
-"""Between two moments that are kept: each takes half a second of playing."""
+EVENTS, SECONDS = 25_000, 300.0
+"""Between two moments that are kept: each takes a quarter of a second of playing."""
 MOST = 200
 """Moments that are kept; of the older ones every second one is let go then."""
 HEAVIEST = 200_000
@@ -99,13 +99,17 @@ class Rewinder:
             old, new = self._moments[:-NEWEST], self._moments[-NEWEST:]
             self._moments = old[1::2] + new
 
-    async def back(self, at: float, max_tasks: int) -> Rewound:
-        """The last moment before another one. An engine plays on from there."""
+    async def back(self, at: float, max_tasks: int, left: Store) -> Rewound:
+        """The last moment before another one. An engine plays on from there, with the tasks of the store that
+        is left: nobody reads that again."""
         moment = next((one for one in reversed(self._moments) if one.at <= at), None)
-        self._from = moment
+        came, self._from = self._from, moment
+        if moment is None:
+            left.columns.let_go()  # Else there are two of a million tasks for a while.
         if moment is not None and self._keeper is not None:
+            stage = came.checkpoint.stage if came is not None else None
             try:
-                steps = self._keeper.restore(moment.checkpoint, max_tasks)
+                steps = self._keeper.restore(moment.checkpoint, max_tasks, left, stage)
                 store, periodic = await in_slices(steps)
                 return Rewound(self, moment, store, periodic)
             except OSError as problem:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Generator
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from lazycelery.store.census import Census
 from lazycelery.store.columns import Columns
@@ -15,6 +17,7 @@ from lazycelery.store.query import Queries
 from lazycelery.store.rings import PACKED, Kept
 from lazycelery.store.store import Store
 from lazycelery.store.sums import Sums
+from lazycelery.store.takeback import moved, take_back
 from lazycelery.store.tasklog import Rows, TaskLog, Written
 
 SMALL = ("names", "workers", "queues", "notes", "free", "by_state")
@@ -26,15 +29,24 @@ class _Elsewhere:
     """Stands in a copy for the columns."""
 
 
+class Stage(NamedTuple):
+    """A moment on the way that columns went."""
+
+    since: int
+    """Their changes by then."""
+    pieces: int
+    """Pieces that had been written by then."""
+    before: Stage | None
+
+
 class Checkpoint:
     """One moment."""
 
-    def __init__(self, pieces: list[Rows], copied: Any, since: int, weight: int) -> None:
+    def __init__(self, pieces: list[Rows], copied: Any, stage: Stage, weight: int) -> None:
         self.pieces = pieces
         """Those that were written for this moment and for all before it, the oldest first."""
         self.copied = copied
-        self.since = since
-        """The columns' changes by then."""
+        self.stage = stage
         self.weight = weight
         """Things of which it holds a copy: a kilobyte or two each."""
 
@@ -55,8 +67,9 @@ class Keeper:
         columns = store._columns
         columns._write_heads()
         pieces = list(before.pieces) if before is not None else []
+        stage = before.stage if before is not None else None
         changes = columns.changes
-        pieces += yield from self._log.write(columns, before.since if before is not None else 0)
+        pieces += yield from self._log.write(columns, stage.since if stage is not None else 0)
         columns._write_heads()
         since, steps = columns.changes, self._log.write(columns, changes)
         while True:  # What came meanwhile is little, and now nothing more may.
@@ -69,7 +82,7 @@ class Keeper:
         small = {name: getattr(columns, name) for name in (*SMALL, *COUNTS)}
         copied = copy.deepcopy((store, small, beside), memo)
         weight = len(store._workers.known) + len(store._queues.known) + len(columns.names) + 10
-        return Checkpoint(pieces, copied, since, weight)
+        return Checkpoint(pieces, copied, Stage(since, len(pieces), stage), weight)
 
     def _elsewhere(self, store: Store) -> dict[int, Any]:
         """What is not copied, by its address, and what stands for it."""
@@ -88,10 +101,25 @@ class Keeper:
         self._known = known
         return memo
 
-    def restore(self, checkpoint: Checkpoint, max_tasks: int) -> Generator[None, None, tuple[Store, Any]]:
-        """A store as it was then, and what was beside it, in slices. Raises `OSError`."""
-        columns = Columns(max_tasks)
+    def restore(
+        self, checkpoint: Checkpoint, max_tasks: int, left: Store | None = None, came: Stage | None = None
+    ) -> Generator[None, None, tuple[Store, Any]]:
+        """A store as it was then, and what was beside it, in slices. Raises `OSError`.
+
+        `left` is a store that is given up and went on from `came`: what of its tasks stands as it stood then
+        is taken over.
+        """
         copied, small, beside = checkpoint.copied
+        used, shared = small["used"], _shared(checkpoint.stage, came)
+        columns, missing = Columns(max_tasks), np.ones(used, dtype=np.bool_)
+        if left is not None:
+            old = moved(left.columns)
+            if shared is not None and old.max_tasks == max_tasks:
+                others = [slots for slots, _ in checkpoint.pieces[shared.pieces :]]
+                columns = old
+                missing = yield from take_back(columns, used, shared.since, others)
+            del old
+        columns.blank(used)
         memo = {id(copied._columns): columns, **_whole(copied)}
         for ring in copied._intake.figures.rings.all:
             for where in ring.steps:
@@ -109,8 +137,19 @@ class Keeper:
         intake = store._intake
         intake.figures._sums, store._merge.fields.pool = Sums(), {}
         intake.told = intake._told([])
-        yield from self._log.fill(columns, own["used"], checkpoint.pieces)
+        yield from self._log.fill(columns, missing, checkpoint.pieces)
         return store, beside
+
+
+def _shared(one: Stage | None, other: Stage | None) -> Stage | None:
+    """The last moment that two ways have in common."""
+    seen = set()
+    while other is not None:
+        seen.add(id(other))
+        other = other.before
+    while one is not None and id(one) not in seen:
+        one = one.before
+    return one
 
 
 def _whole(store: Store) -> dict[int, Any]:

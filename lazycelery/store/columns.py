@@ -236,6 +236,13 @@ class Columns:
         for slot in slots:
             self.head[slot] = _head(self.id[slot], b"\x00")
 
+    def blank(self, used: int) -> None:
+        """Have so many slots in use, of which somebody writes the new ones whole now."""
+        more, self.used, self._blank = used - self.used, used, used
+        self.id.extend([""] * more)
+        for texts in (self.args, self.kwargs, self.result, self.error, self.root_id, self.parent_id):
+            texts.extend([None] * more)
+
     def let_go(self) -> None:
         """Give the memory back; nothing can be asked any more."""
         self.__dict__.clear()

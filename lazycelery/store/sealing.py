@@ -124,6 +124,21 @@ class Sealed:
         found: Mask = block.inside[: len(stamps)] & (stamps <= block.stamp)
         return found
 
+    def forget(self, missing: Mask, used: int, since: int) -> None:
+        """The columns go back to a moment at which `used` slots were in use; `missing` of all slots changed
+        after `since` of their changes, and get their texts anew."""
+        for number, block in list(self.blocks.items()):
+            start = number * BLOCK
+            if start >= used:
+                del self.blocks[number]
+                continue
+            # Later changes get numbers again that a block may have been sealed at.
+            there = ~missing[start : start + BLOCK]
+            inside = np.zeros_like(block.inside)  # Fewer slots than a block has may have been in use, too.
+            inside[: len(there)] = block.inside[: len(there)] & there
+            self.blocks[number] = block._replace(stamp=min(block.stamp, since), inside=inside)
+        self._before = 0
+
     def steps(self, used: int, changes: int, numbers: dict[str, npt.NDArray[Any]], ids: list[str]) -> Steps:
         """Seal what has been over and unchanged since this was last run, a field of a block a step.
         `numbers` are the columns `stamp`, `state` and `row`."""

@@ -92,3 +92,8 @@ class Sparse(Generic[V]):
         if value is not None:
             self._has[slot] = False
         return value
+
+    def drop(self, slots: npt.NDArray[np.intp]) -> None:
+        """Take the values of many slots out."""
+        for slot in slots[self._has[slots]].tolist():
+            self.pop(slot)

@@ -104,16 +104,16 @@ class TaskLog:
             yield
         return written
 
-    def fill(self, columns: Columns, used: int, written: Sequence[Rows]) -> Steps:
-        """Put slots below `used` into empty columns, as the newest of these pieces tell them; in slices."""
-        columns.used = columns._blank = used
-        for name in TEXTS:
-            getattr(columns, name).extend([None] * used)
-        missing = np.ones(used, dtype=np.bool_)
+    def fill(self, columns: Columns, missing: npt.NDArray[np.bool_], written: Sequence[Rows]) -> Steps:
+        """Write the slots that are missing, as the newest of these pieces tell them; in slices."""
+        left = np.count_nonzero(missing)
         for number, (slots, where) in enumerate(reversed(written), 1):
+            if not left:
+                return
             wanted = np.flatnonzero(missing[slots])
             if len(wanted):
                 missing[slots] = False
+                left -= len(wanted)
                 _put(columns, slots, wanted, _piece(self._read(where)))
             if len(wanted) or number % PASSED == 0:
                 yield
@@ -168,11 +168,12 @@ def _put(columns: Columns, slots: Slots, wanted: npt.NDArray[np.intp], piece: Pi
     for name, code in KEPT.items():
         columns.vector(name)[places] = np.frombuffer(piece.numbers[name], dtype=code)[wanted]
     np.frombuffer(columns.life, dtype=np.uint8)[places] = np.frombuffer(piece.life, dtype=np.uint8)[wanted]
-    every = places.tolist()
+    single, first, last = _run(places)
     for name in TEXTS:
         column, table = getattr(columns, name), [None, *piece.words[name]]
         numbers = np.frombuffer(piece.places[name], dtype=np.uint16)[wanted].tolist()
-        for slot, number in zip(every, numbers, strict=True):
+        column[first:last] = [table[number] for number in numbers[len(single) :]]
+        for slot, number in zip(single, numbers, strict=False):
             column[slot] = table[number]
     parts, ids, here = columns.slots.parts, columns.id, columns.vector("row")[places] != 0
     for slot in places[here].tolist():
@@ -185,3 +186,11 @@ def _put(columns: Columns, slots: Slots, wanted: npt.NDArray[np.intp], piece: Pi
         for place, value in values.items():
             if place in inside:
                 rare[int(slots[place])] = value
+
+
+def _run(places: Slots) -> tuple[list[int], int, int]:
+    """Slots, ascending, of which the last ones lie side by side, as those of new tasks do: the others, and
+    where these begin and end."""
+    alone = np.flatnonzero(np.diff(places) != 1)
+    start = int(alone[-1]) + 1 if len(alone) else 0
+    return places[:start].tolist(), int(places[start]), int(places[-1]) + 1

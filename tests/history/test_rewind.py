@@ -28,8 +28,11 @@ from lazycelery.sources.protocols.mailbox import Replies, Reply
 from lazycelery.sources.replay.broker import ReplayBroker
 from lazycelery.sources.replay.reader import HEAD
 from lazycelery.sources.replay.tape import Answer, Tape, TapeWriter
+from lazycelery.store import sealing
+from lazycelery.store.filter import matching, needle
 from tests.engine.test_contract import until
 from tests.store.build import T0, failed, received, retried, started, succeeded
+from tests.store.test_large_stores import result_of
 
 SECONDS = 240
 
@@ -151,6 +154,7 @@ async def shown(engine: Engine) -> dict[str, Any]:
         "order": [row.id for row in rows],
         "slow": [row.id for row in (await engine.tasks(TaskQuery(sort="runtime", limit=500))).rows],
         "found": [row.id for row in (await engine.tasks(TaskQuery(filter="state:failure error:~o"))).rows],
+        "said": [row.id for row in (await engine.tasks(TaskQuery(filter="é -state:retry"))).rows],
         "prefix": store.resolve("0000000"),
         "tasks": tasks,
         "counts": store.counts(),
@@ -177,12 +181,16 @@ async def test_after_a_jump_it_stands_as_when_played_up_to_there(
     tape: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rewinding, "EVENTS", 150)
+    for module in (sealing, needle, matching):
+        monkeypatch.setattr(module, "BLOCK", 64)
     dice = random.Random(3)
     engine = await fresh(tape, SECONDS - 5.0)
     assert engine._parts.rewinder is not None and len(engine._parts.rewinder._moments) > 8
-    places = [0.0, 3.0, *(dice.uniform(0, SECONDS - 6) for _ in range(5)), 130.0, 129.5]
+    places = [0.0, 3.0, *(dice.uniform(0, SECONDS - 6) for _ in range(5)), 130.0, 129.5, 200.0, 198.0, 20.0]
     for place in places:
         before = engine
+        for _ in range(2):  # As once a second of ours.
+            result_of(engine._store.columns.seal())
         engine = await jumped(engine, place)
         # Further on in the same recording, and back again: nothing of what was later is left.
         if dice.random() < 0.3:
