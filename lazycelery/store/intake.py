@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from math import isfinite
 
 import numpy as np
 import numpy.typing as npt
@@ -153,7 +154,7 @@ class Intake:
 
     def _measure(self, event: Event, count: int) -> None:
         at = event.received
-        if not isinstance(at, float) or not isinstance(event.timestamp, (float, int)):
+        if not isinstance(at, float) or not isfinite(at) or not isinstance(event.timestamp, (float, int)):
             return
         self.latest = at
         self.rate.add(at, count)
