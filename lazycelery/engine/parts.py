@@ -34,6 +34,7 @@ from lazycelery.engine.rewinding import Rewinder, Rewound
 from lazycelery.engine.roll_call import RollCall
 from lazycelery.engine.rule_status import RuleNotices
 from lazycelery.engine.rules import Rules
+from lazycelery.engine.slices import in_slices
 from lazycelery.engine.veil import Veil
 from lazycelery.engine.vigil import Vigil
 from lazycelery.engine.watch import Watch
@@ -179,7 +180,7 @@ class Parts:
 
     async def queues(self) -> list[Queue]:
         """All known queues, by name; one that is held says so, and each the worst that is found about it."""
-        queues, held = self.store.queues(self.clock()), await self.actions.held()
+        queues, held = await in_slices(self.store.queues_steps(self.clock())), await self.actions.held()
         trouble = self._trouble()
         for queue in queues:
             queue.trouble = trouble.get(queue.name)

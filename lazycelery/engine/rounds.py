@@ -18,7 +18,7 @@ from lazycelery.sources.control import LISTS, Control
 from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.store import Store
-from lazycelery.waiting import Breath, came
+from lazycelery.waiting import Breath, came, unhurried
 
 SLOW_EVERY = 60.0
 """Seconds between rounds of registered and conf, which rarely change."""
@@ -145,6 +145,7 @@ class Rounds:
             if name not in named
         ]
         await self._take(reports)
+        breath = Breath()
         answered = [report.worker for report in reports if report.ping]
         if answered:
             self._links.up("control")
@@ -153,10 +154,13 @@ class Rounds:
         fresh = [name for name in answered if name not in self.surveyed]
         if fresh and not set(what) >= {"registered", "conf"}:
             self.all_again()  # A worker that came between the slow rounds.
-        young = self._young().difference(answered)
+        await breath.take()
+        young = (await self._young()).difference(answered)
         self.surveyed.update(report.worker for report in reports if report.worker not in young)
         self._told.update(report.worker for report in reports if report.conf is not None)
+        await breath.take()
         self._forget_others({report.worker for report in reports})
+        await breath.take()
         if "conf" in what:
             self._tries.update(answered)
             await self._learn_backend()
@@ -184,10 +188,11 @@ class Rounds:
         for name in [name for name in self._tries if name not in names]:
             del self._tries[name]
 
-    def _young(self) -> set[str]:
+    async def _young(self) -> set[str]:
         """Workers that came a moment ago: they say so before they listen."""
         now = self._clock()
-        return {name for name, (_, _, began) in self._store.roll.starts() if 0 <= now - began < YOUNG}
+        starts = await unhurried(self._store.roll.starts())
+        return {name for name, (_, _, began) in starts if 0 <= now - began < YOUNG}
 
     async def _learn_backend(self) -> None:
         try:

@@ -22,7 +22,7 @@ from lazycelery.sources.worker_replies import (
     read_scheduled,
     read_tasks,
 )
-from lazycelery.waiting import Breath
+from lazycelery.waiting import Breath, unhurried
 
 LISTS = ("scheduled", "reserved", "active")
 """As a task goes through them: one that moves on between two questions is in the next answer."""
@@ -76,11 +76,12 @@ class Control:
                     note(report, method, reply.value)
                 await breath.take()
         asked = names if destination is None else destination
+        await breath.take()
         silent = [name for name in asked if is_worker(name) and name not in reports]
         listening = _listening(answers, silent) if destination is None else None
         for name in silent:
             reports[name] = WorkerReport(worker=name, at=at, ping=False, listening=listening)
-        return [_settled(reports[name], what) for name in sorted(reports)]
+        return await unhurried((_settled(reports[name], what) for name in sorted(reports)), breath)
 
     async def roll_call(
         self, known: Sequence[str], *, timeout: float = 1.0, clock: Callable[[], float] = time.time

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 from lazycelery.model.queue import Queue
 from lazycelery.store.queues import RATE_WINDOW, Queues
 from lazycelery.store.worker_views import alive, here
 from lazycelery.store.workers import Workers
 
+STEP = 2000
+"""Workers looked at in one step."""
 
-def queue_views(queues: Queues, workers: Workers, latest: float, now: float) -> list[Queue]:
-    """All known queues, by name. `latest` is when the newest batch of events arrived; epoch seconds."""
-    consumers = _consumers(workers, now)
-    unheard = None if now - latest > RATE_WINDOW else _unheard(workers, now)
-    return queues.views(consumers, unheard, now, _untold(workers, now))
+
+def queue_views(
+    queues: Queues, workers: Workers, latest: float, now: float
+) -> Generator[None, None, list[Queue]]:
+    """All known queues, by name, in steps of a few milliseconds. `latest` is when the newest batch of events
+    arrived; epoch seconds."""
+    told, consumers, untold, unheard = False, dict[str, list[str]](), list[str](), set[str]()
+    for number, record in enumerate(workers.by_name()):
+        if number % STEP == STEP - 1:
+            yield
+        if record.queues is None:
+            if here(record, now):
+                untold.append(record.name)
+            continue
+        told = True
+        if record.queues and alive(record, now):
+            for queue in record.queues:
+                consumers.setdefault(queue.name, []).append(record.name)
+            if record.loss.events is False:
+                unheard.update(queue.name for queue in record.queues)
+    heard = None if now - latest > RATE_WINDOW else unheard
+    return queues.views(consumers if told else None, heard, now, untold)
 
 
 def missing(workers: Workers) -> float | None:
@@ -22,30 +43,3 @@ def missing(workers: Workers) -> float | None:
     if not any(each is not None for each in told):
         return None
     return sum(each[0] for each in told if each is not None) / counted if counted else 0.0
-
-
-def _consumers(workers: Workers, now: float) -> dict[str, list[str]] | None:
-    told, consumers = False, dict[str, list[str]]()
-    for record in workers.by_name():
-        if record.queues is None:
-            continue
-        told = True
-        if record.queues and alive(record, now):
-            for queue in record.queues:
-                consumers.setdefault(queue.name, []).append(record.name)
-    return consumers if told else None
-
-
-def _untold(workers: Workers, now: float) -> list[str]:
-    """Workers that may take messages and have not told from which queues, as a solo one inside a task."""
-    return [record.name for record in workers.by_name() if record.queues is None and here(record, now)]
-
-
-def _unheard(workers: Workers, now: float) -> set[str]:
-    """Queues of which events tell too little, as a consumer sends none."""
-    return {
-        queue.name
-        for record in workers.by_name()
-        if record.loss.events is False and record.queues and alive(record, now)
-        for queue in record.queues
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from lazycelery.insight.doctor.mode import Mode, fact, listed, short
@@ -19,6 +20,10 @@ COMPARED = (
 )
 """Settings that change what becomes of a task, none of them a secret."""
 UNSET = object()
+Group = tuple[Mapping[str, Any], list[str]]
+"""Settings, and the names of those who have them."""
+MOST_GROUPS = 8
+"""Groups with which a worker is compared; where all differ in a host's name, each is one of its own."""
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -29,17 +34,34 @@ def check(seen: Snapshot) -> list[Finding]:
         who = tuple(facts.name for facts in told)
         if len(told) < 2 or who in found:
             continue
-        differing = {key: values for key in COMPARED if len(values := _values(told, key)) > 1}
+        groups = _groups(told)
+        if len(groups) < 2:
+            continue
+        differing = {key: values for key in COMPARED if len(values := _values(groups, key)) > 1}
         if differing:
             found[who] = _finding(queue, told, differing)
     return list(found.values())
 
 
-def _values(told: list[WorkerFacts], key: str) -> dict[str, list[str]]:
-    values: dict[str, list[str]] = defaultdict(list)
+def _groups(told: list[WorkerFacts]) -> list[Group]:
+    """Workers that have the same settings to the last: thousands of them are mostly one or two groups."""
+    groups: list[Group] = []
     for facts in told:
-        values[_text((facts.conf or {}).get(key, UNSET))].append(facts.name)
-    return values
+        conf = facts.conf or {}
+        for same, names in groups[:MOST_GROUPS]:
+            if same == conf:
+                names.append(facts.name)
+                break
+        else:
+            groups.append((conf, [facts.name]))
+    return groups
+
+
+def _values(groups: list[Group], key: str) -> dict[str, list[str]]:
+    values: dict[str, list[str]] = defaultdict(list)
+    for conf, names in groups:
+        values[_text(conf.get(key, UNSET))] += names
+    return {value: sorted(names) for value, names in values.items()}
 
 
 def _text(value: Any) -> str:

@@ -18,7 +18,12 @@ def check(seen: Snapshot) -> list[Finding]:
         return []
     found = []
     for facts in seen.alive:
-        if _free(facts) and fresh(facts, "active", seen.now, 6) and (names := kept(seen, facts)):
+        if (
+            _has_any(seen, facts)
+            and _free(facts)
+            and fresh(facts, "active", seen.now, 6)
+            and (names := kept(seen, facts))
+        ):
             found.append(_finding(seen, facts, names))
     return found
 
@@ -33,8 +38,15 @@ def asks(seen: Snapshot) -> set[str]:
     return {
         facts.name
         for facts in seen.alive
-        if _free(facts) and (facts.name in rests or kept(seen, facts) or _rests(seen, facts))
+        if _has_any(seen, facts)
+        and _free(facts)
+        and (facts.name in rests or kept(seen, facts) or _rests(seen, facts))
     }
+
+
+def _has_any(seen: Snapshot, facts: WorkerFacts) -> bool:
+    """Whether there is anything to weigh: not at most workers."""
+    return bool(facts.reserved or seen.held_of(facts.name) or seen.flights_to(facts.name))
 
 
 def kept(seen: Snapshot, facts: WorkerFacts) -> list[str]:
@@ -46,9 +58,11 @@ def kept(seen: Snapshot, facts: WorkerFacts) -> list[str]:
     if seen.flights is not None and seen.flights.at >= told:
         kept.update((flight.id or "", flight.task or "a task") for flight in _rests(seen, facts))
     held = _listed(facts)
-    for task in seen.tasks.held:  # Where no broker tells what is unacknowledged, the limit in force does.
+    for task in seen.held_of(
+        facts.name
+    ):  # Where no broker tells what is unacknowledged, the limit in force does.
         rested = task.since is not None and told > task.since + seen.limits.orphan_doubt
-        if task.worker == facts.name and rested and task.id not in held and facts.rate_of(task.name):
+        if rested and task.id not in held and facts.rate_of(task.name):
             kept[task.id] = task.name or "a task"
     return list(kept.values())
 
@@ -58,8 +72,7 @@ def _rests(seen: Snapshot, facts: WorkerFacts) -> list[Flight]:
     held, told = _listed(facts), facts.at.get("active", 0.0)
     return [
         flight
-        for flight in (seen.flights.messages if seen.flights is not None else ())
-        if flight.worker == facts.name or (flight.worker is None and _alone(seen, facts, flight.queue))
+        for flight in seen.flights_to(facts.name)
         if flight.id not in held
         and facts.took(flight)
         and told > (flight.since or flight.delivered or told) + seen.limits.orphan_doubt
@@ -68,11 +81,6 @@ def _rests(seen: Snapshot, facts: WorkerFacts) -> list[Flight]:
 
 def _listed(facts: WorkerFacts) -> set[str]:
     return {task.id for tasks in (facts.active, facts.reserved, facts.scheduled) for task in tasks or ()}
-
-
-def _alone(seen: Snapshot, facts: WorkerFacts, queue: str) -> bool:
-    """Whether nobody else can have taken a message of this queue."""
-    return len(seen.workers) == len(seen.alive) and seen.consumers(queue) == [facts]
 
 
 def _free(facts: WorkerFacts) -> int:

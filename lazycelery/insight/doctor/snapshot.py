@@ -9,7 +9,7 @@ import msgspec
 
 from lazycelery.model.beat import BeatEntry, SchedulerState
 from lazycelery.model.cluster import SourceHealth
-from lazycelery.model.facts import BrokerFacts, Chord, Flights, TaskFacts, WorkerFacts
+from lazycelery.model.facts import BrokerFacts, Chord, Flight, Flights, TaskFacts, TaskSeen, WorkerFacts
 from lazycelery.model.limits import Limits
 from lazycelery.model.queue import Queue
 from lazycelery.model.relief import Relief
@@ -210,6 +210,9 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """Who consumes a queue, by its name; made likewise."""
     lines: dict[str, Queue] = {}
     """Queues by name; made from `queues`."""
+    held_by: dict[str, list[TaskSeen]] | None = None
+    flown_to: dict[str, list[Flight]] | None = None
+    """Held tasks and unacknowledged messages by worker; made when they are asked for."""
     halves: dict[str, float] | None = None
     """Half of the runs of a task name usually take longer, seconds; made when it is asked for."""
 
@@ -232,6 +235,25 @@ class Snapshot(msgspec.Struct, kw_only=True):
     def connected(self) -> bool:
         """Whether the broker answers."""
         return self.source("broker").state == "connected"
+
+    def held_of(self, worker: str) -> list[TaskSeen]:
+        """Tasks that a worker told to have received, and not to have started."""
+        if self.held_by is None:
+            self.held_by = {}
+            for task in self.tasks.held:
+                self.held_by.setdefault(task.worker or "", []).append(task)
+        return self.held_by.get(worker, [])
+
+    def flights_to(self, worker: str) -> list[Flight]:
+        """Unacknowledged messages that a worker told to have received, or that nobody else can have taken."""
+        if self.flown_to is None:
+            self.flown_to = {}
+            all_here = len(self.workers) == len(self.alive)
+            for flight in self.flights.messages if self.flights is not None else ():
+                takers = self.consumers(flight.queue) if flight.worker is None and all_here else ()
+                taker = flight.worker or (takers[0].name if len(takers) == 1 else "")
+                self.flown_to.setdefault(taker, []).append(flight)
+        return self.flown_to.get(worker, [])
 
     def usual_half(self, name: str | None) -> float | None:
         """What half of the runs of a task usually take longer than, where enough was seen of it; seconds."""
