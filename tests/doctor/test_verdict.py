@@ -53,6 +53,8 @@ def test_a_waiting_task_is_behind_something() -> None:
     told = said(waiting, queues=[queue(messages=3)], workers=[full])
     assert "all slots of w1@a run 2 × shop.nap, none free for 30s" in told
     assert "none of its workers knows shop.gone" in said({**waiting, "name": "shop.gone"}, queues=many)
+    told = said({**waiting, "name": "shop.gone"}, queues=many, workers=mute)
+    assert "; w1@a does not know shop.gone, solo@a did not tell what it takes" in told
     assert "expired 1m ago" in said({**waiting, "expires": iso(-60)}, queues=many)
     assert "unrouted" in said({**waiting, "queue": None})
     assert "no worker runs" in said(waiting, queues=[queue(messages=3, consumers=0)], workers=[])

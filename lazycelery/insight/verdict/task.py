@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lazycelery.insight.doctor.mode import count, span
+from lazycelery.insight.doctor.mode import agreed, count, listed, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.verdict.common import as_of, dated, flight_of, holder_of, which_try
 from lazycelery.insight.verdict.held import received, scheduled
 from lazycelery.insight.verdict.left import left_behind
 from lazycelery.insight.verdict.line import why_they_wait
 from lazycelery.insight.verdict.run import ended, lost, retry, started, unknown
+from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Finding
 from lazycelery.model.moments import epoch
 from lazycelery.model.queue import Queue
@@ -62,12 +63,22 @@ def waiting(task: Task, seen: Snapshot, verdict: Verdict, findings: Sequence[Fin
         return f"{told}; how much waits there is not known: {queue.error.rstrip('.')}"
     workers = seen.consumers(queue.name) if task.name else []
     if workers and all(facts.registered and task.name not in facts.registered for facts in workers):
-        return f"{told}; none of its workers knows {task.name}"
+        return f"{told}; {_unknown(task.name or '', workers, seen)}"
     told = f"{told}; {why_they_wait(seen, queue, verdict, findings=findings)}"
     if expires is not None and expires >= seen.now and seen.cut is None:
         verdict.until = min(expires, verdict.until or expires)
         told += f"; it expires in {span(expires - seen.now)}"
     return told
+
+
+def _unknown(name: str, workers: Sequence[WorkerFacts], seen: Snapshot) -> str:
+    """Who did not tell what it takes may know the name."""
+    untold = [short(facts.name) for facts in seen.alive if facts.queues is None]
+    if not untold:
+        return f"none of its workers knows {name}"
+    names = listed([short(facts.name) for facts in workers])
+    takes = "it takes" if len(untold) == 1 else "they take"
+    return f"{names} {agreed(len(workers), 'do')} not know {name}, {listed(untold)} did not tell what {takes}"
 
 
 def _ahead(task: Task, queue: Queue) -> str:
