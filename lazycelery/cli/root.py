@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -63,6 +63,10 @@ COMMANDS: dict[str, Entry] = {
 }
 
 
+class PipeClosed(Exception):
+    """Nobody reads what is printed any more."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are loaded one at a time, by the table above."""
 
@@ -88,6 +92,14 @@ class LazyGroup(click.Group):
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
             raise click.UsageError(f"There is no command {name!r}.{_nearest(args)}", ctx)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. A reader that has enough (`head`) is no failure: click would end with 1 for it,
+        which scripts take for "nothing found"."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise PipeClosed from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in the help, without loading any of them."""

@@ -10,7 +10,7 @@ from typing import TextIO
 
 import click
 
-from lazycelery.cli.root import root
+from lazycelery.cli.root import PipeClosed, root
 from lazycelery.errors import LazyCeleryError, UsageError
 
 INTERRUPTED = 130
@@ -24,7 +24,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     try:
         code = root.main(args, prog_name="lazycelery", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, PipeClosed):
         _close_stdout()
         return 0
     except (KeyboardInterrupt, click.Abort):

@@ -6,6 +6,7 @@ import csv
 import importlib
 import json
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -259,3 +260,18 @@ def test_a_doctor_that_goes_on_watching_records(engine: FakeEngine, run: Run) ->
     engine.problem = KeyboardInterrupt()
     run("doctor", "--watch", "5")
     assert engine.profile.recorder
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv", "json", "table"])
+def test_a_reader_that_has_enough_ends_it_well_and_quietly(form: str) -> None:
+    monitor = Monitor(files_of(Profile(broker="redis://db/0"))).start()
+    monitor.hear(*(received(number / 100, f"task-{number}", args="x" * 50) for number in range(5_000)))
+    monitor.stop()
+    words = ["--broker", "redis://db/0", "history", "--limit", "5000", "--format", form]
+    command = [sys.executable, "-m", "lazycelery", *words]
+    program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert program.stdout is not None and program.stderr is not None
+    assert program.stdout.readline()
+    program.stdout.close()
+    told = program.stderr.read()
+    assert (program.wait(20), told) == (0, b"")

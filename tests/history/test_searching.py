@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from lazycelery.errors import UsageError
+from lazycelery.model.history import HistoryQuery
 from lazycelery.model.task import Dealt, TaskQuery
+from lazycelery.store.history import reader
 from lazycelery.store.history.files import Files, directory_of
 from lazycelery.store.history.reader import File
+from lazycelery.store.history.search import search
 from lazycelery.store.store import Store
-from tests.history.keeping import Monitor, files_in, found, ids, recorded
+from tests.history.keeping import Monitor, files_in, found, ids, recorded, storage_in
 from tests.store.build import T0, failed, received, retried, sent, started, succeeded
 
 FILTERS = (
@@ -129,6 +132,26 @@ def test_many_tasks_are_searched_over_slices(tmp_path: Path) -> None:
     recorded(files, *[[received(n / 100, f"t{n}", args=f"('needle-{n}',)")] for n in range(5_000)])
     page = found(files, "needle-17", 1000)
     assert ids(page)[:2] == ["t1799", "t1798"] and len(ids(page)) == 111
+
+
+def test_nobody_waits_for_an_answer_that_is_not_wanted_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in the middle of a statement: a rare word is looked for in all of a file by one."""
+    monkeypatch.setattr(reader, "STEPS", 1_000)
+    files = files_in(tmp_path)
+    recorded(files, [received(number / 1000, f"t{number}", args=f"({number},)") for number in range(5_000)])
+    asked = 0
+
+    def go_on() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked < 10
+
+    assert not found(files, "nowhere").unread
+    page = search(storage_in(files), HistoryQuery(filter="nowhere"), T0, go_on)
+    assert page.tasks == [] and page.unread == []
+    assert 10 <= asked < 20
 
 
 def test_what_went_on_in_a_newer_file_is_looked_up_for_many_at_once(

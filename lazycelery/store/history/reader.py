@@ -15,6 +15,8 @@ from lazycelery.store.history.schema import COLUMNS, VERSION, version_of
 from lazycelery.store.history.storage import Hour, Unreadable
 
 COLUMN_LIST = ", ".join(COLUMNS)
+STEPS = 20_000
+"""Of SQLite's machine, between two looks whether an answer is still wanted: a millisecond or two."""
 ASKED = 900
 """Ids asked for at once: an older SQLite takes no more values."""
 
@@ -37,6 +39,10 @@ class File:
             self.last: int = self._one("SELECT max(n) FROM tasks") or 0 if self.version else 0
         except sqlite3.Error as problem:
             raise Unreadable(f"{path.name}: {problem}") from None
+
+    def while_wanted(self, go_on: Callable[[], bool]) -> None:
+        """Break off a question that takes long, with `Unreadable`, once `go_on` says no."""
+        self._database.set_progress_handler(lambda: not go_on(), STEPS)
 
     def count(self) -> int:
         """Tasks in it, by their numbers: to count the rows would read all of the file."""

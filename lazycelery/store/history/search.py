@@ -47,12 +47,15 @@ def search(
     below = int(number) if number.isdecimal() else 0
     for part in storage.opened(page.unread, name):
         try:
+            part.while_wanted(go_on)
             since = part.since()
             page.since = since if since is not None else page.since
             if page.next is None:
                 before = below if part.name == name else part.last + 1
                 _part(part, wanted, query, before, now, page, go_on, notes)
         except Unreadable as problem:
+            if not go_on():
+                return page
             page.unread.append(str(problem))
     return page
 
@@ -96,6 +99,7 @@ def _part(
                 page.next = f"{part.name}:{number_of[slot] + 1}"
                 return
             page.tasks.append(task(columns, slot))
+        columns.let_go()  # Nobody may wait for the collector: a million tasks took a hundred megabytes more.
         if len(rows) < AT_ONCE:
             return
     page.next = f"{part.name}:{before}"

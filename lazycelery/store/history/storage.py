@@ -81,6 +81,10 @@ class Part(Protocol):
     def last(self) -> int:
         """The highest number of a row, 0 for none."""
 
+    def while_wanted(self, go_on: Callable[[], bool]) -> None:
+        """Break off a question that takes long, with `Unreadable`, once `go_on` says no; where the medium
+        can."""
+
     def count(self) -> int:
         """Tasks in it; never too few."""
 

@@ -37,6 +37,9 @@ class Day:
         """What the next call asks when it goes on."""
         self.last: int = self._one("SELECT max(n) FROM {s}.tasks WHERE day = {d}") or 0
 
+    def while_wanted(self, go_on: Callable[[], bool]) -> None:
+        """Not here: the server has a bound of its own."""
+
     def count(self) -> int:
         """Tasks in it."""
         return int(self._one("SELECT count(*) FROM {s}.tasks WHERE day = {d}") or 0) if self.last else 0
