@@ -20,10 +20,15 @@ from lazycelery.model.action import Order
 from lazycelery.model.cluster import SourceHealth
 from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
+from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import TaskQuery
+from lazycelery.sources import open_broker
+from lazycelery.sources.protocols.events import EventBatch
 from lazycelery.sources.protocols.mailbox import Replies, Reply
 from lazycelery.sources.protocols.status import StatusChange
+from lazycelery.sources.replay.recording import RecordingBroker
 from lazycelery.sources.replay.tape import MAGIC, Answer, Tape, TapeWriter
+from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.store import Store
 from tests.cli.conftest import Ran
 from tests.engine.test_contract import state_of, until
@@ -250,6 +255,33 @@ async def test_what_an_engine_saw_is_there_again_without_its_secrets(
     await second.ready(10)
     await second.close()
     assert Tape(path.with_name("live.tape.2")).end > Tape(path).end
+
+
+async def test_what_is_let_go_under_load_is_recorded_all_the_same(tape: Path, tmp_path: Path) -> None:
+    path = tmp_path / "again.tape"
+    player = WholeBroker(open_broker(Profile(broker=f"replay://{tape}")))
+    recording = RecordingBroker(player, path, Redactor())
+    heard: list[Event] = []
+
+    def deliver(batch: EventBatch) -> None:
+        heard.extend(batch.events)
+        for event in batch.events:
+            event.args = event.result = None  # As the store does it.
+
+    assert recording.events is not None
+    playing = asyncio.create_task(recording.events.run(deliver, lambda change: None))
+
+    async def all_of_it() -> bool:
+        return len(heard) == 11
+
+    assert await until(all_of_it)
+    playing.cancel()
+    await recording.close()
+    kept = [event for frame in Tape(path).frames() if frame.kind == "events" for event in frame.said]
+    told = [event for frame in Tape(tape).frames() if frame.kind == "events" for event in frame.said]
+    assert [event.args for event in kept] == [event.args for event in told] and any(
+        event.args for event in kept
+    )
 
 
 async def test_it_is_held_goes_on_faster_and_jumps(tape: Path) -> None:
