@@ -117,7 +117,7 @@ class EngineApi(Protocol):
     async def replay(self, do: Turn, amount: float = 0.0) -> Reel:
         """Turn a recording that plays: `pause` and go on, `speed` times its own pace, `jump` to a moment
         (epoch seconds), `step` to what was said next. `Reel.reopen` is the broker URL for a moment that is
-        over. Raises `Refused` for a cluster that lives."""
+        over, or was played before. Raises `Refused` for a cluster that lives."""
 
     async def metrics(self) -> Metrics:
         """Rates, times and levels of the last minutes and hours."""

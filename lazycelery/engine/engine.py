@@ -260,7 +260,9 @@ class Engine:
         player = self._parts.player
         if player is None:
             raise Refused("This is no recording.", "lazycelery replay FILE opens one.")
-        reel = player.turn(do, amount)
+        rewinder, seen = self._parts.rewinder, self._store.events_seen()
+        kept = do == "jump" and rewinder is not None and rewinder.kept_ahead(amount, seen)
+        reel = player.turn(do, amount, kept)
         self._changes.status()
         return reel
 

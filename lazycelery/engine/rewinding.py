@@ -1,4 +1,4 @@
-"""Back in a recording: not from its beginning, but from a moment that was kept on the way."""
+"""Back in a recording, and on again: not from its beginning, but from a moment that was kept on the way."""
 
 from __future__ import annotations
 
@@ -99,10 +99,19 @@ class Rewinder:
             old, new = self._moments[:-NEWEST], self._moments[-NEWEST:]
             self._moments = old[1::2] + new
 
+    def kept_ahead(self, at: float, events: int) -> bool:
+        """Whether a moment on the way to another one was kept that is so far ahead that nobody should play up
+        to there again; `events` were heard until now."""
+        moment = self._before(at)
+        return moment is not None and moment.events - events > EVENTS
+
+    def _before(self, at: float) -> Moment | None:
+        return next((one for one in reversed(self._moments) if one.at <= at), None)
+
     async def back(self, at: float, max_tasks: int, left: Store) -> Rewound:
         """The last moment before another one. An engine plays on from there, with the tasks of the store that
         is left: nobody reads that again."""
-        moment = next((one for one in reversed(self._moments) if one.at <= at), None)
+        moment = self._before(at)
         came, self._from = self._from, moment
         if moment is None:
             left.columns.let_go()  # Else there are two of a million tasks for a while.

@@ -23,8 +23,8 @@ class Reel(msgspec.Struct, kw_only=True):
     """How many times as fast as it was it plays, or would without a pause."""
     paused: bool = False
     reopen: str = ""
-    """The broker URL that opens it at a moment before this one: what was taken in cannot be taken back, so
-    an engine begins anew before it, and plays it up to there."""
+    """The broker URL that opens it at a moment before this one, or far ahead where it was before: an engine
+    begins anew at what was kept before there, and plays it up to there."""
 
     @property
     def ended(self) -> bool:

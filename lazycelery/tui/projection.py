@@ -16,7 +16,7 @@ NEAR = 10.0
 FAR = 0.1
 """Share of the recording of a large one."""
 TWICE = 2.0
-GOING_BACK = "Going back …"
+GOING = "Going there …"
 
 
 class Projection(Analyst):
@@ -62,7 +62,7 @@ class Projection(Analyst):
         was asked for meanwhile, it goes there."""
         while not self.link.looked:  # noqa: ASYNC110 -- a link tells nobody of that alone
             await asyncio.sleep(0.02)
-        if self.talk.message is not None and self.talk.message[0] == GOING_BACK:
+        if self.talk.message is not None and self.talk.message[0] == GOING:
             self.talk.message = None
             self.show()
 
@@ -112,7 +112,7 @@ class Projection(Analyst):
             return
         reel = await api.replay(do, amount(reel))
         if reel.reopen:
-            self.talk.say(GOING_BACK, "dim")
+            self.talk.say(GOING, "dim")
             self.show()
             await self.link.reopen(reel.reopen)
             await self._back()

@@ -250,6 +250,17 @@ async def test_old_moments_thin_out_and_the_newest_stay(tape: Path, monkeypatch:
     first, engine = engine, await jumped(engine, 33.0)
     other = await fresh(tape, 33.0)
     assert (await shown(engine))["tasks"] == (await shown(other))["tasks"]
+    reel = await engine.replay("jump", T0 + 200)
+    assert reel.reopen  # Not played again up to there.
+    engine = await begun(await engine.again(Profile(broker=reel.reopen)))
+    await there(engine)
+    await other.close()
+    other = await fresh(tape, 200.0)
+    await engine.replay("jump", T0 + 200.5)  # So near that it is played.
+    await there(engine)
+    await other.replay("jump", T0 + 200.5)
+    await there(other)
+    assert (await shown(engine))["tasks"] == (await shown(other))["tasks"]
     await first.close()  # Once more: what was kept is the next engine's.
     assert rewinder._log is not None and not rewinder._log._file.closed
     await engine.close()

@@ -76,7 +76,7 @@ async def test_back_in_time_takes_another_engine_and_nothing_is_said_to_have_die
         await stage.rest()
         assert link.truth.engine_problem is None and link.truth.engine_deaths == 0
         await stage.until("shop.")
-        await stage.until(lambda: "Going back" not in stage.text)
+        await stage.until(lambda: "Going there" not in stage.text)
 
 
 async def test_a_second_key_back_goes_on_from_where_the_first_one_led(

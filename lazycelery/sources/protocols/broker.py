@@ -101,9 +101,9 @@ class Player(Protocol):
     def reel(self) -> Reel:
         """Its span, and where it is."""
 
-    def turn(self, do: Turn, amount: float) -> Reel:
-        """Pause or go on, play faster, jump to a moment, step. For a moment that is over, `Reel.reopen`
-        is the URL to open."""
+    def turn(self, do: Turn, amount: float, kept: bool = False) -> Reel:
+        """Pause or go on, play faster, jump to a moment, step. For a moment that is over, or on the way to
+        which another one was `kept`, `Reel.reopen` is the URL to open."""
 
     def reached(self) -> float:
         """When the last thing was said that was said again."""

@@ -123,8 +123,9 @@ class ReplayBroker:
             paused=now.paused,
         )
 
-    def turn(self, do: Turn, amount: float) -> Reel:
-        """Pause, go faster, jump or step. `reopen` tells how to get to a moment that is over."""
+    def turn(self, do: Turn, amount: float, kept: bool = False) -> Reel:
+        """Pause, go faster, jump or step. `reopen` tells how to get to a moment that is over, or before which
+        another one was `kept`."""
         play, here = self._time, self.reel()
         if do == "pause":
             play.turn(paused=not play.paused)
@@ -135,7 +136,7 @@ class ReplayBroker:
         elif do == "step":
             following = self._next if self._next is not None else play.end
             play.turn(at=max(following, self._last), paused=True)
-        elif amount >= self._last:
+        elif amount >= self._last and not kept:
             play.turn(at=amount)
         else:
             start = max(0.0, amount - self.tape.start)
