@@ -74,11 +74,14 @@ class Control:
                     if report is None:
                         report = reports[reply.worker] = WorkerReport(worker=reply.worker, at=at)
                     note(report, method, reply.value)
+                reply.value = None  # Let go one by one: all at once they hold the loop when this returns.
                 await breath.take()
         asked = names if destination is None else destination
         await breath.take()
         silent = [name for name in asked if is_worker(name) and name not in reports]
+        await breath.take()
         listening = _listening(answers, silent) if destination is None else None
+        await breath.take()
         for name in silent:
             reports[name] = WorkerReport(worker=name, at=at, ping=False, listening=listening)
         return await unhurried((_settled(reports[name], what) for name in sorted(reports)), breath)
@@ -92,10 +95,12 @@ class Control:
         connection has ended.
         """
         asked = clock()
-        replies = await self.mailbox.call("ping", {}, timeout=timeout)
+        replies, breath = await self.mailbox.call("ping", {}, timeout=timeout), Breath()
         answered = {reply.worker for reply in replies.replies if is_worker(reply.worker)}
+        await breath.take()
         silent = [name for name in known if name not in answered]
         counted = _listening([replies], silent)
+        await breath.take()
         at = clock()
         reports = [WorkerReport(worker=name, at=at, ping=True) for name in sorted(answered)]
         for name in silent:

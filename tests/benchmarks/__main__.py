@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.benchmarks import (
     asking,
+    crowded,
     detection,
     examining,
     grouping,
@@ -44,6 +45,7 @@ MEASURES: dict[str, Callable[[Path], Iterable[Figure]]] = {
     "commands": starting.command_cpu,
     "start": starting.first_frame_and_worker,
     "asking": lambda home: asking.answers_and_load(),
+    "crowded": lambda home: crowded.figures(),
     "listening": lambda home: listening.events_from_either(),
     "rabbit": lambda home: rabbit.questions_and_queues(),
     "peers": peers.peers_figures,
