@@ -102,3 +102,26 @@ async def test_others_have_their_turn_while_the_answers_are_read() -> None:
     beside.cancel()
     assert len(reports) == MANY and len(reports[0].limits) == 40
     assert turns >= took / 0.02, (turns, took)  # Each turn after some milliseconds.
+
+
+@pytest.mark.parametrize(("receivers", "answered"), [(MANY, True), (5, False)])
+async def test_the_answers_of_many_are_awaited_while_they_still_come(receivers: int, answered: bool) -> None:
+    mailbox = redis.RedisMailbox.__new__(redis.RedisMailbox)
+    mailbox._page, mailbox._arrived = redis.PAGE, 0.0
+    call = redis._Call(NAMES[:receivers], None, None, 0.2)
+    call.receivers = receivers
+
+    async def slowly() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0.1)
+            mailbox._arrived = time.monotonic()
+        call.done.set()
+
+    answering = asyncio.create_task(slowly())
+    await mailbox._wait(call, 0.2)
+    assert call.done.is_set() is answered
+    await answering
+    silent = redis._Call(NAMES, None, None, 0.2)
+    silent.receivers, began = MANY, time.monotonic()
+    await mailbox._wait(silent, 0.2)
+    assert time.monotonic() - began < 0.7  # Nothing comes any more.

@@ -35,7 +35,9 @@ ROUNDS = 8
 PAGE, MOST_A_PAGE = 100, 1000
 """Replies fetched in one round trip, and as many at most where thousands wait."""
 OVERTIME = 4
-"""Times its timeout that a call takes at most while answers wait to be read."""
+"""Times its timeout that a call takes at most while answers wait to be read, or many still come."""
+MANY, LULL = 500, 0.25
+"""Receivers whose answers take the broker seconds, and the pause after which no more of them are awaited."""
 PAGE_BYTES = 2 * 1024 * 1024
 """Bytes of such a larger page, by the size of those before it."""
 
@@ -60,6 +62,8 @@ class RedisMailbox:
         self._named_at: float | None = None
         self._naming = asyncio.Lock()
         self._page = PAGE
+        self._arrived = 0.0
+        """When an answer was read last, monotonic."""
         self._opening = asyncio.Lock()
         self._closed = False
 
@@ -93,13 +97,14 @@ class RedisMailbox:
         return call.result()
 
     async def _wait(self, call: _Call, timeout: float) -> None:
-        """Until all have answered, or the time is over; longer while answers lie there unread: of ten
-        thousand, it is we who are late."""
+        """Until all have answered, or the time is over; longer while answers lie there unread, or those of
+        thousands still come: it is we and the broker who are late, not the workers."""
         ends = time.monotonic() + OVERTIME * timeout
-        if not await came(call.done, timeout):
-            while self._page > PAGE and time.monotonic() < ends:
-                if await came(call.done, GATHER):
-                    break
+        over = await came(call.done, timeout)
+        while not over and (now := time.monotonic()) < ends:
+            if self._page == PAGE and ((call.receivers or 0) < MANY or now - self._arrived > LULL):
+                break
+            over = await came(call.done, 10 * GATHER)
 
     async def cast(
         self,
@@ -240,7 +245,9 @@ class RedisMailbox:
         key = self._layout.prefix + self._queue
         first = await self._server.redis.brpop([key], timeout=1)
         if first is None:
+            self._page = PAGE
             return []
+        self._arrived = time.monotonic()
         if self._page == PAGE:
             await asyncio.sleep(GATHER)
         # All that is there in one round trip; EXPIRE in case we die before the rest is read.
