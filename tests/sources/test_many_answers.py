@@ -107,7 +107,7 @@ async def test_others_have_their_turn_while_the_answers_are_read() -> None:
 @pytest.mark.parametrize(("receivers", "answered"), [(MANY, True), (5, False)])
 async def test_the_answers_of_many_are_awaited_while_they_still_come(receivers: int, answered: bool) -> None:
     mailbox = redis.RedisMailbox.__new__(redis.RedisMailbox)
-    mailbox._page, mailbox._arrived = redis.PAGE, 0.0
+    mailbox._arrived, mailbox._unread = 0.0, False
     call = redis._Call(NAMES[:receivers], None, None, 0.2)
     call.receivers = receivers
 

@@ -64,6 +64,8 @@ class RedisMailbox:
         self._page = PAGE
         self._arrived = 0.0
         """When an answer was read last, monotonic."""
+        self._unread = False
+        """Answers are there, or fetched, that nobody has taken yet."""
         self._opening = asyncio.Lock()
         self._closed = False
 
@@ -102,7 +104,7 @@ class RedisMailbox:
         ends = time.monotonic() + OVERTIME * timeout
         over = await came(call.done, timeout)
         while not over and (now := time.monotonic()) < ends:
-            if self._page == PAGE and ((call.receivers or 0) < MANY or now - self._arrived > LULL):
+            if not self._unread and ((call.receivers or 0) < MANY or now - self._arrived > LULL):
                 break
             over = await came(call.done, 10 * GATHER)
 
@@ -232,33 +234,38 @@ class RedisMailbox:
         try:
             while self._calls:
                 breath = Breath()
-                for raw in await self._fetch():
+                fetched, more = await self._fetch()
+                for raw in fetched:
                     self._take(raw)
                     await breath.take()
+                self._unread = more
         except problems.FAILURES as error:
             for call in self._calls.values():
                 call.failure = error
                 call.done.set()
+        finally:
+            self._unread = False
 
-    async def _fetch(self) -> list[bytes]:
-        """The next replies, in order; at most a second of waiting."""
+    async def _fetch(self) -> tuple[list[bytes], bool]:
+        """The next replies, in order, and whether there are more; at most a second of waiting."""
         key = self._layout.prefix + self._queue
         first = await self._server.redis.brpop([key], timeout=1)
         if first is None:
-            self._page = PAGE
-            return []
+            return [], False
         self._arrived = time.monotonic()
-        if self._page == PAGE:
+        many, self._unread, page = self._unread, True, self._page
+        if not many:
             await asyncio.sleep(GATHER)
-        # All that is there in one round trip; EXPIRE in case we die before the rest is read.
+        # All that is there in one round trip, and a look at the one behind, which stays; EXPIRE in case we
+        # die before the rest is read.
         pipe = self._server.redis.pipeline(transaction=True)
-        pipe.lrange(key, -self._page, -1)
-        pipe.ltrim(key, 0, -self._page - 1)
+        pipe.lrange(key, -page - 1, -1)
+        pipe.ltrim(key, 0, -page - 1)
         pipe.expire(key, EXPIRE)
-        more = (await pipe.execute())[0]
-        full, size = len(more) >= self._page, sum(map(len, more)) // max(1, len(more))
-        self._page = max(PAGE, min(MOST_A_PAGE, PAGE_BYTES // max(1, size))) if full else PAGE
-        return [first[1], *reversed(more)]
+        found = (await pipe.execute())[0]
+        more, size = len(found) > page, sum(map(len, found)) // max(1, len(found))
+        self._page = max(PAGE, min(MOST_A_PAGE, PAGE_BYTES // max(1, size))) if more else PAGE
+        return [first[1], *reversed(found[-page:])], more
 
     def _take(self, raw: bytes) -> None:
         try:
