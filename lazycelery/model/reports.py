@@ -84,6 +84,8 @@ class WorkerReport(msgspec.Struct, kw_only=True):
     worker: str
     at: float
     """Arrival, our clock."""
+    asked: float | None = None
+    """When it was asked, our clock, where that is known: it may have answered at once, and gone since."""
     ping: bool | None = None
     """True: answered. False: asked and silent."""
     listening: bool | None = None

@@ -57,6 +57,7 @@ class Control:
 
         A worker that a mailbox or `destination` names and that answered nothing has `ping` False.
         """
+        began = clock()
         calls = [
             self.mailbox.call(
                 method, ARGUMENTS.get(method), destination=destination, expect=expect, timeout=timeout
@@ -73,6 +74,7 @@ class Control:
                     report = reports.get(reply.worker)
                     if report is None:
                         report = reports[reply.worker] = WorkerReport(worker=reply.worker, at=at)
+                    report.asked = max(report.asked or 0.0, began if replies.asked is None else replies.asked)
                     note(report, method, reply.value)
                 reply.value = None  # Let go one by one: all at once they hold the loop when this returns.
                 await breath.take()
@@ -101,8 +103,8 @@ class Control:
         silent = [name for name in known if name not in answered]
         counted = _listening([replies], silent)
         await breath.take()
-        at = clock()
-        reports = [WorkerReport(worker=name, at=at, ping=True) for name in sorted(answered)]
+        at, then = clock(), asked if replies.asked is None else replies.asked
+        reports = [WorkerReport(worker=name, at=at, asked=then, ping=True) for name in sorted(answered)]
         for name in silent:
             open_ = counted if replies.listeners is None else name in replies.listeners
             reports.append(WorkerReport(worker=name, at=asked, ping=False, listening=open_))

@@ -78,8 +78,11 @@ class ReportMerge(ToldFields):
         columns.extras(slot).retry_of = retry_of
         return slot
 
-    def reconcile(self, worker: str, listed: Sequence[TaskReport], at: float) -> list[int]:
+    def reconcile(
+        self, worker: str, listed: Sequence[TaskReport], at: float, asked: float | None = None
+    ) -> list[int]:
         """Tasks that we think run on a worker and that it does not list (any more): nobody saw their end.
+        It was `asked` when, and the answer was there `at`.
 
         `Ignore` ends so every time, a lost event now and then. Returns the slots that changed.
         """
@@ -89,7 +92,7 @@ class ReportMerge(ToldFields):
             return []
         running = np.flatnonzero(columns.vector("state") == State.STARTED)
         running = running[columns.vector("worker")[running] == code]
-        running = running[columns.vector("seen")[running] < at - YOUNG]
+        running = running[columns.vector("seen")[running] < (at if asked is None else asked) - YOUNG]
         there = {report.id for report in listed}
         return self._unseen([slot for slot in running.tolist() if columns.id[slot] not in there], at)
 

@@ -112,7 +112,7 @@ class Store:
             known = [one for one in listed or () if one.eta or not over(one.id, one.time_start, report.at)]
             self.apply_tasks(known, report.at)
         if report.active is not None:
-            self._reports.reconcile(report.worker, report.active, report.at)
+            self._reports.reconcile(report.worker, report.active, report.at, report.asked)
         if report.queues is not None:
             self._merge.fields.consumes(report.worker, {queue.name for queue in report.queues})
             self._queues.changes += 1

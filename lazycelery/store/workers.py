@@ -142,7 +142,7 @@ class Workers:
         if report.ping is False:
             record.silent = record.silent if record.silent is not None else at
             record.listening = at if report.listening else None
-        elif _answered(report):
+        elif _answered(report) and not _left_since(record, report):
             record.control, record.silent, record.goodbye = at, None, None
             record.listening = record.gone = None
             record.last_seen = max(record.last_seen or 0.0, at)
@@ -202,6 +202,13 @@ def _other_process(record: WorkerRecord, event: Event) -> bool:
     if record.pid is None or event.pid is None or event.pid != record.pid:
         return True
     return event.processed is not None and event.processed < (record.loss.processed or 0)
+
+
+def _left_since(record: WorkerRecord, report: WorkerReport) -> bool:
+    """Whether it said goodbye, or was seen to be gone, after it was asked: a round lasts seconds where one is
+    silent, and who answered first may have stopped by its end."""
+    went = max(record.goodbye or 0.0, record.gone or 0.0)
+    return report.asked is not None and report.asked <= went <= report.at
 
 
 def _answered(report: WorkerReport) -> bool:

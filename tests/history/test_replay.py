@@ -26,6 +26,7 @@ from lazycelery.sources import open_broker
 from lazycelery.sources.protocols.events import EventBatch
 from lazycelery.sources.protocols.mailbox import Replies, Reply
 from lazycelery.sources.protocols.status import StatusChange
+from lazycelery.sources.replay.reader import Reader
 from lazycelery.sources.replay.recording import RecordingBroker
 from lazycelery.sources.replay.tape import MAGIC, Answer, Tape, TapeWriter
 from lazycelery.sources.whole import WholeBroker
@@ -244,6 +245,11 @@ async def test_what_an_engine_saw_is_there_again_without_its_secrets(
     await engine.close()
     assert b"hunter2" not in path.read_bytes()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    reader = Reader(path)
+    frames = list(iter(reader.frame, None))
+    reader.close()
+    asked = [(one.at, one.said.replies.asked) for one in frames if one.kind == "answer"]
+    assert asked and all(then is not None and at - 5 < then <= at for at, then in asked)
     again = await opened(path)
     assert await states(again) == {good: "success", failed: "failure"}
     assert [(one.name, one.pool, one.queues) for one in await again.workers()] == workers
@@ -307,6 +313,38 @@ async def test_it_is_held_goes_on_faster_and_jumps(tape: Path) -> None:
         return (await states(engine)).get("c") == "started"
 
     assert await until(ended)
+    await engine.close()
+
+
+@pytest.mark.parametrize(("asked", "state"), [(None, "online"), (4.0, "offline"), (6.0, "online")])
+async def test_who_stopped_after_its_last_answer_has_stopped(
+    asked: float | None, state: str, tmp_path: Path
+) -> None:
+    """An answer is said again whenever it is asked for. Older recordings do not tell when it was asked:
+    the answer came after what was written before it."""
+    path = tmp_path / "stopped.tape"
+    writer = TapeWriter(path)
+    bye = msgspec.structs.replace(beat(5), type="worker-offline")
+    told = Replies(expected=1, replies=[Reply("w1@h", {"ok": "pong"}, 0.1)], complete=True)
+    writer.write(T0, "workers", ["w1@h"])
+    writer.write(T0 + 1, "answer", Answer("ping", told))
+    writer.write(T0 + 4, "events", [beat(4)])
+    writer.write(T0 + 5, "events", [bye])
+    writer.write(T0 + 6, "names", ["celery"])
+    writer.close()
+    engine = await opened(path)
+    [worker] = await engine.workers()
+    assert (worker.state, worker.stopped) == ("offline", T0 + 5)
+    await engine.close()
+    told.asked = None if asked is None else T0 + asked
+    later = TapeWriter(tmp_path / "later.tape")
+    later.write(T0, "workers", ["w1@h"])
+    later.write(T0 + 4, "events", [beat(4)])
+    later.write(T0 + 5, "events", [bye])
+    later.write(T0 + 7, "answer", Answer("ping", told))
+    later.close()
+    engine = await opened(tmp_path / "later.tape")
+    assert [worker.state for worker in await engine.workers()] == [state]
     await engine.close()
 
 

@@ -125,3 +125,23 @@ async def test_the_answers_of_many_are_awaited_while_they_still_come(receivers: 
     silent.receivers, began = MANY, time.monotonic()
     await mailbox._wait(silent, 0.2)
     assert time.monotonic() - began < 0.7  # Nothing comes any more.
+
+
+@pytest.mark.parametrize("once", [None, 8.0])
+async def test_a_report_tells_when_its_worker_was_asked(once: float | None) -> None:
+    """In a recording, when it was asked then."""
+    now = 10.0
+
+    class Slow(Mailbox):
+        async def call(self, method: str, *given: Any, **named: Any) -> Replies:
+            nonlocal now
+            await asyncio.sleep(0)  # All questions go out at once.
+            now += 2.0
+            asked = None if once is None else once - len(method)
+            return Replies(1, [Reply(NAMES[0], {"ok": "pong"}, 0.1)], False, asked=asked)
+
+    control = Control(Slow())  # type: ignore[arg-type]
+    report = (await control.survey(what=("ping", "active"), clock=lambda: now))[0]
+    assert (report.worker, report.at, report.asked) == (NAMES[0], 14.0, 10.0 if once is None else once - 4)
+    [report] = await control.roll_call([], clock=lambda: now)
+    assert (report.at, report.asked) == (16.0, 14.0 if once is None else once - 4)

@@ -93,6 +93,15 @@ def test_a_task_that_its_worker_no_longer_lists_ended_unseen():
     assert task(store).marks == []
 
 
+def test_a_task_that_began_after_its_worker_was_asked_is_not_missed_in_its_answer():
+    """The answer may wait long to be read, where thousands come."""
+    store = store_of(received(1), started(12))
+    store.apply_worker(report(20, active=[], asked=T0 + 12))
+    assert task(store).state == "started"
+    store.apply_worker(report(30, active=[], asked=T0 + 29))
+    assert task(store).state == "unknown"
+
+
 def test_a_task_that_is_listed_again_runs_after_all():
     store = store_of(received(1), started(2))
     store.apply_worker(report(20, active=[]))

@@ -374,3 +374,28 @@ def test_events_of_queues_without_room_are_counted_together(monkeypatch: pytest.
     tally = store._intake.tally
     assert tally.sent == 100 and tally._rest.sent == 90
     assert len(tally._records) == len(store.queues(T0)) == 10
+
+
+def test_an_answer_that_may_be_older_than_a_goodbye_does_not_take_it_back() -> None:
+    """A round ends with the last answer, or in time; who answered first may have stopped by then."""
+    store = store_of(beat(0), beat(11, kind="offline"))
+    store.apply_worker(control(12, asked=T0 + 10, active=[]))
+    worker = only(store, 40)
+    assert (worker.state, worker.lost, worker.stopped) == ("offline", False, T0 + 11)
+    store.apply_worker(control(20, asked=T0 + 19))
+    assert only(store, 20).state == "online"
+
+
+def test_an_answer_that_may_be_older_than_the_end_of_a_connection_does_not_bring_it_back() -> None:
+    store = store_of(beat(0))
+    store.lateness.ended("w1@h", T0 + 5)
+    store.apply_worker(control(7, asked=T0 + 3))
+    assert only(store, 7).lost
+    store.apply_worker(control(9, asked=T0 + 8))
+    assert not only(store, 9).lost
+
+
+def test_a_goodbye_before_the_clock_was_set_back_hides_nobody() -> None:
+    store = store_of(beat(3600), beat(3601, kind="offline"))
+    store.apply_worker(control(2, asked=T0 + 1))
+    assert only(store, 3).state != "offline"

@@ -29,6 +29,8 @@ class Replies(msgspec.Struct):
     """Names of all mailboxes that were open when it was sent; `None` where the broker does not name them."""
     received: int | None = None
     """Mailboxes that received it, those of beats too, where the broker counts them and names none."""
+    asked: float | None = None
+    """When it was asked, epoch seconds, where that was not now: in a recording."""
 
     def by_worker(self) -> dict[str, Any]:
         """Values by worker name."""

@@ -322,7 +322,7 @@ class _Mailbox:
         replies = [
             reply for reply in known.replies if destination is None or reply.worker in set(destination)
         ]
-        return Replies(expected=known.expected, replies=replies, complete=True)
+        return Replies(expected=known.expected, replies=replies, complete=True, asked=known.asked)
 
     async def cast(
         self,

@@ -214,6 +214,8 @@ class Reader:
         elif frame.kind == "depths":
             for report in frame.said:
                 report.at += shift
+        elif frame.kind == "answer" and frame.said.replies.asked is not None:
+            frame.said.replies.asked += shift
         return frame
 
 

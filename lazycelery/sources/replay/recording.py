@@ -78,6 +78,10 @@ class RecordingBroker(WholeBroker):
             changed["extra"] = self._redactor.value(event.extra)
         return msgspec.structs.replace(event, **changed) if changed else event
 
+    def now(self) -> float:
+        """The time by the recording's clock, epoch seconds."""
+        return self._clock()
+
     def value(self, value: Any) -> Any:
         """A reply without secrets."""
         return self._redactor.value(value)
@@ -134,6 +138,7 @@ class _Mailbox:
         expect: int | None = None,
         timeout: float = 2.0,
     ) -> Replies:
+        asked = self._broker.now()
         replies = await self._mailbox.call(
             method, arguments, destination=destination, expect=expect, timeout=timeout
         )
@@ -142,7 +147,8 @@ class _Mailbox:
             for reply in replies.replies:
                 told.append(msgspec.structs.replace(reply, value=self._broker.value(reply.value)))
                 await asyncio.sleep(0)  # Those of hundreds of workers take a while.
-            self._broker.keep("answer", Answer(method, msgspec.structs.replace(replies, replies=told)))
+            kept = msgspec.structs.replace(replies, replies=told, asked=asked)
+            self._broker.keep("answer", Answer(method, kept))
         return replies
 
     async def cast(

@@ -27,7 +27,10 @@ class Said:
         """Take in what is no event."""
         if frame.kind == "answer":
             answer: Answer = frame.said
-            self.answers[answer.method] = answer.replies
+            replies = answer.replies
+            if replies.asked is None:  # As older versions recorded it.
+                replies = msgspec.structs.replace(replies, asked=frame.at)
+            self.answers[answer.method] = replies
         elif frame.kind == "workers":
             self.mailboxes = frame.said
         elif frame.kind == "names":
