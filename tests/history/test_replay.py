@@ -23,9 +23,11 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import TaskQuery
 from lazycelery.sources import open_broker
+from lazycelery.sources.control import Control
 from lazycelery.sources.protocols.events import EventBatch
 from lazycelery.sources.protocols.mailbox import Replies, Reply
 from lazycelery.sources.protocols.status import StatusChange
+from lazycelery.sources.replay.broker import ReplayBroker
 from lazycelery.sources.replay.reader import Reader
 from lazycelery.sources.replay.recording import RecordingBroker
 from lazycelery.sources.replay.tape import MAGIC, Answer, Tape, TapeWriter
@@ -96,6 +98,17 @@ async def test_all_at_once_it_stands_as_at_the_end(tape: Path) -> None:
     assert [queue.name for queue in await engine.queues()] == ["celery"]
     assert (await engine.task("a")).runtime == 1.0
     await engine.close()
+
+
+async def test_the_same_is_answered_however_often_it_is_asked(tape: Path) -> None:
+    """Who asks takes the answers apart."""
+    broker = ReplayBroker(Profile(broker=f"replay://{tape}"))
+    playing = asyncio.ensure_future(broker.events.run(lambda _: None, lambda _: None))
+    what = ("ping", "stats", "active", "active_queues", "conf")
+    first, again = [await Control(broker.mailbox).survey(what=what, clock=broker.clock) for _ in range(2)]
+    assert first == again and first[0].stats is not None and first[0].conf
+    playing.cancel()
+    await broker.close()
 
 
 async def test_it_plays_at_its_pace_from_where_it_is_told(tape: Path) -> None:

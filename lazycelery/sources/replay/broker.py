@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote_to_bytes
 
+import msgspec
+
 from lazycelery.errors import Refused, UsageError
 from lazycelery.model.counting import count
 from lazycelery.model.event import Event
@@ -319,8 +321,12 @@ class _Mailbox:
             if method in ("reserved", "scheduled", "query_task"):
                 return Replies(expected=None, replies=[], complete=True)
             raise Refused(CHANGES_NOTHING, nothing_done=True)
+        wanted = None if destination is None else set(destination)
+        # Copies: who asked may empty them, and the same is said again to the next one.
         replies = [
-            reply for reply in known.replies if destination is None or reply.worker in set(destination)
+            msgspec.structs.replace(reply)
+            for reply in known.replies
+            if wanted is None or reply.worker in wanted
         ]
         return Replies(expected=known.expected, replies=replies, complete=True, asked=known.asked)
 
