@@ -73,6 +73,24 @@ async def test_names_that_are_learned_stay_in_order_without_being_sorted_again()
     assert roster._names == NAMES[:500]
 
 
+@pytest.mark.parametrize("late", ["a@h", "new@h"])
+async def test_who_answers_while_the_mailboxes_are_looked_at_is_mistaken_for_nobody(late: str) -> None:
+    class Management:
+        async def bound(self, exchange: str) -> None:
+            """Nobody can be asked."""
+
+    class Looking(Roster):
+        async def _is_there(self, name: str) -> bool:
+            await asyncio.sleep(0)
+            self.learn(late)
+            return name != "b@h"
+
+    roster = Looking(None, Management(), "celery.pidbox")  # type: ignore[arg-type]
+    for name in ("a@h", "b@h", "c@h"):
+        roster.learn(name)
+    assert await roster.names() == sorted({"a@h", "c@h", late})
+
+
 class Mailbox:
     """All answer at once."""
 

@@ -62,8 +62,9 @@ class Roster:
             tail = f".{self._pidbox}"
             self._names = sorted(name.removesuffix(tail) for name in bound if name.endswith(tail))
             return
-        there = await asyncio.gather(*(self._is_there(name) for name in self._learned))
-        for name, alive in zip(list(self._learned), there, strict=True):
+        asked = list(self._learned)  # Others may answer meanwhile.
+        there = await asyncio.gather(*map(self._is_there, asked))
+        for name, alive in zip(asked, there, strict=True):
             if not alive:
                 self._learned.pop(name, None)
         self._names = sorted(self._learned)
