@@ -113,8 +113,7 @@ class Server:
         if old is None:
             self._engine = Engine(profile)
         else:  # Another moment of a recording.
-            for task in self._asked:
-                task.cancel()
+            self._give_up()
             self._engine = await old.again(profile)
             del old
             gc.unfreeze()
@@ -122,3 +121,9 @@ class Server:
         gc.collect()
         gc.freeze()
         await self._engine.start()
+
+    def _give_up(self) -> None:
+        """What was asked of the engine that is left. No task may be kept: each holds all of that engine, and
+        what is there when the next one begins stays for good."""
+        for task in self._asked:
+            task.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +15,9 @@ from lazycelery.engine import rewinding
 from lazycelery.engine.client import EngineClient
 from lazycelery.engine.engine import Engine
 from lazycelery.engine.server import Server
+from lazycelery.errors import ConnectionProblem
 from lazycelery.model.profile import Profile
+from lazycelery.model.sla import Objective
 from lazycelery.tui.link import Link
 from tests.engine.test_contract import until
 from tests.history.test_rewind import SECONDS, tape, write  # noqa: F401 -- a fixture, and what it needs
@@ -96,3 +99,27 @@ async def test_a_moment_asked_for_while_the_screen_goes_to_another_one_is_gone_t
     assert await until(stands_at(90.0))
     assert link.truth.engine_deaths == 0
     running.cancel()
+
+
+async def test_nothing_of_the_engine_that_is_left_stays_for_good(
+    tape: Path,  # noqa: F811
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A question that was open held all of it while the next one began, and then nothing collected it."""
+
+    async def hangs(self: Engine) -> list[Objective]:
+        await asyncio.sleep(60)
+        return []
+
+    monkeypatch.setattr(Engine, "sla", hangs)
+    await served.connect(at(tape, SECONDS - 5.0))
+    await served.client.api.ready(10)
+    left = weakref.ref(served.engine._store)
+    asked = asyncio.ensure_future(served.client.api.sla())
+    while not served.server._asked:
+        await asyncio.sleep(0)
+    await served.connect(at(tape, 40.0))
+    with pytest.raises(ConnectionProblem):
+        await asked
+    assert left() is None
