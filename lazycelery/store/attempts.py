@@ -8,6 +8,8 @@ from lazycelery.store.columns import NAN, Columns, PastAttempt
 
 MAX_PAST = 50
 """A poison task runs thousands of times; its last attempts tell enough."""
+MOST_RETRIES = 32_767
+"""More are shown as so many: a task that asks again and again for something gets there in some days."""
 RACE = 1.0
 """Seconds: a retry may start elsewhere before the old worker has said that it retries, and a result
 may be there before the events of its run."""
@@ -20,7 +22,7 @@ def open_attempt(columns: Columns, slot: int, retries: int = -1) -> None:
     extra = columns.extras(slot)
     extra.past = (*extra.past[1 - MAX_PAST :], _present(columns, slot))
     columns.attempt[slot] += columns.attempt[slot] < 65_535
-    columns.retries[slot] = retries
+    columns.retries[slot] = min(retries, MOST_RETRIES)
     columns.clock[slot] = 0
     columns.worker[slot] = 0
     columns.sent[slot] = columns.received[slot] = columns.started[slot] = columns.finished[slot] = NAN

@@ -9,7 +9,13 @@ from lazycelery.model.event import Event
 from lazycelery.model.moments import epoch
 from lazycelery.model.states import State
 from lazycelery.store import marks
-from lazycelery.store.attempts import ended_before, ended_by_result, open_attempt, sent_before
+from lazycelery.store.attempts import (
+    MOST_RETRIES,
+    ended_before,
+    ended_by_result,
+    open_attempt,
+    sent_before,
+)
 from lazycelery.store.columns import NAN, Columns, PastAttempt
 from lazycelery.store.fields import EventFields
 from lazycelery.store.lost import run_again_alive
@@ -63,7 +69,7 @@ class EventMerge:
             columns.sent[slot] = at
             columns.set_state(slot, WAITING, at)
             return slot
-        retries = event.retries or 0
+        retries = min(event.retries or 0, MOST_RETRIES)
         if columns.attempt[slot] and sent_before(columns, slot, at, retries):
             self.fields.describe(slot, event, late=True)
             return slot
@@ -83,7 +89,7 @@ class EventMerge:
         columns, at = self.columns, event.timestamp
         worker = columns.workers.code(event.hostname)
         slot = columns.slots.get(event.uuid)  # type: ignore[arg-type]
-        retries = event.retries or 0
+        retries = min(event.retries or 0, MOST_RETRIES)
         if slot is None:
             slot = self._new(event)
         else:

@@ -12,7 +12,7 @@ from lazycelery.model.moments import epoch
 from lazycelery.model.reports import TaskReport
 from lazycelery.model.states import State
 from lazycelery.store import marks
-from lazycelery.store.attempts import open_attempt
+from lazycelery.store.attempts import MOST_RETRIES, open_attempt
 from lazycelery.store.notes import TAG
 from lazycelery.store.runs import ENDED
 from lazycelery.store.told_fields import SAME_RUN, ToldFields
@@ -167,11 +167,11 @@ class ReportMerge(ToldFields):
 
     def _message_state(self, slot: int, message: Message, at: float, where: str) -> None:
         columns = self.columns
-        retries = message.retries or 0
+        retries = min(message.retries or 0, MOST_RETRIES)
         if 0 <= columns.retries[slot] < retries:
             open_attempt(columns, slot, retries)
             columns.set_state(slot, State.RETRY, at)
-        columns.retries[slot] = max(columns.retries[slot], min(retries, 32_767))
+        columns.retries[slot] = max(columns.retries[slot], retries)
         if message.eta is not None:
             columns.eta[slot] = bounded(message.eta, 64)
         state = columns.state[slot]

@@ -83,6 +83,18 @@ def test_retries_are_attempts_of_one_task():
     assert one.marks == []
 
 
+def test_a_task_that_retries_for_days_goes_on_being_shown():
+    """A poller gets to more retries than a column holds: its events were refused from there on."""
+    store, at = store_of(received(0)), 0
+    for retries in range(32_765, 32_771):
+        at += 10
+        store.apply_events([started(at), retried(at + 1), received(at + 2, retries=retries)])
+    store.apply_events([started(at + 3), succeeded(at + 4)])
+    one = store.task("t1", T0)
+    assert (one.state, one.received, one.retries) == ("success", T0 + at + 2, 32_767)
+    assert len(one.attempts) == 7 and not store._intake.malformed
+
+
 def test_retries_without_sent_events_are_attempts_too():
     one = task(store_of(*[each for each in RETRY_TWICE if each.type != "task-sent"]))
     assert [attempt.state for attempt in one.attempts] == ["retry", "retry", "success"]
