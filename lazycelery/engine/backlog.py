@@ -74,9 +74,9 @@ class Waiting(Generic[T]):
 
     def put(self, item: T, count: int, size: int) -> int:
         """Another one. Returns how many had to go for it."""
-        self._entries.append(Entry(item, count, size))
-        self._came += count
+        self._came += count  # First: the thread may have taken and written it at once.
         self._bytes_came += size
+        self._entries.append(Entry(item, count, size))
         lost = 0
         while self.count > self._most or self.size > self._most_bytes:
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import tracemalloc
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -205,3 +206,18 @@ def test_two_batches_are_joined_with_the_fields_of_each_event() -> None:
     one = joined(*batches)
     assert {place: each.uuid for place, each in one.others.items()} == {2: "t1", 6: "t2"}
     assert len(one.rows) == len(one.numbers) == len(one.events) == 8
+
+
+def test_it_never_tells_less_than_nothing() -> None:
+    """A thread that was fast had written what nobody had counted yet, and told how far it was behind."""
+    waiting, told = Waiting[str](100, 100), []
+
+    class Fast(deque):  # type: ignore[type-arg]
+        def append(self, entry: Any) -> None:
+            super().append(entry)
+            waiting.done(waiting.take(1))
+            told.append((waiting.count, waiting.size))
+
+    waiting._entries = Fast()
+    waiting.put("events", 7, 70)
+    assert min(told) >= (0, 0) and (waiting.count, waiting.size) == (0, 0)
