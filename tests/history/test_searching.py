@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from lazycelery.errors import UsageError
 from lazycelery.model.history import HistoryQuery
 from lazycelery.model.task import Dealt, TaskQuery
+from lazycelery.store.columns import Columns
 from lazycelery.store.history import reader
 from lazycelery.store.history.files import Files, directory_of
 from lazycelery.store.history.reader import File
-from lazycelery.store.history.search import search
+from lazycelery.store.history.search import search, task_of
 from lazycelery.store.store import Store
 from tests.history.keeping import Monitor, files_in, found, ids, recorded, storage_in
 from tests.store.build import T0, failed, received, retried, sent, started, succeeded
@@ -132,6 +134,24 @@ def test_many_tasks_are_searched_over_slices(tmp_path: Path) -> None:
     recorded(files, *[[received(n / 100, f"t{n}", args=f"('needle-{n}',)")] for n in range(5_000)])
     page = found(files, "needle-17", 1000)
     assert ids(page)[:2] == ["t1799", "t1798"] and len(ids(page)) == 111
+
+
+def test_a_question_leaves_nothing_for_the_collector(both: tuple[Store, Files]) -> None:
+    """It comes by once a minute or less: a page, after which there was another one, left megabytes."""
+    storage = storage_in(both[1])
+
+    def left() -> int:
+        return sum(isinstance(one, Columns) and bool(one.__dict__) for one in gc.get_objects())
+
+    gc.collect()
+    before = left()
+    gc.disable()
+    try:
+        assert search(storage, HistoryQuery(limit=2), T0, lambda: True).next
+        assert task_of(storage, "t3") is not None
+        assert left() == before
+    finally:
+        gc.enable()
 
 
 def test_nobody_waits_for_an_answer_that_is_not_wanted_any_more(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -78,31 +79,41 @@ def _part(
             return
         before = rows[-1][0]
         page.searched += len(rows)
-        columns = Columns(len(rows))
-        columns.notes = notes
-        chunk = chunk_of(part.name, rows[::-1])
-        placed = place(columns, chunk, Coding(coding_words), len(rows) + 1, still=True)
-        matcher = Matcher(wanted, columns)
-        slots = placed.slots[matcher.still(placed.slots)]
-        slots = slots[matcher.now(slots, now)]
-        doubtful = [
-            columns.id[slot]
-            for slot in slots.tolist()
-            if part.many_write or columns.state[slot] not in FINISHED
-        ]
-        over = part.went_on(doubtful, go_on)
-        number_of = dict(zip(placed.slots.tolist(), placed.numbers.tolist(), strict=True))
-        for slot in slots[np.argsort(columns.vector("row")[slots])][::-1].tolist():
-            if columns.id[slot] in over:
-                continue
-            if len(page.tasks) >= query.limit:
-                page.next = f"{part.name}:{number_of[slot] + 1}"
-                return
-            page.tasks.append(task(columns, slot))
-        columns.let_go()  # Nobody may wait for the collector: a million tasks took a hundred megabytes more.
+        with _own(len(rows)) as columns:
+            columns.notes = notes
+            chunk = chunk_of(part.name, rows[::-1])
+            placed = place(columns, chunk, Coding(coding_words), len(rows) + 1, still=True)
+            matcher = Matcher(wanted, columns)
+            slots = placed.slots[matcher.still(placed.slots)]
+            slots = slots[matcher.now(slots, now)]
+            doubtful = [
+                columns.id[slot]
+                for slot in slots.tolist()
+                if part.many_write or columns.state[slot] not in FINISHED
+            ]
+            over = part.went_on(doubtful, go_on)
+            number_of = dict(zip(placed.slots.tolist(), placed.numbers.tolist(), strict=True))
+            for slot in slots[np.argsort(columns.vector("row")[slots])][::-1].tolist():
+                if columns.id[slot] in over:
+                    continue
+                if len(page.tasks) >= query.limit:
+                    page.next = f"{part.name}:{number_of[slot] + 1}"
+                    return
+                page.tasks.append(task(columns, slot))
         if len(rows) < AT_ONCE:
             return
     page.next = f"{part.name}:{before}"
+
+
+@contextmanager
+def _own(tasks: int) -> Iterator[Columns]:
+    """Columns for some tasks of a part. Nobody may wait for the collector: a million tasks took a hundred
+    megabytes more."""
+    columns = Columns(tasks)
+    try:
+        yield columns
+    finally:
+        columns.let_go()
 
 
 def _narrowed(wanted: Filter, part: Part, now: float, notes: Notes) -> Condition:
@@ -197,7 +208,7 @@ def task_of(storage: Storage, id: str) -> Any:
         except Unreadable:
             continue
         if rows:
-            columns = Columns(1)
-            place(columns, chunk_of(part.name, rows), Coding(part.words), 2, still=True)
-            return task(columns, 0)
+            with _own(1) as columns:
+                place(columns, chunk_of(part.name, rows), Coding(part.words), 2, still=True)
+                return task(columns, 0)
     return None
