@@ -102,6 +102,12 @@ class Order:
             self.search = Search(self, now)
         return self.search
 
+    def end_search(self) -> None:
+        """Give up the look at all tasks; who still waits for it begins another one."""
+        if self.search is not None:
+            self.search.end()
+            self.search = None
+
     def put(self, keys: Keys, slots: Slots, key_of: Keys, seen: int, words: int) -> None:
         """All lines, as a search found them: of the tasks with stamps up to `seen`, with so many words."""
         self.keys, self.slots, self._key_of, self._seen, self._sorted = keys, slots, key_of, seen, words
@@ -274,5 +280,5 @@ class Orders:
             known = Order(self.columns, Matcher(parse(filter), self.columns), sort, reverse)
         self._kept[key] = known
         while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+            self._kept.popitem(last=False)[1].end_search()
         return known

@@ -58,6 +58,11 @@ class Search:
             self.order.search = None  # It cannot go on: the next one begins anew.
             raise
 
+    def end(self) -> None:
+        """No more steps. They hold this, and this holds them: what was found, megabytes in a large store,
+        would stay until all of the memory is looked through."""
+        self._steps.close()
+
     def first_lines(self) -> Slots:
         """The first lines of what was found so far, as these tasks are now."""
         slots = self._best.slots

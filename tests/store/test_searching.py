@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -201,3 +203,31 @@ def test_names_that_come_between_the_steps_are_in_their_places() -> None:
     page, _ = ask(store, None, sort="name", limit=900)
     names = [row.name or "" for row in page.rows]
     assert names == sorted(names) and page.matched == 112
+
+
+def test_a_search_that_nobody_will_go_on_with_is_let_go_at_once() -> None:
+    """It holds megabytes of a large store, and all of the memory is looked through rarely."""
+    store = store_of_words()
+    gc.disable()
+    try:
+        ask(store, always)
+        search = store._queries.orders.order("args:sought", "newest", False).search
+        assert search is not None
+        left = weakref.ref(search)
+        del search
+        for number in range(orders.KEPT):
+            ask(store, always, filter=f"args:word{number}")
+        assert left() is None
+    finally:
+        gc.enable()
+
+
+def test_who_waits_for_a_search_that_was_let_go_has_the_answer_of_another_one() -> None:
+    store = store_of_words()
+    waits = store.query_steps(TaskQuery(filter="args:sought", limit=500), NOW, never)
+    for _ in range(3):
+        next(waits)
+    for number in range(orders.KEPT):
+        ask(store, always, filter=f"args:word{number}")
+    page, _ = result_of(waits)
+    assert (page.matched, page.searched) == (100, 1.0)
