@@ -16,6 +16,8 @@ EVERY = 60.0
 """Seconds between two full collections, at least."""
 SHARE = 20_000
 """A dear one comes only so many times later as it took."""
+SELDOM = 600.0
+"""Seconds after which it comes all the same: what refers to itself waits for it."""
 NEVER = 1_000_000_000
 
 
@@ -43,7 +45,7 @@ class Tidying:
     @property
     def rest(self) -> float:
         """Seconds until the next one."""
-        return max(EVERY, self.took * SHARE)
+        return min(SELDOM, max(EVERY, self.took * SHARE))
 
     def collect(self) -> None:
         """One full collection."""

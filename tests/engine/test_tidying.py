@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lazycelery.engine import tidying
-from lazycelery.engine.tidying import EVERY, SHARE, Tidying
+from lazycelery.engine.tidying import EVERY, SELDOM, SHARE, Tidying
 
 GENERATIONS = pytest.mark.skipif(sys.version_info >= (3, 14), reason="it collects in small parts by itself")
 ALONE = """
@@ -63,5 +63,7 @@ async def test_what_is_let_go_in_a_ring_is_collected_now_and_then(monkeypatch: p
 def test_a_dear_one_comes_seldom() -> None:
     one = Tidying()
     assert one.rest == EVERY
+    one.took = 0.01
+    assert EVERY < one.rest == 0.01 * SHARE < SELDOM
     one.took = 0.15
-    assert one.rest == 0.15 * SHARE > 40 * 60
+    assert one.rest == SELDOM
