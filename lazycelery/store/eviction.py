@@ -10,9 +10,9 @@ from lazycelery.store.columns import Columns
 
 CHUNK = 256
 """Tasks that leave at once: about a millisecond."""
-PLAN = 16_384
-"""Candidates at most that are chosen in one go, and the part of the store that they are at most."""
-PLANNED = 64
+PLAN, PLANNED = 16_384, 64
+"""Tasks that one search is for: so many, or one in so many of the store, whichever is less. Twice as many are
+noted, as some change before their turn comes."""
 CROWD = 4
 """A rank gives room only where it fills more than this part of the store: else failures would stay until
 nothing but failures is left, and so would tasks whose end was never told."""

@@ -10,6 +10,7 @@ import pytest
 
 from lazycelery.keys import keymap
 from lazycelery.model.reel import Reel
+from lazycelery.tui.link import Link
 from lazycelery.tui.presentation.line import length
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.reel import reel_line
@@ -57,19 +58,29 @@ async def test_keys_hold_it_step_jump_and_change_its_pace() -> None:
         assert [do for do, _ in done[4:]] == ["speed", "speed"]
 
 
+def spawned(
+    link: Link, monkeypatch: pytest.MonkeyPatch, before: Callable[[str], None] = lambda _: None
+) -> list[str]:
+    """The addresses with which engines are begun from now on; `before` is called with each."""
+    opened: list[str] = []
+    spawn = link._spawn
+
+    def again():  # type: ignore[no-untyped-def]
+        opened.append(link._profile.broker)
+        before(opened[-1])
+        return spawn()
+
+    monkeypatch.setattr(link, "_spawn", again)
+    return opened
+
+
 async def test_back_in_time_takes_another_engine_and_nothing_is_said_to_have_died(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     engine = playing()
     async with staged(engine) as stage:
-        link, opened = stage.desk.link, []
-        spawn = link._spawn
-
-        def again():  # type: ignore[no-untyped-def]
-            opened.append(link._profile.broker)
-            return spawn()
-
-        monkeypatch.setattr(link, "_spawn", again)
+        link = stage.desk.link
+        opened = spawned(link, monkeypatch)
         await stage.press("<")
         await stage.until(lambda: bool(opened) and link.api is not None)
         assert opened == ["replay:///a.tape?from=590"]
@@ -85,17 +96,14 @@ async def test_a_second_key_back_goes_on_from_where_the_first_one_led(
     """Until the engine that began anew was asked, the screen knew the moment before the jump alone."""
     engine = playing()
     async with staged(engine) as stage:
-        link, opened = stage.desk.link, []
-        spawn = link._spawn
+        link = stage.desk.link
 
-        def again():  # type: ignore[no-untyped-def]
-            opened.append(link._profile.broker)
-            there = NOW - 600 + float(opened[-1].rpartition("=")[2])
-            reel = msgspec.structs.replace(engine.seen.reel, at=there)
-            engine.seen = msgspec.structs.replace(engine.seen, reel=reel, now=there)
-            return spawn()
+        def there(url: str) -> None:
+            at = NOW - 600 + float(url.rpartition("=")[2])
+            reel = msgspec.structs.replace(engine.seen.reel, at=at)
+            engine.seen = msgspec.structs.replace(engine.seen, reel=reel, now=at)
 
-        monkeypatch.setattr(link, "_spawn", again)
+        opened = spawned(link, monkeypatch, there)
         engine.seen.reel.paused, engine.seen.speed = True, 0.0
         engine.touch("status")
         await stage.rest()
