@@ -81,8 +81,38 @@ def test_the_header_tells_what_is_let_go_and_what_was(relief: Relief, said: str 
     assert "MB" not in narrow and ("load 3%" in narrow or said)
     idle = Overview(connected=True, relief=relief, load=Load(rss=212_000_000))
     assert "load" not in plain_text(header(idle, True, False, Look(now=NOW), 160))
-    for line in (wide, narrow):
-        assert (said is None and "let go" not in line) or (said is not None and said in line)
+    assert (said is None and "let go" not in wide) or (said is not None and said in wide)
+    assert (said is None and "let go" not in narrow) or (said or "").removesuffix(" of events") in narrow
+
+
+@pytest.mark.parametrize("name", ["shop-prod", "127.0.0.1:16379/0", "db1.internal:6379/0"])
+@pytest.mark.parametrize(
+    ("relief", "short"),
+    [
+        (Relief(texts=1000, successes=98_000), "let go 99k"),
+        (Relief(stage=1, texts_let_go=True, successes=5), "no long texts"),
+        (Relief(stage=3, texts_let_go=True, one_in=100, successes=5), "keeps 1/100"),
+        (Relief(texts=1000, cut_off=2, missed=3.5), "missed 3.50s"),
+    ],
+)
+def test_eighty_columns_hold_all_that_tells_how_well_we_see(name: str, relief: Relief, short: str) -> None:
+    seen = Overview(
+        profile=name, connected=True, relief=relief, events_per_second=49_000, lag=0.02, loss=0.002
+    )
+    told = plain_text(header(seen, True, False, Look(now=NOW), 80))
+    assert len(told) == 80 and name in told and "READ-ONLY" in told
+    assert "ev 49k/s" in told and short in told and "loss 0.2 %" in told
+    assert "lag <0.1s" in told or name != "shop-prod"
+    seen.production = True
+    told = plain_text(header(seen, True, False, Look(now=NOW), 80))
+    assert "PRODUCTION" in told and "loss 0.2 %" in told, "loss is the last to go but for the events"
+
+
+def test_our_own_name_stands_in_the_header_wherever_there_is_room() -> None:
+    seen = Overview(profile="shop-prod", connected=True, events_per_second=1204, lag=0.02, loss=0.0)
+    assert " lazycelery " in plain_text(header(seen, True, False, Look(now=NOW), 80))
+    seen.relief = Relief(texts=99_000)
+    assert " lazycelery " in plain_text(header(seen, True, False, Look(now=NOW), 160))
 
 
 def test_the_header_tells_the_place_of_a_broker_without_its_options() -> None:

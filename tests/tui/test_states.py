@@ -106,7 +106,7 @@ STATES: dict[str, tuple[Callable[[], FakeEngine], str]] = {
     "unlocked": (lambda: FakeEngine(read_only=False), "UNLOCKED"),
     "production": (production, "PRODUCTION"),
     "found": (found, "defualt"),
-    "overloaded": (overloaded, "keeps 1 in 10"),
+    "overloaded": (overloaded, "keeps 1/10"),
 }
 
 
