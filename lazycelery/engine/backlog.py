@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from lazycelery.store.history.storage import Note
+from lazycelery.store.history.storage import Hour, Note
 from lazycelery.store.told import BATCH, Told, joined, weight
 
 MOST_EVENTS = 400_000
@@ -44,8 +44,9 @@ class Waiting(Generic[T]):
     """A queue from the engine's loop to a thread, without a lock. The loop puts in, and lets the oldest go
     where there is too much; the thread takes out, and what it has taken counts until it is `done`."""
 
-    def __init__(self, most: int, most_bytes: int) -> None:
-        self._most, self._most_bytes = most, most_bytes
+    def __init__(self, most: int, most_bytes: int, missed: Callable[[T], bool] = lambda _: True) -> None:
+        """`missed` tells whether one that has to go is lost: another one may say the same."""
+        self._most, self._most_bytes, self._missed = most, most_bytes, missed
         self._entries: deque[Entry[T]] = deque()
         self._came = self._bytes_came = 0
         """Changed by the loop alone."""
@@ -73,7 +74,7 @@ class Waiting(Generic[T]):
     # for the loop
 
     def put(self, item: T, count: int, size: int) -> int:
-        """Another one. Returns how many had to go for it."""
+        """Another one. Returns how many were lost for it."""
         self._came += count  # First: the thread may have taken and written it at once.
         self._bytes_came += size
         self._entries.append(Entry(item, count, size))
@@ -85,7 +86,7 @@ class Waiting(Generic[T]):
                 break
             self._came -= entry.count
             self._bytes_came -= entry.size
-            lost += entry.count
+            lost += entry.count if self._missed(entry.item) else 0
         return lost
 
     def take_back(self, item: T) -> Entry[T] | None:
@@ -134,7 +135,9 @@ class Backlog:
     def __init__(self, pack: Callable[[Told], Told]) -> None:
         self._pack = pack
         self.events: Waiting[Told] = Waiting(MOST_EVENTS, MOST_BYTES)
-        self.notes: Waiting[Note] = Waiting(MOST_NOTES, MOST_NOTE_BYTES)
+        self.notes: Waiting[Note] = Waiting(MOST_NOTES, MOST_NOTE_BYTES, self._missed)
+        self._hours: dict[tuple[object, ...], int] = {}
+        """The last note of each hour, by its address: an older one of the same is no loss."""
         self._open: Told | None = None
         """The last batch, where more is to be put to it."""
 
@@ -146,9 +149,17 @@ class Backlog:
             told, size = self._packed(told, size)
         return waiting.put(told, len(told.rows), size)
 
-    def note(self, note: Note) -> None:
-        """Another note, from the loop; of too many the oldest go unsaid."""
-        self.notes.put(note, 1, sum(map(sys.getsizeof, note)))
+    def note(self, note: Note) -> int:
+        """Another note, from the loop. Returns how many were lost for it."""
+        if isinstance(note, Hour):
+            if len(self._hours) > 2 * MOST_NOTES:
+                self._hours = {one[:3]: id(one) for one in self.notes.items if isinstance(one, Hour)}
+            self._hours[note[:3]] = id(note)
+        return self.notes.put(note, 1, sum(map(sys.getsizeof, note)))
+
+    def _missed(self, note: Note) -> bool:
+        """Whether nothing later says the same. Addresses tell it: the older one is still here."""
+        return not isinstance(note, Hour) or self._hours.get(note[:3], id(note)) == id(note)
 
     def forget(self) -> None:
         """Somebody else writes all of it."""

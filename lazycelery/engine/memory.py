@@ -302,13 +302,12 @@ class Memory:
             found.append(
                 Notice(code="history-along", severity="info", title=f"{status.reason}.", hint=status.hint)
             )
-        if status.dropped:
+        if status.dropped or status.dropped_notes:
             found.append(
                 Notice(
                     code="history-dropped",
                     severity="warning",
-                    title=f"{count(status.dropped, 'event', does='are')} missing in the history: "
-                    f"they could not be written.",
+                    title=f"{_missing(status)} missing in the history: they could not be written.",
                 )
             )
         if status.put_off:
@@ -339,6 +338,17 @@ class Memory:
                 )
             )
         return found
+
+
+def _missing(status: HistoryStatus) -> str:
+    """How much of what, with its verb."""
+    notes = status.dropped_notes
+    noted = f"{count(notes, 'note')} (samples, findings, figures of an hour)" if notes else ""
+    if not status.dropped:
+        return f"{noted} {'is' if notes == 1 else 'are'}"
+    if not notes:
+        return count(status.dropped, "event", does="are")
+    return f"{count(status.dropped, 'event')} and {noted} are"
 
 
 async def _written(table: Mapping[str, Any]) -> str | None:

@@ -18,7 +18,7 @@ from lazycelery.model.event import Event
 from lazycelery.model.history import HistoryStatus
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
-from lazycelery.store.history.storage import Note, Recording, Storage
+from lazycelery.store.history.storage import Dropped, Note, Recording, Storage
 from lazycelery.store.history.taking import Changes
 from lazycelery.store.told import Told
 
@@ -102,7 +102,7 @@ class Recorder:
 
     def note(self, note: Note) -> None:
         """Something else to be written with the next batch."""
-        self.backlog.note(note)
+        self.status.dropped_notes += self.backlog.note(note)
 
     def watch(self) -> None:
         """Once a second: what has not answered for too long is let go."""
@@ -180,7 +180,8 @@ class Recorder:
         began = self._clock()
         try:
             told, said = [each.item for each in batches], [each.item for each in rest]
-            left_out = self.recording.write(slots, told, said, lean, self.status.dropped)
+            dropped = Dropped(self.status.dropped, self.status.dropped_notes)
+            left_out = self.recording.write(slots, told, said, lean, dropped)
         except BaseException:
             self._more = False
             self._changes.put_back(slots)

@@ -25,6 +25,8 @@ class HistoryStatus(msgspec.Struct, kw_only=True):
     """Events that wait to be written."""
     dropped: int = 0
     """Events that could not be kept for writing: the disk or the database refused them for too long."""
+    dropped_notes: int = 0
+    """Samples, findings and figures of an hour that could not be kept either."""
     lean: int = 0
     """Tasks written without their long texts so far, as writing them is slow; they follow."""
     put_off: str = ""

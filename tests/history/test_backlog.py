@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 import tracemalloc
@@ -14,12 +15,17 @@ import pytest
 
 from lazycelery.engine import backlog
 from lazycelery.engine.backlog import Backlog, Waiting
+from lazycelery.engine.memory import Memory
+from lazycelery.model.cluster import Notice
 from lazycelery.model.event import Event
+from lazycelery.model.history import HistoryStatus
+from lazycelery.model.profile import Profile
+from lazycelery.model.redaction import Redactor
 from lazycelery.store.history.events import unpack
 from lazycelery.store.history.local import Local
 from lazycelery.store.history.postgres.address import address_of
 from lazycelery.store.history.postgres.storage import Shared
-from lazycelery.store.history.storage import Sample, Storage
+from lazycelery.store.history.storage import Hour, Sample, Storage
 from lazycelery.store.store import Store
 from lazycelery.store.told import joined, weight
 from tests.history.keeping import Monitor, found
@@ -195,6 +201,52 @@ def test_notes_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert waiting.notes.items[-1] == Sample(T0 + 1_999, "q" * 20_000, None)
     waiting.forget()
     assert not waiting.notes and not waiting.notes.count
+
+
+def test_notes_that_had_to_go_are_counted_and_told(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlog, "MOST_NOTES", 50)
+    monitor = Monitor(storage)
+    status, note = monitor.recorder.status, monitor.recorder.note
+    for at in range(60):
+        note(Sample(T0 + 10 * at, f'{{"q": [{at}, 0, 0]}}', None))
+    assert (status.dropped, status.dropped_notes) == (0, 10)
+    [told] = asyncio.run(notices_of(status))
+    assert told.title == (
+        "10 notes (samples, findings, figures of an hour) are missing in the history: "
+        "they could not be written."
+    )
+    monitor.hear(*life(0))
+    monitor.start().stop()
+    assert monitor.recorder.status.state == "writing"
+    if isinstance(storage, Shared):
+        assert rows(storage, "SELECT dropped, dropped_notes FROM {s}.runs") == [(0, 10)]
+        assert rows(storage, "SELECT count(*) FROM {s}.samples") == [(50,)]
+
+
+async def notices_of(status: HistoryStatus) -> list[Notice]:
+    memory = Memory(
+        Profile(broker="redis://127.0.0.1:1/0", history=False),
+        Store(10),
+        Redactor(),
+        lambda: T0,
+        lambda: None,
+    )
+    memory.status = status
+    return memory.notices()
+
+
+def test_an_hour_that_was_told_again_is_not_missing() -> None:
+    """The figures of an hour are noted each minute anew: while nothing can be written the older ones go."""
+
+    def hour(key: str) -> Hour:
+        return Hour(3600, "task", key, b"", b"x" * 100_000, b"")
+
+    waiting = Backlog(lambda told: told)
+    assert sum(waiting.note(hour("a")) for _ in range(500)) == 0
+    assert waiting.notes.count < 200
+    assert waiting.note(hour("b")) == 0
+    lost = sum(waiting.note(Sample(T0 + at, "q" * 100_000, None)) for at in range(400))
+    assert lost == 400 + 2 - waiting.notes.count
 
 
 def test_two_batches_are_joined_with_the_fields_of_each_event() -> None:

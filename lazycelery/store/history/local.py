@@ -17,7 +17,16 @@ from lazycelery.store.history import reader
 from lazycelery.store.history.files import Files, forget_strangers, put_aside
 from lazycelery.store.history.lock import Lock
 from lazycelery.store.history.marking import FileMarks
-from lazycelery.store.history.storage import FindingBegan, FindingEnded, Newer, Note, Part, Sample
+from lazycelery.store.history.storage import (
+    NOTHING,
+    Dropped,
+    FindingBegan,
+    FindingEnded,
+    Newer,
+    Note,
+    Part,
+    Sample,
+)
 from lazycelery.store.history.taking import Slots
 from lazycelery.store.history.writer import Numbers, Writer, seal
 from lazycelery.store.told import Told
@@ -136,7 +145,7 @@ class LocalRecording:
         told: Sequence[Told],
         notes: Sequence[Note],
         lean: bool = False,
-        dropped: int = 0,
+        dropped: Dropped = NOTHING,
     ) -> bool:
         """Into the file of today."""
         assert self.writer is not None

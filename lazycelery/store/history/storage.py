@@ -61,6 +61,16 @@ class Hour(NamedTuple):
 Note = Sample | FindingBegan | FindingEnded | Hour
 
 
+class Dropped(NamedTuple):
+    """What had to go before it could be written, in this run."""
+
+    events: int = 0
+    notes: int = 0
+
+
+NOTHING = Dropped()
+
+
 class Part(Protocol):
     """A day of the history, or less, open for reading. Used by one thread at a time. What cannot be read
     raises `Unreadable`."""
@@ -134,11 +144,11 @@ class Recording(Protocol):
         told: Sequence[Told],
         notes: Sequence[Note],
         lean: bool = False,
-        dropped: int = 0,
+        dropped: Dropped = NOTHING,
     ) -> bool:
         """Write tasks as they are now, events, and whatever else, all or nothing. `lean`: tasks that did
-        not fail may be written without their long texts; returns whether they were. `dropped`: events
-        that were lost in all."""
+        not fail may be written without their long texts; returns whether they were. `dropped`: what was
+        lost in all."""
 
     def abort(self) -> None:
         """From another thread: let what waits for the medium fail, where it can."""

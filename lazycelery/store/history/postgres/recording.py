@@ -26,7 +26,15 @@ from lazycelery.store.history.postgres.address import Address
 from lazycelery.store.history.postgres.faults import said
 from lazycelery.store.history.postgres.merging import ADD_EVENTS, PUT_TASKS, STAGE_EVENTS, STAGE_TASKS, STAGED
 from lazycelery.store.history.postgres.rows import HEAD, TAIL, copied, pack, text_in
-from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, Note, Sample
+from lazycelery.store.history.storage import (
+    NOTHING,
+    Dropped,
+    FindingBegan,
+    FindingEnded,
+    Hour,
+    Note,
+    Sample,
+)
 from lazycelery.store.history.taking import AT_ONCE, Slots, take
 from lazycelery.store.history.veiling import Veiling
 from lazycelery.store.history.writer import Codes
@@ -195,7 +203,7 @@ class SharedRecording:
         told: Sequence[Told],
         notes: Sequence[Note],
         lean: bool = False,
-        dropped: int = 0,
+        dropped: Dropped = NOTHING,
     ) -> bool:
         """One transaction."""
         tasks = self._tasks(slots, lean)
@@ -216,9 +224,9 @@ class SharedRecording:
             for note in notes:
                 self._note(cursor, note)
             query = f"""UPDATE {schema}.runs SET seen = extract(epoch FROM clock_timestamp()), ended = NULL,
-                batches = %s, events = %s, dropped = %s WHERE n = %s
+                batches = %s, events = %s, dropped = %s, dropped_notes = %s WHERE n = %s
                 RETURNING extract(epoch FROM clock_timestamp())"""
-            counted = (self.batches + 1, self.events + count, dropped, self._run)
+            counted = (self.batches + 1, self.events + count, *dropped, self._run)
             found = cursor.execute(query, counted).fetchone()
         if found is None:  # Somebody removed it.
             self._run = None

@@ -99,6 +99,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
                 END IF;
             END LOOP; END $$""",
     ),
+    ("ALTER TABLE {s}.runs ADD COLUMN dropped_notes bigint DEFAULT 0",),
 )
 """Step by step: what makes version 1 of nothing, version 2 of version 1."""
 VERSION = len(MIGRATIONS)
