@@ -62,6 +62,11 @@ UNKNOWN: dict[str, float] = {
     "retries": -1,
 }
 """What stands where nothing is known, and is not 0."""
+EMPTIED = (
+    *("clock", "told", "parent", "name", "worker", "queue", "attempt", "marks", "state", "sources", "cut"),
+    *UNKNOWN,
+)
+"""What must not be left to the next task of a slot."""
 
 
 class PastAttempt(msgspec.Struct, gc=False):
@@ -247,25 +252,29 @@ class Columns:
         """Give the memory back; nothing can be asked any more."""
         self.__dict__.clear()
 
-    def remove(self, slot: int) -> None:
-        """Forget a task; its slot is free for another."""
-        self.row[slot] = 0  # First: who reads from another thread must see that it is going.
-        self.slots.pop(self.id[slot])
-        self.id[slot] = ""
+    def remove(self, slots: npt.NDArray[np.intp]) -> None:
+        """Forget tasks, each once; their slots are free for others."""
+        vectors = self._vectors
+        vectors["row"][slots] = 0  # First: who reads from another thread must see that they are going.
+        places, parts, ids, life = slots.tolist(), self.slots.parts, self.id, self.life
+        for slot in places:
+            own = ids[slot]
+            parts[hash(own) & MASK].pop(own, None)
+            ids[slot] = ""
+            life[slot] = 0
         for texts in (self.args, self.kwargs, self.result, self.error, self.root_id, self.parent_id):
-            texts[slot] = None
+            for slot in places:
+                texts[slot] = None
         for rare in (self.traceback, self.eta, self.expires, self.extra):
-            rare.pop(slot)
-        self.by_state[self.state[slot]] -= 1
-        for numbers in (self.clock, self.told, self.parent, self.name, self.worker, self.queue):
-            numbers[slot] = 0
-        for numbers in (self.attempt, self.marks, self.state, self.sources, self.cut):
-            numbers[slot] = 0
-        for spans in (self.sent, self.received, self.started, self.finished, self.runtime, self.wait):
-            spans[slot] = NAN
-        self.retries[slot] = -1
-        self.touch(slot)
-        self.free.append(slot)
+            rare.drop(slots)
+        for state, count in enumerate(np.bincount(vectors["state"][slots]).tolist()):
+            self.by_state[state] -= count
+        for name in EMPTIED:
+            vectors[name][slots] = UNKNOWN.get(name, 0)
+        # The stamps first, as `touch` does.
+        vectors["stamp"][slots] = np.arange(self.changes + 1, self.changes + 1 + len(places))
+        self.changes += len(places)
+        self.free += places
 
     def touch(self, slot: int) -> None:
         """Note that a slot changed."""

@@ -53,22 +53,21 @@ class Eviction:
 
     def make_room(self) -> None:
         """Take a chunk of tasks out, at least one."""
-        room = max(1, min(CHUNK, self.columns.max_tasks // 16))
+        columns = self.columns
+        room = max(1, min(CHUNK, columns.max_tasks // 16))
         while room > 0:
             if not len(self._slots):
                 self._plan()
             slots, self._slots = self._slots[:room], self._slots[room:]
             rows, self._rows = self._rows[:room], self._rows[room:]
-            room -= sum(map(self._remove, slots.tolist(), rows.tolist()))
-
-    def _remove(self, slot: int, row: int) -> int:
-        """1 when the task was still there and no worse a choice than when it was chosen."""
-        columns = self.columns
-        if columns.row[slot] != row or RANK[columns.state[slot]] != self._rank:
-            return 0
-        columns.remove(slot)
-        self.evicted += 1
-        return 1
+            # Still there, and no worse a choice than when they were chosen.
+            same = (columns.vector("row")[slots] == rows) & (
+                RANK[columns.vector("state")[slots]] == self._rank
+            )
+            slots = slots[same]
+            columns.remove(slots)
+            self.evicted += len(slots)
+            room -= len(slots)
 
     def _plan(self) -> None:
         columns = self.columns
