@@ -4,11 +4,16 @@ A broker drops a reader that stays behind: Redis after 32 MB, RabbitMQ the oldes
 something must go before that, and it goes in a stated order (`lazycelery.model.relief.STAGES`). The sign
 of falling behind is a socket that is never found empty, whatever else the machine does; a stage ends when
 what the one before cost an event, as measured, would leave room again.
+
+What an event costs is the middle of many seconds: the few in which the machine did something else are those
+in which a stage begins, and would keep it for ever.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from statistics import median_low
 
 from lazycelery.model.relief import STAGES
 
@@ -30,6 +35,14 @@ CUT_OFF = 0.5
 """Seconds after a full read within which the connection's end counts as ours: we read too slowly."""
 FEW = 200
 """Events in a second that say nothing about what one costs."""
+MEASURED = 15
+"""Seconds of a stage of which the middle counts."""
+REFUTED = 5
+"""Seconds as which the last one counts where a stage ended too early."""
+SETTLED = 5
+"""Seconds after which a stage's cost says what an event costs at that time."""
+LIGHTER = 0.5
+"""The machine may have become so much lighter at most since the stage before was measured."""
 
 
 class Overload:
@@ -44,8 +57,10 @@ class Overload:
         self._busy = 0.0
         self._events = 0
         self._measured_at: float | None = None
-        self._costs: dict[int, float] = {}
-        """Seconds an event by stage."""
+        self._costs = [deque[float](maxlen=MEASURED) for _ in STAGES]
+        """Seconds an event, by stage, in the last seconds of each."""
+        self._at_first: float | None = None
+        """What an event cost when the stage was new."""
         self._room_since: float | None = None
         self._calm = CALM
         self._fell = -RELAPSE
@@ -69,38 +84,48 @@ class Overload:
         if now - self._full_last > CUT_OFF:
             return False
         self._full_since = None
-        self._rise(now)
+        self._rise(now, MEASURED)  # Too much was lost with it for another try.
         return True
 
     def second(self, now: float) -> None:
         """About a second is over."""
         if self._measured_at is None:
             self._measured_at = now
+        if now <= self._measured_at:
             return
-        span = now - self._measured_at
-        if span <= 0:
-            return
-        busy, events = self._busy / span, self._events
-        self._busy, self._events, self._measured_at = 0.0, 0, now
-        if not events:
+        rate = self._events / (now - self._measured_at)
+        if not self._events:
             self._full_since = None  # What was behind the last batch would have come.
-        if events >= FEW:
-            cost = busy * span / events
-            known = self._costs.get(self.stage)
-            self._costs[self.stage] = cost if known is None else 0.7 * known + 0.3 * cost
+        self._measure(now)
         if self.stage:
-            self._maybe_fall(now, events / span)
+            self._maybe_fall(now, rate)
 
-    def _rise(self, now: float) -> None:
+    def _measure(self, now: float) -> None:
+        """Note what an event cost since this was last done."""
+        busy, events = self._busy, self._events
+        self._busy, self._events, self._measured_at = 0.0, 0, now
+        if events >= FEW:
+            costs = self._costs[self.stage]
+            costs.append(busy / events)
+            if self._at_first is None and len(costs) >= SETTLED:
+                self._at_first = median_low(costs)
+
+    def _rise(self, now: float, weight: int = 0) -> None:
+        """The last second counts so many times more, for the stages before as well."""
         if self.stage + 1 >= len(STAGES):
             return
+        self._measure(now)
         if now - self._fell < RELAPSE:
             self._calm = min(2 * self._calm, LONGEST_CALM)
+            weight = max(weight, REFUTED)
+        costs = self._costs[self.stage]
+        if costs and weight:
+            for each in self._costs[: self.stage + 1]:
+                each.extend(weight * [costs[-1]])
         self._go(self.stage + 1)
 
     def _maybe_fall(self, now: float, rate: float) -> None:
-        costs = self._costs
-        below = costs.get(self.stage - 1, GUESS * costs.get(self.stage, 0.0))
+        below = self._below()
         if self._full_since is not None or rate * below > ROOM:
             self._room_since = None
             return
@@ -112,6 +137,19 @@ class Overload:
             if not self.stage:
                 self._calm = CALM if self._calm < 2 * CALM else self._calm / 2
 
+    def _below(self) -> float:
+        """Seconds that an event would cost at the stage before. It is cheaper than each of those before it,
+        which may have been measured longer."""
+        own = self._costs[self.stage]
+        now = median_low(own) if own else 0.0
+        known = [median_low(costs) for costs in self._costs[: self.stage] if costs]
+        if not known:
+            return GUESS * now
+        lighter = now / self._at_first if self._at_first else 1.0
+        return min(known) * min(1.0, max(LIGHTER, lighter))
+
     def _go(self, stage: int) -> None:
-        self.stage, self._room_since = stage, None
+        if stage > self.stage:
+            self._costs[stage].clear()
+        self.stage, self._room_since, self._at_first = stage, None, None
         self._changed(stage)

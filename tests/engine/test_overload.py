@@ -26,6 +26,8 @@ class Machine:
 
     def __init__(self, *costs: float) -> None:
         self.costs = costs
+        self.slower = 1.0
+        """So many times what an event costs."""
         self.now = 100.0
         self.stages: list[int] = []
         self.overload = Overload(self.stages.append)
@@ -41,7 +43,7 @@ class Machine:
             arrived = rate * (self.now - began)
             events = min(int(arrived - taken), 2000)
             taken += events
-            took = events * self.costs[self.overload.stage]
+            took = events * self.costs[self.overload.stage] * self.slower
             more = arrived - taken > 100
             self.overload.took(self.now, self.now + took, events, more)
             self.now += took if more else max(took, 0.005)
@@ -91,6 +93,59 @@ def test_what_a_pause_began_ends_where_all_was_taken_before() -> None:
     machine.run(5, 25_000)  # 70 % of its time.
     machine.run(40, 25_000, pause=1.5)
     assert machine.stages[0] == 1 and machine.stages[-1] == 0
+
+
+def test_seconds_in_which_the_machine_was_slow_do_not_keep_a_stage() -> None:
+    machine = Machine(14e-6, 13e-6, 8e-6, 6e-6)
+    machine.run(60, 50_000)  # 70 % of its time.
+    machine.slower = 2.0
+    machine.run(2, 50_000)
+    assert machine.stages
+    machine.slower = 1.0
+    machine.run(30, 50_000)
+    assert machine.stages[-1] == 0
+
+
+def test_a_stage_ends_once_a_machine_that_was_slow_from_the_start_is_not_any_more() -> None:
+    machine = Machine(14e-6, 12e-6, 8e-6, 6e-6)
+    machine.slower = 1.5
+    machine.run(60, 50_000)  # 105 % of its time, and 90 % at stage 1.
+    assert machine.stages == [1]
+    machine.slower = 1.0
+    machine.run(30, 50_000)
+    assert machine.stages == [1, 0]
+
+
+def test_a_guess_that_was_wrong_is_not_made_over_and_over() -> None:
+    machine = Machine(14e-6, 12e-6, 8e-6, 6e-6)
+    machine.run(60, 20_000)
+    machine.slower = 1.5
+    machine.run(300, 50_000)  # It was never measured so slow.
+    assert machine.stages[-1] == 1
+    assert machine.stages.count(0) <= 3
+    machine = Machine(14e-6, 13e-6, 8e-6, 6e-6)
+    machine.run(60, 50_000)
+    machine.slower = 1.8
+    machine.run(300, 50_000)  # 117 % of its time at stage 1, 72 % at stage 2.
+    assert machine.stages[-1] == 2
+    assert len(machine.stages) <= 12
+
+
+def test_after_a_lost_connection_the_second_that_lost_it_counts() -> None:
+    stages: list[int] = []
+    one = Overload(stages.append)
+    now, rate = 10.0, 50_000
+    for second in range(30):  # Half of the time for 27 seconds, then all of it.
+        cost = 10e-6 if second < 27 else 20e-6
+        one.took(now, now + rate * cost, rate, more=second == 29)
+        now += 1
+        one.second(now)
+    assert one.lost(now)
+    for _ in range(120):
+        one.took(now, now + rate * 10e-6, rate, more=False)
+        now += 1
+        one.second(now)
+    assert stages == [1]
 
 
 def test_a_stage_lasts_while_the_one_before_would_fall_behind_again() -> None:
