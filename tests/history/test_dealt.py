@@ -14,6 +14,7 @@ from lazycelery.store.history.postgres import dealt as module
 from lazycelery.store.history.postgres import schema as tables
 from lazycelery.store.history.postgres.address import WRITES, Address, connect
 from lazycelery.store.history.postgres.dealt import SharedDealt
+from lazycelery.store.history.postgres.reading import Connections
 from lazycelery.store.history.postgres.storage import Shared
 from lazycelery.store.store import Store
 from tests.engine.test_dealing import matching, store
@@ -116,11 +117,12 @@ def test_a_schema_of_the_second_version_gets_the_table_with_the_rights_that_were
     word = Dealt(at=T0, by="ada@host")
     writer = Address(postgres.url.replace("shop@", f"writes_{schema}@"), schema)
     connection.execute(f"GRANT DELETE ON {schema}.dealt TO writes_{schema}")
-    SharedDealt(writer).put(["t0"], word, False)
+    SharedDealt(writer, Connections()).put(["t0"], word, False)
     reader = Address(postgres.url.replace("shop@", f"Reads%20{schema}@"), schema)
-    assert {one: told.dealt for one, told in SharedDealt(reader).read().items()} == {"t0": word}
+    reads = SharedDealt(reader, Connections())
+    assert {one: told.dealt for one, told in reads.read().items()} == {"t0": word}
     with pytest.raises(PermissionError):
-        SharedDealt(reader).put(["t1"], word, False)
+        reads.put(["t1"], word, False)
     connection.close()
 
 

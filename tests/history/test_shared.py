@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from lazycelery.engine import backlog
@@ -28,9 +32,11 @@ from lazycelery.store.history.postgres.rows import OWN_KIND, keys_of
 from lazycelery.store.history.postgres.storage import Shared
 from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, Sample
 from lazycelery.store.told import TYPES
+from tests.cli.program import until
 from tests.history.keeping import Monitor, files_in, found, ids, recorded
 from tests.history.test_hard import Feeder
 from tests.store.build import T0, beat, event, failed, received, retried, sent, started, succeeded
+from tests.support.fleet import ROOT
 from tests.support.postgres import PostgresServer
 
 Made = Callable[..., Shared]
@@ -643,6 +649,60 @@ def test_a_server_that_hangs_while_it_is_read_does_not_hold_up_the_end(postgres:
             process.resume()
 
 
+@contextlib.contextmanager
+def asking(path: Path, url: str, name: str) -> Iterator[subprocess.Popen[str]]:
+    """`lazycelery history` of a schema."""
+    config = path / "config.toml"
+    profile = {"broker": "redis://127.0.0.1:1/0", "history_url": url, "history_name": name}
+    lines = [f"{key} = {json.dumps(value)}\n" for key, value in profile.items()]
+    config.write_text("[profiles.prod]\n" + "".join(lines))
+    own = ("--config", str(config), "--profile", "prod", "history", "needle")
+    command = [sys.executable, "-m", "lazycelery", *own]
+    program = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    try:
+        yield program
+    finally:
+        program.kill()
+        program.communicate()
+
+
+def busy(server: PostgresServer) -> list[str]:
+    """What it does for monitors just now."""
+    query = "SELECT query FROM pg_stat_activity WHERE state = 'active' AND application_name = 'lazycelery'"
+    with contextlib.closing(psycopg.connect(server.url)) as own:
+        return [text for (text,) in own.execute(query).fetchall()]
+
+
+def test_ctrl_c_ends_a_question_here_and_on_the_server(
+    shared: Made, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    storage = shared()
+    recorded(storage, life(0))
+    name = storage.address.schema.removeprefix("lazycelery_")
+    with contextlib.closing(connect(storage.address, WRITES)) as other, other.transaction():
+        other.execute(f"LOCK TABLE {storage.address.schema}.tasks")
+        with asking(tmp_path, postgres.url, name) as program:
+            until(lambda: busy(postgres))
+            began = time.monotonic()
+            program.send_signal(signal.SIGINT)
+            assert program.wait(10) == 130 and time.monotonic() - began < 2
+        until(lambda: not busy(postgres), seconds=2)
+
+
+def test_ctrl_c_does_not_wait_for_a_server_that_does_not_answer(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://shop@127.0.0.1:{silent.getsockname()[1]}/shop?connect_timeout=30"
+        with asking(tmp_path, url, "silent") as program:
+            silent.settimeout(20)
+            connection, _ = silent.accept()
+            began = time.monotonic()
+            program.send_signal(signal.SIGINT)
+            assert program.wait(10) == 130 and time.monotonic() - began < 2
+            connection.close()
+
+
 def test_marks_that_cannot_be_read_do_not_hold_up_the_end(shared: Made) -> None:
     storage = shared()
     storage.marks().append(T0, "person", "{}")
@@ -651,7 +711,7 @@ def test_marks_that_cannot_be_read_do_not_hold_up_the_end(shared: Made) -> None:
         reader = threading.Thread(target=storage.marks().lines, daemon=True)
         reader.start()
         deadline = time.monotonic() + 5
-        while not storage._used and time.monotonic() < deadline:
+        while not storage._connections and time.monotonic() < deadline:
             time.sleep(0.02)
         reader.join(0.3)
         assert reader.is_alive()

@@ -9,7 +9,6 @@ import importlib.util
 import os
 import re
 import socket
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lazycelery.errors import ConnectionProblem
@@ -105,19 +104,6 @@ def _refused(problem: Any) -> bool:
     is asked for it again, who may have to touch a key. Of several hosts the text alone tells."""
     used = getattr(getattr(problem, "pgconn", None), "used_password", False)
     return bool(used) or "FATAL" in str(problem)
-
-
-@contextlib.contextmanager
-def connected(address: Address, options: dict[str, str], used: set[Any] | None = None) -> Iterator[Any]:
-    """A connection; it stands in `used` meanwhile."""
-    connection = connect(address, options)
-    used = set() if used is None else used
-    used.add(connection)
-    try:
-        yield connection
-    finally:
-        used.discard(connection)
-        connection.close()
 
 
 def abort(connection: Any) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from lazycelery.model.task import Dealt
 from lazycelery.store.history.postgres import schema as tables
-from lazycelery.store.history.postgres.address import READS, WRITES, Address, connected
+from lazycelery.store.history.postgres.address import READS, WRITES, Address
 from lazycelery.store.history.postgres.faults import said
+from lazycelery.store.history.postgres.reading import Connections
 from lazycelery.store.history.postgres.rows import text_in, text_out
 from lazycelery.store.history.storage import Word
 
@@ -34,9 +36,8 @@ FORGET = """DELETE FROM {s}.dealt WHERE change <
 class SharedDealt:
     """The `DealtWords` of a schema."""
 
-    def __init__(self, address: Address, used: set[Any] | None = None) -> None:
-        """`used`: where connections stand while they are."""
-        self._address, self._used = address, used
+    def __init__(self, address: Address, connections: Connections) -> None:
+        self._address, self._connections = address, connections
         self._next = 0.0
         self._change = -1
         self._known: dict[str, Word] = {}
@@ -46,7 +47,7 @@ class SharedDealt:
         if time.monotonic() < self._next:
             return self._known
         self._next = time.monotonic() + AWAY
-        with contextlib.suppress(Exception), connected(self._address, READS, self._used) as connection:
+        with contextlib.suppress(Exception), self._connected(READS) as connection:
             if tables.version_of(connection, self._address.schema) >= tables.WITH_DEALT:
                 self._read(connection)
             self._next = time.monotonic() + FRESH
@@ -71,7 +72,7 @@ class SharedDealt:
         wanted = [text_in(each) for each in ids]
         values = (said_so.at, text_in(said_so.by), text_in(said_so.note), undone, wanted)
         try:
-            with connected(self._address, WRITES, self._used) as connection:
+            with self._connected(WRITES) as connection:
                 tables.migrate(connection, self._address.schema)
                 with connection.transaction():
                     # One after the other: who reads sees by the highest change alone that there is more.
@@ -82,6 +83,9 @@ class SharedDealt:
             kind = PermissionError if getattr(problem, "sqlstate", None) in MAY_NOT else OSError
             raise kind(said(problem) or f"{problem}") from None
         self._next = 0.0
+
+    def _connected(self, options: dict[str, str]) -> AbstractContextManager[Any]:
+        return self._connections.connected(self._address, options)
 
     def _named(self, query: str) -> str:
         return query.replace("{s}", self._address.schema)

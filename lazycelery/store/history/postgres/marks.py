@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 
 from lazycelery.store.history.postgres import schema as tables
-from lazycelery.store.history.postgres.address import READS, WRITES, Address, connected
+from lazycelery.store.history.postgres.address import READS, WRITES, Address
 from lazycelery.store.history.postgres.faults import said
+from lazycelery.store.history.postgres.reading import Connections
 from lazycelery.store.history.postgres.rows import text_in
 
 KEPT = 200
@@ -23,9 +25,8 @@ TOGETHER = 120.0
 class SharedMarks:
     """The `MarkLines` of a schema."""
 
-    def __init__(self, address: Address, used: set[Any] | None = None) -> None:
-        """`used`: where connections stand while they are."""
-        self._address, self._used = address, used
+    def __init__(self, address: Address, connections: Connections) -> None:
+        self._address, self._connections = address, connections
         self._next = 0.0
         self._lines: list[bytes] = []
 
@@ -33,7 +34,7 @@ class SharedMarks:
         """Over a connection of its own, now and then."""
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + AWAY
-            with contextlib.suppress(Exception), connected(self._address, READS, self._used) as connection:
+            with contextlib.suppress(Exception), self._connected(READS) as connection:
                 query = f"SELECT line FROM {self._address.schema}.marks ORDER BY n DESC LIMIT {KEPT}"
                 rows = connection.execute(query).fetchall()
                 self._lines = [line.encode() for (line,) in reversed(rows)]
@@ -46,9 +47,12 @@ class SharedMarks:
             WHERE %(by)s <> 'workers' OR NOT EXISTS (SELECT FROM {self._address.schema}.marks
             WHERE by = 'workers' AND abs(at - %(at)s) < {TOGETHER}) ON CONFLICT DO NOTHING"""
         try:
-            with connected(self._address, WRITES, self._used) as connection:
+            with self._connected(WRITES) as connection:
                 tables.migrate(connection, self._address.schema)
                 connection.execute(query, {"at": at, "by": by, "line": text_in(line)})
         except Exception as problem:
             raise OSError(said(problem) or f"{problem}") from None
         self._next = 0.0
+
+    def _connected(self, options: dict[str, str]) -> AbstractContextManager[Any]:
+        return self._connections.connected(self._address, options)

@@ -27,10 +27,16 @@ class Day:
     many_write = True
 
     def __init__(
-        self, connection: Any, schema: str, day: datetime.date, words: dict[int, str], place: str
+        self,
+        connection: Any,
+        schema: str,
+        day: datetime.date,
+        words: dict[int, str],
+        place: str,
+        over: Callable[[], bool],
     ) -> None:
-        """Raises `Unreadable`."""
-        self._connection, self._schema, self._place = connection, schema, place
+        """`over` tells that the monitor ends, and no more may be asked. Raises `Unreadable`."""
+        self._connection, self._schema, self._place, self._over = connection, schema, place, over
         self._day, self.words, self.name = day, words, day.isoformat()
         self._answer: Any = None
         self._going_on: tuple[Any, ...] | None = None
@@ -38,7 +44,7 @@ class Day:
         self.last: int = self._one("SELECT max(n) FROM {s}.tasks WHERE day = {d}") or 0
 
     def while_wanted(self, go_on: Callable[[], bool]) -> None:
-        """Not here: the server has a bound of its own."""
+        """Not here: the server has a bound of its own, and is told when the monitor ends."""
 
     def count(self) -> int:
         """Tasks in it."""
@@ -109,6 +115,8 @@ class Day:
         return list(self._asked(query, values).fetchall())
 
     def _asked(self, query: str, values: Sequence[Any]) -> Any:
+        if self._over():
+            raise Unreadable(f"{self._place}: the monitor ends")
         text = query.replace("{s}", self._schema).replace("{d}", f"DATE '{self._day}'")
         try:
             return self._connection.execute(text, tuple(values))

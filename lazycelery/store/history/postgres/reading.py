@@ -24,10 +24,16 @@ class Connections:
     def __init__(self) -> None:
         self._open: set[Any] = set()
         self._coming: set[queue.SimpleQueue[Any]] = set()
+        """Where somebody waits for one that is made."""
+        self._lock = threading.Lock()
         self._ended = False
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def over(self) -> bool:
+        """Whether nothing more may be asked."""
+        return self._ended
 
     @contextlib.contextmanager
     def connected(self, address: Address, options: dict[str, str]) -> Iterator[Any]:
@@ -52,8 +58,11 @@ class Connections:
             _beside(lambda: self._connect(address, options, coming))
             found = coming.get()
         finally:
-            self._coming.discard(coming)
+            with self._lock:
+                self._coming.discard(coming)
         if isinstance(found, BaseException):
+            while not coming.empty():  # It was made all the same.
+                _closed(coming.get())
             raise found
         return found
 
@@ -62,19 +71,26 @@ class Connections:
             found: Any = connect(address, options)
         except BaseException as problem:
             found = problem
-        if coming in self._coming:
-            coming.put(found)
-        elif not isinstance(found, BaseException):
-            found.close()
+        with self._lock:
+            if coming in self._coming:
+                coming.put(found)
+                return
+        _closed(found)
 
     def end(self) -> None:
         """What is under way fails within about a second, here and on the server; nothing else begins. Does
         not wait."""
         self._ended = True
-        for coming in list(self._coming):
-            coming.put(ConnectionProblem(ENDED))
+        with self._lock:
+            for coming in self._coming:
+                coming.put(ConnectionProblem(ENDED))
         for connection in list(self._open):
             _beside(lambda connection=connection: _give_up(connection))  # type: ignore[misc]
+
+
+def _closed(found: Any) -> None:
+    if not isinstance(found, BaseException):
+        found.close()
 
 
 def _give_up(connection: Any) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history.postgres import schema as tables
-from lazycelery.store.history.postgres.address import READS, Address, abort, connected
+from lazycelery.store.history.postgres.address import READS, Address
 from lazycelery.store.history.postgres.dealt import SharedDealt
 from lazycelery.store.history.postgres.faults import said
 from lazycelery.store.history.postgres.marks import SharedMarks
 from lazycelery.store.history.postgres.parts import Day
+from lazycelery.store.history.postgres.reading import Connections
 from lazycelery.store.history.postgres.recording import SharedRecording
 from lazycelery.store.history.storage import Newer, Part, Unreadable
 
@@ -24,7 +24,7 @@ class Shared:
 
     def __init__(self, address: Address, days: float = 7.0, max_bytes: int = 2_000_000_000) -> None:
         self.address, self.days, self.max_bytes = address, days, max_bytes
-        self._used: set[Any] = set()
+        self._connections = Connections()
 
     @property
     def place(self) -> str:
@@ -38,9 +38,9 @@ class Shared:
 
     def opened(self, unread: list[str], until: str = "") -> Iterator[Part]:
         """The days, newest first, over one connection."""
-        schema = self.address.schema
+        schema, over = self.address.schema, self._connections.over
         try:
-            with connected(self.address, READS, self._used) as connection:
+            with self._connections.connected(self.address, READS) as connection:
                 version = tables.version_of(connection, schema)
                 if version > tables.VERSION:
                     raise Newer(f"The schema {schema}")
@@ -51,7 +51,7 @@ class Shared:
                     if until and day.isoformat() > until:
                         continue
                     try:
-                        part = Day(connection, schema, day, words, self.place)
+                        part = Day(connection, schema, day, words, self.place, over)
                     except Unreadable as problem:
                         unread.append(str(problem))
                         continue
@@ -64,19 +64,19 @@ class Shared:
             unread.append(f"{self.place}: {reason}")
 
     def close(self) -> None:
-        """What still reads, or sets a mark, ends with an error; a password is waited for no more."""
+        """What still reads, or sets a mark, ends with an error within about a second, and so does what the
+        server does for it; a password is waited for no more."""
         if self.address.password is not None:
             self.address.password.give_up()
-        for connection in list(self._used):
-            abort(connection)
+        self._connections.end()
 
     def marks(self) -> SharedMarks:
         """A table."""
-        return SharedMarks(self.address, self._used)
+        return SharedMarks(self.address, self._connections)
 
     def dealt(self) -> SharedDealt:
         """A table."""
-        return SharedDealt(self.address, self._used)
+        return SharedDealt(self.address, self._connections)
 
     def recording(self, columns: Columns, redactor: Redactor, clock: Callable[[], float]) -> SharedRecording:
         """To write it."""
