@@ -161,7 +161,7 @@ class Examiner:
             found: list[Finding] = []
             for mode in MODES.values():
                 await breath.take()
-                self._run(mode, seen, found, examination)
+                await self._run(mode, seen, found, examination, breath)
             noted = self._memory.note(found, MODES, seen.now, seen.settled and seen.connected)
             self.present = {(one.code, one.subject) for one in noted}
             codes = {code for code, _ in self.present}
@@ -236,12 +236,14 @@ class Examiner:
             self._asking.cancel()
             await asyncio.wait([self._asking])
 
-    def _run(self, mode: Mode, seen: Snapshot, found: list[Finding], examination: Examination) -> None:
+    async def _run(
+        self, mode: Mode, seen: Snapshot, found: list[Finding], examination: Examination, breath: Breath
+    ) -> None:
         why, hindered = _blind(mode, seen), self._hindered(mode, seen.now)
         findings: list[Finding] = []
         try:
             if why is None:
-                why, findings = mode.blind(seen), mode.check(seen)
+                why, findings = mode.blind(seen), await unhurried(mode.check(seen), breath)
                 if hindered is not None:
                     findings = self._outage.still(mode.code, findings)
         except Exception:
@@ -253,6 +255,7 @@ class Examiner:
         for finding in findings:
             finding.page = page(finding.code)
             self._redact(finding)
+            await breath.take()
         found += findings
         if hindered is None and (why is None or findings):
             examination.checked.append(mode.code)

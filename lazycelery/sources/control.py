@@ -273,9 +273,9 @@ def _listening(answers: Sequence[Replies], silent: Sequence[str]) -> bool | None
 
     As many receivers left over as there are silent ones: all of them listen. None left over: nobody.
     """
-    for replies in answers:
+    for replies in answers if silent else ():
         over = _unheard(replies, _beats(replies))
-        if over is not None and silent:
+        if over is not None:
             return True if over >= len(silent) else None if over else False
     return None
 

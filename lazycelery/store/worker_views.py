@@ -103,10 +103,7 @@ def worker_detail(record: WorkerRecord, now: float) -> WorkerDetail:
 
 def alive(record: WorkerRecord, now: float) -> bool:
     """Whether it can still take messages, as far as seen."""
-    beats = record.heartbeat is not None and now - record.heartbeat <= LOST_AFTER
-    if beats and record.goodbye is None and record.gone is None:
-        return True  # As most: there is nothing to weigh.
-    return _state(record, now)[0] in ("online", "busy")
+    return _beats(record, now) or _state(record, now)[0] in ("online", "busy")
 
 
 def here(record: WorkerRecord, now: float) -> bool:
@@ -121,9 +118,20 @@ def state_of(record: WorkerRecord, now: float) -> WorkerState:
 
 def lost_since(record: WorkerRecord, now: float) -> float | None:
     """The last sign of life of a worker that went without goodbye; `None` for any other."""
-    if record.goodbye is not None or _state(record, now)[0] != "offline":
+    if _beats(record, now) or record.goodbye is not None or _state(record, now)[0] != "offline":
         return None
     return last_sign(record)
+
+
+def _beats(record: WorkerRecord, now: float) -> bool:
+    """Whether there is nothing to weigh, as with most."""
+    heartbeat = record.heartbeat
+    return (
+        heartbeat is not None
+        and now - heartbeat <= LOST_AFTER
+        and record.goodbye is None
+        and record.gone is None
+    )
 
 
 def last_sign(record: WorkerRecord) -> float:

@@ -83,7 +83,7 @@ def seen(**own: Any) -> Snapshot:
 
 def found(code: str, snapshot: Snapshot) -> list[Finding]:
     """What one check finds; every finding is complete."""
-    findings = MODES[code].check(snapshot)
+    findings = list(MODES[code].check(snapshot))
     for finding in findings:
         assert finding.code == code and finding.title.endswith((".", "?"))
         assert finding.evidence and all(fact.text and fact.source for fact in finding.evidence)
@@ -94,7 +94,7 @@ def found(code: str, snapshot: Snapshot) -> list[Finding]:
 
 def silent(code: str, snapshot: Snapshot) -> bool:
     """Whether a check finds nothing."""
-    return not MODES[code].check(snapshot)
+    return not list(MODES[code].check(snapshot))
 
 
 def texts(finding: Finding) -> str:

@@ -628,7 +628,7 @@ def test_a_name_that_workers_do_not_know() -> None:
 def test_failures_are_measured_by_the_usual(own: dict[str, int], ill: bool) -> None:
     facts = NameFacts(name="shop.charge", first_failed=NOW - 30, error="Timeout('x')", worker="w1@a", **own)  # type: ignore[arg-type]
     snapshot = seen(tasks=TaskFacts(names={"shop.charge": facts}))
-    assert bool(MODES["failure-spike"].check(snapshot)) == ill
+    assert bool(list(MODES["failure-spike"].check(snapshot))) == ill
     if ill:
         [finding] = found("failure-spike", snapshot)
         assert "Timeout('x')" in texts(finding) and finding.since == NOW - 30

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +13,7 @@ from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Evidence, Finding
 from lazycelery.store.ages import span as span
 
-Check = Callable[[Snapshot], list[Finding]]
+Check = Callable[[Snapshot], Iterable[Finding]]
 Blind = Callable[[Snapshot], str | None]
 Asks = Callable[[Snapshot], set[str]]
 

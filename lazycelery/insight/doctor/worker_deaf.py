@@ -19,11 +19,14 @@ def check(seen: Snapshot) -> list[Finding]:
     """One finding a deaf worker, about the fullest queue that it should take from."""
     if not seen.connected:
         return []
+    stay_full = {queue.name for queue in seen.queues if queue.messages and _stays_full(seen, queue)}
     found = []
-    for facts in seen.alive:
+    for facts in seen.alive if stay_full else ():
+        if stay_full.isdisjoint(facts.queues or ()):
+            continue
         idle = _idle(facts) and _empty_handed(seen, facts) and _takes_nothing(seen, facts)
         if idle and not kept(seen, facts):
-            full = [queue for queue in seen.waiting(facts) if _stays_full(seen, queue)]
+            full = [queue for queue in seen.waiting(facts) if queue.name in stay_full]
             if full:
                 found.append(_finding(seen, facts, max(full, key=lambda queue: queue.messages or 0)))
     return found
