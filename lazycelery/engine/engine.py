@@ -153,7 +153,7 @@ class Engine:
 
     def _raise_broken(self, otherwise: str = "") -> None:
         broker = self._links["broker"]
-        if broker.state in ("lost", "refused"):
+        if self._parts.player is None and broker.state in ("lost", "refused"):  # Recordings can be read.
             raise ConnectionProblem(broker.reason, broker.hint)
         if otherwise:
             raise ConnectionProblem(

@@ -27,7 +27,11 @@ class Links:
     def __init__(self, clock: Callable[[], float], changed: Callable[[], None]) -> None:
         self._clock = clock
         self._changed = changed
+        self.told: Callable[[str, StatusChange], None] = lambda _name, _change: None
+        """Wired from outside: hears what a source says of its link."""
         self._were_up: set[str] = set()
+        self._recorded: set[str] = set()
+        """Sources of which a recording tells how their links were."""
         now = clock()
         self._by_name = {
             name: SourceHealth(name=name, since=now) for name in ("broker", "events", "control", "results")
@@ -57,11 +61,22 @@ class Links:
         health.state, health.reason = change.state, change.reason
         health.hint, health.next_try = change.hint, change.next_try
         health.code = change.code
+        self.told(name, change)
         if said != (change.state, change.reason, change.hint, change.next_try):
             self._changed()
 
+    def as_recorded(self, name: str, change: StatusChange) -> None:
+        """How a source's link was, as a recording tells; from now on nothing else brings it back."""
+        health = self._by_name[name]
+        if health.state == "connected" and change.state != "connected":
+            health.last = change.at  # Until then it answered.
+        self._recorded.add(name)
+        self.tell(name, change)
+
     def up(self, name: str) -> None:
         """A source answers."""
+        if name in self._recorded and self._by_name[name].state != "connected":
+            return  # A recording can always be read: that says nothing of the source.
         self.heard(name)
         self.tell(name, StatusChange("connected"))
 

@@ -80,6 +80,8 @@ class Parts:
         self.changes = Changes(self.store, self.log)
         self.meter = Meter()
         self.links = Links(clock, self.changes.status)
+        if isinstance(self.broker, RecordingBroker):
+            self.links.told = self.broker.link
         self.guard = Guard(profile)
         self.audit = AuditLog(profile)
         self.plan_files = PlanFiles(self.audit, profile, self.redactor.url(profile.broker), clock)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lazycelery.model.profile import Profile
+from lazycelery.sources.protocols.status import StatusChange
 
 if TYPE_CHECKING:
     from lazycelery.engine.parts import Parts
@@ -42,6 +43,10 @@ class Companion:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._asking: asyncio.Future[None] | None = None
+
+    def linked(self, change: StatusChange) -> None:
+        """The broker was reached, or no more."""
+        self._parts.links.as_recorded("broker", change)
 
     def second(self, at: float) -> None:
         """A second of the recording is over."""

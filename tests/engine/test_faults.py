@@ -66,6 +66,27 @@ async def test_a_broker_that_dies_and_returns_is_picked_up_and_nothing_known_is_
         await engine.close()
     links = [frame.said.state for frame in Tape(tape).frames() if frame.kind == "links"]
     assert (links[0], links[1], links[-1]) == ("connected", "lost", "connected"), "a replay tells it too"
+    told = [(frame.at, frame.said) for frame in Tape(tape).frames() if frame.kind == "broker"]
+    assert [change.state for _, change in (told[0], told[1], told[-1])] == ["connected", "lost", "connected"]
+    [gone, *_], back = [at for at, change in told if change.state == "lost"], told[-1][0]
+    middle = (gone + back) / 2 - Tape(tape).start
+    replay = Engine(Profile(broker=f"replay://{tape}?speed=1&paused=1&from={middle}"))
+    await replay.start()
+    try:
+
+        async def away() -> bool:
+            overview = await replay.overview()
+            return not overview.connected and overview.sources[0].reason == told[1][1].reason
+
+        assert await until(away), "its header is as that of the one who watched"
+        await replay.replay("jump", Tape(tape).end)
+
+        async def there() -> bool:
+            return (await replay.overview()).connected
+
+        assert await until(there)
+    finally:
+        await replay.close()
 
 
 async def test_what_ended_while_no_event_came_through_is_learnt_from_the_backend(broker: RedisServer) -> None:

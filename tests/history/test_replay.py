@@ -413,6 +413,84 @@ async def test_when_its_maker_was_cut_off_that_is_told(cut_off: Path, start: str
     await engine.close()
 
 
+@pytest.fixture
+def away(tmp_path: Path) -> Path:
+    """A minute; in its middle twenty seconds without the broker, and at its end ten."""
+    path = tmp_path / "away.tape"
+    writer = TapeWriter(path)
+    writer.write(T0, "broker", StatusChange("connected"))
+    writer.write(T0, "links", StatusChange("connected"))
+    writer.write(T0, "names", ["celery"])
+    writer.write(T0 + 1, "events", [beat(1), received(1, "a"), started(1, "a")])
+    for gone, back in ((20, 40), (50, 0)):
+        writer.write(T0 + gone, "links", StatusChange("lost", "The connection broke."))
+        writer.write(T0 + gone + 2, "broker", StatusChange("lost", "db1:6379 refused.", "Start it.", T0 + 30))
+        if back:
+            writer.write(T0 + back, "broker", StatusChange("connected"))
+            writer.write(T0 + back + 1, "links", StatusChange("connected"))
+            writer.write(T0 + back + 2, "events", [beat(back + 2)])
+    writer.write(T0 + 60, "workers", ["w1@h"])
+    writer.close()
+    return path
+
+
+async def test_while_its_makers_broker_was_away_it_is_away(away: Path) -> None:
+    """However the moment is reached: on the way, by a jump ahead, a jump back, or from the start."""
+    engine = await opened(away, "?speed=1&paused=1")
+
+    async def shows(connected: bool) -> bool:
+        return (await engine.overview()).connected is connected
+
+    for at, connected in ((10, True), (30, False), (45, True), (55, False), (30, False), (10, True)):
+        reel = await engine.replay("jump", T0 + at)
+        if reel.reopen:
+            engine = await engine.again(Profile(broker=reel.reopen))
+            await engine.start()
+            await engine.ready(5)
+        assert await until(lambda want=connected: shows(want)), at
+        await asyncio.sleep(0.5)  # It is asked all the time, and the recording answers.
+        overview = await engine.overview()
+        assert overview.connected is connected and overview.ever_connected
+        broker = overview.sources[0]
+        if not connected:
+            gone = T0 + (52 if at > 50 else 22)
+            assert (broker.state, broker.reason, broker.since) == ("lost", "db1:6379 refused.", gone)
+            assert broker.last == gone and broker.next_try is None  # That is over.
+    await engine.close()
+
+
+async def test_an_outage_is_not_skipped_as_the_sleep_of_its_maker_is(tmp_path: Path) -> None:
+    path = tmp_path / "long.tape"
+    writer = TapeWriter(path)
+    writer.write(T0, "broker", StatusChange("connected"))
+    writer.write(T0 + 5, "broker", StatusChange("lost", "db1:6379 refused."))
+    writer.write(T0 + 200, "broker", StatusChange("connected"))
+    writer.write(T0 + 400, "names", ["celery"])
+    writer.close()
+    engine = await opened(path, "?speed=1&from=50")
+    await asyncio.sleep(0.5)
+    overview = await engine.overview()
+    assert not overview.connected and overview.now < T0 + 60
+    await engine.replay("jump", T0 + 250)
+
+    async def skipped() -> bool:
+        return (await engine.overview()).now >= T0 + 399
+
+    assert await until(skipped)
+    await engine.close()
+
+
+async def test_a_recording_that_ends_without_its_broker_is_read_all_the_same(
+    away: Path, run: Callable[..., Ran]
+) -> None:
+    ran = await asyncio.to_thread(run, "--broker", f"replay://{away}", "tasks", "--json", broker=False)
+    assert ran.code == 0 and [task["id"] for task in ran.json] == ["a"]
+    engine = await opened(away)
+    await asyncio.sleep(0.3)
+    assert not (await engine.ready(5)).connected
+    await engine.close()
+
+
 async def test_what_is_over_comes_in_large_pieces_and_makes_the_same_of_it(tmp_path: Path) -> None:
     """Also jumped over while it plays; each piece by itself is what a live engine got."""
     path, one, writer = tmp_path / "many.tape", Store(), TapeWriter(tmp_path / "many.tape")

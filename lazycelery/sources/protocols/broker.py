@@ -11,6 +11,7 @@ from lazycelery.sources.protocols.codec import Codec
 from lazycelery.sources.protocols.events import EventStream
 from lazycelery.sources.protocols.mailbox import Mailbox
 from lazycelery.sources.protocols.queues import SomeQueueOps
+from lazycelery.sources.protocols.status import StatusChange
 
 
 @runtime_checkable
@@ -55,6 +56,9 @@ class Broker(Protocol):
 class Watcher(Protocol):
     """Goes along with a recording that plays."""
 
+    def linked(self, change: StatusChange) -> None:
+        """The link to the broker went up or down, in the recording."""
+
     def second(self, at: float) -> None:
         """A second of the recording is over."""
 
@@ -70,6 +74,9 @@ class Watcher(Protocol):
 
 class Nobody:
     """Looks away."""
+
+    def linked(self, change: StatusChange) -> None:
+        """Nothing is done."""
 
     def second(self, at: float) -> None:
         """Nothing is done."""

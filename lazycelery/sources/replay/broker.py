@@ -228,6 +228,10 @@ class ReplayBroker:
                     self._say(over, deliver)
                     over = []
                     status(self.said.link)
+                elif frame.kind == "broker" and self.said.broker is not None:
+                    self._say(over, deliver)
+                    over = []
+                    self.watcher.linked(self.said.broker)
             self._last = frame.at
             if len(over) >= AT_ONCE or time.monotonic() - since > SLICE:
                 self._say(over, deliver)
@@ -267,11 +271,12 @@ class ReplayBroker:
             self.watcher.arrived()
 
     async def _due(self, at: float) -> None:
-        """Wait until it is time. Where nothing was recorded for long, nobody has to wait so long again."""
-        clock = self._time
+        """Wait until it is time. Where nothing was recorded for long, nobody has to wait so long again;
+        but while the broker was away, its silence is what there was to see."""
+        clock, away = self._time, self.said.broker is not None and self.said.broker.state != "connected"
         while clock.aim() < at:
             self._arrived()
-            if at - self._last > SILENCE and clock.pace() and clock.now() < at - 1.0:
+            if at - self._last > SILENCE and not away and clock.pace() and clock.now() < at - 1.0:
                 clock.skip(at - 1.0)
             await clock.reach(at)
 
@@ -291,6 +296,8 @@ class _Events:
         status(StatusChange("connected"))
         if (link := self._broker.said.link) is not None and link.state != "connected":
             status(link)
+        if (away := self._broker.said.broker) is not None and away.state != "connected":
+            self._broker.watcher.linked(away)
         growing = asyncio.ensure_future(self._broker.grow())
         try:
             await self._broker.play(deliver, status)

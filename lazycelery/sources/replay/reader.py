@@ -31,7 +31,7 @@ LAST = 1e11
 """Epoch seconds: no clock tells later times."""
 _PEEK = 8
 """Bytes of a body that tell whether it is one."""
-_BODY = re.compile(rb"\x92[\xa5-\xa7](?:events|answer|workers|names|depths|links)")
+_BODY = re.compile(rb"\x92[\xa5-\xa7](?:events|answer|workers|names|depths|links|broker)")
 PACKED = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -55,6 +55,7 @@ TYPES: dict[str, Any] = {
     "names": list[str],
     "depths": list[QueueReport],
     "links": StatusChange,
+    "broker": StatusChange,
 }
 _DECODERS = {kind: msgspec.msgpack.Decoder(type) for kind, type in TYPES.items()}  # noqa: A001
 _KINDED = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw])
@@ -66,7 +67,8 @@ class Frame(NamedTuple):
     at: float
     """When, in the recording's time."""
     kind: str
-    """events, answer, workers (mailboxes), names (of queues), depths, links (the events' one)."""
+    """events, answer, workers (mailboxes), names (of queues), depths, links (the events' one), broker (the
+    link to it)."""
     said: Any
 
 

@@ -36,6 +36,8 @@ class RecordingBroker(WholeBroker):
         super().__init__(broker)
         self._redactor, self._clock, self.path = redactor, clock, path
         self.problem = ""
+        self._link = StatusChange("connecting")
+        """To the broker, as it was written down last."""
         try:
             # An engine that takes another one's place must not write over what that one recorded.
             self.path = path = _free(path)
@@ -66,6 +68,18 @@ class RecordingBroker(WholeBroker):
             self.problem = f"The recording in {self.path} has ended: {problem.strerror}."
             logger.warning("%s", self.problem)
             self._end()
+
+    def link(self, name: str, change: StatusChange) -> None:
+        """Write down how the link to the broker is, where that is new; the events' one has its own frames."""
+        if name != "broker":
+            return
+        last, self._link = self._link, change
+        if (change.state, change.reason, change.code) != (last.state, last.reason, last.code):
+            self.keep("broker", self.shown(change))
+
+    def shown(self, change: StatusChange) -> StatusChange:
+        """A word of a link without secrets."""
+        return msgspec.structs.replace(change, reason=str(self.value(change.reason)))
 
     def veiled(self, event: Event) -> Event:
         """A copy without secrets; what lost one looks cut, so that nobody takes it for the whole."""
@@ -119,8 +133,7 @@ class _Events:
             status(change)
             if change.state == "connecting":  # It is what it was before.
                 return
-            reason = str(self._broker.value(change.reason))
-            self._broker.keep("links", msgspec.structs.replace(change, reason=reason))
+            self._broker.keep("links", self._broker.shown(change))
 
         await self._events.run(both, told)
 

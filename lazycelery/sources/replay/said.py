@@ -22,6 +22,8 @@ class Said:
         self.depths: dict[str, QueueReport] = {}
         self.link: StatusChange | None = None
         """Of the events; `None` in a recording that does not tell."""
+        self.broker: StatusChange | None = None
+        """The link to the broker itself; `None` as with the events."""
 
     def take(self, frame: Frame) -> None:
         """Take in what is no event."""
@@ -37,6 +39,8 @@ class Said:
             self.names = frame.said
         elif frame.kind == "links":
             self.link = msgspec.structs.replace(frame.said, at=frame.at, next_try=None)
+        elif frame.kind == "broker":
+            self.broker = msgspec.structs.replace(frame.said, at=frame.at, next_try=None)
         else:
             self.depths.update({report.name: report for report in frame.said})
 
@@ -44,7 +48,8 @@ class Said:
         """As it is now. What it holds is replaced, and never changed."""
         other = Said()
         other.answers, other.depths = dict(self.answers), dict(self.depths)
-        other.names, other.mailboxes, other.link = self.names, self.mailboxes, self.link
+        other.names, other.mailboxes = self.names, self.mailboxes
+        other.link, other.broker = self.link, self.broker
         return other
 
 
