@@ -213,11 +213,11 @@ class Order:
         """0 to 2^30: the place by the sort alone. Unknown values are last, whichever way it goes."""
         values = self.columns.vector(self.sort)[slots]
         if self.sort in ("runtime", "wait"):
-            # bits of a positive float ascend with it
-            clipped = values.astype(np.float32)
-            unknown, backwards = np.isnan(clipped), True
-            rank = np.maximum(clipped, 0, out=clipped).view(np.int32)
-            rank &= np.int32(0x7FFFFFFF)
+            short = values.astype(np.float32)
+            unknown, backwards = np.isnan(short), True
+            # Bits of a positive float ascend with it; with a sign they are a negative number.
+            rank = short.view(np.int32)
+            np.maximum(rank, 0, out=rank)
             rank >>= 1
         elif self.sort == "retries":
             rank, unknown, backwards = values.astype(np.int32), values < 0, True

@@ -9,7 +9,7 @@ import numpy as np
 
 from lazycelery.store.columns import Columns
 from lazycelery.store.selection import LINES, Best
-from lazycelery.store.sorting import PART, Keys, Pair, Slots, sort_in_steps
+from lazycelery.store.sorting import PART, Keys, Piece, Slots, sort_in_steps
 from lazycelery.store.untouched import untouched
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Search:
             self._found[0] = known
         self._used = columns.used
         self._looked = 0
-        self._begin_keys()
+        self._begin_keys(0 if order.matcher.picks else columns.used)
         self._steps = self._run()
 
     @property
@@ -66,9 +66,10 @@ class Search:
     def first_lines(self) -> Slots:
         """The first lines of what was found so far, as these tasks are now."""
         slots = self._best.slots
-        changed = slots[self.order.columns.vector("stamp")[slots] > self.began]
-        if len(changed):
-            slots = np.setdiff1d(slots, changed[~self.order.matcher.still(changed)])
+        same = self.order.columns.vector("stamp")[slots] <= self.began
+        if not same.all():
+            same[~same] = self.order.matcher.still(slots[~same])
+            slots = slots[same]
         return slots[np.argsort(self.order.keys_of(slots))][:LINES]
 
     def _run(self) -> Steps:
@@ -109,21 +110,22 @@ class Search:
 
     def _key_all(self, slots: Slots) -> Steps:
         """Keys of what was found, in ascending order of slots; some have left meanwhile."""
-        self._begin_keys()
+        self._begin_keys(len(slots))
         for start in range(0, len(slots), PART):
             some = slots[start : start + PART]
             self._key(some[self.order.columns.vector("row")[some] != 0])
             yield
 
-    def _begin_keys(self) -> None:
+    def _begin_keys(self, expected: int) -> None:
         self._words = self.order.look_at_names()
-        self._pieces: list[Pair] = []
-        self._key_of: Keys = untouched(self.order.columns.capacity, np.int64)
+        self._pieces: list[Piece] = []
+        self._key_of: Keys = untouched(self.order.columns.capacity, np.int64, expected)
 
     def _key(self, where: Slots | slice) -> None:
         keys = self.order.sort_keys(where)
         self._key_of[where] = keys
-        self._pieces.append((keys, np.arange(where.start, where.stop) if isinstance(where, slice) else where))
+        # Of slots in a row the keys are read where they are kept: fresh memory costs more than all the rest.
+        self._pieces.append((self._key_of[where] if isinstance(where, slice) else keys, where))
 
 
 def _starts(columns: Columns, step: int, oldest_first: bool) -> list[int]:

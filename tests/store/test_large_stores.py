@@ -50,15 +50,22 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
+def told_by_slices(keys: np.ndarray) -> list[sorting.Piece]:
+    """Pieces of slots that lie in a row, as a look at all tasks has them."""
+    starts = range(0, len(keys), sorting.PART)
+    return [
+        (part, slice(start, start + len(part))) for start in starts for part in [keys[start:][: sorting.PART]]
+    ]
+
+
 @settings(deadline=None)
-@given(st.lists(st.integers(1, 2**60), unique=True), st.integers(1, 40))
-def test_sorting_in_steps_is_sorting(keys, part):
+@given(st.lists(st.integers(1, 2**60), unique=True), st.integers(1, 40), st.booleans())
+def test_sorting_in_steps_is_sorting(keys, part, slices):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sorting, "PART", part)
         numbers = np.array(keys, dtype=np.int64)
-        (ordered, slots), _ = result_of(
-            sorting.sort_in_steps(sorting.in_pieces((numbers, np.arange(len(keys)))))
-        )
+        pieces = told_by_slices(numbers) if slices else sorting.in_pieces((numbers, np.arange(len(keys))))
+        (ordered, slots), _ = result_of(sorting.sort_in_steps(pieces))
     assert ordered.tolist() == sorted(keys)
     assert numbers[slots].tolist() == ordered.tolist()
 
@@ -68,16 +75,19 @@ def test_sorting_in_steps_is_sorting(keys, part):
     st.lists(st.one_of(st.integers(0, 3), st.integers(0, 2**30 - 1)), min_size=1, max_size=200),
     st.integers(1, 40),
     st.sampled_from([0, 3, 7]),
+    st.booleans(),
+    st.booleans(),
 )
-def test_equal_ranks_stay_in_order_of_rows(ranks, part, scattered):
+def test_equal_ranks_stay_in_order_of_rows(ranks, part, scattered, slices, older_first):
     """As tasks come in: rows ascend with the slots, but where slots were used again."""
     rows = np.roll(np.arange(1, len(ranks) + 1), scattered)
+    if older_first:
+        rows = len(ranks) + 1 - rows
     keys = (np.array(ranks, dtype=np.int64) << sorting.ROW_BITS) + sorting.LAST_ROW - rows
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sorting, "PART", part)
-        (ordered, slots), _ = result_of(
-            sorting.sort_in_steps(sorting.in_pieces((keys, np.arange(len(keys)))))
-        )
+        pieces = told_by_slices(keys) if slices else sorting.in_pieces((keys, np.arange(len(keys))))
+        (ordered, slots), _ = result_of(sorting.sort_in_steps(pieces))
     assert ordered.tolist() == sorted(keys.tolist())
     assert keys[slots].tolist() == ordered.tolist()
 
@@ -263,10 +273,13 @@ def test_sparse_values_are_found_for_many_slots_at_once():
     assert sparse.many([3]) == [None]
 
 
-def test_counting_a_fleet_loads_no_masked_arrays():
-    """Ten megabytes that an engine would keep, and that some functions of numpy load by the way."""
+def test_counting_a_fleet_and_sorting_loads_no_masked_arrays():
+    """Ten megabytes that an engine would keep, and that some functions of numpy load by the way: ten
+    milliseconds in which nothing else goes on."""
     program = """
 import sys
+from lazycelery.model.task import TaskQuery
+from lazycelery.store import query, sorting
 from tests.store.build import T0, started, store_of, succeeded
 from tests.store.test_large_stores import result_of
 events = [
@@ -278,6 +291,13 @@ store = store_of(*events, started(50, "long"))
 store._columns.vector("name")[:] = store._columns.names.code("shop.add")
 facts, _ = result_of(store.task_facts_steps(T0 + 500, 120.0))
 assert [(one.usual, one.runs) for one in facts.running] == [(37.0, 40)], facts.running
+query.LINES, sorting.PART = 0, 4
+page = store.query(TaskQuery(sort="runtime", limit=3), T0 + 500)
+assert [row.id for row in page.rows] == ["t39", "t38", "t37"]
+search = store._queries.orders.order("t3", "newest", False).begun(T0 + 500)
+search.advance(T0 + 500)
+store.apply_events([started(60, "t30"), started(60, "t40")])
+assert len(search.first_lines()) == 11
 sys.exit("numpy.ma" if "numpy.ma" in sys.modules else 0)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -51,6 +51,11 @@ class Matcher:
         return bool(self._moving)
 
     @property
+    def picks(self) -> bool:
+        """Whether there are conditions that time does not change."""
+        return bool(self._still)
+
+    @property
     def at_once(self) -> int:
         """Slots to look at in one go, so that it takes no more than a few milliseconds."""
         dear = [term for _, term in self._still if _cost(term) == DEAR]
