@@ -15,6 +15,7 @@ from lazycelery.model.cluster import LogPage
 from lazycelery.model.completion import Completion
 from lazycelery.model.event import Event
 from lazycelery.model.faces import by_face
+from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.service import LogText
@@ -49,9 +50,9 @@ class Answers:
             await self._examiner.fresh()
         seen = await (self._examiner.snapshots.now() if fetch else self._examiner.snapshots.recent())
         findings = self._examiner.last.findings
-        for facts in seen.workers if kind in (None, "worker") else ():
-            if target in (facts.name, facts.name.removeprefix("celery@"), facts.name.partition("@")[0]):
-                return verdict.of_worker(facts, seen, findings)
+        worker = self._worker_meant(target, seen) if kind in (None, "worker") else None
+        if worker is not None:
+            return verdict.of_worker(worker, seen, findings)
         for queue in seen.queues if kind in (None, "queue") else ():
             if queue.name == target:
                 return verdict.of_queue(queue, seen, findings)
@@ -64,6 +65,16 @@ class Answers:
         if fetch:
             seen = await self._examiner.snapshots.now()
         return verdict.of_task(task, seen, findings)
+
+    def _worker_meant(self, target: str, seen: Snapshot) -> WorkerFacts | None:
+        """The worker of that name as it is now: the snapshot may be some seconds old."""
+        now = self._clock()
+        if (exact := self._store.roll.facts_of(target, now)) is not None:
+            return exact
+        for facts in seen.workers:
+            if target in (facts.name.removeprefix("celery@"), facts.name.partition("@")[0]):
+                return self._store.roll.facts_of(facts.name, now) or facts
+        return None
 
     async def worker(self, name: str) -> WorkerDetail:
         """A worker with its lists, asked afresh when they are older than three seconds."""

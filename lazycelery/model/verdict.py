@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from lazycelery.model.finding import Evidence
+from lazycelery.model.worker import Worker
 
 Thing = Literal["task", "queue", "worker"]
 
@@ -28,4 +29,6 @@ class Verdict(msgspec.Struct, kw_only=True):
     """Codes of findings about it."""
     actions: list[str] = []
     """Names of actions that would help."""
+    worker: Worker | None = None
+    """Of a worker: as it was in all its fields when this was said."""
     at: float | None = None

@@ -30,6 +30,11 @@ class Roll:
         """Each with what it told of itself; nothing is copied. As dear as a view."""
         return (worker_facts(record, now) for record in self._workers.by_name())
 
+    def facts_of(self, name: str, now: float) -> WorkerFacts | None:
+        """The same of one worker; `None` where nobody told of it."""
+        record = self._workers.known.get(name)
+        return worker_facts(record, now) if record is not None else None
+
     def loads(self, now: float) -> Iterator[tuple[str, WorkerLoad]]:
         """Each one's name, and what is measured each second."""
         return ((record.name, worker_load(record, now)) for record in self._workers.by_name())

@@ -110,16 +110,28 @@ class Inquiry:
             if subject.kind == "tasks":
                 await self._about_task(api, subject.key, whole)
             elif subject.kind == "workers":
-                self.verdict = await api.why(subject.key, "worker", fetch=False)
-                self._changed()  # Its lists may take a second.
-                self._take(await api.worker(subject.key))
+                await self._about_worker(api, subject.key)
             else:
                 self._take(await ASKERS[subject.kind](api, subject.key))
         except LazyCeleryError as problem:
             self.problem = str(problem)
+            if subject.kind == "workers":
+                self.verdict = None  # What the list tells of it is newer.
             self._changed()
         finally:
             self.pending = False
+
+    async def _about_worker(self, api: EngineApi, name: str) -> None:
+        self.verdict = await api.why(name, "worker", fetch=False)
+        self._changed()  # Its lists may take a second.
+        detail = await api.worker(name)
+        seen, now = self.verdict.worker, detail.worker
+        if seen is None or (seen.stamp, seen.state) != (
+            now.stamp,
+            now.state,
+        ):  # All of the page is of one moment.
+            self.verdict = await api.why(name, "worker", fetch=False)
+        self._take(detail)
 
     async def _about_task(self, api: EngineApi, id: str, whole: bool) -> None:
         # What the engine holds comes at once; what must be fetched only when the cursor rests.

@@ -183,7 +183,7 @@ class Known(NamedTuple):
     def words(self) -> tuple[object, ...]:
         """What a verdict says: asked again, it is mostly the same."""
         told = self.told
-        return () if told is None else (told.text, told.until, *told.actions)
+        return () if told is None else (told.text, told.until, told.worker, *told.actions)
 
     @property
     def problems(self) -> tuple[str | None, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import stat
 import time
@@ -21,6 +22,7 @@ from lazycelery.model.cluster import SourceHealth
 from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
+from lazycelery.model.reports import ActiveQueue, WorkerReport, WorkerStats
 from lazycelery.model.task import TaskQuery
 from lazycelery.sources import open_broker
 from lazycelery.sources.control import Control
@@ -212,6 +214,26 @@ async def test_the_workers_settings_are_those_that_they_told(tape: Path) -> None
     ]
     results = next(one for one in (await engine.overview()).sources if one.name == "results")
     assert results.state == "off" and "recording" in results.reason
+    await engine.close()
+
+
+async def test_the_first_sentence_about_a_worker_is_of_the_moment_of_its_fields(tape: Path) -> None:
+    """However long ago all was looked at: on a busy machine that is seconds."""
+    engine = await opened(tape)
+    held = await engine._examiner.snapshots.now()
+    engine._examiner.snapshots._recent = (held, math.inf)
+    before = await engine.why("w1@h", "worker", fetch=False)
+    assert before.text == "w1@h is online: 0 of 2 slots taken, it takes from celery."
+    now = engine._parts.clock()
+    stats = WorkerStats(worker="w1@h", pool="prefork", concurrency=4, processes=[11, 12, 13, 14])
+    told = WorkerReport(worker="w1@h", at=now, ping=True, stats=stats, queues=[ActiveQueue(name="mail")])
+    engine._store.apply_worker(told)
+    engine._store.apply_worker(msgspec.structs.replace(told, worker="w2@h"))
+    after = await engine.why("w1@h", "worker", fetch=False)
+    assert after.text == "w1@h is online: 0 of 4 slots taken, it takes from mail."
+    [seen, _] = await engine.workers()
+    assert after.worker == seen and before.worker is not None and before.worker.concurrency == 2
+    assert (await engine.why("w2@h", "worker", fetch=False)).text.startswith("w2@h is online")
     await engine.close()
 
 

@@ -7,7 +7,10 @@ from typing import Any
 
 from lazycelery.model.task import Task
 from lazycelery.model.verdict import Verdict
+from lazycelery.model.worker import Worker, WorkerDetail
 from lazycelery.tui.inquiry import Inquiry, Subject
+from lazycelery.tui.presentation.look import Look
+from lazycelery.tui.presentation.workers import page
 
 
 class Hasty:
@@ -54,3 +57,42 @@ async def test_a_task_that_goes_on_meanwhile_is_not_told_in_two_states() -> None
 async def test_a_verdict_that_tells_of_another_state_brings_the_task_along() -> None:
     pairs = await _seen(Hasty("started"), again="failure")
     assert pairs[-1] == ("failure", "failure") and all(state == told for state, told in pairs)
+
+
+class Growing:
+    """An engine whose worker has told more whenever somebody asked it for its lists."""
+
+    def __init__(self) -> None:
+        self.slots = 0
+
+    @property
+    def _worker(self) -> Worker:
+        return Worker(name="w1", state="online", concurrency=self.slots, stamp=self.slots)
+
+    async def why(self, target: str, kind: str, fetch: bool = True) -> Verdict:
+        text = f"w1 is online: 0 of {self.slots} taken."
+        return Verdict(kind="worker", subject=target, state="online", text=text, worker=self._worker)
+
+    async def worker(self, name: str) -> WorkerDetail:
+        self.slots += 1
+        return WorkerDetail(worker=self._worker)
+
+
+async def test_a_workers_sentence_its_fields_and_its_lists_are_of_one_moment() -> None:
+    pages: list[tuple[str, int | None]] = []
+
+    def changed() -> None:
+        newer = Worker(name="w1", state="online", pool="threads", concurrency=9)
+        detail = inquiry.answer if isinstance(inquiry.answer, WorkerDetail) else None
+        shown = page(newer, inquiry.verdict, detail, 0, Look(now=0.0), 80)
+        text = "\n".join("".join(part for part, _ in line) for line in shown.body)
+        pages.append((text, detail and detail.worker.concurrency))
+
+    api: Any = Growing()
+    inquiry = Inquiry(lambda: api, changed)
+    inquiry.about(Subject("workers", "w1"))
+    await asyncio.sleep(0.1)
+    inquiry.stop()
+    assert len(pages) == 2
+    assert "0 of 0 taken" in pages[0][0] and "threads" not in pages[0][0]
+    assert "0 of 1 taken" in pages[1][0] and pages[1][1] == 1

@@ -19,6 +19,7 @@ def of_worker(facts: WorkerFacts, seen: Snapshot, findings: Sequence[Finding] = 
     about = [one for one in findings if facts.name == one.subject or facts.name in one.related]
     own = [one for one in about if one.subject == facts.name and one.severity != "info"]
     verdict = Verdict(kind="worker", subject=facts.name, state=worker.state, text="", at=seen.now)
+    verdict.worker = worker
     verdict.findings = [one.code for one in about]
     if worker.state == "offline":
         verdict.text = f"{name} is gone: {worker.why or 'it stopped'}{_had(facts)}."

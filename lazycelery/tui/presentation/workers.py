@@ -81,6 +81,7 @@ def page(
 ) -> Page:
     """All about one worker. `told` is what the open tab has asked for, or why it is not there; answers
     that are awaited are `None`."""
+    worker = at_once(worker, verdict)
     title: Line = ((clean(worker.name, 200), "title"),)
     if TABS[tab] == "Statistics":
         pulse = None if isinstance(told, LogText) else told
@@ -93,8 +94,14 @@ def page(
     return Page(title, TABS, tab, body)
 
 
+def at_once(worker: Worker, verdict: Verdict | None) -> Worker:
+    """The worker at the moment of which the sentence about it is: its fields must not be of another one."""
+    return verdict.worker if verdict is not None and verdict.worker is not None else worker
+
+
 def first_lines(worker: Worker, verdict: Verdict | None, look: Look, width: int) -> list[Line]:
     """How the worker is, in one sentence."""
+    worker = at_once(worker, verdict)
     return verdict_lines(verdict, worker.word, of_worker(worker.word, look.signs), look, width)
 
 
