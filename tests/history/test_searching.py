@@ -27,6 +27,9 @@ FILTERS = (
     *("error:~value(e)rror", "result:*11*", "since:1970-01-01", "until:1970-01-01", "source:event"),
     *("kwargs.region:eu", "args.1:order-5", "state:failure order", "wait:>=0.05", "state:unknown", "Größe"),
     *("größe", "root:t5", "age:>1h", "tag:night", "tag:NIGHT", "tag:n*", "-tag:night", "tag:night,day"),
+    *("~order-[1-3]7?", "args:~ORDER.4[0-9]'", "~GRÖ(ß|x)e", "~^t1[0-5]$", "result:~^.[1-3]+.$", "~[0-9]{3}"),
+    *("order*4", "*4*5*", "id:~t[1]0", "error:~^val.*x", "name:~^shop", "args:~'eu'", "kwargs:~'eu'"),
+    *("-~order-1", "args:~order.1,order-2*"),
     *("dealt:yes", "dealt:no", "-dealt:yes", "dealt:yes,no", "dealt:yes tag:night", "tag:nobody's"),
 )
 
@@ -154,8 +157,9 @@ def test_a_question_leaves_nothing_for_the_collector(both: tuple[Store, Files]) 
         gc.enable()
 
 
+@pytest.mark.parametrize("filter", ["nowhere", "~no[w]here", "~[x]{7}"])
 def test_nobody_waits_for_an_answer_that_is_not_wanted_any_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filter: str
 ) -> None:
     """Also in the middle of a statement: a rare word is looked for in all of a file by one."""
     monkeypatch.setattr(reader, "STEPS", 1_000)
@@ -168,8 +172,8 @@ def test_nobody_waits_for_an_answer_that_is_not_wanted_any_more(
         asked += 1
         return asked < 10
 
-    assert not found(files, "nowhere").unread
-    page = search(storage_in(files), HistoryQuery(filter="nowhere"), T0, go_on)
+    assert not found(files, filter).unread
+    page = search(storage_in(files), HistoryQuery(filter=filter), T0, go_on)
     assert page.tasks == [] and page.unread == []
     assert 10 <= asked < 20
 

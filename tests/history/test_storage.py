@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from lazycelery.store.history import figures
+from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import task_of
 from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, Sample, Storage
 from tests.history.keeping import Monitor, found, ids, recorded
@@ -70,6 +71,17 @@ def test_real_values_are_told_from_texts(storage: Storage) -> None:
     monitor.start().stop()
     [one] = found(storage).tasks
     assert one.args == [1, {"a": "b"}]
+    for filter in ("args:b", '~"a.*b"', "*a*b*", '"{"', "args:~^.1,"):
+        assert ids(found(storage, filter)) == ["t0"], filter
+    assert not ids(found(storage, "args:c"))
+
+
+@pytest.mark.parametrize("filter", ["~needle-17[0-9]$", "args:~needle.1[7]", "need*17", "args:needle-17"])
+def test_of_a_pattern_few_rows_are_read_that_do_not_match(storage: Storage, filter: str) -> None:
+    recorded(storage, [received(n / 100, f"t{n}", args=f"needle-{n}") for n in range(400)])
+    page = found(storage, filter, 1000)
+    assert set(ids(page)) >= {f"t{n}" for n in range(170, 180)}
+    assert page.searched == len(page.tasks) if isinstance(storage, Local) else page.searched < 200
 
 
 def test_what_goes_on_keeps_its_row_and_the_newest_come_first(storage: Storage) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
 import warnings
 
@@ -13,7 +14,9 @@ from lazycelery.model.event import Event
 from lazycelery.model.reports import TaskReport
 from lazycelery.model.task import Task, TaskQuery
 from lazycelery.store.filter import parse
+from lazycelery.store.filter.likeness import like_of
 from lazycelery.store.filter.needle import holding
+from lazycelery.store.filter.texts import TextMatch
 from lazycelery.store.store import Store
 from lazycelery.store.values import plain
 from tests.store.build import T0, event, failed, received, sent, started, succeeded
@@ -194,6 +197,62 @@ def test_an_expression_in_pieces_finds_what_the_whole_finds(expression, text):
         return
     [test] = term.tests
     assert test.matches(text) == (re.search(expression, text, re.I | re.S) is not None)
+
+
+PIECES = st.sampled_from(
+    [
+        *("a", "b", "1", "k", "S", "i", "é", "İ", " ", "%", "_", "-", "'", ".", "^", "$", "*", "+", "?", "|"),
+        *("(", ")", "[ab]", "[^a]", "{2}", "{", "}", "ab", "bab"),
+        *("\\", "\\d", "\\.", "\\x41", "\\w", "(?i)", "(?=a)"),
+    ]
+)
+TEXTS = st.text(alphabet="abAB12kKſsSıIİié \u0307%_-'.\\{}", max_size=12)
+
+
+def likes(text: str, pattern: str) -> bool:
+    """What SQLite says."""
+    [(found,)] = _sqlite.execute("SELECT ? LIKE ? ESCAPE '\\'", (text, pattern))
+    return bool(found)
+
+
+_sqlite = sqlite3.connect(":memory:")
+
+
+@given(st.sampled_from(["", "~", "="]), st.lists(PIECES, min_size=2, max_size=6).map("".join), TEXTS)
+@settings(max_examples=3_000)
+def test_what_is_found_looks_as_a_database_is_told(operator: str, expression: str, text: str) -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            [term] = parse(f"args:{operator}{expression}").terms
+    except (UsageError, ValueError):
+        return
+    for test in term.tests:
+        assert isinstance(test, TextMatch)
+        pattern = like_of(test)
+        assert pattern is None or likes(text, pattern) or not test.matches(text)
+
+
+LIKENESSES = {
+    "order-7": "%order-7%",
+    "o*er-1*": "%o%er-1%",
+    "50%_": "%50\\%\\_%",
+    "Größe": "%gr__e%",
+    "~time(d )?out": "%t_me%out%",
+    "~^a.*77$": "%a%77%",
+    "~ab+c?de{2}f": "%a%d%f%",
+    "~no\\.\\d+x": "%no.%x%",
+    "~a{2,3}bc": "%bc%",
+    **dict.fromkeys(("~a", "~[0-9]+ab|cd", "~\\x41bc", "~(?i)abc", "~(ab|cd)")),
+}
+
+
+@pytest.mark.parametrize("expression", LIKENESSES)
+def test_signs_that_are_certain_are_told(expression: str) -> None:
+    value = f'~"{expression[1:]}"' if " " in expression else expression
+    [test] = parse(value).terms[0].tests
+    assert isinstance(test, TextMatch)
+    assert like_of(test) == LIKENESSES[expression]
 
 
 NAMES = ["shop.add", "shop.charge", "mail.send"]

@@ -107,7 +107,7 @@ def _repeats(value: RawValue) -> int:
             at += 2
             continue
         if sign == "[":
-            at = _set_end(text, at)
+            at = set_end(text, at)
             continue
         if sign == "(":
             opened.append(False)
@@ -144,7 +144,8 @@ def _repeated(text: str, at: int) -> bool:
     )
 
 
-def _set_end(text: str, start: int) -> int:
+def set_end(text: str, start: int) -> int:
+    """The place after a set of signs of a regular expression, `[…]`."""
     at = start + 1
     at += text.startswith("^", at)
     at += text.startswith("]", at)

@@ -12,7 +12,8 @@ from typing import Any
 from lazycelery.store.history.files import order, size_of
 from lazycelery.store.history.lock import is_written
 from lazycelery.store.history.schema import COLUMNS, VERSION, version_of
-from lazycelery.store.history.storage import Hour, Unreadable
+from lazycelery.store.history.storage import Condition, Hour, Unreadable
+from lazycelery.store.values import NUL
 
 COLUMN_LIST = ", ".join(COLUMNS)
 STEPS = 20_000
@@ -28,6 +29,7 @@ class File:
         """`newer` are the files after it. Raises `Unreadable`."""
         self.path, self._newer, self.name = path, newer, path.name
         self.many_write = False
+        self._functions = 0
         try:
             self._database = _open(path)
             self.version = version_of(self._database)
@@ -79,6 +81,18 @@ class File:
         condition = f"AND ({where})" if where else ""
         query = f"SELECT {COLUMN_LIST} FROM tasks WHERE n < ? {condition} ORDER BY n DESC LIMIT ?"
         return self.rows(query, (before, *values, limit))
+
+    def texts(self, fields: Sequence[str], like: str | None, found: Callable[..., bool]) -> Condition | None:
+        """SQLite calls `found` itself, where a text may be it: a row that is not read costs little."""
+        self._functions += 1
+        name = f"found{self._functions}"
+        self._database.create_function(name, len(fields), found, deterministic=True)
+        call = f"{name}({', '.join(fields)})"
+        if like is None:
+            return call, []
+        # LIKE sees nothing behind a NUL, with which real values begin.
+        maybe = " OR ".join(f"{field} LIKE ? ESCAPE '\\' OR instr({field}, ?)" for field in fields)
+        return f"CASE WHEN {maybe} THEN {call} END", [like, NUL] * len(fields)
 
     def number_of(self, id: str) -> int | None:
         """The newest row of a task; without an index on ids all of the file is read."""

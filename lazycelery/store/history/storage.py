@@ -71,6 +71,10 @@ class Dropped(NamedTuple):
 NOTHING = Dropped()
 
 
+Condition = tuple[str, list[Any]]
+"""In SQL that SQLite and PostgreSQL have in common, with `?` for values, and these."""
+
+
 class Part(Protocol):
     """A day of the history, or less, open for reading. Used by one thread at a time. What cannot be read
     raises `Unreadable`."""
@@ -109,8 +113,13 @@ class Part(Protocol):
         """Whether the run that wrote last did not end in good order; one that writes still is none."""
 
     def newest(self, before: int, limit: int, where: str = "", values: Sequence[Any] = ()) -> list[Any]:
-        """Rows of `tasks`, as `schema.COLUMNS`, below a number, highest first. `where` is a condition in
-        SQL that SQLite and PostgreSQL have in common, with `?` for values."""
+        """Rows of `tasks`, as `schema.COLUMNS`, below a number, highest first. `where` is a
+        `Condition`, with its values."""
+
+    def texts(self, fields: Sequence[str], like: str | None, found: Callable[..., bool]) -> Condition | None:
+        """A condition that is met where `found` says so of these columns (as the part keeps them), and may be
+        met where one of them is `like` a pattern of LIKE, which all do of which `found` says so; `None` where
+        nothing can be told in SQL."""
 
     def number_of(self, id: str) -> int | None:
         """The row of a task."""

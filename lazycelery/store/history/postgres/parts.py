@@ -11,7 +11,7 @@ from lazycelery.store.history.postgres import schema as tables
 from lazycelery.store.history.postgres.faults import said
 from lazycelery.store.history.postgres.rows import text_in, text_out
 from lazycelery.store.history.schema import COLUMNS
-from lazycelery.store.history.storage import Hour, Unreadable
+from lazycelery.store.history.storage import Condition, Hour, Unreadable
 
 COLUMN_LIST = ", ".join(COLUMNS)
 TEXTS = [PLACE[name] for name in ("args", "kwargs", "result", "error", "traceback")]
@@ -87,6 +87,12 @@ class Day:
 
     def _next(self, limit: int) -> list[Any]:
         return [_row(row) for row in self._answer.fetchmany(limit)]
+
+    def texts(self, fields: Sequence[str], like: str | None, found: Callable[..., bool]) -> Condition | None:
+        """The server knows nothing of `found`."""
+        if like is None:
+            return None
+        return " OR ".join(f"{field} LIKE ? ESCAPE '\\'" for field in fields), [like] * len(fields)
 
     def number_of(self, id: str) -> int | None:
         """The row of a task."""
