@@ -64,6 +64,8 @@ def _links(session: Session, results: bool) -> list[str]:
     ]
     silenced = [notice for notice in overview.notices if notice.code == EVENTS_OFF]
     told += [f"{notice.title} {EVENTS_ON}" for notice in silenced if "events" not in overview.lacks]
+    if silent and overview.reel is not None:
+        return [*told, "No worker answered while this was recorded. What workers held is not seen."]
     return [*told, nobody(session.patience)] if silent else told
 
 

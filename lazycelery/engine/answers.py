@@ -210,6 +210,8 @@ def _never_seen(target: str, kind: str, seen: Snapshot) -> NothingFound:
     hint = (
         "A task that ended before this monitor began is known only from the result backend, until its result "
         "expires there (result_expires)." + by_face(" --observe 10 watches for a while.", "")
+        if not seen.replay
+        else "This is a recording: what nobody told of while it was made is not in it."
     )
     if seen.broker is not None and not seen.broker.tells_queues:
         hint = f"{hint} {UNNAMED}"

@@ -17,6 +17,7 @@ from lazycelery.engine.outage import Outage
 from lazycelery.engine.periodic import Periodic
 from lazycelery.engine.snapshots import SHARE, Snapshots
 from lazycelery.engine.watch import Watch
+from lazycelery.insight.advice import more_patience
 from lazycelery.insight.doctor import MODES, NEED_NO_BROKER, NEED_NO_WORKER, page
 from lazycelery.insight.doctor.grouping import told
 from lazycelery.insight.doctor.marks import marked, outgrown
@@ -26,7 +27,6 @@ from lazycelery.insight.doctor.schedule import entries
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.steps import nobody_answers, steps, with_steps
 from lazycelery.model.cluster import Notice
-from lazycelery.model.faces import by_face
 from lazycelery.model.finding import RANK, Covered, Examination, Finding, FindingMark, Unchecked
 from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
@@ -318,4 +318,4 @@ def _blind(mode: Mode, seen: Snapshot) -> str | None:
         return f"Workers cannot be asked. {control.reason}"
     if seen.settled:
         return None
-    return "Workers and queues have not answered yet." + by_face(" --timeout 10 waits longer.", "")
+    return "Workers and queues have not answered yet." + more_patience(seen.replay)

@@ -164,6 +164,7 @@ class Parts:
         )
         self.examiner.snapshots.recorded = self.memory.hours
         if self.player is not None:
+            self.examiner.snapshots.replay = "plays" if self.player.speed else "whole"
             self.player.watcher = Companion(self)
             self.began = self.player.reel().start
             if rewound is not None and rewound.moment is not None:

@@ -19,6 +19,7 @@ from lazycelery.model.facts import TaskFacts
 from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
+from lazycelery.model.reel import Replay
 from lazycelery.model.sla import Objective
 from lazycelery.store.ago import HOUR, WEEK
 from lazycelery.store.habits import Habits
@@ -58,6 +59,7 @@ class Snapshots:
         self.recorded: Callable[[float, float], Awaitable[list[Kept]]] | None = None
         self.ill: Callable[[float], dict[tuple[str, str], float]] = lambda _now: {}
         """Of which task names and queues something is found beside what is usual, and since when."""
+        self.replay: Replay = ""
         self._profile, self._store, self._links, self._watch = profile, store, links, watch
         self._clock, self._notes, self._queues = clock, notes, queues
         self._limits, self._periodic = limits, periodic
@@ -96,6 +98,7 @@ class Snapshots:
             now=now,
             watched=now - self._began if self._began is not None else 0.0,
             settled=settled,
+            replay=self.replay,
             realm=self._watch.realm,
             lacks=self._watch.lacks,
             sources=self._links.all(),

@@ -5,7 +5,10 @@ from __future__ import annotations
 import shlex
 
 from lazycelery.model.faces import by_face
+from lazycelery.model.reel import Replay
 from lazycelery.model.text import quoted
+
+NOT_RECORDED = " The recording does not have it."
 
 
 def word(text: str) -> str:
@@ -19,9 +22,21 @@ def condition(field: str, value: str) -> str:
     return exact if exact.endswith('"') else f"{field}:{value}"
 
 
-def longer(seconds: float) -> str:
+def longer(seconds: float, replay: Replay) -> str:
     """The end of a sentence that tells for how long must be watched."""
+    if replay == "whole":
+        return by_face(": a recording is watched as it plays, by `lazycelery replay`.", ".")
     return by_face(f": --observe {seconds:.0f}.", ".")
+
+
+def later(seconds: float, replay: Replay, recorded: str) -> str:
+    """A sentence more: to wait brings what is missing; of a recording that was read to its end `recorded`."""
+    return recorded if replay == "whole" else by_face(f" --observe {seconds:.0f} waits longer.", "")
+
+
+def more_patience(replay: Replay) -> str:
+    """A sentence more: who was asked may answer later, but in a recording never."""
+    return NOT_RECORDED if replay else by_face(" --timeout 10 waits longer.", "")
 
 
 def let_consume(queue: str, worker: str = "WORKER") -> str:

@@ -9,6 +9,9 @@ import msgspec
 Turn = Literal["pause", "speed", "jump", "step"]
 """Hold it or go on; play at so many times its own pace; go to a moment; go to what was said next."""
 
+Replay = Literal["", "plays", "whole"]
+"""Of a cluster that is looked at: no recording; one that plays; one of which all was read in one go."""
+
 
 class Reel(msgspec.Struct, kw_only=True):
     """A recording's span and place. Moments are epoch seconds of when it was recorded."""

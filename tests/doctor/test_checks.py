@@ -24,6 +24,7 @@ from lazycelery.model.facts import (
 )
 from lazycelery.model.hold import Hold
 from lazycelery.model.limits import Limits
+from lazycelery.model.reel import Replay
 from lazycelery.model.relief import Relief
 from lazycelery.model.reports import TaskLimits, TaskReport
 from lazycelery.store.habits import Habit, Usual
@@ -747,6 +748,33 @@ def test_a_chord_that_cannot_be_judged_is_no_healthy_one() -> None:
         assert "(group:g1) has 3 of 4 members and did not move for 1m30s" in told
     assert "--observe 60" in (blind(seen(chords=[chord], watched=5.0)) or ""), "five seconds tell nothing"
     assert blind(seen(chords=[])) is None and blind(seen(chords=[Chord(group="g", done=4, size=4)])) is None
+
+
+@pytest.mark.parametrize("replay", ["plays", "whole"])
+def test_of_a_recording_nothing_is_advised_that_brings_no_more_of_it(replay: Replay) -> None:
+    """Who was asked will not answer any more; one that was read to its end is watched as it plays."""
+    chord = Chord(group="g1", done=3, size=4, members=["a"], names=["shop.price"], since=NOW - 90)
+    mute = worker()
+    mute.queues = None
+    some: list[tuple[str, Snapshot, bool]] = [
+        ("backlog-growing", seen(queues=[queue(messages=300)], watched=5.0), True),
+        ("chord-stuck", seen(chords=[chord], watched=5.0), True),
+        ("beat-missing", scheduled(watched=4.0), True),
+        ("no-workers", seen(workers=[], watched=0.0), True),
+        ("sent-events-off", seen(watched=0.0), True),
+        ("events-off", seen(workers=[worker(events=None)]), True),
+        ("results-off", seen(workers=[worker(conf=None)]), False),
+        ("task-unregistered", seen(workers=[worker(registered=None)]), False),
+        ("queue-without-consumer", seen(workers=[mute]), False),
+        ("waiting-long", seen(), False),
+    ]
+    for code, snapshot, time_helps in some:
+        blind, live = MODES[code].blind, MODES[code].blind(snapshot) or ""
+        assert "--" in live or "history = true" in live, code
+        snapshot.replay = replay
+        told = blind(snapshot) or ""
+        assert told.endswith(".") and "--timeout" not in told and "history = true" not in told, told
+        assert ("--observe" in told) == (time_helps and replay == "plays"), told
 
 
 def scheduled(every: object = 10.0, **own: object) -> Snapshot:

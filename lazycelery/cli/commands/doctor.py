@@ -63,7 +63,7 @@ def doctor(ctx: click.Context, observe: float, watch: float | None, ignore: Sequ
         _check_codes(ignored, await session.engine.doctor())
         if watch is None:
             code = _tell(session, _chosen(await session.engine.doctor(), ignored, least))
-            told = unseen.unjudged(await session.engine.workers(), time.time())
+            told = unseen.unjudged(await session.engine.workers(), session.overview.now)
             session.output.notes([told] if told else [])
             return code
         while True:

@@ -181,6 +181,8 @@ def _remarks(session: Session, found: Statistics, observe: float) -> list[str]:
     told = []
     if found.rows:
         told.append(f"Counted since {date(found.since, session.settings.ui.utc)}.")
+    elif session.overview.reel is not None:
+        told.append("Nothing is recorded in that time.")
     elif not observe:
         told.append("Nothing is recorded in that time. --observe 10 watches events for ten seconds.")
     return [*told, *_left_out(found.left_out)]

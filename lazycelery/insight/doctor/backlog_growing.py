@@ -65,7 +65,7 @@ def blind(seen: Snapshot) -> str | None:
     deep = [queue for queue in seen.queues if (queue.messages or 0) >= seen.limits.growth_least]
     if deep and seen.watched < seen.limits.growth * 0.9:
         need = seen.limits.growth
-        return f"Watched for {seen.watched:.0f} s, and growth needs {need:.0f}" + longer(need)
+        return f"Watched for {seen.watched:.0f} s, and growth needs {need:.0f}" + longer(need, seen.replay)
     return None
 
 

@@ -105,7 +105,8 @@ def blind(seen: Snapshot) -> str | None:
     shortest = min(entry.every for entry in known)
     if seen.watched < (ENOUGH + 1) * shortest:
         need = (ENOUGH + 1) * shortest
-        return f"Watched for {seen.watched:.0f} s; the shortest interval needs {need:.0f}" + longer(need)
+        told = f"Watched for {seen.watched:.0f} s; the shortest interval needs {need:.0f}"
+        return told + longer(need, seen.replay)
     return None
 
 

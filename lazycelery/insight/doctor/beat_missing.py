@@ -147,7 +147,8 @@ def blind(seen: Snapshot) -> str | None:
         return why
     if not _judged(seen):
         need = min(_patience(seen, entry) for entry in known)
-        return f"Watched for {seen.watched:.0f} s; the shortest interval needs {need:.0f}" + longer(need)
+        told = f"Watched for {seen.watched:.0f} s; the shortest interval needs {need:.0f}"
+        return told + longer(need, seen.replay)
     return None
 
 

@@ -83,7 +83,8 @@ def blind(seen: Snapshot) -> str | None:
     if seen.watched < seen.limits.chord:
         need = seen.limits.chord
         one = f"{count(len(open_ones), 'chord', does='wait')} for members"
-        return f"{one}; watched for {seen.watched:.0f} s, and standing still needs {need:.0f}" + longer(need)
+        told = f"{one}; watched for {seen.watched:.0f} s, and standing still needs {need:.0f}"
+        return told + longer(need, seen.replay)
     still = max(_still(seen), key=lambda chord: seen.now - chord.since, default=None)
     if still is None:
         return None

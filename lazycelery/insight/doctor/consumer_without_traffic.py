@@ -34,7 +34,7 @@ def blind(seen: Snapshot) -> str | None:
     deep = any((queue.messages or 0) >= seen.limits.growth_least for queue in seen.queues)
     if deep and seen.watched < seen.limits.unused:
         need = seen.limits.unused
-        return f"Watched for {seen.watched:.0f} s, and idleness needs {need:.0f}" + longer(need)
+        return f"Watched for {seen.watched:.0f} s, and idleness needs {need:.0f}" + longer(need, seen.replay)
     return None
 
 

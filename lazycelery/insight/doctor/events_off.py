@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import later
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.counting import agreed
-from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 
 
@@ -39,10 +39,9 @@ def check(seen: Snapshot) -> list[Finding]:
 def blind(seen: Snapshot) -> str | None:
     """A worker that runs nothing has nothing to tell."""
     if seen.alive and all(facts.worker.events is None for facts in seen.alive):
-        return (
-            f"No task ran in {seen.watched:.0f} s, and only running ones show whether events are sent."
-            + by_face(" --observe 30 waits longer.", "")
-        )
+        reach = "this recording" if seen.replay == "whole" else f"{seen.watched:.0f} s"
+        told = f"No task ran in {reach}, and only running ones show whether events are sent."
+        return told + later(30, seen.replay, "")
     return None
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import longer
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short
 from lazycelery.insight.doctor.snapshot import Snapshot
-from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 
 HEARTBEAT = 2.5
@@ -46,9 +46,8 @@ def check(seen: Snapshot) -> list[Finding]:
 def blind(seen: Snapshot) -> str | None:
     """Workers beat every two seconds."""
     if seen.watched < HEARTBEAT and not seen.workers:
-        return f"Heartbeats come every 2 s, and we listen for {seen.watched:.1f} s." + by_face(
-            " --observe 5 looks longer.", ""
-        )
+        told = f"Heartbeats come every 2 s, and we listen for {seen.watched:.1f} s"
+        return told + longer(5, seen.replay)
     return None
 
 

@@ -57,7 +57,7 @@ def blind(seen: Snapshot) -> str | None:
     mixed = [queue for queue in seen.queues if len([n for n in queue.priorities.values() if n]) > 1]
     if mixed and seen.watched < seen.limits.starved:
         need = seen.limits.starved
-        return f"Watched for {seen.watched:.0f} s, and starving needs {need:.0f}" + longer(need)
+        return f"Watched for {seen.watched:.0f} s, and starving needs {need:.0f}" + longer(need, seen.replay)
     if mixed and all(queue.out_rate is None for queue in mixed):
         return "How many messages are taken is told by events: start workers with -E."
     return None

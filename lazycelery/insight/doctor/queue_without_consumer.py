@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lazycelery.insight.advice import let_consume, word
+from lazycelery.insight.advice import let_consume, more_patience, word
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.faces import by_face
@@ -72,7 +72,7 @@ def blind(seen: Snapshot) -> str | None:
     if silent:
         return (
             f"{listed(silent)} did not tell what {'it consumes' if len(silent) == 1 else 'they consume'}."
-            + by_face(" --timeout 10 waits longer.", "")
+            + more_patience(seen.replay)
         )
     if seen.broker is not None and not seen.broker.tells_queues:
         return UNNAMED

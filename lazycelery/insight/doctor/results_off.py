@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import more_patience
 from lazycelery.insight.doctor.mode import Mode, count, fact
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.faces import by_face
@@ -32,7 +33,7 @@ def check(seen: Snapshot) -> list[Finding]:
 def blind(seen: Snapshot) -> str | None:
     """Workers tell it in their settings."""
     if seen.alive and all(facts.conf is None for facts in seen.alive):
-        return "No worker told its settings (inspect conf)." + by_face(" --timeout 10 waits longer.", "")
+        return "No worker told its settings (inspect conf)." + more_patience(seen.replay)
     return None
 
 

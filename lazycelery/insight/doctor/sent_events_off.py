@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from lazycelery.insight.advice import longer
+from lazycelery.insight.advice import later, longer
 from lazycelery.insight.doctor.mode import Mode, fact
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.counting import count
-from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 
 
@@ -35,13 +34,13 @@ def blind(seen: Snapshot) -> str | None:
     if seen.tasks.received < seen.limits.sent_events:
         return (
             f"{count(seen.tasks.received, 'task')} started meanwhile, and {seen.limits.sent_events} "
-            f"are needed." + by_face(" --observe 60 waits longer.", "")
+            f"are needed." + later(60, seen.replay, " There are no more in this recording.")
         )
     # What starts now may have been sent before we came: as long ago as a message waits.
     waits = [queue.wait_estimate for queue in seen.queues if queue.wait_estimate is not None]
     need = max([seen.limits.sent_watched, *waits])
     if seen.watched < need:
-        return f"Watched for {seen.watched:.0f} s, and {need:.0f} are needed" + longer(need)
+        return f"Watched for {seen.watched:.0f} s, and {need:.0f} are needed" + longer(need, seen.replay)
     return None
 
 

@@ -12,6 +12,7 @@ from lazycelery.model.cluster import SourceHealth
 from lazycelery.model.facts import BrokerFacts, Chord, Flight, Flights, TaskFacts, TaskSeen, WorkerFacts
 from lazycelery.model.limits import Limits
 from lazycelery.model.queue import Queue
+from lazycelery.model.reel import Replay
 from lazycelery.model.relief import Relief
 from lazycelery.model.sla import Objective
 from lazycelery.store.habits import Habit
@@ -154,6 +155,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """Seconds since control and queues had answered once."""
     settled: bool = True
     """They have."""
+    replay: Replay = ""
+    """Whether it is of a recording."""
     realm: str = "database number"
     """What parts applications on one server: a database number, a virtual host."""
     lacks: dict[str, str] = {}

@@ -8,7 +8,7 @@ from lazycelery.insight.advice import condition, tasks
 from lazycelery.insight.anomalies import at_least, silence
 from lazycelery.insight.doctor.mode import Mode, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
-from lazycelery.insight.doctor.waiting_long import NO_DAY
+from lazycelery.insight.doctor.waiting_long import no_day
 from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 from lazycelery.model.text import quoted
@@ -29,7 +29,7 @@ def check(seen: Snapshot) -> list[Finding]:
 
 def blind(seen: Snapshot) -> str | None:
     """Who ends at six each day is not silent at seven."""
-    return None if seen.day_known else NO_DAY
+    return no_day(seen)
 
 
 def _judge(seen: Snapshot, habit: Habit) -> Finding | None:

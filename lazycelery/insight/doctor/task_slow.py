@@ -113,7 +113,10 @@ def blind(seen: Snapshot) -> str | None:
     if not busy or any(known(seen, habit.usual) for habit in busy):
         return None
     need = span(seen.limits.usual_seen)
-    return f"What is usual is known after {need} of watching, or from the history (history = true)."
+    told = f"What is usual is known after {need} of watching"
+    if seen.replay:
+        return f"{told}, and less was seen of this recording."
+    return f"{told}, or from the history (history = true)."
 
 
 MODE = Mode("task-slow", check, blind, patience=2.0, lingers=5.0, habit="task")

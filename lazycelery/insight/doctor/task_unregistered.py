@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.advice import more_patience
 from lazycelery.insight.doctor.mode import Mode, agreed, count, fact, listed, short
 from lazycelery.insight.doctor.snapshot import Snapshot
-from lazycelery.model.faces import by_face
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Evidence, Finding
 from lazycelery.model.text import quoted
@@ -70,15 +70,12 @@ def _corrected(meant: str | None) -> str:
 def blind(seen: Snapshot) -> str | None:
     """Workers tell what they know."""
     if seen.alive and all(facts.registered is None for facts in seen.alive):
-        return "No worker told which tasks it knows (inspect registered)." + by_face(
-            " --timeout 10 waits longer.", ""
-        )
+        return "No worker told which tasks it knows (inspect registered)." + more_patience(seen.replay)
     if not seen.told:
         silent = [facts.name for facts in seen.alive if facts.queues is None]
         return (
             f"What waits is not looked at: {listed(silent)} did not tell what "
-            f"{'it consumes' if len(silent) == 1 else 'they consume'}."
-            + by_face(" --timeout 10 waits longer.", "")
+            f"{'it consumes' if len(silent) == 1 else 'they consume'}." + more_patience(seen.replay)
         )
     return None
 

@@ -8,7 +8,7 @@ from lazycelery.insight.advice import word
 from lazycelery.insight.anomalies import at_least, deviation
 from lazycelery.insight.doctor.mode import Mode, count, fact, span
 from lazycelery.insight.doctor.snapshot import Snapshot
-from lazycelery.insight.doctor.waiting_long import NO_DAY
+from lazycelery.insight.doctor.waiting_long import no_day
 from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
 from lazycelery.store.ago import ended
@@ -33,7 +33,7 @@ def check(seen: Snapshot) -> list[Finding]:
 
 def blind(seen: Snapshot) -> str | None:
     """Evenings come each day."""
-    return None if seen.day_known else NO_DAY
+    return no_day(seen)
 
 
 def _judge(seen: Snapshot, habit: Habit) -> Finding | None:

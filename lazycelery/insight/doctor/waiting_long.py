@@ -13,10 +13,8 @@ from lazycelery.store.ago import DAY
 from lazycelery.store.habits import Habit, Usual
 
 A_DAY = DAY - 3600.0
-NO_DAY = (
-    "What is usual at this time of the day is known a day later: nobody watched this hour yesterday. "
-    "history = true keeps the statistics, `lazycelery watch` records without a screen."
-)
+NO_DAY = "What is usual at this time of the day is known a day later: nobody watched this hour yesterday."
+KEPT = " history = true keeps the statistics, `lazycelery watch` records without a screen."
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -28,7 +26,14 @@ def check(seen: Snapshot) -> list[Finding]:
 
 def blind(seen: Snapshot) -> str | None:
     """Waves of work are known by the day."""
-    return None if seen.day_known else NO_DAY
+    return no_day(seen)
+
+
+def no_day(seen: Snapshot) -> str | None:
+    """Why this hour of yesterday is not known; `None` where it is."""
+    if seen.day_known:
+        return None
+    return NO_DAY if seen.replay else NO_DAY + KEPT
 
 
 def _judge(seen: Snapshot, habit: Habit) -> Finding | None:
