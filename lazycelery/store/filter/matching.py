@@ -174,7 +174,8 @@ class Matcher:
     def _word(self, number: int, term: Term, slots: Slots) -> Mask:
         found: Mask = np.zeros(len(slots), dtype=np.bool_)
         for field, words in CODED.items():
-            found |= self._coded(number, term, words, field, slots)
+            if self._table(number, field, term, getattr(self.columns, words)).any():
+                found |= self._coded(number, term, words, field, slots)
         rest = np.flatnonzero(~found)
         if _by_part(term) and isinstance(match := term.tests[0], TextMatch):
             found[rest] = self._needle(match.text).within(self.columns, FREE_TEXTS, slots[rest])

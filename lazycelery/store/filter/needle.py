@@ -23,8 +23,10 @@ FEW = 24
 """Slots that are not worth a look at their block: it costs as much as reading so many."""
 TOGETHER = 2048
 """Texts that are joined at once: of more, the memory is often fresh, and that costs more than the search."""
-CHUNK = 1 << 16
+CHUNK = 120_000
 """Signs that are looked through at once."""
+CASE = np.uint8(32)
+"""With this bit a letter is small, and what is a letter then was one before."""
 
 
 class Needle:
@@ -36,8 +38,9 @@ class Needle:
         self._plain = bool(part) and part.isascii() and BETWEEN not in part and NUL not in part
         self._in_ids = not self.bytes.translate(None, HEX)
         places = sorted(range(len(self.bytes)), key=self._frequency)
-        self._first = places
-        """Places in the needle, the rarest sign first."""
+        self._signs = [(place, self.bytes[place], chr(self.bytes[place]).isalpha()) for place in places]
+        """Place in the needle, byte, and whether it is a letter; the rarest sign first."""
+        self._letters = any(letter for _, _, letter in self._signs[:2])
 
     def _frequency(self, place: int) -> int:
         return FREQUENT[::-1].find(chr(self.bytes[place]))
@@ -49,6 +52,10 @@ class Needle:
             return found
         if len(slots) <= FEW or not self._plain:
             self._one_by_one(columns, fields, slots, np.arange(len(slots)), found)
+            return found
+        number = int(slots.min()) // BLOCK
+        if number == int(slots.max()) // BLOCK:  # As a search goes through all.
+            self._block(columns, fields, number, slots, np.arange(len(slots)), found)
             return found
         numbers = slots // BLOCK
         many = np.bincount(numbers) > FEW
@@ -127,24 +134,18 @@ class Needle:
 
     def _starts_in(self, raw: Bytes) -> Slots:
         last = len(raw) - len(self.bytes) + 1
-        small = raw | np.uint8(32)  # What is a letter by then was one before.
-        first, *rest = self._first
-        hits = self._signs(raw, small, first)[first : first + last]
-        if rest:
-            hits &= self._signs(raw, small, rest[0])[rest[0] : rest[0] + last]
-        starts = np.flatnonzero(hits)
-        for place in rest[1:]:
+        small = raw | CASE if self._letters else raw
+        (place, sign, letter), *rest = self._signs
+        hits: Mask = (small if letter else raw)[place : place + last] == sign
+        for place, sign, letter in rest[:1]:
+            hits &= (small if letter else raw)[place : place + last] == sign
+        starts: Slots = hits.nonzero()[0]
+        for place, sign, letter in rest[1:]:
             if not len(starts):
                 break
-            sign = self.bytes[place]
-            own = small if chr(sign).isalpha() else raw
-            starts = starts[own[starts + place] == sign]
+            own = raw[starts + place]
+            starts = starts[(own | CASE if letter else own) == sign]
         return starts
-
-    def _signs(self, raw: Bytes, small: Bytes, place: int) -> Mask:
-        sign = self.bytes[place]
-        found: Mask = (small if chr(sign).isalpha() else raw) == sign
-        return found
 
     def _texts(self, piece: Piece) -> Mask:
         """Lower case is more than a bit there."""
