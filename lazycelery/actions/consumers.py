@@ -230,8 +230,8 @@ async def _run(
     context: Context, queue: str, changes: Sequence[Change], what: str, for_good: Sequence[str] = ()
 ) -> Outcome:
     """`for_good`: workers that cannot be told to take it back."""
-    items, unknown = await crew.carry_out(context, changes, ("active_queues",), context.patience)
-    done = sorted(item.target for item in items if item.ok and item.target not in for_good)
+    items, doubtful = await crew.carry_out(context, changes, ("active_queues",), context.patience)
+    done = [name for name in crew.to_take_back(items, doubtful) if name not in for_good]
     back = "cancel" if what == "add" else "add"
     undo = Order(action="consumers", targets=[queue], params={"do": back, "workers": done}) if done else None
     names = shlex.join([queue, *done])
@@ -241,4 +241,4 @@ async def _run(
         else f"lazycelery worker consume {names} --allow consumers"
     )
     did = f"{queue} consumed" if what == "add" else f"{queue} consumed no more"
-    return crew.outcome("consumers", did, items, unknown, undo, command if done else None)
+    return crew.outcome("consumers", did, items, len(doubtful), undo, command if done else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -125,10 +125,11 @@ async def pause(seconds: float) -> None:
 
 async def carry_out(
     context: Context, changes: Sequence[Change], what: Sequence[str], patience: float
-) -> tuple[list[OutcomeItem], int]:
+) -> tuple[list[OutcomeItem], set[str]]:
     """Tell every worker its part, and look until each shows it or `patience` seconds are over.
 
-    Returns one item a worker, and of how many nobody knows whether it was done.
+    Returns one item a worker, and those of which nobody knows whether they did it: they kept silent, or said
+    yes, and showed nothing afterwards.
     """
     answers = await asyncio.gather(*(_tell(context, change) for change in changes))
     told = {name: answer for name, answer, _ in answers}
@@ -136,11 +137,12 @@ async def carry_out(
     waiting = {change.worker: change for change in changes if agreed(told[change.worker])}
     proofs, seen = await _prove(context, waiting, what, patience)
     items = [_item(context, change, told[change.worker], lost, proofs, seen) for change in changes]
-    unknown = sum(
-        told[change.worker] is None and change.worker not in proofs and change.worker not in seen
-        for change in changes
-    )
-    return items, unknown
+    return items, set(waiting) - proofs.keys() - seen.keys()
+
+
+def to_take_back(items: Sequence[OutcomeItem], doubtful: Collection[str]) -> list[str]:
+    """Whom an undo is for: who did it, and who may have. It must do no harm where it was not done."""
+    return sorted(item.target for item in items if item.ok or item.target in doubtful)
 
 
 async def _tell(context: Context, change: Change) -> tuple[str, Any, str]:
@@ -209,11 +211,13 @@ def _item(
 def outcome(
     action: Any, did: str, items: Sequence[OutcomeItem], unknown: int, undo: Order | None, command: str | None
 ) -> Outcome:
-    """The outcome of a change at workers; `did` says it in a few words: `mail resumed`."""
+    """The outcome of a change at workers; `did` says it in a few words: `mail resumed`. What may have been
+    done can be undone too."""
     done = sum(item.ok for item in items)
     rest = [item for item in items if not item.ok]
     if len(items) == 1:
-        proof = f"{did if done else f'not {did}'}: {items[0].target}: {items[0].text}"
+        doubt = "perhaps" if unknown else "not"
+        proof = f"{did if done else f'{doubt} {did}'}: {items[0].target}: {items[0].text}"
     else:
         proof = f"{did} at {f'{done:,} of ' if rest else 'all '}{count(len(items), 'worker')}"
         proof += f"; {rest[0].target}: {rest[0].text}" if rest else f": {items[0].text}"
@@ -224,6 +228,6 @@ def outcome(
         unknown=unknown,
         proof=proof,
         items=list(items),
-        undo=command if done else None,
-        back=undo if done else None,
+        undo=command if done or unknown else None,
+        back=undo if done or unknown else None,
     )

@@ -104,13 +104,12 @@ async def _run_hold(
     store = Holds(context)
     # First on the disk: whatever becomes of us, somebody can put it back.
     await asyncio.to_thread(_note, store, context.clock(), queue, held)
-    items, unknown = await crew.carry_out(context, changes, ("active_queues",), context.patience)
-    still = [item.target for item in items if not item.ok and "still consumes" in item.text]
-    if still:
+    items, doubtful = await crew.carry_out(context, changes, ("active_queues",), context.patience)
+    if still := sorted(held.keys() - crew.to_take_back(items, doubtful)):
         await asyncio.to_thread(_forget, store, queue, still)
     undo = Order(action="consumers", targets=[queue], params={"do": "resume"})
     command = f"lazycelery worker resume {shlex.quote(queue)} --allow consumers"
-    return crew.outcome("consumers", f"{queue} held", items, unknown, undo, command)
+    return crew.outcome("consumers", f"{queue} held", items, len(doubtful), undo, command)
 
 
 def _note(store: Holds, now: float, queue: str, held: Mapping[str, HeldAt]) -> None:
@@ -185,13 +184,14 @@ async def _resume(context: Context, hold: Hold, names: Sequence[str], forget: bo
 async def _run_resume(
     context: Context, queue: str, changes: Sequence[Change], settled: Mapping[str, str]
 ) -> Outcome:
-    items, unknown = await crew.carry_out(context, changes, ("active_queues",), context.patience)
+    items, doubtful = await crew.carry_out(context, changes, ("active_queues",), context.patience)
     items += [OutcomeItem(target=name, ok=True, text=text) for name, text in settled.items()]
     done = sorted(item.target for item in items if item.ok)
     await asyncio.to_thread(_forget, Holds(context), queue, done)
-    again = [change.worker for change in changes if change.worker in done]
+    taken = crew.to_take_back(items, doubtful)
+    again = [change.worker for change in changes if change.worker in taken]
     undo = (
         Order(action="consumers", targets=[queue], params={"do": "hold", "workers": again}) if again else None
     )
     command = f"lazycelery worker hold {shlex.join([queue, *again])} --allow consumers" if again else None
-    return crew.outcome("consumers", f"{queue} resumed", items, unknown, undo, command)
+    return crew.outcome("consumers", f"{queue} resumed", items, len(doubtful), undo, command)

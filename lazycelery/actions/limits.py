@@ -257,10 +257,7 @@ async def _run(
     undo, command = _undo(
         what, task, {item.target: before[item.target] for item in items if item.ok or item.target in may}
     )
-    outcome = crew.outcome("limits", f"{task} limited", items, unknown, undo, command)
-    if outcome.unknown:  # Old values can be told also to a worker that still has them.
-        outcome.undo, outcome.back = command, undo
-    return outcome
+    return crew.outcome("limits", f"{task} limited", items, unknown, undo, command)
 
 
 async def _at(

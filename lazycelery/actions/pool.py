@@ -154,21 +154,21 @@ def _pids(report: WorkerReport) -> str:
 
 
 async def _run_resize(context: Context, changes: Sequence[Change], before: Mapping[str, int]) -> Outcome:
-    items, unknown = await crew.carry_out(context, changes, ("stats",), context.patience / 3 * PATIENCE)
-    done = {item.target for item in items if item.ok}
+    items, doubtful = await crew.carry_out(context, changes, ("stats",), context.patience / 3 * PATIENCE)
+    done = crew.to_take_back(items, doubtful)
     steps = {(change.command, change.arguments["n"]) for change in changes if change.worker in done}
     undo: Order | None = None
     command: str | None = None
-    if len(steps) == 1:
+    if len(steps) == 1 and not doubtful:
         ((told, number),) = steps
         back = "shrink" if told == "pool_grow" else "grow"
-        undo = Order(action="pool", targets=sorted(done), params={"do": back, "n": number})
+        undo = Order(action="pool", targets=done, params={"do": back, "n": number})
         command = _command(f"{back} {number}", undo.targets)
-    elif steps:  # Each gets back its own.
-        old = {name: before[name] for name in sorted(done)}
+    elif steps:  # Each gets back its own: a step back would be wrong where none was made.
+        old = {name: before[name] for name in done}
         undo = Order(action="pool", targets=list(old), params={"do": "size", "each": old})
         command = " && ".join(_command(f"size {size}", names) for size, names in crew.by_value(old))
-    return crew.outcome("pool", "pool changed", items, unknown, undo, command)
+    return crew.outcome("pool", "pool changed", items, len(doubtful), undo, command)
 
 
 def _command(how: str, names: Sequence[str]) -> str:
@@ -261,8 +261,8 @@ def _scaled(worker: str, highest: int, lowest: int) -> Change:
 async def _run_autoscale(
     context: Context, changes: Sequence[Change], before: Mapping[str, tuple[int, int] | None]
 ) -> Outcome:
-    items, unknown = await crew.carry_out(context, changes, ("stats",), context.patience)
-    done = sorted(item.target for item in items if item.ok)
+    items, doubtful = await crew.carry_out(context, changes, ("stats",), context.patience)
+    done = crew.to_take_back(items, doubtful)
     old = {name: bounds for name in done if (bounds := before[name]) is not None}
     undo, command = None, None
     if old:
@@ -278,7 +278,7 @@ async def _run_autoscale(
             f"lazycelery worker autoscale {high} {low} {shlex.join(names)} --allow pool"
             for (high, low), names in together
         )
-    return crew.outcome("pool", "range changed", items, unknown, undo, command)
+    return crew.outcome("pool", "range changed", items, len(doubtful), undo, command)
 
 
 # ---- restart
@@ -339,13 +339,13 @@ def _renewed(worker: str, old: Sequence[int]) -> Change:
 
 
 async def _run_restart(context: Context, changes: Sequence[Change]) -> Outcome:
-    items, unknown = await crew.carry_out(context, changes, ("stats",), context.patience / 3 * RENEWAL)
+    items, doubtful = await crew.carry_out(context, changes, ("stats",), context.patience / 3 * RENEWAL)
     for item in items:
-        if not item.ok and item.text.startswith("it answered"):
+        if not item.ok and item.target not in doubtful and item.text.startswith("it answered"):
             # That idle ones stay is how Celery does it, and was said before.
             item.ok = True
             item.text = f"begun: {item.text.rpartition('but ')[2]} so far, each other one after its next task"
-    return crew.outcome("pool", "pool restarted", items, unknown, None, None)
+    return crew.outcome("pool", "pool restarted", items, len(doubtful), None, None)
 
 
 DOES: dict[str, Callable[[Context, Order, Sequence[Worker]], Awaitable[Draft]]] = {

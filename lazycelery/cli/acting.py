@@ -218,7 +218,8 @@ def _show_outcome(output: Output, outcome: Outcome) -> None:
     if len(outcome.items) > SAMPLE:
         output.line(f"… {plural(len(outcome.items) - SAMPLE, 'other')}; --json lists all.")
     if outcome.undo:
-        output.line(f"Undo: {outcome.undo}")
+        whether = ", as far as it was done" if outcome.unknown else ""
+        output.line(f"Undo{whether}: {outcome.undo}")
 
 
 def _replies(target: str, replies: dict[str, object]) -> str:

@@ -153,7 +153,8 @@ class Deeds:
         well = not outcome.failed and not outcome.unknown
         if back is not None or (outcome.action == "restore" and well):
             self.undoes = [] if back is None else [back]
-        undo = f"; {self._look().key('undo')} undoes." if back is not None else ""
+        undoes = "undoes what of it was done" if outcome.unknown else "undoes"
+        undo = f"; {self._look().key('undo')} {undoes}." if back is not None else ""
         self._talk.say(f"{outcome.proof}{undo}", "ok" if well else "warn")
         self._paint()
 

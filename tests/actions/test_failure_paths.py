@@ -31,6 +31,136 @@ def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
+# ---- answers that are lost
+
+SIZE = "lazycelery worker pool size 4 w1@a w2@a --allow pool"
+LOST_ANSWERS = {
+    "grow": ("pool", ["w1@a", "w2@a"], {"do": "grow", "n": 3}, SIZE),
+    "size": ("pool", ["w1@a", "w2@a"], {"do": "size", "n": 1}, SIZE),
+    "range": (
+        "pool",
+        ["w3@a"],
+        {"do": "autoscale", "max": 8, "min": 2},
+        "lazycelery worker autoscale 4 1 w3@a --allow pool",
+    ),
+    "add": (
+        "consumers",
+        ["mail"],
+        {"do": "add", "workers": ["w1@a"]},
+        "lazycelery worker cancel mail w1@a --allow consumers",
+    ),
+    "cancel": (
+        "consumers",
+        ["default"],
+        {"do": "cancel", "workers": ["w1@a"]},
+        "lazycelery worker consume default w1@a --allow consumers",
+    ),
+    "hold": (
+        "consumers",
+        ["default"],
+        {"do": "hold"},
+        "lazycelery worker resume default --allow consumers",
+    ),
+}
+
+
+@pytest.mark.parametrize("heard", [True, False])
+@pytest.mark.parametrize("kind", LOST_ANSWERS)
+async def test_what_may_have_been_done_can_be_taken_back(
+    room: Room, kind: str, heard: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody answers, or they say yes, and then cannot be asked: each may have done it."""
+    crew(room, "w1@a", "w2@a", "w3@a")
+    scales = room.remote.says["w3@a"].stats
+    assert scales is not None
+    scales.autoscaler = {"max": 4, "min": 1, "current": 2}
+    action, targets, params, command = LOST_ANSWERS[kind]
+    prepared = await plan(room, action, *targets, **params)
+    if not heard:
+        room.remote.answers = dict.fromkeys(room.remote.says)
+
+    async def silent(*args: Any, **options: Any) -> Any:
+        return {}
+
+    look = room.remote.look
+    monkeypatch.setattr(room.remote, "look", silent)
+    outcome = await room.actions.act(prepared.id, prepared.word)
+    assert (outcome.done, outcome.failed, outcome.unknown) == (0, 0, prepared.count)
+    assert outcome.undo == command and outcome.back is not None
+    assert outcome.proof.startswith("perhaps ") or " at 0 of " in outcome.proof
+    # Who did not do it is left alone: the way back tells the old values, and looks first.
+    monkeypatch.setattr(room.remote, "look", look)
+    told = len(room.remote.calls)
+    back = await room.actions.plan(outcome.back)
+    if kind == "hold":
+        assert all("consumes it already" in item.text for item in back.items)
+        await room.actions.act(back.id, back.word)
+        room.now += 10
+        assert await room.actions.held() == {}
+    else:
+        assert back.count == 0 and back.refused, back
+    assert len(room.remote.calls) == told
+
+
+async def test_a_resume_whose_answers_are_lost_can_be_held_again(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew(room, "w1@a")
+    room.remote.effects["cancel_consumer"] = lambda report, told: setattr(report, "queues", [])
+    await do(room, "consumers", "default", do="hold")
+    prepared = await plan(room, "consumers", "default", do="resume")
+    room.remote.answers = {"w1@a": None}
+
+    async def silent(*args: Any, **options: Any) -> Any:
+        return {}
+
+    monkeypatch.setattr(room.remote, "look", silent)
+    outcome = await room.actions.act(prepared.id, prepared.word)
+    assert (outcome.done, outcome.failed, outcome.unknown) == (0, 0, 1)
+    assert outcome.undo == "lazycelery worker hold default w1@a --allow consumers"
+    room.now += 10
+    assert list(await room.actions.held()) == ["default"], "it is not known that it is over"
+
+
+async def test_some_done_and_some_in_doubt_get_back_what_each_had(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew(room, "w1@a", "w2@a")
+    prepared = await plan(room, "pool", "w1@a", "w2@a", do="grow", n=3)
+
+    def grown(report: Any, told: Any) -> None:
+        report.stats.concurrency += told["n"]
+
+    async def only_one(workers: Sequence[str], *args: Any, **options: Any) -> Any:
+        return {name: room.remote.says[name] for name in workers if name == "w1@a"}
+
+    monkeypatch.setattr(room.remote, "look", only_one)
+    room.remote.effects["pool_grow"] = grown
+    room.remote.answers = {"w2@a": None}
+    outcome = await room.actions.act(prepared.id, prepared.word)
+    assert (outcome.done, outcome.failed, outcome.unknown) == (1, 0, 1)
+    assert outcome.undo == SIZE, "to shrink by 3 would be wrong where it did not grow"
+
+
+async def test_a_hold_that_nobody_was_told_of_is_not_noted(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew(room, "w1@a")
+    prepared = await plan(room, "consumers", "default", do="hold")
+
+    async def refused(*args: Any, **options: Any) -> Any:
+        raise NO
+
+    async def silent(*args: Any, **options: Any) -> Any:
+        return {}
+
+    monkeypatch.setattr(room.remote, "tell", refused)
+    monkeypatch.setattr(room.remote, "look", silent)
+    outcome = await room.actions.act(prepared.id, prepared.word)
+    assert (outcome.failed, outcome.unknown, outcome.undo, await room.actions.held()) == (1, 0, None, {})
+    assert outcome.proof.startswith("not default held: w1@a: it could not be sent")
+
+
 # ---- limits
 
 

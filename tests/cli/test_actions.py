@@ -109,6 +109,8 @@ def test_the_undo_names_the_same_cluster_and_no_password(engine, run):
     engine.outcome.undo = "lazycelery restore /b --allow restore"
     ran = run("retry", "id-0", "--yes", *ALLOWED)
     assert "Undo: lazycelery restore /b --allow restore --broker redis://db/0\n" in ran.out
+    engine.outcome.unknown = 1
+    assert "Undo, as far as it was done: lazycelery" in run("retry", "id-0", "--yes", *ALLOWED).out
     engine.outcome.undo = None
     assert "Undo" not in run("retry", "id-0", "--yes", *ALLOWED).out
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,21 @@ async def test_the_undo_key_undoes_what_was_done_last() -> None:
         await stage.press("y")
         await stage.until(lambda: len(stage.engine.acted) == 2)
         assert stage.engine.acted[1][0].params == {"do": "shrink", "n": 1}
+
+
+async def test_what_may_have_been_done_is_undone_as_far_as_it_was() -> None:
+    async with staged(engine()) as stage:
+        act = stage.engine.act
+
+        async def unanswered(*args: Any, **options: Any) -> Any:
+            outcome = await act(*args, **options)
+            outcome.done, outcome.unknown = 0, 1
+            return outcome
+
+        stage.engine.act = unanswered  # type: ignore[method-assign]
+        await asked(stage, "1", "P", "enter")
+        await stage.press("y")
+        await stage.until("u undoes what of it was done.")
 
 
 async def test_the_undo_of_a_pool_needs_the_permission_of_a_pool() -> None:
