@@ -9,10 +9,11 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from lazycelery.cli.output import to_json
+from lazycelery.cli.output import to_json, to_line
 from lazycelery.errors import LazyCeleryError, UsageError
 
 ENDINGS = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".parquet": "parquet"}
@@ -30,12 +31,13 @@ class Shape:
 
     def row(self, one: Any) -> list[Any]:
         """One of them, flat."""
-        return [self._cell(name, getattr(one, name)) for name in self.fields]
-
-    def _cell(self, name: str, value: Any) -> Any:
-        if name in self.texts and value is not None and not isinstance(value, str):
-            return json.dumps(json.loads(to_json(value)), ensure_ascii=False)
-        return value
+        row = list(attrgetter(*self.fields)(one))
+        for name in self.texts:
+            value = getattr(one, name)
+            if value is not None and not isinstance(value, str):
+                text = json.dumps(json.loads(to_json(value)), ensure_ascii=False)
+                row[self.fields.index(name)] = text
+        return row
 
 
 TASKS = Shape(
@@ -123,7 +125,7 @@ class _Ndjson:
         self.count, self._file = 0, file
 
     def add(self, one: Any) -> None:
-        self._file.write(to_json(one) + "\n")
+        self._file.write(to_line(one) + "\n")
         self.count += 1
 
     def end(self) -> None:
@@ -135,7 +137,7 @@ class _Json:
         self.count, self._file = 0, file
 
     def add(self, one: Any) -> None:
-        self._file.write(("," if self.count else "[") + to_json(one) + "\n")
+        self._file.write(("," if self.count else "[") + to_line(one) + "\n")
         self.count += 1
 
     def end(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -15,6 +17,7 @@ from lazycelery.cli.table import Column, render
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.text import clean, clean_block
 
+_PLAIN = {str, type(None)}
 INTERNAL = frozenset({"stamp"})
 """Fields of our own bookkeeping, left out of JSON."""
 
@@ -74,6 +77,31 @@ def to_json(value: Any, indent: int | None = None) -> str:
         return json.dumps(plain, indent=indent, allow_nan=False)
     except ValueError:
         return json.dumps(_without_nan(plain), indent=indent)
+
+
+def to_line(value: Any) -> str:
+    """The same without spaces, one of many: what is plain text and numbers by a serializer that is ten times
+    as fast."""
+    import msgspec
+
+    from lazycelery.model.task import Task
+
+    if isinstance(value, Task) and _simple(value):
+        with contextlib.suppress(ValueError):  # Half a sign, which only Python's writes.
+            text = msgspec.json.encode(value)
+            if text.isascii():
+                return text.decode()
+    return json.dumps(json.loads(to_json(value)), separators=(",", ":"))
+
+
+def _simple(task: Any) -> bool:
+    """Whether nothing in it is written in more than one way: no real values, no endless numbers."""
+    moments = (task.sent, task.received, task.started, task.finished, task.runtime, task.wait)
+    return (
+        {type(task.args), type(task.kwargs), type(task.result), type(task.progress)} <= _PLAIN
+        and len(task.attempts) == 1
+        and math.isfinite(sum(filter(None, (*moments, task.seen))))
+    )
 
 
 def _plain(value: Any) -> Any:

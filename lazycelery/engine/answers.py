@@ -196,8 +196,7 @@ class Answers:
         """Tasks out of the recorded history, newest first."""
         page = await self._memory.ask(query)
         if not self._may("reveal"):
-            for task in page.tasks:
-                self._veil.task(task)
+            self._veil.tasks(page.tasks)
         return page
 
 

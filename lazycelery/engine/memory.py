@@ -28,6 +28,7 @@ from lazycelery.model.worker import WorkerLoad
 from lazycelery.passwords import Password
 from lazycelery.store.history import figures
 from lazycelery.store.history.files import Files, directory_of
+from lazycelery.store.history.kinship import Kinship
 from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import search, task_of
 from lazycelery.store.history.storage import (
@@ -119,6 +120,8 @@ class Memory:
         self._seconds = 0
         self._bad = False
         """Whether all recorded failures have been asked for."""
+        self._kinship = Kinship()
+        """Of the question whose pages were asked for last."""
         self._open: dict[tuple[str, str], Notice] = {}
 
     # ---- life
@@ -271,6 +274,8 @@ class Memory:
             raise NothingFound("No history is kept: history = false in the profile.")
         query.limit = max(1, min(query.limit, MOST_A_PAGE))
         stop = threading.Event()
+        if not query.after:
+            self._kinship = Kinship()
         try:
             return await asyncio.to_thread(
                 search,
@@ -279,6 +284,7 @@ class Memory:
                 self._clock(),
                 lambda: not stop.is_set(),
                 self._store.columns.notes,
+                self._kinship,
             )
         finally:
             stop.set()

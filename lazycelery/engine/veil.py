@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lazycelery.model.beat import Beat
@@ -9,6 +10,16 @@ from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import Task, TaskPage
 from lazycelery.model.worker import WorkerDetail
+
+TOGETHER, FEW = 64, 4
+"""Tasks that are looked at together, and how few of them are not worth it."""
+
+
+def _texts(task: Task) -> Iterator[Any]:
+    """What `Veil.task` looks at."""
+    yield from (task.args, task.kwargs, task.result, task.progress, task.error, task.traceback)
+    for attempt in task.attempts:
+        yield from (attempt.error, attempt.traceback)
 
 
 class Veil:
@@ -32,6 +43,24 @@ class Veil:
         for attempt in task.attempts:
             attempt.error, attempt.traceback = self._text(attempt.error), self._text(attempt.traceback)
         return task
+
+    def tasks(self, tasks: Sequence[Task]) -> None:
+        """Many: most hold nothing that looks like a secret, and one look tells it of all of them."""
+        for start in range(0, len(tasks), TOGETHER):
+            self._some(tasks[start : start + TOGETHER])
+
+    def _some(self, tasks: Sequence[Task]) -> None:
+        if len(tasks) > 1:
+            texts = [text for task in tasks for text in _texts(task) if text is not None]
+            if all(type(text) is str for text in texts) and not self._redactor.may_hold("\n".join(texts)):
+                return
+        if len(tasks) > FEW:
+            half = len(tasks) // 2
+            self._some(tasks[:half])
+            self._some(tasks[half:])
+            return
+        for task in tasks:
+            self.task(task)
 
     def page(self, page: TaskPage) -> TaskPage:
         """The short texts of rows."""

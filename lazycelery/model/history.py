@@ -47,6 +47,8 @@ class HistoryQuery(msgspec.Struct, kw_only=True):
 
     filter: str = ""
     limit: int = 100
+    children: bool = True
+    """Whether it is to be told which tasks each one sent: all of a part is read for that."""
     after: str = ""
     """`HistoryPage.next` of the page before; "" begins with the newest."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 import numpy as np
 
@@ -19,6 +20,8 @@ LINE = 200
 SMALL = 2048
 MAX_CHILDREN = 10_000
 SUCCESS, FAILURE = int(State.SUCCESS), int(State.FAILURE)
+_EVENT = marks.SOURCES["event"]
+_fields = attrgetter(*marks.TOLD)
 _LABELS = [state.label for state in State]
 _BEGAN = {
     int(State.WAITING): "sent",
@@ -92,8 +95,14 @@ def _at_least(columns: Columns, slot: int) -> bool:
     return began is not None and known(getattr(columns, began)[slot]) is None
 
 
-def task(columns: Columns, slot: int, gaps: Sequence[tuple[float, float]] = ()) -> Task:
-    """All that is known of a task, with what follows from it."""
+def task(
+    columns: Columns,
+    slot: int,
+    gaps: Sequence[tuple[float, float]] = (),
+    sent: Sequence[str] | None = None,
+) -> Task:
+    """All that is known of a task, with what follows from it. `sent`: the tasks that it sent, where that is
+    known better than by these columns."""
     retries = columns.retries[slot]
     one = Task(
         id=columns.id[slot],
@@ -124,7 +133,7 @@ def task(columns: Columns, slot: int, gaps: Sequence[tuple[float, float]] = ()) 
     )
     _add_rare(columns, slot, one)
     one.attempts = _attempts(columns, slot, one)
-    one.children = children(columns, slot)
+    one.children = children(columns, slot, sent)
     _add_sources(columns, slot, one)
     _add_doubts(one, gaps)
     one.tag = columns.notes.tags.get(one.id)
@@ -154,14 +163,18 @@ def _not_kept(columns: Columns, slot: int) -> list[str]:
     return [name for name, there in may.items() if there and getattr(columns, name)[slot] is None]
 
 
-def children(columns: Columns, slot: int) -> list[str]:
+def children(columns: Columns, slot: int, sent: Sequence[str] | None = None) -> list[str]:
     """Ids of the tasks that this one sent, oldest first, and of those its result names."""
+    extra = columns.extra.get(slot)
+    ids = _sent(columns, slot) if sent is None else sent
+    return list(dict.fromkeys([*ids, *(extra.children if extra is not None else ())]))
+
+
+def _sent(columns: Columns, slot: int) -> list[str]:
     own = columns.id[slot]
     found = np.flatnonzero(columns.vector("parent") == hash(own))
     found = found[np.argsort(columns.vector("row")[found])][:MAX_CHILDREN]
-    ids = [columns.id[child] for child in found.tolist() if columns.parent_id[child] == own]
-    extra = columns.extra.get(slot)
-    return list(dict.fromkeys([*ids, *(extra.children if extra is not None else ())]))
+    return [columns.id[child] for child in found.tolist() if columns.parent_id[child] == own]
 
 
 def _add_rare(columns: Columns, slot: int, one: Task) -> None:
@@ -228,11 +241,12 @@ def _infer(attempt: Attempt, runtime: float | None) -> None:
 
 
 def _add_sources(columns: Columns, slot: int, one: Task) -> None:
-    others = "event" if columns.sources[slot] & marks.SOURCES["event"] else _only(columns, slot)
-    for field in marks.TOLD:
-        if getattr(one, field) is not None and field not in one.sources:
-            source = columns.teller(slot, field)
-            one.sources[field] = source if source != "event" else others
+    others = "event" if columns.sources[slot] & _EVENT else _only(columns, slot)
+    told, plain = one.sources, not columns.told[slot]
+    for field, value in zip(marks.TOLD, _fields(one), strict=True):
+        if value is not None and field not in told:
+            source = "event" if plain else columns.teller(slot, field)
+            told[field] = source if source != "event" else others
     if one.wait is not None:
         one.sources["wait"] = "inferred"
     if one.state == "unknown":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lazycelery.model.history import HistoryPage
     from lazycelery.model.task import Task
 
-PAGE = 1_000
+PAGE = 5_000
 SHOWN = 100
 FORMATS = ("table", "json", "ndjson", "csv", "parquet")
 _COLUMNS = [
@@ -85,7 +85,7 @@ def history(
                 "A recording keeps no history.", "lazycelery tasks, events and stats read what is in it."
             )
         chosen = exporting.format_of(form, target, session.output.as_json)
-        reading = _Reading(session, " ".join(words), most)
+        reading = _Reading(session, " ".join(words), most, children=chosen in ("json", "ndjson"))
         count = await _deliver(session, reading, chosen, target)
         session.output.notes(reading.remarks(count, session.settings.ui.utc))
         return 0 if count else 1
@@ -115,8 +115,8 @@ async def _deliver(session: Session, reading: _Reading, form: str, target: Path 
 class _Reading:
     """All that matches, page by page."""
 
-    def __init__(self, session: Session, filter: str, most: int | None) -> None:
-        self._session, self._filter, self._most = session, filter, most
+    def __init__(self, session: Session, filter: str, most: int | None, children: bool) -> None:
+        self._session, self._filter, self._most, self._children = session, filter, most, children
         self._last: HistoryPage | None = None
         self._more = False
 
@@ -126,7 +126,7 @@ class _Reading:
         after, count = "", 0
         while True:
             limit = PAGE if self._most is None else min(PAGE, self._most - count)
-            query = HistoryQuery(filter=self._filter, limit=limit, after=after)
+            query = HistoryQuery(filter=self._filter, limit=limit, after=after, children=self._children)
             page = self._last = await self._session.engine.history(query)
             for task in page.tasks:
                 count += 1

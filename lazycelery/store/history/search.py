@@ -14,6 +14,7 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.filter import parse
 from lazycelery.store.filter.matching import Matcher
 from lazycelery.store.filter.parser import Filter
+from lazycelery.store.history.kinship import FEW, Kinship
 from lazycelery.store.history.narrowing import narrowed
 from lazycelery.store.history.placing import Coding, chunk_of, place
 from lazycelery.store.history.storage import Part, Storage, Unreadable
@@ -29,11 +30,13 @@ def search(
     now: float,
     go_on: Callable[[], bool] = lambda: True,
     notes: Notes | None = None,
+    kinship: Kinship | None = None,
 ) -> HistoryPage:
     """A page of the tasks that match, newest first. Raises `UsageError` for a wrong filter. `go_on` is
-    asked between two slices. `notes`: our own on tasks, which are in no file of the history."""
+    asked between two slices. `notes`: our own on tasks, which are in no file of the history. `kinship`: that
+    of the page before."""
     wanted, notes = parse(query.filter), notes or Notes()
-    page = HistoryPage()
+    page, oldest = HistoryPage(), ""
     name, _, number = query.after.partition(":")
     below = int(number) if number.isdecimal() else 0
     for part in storage.opened(page.unread, name):
@@ -43,11 +46,16 @@ def search(
             page.since = since if since is not None else page.since
             if page.next is None:
                 before = below if part.name == name else part.last + 1
+                count = len(page.tasks)
                 _part(part, wanted, query, before, now, page, go_on, notes)
+                oldest = part.name if len(page.tasks) > count else oldest
         except Unreadable as problem:
             if not go_on():
                 return page
             page.unread.append(str(problem))
+    if query.children and page.tasks:
+        many = bool(query.after or (page.next and query.limit > FEW))
+        (kinship or Kinship()).put(storage, page.tasks, oldest, go_on, page.unread, many)
     return page
 
 
@@ -64,7 +72,8 @@ def _part(
     where, values = narrowed(wanted, part, now, notes)
     words = part.words
     while go_on():
-        rows = part.newest(before, AT_ONCE, where, values)
+        most = AT_ONCE if where else min(AT_ONCE, query.limit - len(page.tasks) + 1)
+        rows = part.newest(before, most, where, values)
         if not rows:
             return
         before = rows[-1][0]
@@ -89,8 +98,8 @@ def _part(
                 if len(page.tasks) >= query.limit:
                     page.next = f"{part.name}:{number_of[slot] + 1}"
                     return
-                page.tasks.append(task(columns, slot))
-        if len(rows) < AT_ONCE:
+                page.tasks.append(task(columns, slot, sent=()))
+        if len(rows) < most:
             return
     page.next = f"{part.name}:{before}"
 

@@ -1,0 +1,129 @@
+"""Which tasks a task sent, over all that a history holds: a child's row may be anywhere, and only it tells.
+
+Who asks for one page of a few tasks gets an answer of the medium. Who goes on through many pages has each
+part read once, a hash and an id a child, so that what is asked of a million tasks is still little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lazycelery.model.task import Task
+from lazycelery.store.history.storage import Part, Storage, Unreadable
+from lazycelery.store.views import MAX_CHILDREN
+
+FEW = 500
+"""Tasks for which the medium is asked: an older SQLite takes few values."""
+AT_ONCE = 20_000
+"""Rows read together."""
+
+
+class Known(NamedTuple):
+    """The children in one part, sorted by their parents, and then by age."""
+
+    parents: npt.NDArray[np.int64]
+    """Hashes of ids."""
+    places: npt.NDArray[np.intp]
+    """Of each child, in the order in which `ids` has them."""
+    ends: npt.NDArray[np.int64]
+    """Where each of them ends."""
+    ids: bytes
+
+    def of(self, parents: Sequence[int]) -> Iterator[tuple[int, list[str]]]:
+        """The ids of the children of those that have any."""
+        first = np.searchsorted(self.parents, parents, "left")
+        last = np.searchsorted(self.parents, parents, "right")
+        for at in np.flatnonzero(last > first).tolist():
+            yield parents[at], [self._id(place) for place in self.places[first[at] : last[at]].tolist()]
+
+    def _id(self, place: int) -> str:
+        return self.ids[self.ends[place - 1] if place else 0 : self.ends[place]].decode(errors="replace")
+
+
+class Kinship:
+    """What is known of it, for one question and the pages that follow."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Known] = {}
+        """By part, the newest first."""
+        self._whole = False
+        """No older part is left."""
+
+    def put(
+        self,
+        storage: Storage,
+        tasks: Sequence[Task],
+        oldest: str,
+        go_on: Callable[[], bool],
+        unread: list[str],
+        many: bool,
+    ) -> None:
+        """Tell these tasks' children, of the parts up to that of the `oldest` of these tasks, and of the one
+        before it: a task that lasted over midnight stands behind its children. `many`: more pages follow."""
+        wanted = {hash(task.id): task for task in tasks}
+        told: dict[int, list[str]] = {}
+        try:
+            if many or len(wanted) > FEW:
+                self._read(storage, oldest, go_on, unread)
+                found = [list(known.of(list(wanted))) for known in self._known.values()]
+            else:
+                own = [task.id for task in tasks]
+                found = [_asked(part, own) for part in _up_to(storage, oldest, go_on, unread)]
+        except Unreadable as problem:
+            unread.append(f"which tasks others sent: {problem}")
+            return
+        for part in reversed(found):
+            for parent, ids in part:
+                told.setdefault(parent, []).extend(ids)
+        for parent, ids in told.items():
+            task = wanted[parent]
+            task.children = list(dict.fromkeys([*ids, *task.children]))[:MAX_CHILDREN]
+
+    def _read(self, storage: Storage, oldest: str, go_on: Callable[[], bool], unread: list[str]) -> None:
+        if not self._whole and self._ends_with(oldest):
+            for part in _up_to(storage, oldest, go_on, unread):
+                if part.name not in self._known:
+                    self._known[part.name] = _all(part, go_on)
+            self._whole = self._ends_with(oldest)
+
+    def _ends_with(self, oldest: str) -> bool:
+        """Whether no part is known that is older than this one."""
+        return oldest not in self._known or next(reversed(self._known)) == oldest
+
+
+def _up_to(storage: Storage, oldest: str, go_on: Callable[[], bool], unread: list[str]) -> Iterator[Part]:
+    """The parts, newest first, up to the one behind this one."""
+    behind = False
+    for part in storage.opened(unread):
+        if not go_on():
+            return
+        part.while_wanted(go_on)
+        yield part
+        if behind:
+            return
+        behind = part.name == oldest
+
+
+def _asked(part: Part, parents: Sequence[str]) -> list[tuple[int, list[str]]]:
+    """The children of few."""
+    return [(hash(parent), [child]) for _, parent, child in sorted(part.children(parents))]
+
+
+def _all(part: Part, go_on: Callable[[], bool]) -> Known:
+    """All children in a part."""
+    parents, ids = [np.zeros(0, dtype=np.int64)], list[bytes]()
+    lengths, after = list[int](), 0
+    while go_on() and (rows := part.children(after=after, limit=AT_ONCE)):
+        after = rows[-1][0]
+        parents.append(np.array([hash(parent) for _, parent, _ in rows], dtype=np.int64))
+        texts = [child.encode(errors="replace") for _, _, child in rows]
+        lengths += map(len, texts)
+        ids.append(b"".join(texts))
+    hashes = np.concatenate(parents)
+    places = np.argsort(hashes, kind="stable")
+    ends = np.cumsum(np.array(lengths, dtype=np.int64))
+    return Known(hashes[places], places, ends, b"".join(ids))

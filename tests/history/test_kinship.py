@@ -1,0 +1,108 @@
+"""Which tasks a task sent: wherever in the history they are, however they are asked for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lazycelery.cli.output import to_json, to_line
+from lazycelery.engine.veil import Veil
+from lazycelery.model.history import HistoryQuery
+from lazycelery.model.redaction import REDACTED, Redactor
+from lazycelery.model.task import Attempt, Task
+from lazycelery.store.history import kinship
+from lazycelery.store.history.kinship import Kinship
+from lazycelery.store.history.search import search
+from lazycelery.store.history.storage import Storage
+from tests.history.keeping import Monitor, found
+from tests.store.build import T0, failed, received, started, succeeded
+
+DAY = 90_000
+
+
+@pytest.fixture
+def family(storage: Storage) -> Storage:
+    """A task that lasts over midnight, with children of both days and 600 others between; one failed."""
+    now = [T0]
+    monitor = Monitor(storage, lambda: now[0]).start()
+    monitor.hear(received(0, "long"), started(0.1, "long"))
+    monitor.hear(received(1, "c1", parent_id="long"), succeeded(2, "c1"))
+    monitor.hear(*(received(3 + n / 100, f"t{n}", parent_id="none") for n in range(600)))
+    monitor.hear(received(20, "c2", parent_id="long"), failed(21, "c2"))
+    assert monitor.wait(lambda: len(found(storage, limit=1000).tasks) == 603)
+    now[0] = T0 + DAY
+    monitor.hear(received(DAY, "c3", parent_id="long"), received(DAY + 1, "g", parent_id="c3"))
+    monitor.hear(succeeded(DAY + 5, "long"))
+    monitor.stop()
+    return storage
+
+
+@pytest.mark.parametrize("size", [1, 50, 550, 1000])
+@pytest.mark.parametrize("filter", ["", "state:success", "id:long,c3"])
+def test_children_are_those_of_all_pages_parts_and_states(family: Storage, size: int, filter: str) -> None:
+    told, after, own = {}, "", Kinship()
+    while True:
+        query = HistoryQuery(filter=filter, limit=size, after=after)
+        page = search(family, query, T0 + DAY, kinship=own)
+        assert not page.unread
+        told.update({task.id: task.children for task in page.tasks})
+        if page.next is None:
+            break
+        after = page.next
+    assert told["long"] == ["c1", "c2", "c3"]
+    assert all(told[id] == (["g"] if id == "c3" else []) for id in told if id != "long")
+    assert "c3" in told or filter == "state:success"
+
+
+def test_one_that_goes_on_reads_each_part_once(family: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinship, "AT_ONCE", 100)
+    read = []
+    one = kinship._all
+    monkeypatch.setattr(kinship, "_all", lambda part, go_on: (read.append(part.name), one(part, go_on))[1])
+    own, after = Kinship(), ""
+    for _ in range(4):
+        page = search(family, HistoryQuery(limit=100, after=after), T0 + DAY, kinship=own)
+        after = page.next or ""
+    assert len(read) == len(set(read)) >= 2
+
+
+def test_nothing_is_read_for_who_does_not_show_them(family: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Kinship, "put", None)
+    assert search(family, HistoryQuery(children=False), T0 + DAY).tasks
+
+
+def test_secrets_are_taken_out_of_many_tasks_wherever_they_stand() -> None:
+    def task(number: int) -> Task:
+        return Task(id=f"t{number}", args="(1,)", attempts=[Attempt(number=0)])
+
+    tasks = [task(number) for number in range(200)]
+    tasks[7].kwargs = "{'password': 'hunter2'}"
+    tasks[70].args = {"token": "hunter2"}
+    tasks[71].result = ["fine"]
+    tasks[130].attempts[0].traceback = "url = redis://:hunter2@db"
+    tasks[199].error = "Bearer hunter2hunter2"
+    Veil(Redactor()).tasks(tasks)
+    assert "hunter2" not in "".join(map(to_line, tasks)) and tasks[71].result == ["fine"]
+    assert tasks[70].args == {"token": REDACTED}
+    own = [task(number) for number in range(100)]
+    own[50].args = "order=4711"
+    Veil(Redactor(["order"])).tasks(own)
+    assert "4711" not in own[50].args
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        *({}, {"args": "(1,)", "result": "'é 😀'"}, {"error": "\ud800"}, {"args": [1, float("nan")]}),
+        *({"result": 2**70}, {"runtime": float("inf")}, {"kwargs": {"a": "é"}}, {"sent": 1790000000.1234567}),
+        *({"error": 'a"\\\n\x00\x1f\x7f'}, {"result": True}, {"args": "</script>", "traceback": "\t\u2028"}),
+    ],
+)
+def test_a_line_says_what_json_says(own: dict[str, object]) -> None:
+    task = Task(id="t", attempts=[Attempt(number=0)], **own)  # type: ignore[arg-type]
+    line = to_line(task)
+    assert line.isascii() and "\n" not in line
+    assert json.loads(line) == json.loads(to_json(task)) and list(json.loads(line)) == list(
+        json.loads(to_json(task))
+    )
