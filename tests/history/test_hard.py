@@ -296,6 +296,53 @@ def test_a_file_system_without_locks_is_said_and_takes_no_open_files(
     monitor.stop()
 
 
+def test_who_only_looks_whether_it_is_recorded_keeps_nobody_from_recording(tmp_path: Path) -> None:
+    """A recorder that is refused forgets what waits, and tries again seconds later."""
+    mine, over, looks = lock.Lock(tmp_path), threading.Event(), [0]
+    assert mine.take()
+    mine.give_back()
+
+    def look() -> None:
+        while not over.is_set():
+            lock.is_written(tmp_path)
+            looks[0] += 1
+
+    lookers = [threading.Thread(target=look) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    try:
+        for _ in range(100):
+            assert mine.take()
+            mine.give_back()
+    finally:
+        over.set()
+        for looker in lookers:
+            looker.join()
+    assert looks[0]
+    assert mine.take() and not lock.Lock(tmp_path).take() and lock.is_written(tmp_path), "there is one writer"
+    mine.give_back()
+    assert not lock.is_written(tmp_path)
+
+
+def test_of_two_who_begin_to_record_at_once_one_does(tmp_path: Path) -> None:
+    for _ in range(50):
+        both, got = [lock.Lock(tmp_path), lock.Lock(tmp_path)], list[bool]()
+        begin = threading.Barrier(2)
+
+        def take(one: lock.Lock, begin: threading.Barrier = begin, got: list[bool] = got) -> None:
+            begin.wait()
+            got.append(one.take())
+
+        threads = [threading.Thread(target=take, args=(one,)) for one in both]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(got) == [False, True]
+        for one in both:
+            one.give_back()
+
+
 def test_a_disk_that_hangs_does_not_hold_up_the_start(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded(files, [received(0, "t0"), started(0, "t0"), succeeded(1, "t0")])
     monkeypatch.setattr(past, "AT_MOST", 0.05)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import socket
 import sys
+import time
 from pathlib import Path
 
 from lazycelery.store.history.files import LOCK
+
+TRIES = 20
+LOOK = 0.002
+"""Seconds, about: somebody who only looks has it for some microseconds, or until he is scheduled again."""
 
 
 class Lock:
@@ -29,7 +35,7 @@ class Lock:
             return True
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:
-            free = _locked(descriptor)
+            free = _taken(descriptor)
         except BaseException:  # A file system without locks.
             os.close(descriptor)
             raise
@@ -59,8 +65,8 @@ class Lock:
 
 
 def is_written(directory: Path) -> bool:
-    """Whether a process has the right to write now. To look takes it for an instant, shared with others
-    who look; who wants it just then gets it at his next try."""
+    """Whether a process has the right to write now. Nothing portable tells that of such a lock: to look takes
+    it for an instant, shared with others who look; who wants it waits for that."""
     try:
         descriptor = os.open(directory / LOCK, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except OSError:
@@ -73,10 +79,26 @@ def is_written(directory: Path) -> bool:
         os.close(descriptor)
 
 
+def _taken(descriptor: int) -> bool:
+    """Try to get it for ourselves, and again while it is only looked at."""
+    for _ in range(TRIES):
+        if _locked(descriptor):
+            return True
+        if not _only_looked_at(descriptor):
+            return False
+        time.sleep(LOOK * random.uniform(0.5, 1.5))  # Two who begin must not look at each other for ever.
+    return False
+
+
 if sys.platform == "win32":
     import msvcrt
 
+    def _only_looked_at(descriptor: int) -> bool:
+        return True  # There is one kind of lock: nothing tells who has it.
+
     def _locked(descriptor: int, shared: bool = False) -> bool:
+        if shared:  # Of two who look at once, one would take the other for a writer.
+            return _taken(descriptor)
         try:
             # Far behind what is written there: who looks must be able to read it.
             os.lseek(descriptor, 1 << 20, os.SEEK_SET)
@@ -87,6 +109,13 @@ if sys.platform == "win32":
 
 else:
     import fcntl
+
+    def _only_looked_at(descriptor: int) -> bool:
+        """Whether nobody has it for himself."""
+        shared = _locked(descriptor, shared=True)
+        if shared:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return shared
 
     def _locked(descriptor: int, shared: bool = False) -> bool:
         try:
