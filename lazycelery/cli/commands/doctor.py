@@ -63,7 +63,8 @@ def doctor(ctx: click.Context, observe: float, watch: float | None, ignore: Sequ
         _check_codes(ignored, await session.engine.doctor())
         if watch is None:
             code = _tell(session, _chosen(await session.engine.doctor(), ignored, least))
-            told = unseen.unjudged(await session.engine.workers(), session.overview.now)
+            now = time.time() if session.overview.reel is None else session.overview.now
+            told = unseen.unjudged(await session.engine.workers(), now)
             session.output.notes([told] if told else [])
             return code
         while True:
