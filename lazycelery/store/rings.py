@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from operator import add
 from typing import NamedTuple
 
-from lazycelery.store.sketch import Buckets, merge, packed, unpacked
+from lazycelery.store.sketch import Buckets, merged, packed, unpacked
 
 EVENTS = 8
 """Kinds of events that are counted."""
@@ -58,10 +59,9 @@ class Cell:
 
     def merge(self, other: Cell) -> None:
         """Take in a shorter step."""
-        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
-        self.runtime, self.wait = self.runtime, self.wait  # A packed one is not, from here on.
-        merge(self.runtime, other.runtime)
-        merge(self.wait, other.wait)
+        self.counts = list(map(add, self.counts, other.counts))
+        self._runtime = merged(self._runtime, other._runtime)
+        self._wait = merged(self._wait, other._wait)
 
 
 Step = dict[int, Cell]

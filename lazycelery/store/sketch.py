@@ -30,6 +30,18 @@ def merge(into: Buckets, other: Buckets) -> None:
         into[place] = into.get(place, 0) + count
 
 
+def merged(mine: Buckets | bytes, theirs: Buckets | bytes) -> Buckets:
+    """The first one, unpacked, with the second one added. Asked of each name in each second."""
+    if type(mine) is bytes:
+        mine = unpacked(mine)
+    if type(theirs) is bytes:
+        theirs = unpacked(theirs)
+    if not mine:
+        return theirs.copy()  # type: ignore[union-attr]
+    merge(mine, theirs)  # type: ignore[arg-type]
+    return mine  # type: ignore[return-value]
+
+
 FEW = 8
 """Buckets that take less room as they are."""
 _ENTRY = array("H").itemsize + array("Q").itemsize

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from itertools import chain, islice
+from operator import add
 
 import numpy as np
 import numpy.typing as npt
@@ -127,7 +128,7 @@ class Figures:
             rows = counts.tolist()
             for key, cell, counted in zip(keys.tolist(), cells, rows, strict=True):
                 if cell is not None:
-                    cell.counts = [mine + more for mine, more in zip(cell.counts, counted, strict=True)]
+                    cell.counts = list(map(add, cell.counts, counted))
                 elif key:
                     self.left_out += sum(counted)
             self._spans(cells, each, starts, places)

@@ -6,6 +6,7 @@ A slot that changed is written again, and the newest of its rows up to a moment 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from itertools import count
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
@@ -21,6 +22,8 @@ AT_ONCE = 2048
 """Slots of a piece: a few milliseconds."""
 PASSED = 256
 """Pieces of which newer ones tell all, that are passed over in one go: a millisecond or two."""
+MOST_DIFFER = 0.7
+"""Share of texts that differ, from which on each one is written as it is: to number them costs more."""
 TEXTS = ("id", *FIELDS, "root_id", "parent_id")
 WORDS = ("traceback", "eta", "expires")
 READ_ANEW = ("fault", "faulted")
@@ -35,10 +38,10 @@ class Piece(msgspec.Struct, array_like=True):
 
     numbers: dict[str, bytes]
     life: bytes
-    words: dict[str, list[str]]
-    """By column, each different text once."""
+    words: dict[str, list[str | None]]
+    """By column, each different text once; or the text of each row, where nearly all differ."""
     places: dict[str, bytes]
-    """By column of each row its text's number, 0 for none."""
+    """By column of each row its text's number, 0 for none; empty where `words` has a text a row."""
     rare: dict[str, dict[int, str]]
     extra: dict[int, Extra]
 
@@ -137,7 +140,7 @@ class TaskLog:
 
 def _rows(columns: Columns, slots: Slots) -> Piece:
     every = slots.tolist()
-    words: dict[str, list[str]] = {}
+    words: dict[str, list[str | None]] = {}
     places: dict[str, bytes] = {}
     for name in TEXTS:
         if name in FIELDS:
@@ -145,9 +148,17 @@ def _rows(columns: Columns, slots: Slots) -> Piece:
         else:
             column = getattr(columns, name)
             texts = [column[slot] for slot in every]
-        codes: dict[str, int] = {}
-        numbers = [0 if text is None else codes.setdefault(text, len(codes) + 1) for text in texts]
-        words[name], places[name] = list(codes), np.array(numbers, dtype=np.uint16).tobytes()
+        different = dict.fromkeys(texts)
+        different.pop(None, None)
+        if len(different) > MOST_DIFFER * len(texts):
+            words[name], places[name] = list(texts), b""
+        elif different:
+            codes: dict[str | None, int] = dict(zip(different, count(1), strict=False))
+            codes[None] = 0
+            numbers = np.fromiter(map(codes.__getitem__, texts), dtype=np.uint16, count=len(texts))
+            words[name], places[name] = list(different), numbers.tobytes()
+        else:
+            words[name], places[name] = [], bytes(2 * len(texts))
     return Piece(
         numbers={name: columns.vector(name)[slots].tobytes() for name in KEPT},
         life=np.frombuffer(columns.life, dtype=np.uint8)[slots].tobytes(),
@@ -159,8 +170,10 @@ def _rows(columns: Columns, slots: Slots) -> Piece:
 
 
 def _rare(values: Any, slots: Slots) -> dict[int, Any]:
-    found = enumerate(values.many(slots))
-    return {place: value for place, value in found if value is not None}
+    found = values.many(slots)
+    if found.count(None) == len(found):
+        return {}
+    return {place: value for place, value in enumerate(found) if value is not None}
 
 
 def _put(columns: Columns, slots: Slots, wanted: npt.NDArray[np.intp], piece: Piece) -> None:
@@ -170,18 +183,23 @@ def _put(columns: Columns, slots: Slots, wanted: npt.NDArray[np.intp], piece: Pi
     np.frombuffer(columns.life, dtype=np.uint8)[places] = np.frombuffer(piece.life, dtype=np.uint8)[wanted]
     single, first, last = _run(places)
     for name in TEXTS:
-        column, table = getattr(columns, name), [None, *piece.words[name]]
-        numbers = np.frombuffer(piece.places[name], dtype=np.uint16)[wanted].tolist()
-        column[first:last] = [table[number] for number in numbers[len(single) :]]
-        for slot, number in zip(single, numbers, strict=False):
-            column[slot] = table[number]
+        column, told = getattr(columns, name), piece.words[name]
+        if piece.places[name]:
+            table = [None, *told]
+            numbers = np.frombuffer(piece.places[name], dtype=np.uint16)[wanted].tolist()
+            texts = [table[number] for number in numbers]
+        else:
+            texts = [told[place] for place in wanted.tolist()]
+        column[first:last] = texts[len(single) :]
+        for slot, text in zip(single, texts, strict=False):
+            column[slot] = text
     parts, ids, here = columns.slots.parts, columns.id, columns.vector("row")[places] != 0
     for slot in places[here].tolist():
         id = ids[slot]  # noqa: A001
         parts[hash(id) & MASK][id] = slot
     inside = set(wanted.tolist())
-    told: dict[str, dict[int, Any]] = {**piece.rare, "extra": piece.extra}
-    for name, values in told.items():
+    rarely: dict[str, dict[int, Any]] = {**piece.rare, "extra": piece.extra}
+    for name, values in rarely.items():
         rare = getattr(columns, name)
         for place, value in values.items():
             if place in inside:

@@ -34,6 +34,23 @@ def restored(keeper: Keeper, checkpoint: Checkpoint, tasks: int = 1000) -> Store
     return store
 
 
+@pytest.mark.parametrize("different", [0, 1, 5, 100])
+def test_texts_come_back_however_many_differ(keeper: Keeper, different: int) -> None:
+    store = Store(1000)
+    texts = [None if different == 0 or n % 9 == 4 else f"({n % different}, 'é')" for n in range(100)]
+    for number, text in enumerate(texts):
+        store.apply_events([received(number, f"t{number}", args=text)])
+    checkpoint = taken(keeper, store)
+    for number in range(0, 100, 3):  # Of later pieces some rows are not the newest any more.
+        store.apply_events([received(200 + number, f"t{number}", args="later", retries=1)])
+    later = taken(keeper, store, checkpoint)
+    for one, at in ((checkpoint, None), (later, store)):
+        again = restored(keeper, one).columns
+        args = [again.sealed.text("args", again.slots[f"t{number}"]) for number in range(100)]
+        own = [at.columns.sealed.text("args", at.columns.slots[f"t{n}"]) for n in range(100)] if at else texts
+        assert args == own
+
+
 def groups(store: Store) -> list[tuple[str, int]]:
     page = result_of(store.errors.page(ErrorQuery(), None, T0 + 100))[0]
     return sorted((one.type, one.count) for one in page.groups)

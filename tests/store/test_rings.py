@@ -40,6 +40,13 @@ def test_a_packed_cell_is_merged_like_any_other() -> None:
     assert (other.runtime, other.wait) == (filled(5).runtime, filled(5).wait)
 
 
+def test_what_a_cell_took_in_is_its_own() -> None:
+    one, other = Cell(), filled()
+    one.merge(other)
+    one.merge(filled(5))
+    assert (other.counts, other.runtime, other.wait) == (filled().counts, filled().runtime, filled().wait)
+
+
 def test_minutes_and_hours_lose_nothing_when_they_are_finished() -> None:
     rings = Rings(lambda: None, (1.0, 60), (60.0, 120), (3600.0, 48))
     seconds = 3 * 3600 + 30
