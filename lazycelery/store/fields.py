@@ -9,7 +9,7 @@ from lazycelery.model.moments import epoch
 from lazycelery.model.task import TRUST
 from lazycelery.store import marks
 from lazycelery.store.columns import Columns
-from lazycelery.store.values import MAX_TRACEBACK, REPR_LIMIT, bounded, was_cut
+from lazycelery.store.values import MAX_TRACEBACK, NUL, REPR_LIMIT, bounded, was_cut
 
 COMMON = {text: text for text in ("{}", "()", "[]", "None", "True", "0", "1")}
 """Texts that a million tasks share."""
@@ -81,7 +81,7 @@ class EventFields:
             return
         if columns.cut[slot]:
             columns.cut[slot] &= ~marks.CUTS[field]
-        if type(text) is not str or len(text) >= REPR_LIMIT or "..." in text:
+        if type(text) is not str or len(text) >= REPR_LIMIT or text[:1] == NUL or "..." in text:
             text = bounded(text)
             if was_cut(text):
                 columns.cut[slot] |= marks.CUTS[field]

@@ -20,7 +20,7 @@ from lazycelery.store.shards import MASK
 from lazycelery.store.statistics import COUNTED
 from lazycelery.store.tally import Tally
 from lazycelery.store.told import LATEST, NO_SPAN
-from lazycelery.store.values import MAX_TRACEBACK, REPR_LIMIT, bounded
+from lazycelery.store.values import MAX_TRACEBACK, NUL, REPR_LIMIT, bounded
 from lazycelery.store.workers import WorkerRecord, Workers
 
 SENT, RECEIVED, STARTED, SUCCEEDED, FAILED = (
@@ -158,7 +158,7 @@ class PlainLives:
         if event.retries is not None:
             columns.retries[slot] = 0
         text = event.args
-        if type(text) is str and 4 < len(text) < REPR_LIMIT and "..." not in text:
+        if type(text) is str and 4 < len(text) < REPR_LIMIT and text[0] != NUL and "..." not in text:
             columns.args[slot] = text
         elif text is not None:
             fields.text(slot, "args", text)
@@ -194,7 +194,7 @@ class PlainLives:
                 self._fields.traceback(slot, bounded(event.traceback, MAX_TRACEBACK))
             return span
         text = event.result
-        if type(text) is str and 4 < len(text) < REPR_LIMIT and "..." not in text:
+        if type(text) is str and 4 < len(text) < REPR_LIMIT and text[0] != NUL and "..." not in text:
             columns.result[slot] = text
         elif text is not None:
             self._fields.text(slot, "result", text)

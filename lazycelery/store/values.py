@@ -16,14 +16,18 @@ REPR_LIMIT = 1000
 """Celery cuts reprs at 1024 characters; anything this long that holds `...` was cut."""
 NUL = "\x00"
 """First character of a text that is JSON of the real value, and no repr."""
+NO_NUL = "\ufffd"
+"""Stands for it where a text from the wire begins with it."""
 
 _DOTS = re.compile(r"(?:[\[({]|, )\.\.\.[\])}]")
 """`{...}` or `[1, ...]`: what Celery leaves out of a nested or long container."""
 
 
 def bounded(text: Any, limit: int = MAX_TEXT) -> str:
-    """A text from the wire, as text and no longer than `limit`."""
+    """A text from the wire, as text and no longer than `limit`; none is taken for JSON of ours."""
     whole = text if isinstance(text, str) else short_value(text, limit)
+    if whole[:1] == NUL:
+        whole = NO_NUL + whole[1:]
     return whole if len(whole) <= limit else whole[: limit - 3] + "..."
 
 
@@ -45,10 +49,13 @@ def encode(value: Any) -> tuple[str, bool]:
 
 
 def decode(text: str | None) -> Any:
-    """What `encode` was given, or the repr text itself."""
+    """What `encode` was given, or the repr text itself. An older history may hold one that only looks so."""
     if text is None or not text.startswith(NUL):
         return text
-    return json.loads(text[1:])
+    try:
+        return json.loads(text[1:])
+    except (ValueError, RecursionError):
+        return text[1:]
 
 
 def plain(text: str | None) -> str:

@@ -17,6 +17,7 @@ from lazycelery.engine.engine import Engine
 from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
+from lazycelery.model.task import TaskQuery
 from lazycelery.store.store import Store
 from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded, task
 from tests.support.broker import RedisServer
@@ -27,8 +28,8 @@ BOOM = {"exc_type": "ValueError", "exc_message": ["x"], "exc_module": "builtins"
 
 
 def result(at: float, status: str = "SUCCESS", **fields: Any) -> ResultReport:
-    told = {"result": 3 if status == "SUCCESS" else BOOM, **fields}
-    return ResultReport(id="t1", status=status, date_done=T0 + at, **told)
+    told = {"id": "t1", "result": 3 if status == "SUCCESS" else BOOM, **fields}
+    return ResultReport(status=status, date_done=T0 + at, **told)
 
 
 def store_of(*news: News) -> Store:
@@ -49,6 +50,39 @@ def told(store: Store) -> dict[str, Any]:
     fields = msgspec.to_builtins(task(store))
     fields.pop("seen")
     return fields
+
+
+@pytest.mark.parametrize("said", ["\x00garbage", '\x00["not", "what was sent"]', "\x00" * 9, "\x00"])
+@pytest.mark.parametrize("careful", [False, True])
+def test_no_text_from_the_wire_is_taken_for_a_value_that_a_trusted_source_told(
+    said: str, careful: bool
+) -> None:
+    store = Store(1000)
+    fields = {"eta": "2030-01-01T00:00:00"} if careful else {}
+    store.apply_events(
+        [
+            received(1, args=said, kwargs=said, **fields),
+            started(1.5),
+            succeeded(2, result=said),
+            received(1, "t2"),
+            started(1.5, "t2"),
+            event("failed", 2, "t2", exception=said, traceback=said),
+        ]
+    )
+    store.apply_results([result(2, id="t3", args=said, kwargs=said)], T0 + 3)
+    store.apply_results([result(2, "FAILURE", id="t4", result=said)], T0 + 3)
+    row, shown = store.query(TaskQuery(filter="t1"), T0 + 9).rows[0], "\ufffd" + said[1:]
+    assert shown in (row.args or "")
+    for one in (task(store), task(store, "t3")):
+        assert (one.args, one.kwargs) == (shown, shown)
+    assert task(store).result == task(store, "t2").error == task(store, "t4").error == shown
+
+
+def test_a_text_of_an_older_history_that_only_looks_like_a_value_is_told_as_it_is() -> None:
+    store = store_of(received(1), started(1.5), succeeded(2))
+    store.columns.args[0] = "\x00garbage"
+    assert task(store).args == "garbage"
+    assert store.query(TaskQuery(filter="args:garbage"), T0 + 9).rows[0].args == "'garbage'"
 
 
 @pytest.mark.parametrize(
