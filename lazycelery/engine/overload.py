@@ -43,6 +43,10 @@ SETTLED = 5
 """Seconds after which a stage's cost says what an event costs at that time."""
 LIGHTER = 0.5
 """The machine may have become so much lighter at most since the stage before was measured."""
+DOUBT = 300.0
+"""Seconds after which what was measured before a stage is believed no more: the machine may have been slow
+then, and the stage would never end. Twice as long where a try showed that it was right."""
+LONGEST_DOUBT = 3600.0
 
 
 class Overload:
@@ -62,6 +66,9 @@ class Overload:
         self._at_first: float | None = None
         """What an event cost when the stage was new."""
         self._room_since: float | None = None
+        self._doubt, self._believed_until = DOUBT, 0.0
+        self._tried = False
+        """Whether the last stage that ended was ended by doubt."""
         self._calm = CALM
         self._fell = -RELAPSE
 
@@ -115,6 +122,10 @@ class Overload:
         if self.stage + 1 >= len(STAGES):
             return
         self._measure(now)
+        if self._tried:
+            again = now - self._fell < RELAPSE
+            self._doubt, self._tried = min(2 * self._doubt, LONGEST_DOUBT) if again else DOUBT, False
+        self._believed_until = now + self._doubt
         if now - self._fell < RELAPSE:
             self._calm = min(2 * self._calm, LONGEST_CALM)
             weight = max(weight, REFUTED)
@@ -125,23 +136,28 @@ class Overload:
         self._go(self.stage + 1)
 
     def _maybe_fall(self, now: float, rate: float) -> None:
-        below = self._below()
+        believed = now < self._believed_until
+        below = self._below() if believed else self._own()
         if self._full_since is not None or rate * below > ROOM:
             self._room_since = None
             return
         if self._room_since is None:
             self._room_since = now
         elif now - self._room_since >= self._calm:
-            self._fell = now
+            self._fell, self._tried = now, not believed
             self._go(self.stage - 1)
             if not self.stage:
                 self._calm = CALM if self._calm < 2 * CALM else self._calm / 2
 
+    def _own(self) -> float:
+        """Seconds that an event costs at this stage."""
+        own = self._costs[self.stage]
+        return median_low(own) if own else 0.0
+
     def _below(self) -> float:
         """Seconds that an event would cost at the stage before. It is cheaper than each of those before it,
         which may have been measured longer."""
-        own = self._costs[self.stage]
-        now = median_low(own) if own else 0.0
+        now = self._own()
         known = [median_low(costs) for costs in self._costs[: self.stage] if costs]
         if not known:
             return GUESS * now

@@ -116,6 +116,30 @@ def test_a_stage_ends_once_a_machine_that_was_slow_from_the_start_is_not_any_mor
     assert machine.stages == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("share", "slower", "seconds"), [(0.4, 3, 20), (0.4, 5, 20), (0.6, 2, 20), (0.6, 3, 20)]
+)
+def test_no_stage_lasts_for_what_was_measured_while_the_machine_was_slow(
+    share: float, slower: float, seconds: float
+) -> None:
+    machine = Machine(14e-6, 13e-6, 8e-6, 6e-6)
+    rate = share / 14e-6
+    machine.run(60, rate)
+    machine.slower = slower
+    machine.run(seconds, rate)  # Tries that were in vain made it known as slow.
+    assert max(machine.stages) > 0
+    machine.slower = 1.0
+    machine.run(600, rate)
+    assert machine.stages[-1] == 0
+
+
+def test_what_would_fall_behind_is_tried_less_and_less_often() -> None:
+    machine = Machine(14e-6, 13e-6, 8e-6, 6e-6)
+    machine.run(7200, 85_000)  # 111 % of its time at stage 1, 68 % at stage 2.
+    falls = sum(1 for one, other in zip(machine.stages, machine.stages[1:], strict=False) if other < one)
+    assert machine.stages[-1] == 2 and 1 <= falls <= 6
+
+
 def test_a_guess_that_was_wrong_is_not_made_over_and_over() -> None:
     machine = Machine(14e-6, 12e-6, 8e-6, 6e-6)
     machine.run(60, 20_000)
