@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from lazycelery.model.beat import Beat
@@ -15,11 +16,13 @@ TOGETHER, FEW = 64, 4
 """Tasks that are looked at together, and how few of them are not worth it."""
 
 
-def _texts(task: Task) -> Iterator[Any]:
+def _texts(task: Task) -> list[Any]:
     """What `Veil.task` looks at."""
-    yield from (task.args, task.kwargs, task.result, task.progress, task.error, task.traceback)
+    found = [task.args, task.kwargs, task.result, task.progress, task.error, task.traceback]
     for attempt in task.attempts:
-        yield from (attempt.error, attempt.traceback)
+        if attempt.error is not None or attempt.traceback is not None:
+            found += (attempt.error, attempt.traceback)
+    return found
 
 
 class Veil:
@@ -52,8 +55,9 @@ class Veil:
     def _some(self, tasks: Sequence[Task]) -> None:
         if len(tasks) > 1:
             texts = [text for task in tasks for text in _texts(task) if text is not None]
-            if all(type(text) is str for text in texts) and not self._redactor.may_hold("\n".join(texts)):
-                return
+            with suppress(TypeError):  # Real values are looked at one by one.
+                if not self._redactor.may_hold("\n".join(texts)):
+                    return
         if len(tasks) > FEW:
             half = len(tasks) // 2
             self._some(tasks[:half])

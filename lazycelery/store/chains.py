@@ -51,6 +51,8 @@ class Chains:
 
     def behind(self, task: str) -> list[Step]:
         """What comes after a task, in order: by its own message, else by that of the step which began it."""
+        if not self._behind:
+            return []
         if task in self._behind:
             return self._behind[task]
         place = self._places.get(task)

@@ -55,4 +55,4 @@ TELLERS = ("event", "control", "broker", "result", "inferred", "agent")
 
 def names_in(bits: int, table: dict[str, int]) -> list[str]:
     """The words whose bit is set."""
-    return [word for word, bit in table.items() if bits & bit]
+    return [word for word, bit in table.items() if bits & bit] if bits else []

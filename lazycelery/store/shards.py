@@ -76,7 +76,7 @@ class Sparse(Generic[V]):
 
     def get(self, slot: int) -> V | None:
         """The value, or `None`."""
-        return self._values.get(slot)
+        return self._values.parts[slot & MASK].get(slot)  # A slot is its own hash.
 
     def many(self, slots: Sequence[int] | npt.NDArray[np.intp], nothing: Any = None) -> list[Any]:
         """The value of each slot, or `nothing`."""

@@ -12,7 +12,7 @@ from lazycelery.model.states import State
 from lazycelery.model.task import Attempt, Task, TaskRow
 from lazycelery.model.text import short_value
 from lazycelery.store import marks
-from lazycelery.store.columns import Columns, PastAttempt
+from lazycelery.store.columns import Columns, Extra, PastAttempt
 from lazycelery.store.loss import MATERIAL_SKEW
 from lazycelery.store.values import NUL, decode, known
 
@@ -131,9 +131,12 @@ def task(
         marks=marks.names_in(columns.marks[slot], marks.MARKS),
         seen=columns.seen[slot] or None,
     )
-    _add_rare(columns, slot, one)
-    one.attempts = _attempts(columns, slot, one)
-    one.children = children(columns, slot, sent)
+    extra = columns.extra.get(slot)
+    if extra is not None:
+        _add_rare(extra, one)
+    one.attempts = _attempts(columns, slot, one, extra)
+    if sent is None or extra is not None:
+        one.children = children(columns, slot, sent)
     _add_sources(columns, slot, one)
     _add_doubts(one, gaps)
     one.tag = columns.notes.tags.get(one.id)
@@ -177,10 +180,7 @@ def _sent(columns: Columns, slot: int) -> list[str]:
     return [columns.id[child] for child in found.tolist() if columns.parent_id[child] == own]
 
 
-def _add_rare(columns: Columns, slot: int, one: Task) -> None:
-    extra = columns.extra.get(slot)
-    if extra is None:
-        return
+def _add_rare(extra: Extra, one: Task) -> None:
     one.group_id, one.exchange, one.routing_key = extra.group_id, extra.exchange, extra.routing_key
     one.priority, one.pid, one.redelivered = extra.priority, extra.pid, extra.redelivered
     one.content_type = extra.content_type
@@ -189,8 +189,7 @@ def _add_rare(columns: Columns, slot: int, one: Task) -> None:
         one.marks.append(f"retry-of {extra.retry_of}")
 
 
-def _attempts(columns: Columns, slot: int, one: Task) -> list[Attempt]:
-    extra = columns.extra.get(slot)
+def _attempts(columns: Columns, slot: int, one: Task, extra: Extra | None) -> list[Attempt]:
     past = [_past(columns, old) for old in extra.past] if extra is not None else []
     present = Attempt(
         number=columns.attempt[slot],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import gc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 PAGE = 5_000
 SHOWN = 100
+GARBAGE = 200_000
+"""Objects from which on garbage is looked for: those of a page and more."""
 FORMATS = ("table", "json", "ndjson", "csv", "parquet")
 _COLUMNS = [
     Column("TIME"),
@@ -86,11 +90,24 @@ def history(
             )
         chosen = exporting.format_of(form, target, session.output.as_json)
         reading = _Reading(session, " ".join(words), most, children=chosen in ("json", "ndjson"))
-        count = await _deliver(session, reading, chosen, target)
+        with _little_collected():
+            count = await _deliver(session, reading, chosen, target)
         session.output.notes(reading.remarks(count, session.settings.ui.utc))
         return 0 if count else 1
 
     return one_shot(ctx, body, connect=False, broker=True)
+
+
+@contextmanager
+def _little_collected() -> Iterator[None]:
+    """Tasks that are read hold no cycles, and leave with their page: to look through them for some took a
+    fifth of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(GARBAGE, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _quoted(text: str) -> str:
