@@ -20,6 +20,7 @@ from lazycelery.store.columns import NAN, Columns, PastAttempt
 from lazycelery.store.fields import EventFields
 from lazycelery.store.lost import run_again_alive
 from lazycelery.store.runs import ENDED, Runs
+from lazycelery.store.told import LATEST
 from lazycelery.store.values import MAX_TRACEBACK, bounded, encode
 
 WAITING, SCHEDULED, RECEIVED = int(State.WAITING), int(State.SCHEDULED), int(State.RECEIVED)
@@ -139,7 +140,7 @@ class EventMerge:
             return slot
         columns = self.columns
         if columns.state[slot] == SUCCESS:
-            if event.runtime is not None:
+            if event.runtime is not None and 0.0 <= event.runtime < LATEST:
                 columns.runtime[slot] = event.runtime
             if event.result is not None:
                 self.fields.text(slot, "result", event.result)

@@ -32,6 +32,8 @@ REBUILD = 131_072
 SCATTERED = 512
 """Tasks that changed whose texts are looked at in one go: each by itself, as they lie in many blocks."""
 _UNKNOWN = (1 << 30) - 1
+_INFINITE = 0x7F80_0000
+"""Bits of the largest number of 32 bits; those above it tell none."""
 
 Steps = Generator[None, None, None]
 
@@ -190,9 +192,11 @@ class Order:
         if self.sort not in ("runtime", "wait") or rank == _UNKNOWN:
             return self._rank(np.arange(where.start, where.stop)) <= rank
         values: npt.NDArray[np.float64] = self.columns.vector(self.sort)[where]
+        # Rounded to the next number that a rank can tell; negative ones have that of nought.
         if self.reverse:
-            # Rounded to the next number that a rank can tell.
-            before = values <= np.nextafter(_number(2 * rank + 1), np.float32(np.inf))
+            before = values <= np.nextafter(_number(min(2 * rank + 1, _INFINITE)), np.float32(np.inf))
+        elif rank == _UNKNOWN - 1:
+            before = ~np.isnan(values)
         else:
             before = values >= np.nextafter(_number(2 * (_UNKNOWN - 1 - rank)), np.float32(-1))
         return before

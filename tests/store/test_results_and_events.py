@@ -78,6 +78,15 @@ def test_no_text_from_the_wire_is_taken_for_a_value_that_a_trusted_source_told(
     assert task(store).result == task(store, "t2").error == task(store, "t4").error == shown
 
 
+@pytest.mark.parametrize("runtime", [-1.0, 1e300])
+@pytest.mark.parametrize("careful", [False, True])
+def test_a_run_time_that_no_clock_tells_is_none(runtime: float, careful: bool) -> None:
+    fields = {"eta": "2000-01-01T00:00:00"} if careful else {}
+    store = store_of(received(1, **fields), started(1.5), succeeded(2, runtime=runtime))
+    told = task(store).runtime
+    assert told is None or told == pytest.approx(0.5)
+
+
 def test_a_text_of_an_older_history_that_only_looks_like_a_value_is_told_as_it_is() -> None:
     store = store_of(received(1), started(1.5), succeeded(2))
     store.columns.args[0] = "\x00garbage"

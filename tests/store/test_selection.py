@@ -54,6 +54,21 @@ def test_the_first_lines_are_those_of_the_whole_order(sort, reverse, filter, few
         assert first == whole
 
 
+@pytest.mark.parametrize(("last", "others", "reverse"), [("inf", "0.5", True), ("0.0", "-1.0", False)])
+def test_run_times_that_no_clock_tells_hide_no_others(last, others, reverse, monkeypatch):
+    monkeypatch.setattr(selection, "SLICE", 8)
+    monkeypatch.setattr(selection, "FIRST", 8)
+    monkeypatch.setattr(query_module, "LINES", 8)
+    store = Store(200)
+    store.apply_events([succeeded(n, f"t{n}", runtime=1.0) for n in range(300)])  # The last are the oldest.
+    store.columns.vector("runtime")[:-16] = float(others)
+    store.columns.vector("runtime")[-16:] = float(last)
+    query = TaskQuery(sort="runtime", reverse=reverse, limit=8)
+    first = store.query(query, NOW)
+    monkeypatch.setattr(query_module, "LINES", 0)
+    assert [row.id for row in first.rows] == [row.id for row in store.query(query, NOW).rows]
+
+
 @pytest.mark.parametrize("sort", SORTS)
 def test_a_held_task_is_found_near_and_far(sort, few_lines):
     store = lives()
