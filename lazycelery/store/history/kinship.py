@@ -6,6 +6,7 @@ part read once, a hash and an id a child, so that what is asked of a million tas
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -52,6 +53,8 @@ class Kinship:
         """By part, the newest first."""
         self._whole = False
         """No older part is left."""
+        self._lock = threading.Lock()
+        """Pages may be asked for together."""
 
     def put(
         self,
@@ -68,8 +71,9 @@ class Kinship:
         told: dict[int, list[str]] = {}
         try:
             if many or len(wanted) > FEW:
-                self._read(storage, oldest, go_on, unread)
-                found = [list(known.of(list(wanted))) for known in self._known.values()]
+                with self._lock:
+                    self._read(storage, oldest, go_on, unread)
+                    found = [list(known.of(list(wanted))) for known in self._known.values()]
             else:
                 own = [task.id for task in tasks]
                 found = [_asked(part, own) for part in _up_to(storage, oldest, go_on, unread)]
@@ -79,8 +83,8 @@ class Kinship:
         for part in reversed(found):
             for parent, ids in part:
                 told.setdefault(parent, []).extend(ids)
-        for parent, ids in told.items():
-            task = wanted[parent]
+        for parent in wanted.keys() & told.keys():
+            task, ids = wanted[parent], told[parent]
             task.children = list(dict.fromkeys([*ids, *task.children]))[:MAX_CHILDREN]
 
     def _read(self, storage: Storage, oldest: str, go_on: Callable[[], bool], unread: list[str]) -> None:

@@ -51,10 +51,11 @@ class Connections:
     def _connected(self, address: Address, options: dict[str, str]) -> Any:
         """In a thread, as nothing ends the wait for a server that does not answer."""
         coming: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._coming.add(coming)
-        try:
+        with self._lock:
             if self._ended:
                 raise ConnectionProblem(ENDED)
+            self._coming.add(coming)
+        try:
             _beside(lambda: self._connect(address, options, coming))
             found = coming.get()
         finally:
@@ -80,8 +81,8 @@ class Connections:
     def end(self) -> None:
         """What is under way fails within about a second, here and on the server; nothing else begins. Does
         not wait."""
-        self._ended = True
         with self._lock:
+            self._ended = True
             for coming in self._coming:
                 coming.put(ConnectionProblem(ENDED))
         for connection in list(self._open):
