@@ -153,7 +153,10 @@ def adding(worker: str, queue: str, arguments: Mapping[str, Any], note: str = ""
     def reached(report: WorkerReport) -> str | None:
         return f"consumes {queue}{note}" if consumes(report, queue) else None
 
-    return Change(worker, "add_consumer", arguments, reached, lambda _: f"it does not consume {queue}")
+    def present(report: WorkerReport) -> str | None:
+        return None if report.queues is None else f"it does not consume {queue}"
+
+    return Change(worker, "add_consumer", arguments, reached, present)
 
 
 def cancelling(worker: str, queue: str) -> Change:
@@ -162,9 +165,10 @@ def cancelling(worker: str, queue: str) -> Change:
     def reached(report: WorkerReport) -> str | None:
         return f"consumes {queue} no more" if consumes(report, queue) is False else None
 
-    return Change(
-        worker, "cancel_consumer", {"queue": queue}, reached, lambda _: f"it still consumes {queue}"
-    )
+    def present(report: WorkerReport) -> str | None:
+        return None if report.queues is None else f"it still consumes {queue}"
+
+    return Change(worker, "cancel_consumer", {"queue": queue}, reached, present)
 
 
 def consumes(report: WorkerReport, queue: str) -> bool | None:

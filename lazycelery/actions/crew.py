@@ -34,8 +34,8 @@ class Change:
     arguments: Mapping[str, Any]
     reached: Callable[[WorkerReport], str | None]
     """The proof in words, from what the worker says afterwards; `None` while it is not there."""
-    present: Callable[[WorkerReport], str]
-    """What is there instead."""
+    present: Callable[[WorkerReport], str | None]
+    """What is there instead; `None` where the worker does not tell."""
 
 
 def named(context: Context, names: Sequence[str], example: str) -> list[Worker]:
@@ -129,7 +129,7 @@ async def carry_out(
     """Tell every worker its part, and look until each shows it or `patience` seconds are over.
 
     Returns one item a worker, and those of which nobody knows whether they did it: they kept silent, or said
-    yes, and showed nothing afterwards.
+    yes, and did not show it when they were asked last.
     """
     answers = await asyncio.gather(*(_tell(context, change) for change in changes))
     told = {name: answer for name, answer, _ in answers}
@@ -160,7 +160,7 @@ async def _tell(context: Context, change: Change) -> tuple[str, Any, str]:
 async def _prove(
     context: Context, waiting: Mapping[str, Change], what: Sequence[str], patience: float
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Proofs by worker, and what the others showed last."""
+    """Proofs by worker, and what the others showed last; of who fell silent before the end it may be over."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience
     proofs: dict[str, str] = {}
@@ -170,13 +170,14 @@ async def _prove(
             reports = await look(context, open_, *what)
         except LazyCeleryError:
             reports = {}
+        seen = {}
         for name, report in reports.items():
             if name not in waiting:
                 continue
             if (proof := waiting[name].reached(report)) is not None:
                 proofs[name] = proof
-            else:
-                seen[name] = waiting[name].present(report)
+            elif (instead := waiting[name].present(report)) is not None:
+                seen[name] = instead
         if len(proofs) == len(waiting) or loop.time() >= deadline:
             break
         await asyncio.sleep(min(PACE, max(0.02, patience / 5)))

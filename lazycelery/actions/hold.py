@@ -103,20 +103,26 @@ async def _run_hold(
 ) -> Outcome:
     store = Holds(context)
     # First on the disk: whatever becomes of us, somebody can put it back.
-    await asyncio.to_thread(_note, store, context.clock(), queue, held)
+    others = await asyncio.to_thread(_note, store, context.clock(), queue, held)
     items, doubtful = await crew.carry_out(context, changes, ("active_queues",), context.patience)
-    if still := sorted(held.keys() - crew.to_take_back(items, doubtful)):
+    taken = crew.to_take_back(items, doubtful)
+    if still := sorted(held.keys() - taken):
         await asyncio.to_thread(_forget, store, queue, still)
-    undo = Order(action="consumers", targets=[queue], params={"do": "resume"})
-    command = f"lazycelery worker resume {shlex.quote(queue)} --allow consumers"
+    own = taken if others else []  # A hold at other workers that was there before is not ours to end.
+    params = {"do": "resume", "workers": own} if own else {"do": "resume"}
+    undo = Order(action="consumers", targets=[queue], params=params)
+    command = f"lazycelery worker resume {shlex.join([queue, *own])} --allow consumers"
     return crew.outcome("consumers", f"{queue} held", items, len(doubtful), undo, command)
 
 
-def _note(store: Holds, now: float, queue: str, held: Mapping[str, HeldAt]) -> None:
+def _note(store: Holds, now: float, queue: str, held: Mapping[str, HeldAt]) -> bool:
+    """Whether it was held before, and stays so, at others."""
     user, host, _ = whoami()
     with store.changing() as holds:
         hold = holds.setdefault(queue, Hold(queue=queue, since=now, user=user, host=host))
+        others = not hold.workers.keys() <= held.keys()
         hold.workers.update(held)
+    return others
 
 
 def _forget(store: Holds, queue: str, workers: Sequence[str]) -> None:

@@ -139,12 +139,12 @@ def _resized(worker: str, old: int, new: int) -> Change:
         size = _size(report)
         return f"{old:,} → {count(new, 'process', 'processes')}{_pids(report)}" if size == new else None
 
+    def present(report: WorkerReport) -> str | None:
+        size = _size(report)
+        return None if size is None else f"it has {count(size, 'process', 'processes')}"
+
     return Change(
-        worker,
-        "pool_grow" if new > old else "pool_shrink",
-        {"n": abs(new - old)},
-        reached,
-        lambda report: f"it has {count(_size(report) or 0, 'process', 'processes')}",
+        worker, "pool_grow" if new > old else "pool_shrink", {"n": abs(new - old)}, reached, present
     )
 
 
@@ -253,9 +253,10 @@ def _scaled(worker: str, highest: int, lowest: int) -> Change:
             else None
         )
 
-    return Change(
-        worker, "autoscale", {"max": highest, "min": lowest}, reached, lambda r: f"it scales from {_range(r)}"
-    )
+    def present(report: WorkerReport) -> str | None:
+        return None if report.stats is None else f"it scales from {_range(report)}"
+
+    return Change(worker, "autoscale", {"max": highest, "min": lowest}, reached, present)
 
 
 async def _run_autoscale(
@@ -329,13 +330,11 @@ def _renewed(worker: str, old: Sequence[int]) -> Change:
     def reached(report: WorkerReport) -> str | None:
         return f"{count(len(old), 'new process', 'new processes')}" if new(report) >= len(old) else None
 
-    return Change(
-        worker,
-        "pool_restart",
-        {},
-        reached,
-        lambda r: f"{new(r):,} of {len(old):,} {agreed(new(r), 'are')} new",
-    )
+    def present(report: WorkerReport) -> str | None:
+        fresh = new(report)
+        return None if report.stats is None else f"{fresh:,} of {len(old):,} {agreed(fresh, 'are')} new"
+
+    return Change(worker, "pool_restart", {}, reached, present)
 
 
 async def _run_restart(context: Context, changes: Sequence[Change]) -> Outcome:

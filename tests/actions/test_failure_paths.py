@@ -161,6 +161,40 @@ async def test_a_hold_that_nobody_was_told_of_is_not_noted(
     assert outcome.proof.startswith("not default held: w1@a: it could not be sent")
 
 
+@pytest.mark.parametrize("lost", ["nobody answers any more", "its queues are not told"])
+async def test_what_a_worker_shows_before_it_falls_silent_is_no_proof_that_it_did_nothing(
+    room: Room, lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said yes: a hold that it carries out a moment later must stay in the list, and can be undone."""
+    [said] = crew(room, "w1@a")
+    prepared = await plan(room, "consumers", "default", do="hold")
+    look, looks = room.remote.look, 0
+
+    async def once(*args: Any, **options: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks > 1 and lost.startswith("its"):
+            said.queues = None
+        return await look(*args, **options) if looks == 1 or said.queues is None else {}
+
+    monkeypatch.setattr(room.remote, "look", once)
+    outcome = await room.actions.act(prepared.id, prepared.word)
+    assert looks > 1 and (outcome.done, outcome.failed, outcome.unknown) == (0, 0, 1)
+    assert outcome.proof.startswith("perhaps default held: w1@a: it answered")
+    assert outcome.undo is not None and list(await room.actions.held()) == ["default"]
+
+
+async def test_to_undo_a_hold_leaves_one_at_other_workers_that_was_there_before(room: Room) -> None:
+    crew(room, "w1@a", "w2@a")
+    room.remote.effects["cancel_consumer"] = lambda report, told: setattr(report, "queues", [])
+    first = await do(room, "consumers", "default", do="hold", workers=["w1@a"])
+    assert first.undo == "lazycelery worker resume default --allow consumers"
+    second = await do(room, "consumers", "default", do="hold", workers=["w2@a"])
+    assert second.undo == "lazycelery worker resume default w2@a --allow consumers"
+    assert second.back is not None
+    assert [item.target for item in (await room.actions.plan(second.back)).items] == ["w2@a"]
+
+
 # ---- limits
 
 
