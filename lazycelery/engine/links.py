@@ -68,7 +68,10 @@ class Links:
     def as_recorded(self, name: str, change: StatusChange) -> None:
         """How a source's link was, as a recording tells; from now on nothing else brings it back."""
         health = self._by_name[name]
-        if health.state == "connected" and change.state != "connected":
+        if change.state == "refused":  # It had never been reached: only the recording was.
+            health.last = None
+            self._were_up.discard(name)
+        elif health.state == "connected" and change.state != "connected":
             health.last = change.at  # Until then it answered.
         self._recorded.add(name)
         self.tell(name, change)

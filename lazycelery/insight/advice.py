@@ -9,6 +9,7 @@ from lazycelery.model.reel import Replay
 from lazycelery.model.text import quoted
 
 NOT_RECORDED = " The recording does not have it."
+NOT_YET = " The recording does not have it up to here."
 
 
 def word(text: str) -> str:
@@ -35,8 +36,10 @@ def later(seconds: float, replay: Replay, recorded: str) -> str:
 
 
 def more_patience(replay: Replay) -> str:
-    """A sentence more: who was asked may answer later, but in a recording never."""
-    return NOT_RECORDED if replay else by_face(" --timeout 10 waits longer.", "")
+    """A sentence more: who was asked may answer later; in a recording only where more of it is to play."""
+    if replay:
+        return NOT_RECORDED if replay == "whole" else NOT_YET
+    return by_face(" --timeout 10 waits longer.", "")
 
 
 def let_consume(queue: str, worker: str = "WORKER") -> str:

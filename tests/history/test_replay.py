@@ -483,6 +483,63 @@ async def test_while_its_makers_broker_was_away_it_is_away(away: Path) -> None:
     await engine.close()
 
 
+@pytest.fixture
+def began_without(tmp_path: Path) -> Path:
+    """Half a minute; its maker reached the broker after twenty seconds, and settings came ten later."""
+    path = tmp_path / "began-without.tape"
+    writer = TapeWriter(path)
+    writer.write(T0, "broker", StatusChange("refused", "db1:6379 refused.", "Start it.", T0 + 5))
+    writer.write(T0 + 20, "broker", StatusChange("connected"))
+    writer.write(T0 + 20, "links", StatusChange("connected"))
+    writer.write(T0 + 20, "answer", Answer("ping", Replies(1, [Reply("w1@h", {"ok": "pong"}, 0.1)], True)))
+    writer.write(T0 + 21, "events", [beat(21)])
+    writer.write(T0 + 30, "answer", Answer("conf", Replies(1, [Reply("w1@h", {}, 0.1)], True)))
+    writer.close()
+    return path
+
+
+@pytest.mark.parametrize("start", [0, 5])
+async def test_a_broker_that_its_maker_had_not_reached_yet_was_never_there(
+    began_without: Path, start: float
+) -> None:
+    engine = await opened(began_without, f"?speed=1&paused=1&from={start}")
+
+    async def refused() -> bool:
+        return (await engine.overview()).sources[0].state == "refused"
+
+    assert await until(refused)
+    overview = await engine.overview()
+    assert (overview.ever_connected, overview.sources[0].last) == (False, None)
+    [finding] = (await engine.doctor()).findings
+    assert finding.code == "broker-unreachable" and not any(
+        "answered" in one.text for one in finding.evidence
+    )
+    await engine.replay("jump", T0 + 25)
+
+    async def there() -> bool:
+        return (await engine.overview()).connected
+
+    assert await until(there)
+    overview = await engine.overview()
+    assert overview.ever_connected and overview.sources[0].gaps == 0
+    await engine.close()
+
+
+async def test_what_comes_later_in_a_recording_that_plays_is_not_said_to_be_missing(
+    began_without: Path,
+) -> None:
+    engine = await opened(began_without, "?speed=1&paused=1&from=25")
+
+    async def settings() -> str:
+        return "".join(one.why for one in (await engine.doctor()).unchecked if one.code == "results-off")
+
+    async def told() -> bool:
+        return (await settings()).endswith("(inspect conf). The recording does not have it up to here.")
+
+    assert await until(told), await settings()
+    await engine.close()
+
+
 async def test_an_outage_is_not_skipped_as_the_sleep_of_its_maker_is(tmp_path: Path) -> None:
     path = tmp_path / "long.tape"
     writer = TapeWriter(path)
