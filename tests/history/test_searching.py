@@ -199,3 +199,24 @@ def test_what_went_on_in_a_newer_file_is_looked_up_for_many_at_once(
     page = found(files, "", 2_000)
     assert len(ids(page)) == len(set(ids(page))) == 1_000 and looks < 30
     assert {one.state for one in page.tasks[:500]} == {"success"}
+
+
+@pytest.mark.parametrize("filter", ["-state:received", "-state:success", "root:t77"])
+def test_what_sql_does_not_narrow_down_is_read_in_large_slices_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filter: str
+) -> None:
+    """A page that was full had the rest of the file read row by row, to see whether there is more."""
+    files = files_in(tmp_path)
+    lives = [[received(n / 100, f"t{n}"), succeeded(n / 100, f"t{n}")] for n in range(3_000)]
+    recorded(files, *lives[:77], [received(0.77, "t77")], *lives[78:])
+    slices = 0
+    newest = File.newest
+
+    def counted(file: File, *args: Any) -> list[Any]:
+        nonlocal slices
+        slices += 1
+        return newest(file, *args)
+
+    monkeypatch.setattr(File, "newest", counted)
+    page = found(files, filter, 1 if filter != "-state:received" else 2_999)
+    assert len(page.tasks) == (1 if filter != "-state:received" else 2_999) and slices <= 3

@@ -243,7 +243,9 @@ LIKENESSES = {
     "~ab+c?de{2}f": "%a%d%f%",
     "~no\\.\\d+x": "%no.%x%",
     "~a{2,3}bc": "%bc%",
+    "~ab{}*cd": "%ab{%cd%",
     **dict.fromkeys(("~a", "~[0-9]+ab|cd", "~\\x41bc", "~(?i)abc", "~(ab|cd)")),
+    "~((?x:a# ))\n)bc)de": None,
 }
 
 

@@ -15,7 +15,8 @@ _FOLDED = frozenset("iks")
 """Others count as these without their case: dotless i, the sign of kelvin, the long s."""
 _DOT = "\u0307"
 """A capital I with a dot is two signs in lower case."""
-_REPEATED = re.compile(r"(?:[*+?]|\{\d*,?\d*\})[?+]?")
+_REPEATED = re.compile(r"(?:[*+?]|\{(?:\d+,?\d*|,\d*)\})[?+]?")
+"""How often the sign before stands; `{}` are two signs."""
 _CLASSES, _CONTROLS = "dDwWsSbBAZ", "abfnrtv"
 
 
@@ -45,10 +46,12 @@ def _like(sign: str) -> str:
 def _certain(pattern: str) -> list[str]:
     """Runs of signs that stand, in this order, in each text that a regular expression finds. None where it
     has anything of which that is hard to tell."""
+    if "(?" in pattern:  # Also in a group: with `(?x:` what follows a # in it is no pattern.
+        return []
     runs, run, at = [], "", 0
     while at < len(pattern):
         sign, own = pattern[at], ""
-        if sign == "|" or pattern.startswith("(?", at):
+        if sign == "|":
             return []
         if sign == "(":
             at = _group_end(pattern, at)

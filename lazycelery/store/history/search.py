@@ -21,7 +21,8 @@ from lazycelery.store.history.storage import Part, Storage, Unreadable
 from lazycelery.store.notes import Notes
 from lazycelery.store.views import task
 
-AT_ONCE = 2_000
+AT_ONCE, LEAST = 2_000, 100
+"""Rows read together, at most and at least."""
 
 
 def search(
@@ -72,7 +73,8 @@ def _part(
     where, values = narrowed(wanted, part, now, notes)
     words = part.words
     while go_on():
-        most = AT_ONCE if where else min(AT_ONCE, query.limit - len(page.tasks) + 1)
+        # Without a filter nearly every row is one of the page: but for those that went on elsewhere.
+        most = AT_ONCE if wanted.terms else min(AT_ONCE, max(LEAST, query.limit - len(page.tasks) + 1))
         rows = part.newest(before, most, where, values)
         if not rows:
             return
