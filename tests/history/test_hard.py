@@ -298,7 +298,7 @@ def test_a_file_system_without_locks_is_said_and_takes_no_open_files(
 
 def test_who_only_looks_whether_it_is_recorded_keeps_nobody_from_recording(tmp_path: Path) -> None:
     """A recorder that is refused forgets what waits, and tries again seconds later."""
-    mine, over, looks = lock.Lock(tmp_path), threading.Event(), [0]
+    mine, over, looks = lock.Lock(tmp_path, looked_at=True), threading.Event(), [0]
     assert mine.take()
     mine.give_back()
 
@@ -319,14 +319,15 @@ def test_who_only_looks_whether_it_is_recorded_keeps_nobody_from_recording(tmp_p
         for looker in lookers:
             looker.join()
     assert looks[0]
-    assert mine.take() and not lock.Lock(tmp_path).take() and lock.is_written(tmp_path), "there is one writer"
+    assert mine.take() and lock.is_written(tmp_path)
+    assert not lock.Lock(tmp_path, looked_at=True).take(), "there is one writer"
     mine.give_back()
     assert not lock.is_written(tmp_path)
 
 
 def test_of_two_who_begin_to_record_at_once_one_does(tmp_path: Path) -> None:
     for _ in range(50):
-        both, got = [lock.Lock(tmp_path), lock.Lock(tmp_path)], list[bool]()
+        both, got = [lock.Lock(tmp_path, looked_at=True), lock.Lock(tmp_path, looked_at=True)], list[bool]()
         begin = threading.Barrier(2)
 
         def take(one: lock.Lock, begin: threading.Barrier = begin, got: list[bool] = got) -> None:
@@ -341,6 +342,19 @@ def test_of_two_who_begin_to_record_at_once_one_does(tmp_path: Path) -> None:
         assert sorted(got) == [False, True]
         for one in both:
             one.give_back()
+
+
+def test_a_lock_that_nobody_looks_at_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's loop takes the turn of the rules; where nothing tells who has it, a try would wait."""
+    monkeypatch.setattr(lock, "_only_looked_at", lambda _: True)
+    waits: list[float] = []
+    monkeypatch.setattr(lock.time, "sleep", waits.append)
+    mine, turn = lock.Lock(tmp_path), lock.Lock(tmp_path)
+    assert mine.take() and not turn.take() and not waits
+    assert not lock.Lock(tmp_path, looked_at=True).take() and len(waits) == lock.TRIES
+    mine.give_back()
+    assert turn.take()
+    turn.give_back()
 
 
 def test_a_disk_that_hangs_does_not_hold_up_the_start(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,10 @@ def test_eighty_columns_hold_all_that_tells_how_well_we_see(name: str, relief: R
     assert "lag <0.1s" in told or name != "shop-prod"
     seen.production = True
     told = plain_text(header(seen, True, False, Look(now=NOW), 80))
-    assert "PRODUCTION" in told and "loss 0.2 %" in told, "loss is the last to go but for the events"
+    assert "PRODUCTION" in told and "loss 0.2 %" in told
+    seen.profile = name.ljust(26, "x")
+    told = plain_text(header(seen, True, True, Look(now=NOW), 80))
+    assert "PRODUCTION" in told and "PAUSED" in told and "loss 0.2 %" in told, "loss is the last to go"
 
 
 def test_our_own_name_stands_in_the_header_wherever_there_is_room() -> None:

@@ -88,7 +88,7 @@ class LocalRecording:
         self._files, self._columns, self._redactor, self._clock = files, columns, redactor, clock
         self.numbers = Numbers(columns)
         self.writer: Writer | None = None
-        self._lock = Lock(files.directory)
+        self._lock = Lock(files.directory, looked_at=True)
         self._unsealed = False
         self._sealer: threading.Thread | None = None
         self._along = False

@@ -20,8 +20,9 @@ LOOK = 0.002
 class Lock:
     """The right to write a cluster's history."""
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / LOCK
+    def __init__(self, directory: Path, looked_at: bool = False) -> None:
+        """`looked_at`: `is_written` is asked of it too, and a try waits for who only looks."""
+        self._path, self._looked_at = directory / LOCK, looked_at
         self._descriptor: int | None = None
 
     @property
@@ -35,7 +36,7 @@ class Lock:
             return True
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:
-            free = _taken(descriptor)
+            free = _taken(descriptor) if self._looked_at else _locked(descriptor)
         except BaseException:  # A file system without locks.
             os.close(descriptor)
             raise

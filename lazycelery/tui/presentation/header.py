@@ -101,14 +101,14 @@ def _badge(overview: Overview) -> Span:
 def _figures(overview: Overview, look: Look, width: int) -> list[Figure]:
     """In their order on the line. Values are rounded so that they stand still while little happens."""
     events = "no events" if "events" in overview.lacks else f"ev {_steady(overview.events_per_second)}"
-    figures = [Figure(events, "", 0)]
+    figures = [Figure(events, "", 1)]
     if overview.relief.active or overview.relief.ever:
         long, short = relieved(overview.relief)
         figures.append(Figure(long, "warn", 2, short))
     if overview.lag is not None:
         figures.append(Figure(f"lag {_lag(overview.lag)}", "warn" if overview.lag > 5 else "dim", 3))
     if overview.loss is not None:
-        figures.append(Figure(f"loss {q.share(overview.loss)}", "warn" if overview.loss > 0.01 else "dim", 1))
+        figures.append(Figure(f"loss {q.share(overview.loss)}", "warn" if overview.loss > 0.01 else "dim", 0))
     return [*figures, *_load(overview.load, width)]
 
 
