@@ -155,19 +155,11 @@ def _pids(report: WorkerReport) -> str:
 
 async def _run_resize(context: Context, changes: Sequence[Change], before: Mapping[str, int]) -> Outcome:
     items, doubtful = await crew.carry_out(context, changes, ("stats",), context.patience / 3 * PATIENCE)
-    done = crew.to_take_back(items, doubtful)
-    steps = {(change.command, change.arguments["n"]) for change in changes if change.worker in done}
-    undo: Order | None = None
-    command: str | None = None
-    if len(steps) == 1 and not doubtful:
-        ((told, number),) = steps
-        back = "shrink" if told == "pool_grow" else "grow"
-        undo = Order(action="pool", targets=done, params={"do": back, "n": number})
-        command = _command(f"{back} {number}", undo.targets)
-    elif steps:  # Each gets back its own: a step back would be wrong where none was made.
-        old = {name: before[name] for name in done}
-        undo = Order(action="pool", targets=list(old), params={"do": "size", "each": old})
-        command = " && ".join(_command(f"size {size}", names) for size, names in crew.by_value(old))
+    # Its old size, to each: a step back is wrong where none was made, where a worker restarted meanwhile, and
+    # when it is made twice.
+    old = {name: before[name] for name in crew.to_take_back(items, doubtful)}
+    undo = Order(action="pool", targets=list(old), params={"do": "size", "each": old}) if old else None
+    command = " && ".join(_command(f"size {size}", names) for size, names in crew.by_value(old)) or None
     return crew.outcome("pool", "pool changed", items, len(doubtful), undo, command)
 
 

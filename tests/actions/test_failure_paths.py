@@ -142,6 +142,32 @@ async def test_some_done_and_some_in_doubt_get_back_what_each_had(
     assert outcome.undo == SIZE, "to shrink by 3 would be wrong where it did not grow"
 
 
+async def test_a_pool_gets_back_its_size_and_not_a_step(room: Room) -> None:
+    """A worker that restarted meanwhile has it already, and a second undo has nothing to do."""
+    crew(room, "w1@a", "w2@a")
+
+    def change(by: int) -> Any:
+        def effect(report: Any, told: Any) -> None:
+            report.stats.concurrency += by * told["n"]
+
+        return effect
+
+    room.remote.effects = {"pool_grow": change(1), "pool_shrink": change(-1)}
+    outcome = await do(room, "pool", "w1@a", "w2@a", do="grow", n=3)
+    assert outcome.undo == SIZE and outcome.back is not None
+    restarted = room.remote.says["w1@a"].stats
+    assert restarted is not None
+    restarted.concurrency = 4
+    back = await room.actions.plan(outcome.back)
+    assert [(item.target, item.refused) for item in back.items] == [
+        ("w1@a", "it has 4 processes already"),
+        ("w2@a", None),
+    ]
+    await room.actions.act(back.id, back.word)
+    assert all(said.stats is not None and said.stats.concurrency == 4 for said in room.remote.says.values())
+    assert (await room.actions.plan(outcome.back)).count == 0
+
+
 async def test_a_hold_that_nobody_was_told_of_is_not_noted(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,7 @@ async def test_a_pool_grows_and_shrinks_or_says_why_it_cannot(at: Place, here: L
     assert (outcome.done, outcome.failed, outcome.unknown) == (1, 0, 0)
     assert f"{before} → {before + 2} processes" in outcome.proof
     assert len((await told(lambda: at.ask("stats")))["pool"]["processes"]) == before + 2
-    assert outcome.undo == f"lazycelery worker pool shrink 2 {W1} --allow pool"
+    assert outcome.undo == f"lazycelery worker pool size 2 {W1} --allow pool"
     again = await undo(here, outcome)
     assert f"{before + 2} → {before} processes" in again.proof
     assert len((await told(lambda: at.ask("stats")))["pool"]["processes"]) == before
