@@ -245,6 +245,30 @@ def test_a_directory_that_is_removed_is_made_again(files: Files, monkeypatch: py
     monitor.stop()
 
 
+def test_whoever_makes_a_removed_directory_anew_is_its_only_writer(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock of the one before is on a file that is gone: it keeps nobody away."""
+    import shutil
+
+    monkeypatch.setattr(module, "PATIENCE", (0.1,))
+    monitor = Monitor(files).start()
+    monitor.hear(received(0, "t0"), started(0, "t0"), succeeded(1, "t0"))
+    assert monitor.wait(lambda: bool(ids(found(files))))
+    shutil.rmtree(files.directory)
+    files.make_directory()
+    other = lock.Lock(files.directory, looked_at=True)
+    assert other.take()
+    monitor.hear(received(2, "t1"), started(2, "t1"), succeeded(3, "t1"))
+    assert monitor.wait(lambda: monitor.recorder.status.state != "writing")
+    assert not files.all()
+    other.give_back()
+    assert monitor.wait(lambda: monitor.recorder.status.state == "writing")
+    monitor.hear(received(4, "t2"), started(4, "t2"), succeeded(5, "t2"))
+    assert monitor.wait(lambda: "t2" in ids(found(files)))
+    monitor.stop()
+
+
 def test_a_damaged_file_is_put_aside_and_another_one_begun(files: Files) -> None:
     recorded(files, [received(0, "t0")])
     [path] = files.all()

@@ -101,8 +101,8 @@ class LocalRecording:
 
     def ready(self) -> str:
         """The lock, and the file of today."""
-        if self._lock.held and not self._files.directory.exists():
-            self._lock.give_back()  # Somebody removed it: begin anew.
+        if self._lock.held and not self._lock.stands():
+            self._begin_anew()
         if not self._lock.held:
             self._files.make_directory()
             if not self._lock.take():
@@ -110,6 +110,16 @@ class LocalRecording:
                 return self._lock.holder()
         self._follow_the_day()
         return ""
+
+    def _begin_anew(self) -> None:
+        """Somebody removed the directory, or the lock in it; another one may write there by now."""
+        self._lock.give_back()
+        self._along = True
+        writer, self.writer = self.writer, None
+        self.numbers.file = ""
+        if writer is not None:
+            with contextlib.suppress(OSError, sqlite3.Error):
+                writer.close()
 
     def _follow_the_day(self) -> None:
         """Open the file of today, and the next one when it is time."""

@@ -30,6 +30,17 @@ class Lock:
         """Whether it is ours."""
         return self._descriptor is not None
 
+    def stands(self) -> bool:
+        """Whether it is ours and keeps others away: where its file was removed, they make a new one."""
+        if self._descriptor is None:
+            return False
+        if sys.platform == "win32":
+            return True  # A file that is open is not removed there.
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
+
     def take(self) -> bool:
         """Try to get it; `False` while another process has it. Raises `OSError` where none can be made."""
         if self._descriptor is not None:
