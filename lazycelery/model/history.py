@@ -54,7 +54,7 @@ class HistoryQuery(msgspec.Struct, kw_only=True):
 
 
 class HistoryPage(msgspec.Struct, kw_only=True):
-    """Tasks out of the files, newest first."""
+    """Tasks out of the files, newest first; fewer than were asked for where their texts are large."""
 
     tasks: list[Task] = []
     next: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from lazycelery.store.history import kinship
 from lazycelery.store.history.kinship import Kinship
 from lazycelery.store.history.search import search
 from lazycelery.store.history.storage import Storage
-from tests.history.keeping import Monitor, found
+from tests.history.keeping import Monitor, files_in, found, ids, recorded
 from tests.store.build import T0, failed, received, started, succeeded
 
 DAY = 90_000
@@ -65,6 +66,43 @@ def test_one_that_goes_on_reads_each_part_once(family: Storage, monkeypatch: pyt
         page = search(family, HistoryQuery(limit=100, after=after), T0 + DAY, kinship=own)
         after = page.next or ""
     assert len(read) == len(set(read)) >= 2
+
+
+@pytest.mark.parametrize(("size", "at_once"), [(50, 1), (50, 2), (1000, 2)])
+def test_a_family_that_is_told_in_part_says_so(
+    family: Storage, monkeypatch: pytest.MonkeyPatch, size: int, at_once: int
+) -> None:
+    """The first ones, by few as by many; and no more than some of them are held at once."""
+    monkeypatch.setattr(kinship, "MAX_CHILDREN", 2)
+    monkeypatch.setattr(kinship, "TOLD", 3)
+    monkeypatch.setattr(kinship, "AT_ONCE", at_once)
+    monkeypatch.setattr(kinship, "FEW", min(kinship.FEW, size))
+    page = search(family, HistoryQuery(filter="-id:t*", limit=size), T0 + DAY)
+    [long] = [task for task in page.tasks if task.id == "long"]
+    assert long.children == ["c1", "c2"] and "children" in long.truncated
+    assert all("children" not in task.truncated for task in page.tasks if task is not long)
+
+
+def test_a_file_that_cannot_be_read_is_told_once(tmp_path: Path) -> None:
+    files = files_in(tmp_path)
+    recorded(files, [received(0, "t1"), succeeded(1, "t1")])
+    (tmp_path / "cluster" / "2000-01-01-000.sqlite3").write_bytes(b"no database" * 500)
+    page = found(files)
+    assert ids(page) == ["t1"] and len(page.unread) == 1
+
+
+def test_a_page_of_large_texts_is_a_shorter_one(family: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded by what the texts take, and nothing is left out."""
+    monkeypatch.setattr("lazycelery.store.history.search.MOST_TEXT", 1_000)
+    told, pages, after = [], 0, ""
+    while True:
+        page = search(family, HistoryQuery(limit=1_000, after=after, children=False), T0 + DAY)
+        told += [task.id for task in page.tasks]
+        pages += 1
+        if page.next is None:
+            break
+        after = page.next
+    assert len(told) == len(set(told)) == 605 and 5 <= pages < 60
 
 
 def test_nothing_is_read_for_who_does_not_show_them(family: Storage, monkeypatch: pytest.MonkeyPatch) -> None:

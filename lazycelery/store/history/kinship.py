@@ -21,6 +21,10 @@ FEW = 500
 """Tasks for which the medium is asked: an older SQLite takes few values."""
 AT_ONCE = 20_000
 """Rows read together."""
+TOLD = MAX_CHILDREN + 1
+"""Children looked at of one task: one more tells that there are more."""
+CUT = "children"
+"""Stands in `Task.truncated` then."""
 
 
 class Known(NamedTuple):
@@ -39,7 +43,8 @@ class Known(NamedTuple):
         first = np.searchsorted(self.parents, parents, "left")
         last = np.searchsorted(self.parents, parents, "right")
         for at in np.flatnonzero(last > first).tolist():
-            yield parents[at], [self._id(place) for place in self.places[first[at] : last[at]].tolist()]
+            places = self.places[first[at] : last[at]][:TOLD]
+            yield parents[at], [self._id(place) for place in places.tolist()]
 
     def _id(self, place: int) -> str:
         return self.ids[self.ends[place - 1] if place else 0 : self.ends[place]].decode(errors="replace")
@@ -76,7 +81,7 @@ class Kinship:
                     found = [list(known.of(list(wanted))) for known in self._known.values()]
             else:
                 own = [task.id for task in tasks]
-                found = [_asked(part, own) for part in _up_to(storage, oldest, go_on, unread)]
+                found = [_asked(part, own, go_on) for part in _up_to(storage, oldest, go_on, unread)]
         except Unreadable as problem:
             unread.append(f"which tasks others sent: {problem}")
             return
@@ -85,7 +90,10 @@ class Kinship:
                 told.setdefault(parent, []).extend(ids)
         for parent in wanted.keys() & told.keys():
             task, ids = wanted[parent], told[parent]
-            task.children = list(dict.fromkeys([*ids, *task.children]))[:MAX_CHILDREN]
+            all_of_it = list(dict.fromkeys([*ids, *task.children]))
+            task.children = all_of_it[:MAX_CHILDREN]
+            if len(all_of_it) > MAX_CHILDREN:
+                task.truncated = [*task.truncated, CUT]
 
     def _read(self, storage: Storage, oldest: str, go_on: Callable[[], bool], unread: list[str]) -> None:
         if not self._whole and self._ends_with(oldest):
@@ -112,16 +120,26 @@ def _up_to(storage: Storage, oldest: str, go_on: Callable[[], bool], unread: lis
         behind = part.name == oldest
 
 
-def _asked(part: Part, parents: Sequence[str]) -> list[tuple[int, list[str]]]:
-    """The children of few."""
-    return [(hash(parent), [child]) for _, parent, child in sorted(part.children(parents))]
+def _asked(part: Part, parents: Sequence[str], go_on: Callable[[], bool]) -> list[tuple[int, list[str]]]:
+    """The children of few, which may have a million of them."""
+    found: dict[str, list[str]] = {parent: [] for parent in parents}
+    after, wanted = 0, list(parents)
+    while wanted and go_on() and (rows := part.children(wanted, after, AT_ONCE)):
+        after = rows[-1][0]
+        for _, parent, child in rows:
+            if len(found.setdefault(parent, [])) < TOLD:
+                found[parent].append(child)
+        if len(rows) < AT_ONCE:
+            break
+        wanted = [parent for parent in wanted if len(found[parent]) < TOLD]
+    return [(hash(parent), ids) for parent, ids in found.items() if ids]
 
 
 def _all(part: Part, go_on: Callable[[], bool]) -> Known:
     """All children in a part."""
     parents, ids = [np.zeros(0, dtype=np.int64)], list[bytes]()
     lengths, after = list[int](), 0
-    while go_on() and (rows := part.children(after=after, limit=AT_ONCE)):
+    while go_on() and (rows := part.children((), after, AT_ONCE)):
         after = rows[-1][0]
         parents.append(np.array([hash(parent) for _, parent, _ in rows], dtype=np.int64))
         texts = [child.encode(errors="replace") for _, _, child in rows]

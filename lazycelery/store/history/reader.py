@@ -112,16 +112,13 @@ class File:
                 over.update(row[0] for row in other.rows(query, some))
         return over
 
-    def children(
-        self, parents: Sequence[str] = (), after: int = 0, limit: int = 0
-    ) -> list[tuple[int, str, str]]:
+    def children(self, parents: Sequence[str], after: int, limit: int) -> list[tuple[int, str, str]]:
         """All of the file is read for it: nothing is kept in the order of parents."""
-        query = "SELECT n, parent_id, id FROM tasks WHERE"
         if not self.version:
             return []
-        if parents:
-            return self.rows(f"{query} parent_id IN ({', '.join('?' * len(parents))})", parents)
-        return self.rows(f"{query} n > ? AND parent_id IS NOT NULL ORDER BY n LIMIT ?", (after, limit))
+        whose = f"parent_id IN ({', '.join('?' * len(parents))})" if parents else "parent_id IS NOT NULL"
+        query = f"SELECT n, parent_id, id FROM tasks WHERE n > ? AND {whose} ORDER BY n LIMIT ?"
+        return self.rows(query, (after, *parents, limit))
 
     def hours(self, since: float, until: float) -> list[Hour]:
         """Statistics of the hours that began between."""

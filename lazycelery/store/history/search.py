@@ -19,10 +19,13 @@ from lazycelery.store.history.narrowing import narrowed
 from lazycelery.store.history.placing import Coding, chunk_of, place
 from lazycelery.store.history.storage import Part, Storage, Unreadable
 from lazycelery.store.notes import Notes
+from lazycelery.store.sealing import FIELDS
 from lazycelery.store.views import task
 
 AT_ONCE, LEAST = 2_000, 100
 """Rows read together, at most and at least."""
+MOST_TEXT = 16_000_000
+"""Signs of the texts of a page, about: one of large tracebacks or arguments is a shorter page."""
 
 
 def search(
@@ -37,7 +40,7 @@ def search(
     asked between two slices. `notes`: our own on tasks, which are in no file of the history. `kinship`: that
     of the page before."""
     wanted, notes = parse(query.filter), notes or Notes()
-    page, oldest = HistoryPage(), ""
+    page, oldest, room = HistoryPage(), "", MOST_TEXT
     name, _, number = query.after.partition(":")
     below = int(number) if number.isdecimal() else 0
     for part in storage.opened(page.unread, name):
@@ -48,7 +51,7 @@ def search(
             if page.next is None:
                 before = below if part.name == name else part.last + 1
                 count = len(page.tasks)
-                _part(part, wanted, query, before, now, page, go_on, notes)
+                room = _part(part, wanted, query, before, now, page, go_on, notes, room)
                 oldest = part.name if len(page.tasks) > count else oldest
         except Unreadable as problem:
             if not go_on():
@@ -57,6 +60,7 @@ def search(
     if query.children and page.tasks:
         many = bool(query.after or (page.next and query.limit > FEW))
         (kinship or Kinship()).put(storage, page.tasks, oldest, go_on, page.unread, many)
+        page.unread = list(dict.fromkeys(page.unread))  # Some were opened twice.
     return page
 
 
@@ -69,7 +73,9 @@ def _part(
     page: HistoryPage,
     go_on: Callable[[], bool],
     notes: Notes,
-) -> None:
+    room: int,
+) -> int:
+    """`room`: for the signs of so many texts; returns what is left of it."""
     where, values = narrowed(wanted, part, now, notes)
     words = part.words
     while go_on():
@@ -77,7 +83,7 @@ def _part(
         most = AT_ONCE if wanted.terms else min(AT_ONCE, max(LEAST, query.limit - len(page.tasks) + 1))
         rows = part.newest(before, most, where, values)
         if not rows:
-            return
+            return room
         before = rows[-1][0]
         page.searched += len(rows)
         with _own(len(rows)) as columns:
@@ -97,13 +103,21 @@ def _part(
             for slot in slots[np.argsort(columns.vector("row")[slots])][::-1].tolist():
                 if columns.id[slot] in over:
                     continue
-                if len(page.tasks) >= query.limit:
+                if len(page.tasks) >= query.limit or room <= 0:
                     page.next = f"{part.name}:{number_of[slot] + 1}"
-                    return
+                    return room
                 page.tasks.append(task(columns, slot, sent=()))
+                room -= _signs(columns, slot)
         if len(rows) < most:
-            return
+            return room
     page.next = f"{part.name}:{before}"
+    return room
+
+
+def _signs(columns: Columns, slot: int) -> int:
+    """Of its long texts."""
+    signs = len(columns.traceback.get(slot) or "")
+    return signs + sum([len(getattr(columns, name)[slot] or "") for name in FIELDS])
 
 
 @contextmanager

@@ -127,11 +127,9 @@ class Part(Protocol):
     def went_on(self, ids: Sequence[str], go_on: Callable[[], bool]) -> set[str]:
         """Those of these tasks of which a newer part has a row."""
 
-    def children(
-        self, parents: Sequence[str] = (), after: int = 0, limit: int = 0
-    ) -> list[tuple[int, str, str]]:
-        """Number, parent and id of the tasks that these ones sent; without any, of all that somebody sent,
-        behind a number and in order, `limit` at most."""
+    def children(self, parents: Sequence[str], after: int, limit: int) -> list[tuple[int, str, str]]:
+        """Number, parent and id of the tasks that these ones sent; with none of them, of all that somebody
+        sent. Those behind a number and in order, `limit` at most."""
 
     def hours(self, since: float, until: float) -> list[Hour]:
         """Statistics of the hours that began between."""

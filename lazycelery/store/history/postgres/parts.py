@@ -106,15 +106,13 @@ class Day:
         query = "SELECT id FROM {s}.tasks WHERE day > {d} AND id = ANY(%s)"
         return {row[0] for row in self._rows(query, (list(map(text_in, ids)),))}
 
-    def children(
-        self, parents: Sequence[str] = (), after: int = 0, limit: int = 0
-    ) -> list[tuple[int, str, str]]:
+    def children(self, parents: Sequence[str], after: int, limit: int) -> list[tuple[int, str, str]]:
         """All of the day is read for it: nothing is kept in the order of parents."""
-        query = "SELECT n, parent_id, id FROM {s}.tasks WHERE day = {d} AND"
-        if parents:
-            return self._rows(f"{query} parent_id = ANY(%s)", (list(map(text_in, parents)),))
-        behind = f"{query} n > %s AND parent_id IS NOT NULL ORDER BY n LIMIT %s"
-        return self._rows(behind, (after, limit))
+        whose = "parent_id = ANY(%s)" if parents else "parent_id IS NOT NULL"
+        query = f"""SELECT n, parent_id, id FROM {{s}}.tasks WHERE day = {{d}} AND n > %s AND {whose}
+            ORDER BY n LIMIT %s"""
+        wanted = [list(map(text_in, parents))] if parents else []
+        return self._rows(query, (after, *wanted, limit))
 
     def hours(self, since: float, until: float) -> list[Hour]:
         """Statistics of the day's hours that began between."""
