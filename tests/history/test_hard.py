@@ -251,6 +251,7 @@ def test_whoever_makes_a_removed_directory_anew_is_its_only_writer(
     """The lock of the one before is on a file that is gone: it keeps nobody away."""
     import shutil
 
+    monkeypatch.setattr(module, "TAKE_OVER", 0.1)
     monkeypatch.setattr(module, "PATIENCE", (0.1,))
     monitor = Monitor(files).start()
     monitor.hear(received(0, "t0"), started(0, "t0"), succeeded(1, "t0"))
