@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from lazycelery.store.history.schema import COLUMNS
 from lazycelery.store.history.storage import Condition, Hour, Unreadable
 
 COLUMN_LIST = ", ".join(COLUMNS)
+_SIGNS = re.compile(r"(\\.)|_")
 TEXTS = [PLACE[name] for name in ("args", "kwargs", "result", "error", "traceback")]
 AHEAD = 8
 """Pages asked for together."""
@@ -92,7 +94,9 @@ class Day:
         """The server knows nothing of `found`."""
         if like is None:
             return None
-        return " OR ".join(f"{field} LIKE ? ESCAPE '\\'" for field in fields), [like] * len(fields)
+        # By ICU's rules a capital I with a dot is two signs, and `_` would be one of them.
+        wider = _SIGNS.sub(lambda sign: sign[1] or "%", like)
+        return " OR ".join(f"{field} LIKE ? ESCAPE '\\'" for field in fields), [wider] * len(fields)
 
     def number_of(self, id: str) -> int | None:
         """The row of a task."""
