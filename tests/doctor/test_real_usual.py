@@ -91,12 +91,22 @@ async def test_a_queue_that_does_far_less(broker: RedisServer, worker: Start) ->
     worker("w1")
     async with clinic(broker.url, history=False) as doctor:
         recorded(doctor, hourly=1200, minutely=20)
+        few = asyncio.create_task(_now_and_then(broker.url))
         finding = await doctor.finds("throughput-drop", "celery", 480)
+        few.cancel()
         assert "instead of 20" in finding.title
         assert "task-silent" not in await doctor.codes()
         for _ in range(30):
             send(broker.url, "shop.nap", 0.01)
         await doctor.cured("throughput-drop", 40)
+
+
+async def _now_and_then(url: str) -> None:
+    """A few runs of each name: far less, but not silent."""
+    while True:
+        for name in NAMES:
+            await asyncio.to_thread(send, url, name, *((0.01,) if name == "shop.nap" else (1, 1)))
+        await asyncio.sleep(30)
 
 
 async def test_waits_that_last(broker: RedisServer, worker: Start) -> None:

@@ -7,6 +7,7 @@ import re
 
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.redaction import Redactor
+from lazycelery.model.text import clean
 from lazycelery.store.history.storage import Newer
 
 _WORDS = {
@@ -22,6 +23,14 @@ _WORDS = {
 }
 _FATAL = re.compile(r"FATAL: +(.+)")
 """What libpq tells of a connection that was not let in."""
+
+
+LONGEST = 300
+"""Characters of what the database says: a path may stand in it."""
+
+
+def _line(text: str) -> str:
+    return clean(re.sub(r"\s+", " ", text).rstrip("."), LONGEST)
 
 
 def said(problem: BaseException) -> str | None:
@@ -40,7 +49,7 @@ def said(problem: BaseException) -> str | None:
         return None
     code = getattr(problem, "sqlstate", None) or ""
     whole = Redactor().text(str(problem)).strip()
-    text = re.sub(r"\s+", " ", (whole.splitlines() or [type(problem).__name__])[0]).rstrip(".")[:200]
+    text = _line((whole.splitlines() or [type(problem).__name__])[0])
     if code == "42501":
         return f"this user may not: {text}"
     if code:
@@ -49,7 +58,7 @@ def said(problem: BaseException) -> str | None:
     if refused and "startup parameter" in refused[1]:
         return f"the pooler needs pool_mode = session and ignore_startup_parameters = options: {refused[1]}"
     if refused:
-        return f"the database refuses: {refused[1].rstrip('.')[:200]}"
+        return f"the database refuses: {_line(refused[1])}"
     # "connection failed: connection to server at …, port … failed: Connection refused", for each address.
     reason = text.rpartition("failed: ")[2]
     return f"the database does not answer: {reason[:1].lower()}{reason[1:]}"
