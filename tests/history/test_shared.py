@@ -731,18 +731,3 @@ def test_without_its_driver_the_package_to_install_is_named(
     assert monitor.wait(lambda: broken(monitor))
     monitor.stop()
     assert "psycopg, which is not installed" in monitor.recorder.status.reason
-
-
-def test_a_pattern_finds_what_an_icu_database_writes_in_two_signs(postgres: PostgresServer) -> None:
-    """There a capital I with a dot is two signs without its case."""
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        if connection.info.server_version < 150_000:
-            pytest.skip("No database of ICU's before PostgreSQL 15.")
-        connection.execute(
-            "CREATE DATABASE icu TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
-        )
-    address = address_of(postgres.url.replace("/postgres", "/icu"), "icu", "")
-    storage = Shared(address)
-    recorded(storage, [received(0, "t1", args="('AB\u0130CD_1',)"), received(1, "t2", args="('abcd',)")])
-    for filter in ("args:~abicd", "args:~ab\u0130cd_1", "args:*ab*i*cd*", "args:ab\u0130cd"):
-        assert ids(found(storage, filter)) == ["t1"], filter

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +14,6 @@ from lazycelery.store.history.schema import COLUMNS
 from lazycelery.store.history.storage import Condition, Hour, Unreadable
 
 COLUMN_LIST = ", ".join(COLUMNS)
-_SIGNS = re.compile(r"(\\.)|_")
 TEXTS = [PLACE[name] for name in ("args", "kwargs", "result", "error", "traceback")]
 AHEAD = 8
 """Pages asked for together."""
@@ -94,9 +92,7 @@ class Day:
         """The server knows nothing of `found`."""
         if like is None:
             return None
-        # By ICU's rules a capital I with a dot is two signs, and `_` would be one of them.
-        wider = _SIGNS.sub(lambda sign: sign[1] or "%", like)
-        return " OR ".join(f"{field} LIKE ? ESCAPE '\\'" for field in fields), [wider] * len(fields)
+        return " OR ".join(f"{field} LIKE ? ESCAPE '\\'" for field in fields), [like] * len(fields)
 
     def number_of(self, id: str) -> int | None:
         """The row of a task."""
