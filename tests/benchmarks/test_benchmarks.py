@@ -12,6 +12,7 @@ from tests.benchmarks.pouring import Sent
 
 
 @pytest.mark.soak
+@pytest.mark.alone
 @pytest.mark.broker
 @pytest.mark.parametrize("name", [name for name in MEASURES if name not in LONG])
 def test_figures_are_kept(name: str) -> None:

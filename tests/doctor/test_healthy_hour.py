@@ -21,7 +21,7 @@ from tests.doctor.healthy import healthy_fleet
 from tests.support.broker import RedisServer
 from tests.support.rabbit import RabbitServer
 
-pytestmark = [pytest.mark.broker, pytest.mark.soak]
+pytestmark = [pytest.mark.broker, pytest.mark.soak, pytest.mark.hour]
 SECONDS = float(os.environ.get("HEALTHY_SECONDS", "3600"))
 WHOLE = 3600.0
 """`SECONDS` from which on every check must have been made, but for those that need more."""
