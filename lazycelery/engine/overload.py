@@ -22,6 +22,13 @@ FIRST_PATIENCE = 0.8
 machine makes one, takes that long to catch up at 25,000 events a second. The broker's room is larger."""
 PATIENCE = 0.4
 """The same before each further stage."""
+AVERAGED = 10
+"""Batches of which the mean tells how late events come."""
+CATCHES_UP = 0.02
+"""Seconds by which they must come less late than at the worst since, for what was waited for to be waited for
+once more: then it is a pause that is caught up with."""
+LONGEST_PATIENCE = 10.0
+"""Seconds for which that is believed."""
 ROOM = 0.8
 """Share of its time that taking events may need at a lower stage; one that comes again soon lasts longer."""
 CALM = 3.0
@@ -57,7 +64,11 @@ class Overload:
         """Called with each new stage."""
         self.stage = 0
         self._full_since: float | None = None
+        self._full_first = 0.0
         self._full_last = -CUT_OFF
+        self._late: deque[float] = deque(maxlen=AVERAGED)
+        self._worst = 0.0
+        """Seconds, the mean of as many batches, since the socket is full or the last patience ended."""
         self._busy = 0.0
         self._events = 0
         self._measured_at: float | None = None
@@ -72,19 +83,37 @@ class Overload:
         self._calm = CALM
         self._fell = -RELAPSE
 
-    def took(self, began: float, ended: float, events: int, more: bool) -> None:
-        """A batch was read, decoded and taken in; `more`: others were waiting behind it."""
+    def took(self, began: float, ended: float, events: int, more: bool, late: float | None = None) -> None:
+        """A batch was read, decoded and taken in; `more`: others were waiting behind it; `late`: how late its
+        events came, seconds."""
         self._busy += ended - began
         self._events += events
         if more:
             self._full_last = ended
         if not more:
             self._full_since = None
-        elif self._full_since is None:
-            self._full_since = began
-        elif ended - self._full_since > (PATIENCE if self.stage else FIRST_PATIENCE):
+            return
+        if self._full_since is None:
+            self._full_since = self._full_first = began
+            self._late.clear()
+            self._worst = 0.0
+            patient = True
+        else:
+            patient = ended - self._full_since <= (PATIENCE if self.stage else FIRST_PATIENCE)
+        if late is not None:
+            self._late.append(late)
+            self._worst = max(self._worst, sum(self._late) / len(self._late))
+        if not patient:
             self._full_since = ended
-            self._rise(ended)
+            if not self._catches_up(ended):
+                self._rise(ended)
+
+    def _catches_up(self, now: float) -> bool:
+        """Whether what waits becomes less, though the socket is full."""
+        if not self._late or now - self._full_first > LONGEST_PATIENCE:
+            return False
+        worst, self._worst = self._worst, sum(self._late) / len(self._late)
+        return self._worst <= worst - CATCHES_UP
 
     def lost(self, now: float) -> bool:
         """The connection has ended: whether more waited in it than was read. Then the next stage begins."""

@@ -163,7 +163,8 @@ class Watch:
                 self._wanted.set()
         self._changed()
         if batch.began is not None:
-            self._overload.took(batch.began, time.monotonic(), len(batch.events), batch.more)
+            ended, late = time.monotonic(), self._store.late()
+            self._overload.took(batch.began, ended, len(batch.events), batch.more, late)
 
     def _events_status(self, change: StatusChange) -> None:
         health, now = self._links["events"], change.at or self._clock()

@@ -70,10 +70,13 @@ class Lag:
 
     def __init__(self) -> None:
         self._samples: deque[float] = deque(maxlen=200)
+        self.last: float | None = None
+        """Of the newest event."""
 
     def add(self, seconds: float) -> None:
         """Note by how much one event came late."""
         self._samples.append(seconds)
+        self.last = seconds
 
     def median(self) -> float | None:
         """The middle one of the last events; `None` before the first."""

@@ -319,6 +319,10 @@ class Store:
         """Median seconds from an event's timestamp to us, skew taken out."""
         return self._intake.lag.median()
 
+    def late(self) -> float | None:
+        """The same of the newest event alone."""
+        return self._intake.lag.last
+
     def loss(self) -> float | None:
         """Share of started tasks whose events never reached us; `None` while nothing can be told."""
         return missing(self._workers)

@@ -45,7 +45,8 @@ class Machine:
             taken += events
             took = events * self.costs[self.overload.stage] * self.slower
             more = arrived - taken > 100
-            self.overload.took(self.now, self.now + took, events, more)
+            late = (arrived - taken) / rate + 0.002
+            self.overload.took(self.now, self.now + took, events, more, late)
             self.now += took if more else max(took, 0.005)
             while self.now >= second:
                 self.overload.second(second)
@@ -88,10 +89,25 @@ def test_a_pause_that_is_caught_up_with_lets_nothing_go() -> None:
     assert machine.stages == []
 
 
+def test_a_long_pause_that_is_caught_up_with_slowly_lets_nothing_go() -> None:
+    machine = Machine(17e-6, 17e-6, 12e-6, 9e-6)
+    machine.run(8, 50_000, pause=0.5)  # 85 % of its time: it takes three seconds to catch up.
+    assert machine.stages == []
+
+
+def test_what_is_caught_up_with_too_slowly_is_not_waited_for() -> None:
+    machine = Machine(19.7e-6, 12e-6, 9e-6, 8e-6)
+    machine.run(8, 50_000, pause=0.6)  # 98.5 % of its time.
+    assert machine.stages[:1] == [1]
+
+
 def test_what_a_pause_began_ends_where_all_was_taken_before() -> None:
     machine = Machine(28e-6, 24e-6, 12e-6, 9e-6)
     machine.run(5, 25_000)  # 70 % of its time.
-    machine.run(40, 25_000, pause=1.5)
+    machine.slower = 2.0
+    machine.run(2, 25_000, pause=0.5)
+    machine.slower = 1.0
+    machine.run(40, 25_000)
     assert machine.stages[0] == 1 and machine.stages[-1] == 0
 
 
