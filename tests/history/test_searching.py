@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,17 @@ def test_nobody_waits_for_an_answer_that_is_not_wanted_any_more(
     page = search(storage_in(files), HistoryQuery(filter=filter), T0, go_on)
     assert page.tasks == [] and page.unread == []
     assert 10 <= asked < 20
+
+
+@pytest.mark.parametrize("filter", [r"args:~[a-z]+\w+!", r"-args:~[a-z]+\w+!", r"~[a-z]+\w+!"])
+def test_a_dear_pattern_is_broken_off(tmp_path: Path, filter: str) -> None:
+    """Each call of it takes a tenth of a second: SQLite asks after thousands of them, we after each."""
+    files = files_in(tmp_path)
+    recorded(files, [received(number / 1000, f"t{number}", args="a" * 900) for number in range(300)])
+    until = time.monotonic() + 0.3
+    begun = time.process_time()
+    page = search(storage_in(files), HistoryQuery(filter=filter), T0, lambda: time.monotonic() < until)
+    assert page.unread == [] and time.process_time() - begun < 5
 
 
 def test_what_went_on_in_a_newer_file_is_looked_up_for_many_at_once(

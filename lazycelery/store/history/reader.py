@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from lazycelery.store.values import NUL
 COLUMN_LIST = ", ".join(COLUMNS)
 STEPS = 20_000
 """Of SQLite's machine, between two looks whether an answer is still wanted: a millisecond or two."""
+LOOK = 0.05
+"""Seconds between two such looks where SQLite calls us: thousands of our calls are few of its steps."""
 ASKED = 900
 """Ids asked for at once: an older SQLite takes no more values."""
 
@@ -30,6 +33,7 @@ class File:
         self.path, self._newer, self.name = path, newer, path.name
         self.many_write = False
         self._functions = 0
+        self._go_on: Callable[[], bool] = lambda: True
         try:
             self._database = _open(path)
             self.version = version_of(self._database)
@@ -44,6 +48,7 @@ class File:
 
     def while_wanted(self, go_on: Callable[[], bool]) -> None:
         """Break off a question that takes long, with `Unreadable`, once `go_on` says no."""
+        self._go_on = go_on
         self._database.set_progress_handler(lambda: not go_on(), STEPS)
 
     def count(self) -> int:
@@ -83,10 +88,21 @@ class File:
         return self.rows(query, (before, *values, limit))
 
     def texts(self, fields: Sequence[str], like: str | None, found: Callable[..., bool]) -> Condition | None:
-        """SQLite calls `found` itself, where a text may be it: a row that is not read costs little."""
+        """SQLite calls `found` itself, where a text may be it: a row that is not read costs little. What it
+        raises ends the question."""
         self._functions += 1
         name = f"found{self._functions}"
-        self._database.create_function(name, len(fields), found, deterministic=True)
+        clock, due = time.monotonic, 0.0
+
+        def while_wanted(*texts: str | None) -> bool:
+            nonlocal due
+            if clock() > due:
+                if not self._go_on():
+                    raise InterruptedError
+                due = clock() + LOOK
+            return found(*texts)
+
+        self._database.create_function(name, len(fields), while_wanted, deterministic=True)
         call = f"{name}({', '.join(fields)})"
         if like is None:
             return call, []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.states import FINISHED
@@ -24,6 +26,8 @@ from lazycelery.store.views import task
 
 AT_ONCE, LEAST = 2_000, 100
 """Rows read together, at most and at least."""
+FIRST, SOON = 4, 0.05
+"""Rows judged together at first, and seconds within which some must be for more to follow."""
 MOST_TEXT = 16_000_000
 """Signs of the texts of a page, about: one of large tracebacks or arguments is a shorter page."""
 
@@ -91,8 +95,10 @@ def _part(
             chunk = chunk_of(part.name, rows[::-1])
             placed = place(columns, chunk, Coding(words), len(rows) + 1, still=True)
             matcher = Matcher(wanted, columns)
-            slots = placed.slots[matcher.still(placed.slots)]
-            slots = slots[matcher.now(slots, now)]
+            slots = _matching(matcher, placed.slots, now, go_on)
+            if slots is None:
+                page.next = f"{part.name}:{rows[0][0] + 1}"
+                return room
             doubtful = [
                 columns.id[slot]
                 for slot in slots.tolist()
@@ -112,6 +118,24 @@ def _part(
             return room
     page.next = f"{part.name}:{before}"
     return room
+
+
+def _matching(
+    matcher: Matcher, slots: npt.NDArray[Any], now: float, go_on: Callable[[], bool]
+) -> npt.NDArray[Any] | None:
+    """Those that match; `None` once nobody wants to know. A dear pattern may take long for each: few are
+    judged together until it shows that they are cheap."""
+    found, start, many = [slots[:0]], 0, FIRST if matcher.dear else max(1, len(slots))
+    while start < len(slots):
+        began = time.monotonic()
+        if start and not go_on():
+            return None
+        some = slots[start : start + many]
+        start += many
+        some = some[matcher.still(some)]
+        found.append(some[matcher.now(some, now)])
+        many = many * 8 if time.monotonic() < began + SOON else FIRST
+    return np.concatenate(found)
 
 
 def _signs(columns: Columns, slot: int) -> int:
