@@ -16,6 +16,7 @@ from lazycelery.model.task import Task, TaskQuery
 from lazycelery.store.filter import parse
 from lazycelery.store.filter.likeness import like_of
 from lazycelery.store.filter.needle import holding
+from lazycelery.store.filter.repeats import shared
 from lazycelery.store.filter.texts import TextMatch
 from lazycelery.store.store import Store
 from lazycelery.store.values import plain
@@ -50,6 +51,10 @@ def test_parsing_raises_usage_errors_only_and_what_it_reads_it_writes(text):
         ("since:yesterday", "column 7: 'yesterday' is no time", "Write"),
         ("error:~a(b", "column 9: not a regular expression", "~"),
         ("error:~(a+)+$", "column 11: a repeated group", "hours"),
+        ("error:~a+a+a+b", "column 8: repeats that can", "between"),
+        (r"error:~[a-z]+\w+\w*!", "column 8: repeats that can", "between"),
+        (r"error:~(x|[ab]?.*,.*,.*,)c", "column 8: repeats that can", "between"),
+        ("error:~(aa?)+b", "column 8: repeats that can", "between"),
         ("error:~(a|aa)*b", "column 13: a repeated group", "hours"),
         ('name:"abc', "column 6: a quote is opened", "Close"),
         ("name:>abc", "column 7: > compares numbers", "Use"),
@@ -165,6 +170,19 @@ def test_filters_find_what_they_say(store, text, ids):
     assert [row.id for row in store.query(TaskQuery(filter=text), NOW).rows] == ids.split()
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *(".*foo.*", r".*foo.*bar\d+", r"fo+.*.*", r"code \d+.*bar", r"took \d+ s.*bar", r"foo.*\d.*\d+x?"),
+        *(r"\w+ \w+ \w+ \d+", r"(foo.*|bar.*|x.*)9", r"[^,]*, [^ ]* \w+, \w+", r"\w+\.\w+\.\w+"),
+    ],
+)
+def test_ordinary_expressions_are_taken(expression: str) -> None:
+    [term] = parse(f'args:~"{expression.replace(chr(92), chr(92) * 2)}"').terms
+    text = "a code 17 foo, took 12 s bar77x a.b.c 9"
+    assert term.tests[0].matches(text) == (re.search(expression, text, re.I | re.S) is not None)
+
+
 def test_iso_times_are_understood(store):
     assert store.select("since:2026-09-21T15:00:00+00:00", 10, NOW) is not None
     assert store.select("until:2001-01-01", 10, NOW) == []
@@ -178,6 +196,51 @@ def test_a_costly_expression_meets_bounded_text():
     for text in ("~a*b", "~a.*a.*a.*b", "*a*a*a*b*", "~(?:a+)x", "~a+a+b"):
         assert store.select(f"args:{text}", 10, NOW) == []
     assert time.process_time() - begun < 3
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        *[("a", 0), ("a+b+", 0), ("a+a+", 1), ("a*b*a*", 1), (r"[a-z]+\w+!", 1), (r"\d+ .*\d+ s", 1)],
+        *[(r"(\w+) (\d+) (\w+) \d+ \w+", 0), (r"took \d+ s on \w+@\w+", 0), (r"\w+\s+\w+\s+\d+", 0)],
+        *[("(a.*b|c.*d|e.*f)", 0), ("a.*b|c.*d|e.*f", 0), ("(?=.*a)(?=.*b)(?=.*c)", 0), (".*foo.*", 1)],
+        *[
+            ("a+(b)?a+", 1),
+            ("a+(b)a+", 0),
+            ("a+(?:b|a)a+", 1),
+            ("(?:ab)+(?:ab)+(?:ab)+", 2),
+            (r"(a)\1*\1*", 1),
+        ],
+        *[("a{2,}a{1,9}", 1), ("a{3}a{4}a{5}", 0), ("[]a]+[]b]+", 1), (r"\x61+a+", 1), ("ſ+s+", 1)],
+        *[
+            ("(?x)a+ b? a+", 1),
+            ("(?i:A+)a+", 1),
+            ("(ab?)+", 0),
+            ("(ab?b)+", 2),
+            ("(?#+)a+(?#b)a+", 1),
+            (r"\u0431+[\u0400-\u04ff]+", 1),
+        ],
+    ],
+)
+def test_repeats_that_can_take_the_same_signs_are_counted(expression: str, expected: int) -> None:
+    re.compile(expression)
+    assert shared(expression) == expected
+
+
+@given(st.lists(st.sampled_from([*"ab(|)*+?.[]^\\d", "{2}", "(?:", "(?=", "{1,}"]), max_size=12).map("".join))
+@settings(max_examples=500)
+def test_what_is_allowed_ends_soon(expression: str) -> None:
+    """On the texts that are worst for it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            [term] = parse(f"args:~{expression}").terms
+    except (UsageError, ValueError):
+        return
+    for text in ("a" * 5_000, "ab" * 2_500, "a" * 5_000 + "b"):
+        begun = time.process_time()
+        term.tests[0].matches(text)
+        assert time.process_time() - begun < 5
 
 
 @given(

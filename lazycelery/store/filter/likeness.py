@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import re
 
-from lazycelery.store.filter.texts import TextMatch, set_end
+from lazycelery.store.filter.repeats import set_end
+from lazycelery.store.filter.texts import TextMatch
 
 FIRM = 2
 """Signs that a pattern has at least: with fewer of them nearly everything looks so."""

@@ -7,15 +7,20 @@ import warnings
 from dataclasses import dataclass
 
 from lazycelery.store.filter.lexer import RawValue, wrong
+from lazycelery.store.filter.repeats import set_end, shared
 
 MAX_PATTERN = 200
 MAX_REPEATS = 5
 SEARCHED = 4096
 """Characters of a text that a regular expression looks at."""
 SEARCHED_DEAR = 512
-"""The same for one whose cost grows with a high power of them."""
+"""The same for one whose cost grows with their third power: two repeats can take the same signs."""
 
 _PLAIN_PIECE = re.compile(r"(?:[^\\*+?{|()\[\]]|\\[^\d]|\[[^\]\\^\[]+\])*")
+_BRANCHES = re.compile(r"[|()]")
+_REST = re.compile(r"(?<!\\)(?:\.\*)+\Z")
+"""At the end of an expression it finds nothing that is not there without it."""
+_TIMES = re.compile(r"[?+*{]")
 _UNBOUNDED = re.compile(r"[*+]|\{\d*,\}")
 
 
@@ -71,29 +76,45 @@ def _wild(text: str, anchored: bool) -> TextMatch:
 
 
 def _regex(value: RawValue) -> TextMatch:
-    whole, repeats = _compiled(value)
-    pieces = value.text.split(".*")
-    if repeats and all(_PLAIN_PIECE.fullmatch(piece) for piece in pieces):
-        # Pieces of one fixed length each: to find them in turn is the same, and cannot backtrack.
-        return TextMatch("regex", value.text, tuple(re.compile(piece, re.I | re.S) for piece in pieces))
-    return TextMatch("regex", value.text, (whole,), SEARCHED if repeats < 2 else SEARCHED_DEAR)
+    repeats = _checked(value)
+    pieces = _pieces(value.text)
+    dear = repeats and _shared(value, pieces[-1])
+    steps = tuple(map(_compiled, pieces)) if repeats else (_compiled(value.text),)
+    return TextMatch("regex", value.text, steps, SEARCHED_DEAR if dear else SEARCHED)
 
 
-def _compiled(value: RawValue) -> tuple[re.Pattern[str], int]:
-    """A regular expression and its number of repeats, unless it is wrong or could run for ever."""
-    text = value.text
-    if len(text) > MAX_PATTERN:
+def _pieces(text: str) -> list[str]:
+    """An expression at its `.*`, where all but the last piece have one fixed length each: to find them in
+    turn is the same, and cannot backtrack."""
+    pieces = text.split(".*")
+    if all(map(_PLAIN_PIECE.fullmatch, pieces)):
+        return pieces
+    if _BRANCHES.search(text):
+        return [text]
+    text = _REST.sub("", text)
+    pieces = text.split(".*")
+    split = all(map(_PLAIN_PIECE.fullmatch, pieces[:-1])) and not _TIMES.match(pieces[-1])
+    return pieces if split else [text]
+
+
+def _compiled(text: str) -> re.Pattern[str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return re.compile(text, re.I | re.S)
+
+
+def _checked(value: RawValue) -> int:
+    """The number of repeats of an expression, unless it is wrong or could run for ever."""
+    if len(value.text) > MAX_PATTERN:
         raise wrong(value.column, f"the expression is longer than {MAX_PATTERN} characters")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            pattern = re.compile(text, re.I | re.S)
+        _compiled(value.text)
     except (re.error, OverflowError, RecursionError) as error:
         position = getattr(error, "pos", None) or 0
         reason = getattr(error, "msg", None) or str(error)
         hint = "To look for the signs themselves leave the ~ out."
         raise wrong(value.column + position, f"not a regular expression: {reason}", hint) from None
-    return pattern, _repeats(value)
+    return _repeats(value)
 
 
 def _repeats(value: RawValue) -> int:
@@ -131,6 +152,18 @@ def _repeats(value: RawValue) -> int:
     return repeats
 
 
+def _shared(value: RawValue, piece: str) -> int:
+    """Refuse what takes the fourth power of a text's length or more: minutes for a single one."""
+    found = shared(piece)
+    if found > 1:
+        raise wrong(
+            value.column,
+            "repeats that can take the same signs in too many ways",
+            "Such an expression can run for hours. Put a sign between them that the one before cannot take.",
+        )
+    return found
+
+
 def _check_count(value: RawValue, at: int) -> None:
     counted = re.compile(r"\{\d*,?(\d+)\}").match(value.text, at)
     if counted and int(counted[1]) > 100:
@@ -142,13 +175,3 @@ def _repeated(text: str, at: int) -> bool:
         _UNBOUNDED.match(text, at) is not None
         or re.compile(r"\{\d*,\d+\}|\{\d\d+\}").match(text, at) is not None
     )
-
-
-def set_end(text: str, start: int) -> int:
-    """The place after a set of signs of a regular expression, `[…]`."""
-    at = start + 1
-    at += text.startswith("^", at)
-    at += text.startswith("]", at)
-    while at < len(text) and text[at] != "]":
-        at += 2 if text[at] == "\\" else 1
-    return at + 1
