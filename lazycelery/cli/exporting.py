@@ -104,20 +104,71 @@ def sink(form: str, target: Path | None, shape: Shape = TASKS) -> Iterator[Sink]
         sys.stdout.flush()
         return
     if target.exists():
-        raise UsageError(f"{target} is already there.", "Choose another name, or move it away.")
+        raise _taken(target)
     part = target.with_name(f"{target.name}.part")
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8", newline="") as file:
-            one = _SINKS[form](file, shape)
-            yield one
-            one.end()
-        part.replace(target)
+        with _own(part, target) as descriptor:
+            with open(descriptor, "w", encoding="utf-8", newline="") as file:
+                one = _SINKS[form](file, shape)
+                yield one
+                one.end()
+            if target.exists():
+                raise _taken(target)
+            part.replace(target)
     except OSError as problem:
         raise LazyCeleryError(f"{target} cannot be written: {problem.strerror or problem}.") from None
+
+
+@contextlib.contextmanager
+def _own(part: Path, target: Path) -> Iterator[int]:
+    """The file that becomes another one, empty and for us alone, where the system has locks; what a crash
+    left of an earlier one is written over. It is ours until it has its name, and gone where it gets none."""
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
+    # Who writes closes it: a copy keeps the lock. Windows has no such lock, and renames nothing that is open.
+    held = os.dup(descriptor) if os.name == "posix" else None
+    try:
+        if not _claimed(descriptor, part):
+            os.close(descriptor)
+            raise UsageError(f"{target} is being written by another export.", "Choose another name, or wait.")
+        try:
+            os.ftruncate(descriptor, 0)
+            yield descriptor
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink()
     finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
+        if held is not None:
+            os.close(held)
+
+
+if sys.platform == "win32":
+
+    def _locked(descriptor: int) -> bool:
+        return True
+
+else:
+    import fcntl
+
+    def _locked(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # A file system without locks.
+            return True
+        return True
+
+
+def _claimed(descriptor: int, part: Path) -> bool:
+    """Whether it is ours, and still the file of this name: the one who had it may have ended just now."""
+    try:
+        return _locked(descriptor) and os.path.samestat(os.fstat(descriptor), part.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _taken(target: Path) -> UsageError:
+    return UsageError(f"{target} is already there.", "Choose another name, or move it away.")
 
 
 class _Ndjson:

@@ -16,10 +16,12 @@ import pytest
 
 from lazycelery.actions.dealt import DealtFile
 from lazycelery.actions.journal import Header, Item, Journal
+from lazycelery.cli import exporting
 from lazycelery.engine.memory import files_of
 from lazycelery.model.profile import Profile
 from lazycelery.model.sla import Burn, Objective
 from lazycelery.model.statistics import StatisticsRow
+from lazycelery.model.task import Task
 from tests.cli.conftest import Ran
 from tests.cli.fake_engine import FakeEngine
 from tests.history.keeping import Monitor
@@ -116,6 +118,30 @@ def test_an_export_is_a_new_private_file(past: None, run: Run, tmp_path: Path) -
     again = run("history", "--export", str(target))
     assert again.code == 2 and "already there" in again.err
     assert [path.name for path in tmp_path.iterdir()] == ["all.csv"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such lock")
+def test_of_two_exports_to_one_file_the_second_is_refused(past: None, run: Run, tmp_path: Path) -> None:
+    """The first one stays whole; what a crash left is no other export."""
+    target = tmp_path / "all.ndjson"
+    target.with_name("all.ndjson.part").write_text("left by a crash\n" * 9)
+    with exporting.sink("ndjson", target) as first:
+        first.add(Task(id="t1"))
+        second = run("history", "--export", str(target))
+        assert second.code == 2 and "another export" in second.err
+        first.add(Task(id="t2"))
+    assert [json.loads(line)["id"] for line in target.read_text().splitlines()] == ["t1", "t2"]
+    assert [path.name for path in tmp_path.iterdir()] == ["all.ndjson"]
+
+
+def test_a_file_that_the_first_page_could_not_read_is_told_after_the_last(
+    past: None, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lazycelery.cli.commands.history.PAGE", 1)
+    directory = files_of(Profile(broker="redis://ada:pw@db/0")).directory
+    (directory / "2099-01-01-000.sqlite3").write_bytes(b"no database" * 500)
+    ran = run("history", "--limit", "3", "--format", "ndjson")
+    assert len(ran.out.splitlines()) == 3 and ran.err.count("Not read: 2099-01-01-000.sqlite3") == 1
 
 
 def test_json_and_ndjson_exports_hold_the_same(past: None, run: Run, tmp_path: Path) -> None:

@@ -135,6 +135,8 @@ class _Reading:
     def __init__(self, session: Session, filter: str, most: int | None, children: bool) -> None:
         self._session, self._filter, self._most, self._children = session, filter, most, children
         self._last: HistoryPage | None = None
+        self._unread: dict[str, None] = {}
+        """Of all pages: who goes on opens no newer file again."""
         self._more = False
 
     async def __aiter__(self) -> AsyncIterator[Task]:
@@ -145,6 +147,7 @@ class _Reading:
             limit = PAGE if self._most is None else min(PAGE, self._most - count)
             query = HistoryQuery(filter=self._filter, limit=limit, after=after, children=self._children)
             page = self._last = await self._session.engine.history(query)
+            self._unread.update(dict.fromkeys(page.unread))
             for task in page.tasks:
                 count += 1
                 yield task
@@ -158,15 +161,15 @@ class _Reading:
     def remarks(self, count: int, utc: bool) -> list[str]:
         """How far it reaches, what was cut, what could not be read."""
         page = self._last
-        if page is None or (page.since is None and not page.unread):
+        if page is None or (page.since is None and not self._unread):
             return [
                 "Nothing has been recorded for this broker and profile. The screen records while it runs: "
                 "lazycelery --broker URL."
             ]
-        told = [f"Not read: {problem}." for problem in page.unread]
+        told = [f"Not read: {problem}." for problem in self._unread]
         if page.since is not None:
             told.append(f"The history reaches back to {date(page.since, utc)}.")
-        if not count and (page.since is not None or not page.unread):
+        if not count and (page.since is not None or not self._unread):
             told.append(f"No task matches {self._filter!r}." if self._filter else "No task is in it.")
         if self._more:
             told.append(f"Showing the newest {count:,}. --limit shows more, --export FILE writes all.")
