@@ -276,18 +276,23 @@ class Memory:
         stop = threading.Event()
         if not query.after:
             self._kinship = Kinship()
+        kinship, more = self._kinship, False
         try:
-            return await asyncio.to_thread(
+            page = await asyncio.to_thread(
                 search,
                 self._storage,
                 query,
                 self._clock(),
                 lambda: not stop.is_set(),
                 self._store.columns.notes,
-                self._kinship,
+                kinship,
             )
+            more = page.next is not None
+            return page
         finally:
             stop.set()
+            if not more and self._kinship is kinship:  # It may be large, and half of it after a break.
+                self._kinship = Kinship()
 
     async def task(self, id: str) -> Task | None:
         """One task out of the files, or `None`."""

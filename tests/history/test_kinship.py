@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lazycelery.cli.output import to_json, to_line
+from lazycelery.engine.memory import Memory, files_of
 from lazycelery.engine.veil import Veil
 from lazycelery.model.history import HistoryQuery
+from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import REDACTED, Redactor
 from lazycelery.model.task import Attempt, Task
 from lazycelery.store.history import kinship
 from lazycelery.store.history.kinship import Kinship
 from lazycelery.store.history.search import search
 from lazycelery.store.history.storage import Storage
+from lazycelery.store.store import Store
 from tests.history.keeping import Monitor, files_in, found, ids, recorded
 from tests.store.build import T0, failed, received, started, succeeded
 
@@ -59,8 +64,10 @@ def test_children_are_those_of_all_pages_parts_and_states(family: Storage, size:
 def test_one_that_goes_on_reads_each_part_once(family: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kinship, "AT_ONCE", 100)
     read = []
-    one = kinship._all
-    monkeypatch.setattr(kinship, "_all", lambda part, go_on: (read.append(part.name), one(part, go_on))[1])
+    one = Kinship._all
+    monkeypatch.setattr(
+        Kinship, "_all", lambda self, part, go_on: (read.append(part.name), one(self, part, go_on))[1]
+    )
     own, after = Kinship(), ""
     for _ in range(4):
         page = search(family, HistoryQuery(limit=100, after=after), T0 + DAY, kinship=own)
@@ -81,6 +88,90 @@ def test_a_family_that_is_told_in_part_says_so(
     [long] = [task for task in page.tasks if task.id == "long"]
     assert long.children == ["c1", "c2"] and "children" in long.truncated
     assert all("children" not in task.truncated for task in page.tasks if task is not long)
+
+
+def test_what_is_known_of_children_is_bounded(family: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half as many of a part, all of them of no more parts than there is room for; who has others says so."""
+    monkeypatch.setattr(kinship, "AT_ONCE", 100)
+    monkeypatch.setattr(kinship, "MOST", 300)
+    monkeypatch.setattr(kinship, "FEW", 50)
+    told, after, own = {}, "", Kinship()
+    while True:
+        page = search(family, HistoryQuery(limit=100, after=after), T0 + DAY, kinship=own)
+        assert not page.unread and sum(len(known.ends) for known in own._known.values()) <= 300
+        told.update({task.id: task for task in page.tasks})
+        after = page.next or ""
+        if not after:
+            break
+    # `none` is no task; of 602 children of the first day 150 are known, and c2 is none of them.
+    assert told["long"].children == ["c1", "c3"] and told["long"].truncated == ["children"]
+    assert told["c3"].children == ["g"] and not told["c3"].truncated and not told["c2"].truncated
+
+
+def test_newer_parts_make_room_for_older_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinship, "MOST", 4)
+    own = Kinship()
+    parts = [_Part(f"2026-11-{day}", [(1, "root", f"a{day}"), (2, f"p{day}", "x")]) for day in (27, 26, 25)]
+    storage: Any = _Parts(parts)
+    task = Task(id="root"), Task(id="p27"), Task(id="p25"), Task(id="other")
+    own.put(storage, task, "2026-11-26", lambda: True, [], True)
+    assert task[0].children == ["a25", "a26"] and task[2].children == ["x"]
+    assert [one.truncated for one in task] == [["children"], ["children"], [], []]
+    own.put(storage, [Task(id="y")], "2026-11-26", lambda: True, [], True)
+    assert [part.read for part in parts] == [1, 1, 1]
+
+
+def test_a_part_that_was_read_in_part_is_not_taken_for_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinship, "AT_ONCE", 1)
+    own, asked = Kinship(), iter([True, True, False, False])
+    part = _Part("2026-11-26", [(1, "root", "a"), (2, "root", "b")])
+    storage: Any = _Parts([part])
+    own.put(storage, [Task(id="root")], part.name, lambda: next(asked, False), [], True)
+    again = Task(id="root")
+    own.put(storage, [again], part.name, lambda: True, [], True)
+    assert again.children == ["a", "b"]
+
+
+async def test_an_engine_keeps_nothing_of_it_after_the_last_page(tmp_path: Path) -> None:
+    """Nor of a question that was broken off."""
+    profile = Profile(broker="redis://db/0", history_dir=str(tmp_path))
+    recorded(files_of(profile), [received(n, f"t{n}", parent_id="t0") for n in range(5)])
+    memory = Memory(profile, Store(100), Redactor(), lambda: T0, lambda: None)
+    known, after = [], ""
+    for _ in range(3):
+        page = await memory.ask(HistoryQuery(limit=2, after=after))
+        known.append(len(memory._kinship._known))
+        after = page.next or ""
+    assert (known, after) == ([0, 1, 0], "")
+    page = await memory.ask(HistoryQuery(limit=2))
+    await memory.ask(HistoryQuery(limit=2, after=page.next or ""))
+    assert memory._kinship._known
+    asking = asyncio.ensure_future(memory.ask(HistoryQuery(limit=2, after=page.next or "")))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert not memory._kinship._known
+
+
+class _Part:
+    def __init__(self, name: str, rows: list[tuple[int, str, str]]) -> None:
+        self.name, self._rows, self.read = name, rows, 0
+
+    def while_wanted(self, go_on: object) -> None:
+        pass
+
+    def children(self, parents: object, after: int, limit: int) -> list[tuple[int, str, str]]:
+        self.read += not after
+        return [row for row in self._rows if row[0] > after][:limit]
+
+
+class _Parts:
+    def __init__(self, parts: list[_Part]) -> None:
+        self.parts = parts
+
+    def opened(self, unread: list[str]) -> list[_Part]:
+        return self.parts
 
 
 def test_a_file_that_cannot_be_read_is_told_once(tmp_path: Path) -> None:

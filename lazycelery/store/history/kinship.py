@@ -1,7 +1,8 @@
 """Which tasks a task sent, over all that a history holds: a child's row may be anywhere, and only it tells.
 
 Who asks for one page of a few tasks gets an answer of the medium. Who goes on through many pages has each
-part read once, a hash and an id a child, so that what is asked of a million tasks is still little.
+part read once, a hash and an id a child, so that what is asked of a million tasks is still little. Of more
+than some millions of children the newest are forgotten, and who had them is told to have more.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ FEW = 500
 """Tasks for which the medium is asked: an older SQLite takes few values."""
 AT_ONCE = 20_000
 """Rows read together."""
+MOST = 3_000_000
+"""Children that are known at once, of half as many in one part: about 60 bytes each."""
+BEYOND = 1 << 25
+"""Bytes for what is known of the parents of all others."""
 TOLD = MAX_CHILDREN + 1
 """Children looked at of one task: one more tells that there are more."""
 CUT = "children"
@@ -55,7 +60,11 @@ class Kinship:
 
     def __init__(self) -> None:
         self._known: dict[str, Known] = {}
-        """By part, the newest first."""
+        """By part, the newest first; the newest go where there are too many."""
+        self._read_so_far: list[str] = []
+        """Parts, also of those that went."""
+        self._beyond: Beyond | None = None
+        """Who has children that are not known any more."""
         self._whole = False
         """No older part is left."""
         self._lock = threading.Lock()
@@ -74,11 +83,13 @@ class Kinship:
         before it: a task that lasted over midnight stands behind its children. `many`: more pages follow."""
         wanted = {hash(task.id): task for task in tasks}
         told: dict[int, list[str]] = {}
+        beyond = set[int]()
         try:
             if many or len(wanted) > FEW:
                 with self._lock:
                     self._read(storage, oldest, go_on, unread)
                     found = [list(known.of(list(wanted))) for known in self._known.values()]
+                    beyond = self._beyond.of(list(wanted)) if self._beyond else beyond
             else:
                 own = [task.id for task in tasks]
                 found = [_asked(part, own, go_on) for part in _up_to(storage, oldest, go_on, unread)]
@@ -88,23 +99,76 @@ class Kinship:
         for part in reversed(found):
             for parent, ids in part:
                 told.setdefault(parent, []).extend(ids)
-        for parent in wanted.keys() & told.keys():
-            task, ids = wanted[parent], told[parent]
+        for parent in wanted.keys() & (told.keys() | beyond):
+            task, ids = wanted[parent], told.get(parent, [])
             all_of_it = list(dict.fromkeys([*ids, *task.children]))
             task.children = all_of_it[:MAX_CHILDREN]
-            if len(all_of_it) > MAX_CHILDREN:
+            if len(all_of_it) > MAX_CHILDREN or parent in beyond:
                 task.truncated = [*task.truncated, CUT]
 
     def _read(self, storage: Storage, oldest: str, go_on: Callable[[], bool], unread: list[str]) -> None:
-        if not self._whole and self._ends_with(oldest):
-            for part in _up_to(storage, oldest, go_on, unread):
-                if part.name not in self._known:
-                    self._known[part.name] = _all(part, go_on)
-            self._whole = self._ends_with(oldest)
+        if self._whole or not self._ends_with(oldest):
+            return
+        for part in _up_to(storage, oldest, go_on, unread):
+            if part.name not in self._read_so_far:
+                if (known := self._all(part, go_on)) is None:
+                    return
+                self._known[part.name] = known
+                self._read_so_far.append(part.name)
+                self._let_go()
+        self._whole = go_on() and self._ends_with(oldest)
 
     def _ends_with(self, oldest: str) -> bool:
-        """Whether no part is known that is older than this one."""
-        return oldest not in self._known or next(reversed(self._known)) == oldest
+        """Whether no part was read that is older than this one."""
+        return oldest not in self._read_so_far or self._read_so_far[-1] == oldest
+
+    def _let_go(self) -> None:
+        """Who asks goes back in time: the newest parts tell least of what is still to come."""
+        while sum(len(known.ends) for known in self._known.values()) > MOST:
+            self._more(self._known.pop(next(iter(self._known))).parents)
+
+    def _more(self, parents: npt.NDArray[np.int64]) -> None:
+        self._beyond = self._beyond or Beyond()
+        self._beyond.add(parents)
+
+    def _all(self, part: Part, go_on: Callable[[], bool]) -> Known | None:
+        """All children in a part, as far as they have room; `None` once nobody wants to know."""
+        parents, ids = [np.zeros(0, dtype=np.int64)], list[bytes]()
+        lengths, after = list[int](), 0
+        while True:
+            if not go_on():
+                return None
+            if not (rows := part.children((), after, AT_ONCE)):
+                break
+            after = rows[-1][0]
+            hashes = np.array([hash(parent) for _, parent, _ in rows], dtype=np.int64)
+            room = MOST // 2 - len(lengths)
+            if len(rows) > room:
+                self._more(hashes[room:])
+            parents.append(hashes[:room])
+            texts = [child.encode(errors="replace") for _, _, child in rows[:room]]
+            lengths += map(len, texts)
+            ids.append(b"".join(texts))
+        hashes = np.concatenate(parents)
+        places = np.argsort(hashes, kind="stable")
+        ends = np.cumsum(np.array(lengths, dtype=np.int64))
+        return Known(hashes[places], places, ends, b"".join(ids))
+
+
+class Beyond:
+    """Parents of children that are not known one by one: that somebody has some is never missed, and of a
+    few who have none it is told too."""
+
+    def __init__(self) -> None:
+        self._some = np.zeros(BEYOND, dtype=np.bool_)
+
+    def add(self, parents: npt.NDArray[np.int64]) -> None:
+        """More of them, by the hashes of their ids."""
+        self._some[parents % BEYOND] = True
+
+    def of(self, parents: Sequence[int]) -> set[int]:
+        """Those of these that are among them."""
+        return {parent for parent in parents if self._some[parent % BEYOND]}
 
 
 def _up_to(storage: Storage, oldest: str, go_on: Callable[[], bool], unread: list[str]) -> Iterator[Part]:
@@ -133,19 +197,3 @@ def _asked(part: Part, parents: Sequence[str], go_on: Callable[[], bool]) -> lis
             break
         wanted = [parent for parent in wanted if len(found[parent]) < TOLD]
     return [(hash(parent), ids) for parent, ids in found.items() if ids]
-
-
-def _all(part: Part, go_on: Callable[[], bool]) -> Known:
-    """All children in a part."""
-    parents, ids = [np.zeros(0, dtype=np.int64)], list[bytes]()
-    lengths, after = list[int](), 0
-    while go_on() and (rows := part.children((), after, AT_ONCE)):
-        after = rows[-1][0]
-        parents.append(np.array([hash(parent) for _, parent, _ in rows], dtype=np.int64))
-        texts = [child.encode(errors="replace") for _, _, child in rows]
-        lengths += map(len, texts)
-        ids.append(b"".join(texts))
-    hashes = np.concatenate(parents)
-    places = np.argsort(hashes, kind="stable")
-    ends = np.cumsum(np.array(lengths, dtype=np.int64))
-    return Known(hashes[places], places, ends, b"".join(ids))
