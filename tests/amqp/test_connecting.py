@@ -218,6 +218,9 @@ async def test_a_broker_that_takes_no_messages_is_told_and_then_it_goes_on(
     server.api(
         "PUT", "/exchanges/%2F/celery.pidbox", {"type": "fanout", "durable": False}
     )  # As a worker does.
+    mailbox = "w1@test.celery.pidbox"  # Of a worker that would answer, but cannot while the alarm lasts.
+    server.declare("/", mailbox)
+    server.api("POST", f"/bindings/%2F/e/celery.pidbox/q/{mailbox}", {})
     server.declare("/", "box")
     raw = broker.codec.build(task="t", args=[], kwargs={}, queue="box", new_id="1", headers={})
     message = StoredMessage(queue="box", priority=0, raw=raw)
@@ -227,6 +230,7 @@ async def test_a_broker_that_takes_no_messages_is_told_and_then_it_goes_on(
         for _ in range(100):  # RabbitMQ tells of the alarm when something is published.
             with contextlib.suppress(ConnectionProblem):
                 await broker.mailbox.call("ping", timeout=0.1)
+                assert not broker.blocked, "the alarm's silence was taken for the worker's own"
             if broker.blocked:
                 break
         assert broker.blocked == "low on memory"

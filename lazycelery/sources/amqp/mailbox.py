@@ -76,8 +76,13 @@ class AmqpMailbox:
             await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
             answered.cancel()
-        if channel.closed.done() and not call.done.is_set() and not self._unbound(channel):
+        if call.done.is_set():
+            return
+        if channel.closed.done() and not self._unbound(channel):
             raise channel.closed.result()
+        if (blocked := self._server.blocked) is not None:
+            # An alarm is told to us only when we publish. Workers cannot answer then: this proves nothing.
+            raise problems.blocked(blocked, self._server.address)
 
     async def cast(
         self,
