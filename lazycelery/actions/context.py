@@ -53,6 +53,9 @@ class StoreView(Protocol):
     def worker(self, name: str, now: float) -> WorkerDetail | None:
         """A worker with its lists, or `None`."""
 
+    def young(self, name: str, now: float) -> bool:
+        """Whether a worker came a moment ago and has not answered yet: it may not listen."""
+
     def queues(self, now: float) -> list[Queue]:
         """All known queues."""
 

@@ -21,6 +21,8 @@ MAINTENANCE = 5.0
 """Seconds between two looks of a prefork worker after its pool: a change of size shows after the next."""
 PACE = 0.4
 """Seconds between two looks for a proof."""
+ARRIVAL = 5.0
+"""Seconds that a worker which just said that it is there is given to listen."""
 ONLINE = ("online", "busy", "deaf")
 MUTE = "it does not answer (its pool is busy, or remote control is off)"
 
@@ -112,7 +114,21 @@ def by_value(values: Mapping[str, T]) -> list[tuple[T, list[str]]]:
 
 
 async def look(context: Context, workers: Sequence[str], *what: str) -> dict[str, WorkerReport]:
-    """What these workers say now; who is silent is left out."""
+    """What these workers say now; who is silent is left out. Who came a moment ago is asked again until it
+    listens, `ARRIVAL` seconds at the most."""
+    deadline = asyncio.get_running_loop().time() + ARRIVAL
+    reports = await _look(context, workers, *what)
+    while asyncio.get_running_loop().time() < deadline:
+        now = context.clock()
+        young = [name for name in workers if name not in reports and context.store.young(name, now)]
+        if not young:
+            break
+        await asyncio.sleep(PACE)
+        reports |= await _look(context, young, *what)
+    return reports
+
+
+async def _look(context: Context, workers: Sequence[str], *what: str) -> dict[str, WorkerReport]:
     if not workers:
         return {}
     return await context.remote.look(workers, what, timeout=context.profile.timeout)
@@ -167,7 +183,7 @@ async def _prove(
     seen: dict[str, str] = {}
     while open_ := [name for name in waiting if name not in proofs]:
         try:
-            reports = await look(context, open_, *what)
+            reports = await _look(context, open_, *what)
         except LazyCeleryError:
             reports = {}
         seen = {}

@@ -17,6 +17,7 @@ from lazycelery.model.reports import WorkerReport
 from lazycelery.sources.control import LISTS, Control
 from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.whole import WholeBroker
+from lazycelery.store.roll import YOUNG
 from lazycelery.store.store import Store
 from lazycelery.waiting import Breath, came, unhurried
 
@@ -26,8 +27,6 @@ HELD_EVERY = 30.0
 """Seconds between rounds of reserved and scheduled: their replies carry whole arguments."""
 AGAIN = 1.0
 """Seconds until the next round, where a new worker has not answered all questions."""
-YOUNG = 10.0
-"""Seconds for which a worker is new."""
 TRIES = 5
 """Rounds in a row that ask a worker for its settings, while it answers other questions and not this one."""
 FIRST = ("ping", "stats", "active", "active_queues")

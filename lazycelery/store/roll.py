@@ -9,11 +9,13 @@ from typing import Any
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.worker import Worker, WorkerLoad, WorkerState
 from lazycelery.store.facts import worker_facts
-from lazycelery.store.worker_views import alive, state_of, worker_load, worker_view
+from lazycelery.store.worker_views import alive, gone, state_of, worker_load, worker_view
 from lazycelery.store.workers import Workers
 
 Start = tuple[int | None, str | None, float]
 """A worker's process, its software, and when it last said that it has started."""
+YOUNG = 10.0
+"""Seconds for which a worker is new: it says that it is there before it listens."""
 
 
 class Roll:
@@ -46,6 +48,15 @@ class Roll:
     def starts(self) -> Iterator[tuple[str, Start]]:
         """Each one's name and start."""
         return ((one.name, (one.pid, one.software, one.began)) for one in self._workers.by_name())
+
+    def young(self, name: str, now: float) -> bool:
+        """Whether a worker came a moment ago and has not answered yet: it may not listen."""
+        record = self._workers.known.get(name)
+        if record is None or not 0 <= now - record.began < YOUNG:
+            return False
+        if record.goodbye is not None or gone(record):
+            return False
+        return record.control is None or record.control < record.began
 
     def confs(self, now: float) -> Iterator[tuple[bool, Mapping[str, Any]]]:
         """Settings of those that told any, and whether they live."""

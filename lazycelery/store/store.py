@@ -254,6 +254,10 @@ class Store:
         record = self._workers.known.get(name)
         return worker_detail(record, now) if record is not None else None
 
+    def young(self, name: str, now: float) -> bool:
+        """Whether a worker came a moment ago and has not answered yet: it may not listen."""
+        return self.roll.young(name, now)
+
     def queues(self, now: float) -> list[Queue]:
         """All known queues, by name."""
         steps = self.queues_steps(now)

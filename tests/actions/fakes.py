@@ -43,6 +43,7 @@ class FakeStore:
         self.tasks: dict[str, Task] = {}
         self.raw = FakeRaw()
         self.known_workers: dict[str, WorkerDetail] = {}
+        self.young_workers: set[str] = set()
         self.known_queues: list[str] = []
         self.sent: list[tuple[str, str, str, str]] = []
         self.after_send: Callable[[str], Task | None] = lambda id: None
@@ -73,6 +74,9 @@ class FakeStore:
 
     def worker(self, name: str, now: float) -> WorkerDetail | None:
         return self.known_workers.get(name)
+
+    def young(self, name: str, now: float) -> bool:
+        return name in self.young_workers
 
     def queues(self, now: float) -> list[Queue]:
         return [Queue(name=name) for name in self.known_queues]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,27 @@ async def test_nothing_is_ever_broadcast_and_election_is_no_command() -> None:
     for work in (control.tell("pool_grow", {"n": 1}, []), control.shut_down([])):
         with pytest.raises(UsageError, match="No worker is named"):
             await work
+
+
+async def test_who_came_a_moment_ago_is_asked_again_until_it_listens(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew(room, "w1@a", "w2@a", "w3@a")
+    later = room.remote.says.pop("w1@a")
+    room.remote.says.pop("w3@a")
+    monkeypatch.setattr("lazycelery.actions.crew.PACE", 0.01)
+    monkeypatch.setattr("lazycelery.actions.crew.ARRIVAL", 0.3)
+    asyncio.get_running_loop().call_later(0.05, room.remote.says.update, {"w1@a": later})
+    room.store.young_workers = {"w1@a", "w3@a"}
+    refused = {
+        item.target: item.refused or ""
+        for item in (await plan(room, "pool", "w1@a", "w2@a", "w3@a", do="grow", n=1)).items
+    }
+    assert refused["w1@a"] == refused["w2@a"] == "" and "does not answer" in refused["w3@a"]
+    room.remote.says.pop("w1@a")
+    room.store.young_workers = set()  # Its time is over: once is enough.
+    asyncio.get_running_loop().call_later(0.05, room.remote.says.update, {"w1@a": later})
+    assert "does not answer" in ((await plan(room, "pool", "w1@a", do="grow", n=1)).refused or "")
 
 
 # ---- pool

@@ -368,6 +368,18 @@ def test_a_worker_that_only_connects_again_did_not_begin_anew():
     assert began() == T0 + 30
 
 
+def test_a_worker_is_young_until_it_answers_or_goes_and_for_ten_seconds() -> None:
+    store = store_of(beat(0, kind="online", pid=7))
+    assert store.young("w1@h", T0 + 9) and not store.young("w1@h", T0 + 10)
+    assert not store.young("w2@h", T0 + 1)
+    store.apply_worker(control(2, asked=T0 + 1, active=[]))
+    assert not store.young("w1@h", T0 + 3)
+    store.apply_events([beat(20, kind="online", pid=8)])  # What answered was the one before it.
+    assert store.young("w1@h", T0 + 21)
+    store.apply_events([beat(22, kind="offline", pid=8)])
+    assert not store.young("w1@h", T0 + 22)
+
+
 def test_events_of_queues_without_room_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queues, "MAX_QUEUES", 10)
     store = store_of(*(sent(n, f"t{n}", queue=f"reply-{n}") for n in range(100)))
