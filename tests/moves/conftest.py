@@ -63,9 +63,9 @@ class Ground:
     def files(self) -> list[Path]:
         return sorted((self.directory / "backups").glob("*"))
 
-    def settle(self, queue: str, count: int) -> None:
+    def settle(self, queue: str, count: int, seconds: float = 10) -> None:
         """Wait until the queue holds so many: a broker tells late of what was put back."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + seconds
         while self.depth(queue) != count:
             assert time.monotonic() < deadline, f"{queue} holds {self.depth(queue)}, not {count}"
             time.sleep(0.05)
