@@ -25,6 +25,8 @@ ARRIVAL = 5.0
 """Seconds that a worker which just said that it is there is given to listen."""
 ONLINE = ("online", "busy", "deaf")
 MUTE = "it does not answer (its pool is busy, or remote control is off)"
+UNSEEN = "Nobody of that name was seen: it may have stopped, be about to stop, or be held up."
+"""Of a name that nobody told: a worker that ends hears nothing more, while its process may need seconds."""
 
 
 @dataclass
@@ -54,7 +56,7 @@ def named(context: Context, names: Sequence[str], example: str) -> list[Worker]:
     for name in names:
         fits = [name] if name in known else [each for each in known if name in each.split("@", 1)]
         if not fits:
-            raise NothingFound(f"No worker is called {name}.", nearest(name, known))
+            raise NothingFound(f"No worker is called {name}.", nearest(name, known) or UNSEEN)
         if len(fits) > 1:
             raise UsageError(f"{name} fits {count(len(fits), 'worker')}.", f"For example {listed(fits, 3)}.")
         found[fits[0]] = known[fits[0]]

@@ -258,7 +258,8 @@ def test_workers_are_named_wholly_or_by_half(room: Room) -> None:
     assert [each.name for each in crew.named(context, ["w2", "w2@b"], "")] == ["w2@b"]
     with pytest.raises(UsageError, match="w1 fits 2 workers"):
         crew.named(context, ["w1"], "")
-    with pytest.raises(LazyCeleryError, match="No worker is called w9"):
-        crew.named(context, ["w9"], "")
+    with pytest.raises(LazyCeleryError, match="No worker is called unlike") as unseen:
+        crew.named(context, ["unlike"], "")
+    assert unseen.value.hint == crew.UNSEEN
     assert crew.by_value({"w1@a": 2, "w2@b": 4, "w1@b": 2}) == [(2, ["w1@a", "w1@b"]), (4, ["w2@b"])]
     assert crew.at(["a", "b", "c", "d"]) == "4 workers"

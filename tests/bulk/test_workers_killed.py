@@ -52,6 +52,12 @@ class Fleet:
                 return found
             assert time.monotonic() < deadline, f"{method}: only {[*found]} of {running} answer"
 
+    def listening(self) -> list[str]:
+        """Workers that still take commands. One that was told to stop hears nothing more, and its process may
+        need seconds to end."""
+        replies = self.tool.control.ping(timeout=5, limit=len(self.workers))
+        return sorted(name for reply in replies for name in reply)
+
     def killed(self, *words: str, after: float) -> None:
         """Start it, and kill it so long after its line in the audit log."""
         log = self.ground.directory / "audit.ndjson"
@@ -162,9 +168,8 @@ def test_what_is_told_to_many_workers(fleet: Fleet) -> None:
     last = fleet.adds(20)
     fleet.killed("worker", "shutdown", *NAMES, after=dice.uniform(0, 0.1))
     time.sleep(1)
-    running = [one.name for one in fleet.workers if one.process and one.process.poll() is None]
-    if running:
-        code, out, err = fleet.cli.run("worker", "shutdown", *running, "--yes")
+    if untold := fleet.listening():
+        code, out, err = fleet.cli.run("worker", "shutdown", *untold, "--yes")
         assert code in (0, PARTLY), (out, err)
     for one in fleet.workers:
         assert one.process is not None
