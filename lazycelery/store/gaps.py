@@ -35,3 +35,4 @@ class Gaps:
             record.blind = None
             if lost_since(record, start) is None:
                 record.back = end
+            record.listening = None  # The mailbox that was seen open may be gone with its connection.

@@ -144,6 +144,16 @@ def test_while_we_hear_nothing_no_worker_is_called_lost():
     assert states(80) == {"here@h": "offline", "gone@h": "offline"}
 
 
+def test_a_mailbox_that_was_open_before_we_heard_nothing_keeps_no_worker() -> None:
+    store = store_of(beat(0, active=0, freq=2.0))
+    store.apply_worker(control(T0 + 4, ping=False, listening=True))
+    assert only(store, 5).why.startswith("silent: it listens")
+    store.blind(T0 + 6)
+    store.gap(T0 + 6, T0 + 12)
+    assert only(store, 13).state != "offline"  # It is given time to be heard again.
+    assert only(store, 30).state == "offline"
+
+
 def test_a_worker_without_heartbeats_lives_by_its_answers():
     store = Store(100)
     store.apply_worker(control(0))
