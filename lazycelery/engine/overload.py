@@ -88,11 +88,10 @@ class Overload:
         events came, seconds."""
         self._busy += ended - began
         self._events += events
-        if more:
-            self._full_last = ended
         if not more:
             self._full_since = None
             return
+        self._full_last = ended
         if self._full_since is None:
             self._full_since = self._full_first = began
             self._late.clear()
@@ -151,11 +150,11 @@ class Overload:
         if self.stage + 1 >= len(STAGES):
             return
         self._measure(now)
+        again = now - self._fell < RELAPSE
         if self._tried:
-            again = now - self._fell < RELAPSE
             self._doubt, self._tried = min(2 * self._doubt, LONGEST_DOUBT) if again else DOUBT, False
         self._believed_until = now + self._doubt
-        if now - self._fell < RELAPSE:
+        if again:
             self._calm = min(2 * self._calm, LONGEST_CALM)
             weight = max(weight, REFUTED)
         costs = self._costs[self.stage]

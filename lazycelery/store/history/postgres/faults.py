@@ -23,8 +23,6 @@ _WORDS = {
 }
 _FATAL = re.compile(r"FATAL: +(.+)")
 """What libpq tells of a connection that was not let in."""
-
-
 LONGEST = 300
 """Characters of what the database says: a path may stand in it."""
 
