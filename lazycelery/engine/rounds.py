@@ -125,6 +125,7 @@ class Rounds:
             what += ["registered", "conf"]
         if self._due.now("held", HELD_EVERY):
             what += ["reserved", "scheduled"]
+        asked = self._clock()
         try:
             reports = await self._control.survey(what=what, timeout=self._profile.timeout, clock=self._clock)
         except LazyCeleryError as problem:
@@ -139,7 +140,7 @@ class Rounds:
         now = self._clock()
         reports += [
             # Everybody was asked; whoever is not even bound any more is silent too.
-            WorkerReport(worker=name, at=now, ping=False)
+            WorkerReport(worker=name, at=now, asked=asked, ping=False)
             for name in self._store.roll.names()
             if name not in named
         ]

@@ -85,7 +85,7 @@ class Control:
         listening = _listening(answers, silent) if destination is None else None
         await breath.take()
         for name in silent:
-            reports[name] = WorkerReport(worker=name, at=at, ping=False, listening=listening)
+            reports[name] = WorkerReport(worker=name, at=at, asked=began, ping=False, listening=listening)
         return await unhurried((_settled(reports[name], what) for name in sorted(reports)), breath)
 
     async def roll_call(
@@ -107,7 +107,7 @@ class Control:
         reports = [WorkerReport(worker=name, at=at, asked=then, ping=True) for name in sorted(answered)]
         for name in silent:
             open_ = counted if replies.listeners is None else name in replies.listeners
-            reports.append(WorkerReport(worker=name, at=asked, ping=False, listening=open_))
+            reports.append(WorkerReport(worker=name, at=asked, asked=asked, ping=False, listening=open_))
         return reports
 
     async def reserved(

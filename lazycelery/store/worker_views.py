@@ -135,8 +135,18 @@ def _beats(record: WorkerRecord, now: float) -> bool:
 
 
 def last_sign(record: WorkerRecord) -> float:
+    """When it last beat, answered or told of a task, or when it could be heard again; our clock."""
+    return max(_heard(record), record.back or 0.0)
+
+
+def _heard(record: WorkerRecord) -> float:
     """When it last beat, answered or told of a task, our clock."""
-    return max(record.heartbeat or 0.0, record.control or 0.0, record.last_seen or 0.0, record.back or 0.0)
+    return max(record.heartbeat or 0.0, record.control or 0.0, record.last_seen or 0.0)
+
+
+def _patience(record: WorkerRecord) -> float:
+    """Seconds for which a heartbeat counts."""
+    return max(3 * (record.freq or 2.0), LOST_AFTER)
 
 
 def gone(record: WorkerRecord) -> bool:
@@ -158,7 +168,7 @@ def _state(record: WorkerRecord, now: float) -> tuple[WorkerState, Why]:
     if record.heartbeat is None:
         return _state_without_heartbeats(record, now)
     sign = last_sign(record)
-    patience = max(3 * (record.freq or 2.0), LOST_AFTER)
+    patience = _patience(record)
     if now - sign > patience:
         if record.blind is not None and record.blind - sign <= patience:
             return (
@@ -196,14 +206,47 @@ def _held_up(record: WorkerRecord) -> str:
 
 
 def _online(record: WorkerRecord, now: float) -> tuple[WorkerState, Why]:
+    silent = record.silent if record.blind is None else None
+    if record.back is not None and _heard(record) <= record.back:
+        back = record.back
+        if silent is not None or now - _heard(record) > _patience(record):
+            return "online" if silent is None else "busy", lambda: _yet_to_be_heard(record, back, now)
     active = _active(record)
     slots = record.stats.concurrency if record.stats else None
     if active is not None and slots and active >= slots:
         return "busy", lambda: _busy(record, slots, now)
-    silent = record.silent
-    if silent is not None and record.heartbeat is not None and record.blind is None:
-        return "busy", lambda: f"silent: it sends heartbeats but has not answered for {span(now - silent)}"
-    return "online", None
+    if silent is None:
+        return "online", None
+    if record.heartbeat == record.online and (record.control or 0.0) < record.online:
+        said = now - record.online  # It says so before it listens.
+        return "online", lambda: f"online by its own word, {span(said)} ago; it has not answered yet"
+    return "busy", lambda: _unanswering(record, silent, now)
+
+
+def _unanswering(record: WorkerRecord, silent: float, now: float) -> str:
+    """A worker that is heard, and does not answer."""
+    if record.heartbeat is not None and now - record.heartbeat <= _patience(record):
+        sign = f"it sends heartbeats, the last {span(now - record.heartbeat)} ago, but"
+    else:
+        sign = f"{_newest_sign(record, now)}, but it"
+    return f"silent: {sign} has not answered for {span(now - silent)}"
+
+
+def _yet_to_be_heard(record: WorkerRecord, back: float, now: float) -> str:
+    """Nothing came from it since events reach us again: all that is known is from before."""
+    words = f"not heard since events came again {span(now - back)} ago"
+    if record.silent is not None:
+        words = f"silent: {words}, nor has it answered (asked {span(now - record.silent)} ago)"
+    return f"{words}; {_newest_sign(record, now)}"
+
+
+def _newest_sign(record: WorkerRecord, now: float) -> str:
+    heard = _heard(record)
+    if record.heartbeat == heard:
+        return f"its last heartbeat came {span(now - heard)} ago"
+    if record.control == heard:
+        return f"it answered last {span(now - heard)} ago"
+    return f"its last task event came {span(now - heard)} ago"
 
 
 def _busy(record: WorkerRecord, slots: int, now: float) -> str:

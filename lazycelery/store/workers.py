@@ -139,7 +139,7 @@ class Workers:
             return None
         at = report.at
         record.errors.update(report.errors)
-        if report.ping is False:
+        if report.ping is False and _could_hear(record, report):
             record.silent = record.silent if record.silent is not None else at
             record.listening = at if report.listening else None
         elif _answered(report) and not _left_since(record, report):
@@ -209,6 +209,12 @@ def _left_since(record: WorkerRecord, report: WorkerReport) -> bool:
     silent, and who answered first may have stopped by its end."""
     went = max(record.goodbye or 0.0, record.gone or 0.0)
     return report.asked is not None and report.asked <= went <= report.at
+
+
+def _could_hear(record: WorkerRecord, report: WorkerReport) -> bool:
+    """Whether a question that got no answer proves silence: not one from before the worker came, or from
+    before the broker came back."""
+    return report.asked is None or report.asked >= max(record.online, record.back or 0.0)
 
 
 def _answered(report: WorkerReport) -> bool:

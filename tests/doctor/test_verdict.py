@@ -295,6 +295,11 @@ def test_queues_and_workers() -> None:
     )
     assert of_worker(worker(), seen()).text == "w1@a is online: 0 of 2 slots taken, it takes from default."
     assert of_worker(worker(**GONE), seen()).text == "w1@a is gone: lost 1m ago."
+    silent = worker(state="busy", silent=NOW - 3, heartbeat_age=40.0, why="silent: not heard")
+    assert [(one.text, one.source) for one in of_worker(silent, seen()).evidence] == [
+        ("asked 3s ago, no answer", "control"),
+        ("last heartbeat 40s ago", "event"),
+    ]
     full = Finding(
         code="worker-saturated",
         severity="warning",

@@ -118,7 +118,7 @@ def test_a_worker_that_beats_but_does_not_answer_is_busy():
     store.apply_events([beat(20)])
     worker = only(store, 21)
     assert (worker.state, worker.word) == ("busy", "silent")
-    assert "has not answered for 11s" in (worker.why or "")
+    assert worker.why == "silent: it sends heartbeats, the last 1s ago, but has not answered for 11s"
     store.apply_worker(control(22))
     assert only(store, 22).state == "online"
 
@@ -142,6 +142,46 @@ def test_while_we_hear_nothing_no_worker_is_called_lost():
     store.gap(T0 + 5, T0 + 61)
     assert states(62) == {"here@h": "online", "gone@h": "offline"}
     assert states(80) == {"here@h": "offline", "gone@h": "offline"}
+
+
+def test_after_a_gap_nothing_is_said_that_was_not_heard_since() -> None:
+    store = store_of(beat(0, active=2))
+    store.apply_worker(control(0, stats=WorkerStats(worker="w1@h", pool="prefork", concurrency=2)))
+    store.blind(T0 + 5)
+    store.gap(T0 + 5, T0 + 40)
+    worker = only(store, 43)
+    assert worker.why == "not heard since events came again 3s ago; its last heartbeat came 43s ago"
+    store.apply_worker(control(42, ping=False, asked=T0 + 39))
+    assert only(store, 43).why == worker.why  # Asked while nobody could have heard it.
+    store.apply_worker(control(43, ping=False, asked=T0 + 42))
+    worker = only(store, 45)
+    assert (worker.state, worker.word) == ("busy", "silent")
+    assert worker.why == (
+        "silent: not heard since events came again 5s ago, nor has it answered (asked 2s ago); "
+        "its last heartbeat came 45s ago"
+    )
+    store.apply_events([started(45.5)])
+    assert only(store, 46).why == "busy: its 2 slots are taken"
+    store.apply_events([beat(46, active=0)])
+    worker = only(store, 47)
+    assert worker.why == "silent: it sends heartbeats, the last 1s ago, but has not answered for 4s"
+    store.apply_events([started(60)])
+    worker = only(store, 61)
+    assert worker.why == "silent: its last task event came 1s ago, but it has not answered for 18s"
+
+
+def test_a_worker_that_just_came_is_not_said_to_be_silent() -> None:
+    store = store_of(beat(10, kind="online"))
+    store.apply_worker(control(11, ping=False, asked=T0 + 9))
+    assert only(store, 11).why is None  # Asked before it came.
+    store.apply_worker(control(12, ping=False, asked=T0 + 11))
+    worker = only(store, 13)
+    assert worker.state == "online"
+    assert worker.why == "online by its own word, 3s ago; it has not answered yet"
+    store.apply_events([beat(14)])
+    assert (only(store, 15).why or "").startswith("silent: it sends heartbeats, the last 1s ago")
+    store.apply_worker(control(16))
+    assert only(store, 16).why is None
 
 
 def test_a_mailbox_that_was_open_before_we_heard_nothing_keeps_no_worker() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lazycelery.insight.doctor.mode import count, fact, listed, plain_slots, short
+from lazycelery.insight.doctor.mode import count, fact, listed, plain_slots, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.verdict.common import dated
 from lazycelery.model.facts import WorkerFacts
-from lazycelery.model.finding import Finding
+from lazycelery.model.finding import Evidence, Finding
 from lazycelery.model.verdict import Verdict
 from lazycelery.store.queues import near
 
@@ -35,7 +35,8 @@ def of_worker(facts: WorkerFacts, seen: Snapshot, findings: Sequence[Finding] = 
             verdict.text += " It sends no task events."
     if worker.state not in ("offline", "unknown"):  # Of these it is told how long ago they were heard.
         dated(verdict, seen)
-    verdict.evidence = [
+    verdict.evidence = [] if own else _of_silence(facts, seen)
+    verdict.evidence += [
         fact(f"{task.name} runs", "control", task.time_start) for task in (facts.active or [])[:5]
     ]
     if worker.reserved:
@@ -43,6 +44,18 @@ def of_worker(facts: WorkerFacts, seen: Snapshot, findings: Sequence[Finding] = 
         verdict.evidence.append(fact(told, "control", worker.reserved))
     verdict.evidence += [each for one in about for each in one.evidence]
     return verdict
+
+
+def _of_silence(facts: WorkerFacts, seen: Snapshot) -> list[Evidence]:
+    """When a worker that does not answer was asked, and when it was heard last, each with its source."""
+    worker, silent = facts.worker, facts.silent
+    if silent is None or worker.state not in ("online", "busy"):
+        return []
+    told = [fact(f"asked {span(seen.now - silent)} ago, no answer", "control", silent)]
+    if worker.heartbeat_age is not None:
+        age = worker.heartbeat_age
+        told.append(fact(f"last heartbeat {span(age)} ago", "event", round(age, 1)))
+    return told
 
 
 def _takes(facts: WorkerFacts, seen: Snapshot) -> str:
