@@ -208,7 +208,8 @@ class Examiner:
     ) -> FindingMark:
         """Acknowledge or snooze a finding, or take that back; the next examination knows it."""
         until = None if seconds is None else self._clock() + seconds
-        mark = await self._marks.put(await self.examine(), code, subject, kind, until, note)
+        examination, replay = await self.examine(), self.snapshots.replay
+        mark = await self._marks.put(examination, code, subject, kind, until, note, replay)
         await self.examine()
         return mark
 

@@ -11,12 +11,14 @@ from lazycelery.actions.audit import AuditLog, whoami
 from lazycelery.actions.files import state_directory
 from lazycelery.actions.shared_file import SharedFile, name_of_cluster
 from lazycelery.errors import NothingFound, Refused, UsageError
+from lazycelery.insight.advice import later
 from lazycelery.insight.doctor.marks import over, subjects
 from lazycelery.model.action import AuditEntry
 from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Examination, Finding, FindingMark
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
+from lazycelery.model.reel import Replay
 from lazycelery.model.text import clean
 
 logger = logging.getLogger(__name__)
@@ -78,13 +80,14 @@ class FindingMarks:
         kind: MarkKind,
         until: float | None,
         note: str,
+        replay: Replay = "",
     ) -> FindingMark:
         """Mark a finding of this examination, or take its mark away; returns the mark that was put or taken.
 
         Raises `NothingFound`, `UsageError` when several findings could be meant, `Refused` when it cannot be
         written down.
         """
-        finding = _meant(examination, code, subject) if kind != "clear" else None
+        finding = _meant(examination, code, subject, replay) if kind != "clear" else None
         return await asyncio.to_thread(self._put, finding, code, subject, kind, until, note)
 
     def _put(
@@ -180,15 +183,13 @@ class FindingMarks:
 _WORDS = {"ack": "Acknowledge", "snooze": "Snooze", "clear": "Show again"}
 
 
-def _meant(examination: Examination, code: str, subject: str) -> Finding:
+def _meant(examination: Examination, code: str, subject: str, replay: Replay = "") -> Finding:
     found = [one for one in (*examination.findings, *examination.snoozed) if one.code == code]
     if not found:
+        tells = "`lazycelery doctor` tells what there is" + (" at its end." if replay == "whole" else ".")
         raise NothingFound(
-            f"There is no finding {code} now.",
-            by_face(
-                "`lazycelery doctor` tells what there is; --observe 60 looks longer.",
-                "It has passed meanwhile.",
-            ),
+            f"There is no finding {code} {'in this recording' if replay else 'now'}.",
+            by_face(tells + later(60, replay, ""), "It has passed meanwhile."),
         )
     fitting = [one for one in found if subject in subjects(one)] if subject else found
     if len(fitting) == 1:

@@ -187,6 +187,15 @@ def test_commands_read_a_recording(tape: Path, run: Callable[..., Ran]) -> None:
     assert run("--broker", f"replay://{tape}", "status", broker=False).code == 0
 
 
+def test_a_finding_that_a_recording_has_not_is_not_to_be_waited_for(
+    tape: Path, run: Callable[..., Ran]
+) -> None:
+    ran = run("--broker", f"replay://{tape}", "finding", "ack", "worker-lost", "--observe", "0", broker=False)
+    assert ran.code == 1 and "There is no finding worker-lost in this recording." in ran.err
+    assert "`lazycelery doctor` tells what there is at its end." in ran.err
+    assert "--observe" not in ran.err
+
+
 def test_commands_say_that_it_is_one_and_what_of_it_is_damaged(
     tape: Path, run: Callable[..., Ran], tmp_path: Path
 ) -> None:
