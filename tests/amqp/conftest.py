@@ -77,7 +77,7 @@ async def opened() -> AsyncIterator[Open]:
 
 @pytest.fixture
 def worker(vhost: Vhost) -> Iterator[Callable[..., CeleryWorker]]:
-    """Starts workers on the virtual host; all are stopped at the end."""
+    """Starts workers on the virtual host; all are killed at the end."""
     started: list[CeleryWorker] = []
 
     def start(name: str = "w1", **options: Any) -> CeleryWorker:
@@ -88,4 +88,4 @@ def worker(vhost: Vhost) -> Iterator[Callable[..., CeleryWorker]]:
 
     yield start
     for one in started:
-        one.stop()
+        one.kill()

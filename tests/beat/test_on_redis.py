@@ -54,7 +54,7 @@ def fleet(shared_broker: RedisServer, beat: CeleryBeat) -> Iterator[RedisServer]
     """A worker and a beat."""
     worker = CeleryWorker(shared_broker.url, "w1", pool="solo", env=settings(shared_broker)).start()
     yield shared_broker
-    worker.stop()
+    worker.kill()
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ PARKED = ("parked", "parked\x06\x163", "parked\x06\x166", "parked\x06\x169")
 def fleet(shared_broker: RedisServer) -> Iterator[RedisServer]:
     one = CeleryWorker(shared_broker.url, "w1", env={"TEST_EXTENDED": "1"}).start()
     yield shared_broker
-    one.stop()
+    one.kill()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def fleet(shared_broker: RedisServer) -> Iterator[RedisServer]:
     workers = [CeleryWorker(shared_broker.url, name, concurrency=1).start() for name in ("w1", "w2")]
     yield shared_broker
     for each in workers:
-        each.stop()
+        each.kill()
 
 
 class Cost(NamedTuple):

@@ -37,7 +37,7 @@ Command = Callable[..., Done]
 def fleet(shared_broker: RedisServer) -> Iterator[RedisServer]:
     one = CeleryWorker(shared_broker.url, "w1", env={"TEST_EXTENDED": "1"}).start()
     yield shared_broker
-    one.stop()
+    one.kill()
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def working(broker: str, name: str = "w1", **own: Any) -> Iterator[CeleryWorker]
     try:
         yield one
     finally:
-        one.stop()
+        one.kill()
 
 
 async def test_dead_letters_until_they_are_sent_back_to_work(rabbit: RabbitServer) -> None:

@@ -97,7 +97,7 @@ async def test_three_ways_to_fail_are_three_groups(shared_broker: RedisServer, t
         done = await asyncio.to_thread(lazycelery, broker, "errors", "--json")
         assert done.code == 0 and {group["id"] for group in done.json["groups"]} <= ids
     finally:
-        worker.stop()
+        worker.kill()
 
 
 def fail(broker: str, ways: tuple[str, ...], times: int) -> None:

@@ -30,4 +30,4 @@ def worker(place: Place) -> Iterator[Callable[..., CeleryWorker]]:
 
     yield start
     for one in started:
-        one.stop()
+        one.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,24 +14,20 @@ import pytest
 from tests.pty.terminal import Terminal
 from tests.support.broker import RedisServer
 from tests.support.fleet import CeleryWorker, send
-from tests.support.rabbit import RabbitServer, need_server
+from tests.support.rabbit import RabbitServer
 
 pytestmark = [pytest.mark.pty, pytest.mark.broker]
 
 
 @pytest.fixture
-def rabbit() -> Iterator[RabbitServer]:
-    need_server()
-    server = RabbitServer().start()
-    yield server
-    server.remove()
-
-
-@pytest.fixture
-def rabbit_worker(rabbit: RabbitServer) -> Iterator[CeleryWorker]:
-    worker = CeleryWorker(rabbit.url(), "r2", backend="rpc://").start()
-    yield worker
-    worker.stop()
+def second(rabbit: RabbitServer) -> Iterator[str]:
+    """A virtual host with a worker; its URL."""
+    name = f"test/{uuid.uuid4().hex[:8]}"
+    rabbit.add_vhost(name)
+    worker = CeleryWorker(rabbit.url(name), "r2", backend="rpc://").start()
+    yield rabbit.url(name)
+    worker.kill()
+    rabbit.drop_vhost(name)
 
 
 def tabs(terminal: Terminal) -> str:
@@ -41,14 +38,14 @@ def test_redis_and_rabbitmq_side_by_side_and_one_of_them_killed_and_back(
     broker: RedisServer,
     worker: Callable[..., CeleryWorker],
     rabbit: RabbitServer,
-    rabbit_worker: CeleryWorker,
+    second: str,
 ) -> None:
     worker("r1")
     home = os.environ["HOME"]
     config = Path(home) / "two.toml"
     config.write_text(
         f'[profiles.first]\nbroker = "{broker.url}"\n'
-        f'[profiles.second]\nbroker = "{rabbit.url()}"\nproduction = true\n'
+        f'[profiles.second]\nbroker = "{second}"\nproduction = true\n'
         f'management = "{rabbit.management}"\n'
     )
     state = {name: f"{home}/{name.lower()}" for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME")}
@@ -72,7 +69,7 @@ def test_redis_and_rabbitmq_side_by_side_and_one_of_them_killed_and_back(
         broker.kill()
         terminal.until(lambda: "✗ 1 first ▲" in tabs(terminal), 30)
         # The other one goes on, and answers each key.
-        id = send(rabbit.url(), "shop.charge", 7)
+        id = send(second, "shop.charge", 7)
         terminal.until("Failed on r2@test", 20)
         for key, seen in (("1", "▸● r2@test"), ("3", id[:8]), ("?", "Everywhere"), ("\x1b", "r2@test")):
             began = time.monotonic()

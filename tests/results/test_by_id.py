@@ -51,7 +51,7 @@ async def test_memcached_is_read_by_id(broker: RedisServer, memcached: str) -> N
         assert (found[added].result, found[added].args, found[failed].status) == (3, [1, 2], "FAILURE")
         assert await results.newest() == []
     finally:
-        worker.stop()
+        worker.kill()
         await results.close()
 
 

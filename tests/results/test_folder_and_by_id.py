@@ -39,7 +39,7 @@ async def test_files_of_real_workers_are_read_listed_and_heard(broker: RedisServ
         assert {each.id for each in await results.newest()} == {added, failed} and len(found) == 2
     finally:
         running.cancel()
-        worker.stop()
+        worker.kill()
         await results.close()
     assert all(name.startswith("celery-task-meta-") for name in os.listdir(tmp_path))
 

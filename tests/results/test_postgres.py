@@ -65,7 +65,7 @@ async def test_results_of_real_workers_and_no_way_to_write(
                 lambda: results._engine.connect().exec_driver_sql("delete from celery_taskmeta")
             )
     finally:
-        worker.stop()
+        worker.kill()
         await results.close()
 
 

@@ -115,7 +115,7 @@ async def test_what_real_workers_wrote_is_read_heard_and_listed(
         assert [each.id for each in newest] == [slow, failed] and newest[0].result == 3
         assert states[-1].state == "connected" and await results.get(["nobody"]) == {}
     finally:
-        worker.stop()
+        worker.kill()
 
 
 async def test_pickled_results_are_shown_and_never_loaded(tmp_path: Path, opened: Open) -> None:

@@ -76,7 +76,7 @@ def fleet(shared_broker: RedisServer) -> Iterator[RedisServer]:
     """A worker with extended results: the arguments of what failed are known."""
     one = CeleryWorker(shared_broker.url, "w1", env={"TEST_EXTENDED": "1"}).start(60)
     yield shared_broker
-    one.stop()
+    one.kill()
 
 
 async def test_a_failure_that_a_retry_mends_is_retried_until_it_is(

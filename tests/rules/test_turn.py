@@ -263,7 +263,7 @@ def machines(broker: RedisServer, tmp_path: Path) -> Iterator[tuple[Watch, Watch
     yield one, two
     for each in (one, two):
         each.end()
-    worker.stop()
+    worker.kill()
 
 
 def results(url: str) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def worker(place: Place) -> Iterator[Worker]:
 
     yield start
     for one in started:
-        one.stop()
+        one.kill()
 
 
 @pytest.fixture

@@ -33,14 +33,15 @@ def fleet(shared_broker: RedisServer) -> Iterator[RedisServer]:
         )
         for name, pool in kinds.items()
     ]
-    started = []
     try:
         for one in workers:
-            started.append(one.start())
+            one.launch()
+        for one in workers:
+            one.ready()
         yield shared_broker
     finally:
-        for one in started:
-            one.stop()
+        for one in workers:
+            one.kill()
 
 
 async def test_a_survey_tells_all_about_every_kind_of_worker(opened: Open, fleet: RedisServer) -> None:
@@ -289,7 +290,7 @@ async def test_a_worker_that_answers_in_pickle_is_understood(
         assert report.ping and report.stats is not None and report.stats.pool == "prefork"
         assert report.queues is not None and report.queues[0].name == "celery"
     finally:
-        one.stop()
+        one.kill()
 
 
 async def test_a_beat_is_no_worker_and_is_not_waited_for(

@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class CeleryWorker:
-    """One `celery worker` process on the app of `tests.support.tasks`."""
+    """One `celery worker` process on the app of `tests.support.tasks`.
+
+    Without `mingle` it does not wait a second at its start for what other workers have to say.
+    """
 
     def __init__(
         self,
@@ -26,6 +29,7 @@ class CeleryWorker:
         concurrency: int = 2,
         queues: str = "celery",
         events: bool = True,
+        mingle: bool = False,
         backend: str | None = None,
         options: tuple[str, ...] = (),
         env: dict[str, str] | None = None,
@@ -37,15 +41,25 @@ class CeleryWorker:
             *(sys.executable, "-m", "celery", "-A", "tests.support.tasks", "worker", "-n", self.name),
             *("-P", pool, "-c", str(concurrency), "-Q", queues, "-l", "INFO"),
             *(["-E"] if events else []),
+            *([] if mingle else ["--without-mingle"]),
             *options,
         ]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, wait: float = 30) -> CeleryWorker:
+        return self.launch().ready(wait)
+
+    def launch(self) -> CeleryWorker:
+        """Start it, and do not wait: several start side by side."""
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 self.command, cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
             )
+        return self
+
+    def ready(self, wait: float = 30) -> CeleryWorker:
+        """Wait until it is, after `launch`."""
+        assert self.process is not None
         deadline = time.monotonic() + wait
         while time.monotonic() < deadline:
             if f"{self.name} ready" in Path(self.log).read_text(errors="replace"):
@@ -56,10 +70,11 @@ class CeleryWorker:
         raise RuntimeError("worker did not start:\n" + Path(self.log).read_text(errors="replace"))
 
     def stop(self) -> None:
+        """As an operator does: what runs ends first, and it says goodbye. That takes seconds."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """As a machine that dies: parent and children at once, no goodbye."""
+        """As a machine that dies: parent and children at once, no goodbye. At the end of a test, too."""
         self._end(signal.SIGKILL)
 
     def _end(self, how: int) -> None:

@@ -150,6 +150,8 @@ class RabbitServer:
         self._server = self._epmd = None
 
     def remove(self) -> None:
+        """At once: a stop in good order takes seconds, and nothing is kept."""
+        self.kill()
         self.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
 

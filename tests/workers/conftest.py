@@ -64,6 +64,7 @@ def at(request: pytest.FixtureRequest) -> Iterator[Place]:
     broker, pool = request.param
     with ExitStack() as stack:
         url, management = _open(broker, request, stack)
+        started = []
         for name, queues in (("w1", "celery,mail"), ("w2", "celery")):
             one = CeleryWorker(
                 url,
@@ -73,8 +74,10 @@ def at(request: pytest.FixtureRequest) -> Iterator[Place]:
                 backend="" if broker == "rabbitmq" else None,
                 env={"TEST_POOL_RESTARTS": "1"} if name == "w1" else {},
             )
-            stack.callback(one.stop)
-            one.start()
+            stack.callback(one.kill)
+            started.append(one.launch())
+        for one in started:
+            one.ready()
         tool = Celery("tool", broker=url, set_as_current=False)
         stack.callback(tool.close)
         yield Place(broker, pool, url, management, tool)

@@ -139,8 +139,8 @@ async def test_a_queue_is_never_given_to_a_worker_that_it_would_break(
             )
             assert "does not tell what kind of queue unknown is" in (plan.refused or "")
     finally:
-        plain.stop()
-        modern.stop()
+        plain.kill()
+        modern.kill()
         rabbit.drop_vhost(vhost)
 
 
