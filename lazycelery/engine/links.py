@@ -83,6 +83,15 @@ class Links:
         self.heard(name)
         self.tell(name, StatusChange("connected"))
 
+    def unanswered(self, name: str, why: str) -> None:
+        """A source can be asked, and answers nothing: its last fault is over. A recording tells itself."""
+        if name not in self._recorded and self._by_name[name].state != "connected":
+            self.tell(name, StatusChange("off", "", why))
+
+    def recorded_away(self, name: str) -> bool:
+        """Whether a source could not be reached when this was recorded."""
+        return name in self._recorded and self._by_name[name].state in ("lost", "refused")
+
     def down(self, name: str, problem: LazyCeleryError, next_try: float | None = None) -> None:
         """A source does not answer; `lost` if it ever did, else `refused`."""
         known = self._by_name[name]

@@ -44,9 +44,12 @@ class Companion:
         self._parts = parts
         self._asking: asyncio.Future[None] | None = None
 
-    def linked(self, change: StatusChange) -> None:
-        """The broker was reached, or no more."""
-        self._parts.links.as_recorded("broker", change)
+    def linked(self, name: str, change: StatusChange) -> None:
+        """The broker was reached, or the workers were, or no more."""
+        self._parts.links.as_recorded(name, change)
+        watch = self._parts.watch
+        if name == "control" and change.state == "connected" and watch.first_truth.is_set():
+            watch.rounds.all_again()  # Nobody was asked since it was lost.
 
     def second(self, at: float) -> None:
         """A second of the recording is over."""

@@ -120,6 +120,8 @@ class Rounds:
             await breath.take()
 
     async def _survey(self) -> None:
+        if self.first_truth.is_set() and self._links.recorded_away("control"):
+            return  # A recording has its last answers still, but they were none of that moment.
         what = list(FIRST)
         if self._due.now("slow", SLOW_EVERY):
             what += ["registered", "conf"]
@@ -149,8 +151,8 @@ class Rounds:
         answered = [report.worker for report in reports if report.ping]
         if answered:
             self._links.up("control")
-        elif self._links["control"].state != "connected":  # Its last fault is over.
-            self._links.tell("control", StatusChange("off", "", "No worker answers control calls."))
+        else:
+            self._links.unanswered("control", "No worker answers control calls.")
         fresh = [name for name in answered if name not in self.surveyed]
         if fresh and not set(what) >= {"registered", "conf"}:
             self.all_again()  # A worker that came between the slow rounds.

@@ -294,6 +294,7 @@ async def test_what_an_engine_saw_is_there_again_without_its_secrets(
     reader = Reader(path)
     frames = list(iter(reader.frame, None))
     reader.close()
+    assert [one.said.state for one in frames if one.kind == "control"] == ["connected"]
     asked = [(one.at, one.said.replies.asked) for one in frames if one.kind == "answer"]
     assert asked and all(then is not None and at - 5 < then <= at for at, then in asked)
     again = await opened(path)
@@ -454,12 +455,16 @@ def away(tmp_path: Path) -> Path:
     writer.write(T0, "broker", StatusChange("connected"))
     writer.write(T0, "links", StatusChange("connected"))
     writer.write(T0, "names", ["celery"])
+    writer.write(T0, "control", StatusChange("connected"))
+    writer.write(T0, "answer", Answer("ping", Replies(1, [Reply("w1@h", {"ok": "pong"}, 0.1)], True)))
     writer.write(T0 + 1, "events", [beat(1), received(1, "a"), started(1, "a")])
     for gone, back in ((20, 40), (50, 0)):
         writer.write(T0 + gone, "links", StatusChange("lost", "The connection broke."))
         writer.write(T0 + gone + 2, "broker", StatusChange("lost", "db1:6379 refused.", "Start it.", T0 + 30))
+        writer.write(T0 + gone + 3, "control", StatusChange("lost", "db1:6379 does not answer."))
         if back:
             writer.write(T0 + back, "broker", StatusChange("connected"))
+            writer.write(T0 + back, "control", StatusChange("connected"))
             writer.write(T0 + back + 1, "links", StatusChange("connected"))
             writer.write(T0 + back + 2, "events", [beat(back + 2)])
     writer.write(T0 + 60, "workers", ["w1@h"])
@@ -472,7 +477,9 @@ async def test_while_its_makers_broker_was_away_it_is_away(away: Path) -> None:
     engine = await opened(away, "?speed=1&paused=1")
 
     async def shows(connected: bool) -> bool:
-        return (await engine.overview()).connected is connected
+        overview = await engine.overview()
+        control = overview.sources[2].state == "connected"
+        return overview.connected is connected and control is connected
 
     for at, connected in ((10, True), (30, False), (45, True), (55, False), (30, False), (10, True)):
         reel = await engine.replay("jump", T0 + at)
@@ -484,8 +491,9 @@ async def test_while_its_makers_broker_was_away_it_is_away(away: Path) -> None:
         await asyncio.sleep(0.5)  # It is asked all the time, and the recording answers.
         overview = await engine.overview()
         assert overview.connected is connected and overview.ever_connected
-        broker = overview.sources[0]
+        broker, _, control, _ = overview.sources
         if not connected:
+            assert (control.state, control.reason) == ("lost", "db1:6379 does not answer.")
             gone = T0 + (52 if at > 50 else 22)
             assert (broker.state, broker.reason, broker.since) == ("lost", "db1:6379 refused.", gone)
             assert broker.last == gone and broker.next_try is None  # That is over.

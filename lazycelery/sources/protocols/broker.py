@@ -56,8 +56,8 @@ class Broker(Protocol):
 class Watcher(Protocol):
     """Goes along with a recording that plays."""
 
-    def linked(self, change: StatusChange) -> None:
-        """The link to the broker went up or down, in the recording."""
+    def linked(self, name: str, change: StatusChange) -> None:
+        """A link (broker, control) went up or down, in the recording."""
 
     def second(self, at: float) -> None:
         """A second of the recording is over."""
@@ -75,7 +75,7 @@ class Watcher(Protocol):
 class Nobody:
     """Looks away."""
 
-    def linked(self, change: StatusChange) -> None:
+    def linked(self, name: str, change: StatusChange) -> None:
         """Nothing is done."""
 
     def second(self, at: float) -> None:

@@ -34,7 +34,7 @@ from lazycelery.sources.protocols.mailbox import Replies
 from lazycelery.sources.protocols.status import StatusChange, TellStatus
 from lazycelery.sources.replay.clock import FASTEST, PlayClock
 from lazycelery.sources.replay.reader import Reader
-from lazycelery.sources.replay.said import Said, Spot
+from lazycelery.sources.replay.said import LINKS, Said, Spot
 from lazycelery.sources.replay.tape import Tape, tape_of
 
 SCHEME = "replay"
@@ -228,10 +228,10 @@ class ReplayBroker:
                     self._say(over, deliver)
                     over = []
                     status(self.said.link)
-                elif frame.kind == "broker" and self.said.broker is not None:
+                elif frame.kind in LINKS:
                     self._say(over, deliver)
                     over = []
-                    self.watcher.linked(self.said.broker)
+                    self.watcher.linked(frame.kind, self.said.links[frame.kind])
             self._last = frame.at
             if len(over) >= AT_ONCE or time.monotonic() - since > SLICE:
                 self._say(over, deliver)
@@ -273,7 +273,8 @@ class ReplayBroker:
     async def _due(self, at: float) -> None:
         """Wait until it is time. Where nothing was recorded for long, nobody has to wait so long again;
         but while the broker was away, its silence is what there was to see."""
-        clock, away = self._time, self.said.broker is not None and self.said.broker.state != "connected"
+        clock, link = self._time, self.said.links.get("broker")
+        away = link is not None and link.state != "connected"
         while clock.aim() < at:
             self._arrived()
             if at - self._last > SILENCE and not away and clock.pace() and clock.now() < at - 1.0:
@@ -296,8 +297,9 @@ class _Events:
         status(StatusChange("connected"))
         if (link := self._broker.said.link) is not None and link.state != "connected":
             status(link)
-        if (away := self._broker.said.broker) is not None and away.state != "connected":
-            self._broker.watcher.linked(away)
+        for name, away in self._broker.said.links.items():
+            if away.state != "connected":
+                self._broker.watcher.linked(name, away)
         growing = asyncio.ensure_future(self._broker.grow())
         try:
             await self._broker.play(deliver, status)

@@ -31,7 +31,7 @@ LAST = 1e11
 """Epoch seconds: no clock tells later times."""
 _PEEK = 8
 """Bytes of a body that tell whether it is one."""
-_BODY = re.compile(rb"\x92[\xa5-\xa7](?:events|answer|workers|names|depths|links|broker)")
+_BODY = re.compile(rb"\x92[\xa5-\xa7](?:events|answer|workers|names|depths|links|broker|control)")
 PACKED = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -56,6 +56,7 @@ TYPES: dict[str, Any] = {
     "depths": list[QueueReport],
     "links": StatusChange,
     "broker": StatusChange,
+    "control": StatusChange,
 }
 _DECODERS = {kind: msgspec.msgpack.Decoder(type) for kind, type in TYPES.items()}  # noqa: A001
 _KINDED = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw])
@@ -67,8 +68,8 @@ class Frame(NamedTuple):
     at: float
     """When, in the recording's time."""
     kind: str
-    """events, answer, workers (mailboxes), names (of queues), depths, links (the events' one), broker (the
-    link to it)."""
+    """events, answer, workers (mailboxes), names (of queues), depths, links (the events' one), broker and
+    control (the links to them)."""
     said: Any
 
 

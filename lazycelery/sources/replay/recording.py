@@ -18,6 +18,7 @@ from lazycelery.model.reports import QueueReport
 from lazycelery.sources.protocols.events import Deliver, EventBatch, EventStream
 from lazycelery.sources.protocols.mailbox import Mailbox, Replies
 from lazycelery.sources.protocols.status import StatusChange, TellStatus
+from lazycelery.sources.replay.said import LINKS
 from lazycelery.sources.replay.tape import Answer, Said, TapeWriter
 from lazycelery.sources.whole import WholeBroker
 
@@ -36,8 +37,8 @@ class RecordingBroker(WholeBroker):
         super().__init__(broker)
         self._redactor, self._clock, self.path = redactor, clock, path
         self.problem = ""
-        self._link = StatusChange("connecting")
-        """To the broker, as it was written down last."""
+        self._links = dict.fromkeys(LINKS, StatusChange("connecting"))
+        """As they were written down last."""
         try:
             # An engine that takes another one's place must not write over what that one recorded.
             self.path = path = _free(path)
@@ -70,12 +71,12 @@ class RecordingBroker(WholeBroker):
             self._end()
 
     def link(self, name: str, change: StatusChange) -> None:
-        """Write down how the link to the broker is, where that is new; the events' one has its own frames."""
-        if name != "broker":
+        """Write down how a link is, where that is new; the events' one has its own frames."""
+        if (last := self._links.get(name)) is None:
             return
-        last, self._link = self._link, change
+        self._links[name] = change
         if (change.state, change.reason, change.code) != (last.state, last.reason, last.code):
-            self.keep("broker", self.shown(change))
+            self.keep(name, self.shown(change))
 
     def shown(self, change: StatusChange) -> StatusChange:
         """A word of a link without secrets."""

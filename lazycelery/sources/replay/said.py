@@ -11,6 +11,9 @@ from lazycelery.sources.protocols.mailbox import Replies
 from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.replay.reader import Answer, Frame, Place
 
+LINKS = ("broker", "control")
+"""Frames that tell of a link, beside the events' one."""
+
 
 class Said:
     """What was answered last."""
@@ -22,8 +25,8 @@ class Said:
         self.depths: dict[str, QueueReport] = {}
         self.link: StatusChange | None = None
         """Of the events; `None` in a recording that does not tell."""
-        self.broker: StatusChange | None = None
-        """The link to the broker itself; `None` as with the events."""
+        self.links: dict[str, StatusChange] = {}
+        """Those to the broker itself and to the workers (control), as far as the recording tells."""
 
     def take(self, frame: Frame) -> None:
         """Take in what is no event."""
@@ -39,8 +42,8 @@ class Said:
             self.names = frame.said
         elif frame.kind == "links":
             self.link = msgspec.structs.replace(frame.said, at=frame.at, next_try=None)
-        elif frame.kind == "broker":
-            self.broker = msgspec.structs.replace(frame.said, at=frame.at, next_try=None)
+        elif frame.kind in LINKS:
+            self.links[frame.kind] = msgspec.structs.replace(frame.said, at=frame.at, next_try=None)
         else:
             self.depths.update({report.name: report for report in frame.said})
 
@@ -49,7 +52,7 @@ class Said:
         other = Said()
         other.answers, other.depths = dict(self.answers), dict(self.depths)
         other.names, other.mailboxes = self.names, self.mailboxes
-        other.link, other.broker = self.link, self.broker
+        other.link, other.links = self.link, dict(self.links)
         return other
 
 
