@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.support.broker import RedisServer
 from tests.support.fleet import CeleryWorker
 from tests.support.rabbit import RabbitServer, need_server
+
+# A busy machine makes single examples slow; the suite has its own time limits.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
+WAITING = {"broker", "pty"}
+"""Marks of tests that wait for others most of their time."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First the files that wait for brokers, workers and terminals: the quick ones fill the end of a run."""
+    waits = Counter(item.path for item in items if WAITING & {mark.name for mark in item.iter_markers()})
+    items.sort(key=lambda item: -waits[item.path])
 
 
 @pytest.fixture(autouse=True)

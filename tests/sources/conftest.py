@@ -10,17 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from lazycelery.model.profile import Profile
 from lazycelery.sources import open_broker
 from lazycelery.sources.protocols.events import EventBatch
 from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.redis.broker import RedisBroker
-
-# A busy machine makes single examples slow; the suite has its own time limits.
-settings.register_profile("sources", deadline=None)
-settings.load_profile("sources")
 
 Open = Callable[..., Awaitable[RedisBroker]]
 
