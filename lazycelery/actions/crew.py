@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from lazycelery.actions.replies import agreed, plainly, untold
 from lazycelery.actions.wording import count, listed, nearest
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
 from lazycelery.model.action import Order, Outcome, OutcomeItem
-from lazycelery.model.reports import WorkerReport
+from lazycelery.model.reports import TaskLimits, WorkerReport
 from lazycelery.model.worker import Worker
 from lazycelery.sources.protocols.remote import WorkerCommand
 
@@ -25,6 +25,7 @@ ARRIVAL = 5.0
 """Seconds that a worker which just said that it is there is given to listen."""
 ONLINE = ("online", "busy", "deaf")
 MUTE = "it does not answer (its pool is busy, or remote control is off)"
+NEW = "it has just come and does not answer yet: try again in some seconds"
 UNSEEN = "Nobody of that name was seen: it may have stopped, be about to stop, or be held up."
 """Of a name that nobody told: a worker that ends hears nothing more, while its process may need seconds."""
 
@@ -118,16 +119,37 @@ def by_value(values: Mapping[str, T]) -> list[tuple[T, list[str]]]:
 async def look(context: Context, workers: Sequence[str], *what: str) -> dict[str, WorkerReport]:
     """What these workers say now; who is silent is left out. Who came a moment ago is asked again until it
     listens, `ARRIVAL` seconds at the most."""
+    return await _patiently(context, workers, lambda names: _look(context, names, *what))
+
+
+async def limits(context: Context, workers: Sequence[str]) -> dict[str, dict[str, TaskLimits]]:
+    """The limits in force by worker and task, with the patience of `look`."""
+    return await _patiently(
+        context, workers, lambda names: context.remote.limits(names, timeout=context.profile.timeout)
+    )
+
+
+async def _patiently(
+    context: Context, workers: Sequence[str], ask: Callable[[Sequence[str]], Awaitable[dict[str, T]]]
+) -> dict[str, T]:
     deadline = asyncio.get_running_loop().time() + ARRIVAL
-    reports = await _look(context, workers, *what)
+    told = await ask(workers) if workers else {}
     while asyncio.get_running_loop().time() < deadline:
-        now = context.clock()
-        young = [name for name in workers if name not in reports and context.store.young(name, now)]
+        young = [name for name in workers if name not in told and _young(context, name)]
         if not young:
             break
         await asyncio.sleep(PACE)
-        reports |= await _look(context, young, *what)
-    return reports
+        told |= await ask(young)
+    return told
+
+
+def mute(context: Context, worker: str) -> str:
+    """Why a worker that was asked told nothing, as far as is known."""
+    return NEW if _young(context, worker) else MUTE
+
+
+def _young(context: Context, worker: str) -> bool:
+    return context.store.young(worker, context.clock())
 
 
 async def _look(context: Context, workers: Sequence[str], *what: str) -> dict[str, WorkerReport]:

@@ -43,12 +43,14 @@ async def draft(context: Context, order: Order) -> Draft:
     workers = crew.meant(context, order.targets)
     wants = _wants(order, what, workers)
     names = [worker.name for worker in workers if crew.away(worker) is None]
-    present = await context.remote.limits(names, timeout=context.profile.timeout) if names else {}
-    _known(task, present, explicit=bool(order.targets))
+    present = await crew.limits(context, names)
+    mute = {name: crew.mute(context, name) for name in names if name not in present}
+    _known(task, present, mute, explicit=bool(order.targets))
     items: list[PlanItem] = []
     before: dict[str, TaskLimits] = {}
     for worker in workers:
-        item, old = _item(worker, task, present.get(worker.name), wants[worker.name])
+        tasks = present.get(worker.name)
+        item, old = _item(worker, task, tasks, mute.get(worker.name, crew.MUTE), wants[worker.name])
         if item is None:
             continue
         items.append(item)
@@ -140,18 +142,34 @@ def _seconds(params: Mapping[str, Any], name: str) -> Any:
     return seconds
 
 
-def _known(task: str, present: Mapping[str, Mapping[str, TaskLimits]], explicit: bool) -> None:
+def _known(
+    task: str,
+    present: Mapping[str, Mapping[str, TaskLimits]],
+    mute: Mapping[str, str],
+    explicit: bool,
+) -> None:
+    """Raises `NothingFound` where all workers are meant and none of those that answered has the task."""
     every = {name for tasks in present.values() for name in tasks}
-    if present and task not in every and not explicit:
-        raise NothingFound(f"No worker knows a task {task}.", nearest(task, every))
+    if not present or task in every or explicit:
+        return
+    near = nearest(task, every)
+    if not mute:
+        raise NothingFound(f"No worker knows a task {task}.", near)
+    untold = "; ".join(
+        f"{listed([name for name in mute if mute[name] == why], 3)}: {why}"
+        for why in dict.fromkeys(mute.values())
+    )
+    raise NothingFound(
+        f"No worker that answered knows a task {task}.", f"{near} Not known of {untold}.".strip()
+    )
 
 
 def _item(
-    worker: Worker, task: str, tasks: Mapping[str, TaskLimits] | None, wanted: _Wanted
+    worker: Worker, task: str, tasks: Mapping[str, TaskLimits] | None, mute: str, wanted: _Wanted
 ) -> tuple[PlanItem | None, TaskLimits | None]:
     item = PlanItem(target=worker.name, text=task)
     if (reason := crew.away(worker)) or tasks is None:
-        item.refused = reason or crew.MUTE
+        item.refused = reason or mute
         return item, None
     if task not in tasks:
         item.refused = f"it does not know {task}. {nearest(task, tasks)}".strip()

@@ -470,6 +470,24 @@ async def test_a_rate_tells_what_all_of_them_do_together(room: Room) -> None:
     assert prepared.items[0].text == "shop.add: 5/m → 10/m"
 
 
+async def test_limits_wait_for_who_just_came_and_say_who_did_not_tell_its_tasks(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew(room, "w1@a", "w2@a", "w3@a")
+    own = {"shop.add": TaskLimits()}
+    room.remote.limited = {"w1@a": {"shop.nap": TaskLimits()}}
+    monkeypatch.setattr("lazycelery.actions.crew.PACE", 0.01)
+    monkeypatch.setattr("lazycelery.actions.crew.ARRIVAL", 0.2)
+    room.store.young_workers = {"w2@a"}
+    with pytest.raises(NothingFound, match=r"No worker that answered knows a task shop\.add") as found:
+        await plan(room, "limits", do="rate", task="shop.add", rate="1/s")
+    assert "w2@a: it has just come and does not answer yet: try again in some seconds" in found.value.hint
+    assert "w3@a: it does not answer (its pool is busy" in found.value.hint
+    asyncio.get_running_loop().call_later(0.05, room.remote.limited.update, {"w2@a": own})
+    prepared = await plan(room, "limits", "w2@a", do="rate", task="shop.add", rate="1/s")
+    assert prepared.refused is None and prepared.items[0].text == "shop.add: no rate limit → 1/s"
+
+
 @pytest.mark.parametrize("rate", ["", "fast", "10/d", "-1", "1e9", "10 per m"])
 async def test_a_wrong_rate_is_told(room: Room, rate: str) -> None:
     with pytest.raises(UsageError, match="is no rate"):
