@@ -47,21 +47,32 @@ def named(context: Context, names: Sequence[str], example: str) -> list[Worker]:
     """The workers of these names, without doubles. Half of a name, before or after the @, will do when
     it fits one worker.
 
-    Raises `UsageError` for no name and for one that fits several; `NothingFound`, with the nearest, for an
-    unknown one.
+    Raises `UsageError` for no name and for one that fits several; `NothingFound`, with the nearest, for
+    unknown ones: then nothing is done to the others either.
     """
     if not names:
         raise UsageError("Which workers?", f"Name them: {example}")
     known = {worker.name: worker for worker in context.store.workers(context.clock())}
     found: dict[str, Worker] = {}
-    for name in names:
-        fits = [name] if name in known else [each for each in known if name in each.split("@", 1)]
-        if not fits:
-            raise NothingFound(f"No worker is called {name}.", nearest(name, known) or UNSEEN)
+    fitting = {
+        name: [name] if name in known else [each for each in known if name in each.split("@", 1)]
+        for name in names
+    }
+    if unknown := [name for name, fits in fitting.items() if not fits]:
+        raise unheard_of(unknown, len(fitting), known)
+    for name, fits in fitting.items():
         if len(fits) > 1:
             raise UsageError(f"{name} fits {count(len(fits), 'worker')}.", f"For example {listed(fits, 3)}.")
         found[fits[0]] = known[fits[0]]
     return list(found.values())
+
+
+def unheard_of(unknown: Sequence[str], of: int, known: Collection[str]) -> NothingFound:
+    """Why an order that names `of` workers is refused as a whole: some of them are unknown."""
+    told = "No worker is" if len(unknown) == 1 else "No workers are"
+    near = dict.fromkeys(nearest(name, known) or UNSEEN for name in unknown)
+    rest = ["Nothing is done to the others either."] if len(unknown) < of else []
+    return NothingFound(f"{told} called {listed(unknown)}.", " ".join([*near, *rest]))
 
 
 def meant(context: Context, names: Sequence[str], example: str = "w1@host") -> list[Worker]:

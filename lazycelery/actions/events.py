@@ -31,9 +31,11 @@ async def draft(context: Context, order: Order) -> Draft:
         raise UsageError("Events on, or off?", "Say `lazycelery worker events on` or off.")
     known = [worker.name for worker in context.online()]
     targets = list(dict.fromkeys(order.targets))
-    for name in targets:
-        if known and name not in known:
-            raise NothingFound(f"No worker called {name} is online.", nearest(name, known))
+    if known and (absent := [name for name in targets if name not in known]):
+        near = dict.fromkeys(nearest(name, known) for name in absent)
+        rest = "" if len(absent) == len(targets) else "Nothing is told to the others either."
+        hint = " ".join(filter(None, [*near, rest]))
+        raise NothingFound(f"No worker called {listed(absent)} is online.", hint)
     state = "on" if on else "off"
     where = listed(targets) if targets else f"all workers ({len(known):,} online)"
     return Draft(

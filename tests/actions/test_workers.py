@@ -85,6 +85,30 @@ async def test_half_a_name_will_do_when_it_fits_one(room: Room) -> None:
 
 
 @pytest.mark.parametrize(
+    ("action", "params", "what"),
+    [
+        ("pool", {"do": "grow", "n": 1}, "No workers are called w8@a and nobody@x."),
+        (
+            "limits",
+            {"do": "rate", "task": "shop.add", "rate": "1/s"},
+            "No workers are called w8@a and nobody@x.",
+        ),
+        ("shutdown", {}, "No workers are called w8@a and nobody@x."),
+        ("events", {"on": True}, "No worker called w8@a and nobody@x is online."),
+    ],
+)
+async def test_one_unknown_name_among_several_keeps_all_of_it_from_being_done(
+    room: Room, action: str, params: dict[str, Any], what: str
+) -> None:
+    crew(room, "w1@a", "w2@b")
+    with pytest.raises(NothingFound) as refused:
+        await plan(room, action, "w1@a", "w8@a", "nobody@x", "w2@b", **params)
+    assert refused.value.title == what and refused.value.exit_code == 1
+    assert "Did you mean w1@a?" in refused.value.hint and "to the others either." in refused.value.hint
+    assert room.remote.calls == []
+
+
+@pytest.mark.parametrize(
     ("action", "params"),
     [
         ("pool", {"do": "grow", "n": 1}),
