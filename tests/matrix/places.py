@@ -146,9 +146,11 @@ class RabbitPlace(Place):
         raise AssertionError(f"rabbitmqctl knows no {queue}")
 
     def depths(self, *queues: str) -> list[int]:
-        lines = rabbitmqctl(self.server, "list_queues", "-p", self.vhost, "name", "messages_ready")
-        counted = {name: int(number) for name, number in lines}
-        return [counted[queue] for queue in queues]
+        # Asked of the broker by a client of its own: `rabbitmqctl` takes more than a second each time.
+        with pika.BlockingConnection(pika.URLParameters(self.url)) as connection:
+            channel = connection.channel()
+            counted = [channel.queue_declare(queue, passive=True).method.message_count for queue in queues]
+        return [int(number) for number in counted]
 
     def content(self, queue: str) -> list[str]:
         found: list[str] = []

@@ -73,7 +73,7 @@ class Scene:
         return self.sent[queue]
 
     async def holds(self, **depths: int) -> None:
-        """Wait until the broker's own tool counts so many messages in these queues."""
+        """Wait until the broker itself counts so many messages in these queues."""
 
         async def counted() -> bool:
             return bool(await self.told(self.place.depths, *depths) == [*depths.values()])
