@@ -36,6 +36,12 @@ def test_tables_have_rows_and_headings_stand_alone(page: Path) -> None:
     assert re.findall(r"[^\n]\n##+ .*", text) == []
 
 
+def test_every_page_is_in_the_navigation_once() -> None:
+    pages = [page.name for page in (ROOT / "docs").glob("*.md")]
+    nav = (ROOT / ".mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    assert sorted(re.findall(r"^ +- (?:.*: )?(\S+\.md)$", nav, re.M)) == sorted(pages)
+
+
 @pytest.mark.parametrize("name", ["command-line.md", "configuration.md"])
 def test_every_permission_is_named(name: str) -> None:
     assert f"`{' '.join(PERMISSIONS)}`" in (ROOT / "docs" / name).read_text().replace("\n", " ")
