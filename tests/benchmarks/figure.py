@@ -1,4 +1,4 @@
-"""One measured figure and the limit that it must keep."""
+"""One measured figure, the limit that it must keep, and the aim where that is not reached yet."""
 
 from __future__ import annotations
 
@@ -16,18 +16,25 @@ class Figure(NamedTuple):
     note: str = ""
     least: bool = False
     """Whether the limit is the least that is wanted, not the most."""
+    aim: float | None = None
+    """What is to be reached, where the limit only guards what has been."""
 
     @property
     def kept(self) -> bool:
         return self.value >= self.limit if self.least else self.value <= self.limit
 
+    @property
+    def reached(self) -> bool:
+        return self.kept and (self.aim is None or self.value <= self.aim)
+
     def line(self) -> str:
         if math.isnan(self.value):
             return f"BROKEN {self.name}: {self.note}"
-        mark = "ok" if self.kept else "MISSED"
+        mark = "ok" if self.reached else "SHORT" if self.kept else "MISSED"
         value = f"{self.value:>10,.3f} {self.unit:<6}"
         limit = "least" if self.least else "limit"
-        return f"{mark:<7}{self.name:<54}{value} {limit} {self.limit:>10,.2f}   {self.note}".rstrip()
+        aim = "" if self.aim is None else f"aim {self.aim:,.2f}; "
+        return f"{mark:<7}{self.name:<54}{value} {limit} {self.limit:>10,.2f}   {aim}{self.note}".rstrip("; ")
 
 
 def guarded(name: str, measure: Callable[[], Iterable[Figure]]) -> Iterator[Figure]:

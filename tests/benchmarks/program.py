@@ -37,6 +37,8 @@ MARK_EVERY = 0.2
 UNSEEN = 10.0
 """Seconds after which a change counts as lost on the way, and as so late."""
 LONGEST = 120.0
+SOON = 16.0
+"""Milliseconds."""
 ROW = b"part"
 """Of the names of all tasks."""
 MB = 1e6
@@ -65,7 +67,7 @@ def program(home: Path) -> Iterator[Figure]:
             yield _kept_up(terminal, told, filled, name)
             name = f"{filled.held:,} tasks, unpaced flood"
             with _flood(server.url, terminal, 0):
-                yield from guarded(f"keys, {name}", lambda: _keys(terminal, name))
+                yield from guarded(f"keys, {name}", lambda: _keys(terminal, name, 40.0))
             terminal.read(5.0)
         finally:
             terminal.end()
@@ -123,14 +125,15 @@ def _kept_up(terminal: Terminal, told: Path, filled: Filled, name: str) -> Figur
     return Figure(f"{name}: texts and tasks let go", now.let_go - filled.let_go, "", 0, note)
 
 
-def _keys(terminal: Terminal, name: str) -> list[Figure]:
+def _keys(terminal: Terminal, name: str, limit: float = SOON) -> list[Figure]:
+    """`limit`: of the slowest of a hundred, milliseconds, where it is not the aim yet."""
     progress(f"program: keys, {name}")
     moved, shown = (sorted(took) for took in zip(*presses(terminal), strict=True))
     echo = sorted(echoes())
     note = f"worst {at_share(moved, 1.0):.1f} ms; {_echo(echo)}"
     return [
         Figure(f"key answered (cursor), {name}: p50", at_share(moved, 0.5), "ms", 5.0, note),
-        Figure(f"key answered (cursor), {name}: p99", at_share(moved, 0.99), "ms", 16.0, note),
+        Figure(f"key answered (cursor), {name}: p99", at_share(moved, 0.99), "ms", limit, note, aim=SOON),
         Figure(f"the page it leads to, {name}: p99", at_share(shown, 0.99), "ms", 100.0, _echo(echo)),
     ]
 

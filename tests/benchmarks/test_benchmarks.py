@@ -31,6 +31,15 @@ def test_what_breaks_is_a_figure_that_is_not_kept_beside_those_measured_before()
     assert broken.line() == "BROKEN second: could not be measured: ValueError: no page came"
 
 
+def test_an_aim_that_is_not_reached_is_told_apart_from_a_limit_that_is_not_kept() -> None:
+    reached, short, missed = (
+        Figure("it", value, "ms", 10.0, "a note", aim=5.0) for value in (4.0, 7.0, 12.0)
+    )
+    assert [each.line().split()[0] for each in (reached, short, missed)] == ["ok", "SHORT", "MISSED"]
+    assert [each.kept for each in (reached, short, missed)] == [True, True, False]
+    assert short.line().endswith("aim 5.00; a note")
+
+
 def test_a_generator_that_had_no_time_is_told_from_a_monitor_that_is_too_slow() -> None:
     assert Sent(messages=10, events=980, tasks=300, seconds=1.0).short(1000) == ""
     assert "came to 900 of 1,000" in Sent(messages=10, events=900, tasks=300, seconds=1.0).short(1000)
