@@ -92,7 +92,9 @@ def test_photos_come_in_several_priorities(living: Demo) -> None:
         assert eventually(look, 30)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.soak)]
+)
 def test_a_signal_ends_every_process_and_leaves_no_file(tmp_path: Path, number: int) -> None:
     with demo(tmp_path) as one:
         processes = everything(one)
@@ -110,6 +112,7 @@ def test_kill_9_leaves_no_process_and_no_file(tmp_path: Path) -> None:
         assert eventually(lambda: not list(tmp_path.iterdir()), 5)
 
 
+@pytest.mark.soak
 def test_kill_9_of_demo_and_guardian_together_leaves_no_process(tmp_path: Path) -> None:
     with demo(tmp_path) as one:
         processes = everything(one)
@@ -127,6 +130,7 @@ def test_a_signal_right_after_the_start_ends_everything_too(tmp_path: Path) -> N
         assert alive(processes) == []
 
 
+@pytest.mark.soak
 def test_two_demos_run_side_by_side(living: Demo, tmp_path: Path) -> None:
     with demo(tmp_path) as other:
         assert other.url != living.url

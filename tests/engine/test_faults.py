@@ -241,6 +241,7 @@ async def test_while_the_broker_hangs_no_worker_is_said_to_be_lost(
         await engine.close()
 
 
+@pytest.mark.soak
 async def test_a_solo_worker_in_its_task_is_busy_however_long_it_is_silent(
     broker: RedisServer, worker: Callable[..., CeleryWorker], tmp_path: Path
 ) -> None:

@@ -9,6 +9,9 @@ import pytest
 
 from tests.pty.terminal import Terminal
 
+RESTLESS = {"flood", "one-row"}
+"""Words of engines that change all the time: their screen never settles."""
+
 
 @pytest.fixture
 def show() -> Iterator[Callable[..., Terminal]]:
@@ -20,7 +23,7 @@ def show() -> Iterator[Callable[..., Terminal]]:
         opened.append(terminal)
         if wait:
             terminal.until(wait)
-            terminal.settle()
+            terminal.settle(timeout=1.5 if RESTLESS & {*words} else 10)
         return terminal
 
     yield start

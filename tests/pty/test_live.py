@@ -131,6 +131,7 @@ def test_a_signal_ends_the_engine_too(broker: RedisServer, program: Callable[...
     engine.wait(5)
 
 
+@pytest.mark.soak
 def test_a_fleet_at_rest_sends_next_to_nothing(
     broker: RedisServer, worker: Callable[..., CeleryWorker], program: Callable[..., Terminal]
 ) -> None:
