@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from lazycelery.model.redaction import REDACTED, Redactor
 from lazycelery.model.task import Attempt, Task
 from lazycelery.store.history import kinship
 from lazycelery.store.history.kinship import Kinship
+from lazycelery.store.history.packed_ids import pack, unpack
 from lazycelery.store.history.search import search
 from lazycelery.store.history.storage import Storage
 from lazycelery.store.store import Store
@@ -119,6 +122,40 @@ def test_newer_parts_make_room_for_older_ones(monkeypatch: pytest.MonkeyPatch) -
     assert [one.truncated for one in task] == [["children"], ["children"], [], []]
     own.put(storage, [Task(id="y")], "2026-11-26", lambda: True, [], True)
     assert [part.read for part in parts] == [1, 1, 1]
+
+
+def test_ids_of_any_kind_come_back_as_they_were_and_uuids_take_sixteen_bytes() -> None:
+    uuids = [str(uuid.UUID(int=number << 70 | number)) for number in range(50)]
+    odd = [
+        "",
+        "a",
+        "x" * 15,
+        "x" * 16,
+        "x" * 17,
+        "é" * 8,
+        "\0" * 16,
+        "x" * 15 + "\0",
+        "order-4711",
+        "x" * 300,
+    ]
+    odd += [
+        uuids[1].upper(),
+        uuids[1].replace("-", ""),
+        uuids[1][1:] + " ",
+        "-" * 36,
+        uuids[1].replace("0", "g"),
+    ]
+    odd += [f" {uuids[1][2:]} ", "0-" + uuids[1][2:], "é" + uuids[1][1:], "{" + uuids[1] + "}"]
+    for told in (uuids, odd, [*uuids, *odd], []):
+        packed, lengths = pack(told)
+        ends = [0, *lengths.cumsum().tolist()]
+        assert [unpack(packed[start:end]) for start, end in pairwise(ends)] == told
+    assert len(pack(uuids)[0]) == 16 * len(uuids)
+    own, part = Kinship(), _Part("2026-11-26", [(row, "root", id) for row, id in enumerate(uuids, 1)])
+    storage: Any = _Parts([part])
+    own.put(storage, [root := Task(id="root")], part.name, lambda: True, [], True)
+    [known] = own._known.values()
+    assert root.children == uuids and len(known.ids) == 16 * len(uuids) and known.ends.itemsize == 4
 
 
 def test_a_part_that_was_read_in_part_is_not_taken_for_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:

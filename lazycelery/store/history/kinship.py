@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lazycelery.model.task import Task
+from lazycelery.store.history.packed_ids import pack, unpack
 from lazycelery.store.history.storage import Part, Storage, Unreadable
 from lazycelery.store.views import MAX_CHILDREN
 
@@ -23,7 +24,7 @@ FEW = 500
 AT_ONCE = 20_000
 """Rows read together."""
 MOST = 3_000_000
-"""Children that are known at once, of half as many in one part: about 60 bytes each."""
+"""Children that are known at once, of half as many in one part: 32 bytes each, where ids are UUIDs."""
 BEYOND = 1 << 25
 """Bytes for what is known of the parents of all others."""
 TOLD = MAX_CHILDREN + 1
@@ -37,11 +38,12 @@ class Known(NamedTuple):
 
     parents: npt.NDArray[np.int64]
     """Hashes of ids."""
-    places: npt.NDArray[np.intp]
+    places: npt.NDArray[np.uint32]
     """Of each child, in the order in which `ids` has them."""
-    ends: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.uint32] | npt.NDArray[np.int64]
     """Where each of them ends."""
-    ids: bytes
+    ids: bytearray
+    """As `pack` writes them."""
 
     def of(self, parents: Sequence[int]) -> Iterator[tuple[int, list[str]]]:
         """The ids of the children of those that have any."""
@@ -52,7 +54,7 @@ class Known(NamedTuple):
             yield parents[at], [self._id(place) for place in places.tolist()]
 
     def _id(self, place: int) -> str:
-        return self.ids[self.ends[place - 1] if place else 0 : self.ends[place]].decode(errors="replace")
+        return unpack(self.ids[self.ends[place - 1] if place else 0 : self.ends[place]])
 
 
 class Kinship:
@@ -133,8 +135,8 @@ class Kinship:
 
     def _all(self, part: Part, go_on: Callable[[], bool]) -> Known | None:
         """All children in a part, as far as they have room; `None` once nobody wants to know."""
-        parents, ids = [np.zeros(0, dtype=np.int64)], list[bytes]()
-        lengths, after = list[int](), 0
+        parents, lengths = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int32)]
+        ids, known, after = bytearray(), 0, 0
         while True:
             if not go_on():
                 return None
@@ -142,17 +144,18 @@ class Kinship:
                 break
             after = rows[-1][0]
             hashes = np.array([hash(parent) for _, parent, _ in rows], dtype=np.int64)
-            room = MOST // 2 - len(lengths)
+            room = MOST // 2 - known
             if len(rows) > room:
                 self._more(hashes[room:])
             parents.append(hashes[:room])
-            texts = [child.encode(errors="replace") for _, _, child in rows[:room]]
-            lengths += map(len, texts)
-            ids.append(b"".join(texts))
+            packed, each = pack([child for _, _, child in rows[:room]])
+            ids += packed
+            lengths.append(each)
+            known += len(each)
         hashes = np.concatenate(parents)
-        places = np.argsort(hashes, kind="stable")
-        ends = np.cumsum(np.array(lengths, dtype=np.int64))
-        return Known(hashes[places], places, ends, b"".join(ids))
+        places = np.argsort(hashes, kind="stable").astype(np.uint32)
+        ends = np.cumsum(np.concatenate(lengths), dtype=np.uint32 if len(ids) < 1 << 32 else np.int64)
+        return Known(hashes[places], places, ends, ids)
 
 
 class Beyond:
