@@ -153,7 +153,7 @@ class Watch:
         await self._broker.events.run(self._deliver, self._events_status)
 
     def _deliver(self, batch: EventBatch) -> None:
-        kept = self._store.apply_events(batch.events)
+        kept = self._store.apply_events(batch.events, batch.more)
         self._taken(batch.events, kept)
         self._links.heard("events")
         self.malformed += batch.malformed

@@ -57,8 +57,10 @@ class Intake:
         self.latest = 0.0
         """Arrival of the newest batch, our clock."""
 
-    def apply(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Take in a batch; returns the events that are kept, which are all of them but under load."""
+    def apply(self, events: Sequence[Event], waiting: bool = False) -> Sequence[Event]:
+        """Take in a batch; returns the events that are kept, which are all of them but under load. `waiting`:
+        others waited behind it to be read."""
+        self.workers.waiting = waiting
         if not events:
             self.told = self._told([])
             return events
@@ -160,7 +162,7 @@ class Intake:
         self.rate.add(at, count)
         record = self.workers.known.get(event.hostname) if isinstance(event.hostname, str) else None
         if record is not None:
-            self.lag.add(record.time(event.timestamp, at))
+            self.lag.add(record.time(event.timestamp, at, self.workers.waiting), at)
 
     def _one(self, event: Event) -> None:
         kind = event.type

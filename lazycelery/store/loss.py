@@ -1,14 +1,10 @@
-"""How well we see: events a second, lag, skew, and what never reached us."""
+"""How well we see: events a second, lag, and what never reached us."""
 
 from __future__ import annotations
 
 from collections import deque
 from statistics import median
 
-MATERIAL_SKEW = 0.5
-"""Seconds: below that, it may as well be the network."""
-DRIFT = 0.0002
-"""Seconds a second by which the least delay may grow: clocks drift, a backlog grows faster."""
 WINDOW = 30
 """Heartbeats over which loss is measured: a minute at their usual pace."""
 
@@ -41,46 +37,27 @@ class Rate:
         return recent / min(max(now - self._since, 1.0), float(self.SECONDS))
 
 
-class Skew:
-    """A sender's clock against ours. The least delay ever seen is all clock, the rest is the way."""
-
-    def __init__(self) -> None:
-        self._least: float | None = None
-        self._at = 0.0
-
-    def add(self, timestamp: float, received: float) -> None:
-        """Note one event's two times."""
-        delay = received - timestamp
-        if self._least is not None:
-            self._least += max(0.0, received - self._at) * DRIFT
-        self._at = max(self._at, received)
-        if self._least is None or delay < self._least:
-            self._least = delay
-
-    @property
-    def seconds(self) -> float | None:
-        """Its clock minus ours, when it matters, else 0; `None` before the first event."""
-        if self._least is None:
-            return None
-        return -self._least if abs(self._least) >= MATERIAL_SKEW else 0.0
-
-
 class Lag:
-    """Seconds from an event's timestamp to us, skew taken out."""
+    """Seconds from an event's timestamp to us, skew taken out, over the last half minute."""
+
+    SECONDS = 30
 
     def __init__(self) -> None:
-        self._samples: deque[float] = deque(maxlen=200)
+        self._samples: deque[tuple[float, float]] = deque(maxlen=200)
         self.last: float | None = None
         """Of the newest event."""
 
-    def add(self, seconds: float) -> None:
-        """Note by how much one event came late."""
-        self._samples.append(seconds)
+    def add(self, seconds: float, at: float) -> None:
+        """Note by how much an event came late that came at a moment."""
+        samples = self._samples
+        samples.append((at, seconds))
+        while not 0 <= at - samples[0][0] <= self.SECONDS:
+            samples.popleft()
         self.last = seconds
 
     def median(self) -> float | None:
         """The middle one of the last events; `None` before the first."""
-        return median(self._samples) if self._samples else None
+        return median(seconds for _, seconds in self._samples) if self._samples else None
 
 
 class Loss:

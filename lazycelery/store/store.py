@@ -85,10 +85,10 @@ class Store:
 
     # writers
 
-    def apply_events(self, events: Sequence[Event]) -> Sequence[Event]:
+    def apply_events(self, events: Sequence[Event], waiting: bool = False) -> Sequence[Event]:
         """Take in events; `Event.received` is set. A wrong or hostile one is mended or left out. Returns
-        those that are kept: all, while no stage of relief is on."""
-        kept = self._intake.apply(events)
+        those that are kept: all, while no stage of relief is on. `waiting`: others waited behind them."""
+        kept = self._intake.apply(events, waiting)
         if events:
             self._lost.look(self._intake.latest)
         return kept

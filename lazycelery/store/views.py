@@ -13,7 +13,7 @@ from lazycelery.model.task import Attempt, Task, TaskRow
 from lazycelery.model.text import short_value
 from lazycelery.store import marks
 from lazycelery.store.columns import Columns, Extra, PastAttempt
-from lazycelery.store.loss import MATERIAL_SKEW
+from lazycelery.store.skew import MATERIAL_SKEW
 from lazycelery.store.values import NUL, decode, known
 
 LINE = 200

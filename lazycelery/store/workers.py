@@ -7,7 +7,8 @@ import re
 from lazycelery.model.event import Event
 from lazycelery.model.facts import Whole
 from lazycelery.model.reports import ActiveQueue, TaskLimits, TaskReport, WorkerReport, WorkerStats
-from lazycelery.store.loss import Loss, Skew
+from lazycelery.store.loss import Loss
+from lazycelery.store.skew import Skew
 
 PUBLISHER = re.compile(r"gen\d+@")
 """Clients that publish name themselves so: they are no workers."""
@@ -72,10 +73,10 @@ class WorkerRecord:
         """All that it held, where all of it was told in one round."""
         self.errors: dict[str, str] = {}
 
-    def time(self, timestamp: float, at: float) -> float:
-        """Note both times of an event; returns how late it came, in seconds."""
-        self.skew.add(timestamp, at)
-        self.lag = max(0.0, at - timestamp + (self.skew.seconds or 0.0))
+    def time(self, timestamp: float, at: float, waiting: bool) -> float:
+        """Note both times of an event; returns how late it came, in seconds. `waiting`: others waited behind
+        it to be read."""
+        self.lag = self.skew.take(timestamp, at, waiting)
         return self.lag
 
 
@@ -85,6 +86,8 @@ class Workers:
     def __init__(self) -> None:
         self.known: dict[str, WorkerRecord] = {}
         self.changes = 0
+        self.waiting = False
+        """Whether others wait to be read behind the events that are taken in."""
         self._ordered: list[WorkerRecord] = []
 
     def seen(self, event: Event) -> WorkerRecord | None:
@@ -101,7 +104,7 @@ class Workers:
         if record is None:
             return
         at = event.received or event.timestamp
-        record.time(event.timestamp, at)
+        record.time(event.timestamp, at, self.waiting)
         if event.type == "worker-offline":
             record.goodbye = at
         elif event.type in ("worker-online", "worker-heartbeat"):
