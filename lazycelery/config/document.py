@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import stat
 import sys
@@ -15,6 +16,7 @@ import msgspec
 from lazycelery.config import toml
 from lazycelery.config.lines import KeyPath, line_of
 from lazycelery.errors import UsageError
+from lazycelery.model.text import clean
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)")
@@ -80,7 +82,20 @@ def parse(path: Path, text: str) -> dict[str, Any]:
 
 def dotted(path: KeyPath) -> str:
     """A key path as one would write it in TOML."""
-    return ".".join(part if _BARE.fullmatch(part) else f'"{part}"' for part in path)
+    return ".".join(part if _BARE.fullmatch(part) else literal(part) for part in path)
+
+
+def literal(value: Any) -> str:
+    """A text, number or boolean as TOML; in a text what could harm a terminal is escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    if clean(text) == text:
+        return text
+    return "".join(sign if clean(sign) == sign else _escaped(sign) for sign in text)
+
+
+def _escaped(sign: str) -> str:
+    code = ord(sign)
+    return f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

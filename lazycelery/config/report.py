@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
-from lazycelery.config.document import dotted
+from lazycelery.config.document import dotted, literal
 from lazycelery.config.schema import CLUSTER, UI
 from lazycelery.config.settings import Settings, UiSettings
 from lazycelery.config.urls import hosts
@@ -123,9 +122,9 @@ def _table(header: str, values: dict[str, Any]) -> str:
 
 
 def _toml(value: Any) -> str:
-    """Texts, numbers, booleans, lists and tables: JSON writes all but tables as TOML does, but for DEL."""
+    """Texts, numbers, booleans, lists and tables: JSON writes all but tables as TOML does."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{dotted((key,))} = {_toml(one)}" for key, one in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(_toml(one) for one in value) + "]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return literal(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from lazycelery.config import toml
@@ -69,6 +71,17 @@ def test_export_is_toml_without_the_password(run, file):
     data = toml.loads(ran.out)
     assert data["profiles"]["shop"]["broker"] == "redis://:${LAZYCELERY_PASSWORD}@db/0"
     assert "hunter2" not in ran.out
+
+
+def test_an_export_holds_nothing_raw_that_harms_a_terminal(run, tmp_path):
+    evil = "a\x1b]0;x\x07\x7f\x9b\u202e\U000e0001=1"
+    path = tmp_path / "evil.toml"
+    written = json.dumps(evil).replace("\\udb40\\udc01", "\\U000e0001")
+    path.write_text(f"[profiles.{written}]\nbroker = 'redis://db/0'\nprefix = {written}\n")
+    ran = run("config", "export", "--config", str(path), "--profile", evil, broker=False)
+    assert ran.code == 0 and not set(ran.out) & set("\x1b\x07\x7f\x9b\u202e\U000e0001")
+    data = toml.loads(ran.out)
+    assert data["default_profile"] == evil and data["profiles"][evil]["prefix"] == evil
 
 
 def test_audit_needs_no_broker(engine, run):
