@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
-import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +13,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from lazycelery.cli.newfile import new_file
 from lazycelery.cli.output import to_json, to_line
-from lazycelery.errors import LazyCeleryError, UsageError
+from lazycelery.errors import UsageError
+from lazycelery.model.text import clean
 
 ENDINGS = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".parquet": "parquet"}
 
@@ -103,72 +105,10 @@ def sink(form: str, target: Path | None, shape: Shape = TASKS) -> Iterator[Sink]
         one.end()
         sys.stdout.flush()
         return
-    if target.exists():
-        raise _taken(target)
-    part = target.with_name(f"{target.name}.part")
-    try:
-        with _own(part, target) as descriptor:
-            with open(descriptor, "w", encoding="utf-8", newline="") as file:
-                one = _SINKS[form](file, shape)
-                yield one
-                one.end()
-            if target.exists():
-                raise _taken(target)
-            part.replace(target)
-    except OSError as problem:
-        raise LazyCeleryError(f"{target} cannot be written: {problem.strerror or problem}.") from None
-
-
-@contextlib.contextmanager
-def _own(part: Path, target: Path) -> Iterator[int]:
-    """The file that becomes another one, empty and for us alone, where the system has locks; what a crash
-    left of an earlier one is written over. It is ours until it has its name, and gone where it gets none."""
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
-    # Who writes closes it: a copy keeps the lock. Windows has no such lock, and renames nothing that is open.
-    held = os.dup(descriptor) if os.name == "posix" else None
-    try:
-        if not _claimed(descriptor, part):
-            os.close(descriptor)
-            raise UsageError(f"{target} is being written by another export.", "Choose another name, or wait.")
-        try:
-            os.ftruncate(descriptor, 0)
-            yield descriptor
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink()
-    finally:
-        if held is not None:
-            os.close(held)
-
-
-if sys.platform == "win32":
-
-    def _locked(descriptor: int) -> bool:
-        return True
-
-else:
-    import fcntl
-
-    def _locked(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:  # A file system without locks.
-            return True
-        return True
-
-
-def _claimed(descriptor: int, part: Path) -> bool:
-    """Whether it is ours, and still the file of this name: the one who had it may have ended just now."""
-    try:
-        return _locked(descriptor) and os.path.samestat(os.fstat(descriptor), part.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _taken(target: Path) -> UsageError:
-    return UsageError(f"{target} is already there.", "Choose another name, or move it away.")
+    with new_file(target) as file:
+        one = _SINKS[form](file, shape)
+        yield one
+        one.end()
 
 
 class _Ndjson:
@@ -195,13 +135,33 @@ class _Json:
         self._file.write("]\n" if self.count else "[]\n")
 
 
+_FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""How a text begins that a spreadsheet takes for a formula: also with the wide forms of the signs, and behind
+the breaks that it takes away."""
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+
+
+def cell(value: Any) -> Any:
+    """A value as a cell of CSV: a text that a spreadsheet would run is marked by `'`, as such programs do."""
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
+
+
+def _shown(value: Any) -> Any:
+    return clean(cell(value)) if isinstance(value, str) else value
+
+
 class _Csv:
+    """For a spreadsheet; on a terminal as harmless as a table."""
+
     def __init__(self, file: IO[str], shape: Shape) -> None:
         self.count, self._csv, self._shape = 0, csv.writer(file), shape
+        self._harmless = _shown if file.isatty() else cell
         self._csv.writerow(shape.fields)
 
     def add(self, one: Any) -> None:
-        self._csv.writerow(self._shape.row(one))
+        self._csv.writerow(map(self._harmless, self._shape.row(one)))
         self.count += 1
 
     def end(self) -> None:

@@ -145,7 +145,8 @@ class FileQueues:
             name = f"{stamp}_{uuid.uuid4()}.{message.queue}.msg"
             hidden = self._in / f".{name}"
             try:
-                hidden.write_bytes(_checked(message))
+                with hidden.open("xb") as file:
+                    file.write(_checked(message))
                 hidden.rename(self._in / name)
             except OSError as error:
                 hidden.unlink(missing_ok=True)
