@@ -78,7 +78,8 @@ def storage_of(profile: Profile) -> Storage:
         command, keyring = profile.history_password_command, profile.history_keyring
         if command or keyring:
             address = address._replace(password=Password(command, keyring, "history_"))
-        return Shared(address, profile.history_days, profile.history_max_bytes)
+        note = state_directory() / "clocks" / f"{directory_of(Path(), address.schema, address.url).name}.json"
+        return Shared(address, profile.history_days, profile.history_max_bytes, note)
     return Local(files_of(profile))
 
 

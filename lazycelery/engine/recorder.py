@@ -72,7 +72,7 @@ class Recorder:
         self._more = False
         """More waits than the last batch took."""
         self._until = 0.0
-        self._ages = Ages(clock)
+        self._ages = Ages(self.recording.now, note=storage.clock_note)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -198,7 +198,7 @@ class Recorder:
     def _sweep(self, now: float) -> None:
         if now < self._next_sweep and not self.recording.fresh:
             return
-        # After a jump of the clock nobody knows how old anything is.
+        # At the start, and after a jump of the clock, nobody knows how old anything is.
         if self.recording.upkeep(self._ages.believed()):
             self._next_sweep = now + SWEEP_EVERY
         if self.status.put_off != self.recording.put_off:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lazycelery.engine import steadiness
 from lazycelery.store.history.local import Local
 from lazycelery.store.history.postgres.address import address_of
 from lazycelery.store.history.postgres.storage import Shared
@@ -41,6 +42,12 @@ def shared(postgres: PostgresServer) -> Callable[..., Shared]:
         return Shared(address_of(postgres.url, f"{name}{own}", ""), **bounds)  # type: ignore[arg-type]
 
     return made
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock is believed at once."""
+    monkeypatch.setattr(steadiness, "SETTLED", 0.0)
 
 
 @pytest.fixture(params=["files", "postgres"])

@@ -364,7 +364,9 @@ def test_a_recorder_that_owns_no_table_writes_and_leaves_the_days_to_the_owner(
     assert monitor.recorder.status.put_off.startswith("make the days ahead: this user may not: ")
 
 
-def test_members_of_a_role_that_act_as_it_share_a_history(shared: Made, postgres: PostgresServer) -> None:
+def test_members_of_a_role_that_act_as_it_share_a_history(
+    shared: Made, postgres: PostgresServer, settled: None
+) -> None:
     storage = shared()
     role, schema = f"team_{storage.address.schema}", storage.address.schema
     connection = connect(storage.address, WRITES)
@@ -416,7 +418,7 @@ def test_the_oldest_days_go_when_all_are_too_large(shared: Made) -> None:
 
 
 def test_a_day_that_somebody_reads_for_long_goes_later_and_holds_up_no_other_reader(
-    shared: Made, patient: None, monkeypatch: pytest.MonkeyPatch
+    shared: Made, patient: None, settled: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SWEEP_EVERY", 0.0)
     monkeypatch.setattr(tables, "DROP_PAUSE", 0.01)
@@ -449,6 +451,7 @@ def test_events_of_clocks_that_are_wrong_are_kept_and_go_to_their_day_when_it_co
     ahead.received = behind.received = T0
     recorded(storage, [ahead, behind, received(0, "right")])
     assert rows(storage, "SELECT count(*) FROM {s}.events_other") == [(2,)]
+    # Nothing of them is too old: the clock is not believed yet.
     monitor = Monitor(storage, lambda: T0 + 5 * DAY).start()
     monitor.hear(received(5 * DAY, "ahead"), received(5 * DAY, "other"))  # The first one again.
     monitor.stop()

@@ -128,7 +128,7 @@ def test_hours_findings_and_samples_are_written_and_hours_read(storage: Storage)
     ]
 
 
-def test_what_is_too_old_goes(storage: Storage) -> None:
+def test_what_is_too_old_goes(storage: Storage, settled: None) -> None:
     kept = getattr(storage, "files", storage)
     kept.days = 2
     for day in range(5):

@@ -27,6 +27,7 @@ PARTS = 8
 LEAST_PART = 1 << 20
 _DAY = r"(\d{4}-\d{2}-\d{2})"
 _NAME = re.compile(_DAY + r"-(\d{3,})(?:-of-" + _DAY + r")?\.sqlite3")
+_OWN = re.compile(_NAME.pattern + r"(?:\.damaged-\d+)?(?:-wal|-shm|-journal)?")
 _UNSAFE = re.compile(r"[^A-Za-z0-9.]+")
 PRIVATE = 0o700
 
@@ -154,27 +155,24 @@ def make_private(path: Path) -> None:
         os.close(descriptor)
 
 
-def forget_strangers(root: Path, days: float, now: float) -> None:
-    """Remove the histories of clusters that nobody watched for longer than is kept: they hold our files
-    and our lock, and nothing else."""
-    with contextlib.suppress(OSError):
-        for directory in [Path(entry.path) for entry in os.scandir(root) if entry.is_dir()]:
-            with contextlib.suppress(OSError):
-                names = os.listdir(directory)
-                ours = [name for name in names if _NAME.match(name)]
-                others = [name for name in names if name not in ours and name not in (LOCK, MARKS)]
-                if not ours or others:
-                    continue
-                newest = max(os.stat(directory / name).st_mtime for name in ours)
-                if now - newest > days * DAY:
-                    for name in names:
-                        os.unlink(directory / name)
-                    directory.rmdir()
+def is_ours(name: str) -> bool:
+    """Whether this is the name of a history file, of a companion of one, or of one that was put aside."""
+    return _OWN.fullmatch(name) is not None
+
+
+def day_named(name: str) -> str:
+    """The day that the name of a history file tells, `2026-11-25`; "" for anything else."""
+    match = _NAME.fullmatch(name)
+    return (match[3] or match[1]) if match else ""
 
 
 LOCK = "lock"
 MARKS = "marks.ndjson"
 """Deploy marks: lines that any session appends."""
+RETENTION = "retention.json"
+"""For how long this history is kept."""
+CLOCK = "clock.json"
+"""How steadily the clock of who writes it went."""
 
 
 class _Name(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history import reader
-from lazycelery.store.history.files import Files, forget_strangers, put_aside
+from lazycelery.store.history.files import CLOCK, Files, put_aside
 from lazycelery.store.history.lock import Lock
 from lazycelery.store.history.marking import FileMarks
 from lazycelery.store.history.storage import (
@@ -27,6 +27,7 @@ from lazycelery.store.history.storage import (
     Part,
     Sample,
 )
+from lazycelery.store.history.strangers import forget_strangers, tell_retention
 from lazycelery.store.history.taking import Slots
 from lazycelery.store.history.writer import Numbers, Writer, seal
 from lazycelery.store.told import Told
@@ -57,6 +58,11 @@ class Local:
     def advice(self) -> str:
         """What helps."""
         return "history_dir in the profile chooses another place, history = false does without."
+
+    @property
+    def clock_note(self) -> Path:
+        """A file beside them."""
+        return self.files.directory / CLOCK
 
     def opened(self, unread: list[str], until: str = "") -> Iterator[Part]:
         """The files, newest first."""
@@ -169,16 +175,22 @@ class LocalRecording:
         """Only of the file that is written on."""
         self.numbers.begin_with(part, slots, numbers, rows)
 
+    def now(self) -> float:
+        """This machine's clock."""
+        return self._clock()
+
     def upkeep(self, by_age: bool) -> bool:
         """Delete files, and index what is finished."""
         if self._sealer is not None and self._sealer.is_alive():
             return False  # Nothing may be deleted meanwhile.
+        tell_retention(self._files.directory, self._files.days)
         swept = self._files.sweep(self._clock(), by_age=by_age)
         for path in swept.removed:
             logger.info("history: removed %s", path.name)
         self.put_off = "" if swept.refused is None else f"remove old days: {_begun(_reason(swept.refused))}"
         if by_age:
-            forget_strangers(self._files.directory.parent, self._files.days, self._clock())
+            for directory in forget_strangers(self._files.directory, self._clock()):
+                logger.info("history: removed %s, which nobody watches any more", directory.name)
         self._seal()
         return True
 

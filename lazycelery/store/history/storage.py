@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from lazycelery.model.redaction import Redactor
@@ -173,6 +174,9 @@ class Recording(Protocol):
     def fresh(self) -> bool:
         """Whether another part was begun, so that upkeep is due at once."""
 
+    def now(self) -> float:
+        """The time by the clock that tells how old its parts are, epoch seconds. Asked when it is `ready`."""
+
     def upkeep(self, by_age: bool) -> bool:
         """What is due from time to time: remove what is too old (if ages are believed) or too much.
         Returns whether it was done; `False` while it is still at it."""
@@ -230,6 +234,10 @@ class Storage(Protocol):
     @property
     def advice(self) -> str:
         """What helps where it cannot be written or read."""
+
+    @property
+    def clock_note(self) -> Path | None:
+        """A private file of this machine for how steadily that clock went; `None` where it is not kept."""
 
     def opened(self, unread: list[str], until: str = "") -> Iterator[Part]:
         """Its parts, one after the other, newest first, from the one named `until` on; what cannot be

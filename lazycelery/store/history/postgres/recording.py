@@ -101,26 +101,32 @@ class SharedRecording:
         if self._connection is None:
             self._connection = addresses.connect(self._address, addresses.WRITES)
             self._begin()
-        today = tables.day_of(self._clock() + self._ahead)
-        if today != self._day:
-            self._follow(today)
+        if tables.day_of(self._clock() + self._ahead) != self._day:
+            self._follow(tables.day_of(self.now()))  # Our clock may have been set since.
         return ""
+
+    def now(self) -> float:
+        """The server's clock; asks it. Raises what psycopg does."""
+        query = "SELECT extract(epoch FROM clock_timestamp())"
+        self._ahead = float(self._connection.execute(query).fetchone()[0]) - time.time()
+        return self._clock() + self._ahead
 
     def _begin(self) -> None:
         run, schema = self._connection.execute, self._address.schema
         tables.migrate(self._connection, schema)
-        self._ahead = float(run("SELECT extract(epoch FROM clock_timestamp())").fetchone()[0]) - time.time()
+        now = self.now()
         self._day = tables.day_of(0)
         run(STAGE_TASKS)
         run(STAGE_EVENTS)
         if self._run is None:
-            now = self._clock() + self._ahead
             told = (now, now, socket.gethostname(), os.getpid())
             query = f"INSERT INTO {schema}.runs (began, seen, host, pid) VALUES (%s, %s, %s, %s) RETURNING n"
             self._run = int(run(query, told).fetchone()[0])
 
     def _follow(self, today: Any) -> None:
         """Words are told anew: those that no day has any more are forgotten."""
+        if today == self._day:
+            return
         try:
             tables.make_days(self._connection, self._address.schema, today)
         except Exception as problem:
@@ -165,8 +171,9 @@ class SharedRecording:
 
     def upkeep(self, by_age: bool) -> bool:
         """Days that come, and days that go."""
-        now, schema, what = self._clock() + self._ahead, self._address.schema, "make the days ahead"
+        schema, what = self._address.schema, "make the days ahead"
         try:
+            now = self.now()
             tables.make_days(self._connection, schema, tables.day_of(now))
             what = "remove old days"
             gone = tables.sweep(self._connection, schema, now, self._days, self._max_bytes, by_age)

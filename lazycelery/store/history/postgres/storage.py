@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
@@ -22,8 +23,15 @@ class Shared:
 
     medium = "database"
 
-    def __init__(self, address: Address, days: float = 7.0, max_bytes: int = 2_000_000_000) -> None:
+    def __init__(
+        self,
+        address: Address,
+        days: float = 7.0,
+        max_bytes: int = 2_000_000_000,
+        clock_note: Path | None = None,
+    ) -> None:
         self.address, self.days, self.max_bytes = address, days, max_bytes
+        self._clock_note = clock_note
         self._connections = Connections()
 
     @property
@@ -35,6 +43,11 @@ class Shared:
     def advice(self) -> str:
         """What helps."""
         return "history_url in the profile chooses another database, history = false does without."
+
+    @property
+    def clock_note(self) -> Path | None:
+        """Of the server's clock, as this machine saw it."""
+        return self._clock_note
 
     def opened(self, unread: list[str], until: str = "") -> Iterator[Part]:
         """The days, newest first, over one connection."""
