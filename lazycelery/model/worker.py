@@ -89,7 +89,7 @@ class WorkerDetail(msgspec.Struct, kw_only=True):
     totals: dict[str, int] = {}
     errors: dict[str, str] = {}
     at: float | None = None
-    """When the lists were fetched, epoch seconds."""
+    """When the oldest of the lists was fetched, epoch seconds; `None` while one never was."""
 
 
 class Pulse(msgspec.Struct, kw_only=True):

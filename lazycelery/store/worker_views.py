@@ -96,7 +96,7 @@ def worker_detail(record: WorkerRecord, now: float) -> WorkerDetail:
         conf=dict(record.conf),
         totals=dict(record.stats.totals) if record.stats else {},
         errors=dict(record.errors),
-        at=max(record.lists_at.values(), default=None),
+        at=min(record.lists_at.values()) if len(record.lists_at) == len(lists) else None,
         **lists,
     )
 

@@ -238,6 +238,8 @@ async def _going(here: Place, kind: str) -> None:
         held = [send("shop.nap", 600) for _ in range(3)]
         other = send("shop.nap", 600, queue="other")
         await asyncio.sleep(5)
+        # All that it holds is asked for every half minute: on a slow machine that was now, or not yet.
+        assert len((await doctor.engine.worker("w1@test")).reserved) == 3
         await asyncio.to_thread(first.kill)
         await ask.says("running on a worker that is silent", running, within=10)
         await ask.says("it ran when its worker was lost", running, within=25)

@@ -96,6 +96,11 @@ def test_a_worker_with_all_slots_taken_is_busy_and_says_by_what():
     assert detail is not None
     assert detail.active[0]["age"] == pytest.approx(100)
     assert [job["id"] for job in detail.reserved] == ["r0", "r1", "r2"]
+    assert detail.at is None  # What is scheduled was never told.
+    store.apply_worker(control(104, scheduled=[]))
+    store.apply_worker(control(110, active=jobs))
+    detail = store.worker("w1@h", T0 + 111)
+    assert detail is not None and detail.at == T0 + 100  # The reserved ones are that old.
     assert store.worker("nobody", T0) is None
 
 
