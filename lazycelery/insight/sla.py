@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 
 from lazycelery.insight.anomalies import above, durations
 from lazycelery.model.sla import BURNS, SHARE, WINDOW, Aim, Burn, Objective
-from lazycelery.store.rings import Cell, Kept, after
+from lazycelery.store.rings import Cell, Kept, after, within
 from lazycelery.store.statistics import FAILED, HOUR, MINUTES, SUCCEEDED, Figures
 
 AIMS: tuple[Aim, ...] = ("wait", "runtime", "success")
@@ -96,14 +96,15 @@ class Book:
         self, place: int, aim: Aimed, now: float, present: Tally, hour: Tally, worst: list[Counter[str]]
     ) -> Objective:
         budget = 1 - aim.share
-        kept = [one for one in (*self._hours, hour) if one.at > now - aim.window - HOUR]
+        hours = [*self._hours, hour]
+        kept = within(hours, now - aim.window - HOUR, now)
         events, bad = _sum(kept, place)
         part = bad / events if events else None
         burns = {}
         for name, seconds in BURNS.items():
-            steps = [*self._minutes, present] if seconds <= HOUR else [*self._hours, hour]
+            steps = [*self._minutes, present] if seconds <= HOUR else hours
             size = 60.0 if seconds <= HOUR else HOUR
-            steps = [one for one in steps if one.at > now - seconds - size / 2]
+            steps = within(steps, now - seconds - size / 2, now)
             counted, missed = _sum(steps, place)
             burns[name] = Burn(
                 rate=missed / counted / budget if counted else None,

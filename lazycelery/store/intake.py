@@ -84,6 +84,7 @@ class Intake:
             if shown:
                 self.told = self._told(shown)
         self.figures.tick(now, seeing)
+        self.rate.look(now)
         return bool(shown)
 
     def _thinned(self, events: Sequence[Event]) -> list[Event]:

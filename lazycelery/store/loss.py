@@ -13,6 +13,8 @@ class Rate:
     """Events a second, over the last ten seconds."""
 
     SECONDS = 10
+    LATE = 1
+    """Seconds by which a batch may be older than the one before; else the clock was set back."""
 
     def __init__(self) -> None:
         self._counts: deque[list[float]] = deque()
@@ -22,12 +24,24 @@ class Rate:
         """Note `count` events at a moment."""
         second = float(int(at))
         self._since = at if self._since is None else self._since
+        self.look(at)
         if self._counts and self._counts[-1][0] >= second:
             self._counts[-1][1] += count
         else:
             self._counts.append([second, count])
         while len(self._counts) > self.SECONDS + 2:
             self._counts.popleft()
+
+    def look(self, now: float) -> None:
+        """What was counted later than now was counted before the clock was set back, nobody knows when: as if
+        a second ago."""
+        if self._counts and self._counts[-1][0] > now + self.LATE:
+            self.set(float(int(now)) - 1 - self._counts[-1][0])
+
+    def set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        self._since = None if self._since is None else self._since + by
+        self._counts = deque([second + by, count] for second, count in self._counts)
 
     def per_second(self, now: float) -> float:
         """Mean of the last ten seconds, or of all the time when it is shorter."""

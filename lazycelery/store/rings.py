@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from operator import add
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from lazycelery.store.sketch import Buckets, merged, packed, unpacked
 
@@ -21,6 +21,8 @@ MAX_CELLS = 60_000
 """In all rings together; a cell takes up to four kilobytes."""
 PACKED = 60.0
 """Seconds: steps from this size on are packed when they are finished."""
+NAMED = 3600.0
+"""Seconds: steps of this size are hours of the day."""
 MAX_STEP = 3_000
 """Cells of one step: names that somebody makes up are not counted one by one for ever."""
 
@@ -108,6 +110,12 @@ class Ring:
         self.at, self.seen, self.step = now, 0.0, {}
         return finished
 
+    def set(self, by: float) -> None:
+        """The clock was set: what happened stays as long ago as it was."""
+        self.at += by
+        for place, kept in enumerate(self.steps):
+            self.steps[place] = kept._replace(at=kept.at + by)
+
     def under_way(self) -> Kept:
         """The step under way, as it is."""
         return Kept(self.at, self.seen, self.step)
@@ -128,6 +136,16 @@ class Rings:
         """Events for which there was no room."""
         self.began: float | None = None
 
+    def set(self, by: float) -> None:
+        """The clock was set ahead by so many seconds, or back: what happened stays as long ago as it was.
+        Hours keep their names, by which they are recorded."""
+        if self.began is None:
+            return
+        self.began += by
+        for ring in self.all:
+            if ring.size < NAMED:
+                ring.set(by)
+
     def tick(self, now: float, seeing: bool) -> None:
         """A second is over. A clock that jumps ends the steps under way, and does no more harm."""
         first = self.all[0]
@@ -135,6 +153,8 @@ class Rings:
             self.began = now - 1.0
             for ring in self.all:
                 ring.begin(self.began)
+        if now < first.at:
+            self.set(now - 1.0 - first.at)
         passed = now - first.at
         first.seen = passed if seeing and 0 < passed <= SUSPENDED else 0.0
         finished, done = first.turn(now), []
@@ -165,9 +185,36 @@ def after(steps: Sequence[Kept], last: Kept | None) -> list[Kept]:
     """Steps that were finished after one of them, whatever the clock did; all, where it has left."""
     found: list[Kept] = []
     for kept in reversed(steps):
-        if kept is last:
+        if last is not None and kept.cells is last.cells:  # It may have been re-dated since.
             break
         found.append(kept)
+    return found[::-1]
+
+
+class Dated(Protocol):
+    """When something began, and for how long it was watched."""
+
+    @property
+    def at(self) -> float:
+        """Epoch seconds."""
+
+    @property
+    def seen(self) -> float:
+        """Seconds."""
+
+
+D = TypeVar("D", bound=Dated)
+
+
+def within(steps: Sequence[D], since: float, now: float) -> list[D]:
+    """Those that began after a moment, in their order. One that is still to come is of a clock that was
+    wrong: it is as old as what was watched after it."""
+    found: list[D] = []
+    watched = 0.0
+    for each in reversed(steps):
+        if each.at > since and (each.at <= now or watched < now - since):
+            found.append(each)
+        watched += each.seen
     return found[::-1]
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from lazycelery.model.statistics import Kind, Span, Statistics, StatisticsRow
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
-from lazycelery.store.rings import EVENTS, MAX_STEP, Cell, Kept, Rings, Step, together
+from lazycelery.store.rings import EVENTS, MAX_STEP, Cell, Kept, Rings, Step, together, within
 from lazycelery.store.sketch import LEAST, MOST, SCALE, SHIFT, quantiles
 from lazycelery.store.sums import Sums
 from lazycelery.store.told import LATEST, NO_SPAN, NOTHING_TOLD, Matrix
@@ -184,9 +184,10 @@ class Figures:
         under_way, finished = self._steps(window, now)
         for _ in kept.follow(finished):
             pass  # A step or two that ended meanwhile: now it fits to those under way.
-        since = min((each.at for each in (*under_way, *finished) if each.at), default=now)
+        since = _since(under_way, finished, now)
         told = [Kept(now, 0.0, dict(kept.cells))]
-        rows = yield from self._rows(kind, under_way, told, max(1.0, now - since))
+        seconds = max(1.0, now - since, seen_in((*under_way, *finished)))
+        rows = yield from self._rows(kind, under_way, told, seconds)
         left_out = self.left_out + self.rings.left_out
         return Statistics(kind=kind, window=window, since=since, until=now, rows=rows, left_out=left_out)
 
@@ -239,9 +240,10 @@ class Figures:
         if not code:
             return None
         under_way, finished = self._steps(window, now)
-        since = min((kept.at for kept in (*under_way, *finished) if kept.at), default=now)
-        total = together((*under_way, *finished), 3 * code + KINDS.index(kind))
-        return None if total is None else row_of(kind, key, total, max(1.0, now - since))
+        steps = (*under_way, *finished)
+        total = together(steps, 3 * code + KINDS.index(kind))
+        seconds = max(1.0, now - _since(under_way, finished, now), seen_in(steps))
+        return None if total is None else row_of(kind, key, total, seconds)
 
     def words(self, kind: Kind) -> Words:
         """The names of a kind."""
@@ -260,7 +262,7 @@ class Figures:
             number = 4
         ring = self.rings.all[number - 1]
         # Steps are counted whole: the first one may have begun a little before the window.
-        kept = [each for each in ring.steps if each.at > start - ring.size]
+        kept = within(ring.steps, start - ring.size, now)
         return self.rings.under_way()[:number], kept
 
     def hours(self, newest: int = HOURS) -> Iterator[tuple[float, int, Cell]]:
@@ -299,6 +301,11 @@ def _buckets(seconds: npt.NDArray[np.float64]) -> Numbers:
 def seen_in(steps: Iterable[Kept]) -> float:
     """Seconds of steps in which events could be seen."""
     return sum(kept.seen for kept in steps)
+
+
+def _since(under_way: list[Kept], finished: list[Kept], now: float) -> float:
+    """When the first of these steps began."""
+    return min((kept.at for kept in (*under_way, *finished) if kept.at), default=now)
 
 
 def touching(hours: Iterable[Kept], since: float, until: float) -> list[Kept]:

@@ -156,3 +156,13 @@ def test_a_clock_that_was_ahead_for_a_while_stops_no_counting() -> None:
     shop.run(900, good=5, failed=5)
     [one] = [one for one in shop.book.take(shop.now) if one.aim == "success"]
     assert one.burn["1h"].bad >= 850
+
+
+@pytest.mark.parametrize("back", [1800, 5 * 86_400])
+def test_misses_are_over_in_time_also_when_the_clock_jumped_back_since(back: int) -> None:
+    shop = Shop(SUCCESS)
+    shop.run(HOUR, failed=1)
+    shop.now -= back
+    [kept] = shop.run(7 * HOUR)
+    assert [burn.bad for burn in kept.burn.values() if burn.seen < 7 * HOUR] == [0, 0, 0, 0]
+    assert kept.bad > 0

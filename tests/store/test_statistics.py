@@ -11,6 +11,7 @@ import pytest
 from lazycelery.model.statistics import Kind, Statistics
 from lazycelery.store import rings
 from lazycelery.store import statistics as module
+from lazycelery.store.loss import Rate
 from lazycelery.store.sketch import bucket, merge, quantiles
 from lazycelery.store.statistics import HOUR, Figures
 from lazycelery.store.store import Store
@@ -140,6 +141,69 @@ def test_a_clock_that_jumps_back_does_no_harm() -> None:
     store.second(T0 - 4899)
     rows = read(store, "task", 86_400, T0 - 4899).rows
     assert sum(row.succeeded for row in rows) == 2
+
+
+def ten_a_second(store: Store, first: int, last: int) -> None:
+    for second in range(first, last):
+        for number in range(10):
+            uuid = f"{second}-{number}"
+            store.apply_events([received(second, uuid), started(second, uuid), succeeded(second, uuid)])
+        store.second(T0 + second)
+
+
+@pytest.mark.parametrize("back", [3600, 12, 10 * 86_400])
+@pytest.mark.parametrize("after", [1, 5, 130])
+def test_rates_stay_what_they_are_when_the_clock_jumps_back(back: int, after: int) -> None:
+    store = Store()
+    ten_a_second(store, 0, 300)
+    ten_a_second(store, 300 - back, 300 - back + after)
+    now = T0 + 300 - back + after - 1
+    for window, most in ((60, 62), (150, 150 + 62), (3600, 300 + after), (86_400, 300 + after)):
+        found = read(store, "task", window, now)
+        [row] = found.rows
+        assert row.rate == pytest.approx(10.0, rel=0.05)
+        assert row.succeeded <= 10 * most
+        usual = store.usual("task", "shop.add", now, window)
+        assert usual is not None and usual.rate == pytest.approx(10.0, rel=0.05)
+
+
+def test_what_happened_before_the_clock_jumped_back_leaves_its_window_in_time() -> None:
+    store = Store()
+    ten_a_second(store, 0, 300)
+    seconds(store, -10_000, -9_790)
+    [before] = read(store, "task", 600, T0 - 9_790).rows
+    assert before.succeeded == 3000
+    assert not read(store, "task", 150, T0 - 9_790).rows
+
+
+def test_a_minute_counts_once_also_when_the_clock_jumped_back_since() -> None:
+    store = Store()
+    store.second(T0)
+    minutes = store.figures.minutes.steps
+    ten_a_second(store, 1, 300)
+    last = minutes[-1]
+    ten_a_second(store, -3600, -3400)
+    fresh = rings.after(minutes, last)
+    assert 3 <= len(fresh) <= 5
+    assert sum(sum(cell.counts[3] for cell in kept.cells.values()) for kept in fresh) <= 3 * 2600
+
+
+@pytest.mark.parametrize("back", [3600.0, 3.0])
+def test_events_a_second_stay_what_they_are_when_the_clock_jumps_back(back: float) -> None:
+    rate = Rate()
+    for second in range(30):
+        rate.add(T0 + second, 10)
+    for second in range(30, 45):
+        rate.add(T0 + second - back, 10)
+        assert rate.per_second(T0 + second - back + 0.5) == pytest.approx(10.0, rel=0.15)
+
+
+def test_events_a_second_end_also_when_the_clock_jumped_back_with_them() -> None:
+    store = Store()
+    ten_a_second(store, 0, 30)
+    assert store.events_per_second(T0 + 30) == pytest.approx(30.0, rel=0.15)
+    seconds(store, -3600, -3580)
+    assert store.events_per_second(T0 - 3580) == 0.0
 
 
 def test_hours_are_kept_for_another_and_put_before_its_own() -> None:
