@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,10 @@ def items(number: int) -> list[Item]:
 
 async def test_a_course_sends_small_pages_at_a_slow_rate_and_waits_no_more_when_it_is_to_stop() -> None:
     assert Course(9).page(16) == 16 and Course(9, 20.0).page(16) == 5 and Course(9, 0.5).page(16) == 1
-    course = Course(9, 0.01)
-    await course.pace(1)  # The first page waits for the next one: a hundred seconds.
+    began = time.monotonic()
+    await Course(9, 20.0).pace(1)
+    assert time.monotonic() - began > 0.04
+    course = Course(9, 0.01)  # A hundred seconds between two.
     waiting = asyncio.create_task(course.pace(1))
     await asyncio.sleep(0.01)
     assert not waiting.done() and not course.halting
