@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Generator, Iterable
 
 from lazycelery.engine.parts import Parts
 from lazycelery.engine.slices import after, in_slices
@@ -13,7 +13,6 @@ from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.beat import Beat
 from lazycelery.model.cluster import LogPage
 from lazycelery.model.completion import Completion
-from lazycelery.model.event import Event
 from lazycelery.model.faces import by_face
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.history import HistoryPage, HistoryQuery
@@ -152,13 +151,19 @@ class Answers:
 
     async def log(self, after: int = -1, limit: int = 100, filter: str = "", full: bool = False) -> LogPage:
         """Events after a sequence number, oldest first."""
-        wanted = self._wanted(filter, after) if filter.strip() else None
-        return self._log.page(after, limit, full, wanted, self._may("reveal"))
+        return await in_slices(self._log_steps(after, limit, filter, full))
 
-    def _wanted(self, filter: str, after: int) -> Callable[[Event], bool]:
+    def _log_steps(self, after: int, limit: int, filter: str, full: bool) -> Generator[None, None, LogPage]:
         """A filter on events is a filter on the tasks they speak of, as these are now."""
-        matching = self._store.among(filter, self._log.ids(after), self._clock())
-        return lambda event: event.uuid in matching
+
+        def matching(ids: Iterable[str]) -> set[str]:
+            return self._store.among(filter, ids, self._clock())
+
+        wanted = matching if filter.strip() else None
+        if wanted is not None:
+            wanted(())  # A wrong filter is told, whatever is in the log.
+            yield from self._store.ready(filter)
+        return (yield from self._log.page(after, limit, full, wanted, self._may("reveal")))
 
     async def check_filter(self, text: str) -> str | None:
         """Why a filter is wrong, with its position and the nearest field, or `None`."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable, Generator, Iterable, Sequence
 
 import msgspec
 
@@ -15,6 +14,27 @@ from lazycelery.model.text import clean
 
 RING = 20_000
 """Events kept for faces that read slowly: ten seconds at 2,000 a second."""
+
+
+SLICE = 200
+"""Events looked at in one go."""
+Matching = Callable[[Iterable[str]], set[str]]
+
+
+class _Wanted:
+    """Which tasks a filter wants, as they are when first asked about."""
+
+    def __init__(self, matching: Matching) -> None:
+        self._matching = matching
+        self._asked: set[str] = set()
+        self._found: set[str] = set()
+
+    def of(self, ids: set[str]) -> set[str]:
+        """All that were found so far, these among them."""
+        if fresh := ids - self._asked:
+            self._asked |= fresh
+            self._found |= self._matching(fresh)
+        return self._found
 
 
 class EventLog:
@@ -34,33 +54,65 @@ class EventLog:
         self._ring.extend(events)
         self.last += len(events)
 
-    def ids(self, after: int) -> set[str]:
-        """Tasks that the events after a sequence number speak of."""
-        first = self.last - len(self._ring) + 1
-        events = islice(self._ring, max(0, after + 1 - first), None)
-        return {event.uuid for event in events if event.uuid}
-
     def page(
-        self, after: int, limit: int, full: bool, wanted: Callable[[Event], bool] | None, reveal: bool
-    ) -> LogPage:
-        """Events after a sequence number, oldest first; `after` -1 asks for the newest `limit`."""
-        first = self.last - len(self._ring) + 1
-        start = max(after + 1, first)
-        missed = max(0, first - 1 - after) if after >= 0 else 0
-        lines: list[LogLine] = []
-        last = after if after >= 0 else self.last
-        numbers = range(self.last, first - 1, -1) if after < 0 else range(start, self.last + 1)
-        for number in numbers:
-            event = self._ring[number - first]
-            if wanted is None or wanted(event):
-                lines.append(self._line(number, event, full, reveal))
-            if after >= 0:
-                last = number
-            if len(lines) >= limit:
-                break
+        self, after: int, limit: int, full: bool, matching: Matching | None, reveal: bool
+    ) -> Generator[None, None, LogPage]:
+        """Events after a sequence number, oldest first; `after` -1 asks for the newest `limit`. In slices of
+        a few milliseconds: events may come and fall out in between. `matching` tells which of some tasks are
+        wanted; each is asked about once."""
+        wanted = _Wanted(matching) if matching is not None else None
         if after < 0:
-            lines.reverse()
+            return (yield from self._newest(limit, full, wanted, reveal))
+        lines: list[LogLine] = []
+        last, missed = after, 0
+        while last < self.last and len(lines) < limit:
+            first = self._first
+            if last < first - 1:
+                last, missed = first - 1, missed + first - 1 - last
+            for number, event in self._some(range(last + 1, min(last + SLICE, self.last) + 1), wanted):
+                last = number
+                if event is not None:
+                    lines.append(self._line(number, event, full, reveal))
+                    if len(lines) >= limit:
+                        break
+            if last < self.last and len(lines) < limit:
+                yield
         return LogPage(lines=lines, last=last, missed=missed)
+
+    def _newest(
+        self, limit: int, full: bool, wanted: _Wanted | None, reveal: bool
+    ) -> Generator[None, None, LogPage]:
+        lines: list[LogLine] = []
+        newest = number = self.last
+        while number >= self._first and len(lines) < limit:
+            some = range(number, max(number - SLICE, self._first - 1), -1)
+            for number, event in self._some(some, wanted):
+                if event is not None:
+                    lines.append(self._line(number, event, full, reveal))
+                    if len(lines) >= limit:
+                        break
+            number -= 1
+            if number >= self._first and len(lines) < limit:
+                yield
+        lines.reverse()
+        return LogPage(lines=lines, last=newest, missed=0)
+
+    @property
+    def _first(self) -> int:
+        """Sequence number of the oldest event that is held."""
+        return self.last - len(self._ring) + 1
+
+    def _some(self, numbers: range, wanted: _Wanted | None) -> list[tuple[int, Event | None]]:
+        """Events by number; `None` for one that is not wanted."""
+        first = self._first
+        events = [self._ring[number - first] for number in numbers]
+        if wanted is None:
+            return list(zip(numbers, events, strict=True))
+        ids = wanted.of({event.uuid for event in events if event.uuid})
+        return [
+            (number, event if event.uuid in ids else None)
+            for number, event in zip(numbers, events, strict=True)
+        ]
 
     def _line(self, number: int, event: Event, full: bool, reveal: bool) -> LogLine:
         text = summary(event)

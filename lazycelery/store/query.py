@@ -49,7 +49,7 @@ class Queries:
         With `due`, a search through texts tells what it has found as soon as that fills the window, or as
         `due` says so; the next question goes on from there."""
         order = self.orders.order(query.filter.strip(), query.sort, query.reverse)
-        yield from self._ready(query.filter)
+        yield from self.ready(query.filter)
         window = yield from self._first_lines(order, query, now)
         if window is None and due is not None and order.matcher.dear and not order.built:
             window = yield from self._found_so_far(order, query, now, due)
@@ -126,13 +126,13 @@ class Queries:
     def ids(self, filter: str, limit: int, now: float) -> Generator[None, None, list[str]]:
         """Ids of the tasks that match, newest first, in slices."""
         order = self.orders.order(filter.strip(), "newest", False)
-        yield from self._ready(filter)
+        yield from self.ready(filter)
         yield from order.update(now)
         slots = yield from order.lines(now)
         found = (self.columns.id[slot] for slot in slots[: max(0, limit)].tolist())
         return [one for one in found if one]
 
-    def _ready(self, filter: str) -> Generator[None, None, None]:
+    def ready(self, filter: str) -> Generator[None, None, None]:
         """Where a filter asks for groups of errors, all failures are read before, in slices."""
         if GROUP in filter:
             slots = yield from failed_slots(self.columns)

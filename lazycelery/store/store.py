@@ -217,6 +217,10 @@ class Store:
         """The same, in slices of a few milliseconds; writers may run in between."""
         return self._queries.ids(filter, limit, now)
 
+    def ready(self, filter: str) -> Generator[None, None, None]:
+        """Read what a filter asks for and nobody has read yet, in slices."""
+        return self._queries.ready(filter)
+
     def among(self, filter: str, ids: Iterable[str], now: float) -> set[str]:
         """Those of some ids whose tasks match. Raises `UsageError`."""
         return self._queries.among(filter, ids, now)
