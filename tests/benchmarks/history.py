@@ -1,4 +1,4 @@
-"""What the history costs while it is written, and how soon a million tasks are there again."""
+"""What the history and a recording cost, and how soon a million tasks are there again."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from lazycelery.model.event import Event
 from lazycelery.model.history import HistoryQuery, HistoryStatus
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import TaskQuery
+from lazycelery.sources.replay.tape import TapeWriter
+from lazycelery.sources.replay.taping import Taping
+from lazycelery.sources.replay.veiling import Veil
 from lazycelery.store.history.files import Files
 from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import search
@@ -81,6 +84,7 @@ def history_figures(home: Path) -> list[Figure]:
         Figure("history: bytes a task on disk, events with it", size / MANY, "B", 450.0),
         *restart(files, MANY),
         *searches(files, MANY),
+        *recording(made, home),
     ]
 
 
@@ -107,6 +111,41 @@ def cost(made: list[list[Event]], storage: Storage | None) -> float:
         recorder.stop()
         assert recorder.status.state == "writing" and not recorder.status.dropped, recorder.status
     return (time.process_time() - cpu) / (4 * len(made))
+
+
+def recording(made: list[list[Event]], home: Path) -> list[Figure]:
+    """`--record`: all threads, and the part of it that the engine's loop does."""
+    costs = [taped(made, home / f"{n}.tape") for n in range(ROUNDS)]
+    name = "recording: CPU an event more, at 20,000 events a second"
+    return [
+        Figure(name, min(whole for whole, _ in costs) * 1e6, "us", 4.0),
+        Figure("recording: of it on the engine's loop", min(loop for _, loop in costs) * 1e6, "us", 1.0),
+    ]
+
+
+def taped(made: list[list[Event]], path: Path) -> tuple[float, float]:
+    """CPU seconds an event of a recording that is made at that pace."""
+    taping = Taping(TapeWriter(path), Veil(Redactor()))
+    loop, began, done = 0.0, time.perf_counter(), 0
+    idle, cpu = 0.0, time.process_time()
+    while done < len(made):
+        before = time.thread_time()
+        due = min(len(made), int((time.perf_counter() - began) * RATE / 4) + 1)
+        batches = [
+            [event for life in made[start : min(due, start + 25)] for event in life]
+            for start in range(done, due, 25)
+        ]
+        ready = time.thread_time()
+        for batch in batches:
+            taping.events(time.time(), batch)
+        loop += time.thread_time() - ready
+        idle += ready - before
+        done = due
+        time.sleep(0.003)
+    taping.close()
+    assert not taping.missing and not taping.problem
+    events = 4 * len(made)
+    return (time.process_time() - cpu - idle) / events, loop / events
 
 
 def fill(storage: Storage, many: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,41 +11,42 @@ from typing import Any
 import msgspec
 
 from lazycelery.errors import LazyCeleryError
-from lazycelery.model.event import Event
+from lazycelery.model.counting import count
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.protocols.events import Deliver, EventBatch, EventStream
 from lazycelery.sources.protocols.mailbox import Mailbox, Replies
 from lazycelery.sources.protocols.status import StatusChange, TellStatus
 from lazycelery.sources.replay.said import LINKS
-from lazycelery.sources.replay.tape import Answer, Said, TapeWriter
+from lazycelery.sources.replay.tape import Answer, TapeWriter
+from lazycelery.sources.replay.taping import Taping
+from lazycelery.sources.replay.veiling import Veil
 from lazycelery.sources.whole import WholeBroker
 
-logger = logging.getLogger(__name__)
-
-TEXTS = ("args", "kwargs", "result", "exception", "traceback")
+_encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
 
 
 class RecordingBroker(WholeBroker):
-    """A `WholeBroker` with a tape. When the tape cannot be written any more it ends, and nothing else."""
+    """A `WholeBroker` with a tape. When the tape cannot be written any more it ends, and nothing else.
+    Nothing waits for it but `close`."""
 
     def __init__(
         self, broker: WholeBroker, path: Path, redactor: Redactor, clock: Callable[[], float] = time.time
     ) -> None:
         """Raises `LazyCeleryError` when the file cannot be made, or is there already."""
         super().__init__(broker)
-        self._redactor, self._clock, self.path = redactor, clock, path
-        self.problem = ""
+        self._clock, self.path = clock, path
         self._links = dict.fromkeys(LINKS, StatusChange("connecting"))
         """As they were written down last."""
         try:
             # An engine that takes another one's place must not write over what that one recorded.
             self.path = path = _free(path)
-            self._tape: TapeWriter | None = TapeWriter(path)
+            tape = TapeWriter(path)
         except OSError as problem:
             raise LazyCeleryError(
                 f"{path} cannot be recorded to: {problem.strerror}.", "A recording is always a new file."
             ) from None
+        self.tape = Taping(tape, Veil(redactor))
         self.lacks = broker.lacks
         if broker.events is not None:
             self.events = _Events(broker.events, self)
@@ -55,20 +55,16 @@ class RecordingBroker(WholeBroker):
 
     @property
     def notes(self) -> list[str]:
-        """Also that this is recorded, or why no more."""
-        told = self.problem or f"Everything is recorded in {self.path}."
+        """Also that this is recorded, what is missing in it, or why it is recorded no more."""
+        tape, place = self.tape, self.path
+        if tape.problem:
+            told = f"The recording in {place} has ended: {tape.problem}."
+        elif tape.missing:
+            gone = count(tape.missing, "event")
+            told = f"This is recorded in {place}, but for {gone} that could not be written in time."
+        else:
+            told = f"Everything is recorded in {place}."
         return [*super().notes, told]
-
-    def keep(self, kind: str, said: Said) -> None:
-        """Write down what a source said."""
-        if self._tape is None:
-            return
-        try:
-            self._tape.write(self._clock(), kind, said)
-        except OSError as problem:
-            self.problem = f"The recording in {self.path} has ended: {problem.strerror}."
-            logger.warning("%s", self.problem)
-            self._end()
 
     def link(self, name: str, change: StatusChange) -> None:
         """Write down how a link is, where that is new; the events' one has its own frames."""
@@ -76,40 +72,16 @@ class RecordingBroker(WholeBroker):
             return
         self._links[name] = change
         if (change.state, change.reason, change.code) != (last.state, last.reason, last.code):
-            self.keep(name, self.shown(change))
-
-    def shown(self, change: StatusChange) -> StatusChange:
-        """A word of a link without secrets."""
-        return msgspec.structs.replace(change, reason=str(self.value(change.reason)))
-
-    def veiled(self, event: Event) -> Event:
-        """A copy without secrets; what lost one looks cut, so that nobody takes it for the whole."""
-        changed: dict[str, Any] = {}
-        for name in TEXTS:
-            text = getattr(event, name)
-            if isinstance(text, str) and (shown := self._redactor.text(text)) != text:
-                changed[name] = f"{shown}..."
-        if event.extra is not None:
-            changed["extra"] = self._redactor.value(event.extra)
-        return msgspec.structs.replace(event, **changed) if changed else event
+            self.tape.put(self.now(), name, change)
 
     def now(self) -> float:
         """The time by the recording's clock, epoch seconds."""
         return self._clock()
 
-    def value(self, value: Any) -> Any:
-        """A reply without secrets."""
-        return self._redactor.value(value)
-
     async def close(self) -> None:
-        """As the broker does."""
+        """As the broker does; then what is left is written."""
         await super().close()
-        self._end()
-
-    def _end(self) -> None:
-        if self._tape is not None:
-            self._tape.close()
-            self._tape = None
+        await asyncio.to_thread(self.tape.close)
 
 
 def _free(path: Path) -> Path:
@@ -127,14 +99,14 @@ class _Events:
     async def run(self, deliver: Deliver, status: TellStatus) -> None:
         def both(batch: EventBatch) -> None:
             # Before the store has them: under load it takes texts out of them.
-            self._broker.keep("events", [self._broker.veiled(event) for event in batch.events])
+            self._broker.tape.events(self._broker.now(), batch.events)
             deliver(batch)
 
         def told(change: StatusChange) -> None:
             status(change)
             if change.state == "connecting":  # It is what it was before.
                 return
-            self._broker.keep("links", self._broker.shown(change))
+            self._broker.tape.put(self._broker.now(), "links", change)
 
         await self._events.run(both, told)
 
@@ -157,12 +129,14 @@ class _Mailbox:
             method, arguments, destination=destination, expect=expect, timeout=timeout
         )
         if destination is None:
-            told = []
+            told, size = [], 0
             for reply in replies.replies:
-                told.append(msgspec.structs.replace(reply, value=self._broker.value(reply.value)))
+                value = msgspec.Raw(_encode(reply.value))  # Who asked takes them apart.
+                told.append(msgspec.structs.replace(reply, value=value))
+                size += len(bytes(value))
                 await asyncio.sleep(0)  # Those of hundreds of workers take a while.
             kept = msgspec.structs.replace(replies, replies=told, asked=asked)
-            self._broker.keep("answer", Answer(method, kept))
+            self._broker.tape.put(self._broker.now(), "answer", Answer(method, kept), size)
         return replies
 
     async def cast(
@@ -176,7 +150,7 @@ class _Mailbox:
 
     async def workers(self) -> list[str]:
         names = await self._mailbox.workers()
-        self._broker.keep("workers", names)
+        self._broker.tape.put(self._broker.now(), "workers", list(names), _length(names))
         return names
 
 
@@ -195,10 +169,15 @@ class _Queues:
 
     async def names(self) -> list[str]:
         names: list[str] = await self._queues.names()
-        self._broker.keep("names", names)
+        self._broker.tape.put(self._broker.now(), "names", list(names), _length(names))
         return names
 
     async def probe(self, names: Sequence[str]) -> list[QueueReport]:
         reports: list[QueueReport] = await self._queues.probe(names)
-        self._broker.keep("depths", reports)
+        kept = [msgspec.structs.replace(report) for report in reports]
+        self._broker.tape.put(self._broker.now(), "depths", kept, 500 * len(kept))
         return reports
+
+
+def _length(names: Sequence[str]) -> int:
+    return sum(map(len, names)) + 50 * len(names)

@@ -19,11 +19,17 @@ from lazycelery.model.reports import QueueReport
 from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.replay.reader import HEAD, MAGIC, Answer, Frame, Reader
 
-__all__ = ["MAGIC", "Answer", "Frame", "Said", "Tape", "TapeWriter"]
+__all__ = ["MAGIC", "Answer", "Frame", "Said", "Tape", "TapeWriter", "frame"]
 
 _encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
 
 Said = list[Event] | Answer | list[str] | list[QueueReport] | StatusChange
+
+
+def frame(at: float, kind: str, said: Said) -> bytes:
+    """One frame: what was said, and when by the writer's clock."""
+    body = _encode((kind, said))
+    return HEAD.pack(len(body), at) + body
 
 
 class TapeWriter:
@@ -33,12 +39,17 @@ class TapeWriter:
         """A new file, for its owner alone; never over another one."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         self._file = open(os.open(path, flags, 0o600), "wb", buffering=0)  # noqa: SIM115
-        self._file.write(MAGIC)
+        self.append(MAGIC)
 
     def write(self, at: float, kind: str, said: Said) -> None:
-        """One frame, handed to the system whole."""
-        body = _encode((kind, said))
-        self._file.write(HEAD.pack(len(body), at) + body)
+        """One frame."""
+        self.append(frame(at, kind, said))
+
+    def append(self, frames: bytes | bytearray) -> None:
+        """Frames, handed to the system whole."""
+        left = memoryview(frames)
+        while left:  # A disk that is nearly full takes a part.
+            left = left[self._file.write(left) :]
 
     def close(self) -> None:
         """End it."""
