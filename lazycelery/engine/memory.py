@@ -29,6 +29,7 @@ from lazycelery.passwords import Password
 from lazycelery.store.history import figures
 from lazycelery.store.history.files import Files, directory_of
 from lazycelery.store.history.kinship import Kinship
+from lazycelery.store.history.later import Later
 from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import search, task_of
 from lazycelery.store.history.storage import (
@@ -121,7 +122,7 @@ class Memory:
         self._seconds = 0
         self._bad = False
         """Whether all recorded failures have been asked for."""
-        self._kinship = Kinship()
+        self._kinship, self._later = Kinship(), Later()
         """Of the question whose pages were asked for last."""
         self._open: dict[tuple[str, str], Notice] = {}
 
@@ -276,8 +277,8 @@ class Memory:
         query.limit = max(1, min(query.limit, MOST_A_PAGE))
         stop = threading.Event()
         if not query.after:
-            self._kinship = Kinship()
-        kinship, more = self._kinship, False
+            self._kinship, self._later = Kinship(), Later()
+        kinship, later, more = self._kinship, self._later, False
         try:
             page = await asyncio.to_thread(
                 search,
@@ -287,13 +288,14 @@ class Memory:
                 lambda: not stop.is_set(),
                 self._store.columns.notes,
                 kinship,
+                later,
             )
             more = page.next is not None
             return page
         finally:
             stop.set()
             if not more and self._kinship is kinship:  # It may be large, and half of it after a break.
-                self._kinship = Kinship()
+                self._kinship, self._later = Kinship(), Later()
 
     async def task(self, id: str) -> Task | None:
         """One task out of the files, or `None`."""

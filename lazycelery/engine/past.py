@@ -9,7 +9,8 @@ from contextlib import suppress
 
 from lazycelery.model.history import HistoryStatus
 from lazycelery.model.states import State
-from lazycelery.store.history.placing import Chunk, Coding, chunk_of, place
+from lazycelery.store.history.later import Later
+from lazycelery.store.history.placing import PLACE, Chunk, Coding, chunk_of, place
 from lazycelery.store.history.storage import Part, Recording, Storage, Unreadable
 from lazycelery.store.store import Store
 
@@ -102,16 +103,17 @@ class Past:
             await self._load(self._status.loaded + limit, FAILED)
 
     async def _load(self, limit: int, where: str = "") -> None:
-        unread: list[str] = []
+        unread, later = list[str](), Later()
         for part in self._storage.opened(unread):
+            later.saw(part.name, part.last)
             coding, before = Coding(part.words), part.last + 1
             while self._status.loaded < limit:
                 try:
-                    chunk = await _to_its_end(part, before, where)
-                    if chunk is None:
+                    read = await _to_its_end(part, before, where, later)
+                    if read is None:
                         break
-                    before = chunk.numbers[0]
-                    if not self._place(part, chunk, coding):
+                    before, chunk = read
+                    if chunk is not None and not self._place(part, chunk, coding):
                         return
                 except Unreadable as problem:
                     self.unread.append(str(problem))
@@ -140,9 +142,9 @@ class Past:
         return len(columns) < columns.max_tasks
 
 
-async def _to_its_end(part: Part, before: int, where: str = "") -> Chunk | None:
+async def _to_its_end(part: Part, before: int, where: str, later: Later) -> tuple[int, Chunk | None] | None:
     """Read in a thread; whoever cancels waits for it, as the part is closed then."""
-    reading = asyncio.ensure_future(asyncio.to_thread(_read, part, before, where))
+    reading = asyncio.ensure_future(asyncio.to_thread(_read, part, before, where, later))
     try:
         return await asyncio.shield(reading)
     except asyncio.CancelledError:
@@ -150,6 +152,13 @@ async def _to_its_end(part: Part, before: int, where: str = "") -> Chunk | None:
         raise
 
 
-def _read(part: Part, before: int, where: str = "") -> Chunk | None:
+def _read(part: Part, before: int, where: str, later: Later) -> tuple[int, Chunk | None] | None:
+    """Rows below a number, and the lowest one that was read; `None` at the end."""
     rows = part.newest(before, AT_ONCE, where)
-    return chunk_of(part.name, rows[::-1]) if rows else None
+    if not rows:
+        return None
+    before = rows[-1][0]
+    if where:  # Of a part of them: a newer row need not be among those that were read.
+        over = part.went_on([row[PLACE["id"]] for row in rows], later, lambda: True)
+        rows = [row for row in rows if row[PLACE["id"]] not in over]
+    return before, chunk_of(part.name, rows[::-1]) if rows else None

@@ -15,8 +15,10 @@ from lazycelery.model.task import Dealt, TaskQuery
 from lazycelery.store.columns import Columns
 from lazycelery.store.history import reader
 from lazycelery.store.history.files import Files, directory_of
+from lazycelery.store.history.later import LOOKS, Later
 from lazycelery.store.history.reader import File
 from lazycelery.store.history.search import search, task_of
+from lazycelery.store.history.writer import seal
 from lazycelery.store.store import Store
 from tests.history.keeping import Monitor, files_in, found, ids, recorded, storage_in
 from tests.store.build import T0, failed, received, retried, sent, started, succeeded
@@ -211,6 +213,37 @@ def test_what_went_on_in_a_newer_file_is_looked_up_for_many_at_once(
     page = found(files, "", 2_000)
     assert len(ids(page)) == len(set(ids(page))) == 1_000 and looks < 30
     assert {one.state for one in page.tasks[:500]} == {"success"}
+
+
+def test_a_file_without_an_index_is_read_once_for_all_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ids are known from then on, also where it was read in several pieces, and in a page of a sealed
+    file its index is asked."""
+    monkeypatch.setattr(reader, "TOGETHER", 70)
+    files, asked = files_in(tmp_path), list[str]()
+    for day in range(3):
+        clock = T0 + day * 90_000
+        monitor = Monitor(files, lambda clock=clock: clock).start()  # type: ignore[misc]
+        for number in range(day * 100, day * 100 + 300):
+            at = day * 90_000 + number / 100
+            monitor.hear(received(at, f"t{number}"), succeeded(at, f"t{number}"))
+        monitor.stop()
+    for path in files.all()[:-1]:
+        seal(path)
+    among = File.among
+    monkeypatch.setattr(File, "among", lambda own, *rest: (asked.append(own.name), among(own, *rest))[1])
+    told, after, later = list[str](), "", Later()
+    while True:
+        query = HistoryQuery(limit=20, after=after)
+        page = search(storage_in(files), query, T0 + 200_000, later=later)
+        told += ids(page)
+        if not page.next:
+            break
+        after = page.next
+    assert len(told) == len(set(told)) == 500
+    [_, sealed, open_one] = [path.name for path in files.all()]
+    assert asked.count(open_one) == LOOKS < asked.count(sealed)
 
 
 @pytest.mark.parametrize("filter", ["-state:received", "-state:success", "root:t77"])

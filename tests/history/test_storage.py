@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import msgspec
 import pytest
 
+from lazycelery.engine.past import Past
+from lazycelery.model.history import HistoryQuery
+from lazycelery.model.task import Dealt
 from lazycelery.store.history import figures
+from lazycelery.store.history.later import Later
 from lazycelery.store.history.local import Local
-from lazycelery.store.history.search import task_of
+from lazycelery.store.history.search import search, task_of
 from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, Sample, Storage
 from tests.history.keeping import Monitor, found, ids, recorded
 from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded, task
 
+DAY = 86_400.0
 LIFE = [sent(0), received(0.1), started(0.2), succeeded(1.2)]
 
 
@@ -162,3 +168,66 @@ def test_marks_are_seen_by_all(storage: Storage) -> None:
     ]
     recorded(storage, LIFE)
     assert len(storage.marks().lines()) == 2
+
+
+def over_midnight(storage: Storage) -> Monitor:
+    """What ended on one day and was touched again on the next, and what was not."""
+    clock, tasks = [T0 - T0 % DAY + DAY - 10], ("ticked", "again", "left")
+    at = clock[0] - T0
+    monitor = Monitor(storage, lambda: clock[0]).start()
+    for task_id in tasks:
+        monitor.hear(received(at, task_id), started(at, task_id), failed(at + 1, task_id))
+    assert monitor.wait(lambda: sorted(ids(found(storage))) == sorted(tasks))
+    clock[0], at = clock[0] + 3600, at + 3600
+    monitor.store.note_dealt({"ticked": Dealt(at=clock[0], by="ann", note="")})
+    monitor.hear(received(at, "again"), started(at, "again"), succeeded(at + 1, "again"))
+    monitor.hear(received(at, "new"))
+    assert monitor.wait(lambda: "new" in ids(found(storage)))
+    monitor.stop()
+    assert len(list(storage.opened([]))) >= 2
+    return monitor
+
+
+def test_what_ended_and_was_touched_on_the_next_day_is_listed_once(storage: Storage) -> None:
+    now = over_midnight(storage).clock()
+    for limit in (100, 1):
+        told, after, later = [], "", Later()
+        while True:
+            page = search(storage, HistoryQuery(limit=limit, after=after), now, later=later)
+            told += [(one.id, one.state) for one in page.tasks]
+            if not page.next:
+                break
+            after = page.next
+        expected = {"new": "received", "again": "success", "ticked": "failure", "left": "failure"}
+        assert len(told) == 4 and dict(told) == expected, limit
+    assert sorted(ids(found(storage, "state:failure", now=now))) == ["left", "ticked"]
+    assert ids(found(storage, "state:failure", now=now, limit=1, after=str(page.next or ""))) == ["ticked"]
+    # Who only looks reads the failures alone.
+    looks = Monitor(storage, lambda: now)
+    past = Past(looks.store, storage, looks.recorder.status, looks.clock, lambda: None)
+
+    async def failures() -> None:
+        await past.survey()
+        await past.load_failures(100)
+
+    asyncio.run(failures())
+    assert sorted(looks.store.columns.id) == ["left", "ticked"]
+
+
+def test_what_goes_on_while_pages_are_asked_for_is_on_one_of_them(storage: Storage) -> None:
+    clock = [T0 - T0 % DAY + DAY - 10]
+    monitor, later = Monitor(storage, lambda: clock[0]).start(), Later()
+    at = clock[0] - T0
+    monitor.hear(received(at, "a"), received(at + 1, "b"))
+    assert monitor.wait(lambda: len(ids(found(storage))) == 2)
+    clock[0] += 20
+    monitor.hear(received(at + 20, "c"))
+    assert monitor.wait(lambda: len(ids(found(storage))) == 3)
+    page = search(storage, HistoryQuery(limit=1), clock[0], later=later)
+    assert ids(page) == ["c"] and page.next
+    monitor.hear(succeeded(at + 21, "a"))
+    assert monitor.wait(lambda: "a" in ids(found(storage, "state:success")))
+    monitor.stop()
+    page = search(storage, HistoryQuery(after=page.next), clock[0], later=later)
+    assert ids(page) == ["b", "a"]  # As it was when the first page was read.
+    assert ids(found(storage)) == ["a", "c", "b"]

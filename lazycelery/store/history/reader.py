@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lazycelery.store.history.files import order, size_of
+from lazycelery.store.history.later import Later
 from lazycelery.store.history.lock import is_written
 from lazycelery.store.history.schema import COLUMNS, VERSION, version_of
 from lazycelery.store.history.storage import Condition, Hour, Unreadable
@@ -21,8 +22,8 @@ STEPS = 20_000
 """Of SQLite's machine, between two looks whether an answer is still wanted: a millisecond or two."""
 LOOK = 0.05
 """Seconds between two such looks where SQLite calls us: thousands of our calls are few of its steps."""
-ASKED = 900
-"""Ids asked for at once: an older SQLite takes no more values."""
+TOGETHER = 20_000
+"""Ids read in one go."""
 
 
 class File:
@@ -31,7 +32,6 @@ class File:
     def __init__(self, path: Path, newer: Sequence[Path] = ()) -> None:
         """`newer` are the files after it. Raises `Unreadable`."""
         self.path, self._newer, self.name = path, newer, path.name
-        self.many_write = False
         self._functions = 0
         self._go_on: Callable[[], bool] = lambda: True
         try:
@@ -115,18 +115,34 @@ class File:
         found = self.rows("SELECT max(n) FROM tasks WHERE id = ?", (id,)) if self.version else []
         return found[0][0] if found else None
 
-    def went_on(self, ids: Sequence[str], go_on: Callable[[], bool]) -> set[str]:
-        """Those of these tasks of which a newer file has a row. The file that is being written has no
-        index on ids: it is read once for many of them."""
+    def went_on(self, ids: Sequence[str], later: Later, go_on: Callable[[], bool]) -> set[str]:
+        """Those of these tasks of which a newer file has a row."""
         over: set[str] = set()
         for other in opened(self._newer, []) if ids else ():
-            for start in range(0, len(ids) if other.version else 0, ASKED):
-                if not go_on():
-                    return over
-                some = ids[start : start + ASKED]
-                query = f"SELECT id FROM tasks WHERE id IN ({', '.join('?' * len(some))})"
-                over.update(row[0] for row in other.rows(query, some))
+            if not go_on():
+                break
+            if other.version:
+                over |= later.of(other, ids, go_on)
         return over
+
+    @property
+    def indexed(self) -> bool:
+        """Whether it has its index on ids: no other one begins with a name of its own."""
+        return bool(self._one("SELECT count(*) FROM sqlite_master WHERE type = 'index' AND name = 'ids'"))
+
+    def among(self, ids: Sequence[str], until: int) -> list[str]:
+        """Those of these tasks that have a row up to this number; without the index all of it is read."""
+        query = f"SELECT id FROM tasks WHERE id IN ({', '.join('?' * len(ids))}) AND +n <= ?"
+        return [row[0] for row in self.rows(query, (*ids, until))]
+
+    def all_ids(self, until: int) -> Iterator[list[str]]:
+        """Of all rows up to this number."""
+        after = 0
+        while rows := self.rows(
+            "SELECT n, id FROM tasks WHERE n > ? AND n <= ? ORDER BY n LIMIT ?", (after, until, TOGETHER)
+        ):
+            after = rows[-1][0]
+            yield [own for _, own in rows]
 
     def children(self, parents: Sequence[str], after: int, limit: int) -> list[tuple[int, str, str]]:
         """All of the file is read for it: nothing is kept in the order of parents."""

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lazycelery.model.history import HistoryPage, HistoryQuery
-from lazycelery.model.states import FINISHED
 from lazycelery.store.columns import Columns
 from lazycelery.store.filter import parse
 from lazycelery.store.filter.matching import Matcher
 from lazycelery.store.filter.parser import Filter
 from lazycelery.store.history.kinship import FEW, Kinship
+from lazycelery.store.history.later import Later
 from lazycelery.store.history.narrowing import narrowed
 from lazycelery.store.history.placing import Coding, chunk_of, place
 from lazycelery.store.history.storage import Part, Storage, Unreadable
@@ -39,23 +39,29 @@ def search(
     go_on: Callable[[], bool] = lambda: True,
     notes: Notes | None = None,
     kinship: Kinship | None = None,
+    later: Later | None = None,
 ) -> HistoryPage:
     """A page of the tasks that match, newest first. Raises `UsageError` for a wrong filter. `go_on` is
-    asked between two slices. `notes`: our own on tasks, which are in no file of the history. `kinship`: that
-    of the page before."""
+    asked between two slices. `notes`: our own on tasks, which are in no file of the history. `kinship` and
+    `later`: those of the page before."""
     wanted, notes = parse(query.filter), notes or Notes()
     page, oldest, room = HistoryPage(), "", MOST_TEXT
     name, _, number = query.after.partition(":")
     below = int(number) if number.isdecimal() else 0
+    later = later or Later()
+    if name and not later.begun:
+        for part in storage.opened([]):
+            later.saw(part.name, part.last)
     for part in storage.opened(page.unread, name):
         try:
             part.while_wanted(go_on)
+            later.saw(part.name, part.last)
             since = part.since()
             page.since = since if since is not None else page.since
             if page.next is None:
                 before = below if part.name == name else part.last + 1
                 count = len(page.tasks)
-                room = _part(part, wanted, query, before, now, page, go_on, notes, room)
+                room = _part(part, wanted, query, before, now, page, go_on, notes, later, room)
                 oldest = part.name if len(page.tasks) > count else oldest
         except Unreadable as problem:
             if not go_on():
@@ -77,6 +83,7 @@ def _part(
     page: HistoryPage,
     go_on: Callable[[], bool],
     notes: Notes,
+    later: Later,
     room: int,
 ) -> int:
     """`room`: for the signs of so many texts; returns what is left of it."""
@@ -99,21 +106,20 @@ def _part(
             if slots is None:
                 page.next = f"{part.name}:{rows[0][0] + 1}"
                 return room
-            doubtful = [
-                columns.id[slot]
-                for slot in slots.tolist()
-                if part.many_write or columns.state[slot] not in FINISHED
-            ]
-            over = part.went_on(doubtful, go_on)
             number_of = dict(zip(placed.slots.tolist(), placed.numbers.tolist(), strict=True))
-            for slot in slots[np.argsort(columns.vector("row")[slots])][::-1].tolist():
-                if columns.id[slot] in over:
-                    continue
-                if len(page.tasks) >= query.limit or room <= 0:
-                    page.next = f"{part.name}:{number_of[slot] + 1}"
-                    return room
-                page.tasks.append(task(columns, slot, sent=()))
-                room -= _signs(columns, slot)
+            order = slots[np.argsort(columns.vector("row")[slots])][::-1].tolist()
+            while order:
+                some = order[: max(LEAST, query.limit - len(page.tasks))]
+                over = part.went_on([columns.id[slot] for slot in some], later, go_on)
+                for slot in some:
+                    if columns.id[slot] in over:
+                        continue
+                    if len(page.tasks) >= query.limit or room <= 0:
+                        page.next = f"{part.name}:{number_of[slot] + 1}"
+                        return room
+                    page.tasks.append(task(columns, slot, sent=()))
+                    room -= _signs(columns, slot)
+                del order[: len(some)]
         if len(rows) < most:
             return room
     page.next = f"{part.name}:{before}"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import Dealt
 from lazycelery.store.columns import Columns
+from lazycelery.store.history.later import Later
 from lazycelery.store.history.taking import Slots
 from lazycelery.store.told import Told
 
@@ -85,10 +86,6 @@ class Part(Protocol):
         """Names sort by age."""
 
     @property
-    def many_write(self) -> bool:
-        """Whether a task that ended may have a row in two parts too: recorders are not equally soon."""
-
-    @property
     def words(self) -> dict[int, str]:
         """Names of tasks, workers and queues, by their number in the rows."""
 
@@ -125,8 +122,8 @@ class Part(Protocol):
     def number_of(self, id: str) -> int | None:
         """The row of a task."""
 
-    def went_on(self, ids: Sequence[str], go_on: Callable[[], bool]) -> set[str]:
-        """Those of these tasks of which a newer part has a row."""
+    def went_on(self, ids: Sequence[str], later: Later, go_on: Callable[[], bool]) -> set[str]:
+        """Those of these tasks of which a newer part had a row when the question began."""
 
     def children(self, parents: Sequence[str], after: int, limit: int) -> list[tuple[int, str, str]]:
         """Number, parent and id of the tasks that these ones sent; with none of them, of all that somebody

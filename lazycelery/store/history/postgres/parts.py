@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lazycelery.store.history.later import Later
 from lazycelery.store.history.placing import PLACE
 from lazycelery.store.history.postgres import schema as tables
 from lazycelery.store.history.postgres.faults import said
@@ -23,8 +24,6 @@ STILL = 30
 
 class Day:
     """One day, over a connection that others use too."""
-
-    many_write = True
 
     def __init__(
         self,
@@ -99,12 +98,12 @@ class Day:
         found: int | None = self._one("SELECT n FROM {s}.tasks WHERE day = {d} AND id = %s", (text_in(id),))
         return found
 
-    def went_on(self, ids: Sequence[str], go_on: Callable[[], bool]) -> set[str]:
-        """Those of these tasks that have a row on a later day."""
+    def went_on(self, ids: Sequence[str], later: Later, go_on: Callable[[], bool]) -> set[str]:
+        """Those of these tasks that had a row on a later day when the question began."""
         if not ids or not go_on():
             return set()
-        query = "SELECT id FROM {s}.tasks WHERE day > {d} AND id = ANY(%s)"
-        return {row[0] for row in self._rows(query, (list(map(text_in, ids)),))}
+        query = "SELECT id FROM {s}.tasks WHERE day > {d} AND id = ANY(%s) AND n <= %s"
+        return {row[0] for row in self._rows(query, (list(map(text_in, ids)), later.last))}
 
     def children(self, parents: Sequence[str], after: int, limit: int) -> list[tuple[int, str, str]]:
         """All of the day is read for it: nothing is kept in the order of parents."""
