@@ -51,7 +51,7 @@ def item(telling: Telling, id: str, at: float, redactor: Redactor) -> dict[str, 
         ],
         "fix": text(finding.fix, 2 * LONG),
         "related": [text(name, SHORT) for name in finding.related[:NAMES]],
-        "related_count": len(finding.related),
+        "related_count": len(finding.related) + finding.beyond,
         "page": finding.page,
     }
 

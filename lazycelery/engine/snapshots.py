@@ -186,7 +186,8 @@ class Snapshots:
             logger.exception("recorded hours of the targets")
 
     async def _count(self, now: float, breath: Breath) -> TaskFacts:
-        self._tasks = await in_steps(self._store.task_facts_steps(now, WINDOW), breath)
+        ill = {name: since for (kind, name), since in self.ill(now).items() if kind == "task"}
+        self._tasks = await in_steps(self._store.task_facts_steps(now, WINDOW, ill), breath)
         return self._tasks
 
 

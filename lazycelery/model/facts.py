@@ -122,6 +122,8 @@ class TaskFacts(msgspec.Struct, kw_only=True):
     held: list[TaskSeen] = []
     """Those that workers have received and not started, by their events, oldest first."""
     lost: list[TaskSeen] = []
+    lost_beyond: dict[str | None, int] = {}
+    """How many more, by worker."""
     again: list[TaskSeen] = []
     """Delivered again and again, lately."""
     names: dict[str, NameFacts] = {}

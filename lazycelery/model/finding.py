@@ -63,6 +63,8 @@ class Finding(msgspec.Struct, kw_only=True):
     """What the subject is."""
     related: list[str] = []
     """Other subjects of the same cause."""
+    beyond: int = 0
+    """How many more like it are told by no finding of their own."""
     cause: str = ""
     """What findings of one cause share where each has a subject of its own: the name of a task."""
     queues: list[str] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import numpy as np
@@ -48,8 +48,11 @@ class Census:
         self.columns = columns
         self._usual: dict[int, tuple[float, float | None, int]] = {}
 
-    def take(self, now: float, window: float, retried: set[str]) -> Generator[None, None, TaskFacts]:
-        """Count all. `retried`: ids of tasks that were sent again since."""
+    def take(
+        self, now: float, window: float, retried: set[str], ill: Mapping[str, float]
+    ) -> Generator[None, None, TaskFacts]:
+        """Count all. `retried`: ids of tasks that were sent again since. `ill`: names of which something is
+        found, and since when: what is usual for them was before that."""
         facts = TaskFacts(window=window)
         columns, by_state = self.columns, self.columns.by_state
         if by_state[State.STARTED]:
@@ -63,10 +66,8 @@ class Census:
             held = [self._seen(slot) for slot in slots[:SCHEDULED].tolist()]
             facts.scheduled = sorted(held, key=lambda one: -(one.eta or 0.0))[:FEW]
         if by_state[State.LOST]:
-            slots = yield from self._in_state(State.LOST)
-            recent = slots[columns.vector("since")[slots] > now - LOST_FOR]
-            facts.lost = [one for one in map(self._seen, recent[:FEW].tolist()) if one.id not in retried]
-        yield from self._names(facts, now, window)
+            yield from self._lost(facts, now, retried)
+        yield from self._names(facts, now, window, ill)
         yield from self._again(facts, now, window)
         yield
         yield from self._waiting(facts)
@@ -98,6 +99,25 @@ class Census:
                 one.usual, one.runs = yield from self._usual_time(columns.name[slot], now)
             facts.running.append(one)
 
+    def _lost(self, facts: TaskFacts, now: float, retried: set[str]) -> Steps:
+        """Some of each worker, and how many more."""
+        columns = self.columns
+        slots = yield from self._in_state(State.LOST)
+        recent = slots[columns.vector("since")[slots] > now - LOST_FOR]
+        again = [slot for slot in columns.slots.many(list(retried)) if slot is not None]
+        recent = recent[~np.isin(recent, again)]
+        workers = columns.vector("worker")[recent]
+        yield
+        # Not `np.unique`: it loads masked arrays.
+        counts = np.bincount(workers)
+        told = np.arange(len(recent)) < FEW
+        told[[int((workers == code).argmax()) for code in np.flatnonzero(counts)[:FEW].tolist()]] = True
+        facts.lost = [self._seen(slot) for slot in recent[told].tolist()]
+        more = counts - np.bincount(workers[told], minlength=len(counts))
+        facts.lost_beyond = {
+            columns.workers.texts[code]: int(more[code]) for code in np.flatnonzero(more).tolist()
+        }
+
     def _usual_time(self, name: int, now: float) -> Generator[None, None, tuple[float | None, int]]:
         known = self._usual.get(name)
         if known is None or not 0 <= now - known[0] < USUAL_FOR:
@@ -113,7 +133,7 @@ class Census:
             known = self._usual[name] = (now, usual, len(times))
         return known[1], known[2]
 
-    def _names(self, facts: TaskFacts, now: float, window: float) -> Steps:
+    def _names(self, facts: TaskFacts, now: float, window: float, ill: Mapping[str, float]) -> Steps:
         """Names that failed or were retried lately; their usual is counted only when they did."""
         columns = self.columns
         start = now - window
@@ -142,7 +162,7 @@ class Census:
                 fact.worker = columns.workers.texts[columns.worker[newest]]
                 self._not_registered(facts, failures)
                 yield
-                yield from self._before(fact, code, start)
+                yield from self._before(fact, code, min(start, ill.get(name, now) - window))
             facts.names[name] = fact
             yield
 

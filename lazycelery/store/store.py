@@ -298,9 +298,12 @@ class Store:
         """The queue of the newest task of a name of which it is known. One look through a column."""
         return self._census.queue_of(name)
 
-    def task_facts_steps(self, now: float, window: float) -> Generator[None, None, TaskFacts]:
-        """The tasks counted, in slices of a few milliseconds; writers may run in between."""
-        facts = yield from self._census.take(now, window, set(self._columns.notes.sent_again))
+    def task_facts_steps(
+        self, now: float, window: float, ill: Mapping[str, float] | None = None
+    ) -> Generator[None, None, TaskFacts]:
+        """The tasks counted, in slices of a few milliseconds; writers may run in between. `ill`: names of
+        which something is found, and since when."""
+        facts = yield from self._census.take(now, window, set(self._columns.notes.sent_again), ill or {})
         yield from completed(facts, self._intake.figures, self.relief(), now)
         facts.received, facts.sent = self._intake.tally.received, self._intake.tally.sent
         return facts

@@ -17,15 +17,15 @@ def engine(**profile: object) -> Engine:
     return made
 
 
-def failures(error: str, number: int = 12) -> list[Event]:
-    now = time.time()
+def failures(error: str, number: int = 12, ago: float = 0.0) -> list[Event]:
+    now = time.time() - ago
     return [
         event
         for one in range(number)
         for event in (
             Event("worker-heartbeat", "w1@a", now, freq=2.0, received=now),
-            Event("task-received", "w1@a", now, uuid=f"id-{one}", name="shop.charge", received=now),
-            Event("task-failed", "w1@a", now, uuid=f"id-{one}", exception=error, received=now),
+            Event("task-received", "w1@a", now, uuid=f"id-{ago}-{one}", name="shop.charge", received=now),
+            Event("task-failed", "w1@a", now, uuid=f"id-{ago}-{one}", exception=error, received=now),
         )
     ]
 
@@ -36,6 +36,18 @@ async def test_secrets_in_errors_are_hidden_in_findings() -> None:
     [finding] = [found for found in (await one.doctor()).findings if found.code == "failure-spike"]
     told = "\n".join(fact.text for fact in finding.evidence)
     assert "ValueError" in told and "hunter2" not in told
+
+
+async def test_what_goes_on_failing_stays_a_finding() -> None:
+    one = engine()
+    one._store.apply_events(failures("E()"))
+    assert "failure-spike" in [found.code for found in (await one.doctor()).findings]
+    # Ten minutes later, all of which it failed: this is not what is usual for it.
+    for known in one._examiner._memory._kept.values():
+        known.first, known.last = known.first - 600, known.last - 600
+    one._store.apply_events([each for ago in (500, 400, 300, 200) for each in failures("E()", 30, ago)])
+    [finding] = [found for found in (await one.doctor()).findings if found.code == "failure-spike"]
+    assert not any("usually" in fact.text for fact in finding.evidence)
 
 
 async def test_everything_is_looked_for_or_said_not_to_be() -> None:

@@ -27,7 +27,9 @@ def _spikes(seen: Snapshot, name: NameFacts) -> bool:
     share = name.failed / name.ended
     before = _usual(seen, name)
     if before is not None:
-        least = max(limits.failure_share, limits.failure_times * before.share)
+        # What fails often anyway cannot fail three times as often: then a third of the successes are left.
+        often = min(limits.failure_times * before.share, 1 - (1 - before.share) / limits.failure_times)
+        least = max(limits.failure_share, often)
         by_chance = max(before.share, before.high, 1 / before.runs)
         return share >= least and chance(name.failed, name.ended, by_chance) < UNLIKELY
     return share >= max(limits.failure_share, 0.5)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from lazycelery.insight.advice import act_on_tasks, condition
-from lazycelery.insight.doctor.mode import count, fact, listed, short
+from lazycelery.insight.doctor.mode import count, fact, listed, short, short_id
 from lazycelery.model.finding import RANK, Covered, Finding
 
 HIDES: dict[str, frozenset[str]] = {
@@ -179,7 +179,7 @@ def _told_with(death: Finding, follow: list[Finding]) -> Finding:
     messages = sum(int(one.evidence[0].value or 0) for one in orphaned)
     held = "it held" if all(len(one.follows) == 1 for one in orphaned) else "it and other lost ones held"
     what = [f"{count(messages, 'message')} {held}"] if messages else []
-    what += [f"{count(len(ended), 'task')} it ran"] if ended else []
+    what += [f"{count(_all_of(ended), 'task')} it ran"] if ended else []
     what += [] if messages or ended else [count(len(follow), "more finding")]
     return msgspec.structs.replace(
         death,
@@ -203,26 +203,33 @@ def _sent_again(death: Finding, ended: list[Finding]) -> str:
     return f"send it again ({act_on_tasks('retry', 'state:lost', condition('worker', death.subject))})."
 
 
+def _all_of(findings: Iterable[Finding]) -> int:
+    return sum(1 + finding.beyond for finding in findings)
+
+
 def _one_of(findings: list[Finding]) -> Finding:
     # By name, and not by age: what leads a group is not to change with each look.
     worst = min(findings, key=lambda finding: (RANK[finding.severity], finding.subject))
     others = [finding for finding in findings if finding is not worst]
+    total = _all_of(findings)
     since = [finding.since for finding in findings if finding.since is not None]
-    names = [short(finding.subject) for finding in findings]
+    named = short_id if worst.kind == "task" else short
+    names = [named(finding.subject) for finding in findings]
     return Finding(
         code=worst.code,
         severity=worst.severity,
-        title=f"{worst.title.rstrip('.')}; and {len(others):,} more like it.",
+        title=f"{worst.title.rstrip('.')}; and {total - 1:,} more like it.",
         subject=worst.subject,
         kind=worst.kind,
         cause=worst.cause,
         page=worst.page,
         since=min(since, default=None),
         evidence=[
-            fact(f"{len(findings):,} of them: {listed(names, 8)}", "inferred", len(findings)),
+            fact(f"{total:,} of them: {listed(names, 8, total)}", "inferred", total),
             *worst.evidence,
         ],
         fix=worst.fix,
         actions=worst.actions,
         related=[name for finding in others for name in (finding.subject, *finding.related)][:1000],
+        beyond=total - len(findings),
     )

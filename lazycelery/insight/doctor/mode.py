@@ -52,10 +52,10 @@ def fact(text: str, source: str, value: float | int | str | None = None) -> Evid
     return Evidence(text=text, source=source, value=value)
 
 
-def listed(names: Sequence[str], most: int = 3) -> str:
-    """`a, b, c and 4 more`."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+def listed(names: Sequence[str], most: int = 3, total: int = 0) -> str:
+    """`a, b, c and 4 more`; `total`: of how many, where not all are named to us."""
+    shown, total = ", ".join(names[:most]), max(total, len(names))
+    return shown if total <= most else f"{shown} and {total - most:,} more"
 
 
 def short(worker: str | None) -> str:

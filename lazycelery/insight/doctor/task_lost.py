@@ -10,17 +10,21 @@ from lazycelery.model.finding import Finding
 
 
 def check(seen: Snapshot) -> list[Finding]:
-    """One finding a lost task, until it is sent again; of the last hour."""
-    return [_finding(task) for task in seen.tasks.lost] if seen.connected else []
+    """One finding a lost task, until it is sent again; of the last hour. Of very many some of each worker."""
+    if not seen.connected:
+        return []
+    beyond = dict(seen.tasks.lost_beyond)
+    return [_finding(task, beyond.pop(task.worker, 0)) for task in seen.tasks.lost]
 
 
-def _finding(task: TaskSeen) -> Finding:
+def _finding(task: TaskSeen, beyond: int) -> Finding:
     worker = short(task.worker)
     return Finding(
         code="task-lost",
         severity="critical",
         title=f"{task.name or 'A task'}[{short_id(task.id)}] is lost: it ran on {worker}, which is gone.",
         subject=task.id,
+        beyond=beyond,
         cause=task.name or "",
         follows=[task.worker] if task.worker else [],
         kind="task",
