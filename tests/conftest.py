@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +17,9 @@ from tests.support.rabbit import RabbitServer, need_server
 # A busy machine makes single examples slow; the suite has its own time limits.
 settings.register_profile("busy", deadline=None)
 settings.load_profile("busy")
+# Under nohup and in the background Ctrl-C is ignored, and so it would be by all that is started here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 WAITING = {"broker", "pty"}
 """Marks of tests that wait for others most of their time."""
 
