@@ -85,23 +85,22 @@ def choose(
             continue
         if any(_speaks(target, by_name.get(name)) for name in case.under):
             continue
-        kind = _kind(case, ledger, case.id in returned, now - target.cool_down)
+        kind = _kind(case, ledger, case.id in returned, now, target.cool_down)
         key = f"{case.code}:{case.finding.cause or case.finding.subject}"
         # Only what was at least as bad keeps another one back.
         as_bad = [severity for severity in RANK if RANK[severity] <= RANK[case.severity]]
         told = max(ledger.last.get(f"{severity}:{key}", -target.cool_down) for severity in as_bad)
-        if kind is None or (kind == "new" and now - told < target.cool_down):
+        if kind is None or (kind == "new" and 0 <= now - told < target.cool_down):
             continue
         ledger.told[case.id] = Told(severity=case.severity, subjects=list(case.subjects), at=now)
         ledger.last[f"{case.severity}:{key}"] = now
         chosen.append(Telling(kind=kind, case=case.id, finding=case.finding))
     ledger.told = {case: told for case, told in ledger.told.items() if case in known}
-    ledger.last = {key: at for key, at in ledger.last.items() if now - at < target.cool_down}
+    ledger.last = {key: at for key, at in ledger.last.items() if 0 <= now - at < target.cool_down}
     return chosen
 
 
-def _kind(case: Case, ledger: Ledger, returned: bool, cool: float) -> TurnKind | None:
-    """`cool`: what was told before this moment has cooled down."""
+def _kind(case: Case, ledger: Ledger, returned: bool, now: float, cool_down: float) -> TurnKind | None:
     told = ledger.told.get(case.id)
     if told is None:
         return "back" if returned else "new"
@@ -109,6 +108,7 @@ def _kind(case: Case, ledger: Ledger, returned: bool, cool: float) -> TurnKind |
         return "worse"
     # One that grows by a task at a time is told as it doubles, and not at each.
     doubled = len(case.subjects) >= GROWN * len(told.subjects)
-    if (doubled or told.at <= cool) and not set(case.subjects) <= set(told.subjects):
+    cooled = not 0 <= now - told.at < cool_down
+    if (doubled or cooled) and not set(case.subjects) <= set(told.subjects):
         return "worse"
     return "back" if returned else None

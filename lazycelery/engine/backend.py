@@ -82,6 +82,11 @@ class Backend:
                 return said
         return None
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        for chord in self.chords or ():
+            chord.since += by
+
     @property
     def notes(self) -> list[str]:
         """What a person should know about how results are read."""

@@ -17,6 +17,11 @@ class Beginning:
         self._first: float | None = None
         self._settled = False
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        self._until += by
+        self._first = None if self._first is None else self._first + by
+
     def note(self, settled: bool, alive: bool, now: float) -> None:
         """Whether everybody was asked once, and whether any worker lives."""
         self._settled = settled

@@ -106,6 +106,12 @@ class Examiner:
         """Look again at once: what was seen just now should not wait."""
         self._soon.set()
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        self._due, self._asked = self._due + by, self._asked + by
+        for each in (self._memory, self._outage, self.beginning, self.snapshots, self.periodic):
+            each.clock_set(by)
+
     async def run(self) -> None:
         """Examine until cancelled. A bug in a check ends neither the others nor the examiner."""
         while True:

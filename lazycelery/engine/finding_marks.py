@@ -160,10 +160,14 @@ class FindingMarks:
                 and mark.until is None
                 and mark.code in checked
                 and key in self._seen
-                and now - self._absent.setdefault(key, now) >= GONE
+                and now - self._away(key, now) >= GONE
             ):
                 ended.append(mark)
         return ended
+
+    def _away(self, key: tuple[str, str], now: float) -> float:
+        since = self._absent[key] = min(self._absent.get(key, now), now)  # The clock may be set back.
+        return since
 
     async def end(self, ended: Sequence[FindingMark]) -> None:
         """Forget marks that no longer hold."""

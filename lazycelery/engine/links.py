@@ -44,6 +44,14 @@ class Links:
         """In a fixed order: broker, events, control, results."""
         return list(self._by_name.values())
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        for health in self._by_name.values():
+            for name in ("since", "last", "next_try"):
+                at = getattr(health, name)
+                if at is not None:
+                    setattr(health, name, at + by)
+
     def heard(self, name: str) -> None:
         """Data came from a source."""
         self._by_name[name].last = self._clock()

@@ -70,6 +70,11 @@ class Looks:
         self._absent: set[str] = set()
         """Queues that events name and that the broker does not have."""
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        if self.flights is not None:
+            self.flights.at += by
+
     async def run(self) -> None:
         """Look until cancelled."""
         await self.probe()
@@ -94,6 +99,7 @@ class Looks:
             reports = await self._broker.queues.probe(wanted)
             self._absent |= {report.name for report in reports if report.error}
             self._probed = set(wanted)
+            self._clock()  # It tells the store first, where it was set.
             self._store.apply_queues(reports)
             await self._astray.look(reports)
             if self._due.now("in-flight", 0.0 if self.hasten else IN_FLIGHT_EVERY):

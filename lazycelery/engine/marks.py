@@ -101,7 +101,7 @@ class Marks:
             self._starts[name] = _joined(before, start)
         for name in [name for name in self._starts if name not in starts]:
             del self._starts[name]
-        if self._burst is not None and now - self._burst_last > SETTLED:
+        if self._burst is not None and not 0 <= now - self._burst_last <= SETTLED:
             self._settle(now)
 
     def _began(self, name: str, before: Start, start: Start, now: float) -> None:
@@ -123,7 +123,7 @@ class Marks:
         burst = self._burst
         if burst is not None and self._kept is not None and self._writes() and self._writing is None:
             self._writing = asyncio.create_task(self._keep(burst), name="marks")
-        if now - self._burst_last > TOGETHER:
+        if not 0 <= now - self._burst_last <= TOGETHER:
             self._burst = self._writing = None
 
     async def _keep(self, mark: Mark) -> None:

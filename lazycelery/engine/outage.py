@@ -39,6 +39,12 @@ class Outage:
         self._before: set[tuple[str, str]] = set()
         """Code and subject of what was found before it, and was not seen to be over since."""
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        self._began = None if self._began is None else self._began + by
+        if self._until:
+            self._back, self._until = self._back + by, self._until + by
+
     def note(
         self,
         connected: bool,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -26,6 +27,7 @@ from lazycelery.engine.lookup import Lookup
 from lazycelery.engine.marks import Marks
 from lazycelery.engine.memory import Memory
 from lazycelery.engine.metrics import Meter
+from lazycelery.engine.our_clock import OurClock
 from lazycelery.engine.overload import Overload
 from lazycelery.engine.periodic import Periodic
 from lazycelery.engine.plans import Plans
@@ -51,12 +53,16 @@ from lazycelery.sources.services import Services
 from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.store import Store
 
+logger = logging.getLogger(__name__)
+
 
 class Parts:
     """Each part once. Nothing runs yet."""
 
     def __init__(self, profile: Profile, clock: Callable[[], float], rewound: Rewound | None = None) -> None:
         raw = open_broker(profile)
+        self.own_clock: OurClock | None = None
+        """This machine's, where the time is by it."""
         self.rewinder: Rewinder | None = None
         if isinstance(raw, Player):
             # A recording has its own time, and nothing in it can be changed or remembered.
@@ -65,6 +71,9 @@ class Parts:
                 self.rewinder = rewound.rewinder if rewound is not None else Rewinder()
             if rewound is not None and rewound.moment is not None:
                 raw.go_on(rewound.moment.spot)
+        elif clock is time.time:
+            self.own_clock = OurClock()
+            clock = self.own_clock.now
         self.player = raw if isinstance(raw, Player) else None
         self.pace = raw.pace if isinstance(raw, Player) else lambda: 1.0
         self.profile, self.clock, self.began = profile, clock, clock()
@@ -171,6 +180,16 @@ class Parts:
                 heard = self.player.heard(rewound.moment.spot)
                 self.log.last = rewound.moment.logged - len(heard)
                 self.log.add(heard)
+        if self.own_clock is not None:
+            self.own_clock.was_set = self._clock_set
+
+    def _clock_set(self, by: float) -> None:
+        """This machine's clock was set: what is kept stays as long ago as it was."""
+        logger.warning("the clock was set %s by %.1f s", "ahead" if by > 0 else "back", abs(by))
+        self.began += by
+        for each in (self.store, self.links, self.watch, self.roll_call, self.examiner):
+            each.clock_set(by)
+        self.changes.status()
 
     def _notes(self) -> list[str]:
         kept = self.rewinder.notes if self.rewinder is not None else []

@@ -41,6 +41,17 @@ class Periodic:
             self.names = frozenset(names)
             self.sent = {name: times for name, times in self.sent.items() if name in names}
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        self.sent = {
+            name: deque(((at + by, sender) for at, sender in times), KEPT)
+            for name, times in self.sent.items()
+        }
+        self.since = {name: at + by for name, at in self.since.items()}
+        self.told_since, self.off = self.told_since + by, self.off + by
+        self._offs = {sender: off + by for sender, off in self._offs.items()}
+        self._ids = {uuid: one and (one[0] + by, one[1]) for uuid, one in self._ids.items()}
+
     def take(self, events: Sequence[Event]) -> None:
         """Note sendings, and receptions of what nobody told to have sent."""
         if not self.names:

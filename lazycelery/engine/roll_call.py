@@ -56,6 +56,11 @@ class RollCall:
                 logger.exception("a roll call failed")
                 await asyncio.sleep(PAUSE)
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        self._next += by
+        self._closed = {name: at + by for name, at in self._closed.items()}
+
     async def look(self) -> None:
         """Ask, if somebody is late and enough time has passed since the last question."""
         now = self._clock()

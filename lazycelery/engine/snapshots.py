@@ -77,6 +77,12 @@ class Snapshots:
         self._recent: tuple[Snapshot | None, float] = (None, 0.0)
         """For who asks often, and until when."""
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        self._began = None if self._began is None else self._began + by
+        self._history.clock_set(by)
+        self._recent = (None, 0.0)
+
     async def take(self, breath: Breath, tasks: TaskFacts | None = None) -> Snapshot:
         """Look at everything; `tasks` as counted before, where that is good enough."""
         now = self._clock()

@@ -66,6 +66,11 @@ class Watch:
             profile, store, links, broker, control, clock, changed, self.looks, *own, self._wanted
         )
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        self.backend.clock_set(by)
+        self.looks.clock_set(by)
+
     @property
     def first_truth(self) -> asyncio.Event:
         """Control and queues have answered once, and the first sweep is done."""
@@ -153,6 +158,7 @@ class Watch:
         await self._broker.events.run(self._deliver, self._events_status)
 
     def _deliver(self, batch: EventBatch) -> None:
+        self._clock()  # It tells the store first, where it was set.
         kept = self._store.apply_events(batch.events, batch.more)
         self._taken(batch.events, kept)
         self._links.heard("events")

@@ -162,5 +162,5 @@ def _whole(store: Store) -> dict[int, Any]:
         kept[id(worker.loss._beats)] = worker.loss._beats.copy()
     for queue in store._queues.known.values():
         kept[id(queue.report)] = queue.report
-        kept.update({id(numbers): numbers.copy() for numbers in (queue.depths, queue._probes)})
+        kept.update({id(numbers): numbers.copy() for numbers in (queue.depths, queue.probes)})
     return kept

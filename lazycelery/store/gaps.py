@@ -18,6 +18,10 @@ class Gaps:
         """From when to when, the oldest first."""
         self._workers, self._lost = workers, lost
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set."""
+        self.spans[:] = [(start + by, end + by) for start, end in self.spans]
+
     def blind(self, since: float | None) -> None:
         """Nothing is heard from this moment on; `None`: events come again."""
         for record in self._workers.known.values():

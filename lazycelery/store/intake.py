@@ -74,6 +74,13 @@ class Intake:
         self._measure(events[-1], len(events))
         return kept
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set."""
+        self.latest += by if self.latest else 0.0
+        self.rate.set(by)
+        self.figures.rings.set(by)
+        self.thinning.clock_set(by)
+
     def second(self, now: float, seeing: bool) -> bool:
         """A second is over: what was held back for long is shown, also where no more events come. Returns
         whether anything was; `told` has it then."""

@@ -50,6 +50,12 @@ class LostRuns:
         come back one by one."""
         self._watching = max(self._watching, at + COMING_BACK)
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set."""
+        self._looked, self._watching = self._looked + by, self._watching + by
+        for judged in self._judged.values():
+            judged.since += by
+
     def look(self, now: float) -> None:
         """Judge the runs of lost workers, and take it back for workers that live. May be called often."""
         if -PAUSE < now - self._looked < LOOK_EVERY or not math.isfinite(now):
@@ -89,10 +95,10 @@ class LostRuns:
     def _lose(self, slot: int, since: float, now: float) -> bool:
         columns = self.columns
         extra = columns.extra.get(slot)
-        if extra is not None and extra.message_seen > since:
+        if extra is not None and since < extra.message_seen <= now + PATIENCE:
             # nobody acknowledged its message: the broker will deliver it again
             state = WAITING
-        elif columns.seen[slot] > now - PATIENCE:
+        elif abs(now - columns.seen[slot]) < PATIENCE:  # Later than now: before the clock was set back.
             return False
         else:
             state = LOST

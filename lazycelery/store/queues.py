@@ -28,7 +28,8 @@ class QueueRecord:
         """Events that told of a message put in."""
         self.taken = 0
         """Events that told of a message taken out."""
-        self._probes: deque[tuple[float, int, int, int]] = deque(maxlen=HISTORY)
+        self.probes: deque[tuple[float, int, int, int]] = deque(maxlen=HISTORY)
+        """When, the depth, and `sent` and `taken` by then."""
 
     def probed(self, report: QueueReport) -> None:
         """Note a look at the queue."""
@@ -38,15 +39,15 @@ class QueueRecord:
         if report.messages is None:
             return
         self.depths.append(report.messages)
-        self._probes.append((report.at, report.messages, self.sent, self.taken))
-        while len(self._probes) > 2 and report.at - self._probes[1][0] >= RATE_WINDOW:
-            self._probes.popleft()
+        self.probes.append((report.at, report.messages, self.sent, self.taken))
+        while len(self.probes) > 2 and report.at - self.probes[1][0] >= RATE_WINDOW:
+            self.probes.popleft()
 
     def rates(self) -> tuple[float | None, float | None, float | None]:
         """In, out and growth, messages a second. In and out need events; growth needs two probes."""
-        if len(self._probes) < 2:
+        if len(self.probes) < 2:
             return None, None, None
-        (start, depth, sent, taken), (end, last, last_sent, last_taken) = self._probes[0], self._probes[-1]
+        (start, depth, sent, taken), (end, last, last_sent, last_taken) = self.probes[0], self.probes[-1]
         if end <= start:
             return None, None, None
         growth = (last - depth) / (end - start)

@@ -141,7 +141,6 @@ class Rings:
         Hours keep their names, by which they are recorded."""
         if self.began is None:
             return
-        self.began += by
         for ring in self.all:
             if ring.size < NAMED:
                 ring.set(by)

@@ -35,6 +35,7 @@ from lazycelery.store.merge import EventMerge
 from lazycelery.store.query import Due, Queries
 from lazycelery.store.queues import Queues
 from lazycelery.store.raw import RawMessages
+from lazycelery.store.redating import redate
 from lazycelery.store.reports import ReportMerge
 from lazycelery.store.results import ResultMerge
 from lazycelery.store.rings import Cell
@@ -186,6 +187,12 @@ class Store:
         shown = self._intake.second(now, seeing)
         self._forgetting.look(now)
         return shown
+
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back: what is kept stays as long ago as it was."""
+        redate(self._intake, self._workers, self._queues, by)
+        self._lost.clock_set(by)
+        self._gaps.clock_set(by)
 
     def seal_steps(self) -> Generator[None, None, None]:
         """Put the texts of tasks that are over together, in slices of a few milliseconds. Once a second."""

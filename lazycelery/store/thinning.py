@@ -77,6 +77,13 @@ class Thinning:
         self._told.cut_off += 1
         self._told.missed += seconds
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set."""
+        told = self._told
+        told.since = None if told.since is None else told.since + by
+        for held in self._held.values():
+            held.since += by
+
     def relief(self) -> Relief:
         """Where it stands."""
         return msgspec.structs.replace(self._told)

@@ -67,6 +67,21 @@ def test_a_finding_that_flaps_is_told_once_in_its_cool_down_and_not_lost() -> No
     assert story.sees(101, lost()) == ["new"], "it stays: now it is told"
 
 
+def test_a_clock_that_is_set_back_holds_up_neither_what_is_new_nor_what_is_over() -> None:
+    story = Story()
+    day = 86_400
+    assert story.sees(10 * day, lost()) == ["new"]
+    assert story.sees(10 * day + 1) == []
+    assert story.sees(2) == []
+    assert story.sees(3 + GONE) == ["recovered"]
+    assert story.sees(20, lost()) == ["new"], "that the last one was told is in the future"
+    two = lost("w1@a", "warning", "w2@a")
+    assert story.sees(21, two) == ["worse"]
+    three = lost("w1@a", "warning", "w2@a", "w3@a")
+    assert story.sees(22, three) == [], "told a second ago"
+    assert story.sees(23 - day, three) == ["worse"]
+
+
 def poisoned(id: str, name: str = "shop.poison", *related: str) -> Finding:
     return Finding(
         code="worker-deaf",

@@ -81,7 +81,7 @@ class Cases:
             if hidden or case.code not in checked:
                 case.absent = None  # It may be there: nobody can tell.
                 continue
-            case.absent = at if case.absent is None else case.absent
+            case.absent = at if case.absent is None else min(at, case.absent)  # The clock may be set back.
             if at - case.absent >= self._patience(case, examination):
                 self.open.remove(case)
                 over = Turn(kind="recovered", at=at, case=case.id, finding=case.finding, aside=not case.said)

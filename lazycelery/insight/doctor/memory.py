@@ -60,6 +60,13 @@ class Memory:
         said = [self._dated(one) for key, one in self._kept.items() if self._said(key, one, modes)]
         return sorted(said, key=lambda finding: (RANK[finding.severity], finding.since or 0.0, finding.code))
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back: it is found for as long as before."""
+        for one in self._kept.values():
+            one.first, one.last = one.first + by, one.last + by
+            if one.finding.since is not None:
+                one.finding.since += by
+
     def habits(self, modes: dict[str, Mode], now: float) -> dict[tuple[str, str], float]:
         """Of which task names and queues something unusual is found, and since when; for a day."""
         found: dict[tuple[str, str], float] = {}

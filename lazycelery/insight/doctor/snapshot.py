@@ -92,6 +92,21 @@ class History:
         """Queues of which the priority that runs last does not move beside others."""
         self._last = 0.0
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        for samples in self.queues.values():
+            for sample in samples:
+                sample.at += by
+        for kept in self.workers.values():
+            for one in kept:
+                one.at += by
+        self.full = {name: at + by for name, at in self.full.items()}
+        self.empty = {name: at + by for name, at in self.empty.items()}
+        self.idle = {name: (begun, at + by) for name, (begun, at) in self.idle.items()}
+        for each in self.unmoved.values():
+            each.since += by
+        self._last += by
+
     def note(self, now: float, queues: list[Queue], workers: list[WorkerFacts]) -> None:
         """Note what goes on, and take a sample when it is time for one."""
         self._note_lasting(now, queues, workers)
