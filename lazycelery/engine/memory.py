@@ -57,6 +57,7 @@ FEW = 20_000
 FAILURES = 100_000
 """Recorded failures that are read."""
 MOST_A_PAGE = 10_000
+REMOVED = "its oldest part, which was removed meanwhile (too old, or too much)"
 WRITTEN_AT_ONCE = 1000
 """Workers or queues of a sample that are written without a pause."""
 
@@ -124,6 +125,8 @@ class Memory:
         """Whether all recorded failures have been asked for."""
         self._kinship, self._later = Kinship(), Later()
         """Of the question whose pages were asked for last."""
+        self._since: float | None = None
+        """How far its last page reached."""
         self._open: dict[tuple[str, str], Notice] = {}
 
     # ---- life
@@ -291,6 +294,9 @@ class Memory:
                 later,
             )
             more = page.next is not None
+            since, self._since = self._since, page.since
+            if query.after and since is not None and (page.since is None or page.since > since):
+                page.unread.append(REMOVED)
             return page
         finally:
             stop.set()

@@ -17,7 +17,8 @@ import pytest
 from lazycelery.actions.dealt import DealtFile
 from lazycelery.actions.journal import Header, Item, Journal
 from lazycelery.cli import exporting
-from lazycelery.engine.memory import files_of
+from lazycelery.engine.memory import Memory, files_of
+from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.profile import Profile
 from lazycelery.model.sla import Burn, Objective
 from lazycelery.model.statistics import StatisticsRow
@@ -132,6 +133,30 @@ def test_of_two_exports_to_one_file_the_second_is_refused(past: None, run: Run, 
         first.add(Task(id="t2"))
     assert [json.loads(line)["id"] for line in target.read_text().splitlines()] == ["t1", "t2"]
     assert [path.name for path in tmp_path.iterdir()] == ["all.ndjson"]
+
+
+def test_days_that_are_removed_while_an_export_reads_them_are_told(
+    past: None, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lazycelery.cli.commands.history.PAGE", 1)
+    files = files_of(Profile(broker="redis://ada:pw@db/0"))
+    later = Monitor(files, lambda: T0 + 2 * 86_400).start()
+    later.hear(received(2 * 86_400, "newest"))
+    later.stop()
+    files.days = 1
+    asked, ask = [0], Memory.ask
+
+    async def asking(self: Memory, query: HistoryQuery) -> HistoryPage:
+        page = await ask(self, query)
+        asked[0] += 1
+        if asked[0] == 2:  # It is in the middle of the file that goes.
+            assert len(files.sweep(T0 + 2 * 86_400).removed) == 1
+        return page
+
+    monkeypatch.setattr(Memory, "ask", asking)
+    ran = run("history", "--format", "ndjson", "--limit", "100")
+    assert [json.loads(line)["id"] for line in ran.out.splitlines()] == ["newest", "c"]
+    assert ran.err.count("Not read: its oldest part, which was removed meanwhile") == 1
 
 
 def test_a_file_that_the_first_page_could_not_read_is_told_after_the_last(
