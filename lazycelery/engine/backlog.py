@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from lazycelery.store.history.storage import Hour, Note
+from lazycelery.store.history.taking import FAILED, Copied
 from lazycelery.store.told import BATCH, Told, joined, weight
 
 MOST_EVENTS = 400_000
@@ -24,6 +25,9 @@ LOOSE_BYTES = 16 << 20
 PORTION = 1_000
 """Events that are packed together: a batch takes hundreds of bytes beside its events, and may be of one."""
 PORTION_BYTES = 1 << 20
+MOST_TASKS = 100_000
+MOST_TASK_BYTES = 32 << 20
+"""Of tasks that left the store unwritten: of those that failed, and of the others too."""
 MOST_NOTES = 10_000
 MOST_NOTE_BYTES = 16 << 20
 T = TypeVar("T")
@@ -130,12 +134,16 @@ class Waiting(Generic[T]):
 
 
 class Backlog:
-    """Events and notes. `pack` puts a batch into less room, as the medium will write it."""
+    """Events, notes, and tasks that have left the store. `pack` puts a batch into less room, as the medium
+    will write it."""
 
     def __init__(self, pack: Callable[[Told], Told]) -> None:
         self._pack = pack
         self.events: Waiting[Told] = Waiting(MOST_EVENTS, MOST_BYTES)
         self.notes: Waiting[Note] = Waiting(MOST_NOTES, MOST_NOTE_BYTES, self._missed)
+        self.failed: Waiting[Copied] = Waiting(MOST_TASKS, MOST_TASK_BYTES)
+        self.left: Waiting[Copied] = Waiting(MOST_TASKS, MOST_TASK_BYTES)
+        """The other tasks: however many succeed, no failure has to go for them."""
         self._hours: dict[tuple[object, ...], int] = {}
         """The last note of each hour, by its address: an older one of the same is no loss."""
         self._open: Told | None = None
@@ -157,13 +165,41 @@ class Backlog:
             self._hours[note[:3]] = id(note)
         return self.notes.put(note, 1, sum(map(sys.getsizeof, note)))
 
+    def leave(self, told: Copied) -> int:
+        """Tasks that leave the store, of one kind, from the loop. Returns how many were lost for them."""
+        waiting = self.failed if FAILED[int(told.states[0])] else self.left
+        return waiting.put(told, len(told.ids), told.size)
+
+    def take_tasks(self, most: int) -> list[Entry[Copied]]:
+        """So many tasks that have left, those that failed first."""
+        failed = self.failed.take(most)
+        return [*failed, *self.left.take(most - sum(entry.count for entry in failed))]
+
+    def put_back_tasks(self, taken: Sequence[Entry[Copied]]) -> None:
+        """They could not be written."""
+        for waiting, own in self._split(taken):
+            waiting.put_back(own)
+
+    def tasks_done(self, taken: Sequence[Entry[Copied]]) -> None:
+        """They are written."""
+        for waiting, own in self._split(taken):
+            waiting.done(own)
+
+    def _split(self, taken: Sequence[Entry[Copied]]) -> list[tuple[Waiting[Copied], list[Entry[Copied]]]]:
+        failed = [FAILED[int(entry.item.states[0])] for entry in taken]
+        return [
+            (self.failed, [one for one, bad in zip(taken, failed, strict=True) if bad]),
+            (self.left, [one for one, bad in zip(taken, failed, strict=True) if not bad]),
+        ]
+
     def _missed(self, note: Note) -> bool:
         """Whether nothing later says the same. Addresses tell it: the older one is still here."""
         return not isinstance(note, Hour) or self._hours.get(note[:3], id(note)) == id(note)
 
     def forget(self) -> None:
         """Somebody else writes all of it."""
-        self.events.forget()
+        for waiting in (self.events, self.failed, self.left):
+            waiting.forget()
         self.notes.forget()
 
     def _packed(self, told: Told, size: int) -> tuple[Told, int]:

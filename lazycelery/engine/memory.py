@@ -322,7 +322,7 @@ class Memory:
             found.append(
                 Notice(code="history-along", severity="info", title=f"{status.reason}.", hint=status.hint)
             )
-        if status.dropped or status.dropped_notes:
+        if status.dropped or status.dropped_notes or status.dropped_tasks:
             found.append(
                 Notice(
                     code="history-dropped",
@@ -362,13 +362,12 @@ class Memory:
 
 def _missing(status: HistoryStatus) -> str:
     """How much of what, with its verb."""
-    notes = status.dropped_notes
-    noted = f"{count(notes, 'note')} (samples, findings, figures of an hour)" if notes else ""
-    if not status.dropped:
-        return f"{noted} {'is' if notes == 1 else 'are'}"
-    if not notes:
-        return count(status.dropped, "event", does="are")
-    return f"{count(status.dropped, 'event')} and {noted} are"
+    counted = {"task": status.dropped_tasks, "event": status.dropped, "note": status.dropped_notes}
+    told = [count(number, name) for name, number in counted.items() if number]
+    if status.dropped_notes:
+        told[-1] += " (samples, findings, figures of an hour)"
+    whole = " and ".join([", ".join(told[:-1]), told[-1]] if told[1:] else told)
+    return f"{whole} {'is' if sum(counted.values()) == 1 else 'are'}"
 
 
 async def _written(table: Mapping[str, Any]) -> str | None:

@@ -1,7 +1,8 @@
 """Writes the history: a thread of its own, a batch every quarter of a second.
 
 The engine's loop only hands over. Whatever the disk or the database does, the monitor goes on: what could
-not be written waits in a `Backlog`, is tried again, and said. Tasks need no room, as the store has them.
+not be written waits in a `Backlog`, is tried again, and said. Tasks need no room while the store has them;
+those that leave it before they were written wait there too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from lazycelery.model.history import HistoryStatus
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history.storage import Dropped, Note, Recording, Storage
-from lazycelery.store.history.taking import Changes
+from lazycelery.store.history.taking import Changes, Slots
 from lazycelery.store.told import Told
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Recorder:
         self.status = HistoryStatus(state="reading", directory=storage.place)
         self._changes = Changes(columns)
         self.backlog = Backlog(self.recording.packed)
+        columns.leaving = self.leaving
         self._failures = 0
         self._next_try = 0.0
         self._next_sweep = 0.0
@@ -99,6 +101,12 @@ class Recorder:
             return told.events
         refused = set(map(id, told.refused))
         return [event for event in told.events if id(event) not in refused]
+
+    def leaving(self, slots: Slots) -> None:
+        """These tasks are about to leave the full store."""
+        slots = self._changes.unwritten(slots)
+        if len(slots):
+            self.status.dropped_tasks += self.backlog.leave(self.recording.copied(slots))
 
     def note(self, note: Note) -> None:
         """Something else to be written with the next batch."""
@@ -171,28 +179,34 @@ class Recorder:
         if not lean and self.status.lean and not waiting:
             self._changes.fill_in(TASKS_AT_ONCE)
         slots = self._changes.due(now, all=last)
-        if len(slots) > TASKS_AT_ONCE:
-            self._changes.put_back(slots[TASKS_AT_ONCE:])
-            slots, self._more = slots[:TASKS_AT_ONCE], True
-        if not batches and not rest and not len(slots):
+        left = self.backlog.take_tasks(TASKS_AT_ONCE)
+        # Who has left may have come again: never an older row after a newer one.
+        most = 0 if self.backlog.failed or self.backlog.left else TASKS_AT_ONCE
+        if len(slots) > most:
+            self._changes.put_back(slots[most:])
+            slots, self._more = slots[:most], True
+        if not batches and not rest and not len(slots) and not left:
             self._slow = False
             return
         began = self._clock()
         try:
             told, said = [each.item for each in batches], [each.item for each in rest]
-            dropped = Dropped(self.status.dropped, self.status.dropped_notes)
-            left_out = self.recording.write(slots, told, said, lean, dropped)
+            dropped = Dropped(self.status.dropped, self.status.dropped_notes, self.status.dropped_tasks)
+            gone = [each.item for each in left]
+            left_out = self.recording.write(slots, told, said, lean, dropped, gone)
         except BaseException:
             self._more = False
             self._changes.put_back(slots)
+            self.backlog.put_back_tasks(left)
             waiting.put_back(batches)
             notes.put_back(rest)
             raise
         self._slow = time.monotonic() - now > LEAN_AFTER
         self.status.lean = self._changes.written(slots, left_out)
-        self._more = self._more or bool(waiting) or (last and bool(self.status.lean))
+        self._more = self._more or bool(waiting) or not most or (last and bool(self.status.lean))
         waiting.done(batches)
         notes.done(rest)
+        self.backlog.tasks_done(left)
         self.status.written, self.status.behind = began, waiting.count
 
     def _sweep(self, now: float) -> None:

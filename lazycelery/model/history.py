@@ -27,6 +27,9 @@ class HistoryStatus(msgspec.Struct, kw_only=True):
     """Events that could not be kept for writing: the disk or the database refused them for too long."""
     dropped_notes: int = 0
     """Samples, findings and figures of an hour that could not be kept either."""
+    dropped_tasks: int = 0
+    """Tasks that left the full store before they could be written, as they were then; a row of some may be
+    there, as they were before."""
     lean: int = 0
     """Tasks written without their long texts so far, as writing them is slow; they follow."""
     put_off: str = ""

@@ -141,6 +141,8 @@ class Columns:
         self.capacity = max_tasks + SLACK
         self.make_room: Callable[[], None] | None = None
         """Called when one task more would be one too many."""
+        self.leaving: Callable[[npt.NDArray[np.intp]], None] | None = None
+        """Called with the slots of tasks that are about to be forgotten."""
         self.used = 0
         """Slots ever used: what lies beyond has never been touched."""
         self.free: list[int] = []
@@ -254,6 +256,8 @@ class Columns:
 
     def remove(self, slots: npt.NDArray[np.intp]) -> None:
         """Forget tasks, each once; their slots are free for others."""
+        if self.leaving is not None:
+            self.leaving(slots)
         vectors = self._vectors
         vectors["row"][slots] = 0  # First: who reads from another thread must see that they are going.
         places, parts, ids, life = slots.tolist(), self.slots.parts, self.id, self.life

@@ -62,6 +62,7 @@ def test_a_history_that_hangs_takes_bounded_memory_however_long_the_texts(
     storage: Storage, monkeypatch: pytest.MonkeyPatch, together: int
 ) -> None:
     monkeypatch.setattr(backlog, "MOST_BYTES", MIB)
+    monkeypatch.setattr(backlog, "MOST_TASK_BYTES", MIB // 2)
     monkeypatch.setattr(backlog, "LOOSE_BYTES", MIB // 2)
     monkeypatch.setattr(backlog, "PORTION_BYTES", MIB // 8)
     monitor = Monitor(storage, max_tasks=50)
@@ -114,6 +115,7 @@ def events_of(storage: Local) -> list[Any]:
 def test_all_that_may_wait_has_room_while_texts_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where each event came alone: 400,000 of them would take hundreds of megabytes as they came."""
     monkeypatch.setattr(backlog, "LOOSE", 0)
+    monkeypatch.setattr(backlog, "MOST_TASKS", 0)
     monitor = Monitor(Shared(address_of(NOBODY, "", "")), max_tasks=2_000)
     waiting = monitor.recorder.backlog.events
     with traced() as taken:

@@ -175,7 +175,7 @@ def test_tasks_whose_texts_wait_are_known_once_each(files: Files, monkeypatch: p
     recorder, whole = monitor.recorder, []
     rows = monitor.store.columns.row
 
-    def write(slots: Any, told: Any, notes: Any, lean: bool, dropped: Any) -> bool:
+    def write(slots: Any, told: Any, notes: Any, lean: bool, *_: Any) -> bool:
         whole.append([] if lean else sorted(rows[slot] for slot in slots.tolist()))
         return lean
 

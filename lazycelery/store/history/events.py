@@ -67,6 +67,19 @@ def pack(
     )
 
 
+def renumbered(body: bytes, instead: dict[int, int]) -> bytes | None:
+    """The batch with other numbers for some rows; `None` where it has none of these."""
+    packed = _decode(body)
+    tasks = np.frombuffer(packed.tasks, "<u4")
+    places = np.flatnonzero(np.isin(tasks, np.fromiter(instead, dtype=np.int64, count=len(instead))))
+    if not len(places):
+        return None
+    tasks = tasks.copy()
+    tasks[places] = [instead[number] for number in tasks[places].tolist()]
+    packed.tasks = tasks.tobytes()
+    return _encode(packed)
+
+
 def unpack(body: bytes) -> Iterator[Kept]:
     """The events of a batch, oldest first. Raises `msgspec.DecodeError` for what is none."""
     packed = _decode(body)

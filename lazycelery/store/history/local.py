@@ -17,6 +17,7 @@ from lazycelery.store.history import reader
 from lazycelery.store.history.files import CLOCK, Files, put_aside
 from lazycelery.store.history.lock import Lock
 from lazycelery.store.history.marking import FileMarks
+from lazycelery.store.history.numbers import Numbers
 from lazycelery.store.history.storage import (
     NOTHING,
     Dropped,
@@ -28,8 +29,8 @@ from lazycelery.store.history.storage import (
     Sample,
 )
 from lazycelery.store.history.strangers import forget_strangers, tell_retention
-from lazycelery.store.history.taking import Slots
-from lazycelery.store.history.writer import Numbers, Writer, seal
+from lazycelery.store.history.taking import Copied, Slots, snapshot
+from lazycelery.store.history.writer import UNKNOWN, Writer, seal
 from lazycelery.store.told import Told
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,10 @@ class LocalRecording:
         """It is as small as can be: without its events."""
         return told
 
+    def copied(self, slots: Slots) -> Copied:
+        """As they are."""
+        return snapshot(self._columns, slots, UNKNOWN)
+
     def ready(self) -> str:
         """The lock, and the file of today."""
         if self._lock.held and not self._lock.stands():
@@ -122,7 +127,7 @@ class LocalRecording:
         self._lock.give_back()
         self._along = True
         writer, self.writer = self.writer, None
-        self.numbers.file = ""
+        self.numbers.void()
         if writer is not None:
             with contextlib.suppress(OSError, sqlite3.Error):
                 writer.close()
@@ -137,7 +142,7 @@ class LocalRecording:
             self.writer.close()
             self.writer = None
             if path == present:
-                self.numbers.file = ""  # It was removed: nothing is in it any more.
+                self.numbers.void()  # It was removed: nothing is in it any more.
         self.writer = self._open(path)
         self._unsealed = True
         if self._along:
@@ -162,10 +167,11 @@ class LocalRecording:
         notes: Sequence[Note],
         lean: bool = False,
         dropped: Dropped = NOTHING,
+        left: Sequence[Copied] = (),
     ) -> bool:
         """Into the file of today."""
         assert self.writer is not None
-        self.writer.write(slots, told, [(_statement(note), note) for note in notes])
+        self.writer.write(slots, told, [(_statement(note), note) for note in notes], left)
         return False
 
     def abort(self) -> None:
@@ -173,7 +179,7 @@ class LocalRecording:
 
     def known(self, part: str, slots: Any, numbers: Any, rows: Any) -> None:
         """Only of the file that is written on."""
-        self.numbers.begin_with(part, slots, numbers, rows)
+        self.numbers.learn(part, slots, numbers, rows)
 
     def now(self) -> float:
         """This machine's clock."""
@@ -217,7 +223,7 @@ class LocalRecording:
             if _is_damage(problem):
                 with contextlib.suppress(OSError):  # Where nothing can be renamed, the next try tells.
                     put_aside(writer.path, self._clock())
-                self.numbers.file = ""
+                self.numbers.void()
         return _reason(problem) if isinstance(problem, (OSError, sqlite3.Error, Newer)) else None
 
     def close(self, now: float) -> None:

@@ -10,7 +10,7 @@ from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import Dealt
 from lazycelery.store.columns import Columns
 from lazycelery.store.history.later import Later
-from lazycelery.store.history.taking import Slots
+from lazycelery.store.history.taking import Copied, Slots
 from lazycelery.store.told import Told
 
 
@@ -68,6 +68,7 @@ class Dropped(NamedTuple):
 
     events: int = 0
     notes: int = 0
+    tasks: int = 0
 
 
 NOTHING = Dropped()
@@ -145,6 +146,10 @@ class Recording(Protocol):
     def packed(self, told: Told) -> Told:
         """A batch that will wait for longer, in less room. Called by the engine's loop."""
 
+    def copied(self, slots: Slots) -> Copied:
+        """Tasks that are about to leave the store, and are still to be written. Called by the engine's
+        loop."""
+
     def ready(self) -> str:
         """Make ready for a batch, in the place that is due by now. Returns who writes instead, and ""
         when it may be written."""
@@ -156,10 +161,11 @@ class Recording(Protocol):
         notes: Sequence[Note],
         lean: bool = False,
         dropped: Dropped = NOTHING,
+        left: Sequence[Copied] = (),
     ) -> bool:
         """Write tasks as they are now, events, and whatever else, all or nothing. `lean`: tasks that did
         not fail may be written without their long texts; returns whether they were. `dropped`: what was
-        lost in all."""
+        lost in all. `left`: tasks that have left the store, as they were then."""
 
     def abort(self) -> None:
         """From another thread: let what waits for the medium fail, where it can."""

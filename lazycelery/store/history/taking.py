@@ -8,6 +8,8 @@ what was read half-way is read once more.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
+from sys import getsizeof
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +25,9 @@ from lazycelery.store.marks import CUTS, PAST
 TIMES = ("first", "since", "seen", "sent", "received", "started", "finished", "runtime", "wait")
 COUNTS = ("attempt", "marks", "sources", "cut", "told", "clock")
 VEILED = ("args", "kwargs", "result", "error")
+WORDS = ("name", "worker", "queue")
+BYTES, BATCH_BYTES = 300, 4_000
+"""That a task takes in `Copied`, about, beside its texts, and all of it beside its tasks."""
 PUT_OFF = 0.5
 """Seconds for which a task that has not ended is put off: most end within, and cost one row then."""
 AT_ONCE = 2_000
@@ -40,7 +45,7 @@ FAILED = [state in (State.FAILURE, State.RETRY, State.REJECTED, State.LOST) for 
 
 
 class Taken(NamedTuple):
-    """Tasks column by column, the slots they are of, and the identity of each."""
+    """Tasks column by column, the slots they are or were of, and the identity of each."""
 
     slots: Slots
     columns: list[Sequence[Any]]
@@ -50,6 +55,35 @@ class Taken(NamedTuple):
     def rows(self) -> Iterator[Row]:
         """A task a row."""
         return zip(*self.columns, strict=True)
+
+
+class Copied(NamedTuple):
+    """Tasks column by column as the store has them, with their secrets, and its numbers of words."""
+
+    slots: Slots
+    identities: npt.NDArray[np.int64]
+    times: list[npt.NDArray[np.float64]]
+    counts: list[npt.NDArray[Any]]
+    states: npt.NDArray[np.uint8]
+    retries: npt.NDArray[np.int16]
+    words: list[npt.NDArray[np.int32]]
+    """Name, worker, queue."""
+    ids: list[str]
+    texts: list[list[str | None]]
+    """As `VEILED`, and the traceback."""
+    roots: list[str | None]
+    rare: list[list[Any]]
+    """Parent, eta, expires, extra."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        told = [*self.ids, *chain.from_iterable(self.texts), *chain.from_iterable(self.rare)]
+        for extra in self.rare[-1]:
+            if isinstance(extra, Extra):
+                told += [extra.progress, *extra.children]
+                told += [text for past in extra.past for text in (past.error, past.traceback)]
+        return BATCH_BYTES + BYTES * len(self.ids) + sum(map(getsizeof, filter(None, told)))
 
 
 class Changes:
@@ -63,7 +97,19 @@ class Changes:
         """Slots that were put off, or could not be written."""
         self._bare: npt.NDArray[np.bool_] = np.zeros(columns.capacity, dtype=np.bool_)
         """Slots whose tasks were written without their long texts."""
+        self._taken: npt.NDArray[np.bool_] = np.zeros(columns.capacity, dtype=np.bool_)
+        """Slots whose tasks are being written."""
         self._flushed = 0.0
+
+    def unwritten(self, slots: Slots) -> Slots:
+        """Those of these slots of whose tasks something is not written; they are about to leave. For the
+        store's own thread."""
+        marks, stamps = self.columns.vector("marks")[slots], self.columns.vector("stamp")[slots]
+        due = (stamps > self._seen) & ((marks & PAST) == 0)
+        due |= self._off[slots] | self._taken[slots] | self._bare[slots]
+        self._bare[slots] = False
+        found: Slots = slots[due]
+        return found
 
     def skip(self) -> None:
         """What has changed so far is not for us to write."""
@@ -78,10 +124,11 @@ class Changes:
         if until != self._seen:
             stamps = columns.vector("stamp")
             fresh = np.flatnonzero(stamps > self._seen)
-            self._seen = until
             marks = columns.vector("marks")[: len(stamps)]
             fresh = fresh[(marks[fresh] & PAST) == 0]
+            # What is to be written is always marked in one way or another: `unwritten` asks in between.
             self._off[fresh] = True
+            self._seen = until
         used = columns.used
         if all or now - self._flushed >= PUT_OFF:
             self._flushed = now
@@ -89,23 +136,26 @@ class Changes:
         else:
             slots = np.flatnonzero(self._off[:used])
             slots = slots[ENDED[columns.vector("state")[:used][slots]]]
+        self._taken[slots] = True
         self._off[slots] = False
         return slots
 
     def put_back(self, slots: Slots) -> None:
         """These could not be written."""
         self._off[slots] = True
+        self._taken[slots] = False
 
     def written(self, slots: Slots, lean: bool) -> int:
         """These were written, whole or `lean`; returns of how many tasks texts are still to be written."""
         self._bare[slots] = lean
+        self._taken[slots] = False
         return int(np.count_nonzero(self._bare))
 
     def fill_in(self, most: int) -> None:
         """Texts of some tasks are due now."""
         slots = np.flatnonzero(self._bare)[:most]
-        self._bare[slots] = False
         self._off[slots] = True
+        self._bare[slots] = False
 
 
 def take(
@@ -120,65 +170,92 @@ def take(
     stands where there is no value. `lean`: the texts of tasks that did not fail are left out, and count
     as cut."""
     before = columns.vector("stamp")[slots], columns.vector("row")[slots]
-    times = [columns.vector(name)[slots].tolist() for name in TIMES]
-    counts = [columns.vector(name)[slots] for name in COUNTS]
-    states = columns.vector("state")[slots].tolist()
-    retries: list[Any] = columns.vector("retries")[slots].tolist()
-    if -1 in retries:
-        retries = [nothing if number < 0 else number for number in retries]
+    told = snapshot(columns, slots, nothing)
+    whole = (before[0] == columns.vector("stamp")[slots]) & (before[1] == columns.vector("row")[slots])
+    whole &= before[1] != 0
+    taken = made(told, veiling, code_of, nothing, lean)
+    if whole.all():
+        return taken
+    kept = np.flatnonzero(whole)
+    places = kept.tolist()
+    columns_of: list[Sequence[Any]] = [[each[place] for place in places] for each in taken.columns]
+    return Taken(slots[kept], columns_of, before[1][kept])
+
+
+def snapshot(columns: Columns, slots: Slots, nothing: float | None = None) -> Copied:
+    """These slots' tasks as they are now; `nothing` as for `take`. A millisecond for a thousand."""
     numbers = slots.tolist()
-    words = [_coded(columns, slots, kind, code_of) for kind in ("name", "worker", "queue")]
-    ids = [columns.id[slot] for slot in numbers]
-    texts = _texts(columns, slots, counts[COUNTS.index("cut")], veiling)
-    if lean:
-        _leave_out(texts, counts[COUNTS.index("cut")], states)
-    roots = [
-        OWN_ROOT if root == own else root
-        for root, own in zip([columns.root_id[slot] for slot in numbers], ids, strict=True)
-    ]
+    texts: list[list[str | None]] = [columns.sealed.texts(name, numbers) for name in VEILED]
+    texts.append(columns.traceback.many(slots))
     parents: list[Any] = [nothing] * len(numbers)
     for place in np.flatnonzero(columns.vector("parent")[slots]).tolist():
         parents[place] = columns.parent_id[numbers[place]]
-    rare: list[list[Any]] = [each.many(slots, nothing) for each in (columns.eta, columns.expires)]
-    extras: list[Any] = columns.extra.many(slots, nothing)
-    for place, extra in enumerate(extras):
-        if extra is not nothing:
-            extras[place] = _extra(extra, veiling, code_of)
-    told: list[list[Any]] = [*texts, roots]
+    return Copied(
+        slots=slots,
+        identities=columns.vector("row")[slots],
+        times=[columns.vector(name)[slots] for name in TIMES],
+        counts=[columns.vector(name)[slots] for name in COUNTS],
+        states=columns.vector("state")[slots],
+        retries=columns.vector("retries")[slots],
+        words=[columns.vector(kind)[slots] for kind in WORDS],
+        ids=[columns.id[slot] for slot in numbers],
+        texts=texts,
+        roots=[columns.root_id[slot] for slot in numbers],
+        rare=[
+            parents,
+            *(each.many(slots, nothing) for each in (columns.eta, columns.expires, columns.extra)),
+        ],
+    )
+
+
+def made(
+    told: Copied,
+    veiling: Veiling,
+    code_of: dict[tuple[str, int], int],
+    nothing: float | None = None,
+    lean: bool = False,
+) -> Taken:
+    """Rows of what was copied, without secrets; see `take`."""
+    states: list[int] = told.states.tolist()
+    retries: list[Any] = told.retries.tolist()
+    if -1 in retries:
+        retries = [nothing if number < 0 else number for number in retries]
+    words = [_coded(own, kind, code_of) for kind, own in zip(WORDS, told.words, strict=True)]
+    counts, place = [*told.counts], COUNTS.index("cut")
+    cut = counts[place] = counts[place].copy()
+    texts = _veiled(told.texts, cut, veiling)
+    if lean:
+        _leave_out(texts, cut, states)
+    roots = [OWN_ROOT if root == own else root for root, own in zip(told.roots, told.ids, strict=True)]
+    parents, eta, expires, extras = told.rare
+    extras = [extra if extra is nothing else _extra(extra, veiling, code_of) for extra in extras]
+    spoken: list[list[Any]] = [*texts, roots]
     if nothing is not None:
-        told = [[nothing if one is None else one for one in each] for each in told]
-    whole = (before[0] == columns.vector("stamp")[slots]) & (before[1] == columns.vector("row")[slots])
-    whole &= before[1] != 0
+        spoken = [[nothing if one is None else one for one in each] for each in spoken]
     taken: list[Sequence[Any]] = [
-        *(ids, words[0], states, words[1], words[2]),
-        *times,
-        *(retries, *[each.tolist() for each in counts]),
-        *(*told, parents, *rare, extras),
+        *(told.ids, words[0], states, words[1], words[2]),
+        *(each.tolist() for each in told.times),
+        *(retries, *(each.tolist() for each in counts)),
+        *(*spoken, parents, eta, expires, extras),
     ]
-    if whole.all():
-        return Taken(slots, taken, before[1])
-    kept = np.flatnonzero(whole)
-    places = kept.tolist()
-    return Taken(slots[kept], [[each[place] for place in places] for each in taken], before[1][kept])
+    return Taken(told.slots, taken, told.identities)
 
 
-def _texts(columns: Columns, slots: Slots, cut: npt.NDArray[Any], veiling: Veiling) -> list[list[str | None]]:
+def _veiled(texts: list[list[str | None]], cut: npt.NDArray[Any], veiling: Veiling) -> list[list[str | None]]:
     """Arguments, result, error and traceback without secrets; what was taken out counts as cut, so that
     nobody takes it for the true arguments."""
-    places = slots.tolist()
-    found: list[list[str | None]] = [columns.sealed.texts(name, places) for name in VEILED]
-    found.append(columns.traceback.many(slots))
-    for name, texts in zip((*VEILED, "traceback"), found, strict=True):
-        for place, shown in veiling.changed(texts).items():
-            texts[place] = shown
+    found = [[*each] for each in texts]
+    for name, own in zip((*VEILED, "traceback"), found, strict=True):
+        for place, shown in veiling.changed(own).items():
+            own[place] = shown
             cut[place] |= CUTS[name]
     return found
 
 
-def _coded(columns: Columns, slots: Slots, kind: str, code_of: dict[tuple[str, int], int]) -> list[int]:
-    """The file's numbers of the slots' words."""
-    own, places = np.unique(columns.vector(kind)[slots], return_inverse=True)
-    coded: list[int] = np.array([code_of[kind, code] for code in own.tolist()])[places].tolist()
+def _coded(own: npt.NDArray[np.int32], kind: str, code_of: dict[tuple[str, int], int]) -> list[int]:
+    """The file's numbers of words."""
+    codes, places = np.unique(own, return_inverse=True)
+    coded: list[int] = np.array([code_of[kind, code] for code in codes.tolist()])[places].tolist()
     return coded
 
 

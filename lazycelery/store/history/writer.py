@@ -19,16 +19,19 @@ from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history import events as packing
 from lazycelery.store.history.files import make_private
+from lazycelery.store.history.numbers import Numbers, learnt
 from lazycelery.store.history.schema import COLUMNS, IDS, VERSION, migrate, version_of
 from lazycelery.store.history.storage import Newer
-from lazycelery.store.history.taking import AT_ONCE, ENDED, Row, Slots, take
+from lazycelery.store.history.taking import AT_ONCE, Copied, Row, Slots, Taken, made, take
 from lazycelery.store.history.veiling import Veiling
 from lazycelery.store.told import COUNTED_BEFORE, Matrix, Told
 
 PAGE_BYTES = 8192
 CACHE_KIB = 8192
-NOTHING = float("nan")
+UNKNOWN = float("nan")
 """NULL, as SQLite takes it from Python in a tenth of the time of `None`."""
+READ = 10_000
+"""Rows whose ids are looked up together."""
 TOGETHER = 31
 """Rows that one statement writes: no more values than an older SQLite takes. The interpreter is let go and
 taken back once a statement, and each time that a busy loop waits for it this costs both threads a switch."""
@@ -41,49 +44,6 @@ def _put(rows: int) -> str:
 
 
 _PUT, _PUT_TOGETHER = _put(1), _put(TOGETHER)
-
-
-class Numbers:
-    """The number of the row that each slot's task has in a file; a slot's next task has another one."""
-
-    def __init__(self, columns: Columns) -> None:
-        self.columns = columns
-        self.file = ""
-        """The name of the file that the numbers are of."""
-        self._numbers: npt.NDArray[np.int64] = np.zeros(columns.capacity, dtype=np.int64)
-        self._owners: npt.NDArray[np.int64] = np.zeros(columns.capacity, dtype=np.int64)
-
-    def begin(self, file: str) -> None:
-        """Numbers are those of this file from now on."""
-        if file != self.file:
-            self.file = file
-            self._owners[:] = 0
-
-    def begin_with(self, file: str, slots: Any, numbers: Any, rows: Any) -> None:
-        """Rows that are in the file already, unless another file is being written by now."""
-        if self.file not in ("", file):
-            return
-        self.file = file
-        self._numbers[slots] = numbers
-        self._owners[slots] = rows
-
-    def forget(self, first: int) -> None:
-        """What was numbered from `first` on is in no file after all."""
-        self._owners[self._numbers >= first] = 0
-
-    def of(self, slots: Slots, rows: npt.NDArray[np.int64], free: int) -> tuple[npt.NDArray[np.int64], int]:
-        """The number of each task (`rows` are their identities), and the next one that is free."""
-        fresh = slots[self._owners[slots] != rows]
-        if len(fresh):
-            fresh, places = np.unique(slots, return_index=True)
-            new = self._owners[fresh] != rows[places]
-            fresh, owners = fresh[new], rows[places][new]
-            # In the order of first sight, so that the newest are last.
-            order = np.argsort(owners)
-            self._numbers[fresh[order]] = np.arange(free, free + len(fresh))
-            self._owners[fresh] = owners
-            free += len(fresh)
-        return self._numbers[slots], free
 
 
 class Codes(dict[tuple[str, int], int]):
@@ -113,7 +73,6 @@ class Writer:
         except BaseException:
             self._database.close()
             raise
-        numbers.begin(path.name)
         self._run: int | None = None
 
     def _prepare(self) -> None:
@@ -126,6 +85,8 @@ class Writer:
         run(f"PRAGMA cache_size = -{CACHE_KIB}")
         migrate(self._database)
         self._load()
+        events: int = run("SELECT max(n) FROM events").fetchone()[0] or 0
+        self._numbers.begin(self.path.name, self._next, events)
 
     def _load(self) -> None:
         """What the file holds already, as far as writing needs it; again after a batch was refused."""
@@ -149,37 +110,52 @@ class Writer:
         self._run = cursor.lastrowid
 
     def adopt(self) -> None:
-        """Go on in the rows that another writer has begun: of tasks that have not ended, as far as the
-        store knows them. Reads all of the file."""
-        ended = ", ".join(str(state) for state in np.flatnonzero(ENDED).tolist())
-        rows = self._database.execute(f"SELECT n, id FROM tasks WHERE state NOT IN ({ended})").fetchall()
-        slots = self._columns.slots.many([own for _, own in rows])
-        known = [(slot, n) for slot, (n, _) in zip(slots, rows, strict=True) if slot is not None]
-        if known:
-            places, numbers = (np.array(each) for each in zip(*known, strict=True))
-            self._numbers.begin_with(self.path.name, places, numbers, self._columns.vector("row")[places])
+        """Go on in the rows that another writer has begun, as far as the store knows their tasks, also those
+        that ended: of each something may still be told. Reads all of the file, the newest last."""
+        rows = self._database.execute("SELECT n, id FROM tasks ORDER BY n")
+        while some := rows.fetchmany(READ):
+            numbers, ids = ([*each] for each in zip(*some, strict=True))
+            self._numbers.learn(self.path.name, *learnt(self._columns, ids, numbers))
 
-    def write(self, slots: Slots, told: Sequence[Told], rest: Iterable[tuple[str, Any]] = ()) -> None:
-        """Write tasks as they are now, events, and other statements, all or nothing."""
+    def write(
+        self,
+        slots: Slots,
+        told: Sequence[Told],
+        rest: Iterable[tuple[str, Any]] = (),
+        left: Sequence[Copied] = (),
+    ) -> None:
+        """Write tasks as they are now, those that have `left` the store, events, and other statements, all or
+        nothing."""
         run, first = self._database.execute, self._next
+        self._numbers.settle()
+        if doubled := self._numbers.doubled:
+            # Their first row gets what is known by now, in the same batch.
+            slots = np.union1d(slots, [one.slot for one in doubled.values()]).astype(np.intp)
         run("BEGIN IMMEDIATE")
         try:
+            if doubled:
+                join(self._database, self._numbers)
+            for each in left:
+                self._write(made(each, self._veiling, self._words, UNKNOWN), self._numbers.of_gone)
             for start in range(0, len(slots), AT_ONCE):
                 some = slots[start : start + AT_ONCE]
-                taken = take(self._columns, some, self._veiling, self._words, NOTHING)
-                numbers, self._next = self._numbers.of(taken.slots, taken.identities, self._next)
-                self._tasks(list(zip(numbers.tolist(), *taken.columns, strict=True)))
+                self._write(take(self._columns, some, self._veiling, self._words, UNKNOWN), self._numbers.of)
             if told:
                 self._events(told)
             for statement, values in rest:
                 run(statement, values)
             run("COMMIT")
+            self._numbers.written()
         except BaseException:
             if self._database.in_transaction:
                 run("ROLLBACK")
             self._numbers.forget(first)
             self._load()
             raise
+
+    def _write(self, taken: Taken, numbers_of: Callable[..., tuple[npt.NDArray[np.int64], int]]) -> None:
+        numbers, self._next = numbers_of(taken.slots, taken.identities, self._next)
+        self._tasks(list(zip(numbers.tolist(), *taken.columns, strict=True)))
 
     def _tasks(self, rows: list[Row]) -> None:
         whole = len(rows) - len(rows) % TOGETHER
@@ -203,10 +179,14 @@ class Writer:
     def _pack(self, told: Matrix, rows: npt.NDArray[np.int64], others: dict[int, Event]) -> None:
         slots = told[:, 1].astype(np.intp)
         tasks = np.zeros(len(told), dtype=np.int64)
-        # Of a task that has left its slot meanwhile no row will ever tell.
-        known = np.flatnonzero((rows != 0) & (self._columns.rows_of(slots) == rows))
+        here = (rows != 0) & (self._columns.rows_of(slots) == rows)
+        known = np.flatnonzero(here)
         if len(known):
             tasks[known], self._next = self._numbers.of(slots[known], rows[known], self._next)
+        # Of a task that has left its slot meanwhile there is a row, or none will ever be.
+        gone = np.flatnonzero((rows != 0) & ~here)
+        if len(gone):
+            tasks[gone] = self._numbers.known(slots[gone], rows[gone])
         codes, senders = np.unique(told[:, 2].astype(np.int64), return_inverse=True)
         words = np.array([self._words["worker", code] for code in codes.tolist()])
         body = packing.pack(
@@ -233,6 +213,23 @@ class Writer:
                 self._database.execute("UPDATE runs SET ended = ? WHERE n = ?", (now, self._run))
         finally:
             self._database.close()
+
+
+def join(database: sqlite3.Connection, numbers: Numbers) -> None:
+    """Of tasks with two rows leave the first one, with what stands in the second, and have the events since
+    then tell it."""
+    run = database.execute
+    for number, (kept, _) in numbers.doubled.items():
+        if run("SELECT 1 FROM tasks WHERE n = ?", (number,)).fetchone():
+            run("DELETE FROM tasks WHERE n = ?", (kept,))
+            run("UPDATE tasks SET n = ? WHERE n = ?", (kept, number))
+    instead = {number: one.number for number, one in numbers.doubled.items()}
+    since = numbers.events_before
+    for (n,) in run("SELECT n FROM events WHERE n > ?", (since,)).fetchall():
+        (body,) = run("SELECT body FROM events WHERE n = ?", (n,)).fetchone()
+        changed = packing.renumbered(body, instead)
+        if changed is not None:
+            run("UPDATE events SET body = ? WHERE n = ?", (changed, n))
 
 
 def seal(path: Path) -> None:

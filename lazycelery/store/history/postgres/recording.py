@@ -35,7 +35,7 @@ from lazycelery.store.history.storage import (
     Note,
     Sample,
 )
-from lazycelery.store.history.taking import AT_ONCE, Slots, take
+from lazycelery.store.history.taking import AT_ONCE, Copied, Slots, Taken, made, snapshot, take
 from lazycelery.store.history.veiling import Veiling
 from lazycelery.store.history.writer import Codes
 from lazycelery.store.told import NOTHING_TOLD, Told
@@ -93,6 +93,10 @@ class SharedRecording:
         packed = pack(told.events, self._redactor.value)
         # Not a part of its numbers, which would keep all of them.
         return told._replace(numbers=NOTHING_TOLD, others={}, events=(), packed=packed)
+
+    def copied(self, slots: Slots) -> Copied:
+        """As they are."""
+        return snapshot(self._columns, slots)
 
     # ---- life
 
@@ -211,18 +215,20 @@ class SharedRecording:
         notes: Sequence[Note],
         lean: bool = False,
         dropped: Dropped = NOTHING,
+        left: Sequence[Copied] = (),
     ) -> bool:
         """One transaction."""
-        tasks = self._tasks(slots, lean)
+        parts = [self._tasks(slots, lean)]
+        if left:  # First: one of them may have come again.
+            parts.insert(0, _in_order([made(each, self._veiling, self._codes) for each in left]))
         packed, count = self._events(told)
         schema = self._address.schema
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            if tasks:
-                batch = cursor.execute(f"SELECT nextval('{schema}.batches')").fetchone()[0]
-                with cursor.copy(f"COPY lazycelery_tasks ({STAGED}) FROM STDIN") as copy:
-                    for place, row in enumerate(tasks):
-                        copy.write_row((self._day, batch * TOGETHER + place, self._run, *row))
-                cursor.execute(PUT_TASKS.replace("{s}", schema))
+            for place, tasks in enumerate(parts):
+                if place:
+                    cursor.execute("DELETE FROM lazycelery_tasks")
+                if tasks:
+                    self._put(cursor, tasks)
             if count:
                 with cursor.copy("COPY lazycelery_events FROM STDIN (FORMAT binary)") as copy:
                     for piece in packed:
@@ -231,7 +237,7 @@ class SharedRecording:
             for note in notes:
                 self._note(cursor, note)
             query = f"""UPDATE {schema}.runs SET seen = extract(epoch FROM clock_timestamp()), ended = NULL,
-                batches = %s, events = %s, dropped = %s, dropped_notes = %s WHERE n = %s
+                batches = %s, events = %s, dropped = %s, dropped_notes = %s, dropped_tasks = %s WHERE n = %s
                 RETURNING extract(epoch FROM clock_timestamp())"""
             counted = (self.batches + 1, self.events + count, *dropped, self._run)
             found = cursor.execute(query, counted).fetchone()
@@ -243,18 +249,20 @@ class SharedRecording:
         return lean
 
     def _tasks(self, slots: Slots, lean: bool) -> list[list[Any]]:
-        """In the order of first sight."""
-        found: dict[str, tuple[int, list[Any]]] = {}
-        for start in range(0, len(slots), AT_ONCE):
-            taken = take(self._columns, slots[start : start + AT_ONCE], self._veiling, self._codes, lean=lean)
-            for identity, row in zip(taken.identities.tolist(), taken.rows(), strict=True):
-                if len(row[0]) > LONGEST:
-                    continue  # Its events are kept, by their task's key.
-                own = list(row)
-                own[0] = text_in(own[0])
-                own[_TEXTS] = map(text_in, own[_TEXTS])
-                found[own[0]] = identity, own
-        return [row for _, row in sorted(found.values(), key=lambda one: one[0])]
+        return _in_order(
+            [
+                take(self._columns, slots[start : start + AT_ONCE], self._veiling, self._codes, lean=lean)
+                for start in range(0, len(slots), AT_ONCE)
+            ]
+        )
+
+    def _put(self, cursor: Any, tasks: list[list[Any]]) -> None:
+        schema = self._address.schema
+        batch = cursor.execute(f"SELECT nextval('{schema}.batches')").fetchone()[0]
+        with cursor.copy(f"COPY lazycelery_tasks ({STAGED}) FROM STDIN") as copy:
+            for place, row in enumerate(tasks):
+                copy.write_row((self._day, batch * TOGETHER + place, self._run, *row))
+        cursor.execute(PUT_TASKS.replace("{s}", schema))
 
     def _events(self, told: Sequence[Told]) -> tuple[list[bytes], int]:
         """All but heartbeats, as the database takes them, and how many they are."""
@@ -298,3 +306,18 @@ class SharedRecording:
                 WHERE excluded.weight >= s.weight""",
                 (note.began, note.kind, text_in(note.key), sum(_counts(note.counts)), *note[3:]),
             )
+
+
+def _in_order(taken: Sequence[Taken]) -> list[list[Any]]:
+    """Rows in the order of first sight, each task once."""
+    found: dict[str, tuple[int, list[Any]]] = {}
+    for each in taken:
+        for identity, row in zip(each.identities.tolist(), each.rows(), strict=True):
+            if len(row[0]) > LONGEST:
+                continue  # Its events are kept, by their task's key.
+            own = list(row)
+            own[0] = text_in(own[0])
+            own[_TEXTS] = map(text_in, own[_TEXTS])
+            if own[0] not in found or found[own[0]][0] < identity:
+                found[own[0]] = identity, own
+    return [row for _, row in sorted(found.values(), key=lambda one: one[0])]

@@ -100,6 +100,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             END LOOP; END $$""",
     ),
     ("ALTER TABLE {s}.runs ADD COLUMN dropped_notes bigint DEFAULT 0",),
+    ("ALTER TABLE {s}.runs ADD COLUMN dropped_tasks bigint DEFAULT 0",),
 )
 """Step by step: what makes version 1 of nothing, version 2 of version 1."""
 VERSION = len(MIGRATIONS)
