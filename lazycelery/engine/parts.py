@@ -87,7 +87,8 @@ class Parts:
         self.store.errors.veil(self.redactor.text)
         self.log = EventLog(self.redactor, self.store.name)
         self.changes = Changes(self.store, self.log)
-        self.meter = Meter()
+        went_on = rewound.moment if rewound is not None else None
+        self.meter = went_on.meter.copy() if went_on is not None else Meter()
         self.links = Links(clock, self.changes.status)
         if isinstance(self.broker, RecordingBroker):
             self.links.told = self.broker.link

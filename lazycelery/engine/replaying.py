@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 OFTEN = 0.2
 """Seconds between two looks at the most."""
+LOOKS = 2.0
+"""Seconds of ours for which levels stand: they are looked at once a second."""
 
 
 def as_replayed(profile: Profile, speed: float) -> Profile:
@@ -53,7 +55,9 @@ class Companion:
 
     def second(self, at: float) -> None:
         """A second of the recording is over."""
-        self._parts.second(at)
+        parts = self._parts
+        parts.second(at)
+        parts.meter.played(at, parts.store.counted(), LOOKS * max(1.0, parts.pace()))
 
     async def passed(self) -> None:
         """It is between two frames."""

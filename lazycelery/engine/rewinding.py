@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lazycelery.engine.metrics import Meter
 from lazycelery.engine.slices import in_slices
 from lazycelery.store.checkpoint import Checkpoint, Keeper
 from lazycelery.store.tasklog import TaskLog
@@ -40,6 +41,7 @@ class Moment(NamedTuple):
     spot: Any
     logged: int
     checkpoint: Checkpoint
+    meter: Meter
 
 
 class Rewound(NamedTuple):
@@ -88,7 +90,7 @@ class Rewinder:
             self.notes = [NO_ROOM]
             parts.changes.status()
             return
-        self._from = Moment(at, events, spot, parts.log.last, checkpoint)
+        self._from = Moment(at, events, spot, parts.log.last, checkpoint, parts.meter.copy())
         self._moments.append(self._from)
         self._thin()
 

@@ -59,7 +59,11 @@ class Seconds:
         self._note_aging({name: load.state for name, load in loads.items()})
         await breath.take()
         parts.overload.second(time.monotonic())
-        parts.meter.tick(now, parts.store.counted(), self._levels(loads.values(), queues))
+        levels = self._levels(loads.values(), queues)
+        if parts.player is None:
+            parts.meter.tick(now, parts.store.counted(), levels)
+        else:
+            parts.meter.looked(now, levels)
         await breath.take()
         for _ in parts.marks.noting(starts):
             await breath.take()

@@ -21,6 +21,7 @@ from lazycelery.engine.client import spawn
 from lazycelery.engine.engine import Engine
 from lazycelery.errors import UsageError
 from lazycelery.model.event import Event
+from lazycelery.model.metrics import RATES, TIMES, Metrics
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import QueueReport
 from lazycelery.model.task import TaskQuery
@@ -166,9 +167,18 @@ async def shown(engine: Engine) -> dict[str, Any]:
         "figures": figures,
         "rate": round(store.events_per_second(now) / 100),  # by whole pieces
         "seen": store.events_seen(),
+        "metrics": rates(await engine.metrics()),
         "log": [(line.at, line.type, line.id, line.name, line.seq) for line in log.lines],
         "groups": sorted((one.id, one.count) for one in (await engine.errors(_query())).groups),
     }
+
+
+def rates(metrics: Metrics) -> list[Any]:
+    """What was counted in each of the recording's seconds and minutes; levels come with the looks."""
+    return [
+        (ring.end, {name: ring.values[name] for name in (*RATES, *TIMES)})
+        for ring in (metrics.fine, metrics.coarse)
+    ]
 
 
 def _query() -> Any:
@@ -312,6 +322,27 @@ async def test_statistics_are_those_of_the_recordings_seconds_at_any_pace(tape: 
     ended = [sum(row.ended for row in figures.rows) for figures in (minute, hour)]
     assert 0 < ended[0] < 0.6 * ended[1]
     assert 190 < hour.until - hour.since < 202
+    counted = (await engine.metrics()).fine
+    ran = [value or 0.0 for value in counted.values["succeeded"]]
+    assert counted.end == math.floor(T0 + 200) and len(ran) == 200
+    assert 0 < max(ran) < 0.1 * sum(ran)
+    await asyncio.sleep(1.2)  # It is held, and no second of it is over.
+    assert len((await engine.metrics()).fine.values["succeeded"]) == 200
+    await engine.close()
+
+
+async def test_seconds_that_nobody_recorded_are_blank_in_the_charts(tmp_path: Path) -> None:
+    path = tmp_path / "slept.tape"
+    writer = TapeWriter(path)
+    for at in (0, 1, 121, 122):
+        writer.write(T0 + at, "events", [beat(at, "w1@h"), received(at, f"{at}")])
+    writer.close()
+    engine = await fresh(path, 122.0)
+    fine, coarse = (await engine.metrics()).fine, (await engine.metrics()).coarse
+    told = fine.values["received"]
+    assert len(told) == 122 and told[:1] == [1.0] and told[-1] == 1.0
+    assert told[5:110] == [None] * 105
+    assert coarse.values["received"] == [None]
     await engine.close()
 
 
