@@ -326,6 +326,11 @@ class Columns:
             self._oldest = slot, row
         return self.first[slot]
 
+    def came_before(self, slot: int, row: int) -> None:
+        """A task of the history took its place, with a row number below those of the tasks that are here."""
+        if row < self._oldest[1]:
+            self._oldest = slot, row
+
     def _blocks(self, name: str) -> Iterator[tuple[int, npt.NDArray[Any]]]:
         """A column in blocks: fresh memory for one as large as the whole costs more than the search."""
         whole = self.vector(name)

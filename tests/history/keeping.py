@@ -40,14 +40,14 @@ class Monitor:
         self.recorder = Recorder(self.store.columns, self.storage, Redactor(), clock)
         self.past: Past | None = None
 
-    def load(self, numbers: bool = True) -> HistoryStatus:
+    def load(self, numbers: bool = True, changed: Callable[[], None] = lambda: None) -> HistoryStatus:
         status = self.recorder.status
         self.past = Past(
             self.store,
             self.storage,
             status,
             self.clock,
-            lambda: None,
+            changed,
             self.recorder.recording if numbers else None,
         )
 

@@ -101,6 +101,23 @@ def test_the_newest_come_first_and_below_what_is_live(files: Files) -> None:
     assert len(page.rows) == 51
 
 
+def test_while_older_ones_come_the_oldest_is_the_last_that_came(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(files, [received(second, f"t{second}") for second in range(50)])
+    monkeypatch.setattr("lazycelery.engine.past.AT_ONCE", 20)
+    monitor, told = Monitor(files, lambda: T0 + 100), list[tuple[float | None, float | None]]()
+
+    def look() -> None:
+        page = monitor.store.query(TaskQuery(), T0 + 100)
+        if page.rows:
+            told.append((page.oldest, page.rows[-1].first))
+
+    monitor.load(changed=look)
+    assert [round((oldest or 0) - T0) for oldest, _ in told] == [30, 10, 0, 0]
+    assert all(oldest == last for oldest, last in told)
+
+
 def test_a_task_that_goes_on_keeps_its_row_and_is_live_again(files: Files) -> None:
     recorded(files, [sent(0), received(0.1)])
     monitor = again(files, T0 + 3)

@@ -134,6 +134,7 @@ def place(columns: Columns, chunk: Chunk, coding: Coding, rows: int, still: bool
         columns.changes += 1
         # The row number last: it is what makes a slot one that others look at.
         columns.vector("row")[slots] = np.arange(rows - count, rows)
+        columns.came_before(first, rows - count)
     all_slots = np.concatenate([slots, np.fromiter(where.values(), dtype=np.intp, count=len(where))])
     places = np.concatenate([picked, np.fromiter(where, dtype=np.intp, count=len(where))])
     return Placed(all_slots, np.array(chunk.numbers, dtype=np.int64)[places], count)
