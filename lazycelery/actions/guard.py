@@ -13,15 +13,18 @@ from lazycelery.model.profile import Profile
 HARMLESS = frozenset({"reveal", "export"})
 """Permissions that change nothing on the cluster: a session that holds only these is read-only."""
 
+RECORDED = "This is a recording.", "It can be looked at, and nothing in it can be changed."
+
 
 class Guard:
     """The permissions that are open in this session.
 
     It starts with the profile's `allow`; `unlock` opens what `may_unlock` permits, `lock` closes all.
-    Raises `UsageError` when the profile names a permission that does not exist.
+    Of a recording nothing is ever open. Raises `UsageError` when the profile names an unknown permission.
     """
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, recorded: bool = False) -> None:
+        self.recorded = recorded
         self._open = set(expand(profile.allow))
         self._may_unlock = frozenset(expand(profile.may_unlock))
 
@@ -46,6 +49,7 @@ class Guard:
         Raises `UsageError` for an unknown name and `Refused` for one the profile does not permit.
         """
         wanted = set(expand(permissions))
+        self._alive()
         beyond = wanted - self._may_unlock
         if beyond:
             raise Refused(
@@ -63,12 +67,17 @@ class Guard:
         """Raise `Refused`, with the way to open it, unless this permission is open."""
         if permission in self._open:
             return
+        self._alive()
         opens = permission in self._may_unlock
         screen = ":unlock opens it." if opens else "may_unlock of the profile does not permit it."
         hint = by_face(f"Start with --allow {permission}.", screen)
         if self.read_only:
             raise Refused("Read-only.", hint)
         raise Refused(f"Not permitted: {permission}. This session may only {_listed(self._open)}.", hint)
+
+    def _alive(self) -> None:
+        if self.recorded:
+            raise Refused(*RECORDED)
 
     def may(self, permission: str) -> bool:
         """Whether this permission is open."""

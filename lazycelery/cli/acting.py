@@ -52,7 +52,7 @@ async def carry_out(session: Session, order: Order, *, dry_run: bool, yes: bool)
 
 def _hint(session: Session, plan: Plan) -> str:
     """The engine's hint; on the command line there is no key to press."""
-    if plan.locked:
+    if plan.locked and session.overview.reel is None:
         origin = session.settings.origins.get("allow", "default")
         closed = "--read-only keeps everything closed." if origin == "--read-only" else ""
         # What does not run of a canvas is revoked.
@@ -72,7 +72,8 @@ def _show_plan(session: Session, plan: Plan) -> int:
         if not plan.refused:
             output.line("Dry run: nothing was done.")
     if plan.locked:  # Looking needs no permission.
-        output.note(f"Dry run: nothing was done. To do it: {_hint(session, plan)}")
+        way = "To do it:" if session.overview.reel is None else plan.refused
+        output.note(f"Dry run: nothing was done. {way} {_hint(session, plan)}")
         return 0
     if plan.refused:
         output.note(f"Refused: {sentence(plan.refused)} {_hint(session, plan)}".rstrip())

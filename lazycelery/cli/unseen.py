@@ -24,10 +24,8 @@ NAMED = 5
 """Workers named in one sentence."""
 ASKED = 2
 """Workers whose settings are looked at: they are the same app."""
-EVENTS_ON = (
-    "Workers send them with -E or worker_send_task_events = True; --enable-events --allow events "
-    "switches them on meanwhile."
-)
+WITH = "Workers send them with -E or worker_send_task_events = True"
+EVENTS_ON = f"{WITH}; --enable-events --allow events switches them on meanwhile."
 EVENTS_OFF = "events-off"
 """The notice that workers run tasks and send no events."""
 NOTE = "note"
@@ -63,7 +61,8 @@ def _links(session: Session, results: bool) -> list[str]:
         and (results or source.name != "results")
     ]
     silenced = [notice for notice in overview.notices if notice.code == EVENTS_OFF]
-    told += [f"{notice.title} {EVENTS_ON}" for notice in silenced if "events" not in overview.lacks]
+    way = EVENTS_ON if overview.reel is None else f"{WITH}."
+    told += [f"{notice.title} {way}" for notice in silenced if "events" not in overview.lacks]
     if silent and overview.reel is not None:
         return [*told, "No worker answered while this was recorded. What workers held is not seen."]
     return [*told, nobody(session.patience)] if silent else told

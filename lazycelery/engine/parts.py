@@ -92,7 +92,7 @@ class Parts:
         self.links = Links(clock, self.changes.status)
         if isinstance(self.broker, RecordingBroker):
             self.links.told = self.broker.link
-        self.guard = Guard(profile)
+        self.guard = Guard(profile, recorded=self.player is not None)
         self.audit = AuditLog(profile)
         self.plan_files = PlanFiles(self.audit, profile, self.redactor.url(profile.broker), clock)
         place = f"{self.redactor.url(profile.broker)}|{profile.prefix or ''}"

@@ -54,6 +54,14 @@ def test_unlock_opens_all_of_what_is_permitted_or_nothing() -> None:
     assert guard.read_only
 
 
+def test_a_recording_stays_closed_whatever_is_permitted() -> None:
+    guard = Guard(Profile(may_unlock=["retry"]), recorded=True)
+    for tried in (lambda: guard.check("retry"), lambda: guard.unlock(["retry"])):
+        with pytest.raises(Refused) as refused:
+            tried()
+        assert refused.value.title == "This is a recording." and "--allow" not in refused.value.hint
+
+
 def test_an_unknown_permission_is_told_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="Did you mean revoke"):
         Guard(Profile(allow=["revok"]))

@@ -145,6 +145,11 @@ def test_silent_workers_are_one_finding() -> None:
     [finding] = found("events-off", seen(workers=workers))
     assert (finding.subject, finding.related) == ("w1@a", ["w2@a"])
     assert finding.title.startswith("2 of 4 workers") and finding.actions == ["events"]
+    assert "`lazycelery worker events on --allow events`" in finding.fix
+    recorded = seen(workers=workers)
+    recorded.replay = "plays"
+    [finding] = found("events-off", recorded)
+    assert finding.fix == "Start workers with -E, or set worker_send_task_events = True."
     unknown = seen(workers=[worker(events=None)])
     assert silent("events-off", unknown) and MODES["events-off"].blind(unknown)
 

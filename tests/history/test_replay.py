@@ -213,6 +213,17 @@ def test_commands_say_that_it_is_one_and_what_of_it_is_damaged(
             assert not any(
                 option in ran.err for option in ("--backend", "--observe", "--timeout", "history =")
             )
+    examined = run("--broker", f"replay://{tape}", "doctor", broker=False).out
+    assert "at the end of the 20 s that were recorded." in examined
+    retry = ("--broker", f"replay://{tape}", "retry", "a", "--allow", "retry")
+    for given, code, told in (("--yes", 4, "Error: "), ("--dry-run", 0, "Dry run: nothing was done. ")):
+        ran = run(*retry, given, broker=False)
+        assert ran.code == code, ran.err
+        assert (
+            f"{told}This is a recording. It can be looked at, and nothing in it can be changed."
+            in " ".join(ran.err.split())
+        )
+        assert "--allow" not in ran.err and "Read-only" not in ran.err
     assert "keeps no history" in run("--broker", f"replay://{tape}", "history", broker=False).err
 
 

@@ -42,6 +42,17 @@ async def test_at_the_recorded_pace_its_time_is_that_of_the_recording() -> None:
         assert stage.desk.link.now() == NOW - 300 and "ended" not in stage.text.splitlines()[1]
 
 
+async def test_what_is_not_seen_yet_in_it_is_not_to_be_started() -> None:
+    engine = playing()
+    engine.fleet = []
+    async with staged(engine) as stage:
+        await stage.until("No worker answered up to here.")
+        assert "Start one" not in stage.text
+        engine.seen.reel = Reel(start=NOW - 600, end=NOW, at=NOW, speed=1.0)
+        engine.touch("status")
+        await stage.until("No worker answered while")
+
+
 async def test_keys_hold_it_step_jump_and_change_its_pace() -> None:
     engine = playing()
     async with staged(engine) as stage:

@@ -113,6 +113,8 @@ def _print(session: Session, examination: Examination) -> None:
     output = session.output
     checked, findings = len(examination.checked), examination.findings
     watched = f"watched for {examination.watched:.0f} s"
+    if (reel := session.overview.reel) is not None:
+        watched = f"at the end of the {reel.end - reel.start:.0f} s that were recorded"
     if not findings:
         output.line(f"Nothing is wrong: {plural(checked, 'check')}, {watched}.")
     else:

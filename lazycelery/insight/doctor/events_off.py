@@ -6,7 +6,9 @@ from lazycelery.insight.advice import later
 from lazycelery.insight.doctor.mode import Mode, count, fact, listed, short
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.counting import agreed
+from lazycelery.model.faces import by_face
 from lazycelery.model.finding import Finding
+from lazycelery.model.reel import Replay
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -29,11 +31,20 @@ def check(seen: Snapshot) -> list[Finding]:
                 fact(f"heartbeats count {count(done, 'task')}, and no event told of the last", "event", done),
                 fact(f"silent: {listed([short(facts.name) for facts in silent])}", "event", len(silent)),
             ],
-            fix="E turns events on for this session; start workers with -E, or set "
-            "worker_send_task_events = True, to keep them on.",
+            fix=_fix(seen.replay),
             actions=["events"],
         )
     ]
+
+
+def _fix(replay: Replay) -> str:
+    if replay:
+        return "Start workers with -E, or set worker_send_task_events = True."
+    now = by_face(
+        "`lazycelery worker events on --allow events` turns them on",
+        "`:events` turns them on for this session",
+    )
+    return f"{now}; start workers with -E, or set worker_send_task_events = True, to keep them on."
 
 
 def blind(seen: Snapshot) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from lazycelery.errors import ConnectionProblem, LazyCeleryError
 from lazycelery.model.bulk import Progress
 from lazycelery.model.cluster import Awaited, Overview, SourceHealth
+from lazycelery.model.reel import Reel
 from lazycelery.model.task import TaskPage
 from lazycelery.model.text import clean
 from lazycelery.model.worker import Worker
@@ -105,13 +106,22 @@ def dated(look: Look) -> str:
     return f"Not connected: this was so {look.old.removesuffix(' old')} ago."
 
 
-def no_workers(filtered: str, look: Look, lacks: Mapping[str, str]) -> list[str]:
-    """The workers pane is empty; `lacks` is what the broker does not have."""
+def no_workers(filtered: str, look: Look, lacks: Mapping[str, str], reel: Reel | None = None) -> list[str]:
+    """The workers pane is empty; `lacks` is what the broker does not have, `reel` where a recording is."""
     if filtered:
         return [f"No worker matches {clean(filtered, 60)}.", f"{look.key('back')} clears the filter."]
     if "control" in lacks:
         return ["Workers are not seen.", clean(lacks["control"], 200)]
+    if reel is not None:
+        return up_to_here("No worker answered", reel)
     return ["No worker answers.", "Start one with celery -A yourapp worker -E."]
+
+
+def up_to_here(nothing: str, reel: Reel) -> list[str]:
+    """There is none of something in a recording, as far as it has come."""
+    if reel.ended:
+        return [f"{nothing} while this was recorded."]
+    return [f"{nothing} up to here.", "The recording goes on: what comes later in it appears then."]
 
 
 def awaiting(scope: str, awaited: Awaited) -> list[str] | None:
@@ -122,10 +132,12 @@ def awaiting(scope: str, awaited: Awaited) -> list[str] | None:
     return [asking[scope]] if awaited and scope in asking else None
 
 
-def no_queues(filtered: str, look: Look) -> list[str]:
+def no_queues(filtered: str, look: Look, reel: Reel | None = None) -> list[str]:
     """The queues pane is empty."""
     if filtered:
         return [f"No queue matches {clean(filtered, 60)}.", f"{look.key('back')} clears the filter."]
+    if reel is not None:
+        return up_to_here("No queue was seen", reel)
     return ["No queue is bound.", "Workers bind theirs when they start."]
 
 
@@ -137,7 +149,12 @@ def no_findings(filtered: str, look: Look) -> list[str]:
 
 
 def no_tasks(
-    filtered: str, known: int, workers: Sequence[Worker], look: Look, lacks: Mapping[str, str]
+    filtered: str,
+    known: int,
+    workers: Sequence[Worker],
+    look: Look,
+    lacks: Mapping[str, str],
+    reel: Reel | None = None,
 ) -> list[str]:
     """The tasks pane is empty."""
     if filtered:
@@ -147,7 +164,10 @@ def no_tasks(
         ]
     if "events" in lacks:
         return ["No task is seen.", clean(lacks["events"], 200)]
-    if workers and all(worker.events is False for worker in workers):
+    silent = bool(workers) and all(worker.events is False for worker in workers)
+    if reel is not None:
+        return up_to_here("Workers ran without -E: no task was seen" if silent else "No task was seen", reel)
+    if silent:
         return [
             "No task events yet. Workers run without -E.",
             f"{look.key('events')} turns events on for this session.",

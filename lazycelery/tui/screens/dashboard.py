@@ -245,6 +245,7 @@ class Dashboard(Screen[None]):
         if waiting is not None:
             return waiting
         lacks = truth.overview.lacks if truth.overview else {}
+        reel = truth.overview.reel if truth.overview else None
         filtered = desk.panes[scope].filter or ("faults only" if desk.panes[scope].faults else "")
         if look.as_of is not None and not filtered:
             return sayings.cut_off(truth.overview, truth.engine_problem, look)
@@ -254,9 +255,9 @@ class Dashboard(Screen[None]):
         if scope == "workers":
             if truth.workers is None and not lacks:
                 return ["Asking the workers …"]
-            return sayings.no_workers(filtered, look, lacks)
+            return sayings.no_workers(filtered, look, lacks, reel)
         if scope == "queues":
-            return ["Counting …"] if truth.queues is None else sayings.no_queues(filtered, look)
+            return ["Counting …"] if truth.queues is None else sayings.no_queues(filtered, look, reel)
         if scope == "findings":
             return sayings.no_findings(filtered, look)
         window = desk.tasks.window
@@ -267,7 +268,7 @@ class Dashboard(Screen[None]):
         if window.growing:
             return sayings.searching(desk.tasks.whole_filter, window.answer, look)
         return sayings.no_tasks(
-            desk.tasks.whole_filter, window.answer.known, truth.workers or [], look, lacks
+            desk.tasks.whole_filter, window.answer.known, truth.workers or [], look, lacks, reel
         )
 
     def _main(self, width: int, height: int) -> Sequence[Line]:
