@@ -173,6 +173,7 @@ class Parts:
             self.memory.marks, clock, self.changes.status, lambda: self.memory.status.state == "writing"
         )
         self.examiner.snapshots.recorded = self.memory.hours
+        self.examiner.snapshots.remembered = self.memory.task
         if self.player is not None:
             self.examiner.snapshots.replay = "plays" if self.player.speed else "whole"
             self.player.watcher = Companion(self)

@@ -21,6 +21,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.reel import Replay
 from lazycelery.model.sla import Objective
+from lazycelery.model.task import Task
 from lazycelery.store.ago import HOUR, WEEK
 from lazycelery.store.habits import Habits
 from lazycelery.store.rings import Kept
@@ -35,6 +36,9 @@ SHARE = 0.03
 RECENT = 0.5
 """Seconds for which a snapshot does for one who asks often."""
 WINDOW = 120.0
+ASKED, ASKED_AT_ONCE = 2_000, 8
+"""Ids of which the history was asked, and of which it is asked for one snapshot."""
+HELD_STATES = ("received", "scheduled", "started", "lost")
 AROUND = 2 * HOUR
 """Seconds before and after this time of the day that are looked at of a week ago."""
 
@@ -57,6 +61,8 @@ class Snapshots:
         self.beat: Callable[[], Beat | None] = lambda: None
         """The schedules, as last read."""
         self.recorded: Callable[[float, float], Awaitable[list[Kept]]] | None = None
+        self.remembered: Callable[[str], Awaitable[Task | None]] | None = None
+        """A task out of the history."""
         self.ill: Callable[[float], dict[tuple[str, str], float]] = lambda _now: {}
         """Of which task names and queues something is found beside what is usual, and since when."""
         self.replay: Replay = ""
@@ -74,6 +80,8 @@ class Snapshots:
         """When the cluster was first seen as a whole."""
         self._tasks: TaskFacts | None = None
         """As counted last."""
+        self._took: dict[str, tuple[str | None, float | None]] = {}
+        """Who took a task of which the history was asked, and when."""
         self._recent: tuple[Snapshot | None, float] = (None, 0.0)
         """For who asks often, and until when."""
 
@@ -97,9 +105,7 @@ class Snapshots:
         self._habits.note_ill(self.ill(now))
         habits = await in_steps(self._habits.take(now), breath)
         self._history.note(now, queues, workers)
-        for flight in self._watch.flights.messages if self._watch.flights else ():
-            if flight.id is not None:
-                flight.worker, flight.since = self._store.holder(flight.id)
+        await self._holders(now)
         return Snapshot(
             now=now,
             watched=now - self._began if self._began is not None else 0.0,
@@ -134,6 +140,33 @@ class Snapshots:
             history=self._history,
             limits=self._limits,
         )
+
+    async def _holders(self, now: float) -> None:
+        """Who told to have taken what is not acknowledged; what was held for long may be known to the history
+        alone, which is asked for a few at a time, and once for each."""
+        left = ASKED_AT_ONCE
+        for flight in self._watch.flights.messages if self._watch.flights else ():
+            if flight.id is None:
+                continue
+            flight.worker, flight.since = self._took.get(flight.id) or self._store.holder(flight.id)
+            old = flight.delivered is not None and now - flight.delivered > self._limits.orphan_doubt
+            if flight.worker is None and old and left and self.remembered and flight.id not in self._took:
+                left -= 1
+                flight.worker, flight.since = await self._remembered(flight.id, self.remembered)
+
+    async def _remembered(
+        self, id: str, ask: Callable[[str], Awaitable[Task | None]]
+    ) -> tuple[str | None, float | None]:
+        while len(self._took) >= ASKED:
+            del self._took[next(iter(self._took))]
+        task = await ask(id) if self._store.task(id, self._clock()) is None else None
+        took = (
+            (task.worker, task.started or task.received)
+            if task and task.state in HELD_STATES
+            else (None, None)
+        )
+        self._took[id] = took
+        return took
 
     async def now(self) -> Snapshot:
         """The cluster as it is now."""

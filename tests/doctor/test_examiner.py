@@ -7,7 +7,9 @@ import time
 from lazycelery.engine.engine import Engine
 from lazycelery.insight.doctor import MODES
 from lazycelery.model.event import Event
+from lazycelery.model.facts import Flight, Flights
 from lazycelery.model.profile import Profile
+from lazycelery.model.task import Task
 
 
 def engine(**profile: object) -> Engine:
@@ -48,6 +50,33 @@ async def test_what_goes_on_failing_stays_a_finding() -> None:
     one._store.apply_events([each for ago in (500, 400, 300, 200) for each in failures("E()", 30, ago)])
     [finding] = [found for found in (await one.doctor()).findings if found.code == "failure-spike"]
     assert not any("usually" in fact.text for fact in finding.evidence)
+
+
+async def test_who_took_a_message_long_ago_may_be_known_to_the_history_alone() -> None:
+    one, now, asked = engine(), time.time(), []
+
+    async def remembered(id: str) -> Task | None:
+        asked.append(id)
+        return Task(
+            id=id, state="received" if id != "ended" else "success", worker="w1@a", received=now - 900
+        )
+
+    one._examiner.snapshots.remembered = remembered
+    flights = [
+        Flight(id=id, task="shop.nap", queue="celery", delivered=now - 900)
+        for id in ("held", "ended", *(f"more-{n}" for n in range(10)))
+    ]
+    fresh = Flight(id="fresh", task="shop.nap", queue="celery", delivered=now)
+    one._watch.flights = Flights(at=now, messages=[*flights, fresh])
+    await one._examiner.snapshots.now()
+    assert asked == ["held", "ended", *(f"more-{n}" for n in range(6))], "a few at a time"
+    for _ in range(2):
+        seen = await one._examiner.snapshots.now()
+    assert len(asked) == 12 and "fresh" not in asked, "each is asked for once"
+    assert seen.flights is not None
+    told = {each.id: (each.worker, each.since) for each in seen.flights.messages}
+    assert told["held"] == told["more-9"] == ("w1@a", now - 900)
+    assert told["ended"] == told["fresh"] == (None, None)
 
 
 async def test_everything_is_looked_for_or_said_not_to_be() -> None:
