@@ -191,6 +191,8 @@ class Parts:
         self.began += by
         for each in (self.store, self.links, self.watch, self.roll_call, self.examiner):
             each.clock_set(by)
+        if self.rules is not None:
+            self.rules.clock_set(by)
         self.changes.status()
 
     def _notes(self) -> list[str]:

@@ -69,6 +69,10 @@ class RuleBook:
         )
         return self._runs(where, (now, most))
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back: each waits for as long as it would have."""
+        self._ask("UPDATE runs SET due = due + ?, at = at + ?", (by, by))
+
     def interrupted(self) -> list[Run]:
         """Runs that were being retried when the process ended: nobody knows whether they were."""
         return self._runs("WHERE state = 'trying'", ())

@@ -80,6 +80,14 @@ class Rules:
         self._book: RuleBook | None = None
         self._stopped: set[str] = set()
         self._told_other = ""
+        self._set_by = 0.0
+        """Seconds by which our clock was set, and the book does not know."""
+
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        self._failures.clock_set(by)
+        self._breaker.clock_set(by)
+        self._set_by += by if self._book is not None else 0.0
 
     def heard(self, events: list[Event]) -> None:
         """Events that the store has taken in; costs an append where there is something to decide."""
@@ -101,7 +109,8 @@ class Rules:
                     await asyncio.sleep(TAKE_OVER)
                     continue
                 await self._round()
-                if self._clock() - forgotten > FORGET_EVERY and self._book is not None:
+                due = self._clock() - forgotten > FORGET_EVERY and not self._set_by
+                if due and self._book is not None:
                     forgotten = self._clock()
                     if gone := await asyncio.to_thread(self._pages.forget, forgotten):
                         self._say(
@@ -194,6 +203,9 @@ class Rules:
         return self._book
 
     async def _round(self) -> None:
+        if by := self._set_by:
+            self._set_by = 0.0
+            await asyncio.to_thread(self._pages.clock_set, by)
         stopped = await asyncio.to_thread(self._pages.stopped)
         for name in self._stopped - set(stopped):  # Somebody reset it.
             self._breaker.forget(name)

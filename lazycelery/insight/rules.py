@@ -32,6 +32,12 @@ class Failures:
     def __init__(self) -> None:
         self._times: dict[tuple[str, str], deque[float]] = {}
 
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        self._times = {
+            key: deque((at + by for at in times), times.maxlen) for key, times in self._times.items()
+        }
+
     def note(self, rule: Rule, name: str, at: float) -> bool:
         """One more; returns whether there are enough for the rule to begin."""
         key = (rule.name, name)
@@ -53,6 +59,11 @@ class Breaker:
     def __init__(self) -> None:
         self._decisions: dict[str, deque[float]] = defaultdict(deque)
         self._vain: dict[str, int] = defaultdict(int)
+
+    def clock_set(self, by: float) -> None:
+        """Our clock was set ahead by so many seconds, or back."""
+        for rule, times in self._decisions.items():
+            self._decisions[rule] = deque(at + by for at in times)
 
     def decides(self, rule: Rule, at: float) -> str:
         """Before each decision: why the rule must stop instead, or ""."""

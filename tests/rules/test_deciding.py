@@ -66,6 +66,48 @@ def test_a_rule_that_does_too_much_or_in_vain_stops() -> None:
     assert breaker.failed_again(rule) == "2 retries in a row failed again"
 
 
+def test_a_clock_that_is_set_begins_and_stops_no_rule() -> None:
+    failures, breaker, rule = Failures(), Breaker(), Rule(name="a", failures=2, within=60, most=2)
+    assert not failures.note(rule, "shop.a", 10_000)
+    assert breaker.decides(rule, 10_000) == breaker.decides(rule, 10_001) == ""
+    for each in (failures, breaker):
+        each.clock_set(-5000)
+    assert not failures.note(rule, "shop.a", 5070), "70 s later"
+    assert failures.note(rule, "shop.a", 5080)
+    assert breaker.decides(rule, 5070) == breaker.decides(rule, 5071) == ""
+    assert breaker.decides(rule, 5072)
+
+
+def test_what_is_due_waits_as_long_as_it_would_have_when_the_clock_is_set(tmp_path: Path) -> None:
+    book = RuleBook(tmp_path / "rules.sqlite3")
+    book.put(Run(root="r", last="l", rule="a", name="shop.a", error="E", state="due", due=1010.0, at=1000.0))
+    book.put(Run(root="s", last="m", rule="a", name="shop.a", error="E", state="mended", at=1000.0))
+    book.clock_set(-900.0)
+    assert book.due(109, 5) == [] and [run.root for run in book.due(110, 5)] == ["r"]
+    book.clock_set(2 * KEPT)
+    book.forget(2 * KEPT + 200)
+    assert book.of("s") is not None, "it is no older than it was"
+    book.close()
+
+
+async def test_rules_tell_their_book_that_the_clock_was_set(tmp_path: Path) -> None:
+    profile = Profile(broker="redis://127.0.0.1:1/0", rules=[Rule(name="a")])
+    nobody: Any = None
+    clock = [1001.0]
+    rules = Rules(profile, nobody, nobody, nobody, Redactor([]), lambda: clock[0], lambda _said: None, nobody)
+    rules._book = RuleBook(tmp_path / "rules.sqlite3")
+    rules._book.put(
+        Run(root="r", last="l", rule="a", name="shop.a", error="E", state="due", due=1010.0, at=1000.0)
+    )
+    clock[0] = 101.0
+    rules.clock_set(-900.0)
+    await rules._round()
+    await rules._round()
+    known = rules._book.of("r")
+    assert known is not None and (known.due, known.at) == (110.0, 100.0)
+    rules._book.close()
+
+
 def test_the_book_is_private_and_knows_what_is_due(tmp_path: Path) -> None:
     book = RuleBook(tmp_path / "x" / "rules.sqlite3")
     assert (tmp_path / "x" / "rules.sqlite3").stat().st_mode & 0o777 == 0o600
