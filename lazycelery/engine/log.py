@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
+from itertools import count
 
 import msgspec
 
+from lazycelery.engine.cutting import beginning, cut
 from lazycelery.model.cluster import LogLine, LogPage
-from lazycelery.model.event import Event
+from lazycelery.model.event import Event, LargeEvent
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.text import clean
 
@@ -16,6 +18,8 @@ RING = 20_000
 """Events kept for faces that read slowly: ten seconds at 2,000 a second."""
 
 
+BYTES = 16_000_000
+"""Taken by the texts of large events; those of the oldest are cut once more."""
 SLICE = 200
 """Events looked at in one go."""
 Matching = Callable[[Iterable[str]], set[str]]
@@ -46,13 +50,36 @@ class EventLog:
         self._ring: deque[Event] = deque(maxlen=size)
         self._redactor = redactor
         self._name_of = name_of
+        self._large: deque[tuple[int, int]] = deque()
+        """Number and bytes of those that were cut, the oldest first."""
+        self._bytes = 0
         self.last = 0
         """Sequence number of the newest event; 0 before the first."""
 
     def add(self, events: Sequence[Event]) -> None:
-        """Append events as they arrived."""
-        self._ring.extend(events)
+        """Append events as they arrived. Long texts are cut in a copy."""
+        large = LargeEvent in set(map(type, events))
+        self._ring.extend(map(self._cut, count(self.last + 1), events) if large else events)
         self.last += len(events)
+        if large:
+            self._stay_bounded()
+
+    def _cut(self, number: int, event: Event) -> Event:
+        if type(event) is not LargeEvent:
+            return event
+        event, size = cut(event)
+        self._large.append((number, size))
+        self._bytes += size
+        return event
+
+    def _stay_bounded(self) -> None:
+        """The oldest large ones keep the beginnings of their texts alone."""
+        first = self._first
+        while self._large and (self._bytes > BYTES or self._large[0][0] < first):
+            number, size = self._large.popleft()
+            self._bytes -= size
+            if number >= first:
+                self._ring[number - first] = beginning(self._ring[number - first])
 
     def page(
         self, after: int, limit: int, full: bool, matching: Matching | None, reveal: bool

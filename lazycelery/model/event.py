@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -54,3 +55,19 @@ class Event(msgspec.Struct, gc=False):
     # ours
     received: float = 0.0
     extra: dict[str, Any] | None = None
+
+
+class LargeEvent(Event, gc=False):
+    """One of a large message: who keeps many events cuts its texts."""
+
+
+LARGE = 4096
+"""Bytes of message an event, beyond which it is a large one: more than Celery's own limits let through."""
+
+
+def large(events: Iterable[Event]) -> list[Event]:
+    """The same events, marked as large ones."""
+    return [LargeEvent(**{name: getattr(event, name) for name in _NAMES}) for event in events]
+
+
+_NAMES = Event.__struct_fields__

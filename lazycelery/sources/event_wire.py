@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 
-from lazycelery.model.event import Event
+from lazycelery.model.event import LARGE, Event, LargeEvent, large
 from lazycelery.sources.jsontext import INT_MAX, INT_MIN, Unreadable, load, plain
 from lazycelery.sources.wire import read_envelope
 
@@ -71,7 +71,10 @@ _TYPES: dict[str, Any] = {
 MOST_HOSTS = 4096
 """Names of hosts that are looked for; then the search begins anew. Not `sys.intern`: some versions of Python
 never let go of its texts, and each pod may have a name of its own."""
+LONGEST_HOST = 512
 _hosts: dict[str, str] = {}
+LARGE_OWN = 512
+"""Bytes of message, beyond which an event with fields of its own is a large one."""
 _BROKEN = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
@@ -109,11 +112,15 @@ def decode_event_bodies(bodies: Iterable[bytes], received: float, into: list[Eve
             if host is None:
                 if len(hosts) >= MOST_HOSTS:
                     hosts.clear()
-                host = hosts[name] = name
+                host = name
+                if len(name) <= LONGEST_HOST:
+                    hosts[name] = name
             event.hostname = host
             event.received = received
             if not event.timestamp:
                 event.timestamp = received
+        if len(body) > LARGE and len(body) > LARGE * len(events):
+            events = large(events)
         into += events
     return malformed
 
@@ -136,8 +143,9 @@ def _lenient(body: bytes, received: float, into: list[Event]) -> int:
     except Unreadable:
         return 1
     malformed = 0
-    for fields in found if isinstance(found, list) else [found]:
-        event = _event(fields, received)
+    several = found if isinstance(found, list) else [found]
+    for fields in several:
+        event = _event(fields, received, len(body) // max(1, len(several)))
         if event is None:
             malformed += 1
         else:
@@ -145,12 +153,14 @@ def _lenient(body: bytes, received: float, into: list[Event]) -> int:
     return malformed
 
 
-def _event(fields: Any, received: float) -> Event | None:
+def _event(fields: Any, received: float, size: int) -> Event | None:
     if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
         return None
     known, extra = _sorted_out(fields)
     known.setdefault("timestamp", received)
-    return Event(**known, received=received, extra=plain(extra).value if extra else None)
+    # Values of one's own take many times their text.
+    kind = LargeEvent if size > (LARGE_OWN if extra else LARGE) else Event
+    return kind(**known, received=received, extra=plain(extra).value if extra else None)
 
 
 def _sorted_out(fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

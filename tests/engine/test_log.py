@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import tracemalloc
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +14,11 @@ from lazycelery.engine.engine import Engine
 from lazycelery.engine.log import SLICE, EventLog
 from lazycelery.errors import UsageError
 from lazycelery.model.cluster import LogPage
-from lazycelery.model.event import Event
+from lazycelery.model.event import Event, large
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
+from lazycelery.sources.event_wire import decode_event_bodies
+from lazycelery.sources.replay.tape import Tape, TapeWriter
 
 
 def events(count: int, start: int = 0) -> list[Event]:
@@ -131,3 +136,81 @@ async def test_a_wrong_filter_is_told_also_where_nothing_was_heard() -> None:
     engine = Engine(Profile(broker="redis://127.0.0.1:1/0"))
     with pytest.raises(UsageError):
         await engine.log(0, 10, "nme:x")
+
+
+def heard(**fields: object) -> list[Event]:
+    """An event as its message tells it."""
+    found: list[Event] = []
+    told = {"type": "task-received", "hostname": "w", "timestamp": 1.0, "uuid": "t", **fields}
+    assert decode_event_bodies([json.dumps(told).encode()], 1.0, found) == 0
+    return found
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"args": "x" * 100_000, "kwargs": "y" * 100_000},
+        {"type": "task-failed", "exception": "x" * 100_000, "traceback": "y" * 100_000},
+        {"type": "task-progress", "blob": "x" * 200_000},
+        {"type": "task-progress", "blob": {f"k{number}": [number, {}] for number in range(500)}},
+        {"type": "task-progress", **{f"k{number}": {} for number in range(500)}},
+        {"type": "x" * 100_000, "hostname": "y" * 100_000},
+        {"type": "worker-heartbeat", "loadavg": [0.5] * 2_000, "sw_sys": "z" * 5_000},
+        {"type": "task-progress", "blob": {f"k{number}": {} for number in range(120)}},
+    ],
+)
+def test_the_log_is_bounded_in_bytes_too(fields: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lazycelery.engine.log.BYTES", 100_000)
+    log, several = EventLog(Redactor()), 30
+    log.add(heard(**fields))
+    tracemalloc.start()
+    for _ in range(several):
+        log.add(heard(**fields))
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < 200_000 + several * 4_500
+    assert len(page(log, -1, 99, False, None, False).lines) == several + 1
+
+
+def test_what_was_cut_in_the_log_says_so_and_the_event_itself_stays_whole() -> None:
+    log, whole = EventLog(Redactor()), heard(args="x" * 10_000, traceback="y" * 70_000, name="shop.add")
+    log.add(whole)
+    told = page(log, -1, 1, True, None, True).lines[0].event
+    assert told["args"] == "x" * 8189 + "..." and told["traceback"] == "y" * 65_533 + "..."
+    assert (told["name"], len(whole[0].args or "")) == ("shop.add", 10_000)
+    own = {f"k{number}": "z" * 9_000 for number in range(20)}
+    log.add(heard(type="task-progress", n=[1, {"a": 2}], **own))
+    told = page(log, -1, 1, True, None, True).lines[0].event
+    assert told["n"] == [1, {"a": 2}] and told["k0"] == "z" * 8189 + "..." and told["…"] == "12 more fields"
+
+
+def test_the_oldest_large_ones_keep_their_beginnings_and_small_ones_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lazycelery.engine.log.BYTES", 80_000)
+    log = EventLog(Redactor())
+    small = events(3)
+    log.add([*small, *heard(args="x" * 8_000, uuid="old")])
+    for number in range(10):
+        log.add(heard(args="x" * 8_000, uuid=f"u{number}"))
+    lines = page(log, 0, 20_000, True, None, True).lines
+    assert [line.id for line in lines[:4]] == ["t0", "t1", "t2", "old"]
+    assert lines[3].event["args"] == "x" * 297 + "..." and lines[-1].event["args"] == "x" * 8_000
+    assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
+    assert list(log._ring)[:3] == small
+
+
+def test_large_events_that_fell_out_are_forgotten() -> None:
+    log = EventLog(Redactor(), size=10)
+    log.add(heard(args="x" * 8_000) * 5 + events(9))
+    log.add(large(events(1)))
+    assert (len(log._large), log._bytes < 1_000) == (1, True)
+
+
+def test_large_events_of_a_recording_are_cut_too(tmp_path: Path) -> None:
+    tape, log = TapeWriter(tmp_path / "a.tape"), EventLog(Redactor())
+    tape.write(1e9, "events", [Event(type="task-received", uuid="t", args="x" * 9_000, received=1e9)])
+    tape.close()
+    for frame in Tape(tmp_path / "a.tape").frames():
+        log.add(frame.said)
+    assert page(log, -1, 1, True, None, True).lines[0].event["args"] == "x" * 8189 + "..."

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 
 from lazycelery.errors import UsageError
-from lazycelery.model.event import Event
+from lazycelery.model.event import LARGE, Event, large
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.protocols.mailbox import Replies
 from lazycelery.sources.protocols.status import StatusChange
@@ -146,6 +146,8 @@ class Reader:
             if kind == "events" and not _timed(said):
                 self.unread += 1
             elif said is not None:
+                if kind == "events" and length > LARGE * max(1, len(said)):
+                    said = large(said)
                 return self._shifted(Frame(self.place.at, kind, said))
         return None
 
