@@ -95,7 +95,7 @@ class Task(msgspec.Struct, kw_only=True):
     attempts: list[Attempt] = []
     children: list[str] = []
     marks: list[str] = []
-    """Doubts: "wait-clamped", "clock-skew", "state-inferred", "received-before-sent" …"""
+    """Doubts: "wait-clamped", "state-inferred" …; `model.doubts` has their sentences."""
     tag: str | None = None
     """By which tag we sent it, as far as this machine knows, or its message told."""
     dealt: Dealt | None = None

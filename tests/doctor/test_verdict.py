@@ -179,6 +179,24 @@ def test_how_it_ended(task: dict[str, Any], sentence: str) -> None:
     assert said(task) == sentence
 
 
+def test_why_nobody_told_how_it_ended() -> None:
+    ended = {"state": "unknown", "marks": ["ended-unseen"], "worker": "w1@a"}
+    settings = {"result_backend": None}
+    assert said(ended, workers=[worker(events=True, conf=settings)]) == (
+        "It ended, and nobody told how: neither an event nor a result (so ends a task that raised Ignore)."
+    )
+    mute = "It ended, and nobody told how: w1 sends no task events (start it with -E, or set "
+    mute += "worker_send_task_events)"
+    links = [SourceHealth(name="broker", state="connected"), SourceHealth(name="results", state="off")]
+    told = said(ended, workers=[worker(events=False, conf=settings)], sources=links)
+    assert told.replace("w1@a", "w1") == f"{mute}, and keeps no results (set result_backend)."
+    told = said(ended, workers=[worker(events=False, conf={"result_backend": "redis://a/1"})])
+    assert told.replace("w1@a", "w1") == f"{mute}, and no result of it is known."
+    away = {**ended, "worker": None}
+    told = said(away, workers=[worker(events=False, conf=settings), worker("w2@a", events=False)])
+    assert "its workers send no task events (start them with -E" in told
+
+
 def test_a_worker_that_is_not_heard_is_not_gone() -> None:
     unheard = worker(state="unknown", last_seen=NOW - 24, why="not heard for 24s, as no events reach us")
     flights = Flights(at=NOW, messages=[Flight(id="9f3c21ab", task="x", queue="default", delivered=NOW)])

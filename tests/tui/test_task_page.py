@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from lazycelery.model.cluster import LogLine, LogPage
+from lazycelery.model.doubts import DOUBTS, doubt
 from lazycelery.model.message import Message
 from lazycelery.model.task import Attempt, Task
 from lazycelery.model.verdict import Verdict
+from lazycelery.store.marks import MARKS
 from lazycelery.tui.presentation.family import Family, family_lines, family_verdict
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.look import Look
@@ -23,6 +25,8 @@ from lazycelery.tui.presentation.traceback import TracebackText, own_frames
 from tests.support.fake_engine import NOW, TRACEBACK
 
 LOOK = Look(NOW, utc=True)
+TOLD = ("history", "ended-unseen")
+"""Marks that the page tells in a line of their own, or with the verdict."""
 
 
 def text(lines: Any) -> list[str]:
@@ -42,6 +46,21 @@ def test_the_sentence_of_the_engine_stands_behind_the_sign_of_the_state() -> Non
     lines = text(page(held, 0, LOOK, 80, told).body)
     assert lines[:2] == ["◌ Held by w1 until its ETA, in 2m.", "  until about 02:05:22"]
     assert text(page(held, 0, LOOK, 80).body)[0] == "◌ scheduled", "until the engine has said more"
+
+
+def test_doubts_are_sentences() -> None:
+    """The same on the page, among the sources, and in `lazycelery task`."""
+    marks = [*MARKS, "gap", "received-before-sent", "retry-of 77ab-01d2"]
+    doubted = Task(id="a", state="unknown", marks=marks, seen=NOW - 9)
+    for width in (50, 100):
+        shown = " ".join(" ".join(text([*page(doubted, 0, LOOK, width).body])).split())
+        for mark in marks:
+            assert f"▲ {mark}" not in shown and (doubt(mark) in shown) == (mark not in TOLD), mark
+    assert "▲ It seems to have begun before it was sent" in shown
+    doubted.marks = ["gap", "wait-clamped"]
+    assert doubt("gap") in " ".join(" ".join(text(source_lines(doubted, LOOK, 90))).split())
+    assert doubt("retry-of 77ab-01d2") == "It was sent as a retry of 77ab-01d2."
+    assert all(mark in DOUBTS for mark in MARKS)
 
 
 def test_a_family_says_how_far_it_is_and_what_holds_it_up() -> None:

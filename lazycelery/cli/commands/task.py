@@ -12,6 +12,7 @@ from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import clock, date, duration, short
 from lazycelery.errors import NothingFound
+from lazycelery.model.doubts import doubt
 
 if TYPE_CHECKING:
     from lazycelery.model.task import Task
@@ -23,21 +24,6 @@ _FIELDS = (
     *("args", "kwargs", "result", "error"),
     *("root_id", "parent_id", "group_id", "pid", "progress"),
 )
-_DOUBTS = {
-    "wait-clamped": "It seems to have begun before it was sent: the clocks of sender and worker differ",
-    "ended-unseen": "It ended, and nothing told how",
-    "also-rejected": "Its message was rejected as well",
-    "expired": "It expired before it could begin",
-    "terminated": "It was terminated",
-    "delivered-again": "Its message was delivered more than once",
-    "cancelled": "Its worker cancelled it when it lost its connection",
-    "revoke-flagged": "Workers will discard it: it was revoked",
-    "received-before-sent": "It seems to have been received before it was sent: two clocks differ",
-    "gap": "The link was broken for a while: what happened to it meanwhile may be missing",
-    "state-inferred": "Not all of its states were told: some follow from the others",
-    "history": "Known from the recorded history: nothing has spoken of it since this command began",
-    "run-lost": "A run of it was lost with its worker",
-}
 _MOMENTS = frozenset({"sent", "received", "started", "finished"})
 _DURATIONS = frozenset({"wait", "runtime"})
 
@@ -86,7 +72,7 @@ def _print(session: Session, found: Task) -> None:
 
 
 def _doubts(found: Task) -> list[str]:
-    told = [f"{_DOUBTS.get(mark, mark.replace('-', ' ').capitalize())}." for mark in found.marks]
+    told = [doubt(mark) for mark in found.marks]
     if found.args is None and found.kwargs is None and not found.not_kept:
         told.append("Its arguments are not known: with result_extended = True the result backend keeps them.")
     return told

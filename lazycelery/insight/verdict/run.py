@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lazycelery.insight.doctor.mode import fact, short, span
+from lazycelery.insight.doctor.mode import agreed, fact, short, span
+from lazycelery.insight.doctor.results_off import NONE
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.verdict.common import (
     error_of,
@@ -105,10 +106,23 @@ def lost(task: Task, seen: Snapshot, verdict: Verdict) -> str:
 def unknown(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     """Heard of, and nobody tells more."""
     if "ended-unseen" in task.marks:
-        return (
-            "it ended, and nobody told how: neither an event nor a result (so ends a task that raised Ignore)"
-        )
+        return f"it ended, and nobody told how: {_unheard(task, seen)}"
     return "it was heard of, and no source tells where it is now"
+
+
+def _unheard(task: Task, seen: Snapshot) -> str:
+    """Why neither an event nor a result told how it ended, and the settings that would."""
+    holder = holder_of(task, seen)
+    asked = [holder] if holder is not None else seen.alive
+    if not asked or any(facts.worker.events is not False for facts in asked):
+        return "neither an event nor a result (so ends a task that raised Ignore)"
+    who, it = (short(holder.name), "it") if holder is not None else ("its workers", "them")
+    mute = f"{who} {agreed(len(asked), 'send')} no task events (start {it} with -E"
+    confs = [facts.conf for facts in asked if facts.conf is not None]
+    backends = [conf for conf in confs if conf.get("result_backend") not in NONE]
+    if confs and not backends and seen.source("results").state != "connected":
+        return f"{mute}, or set worker_send_task_events), and keeps no results (set result_backend)"
+    return f"{mute}, or set worker_send_task_events), and no result of it is known"
 
 
 def ended(task: Task, seen: Snapshot, verdict: Verdict) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from lazycelery.model.doubts import doubt
 from lazycelery.model.task import Task
 from lazycelery.model.text import clean, short_value
 from lazycelery.tui.presentation import quantities as q
@@ -51,7 +52,7 @@ def source_lines(task: Task, look: Look, width: int) -> list[Line]:
     if unknown:
         lines += [(), *wrapped(f"Nobody told: {', '.join(unknown)}.", width, "dim")]
     if task.marks:
-        lines += [(), *wrapped(f"Doubts: {', '.join(task.marks)}.", width, "warn")]
+        lines += [(), *wrapped(f"Doubts: {clean(' '.join(map(doubt, task.marks)), 1000)}", width, "warn")]
     return lines
 
 

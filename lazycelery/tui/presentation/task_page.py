@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lazycelery.model.cluster import LogPage
+from lazycelery.model.doubts import doubt
 from lazycelery.model.message import Message
 from lazycelery.model.moments import epoch
 from lazycelery.model.task import NEVER_RAN, Task
@@ -118,7 +119,8 @@ def _summary(task: Task, look: Look, width: int, told: Verdict | None) -> list[L
             since = q.moment(task.seen, look.now, look.utc)
             lines += wrapped(f"from the recorded history, last seen {since}", width, "dim")
             continue
-        lines.append(((f"{look.signs.warning} {clean(mark, 80)}", "warn"),))
+        if mark != "ended-unseen":  # The verdict tells it, and why.
+            lines += wrapped(f"{look.signs.warning} {clean(doubt(mark), 120)}", width, "warn")
     return [*lines, (), ((LEGEND if width >= len(LEGEND) else "letters: the source of a value", "dim"),)]
 
 
