@@ -83,6 +83,11 @@ def one_shot(
     if connect:
         set_recording(words, settings)
         settings.profile.recorder = lasting
+    elif words.record:
+        raise UsageError(
+            "Nothing is watched here, so that there is nothing to record.",
+            "The screen, and commands that connect, record with --record FILE.",
+        )
     work = _connected(settings, output, body, observe, cut_off) if connect else _alone(settings, output, body)
     try:
         return asyncio.run(work)

@@ -53,6 +53,22 @@ def test_it_shows_the_newest_first_and_how_far_it_reaches(past: None, run: Run) 
 
 
 @pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--since", "99x"], "--since: '99x' is no time"),
+        (["state:failure", "name:mail.*", "--until", "99x"], "--until: '99x' is no time"),
+        (["state:failure", "--since", "2h", "--until", "99x"], "--until: '99x' is no time"),
+        (["state:failure", "--since", "99x", "--until", "2h"], "--since: '99x' is no time"),
+        (["state:failure", "since:99x", "--until", "2h"], "column 21: '99x' is no time"),
+        (["--record", "a.tape"], "Nothing is watched here, so that there is nothing to record."),
+    ],
+)
+def test_what_is_wrong_is_named_as_it_was_typed(past: None, run: Run, words: list[str], told: str) -> None:
+    ran = run("history", *words)
+    assert ran.code == 2 and ran.err.splitlines()[0].removesuffix(".") == f"Error: {told}".removesuffix(".")
+
+
+@pytest.mark.parametrize(
     ("words", "wanted"),
     [
         (["state:failure"], ["b"]),

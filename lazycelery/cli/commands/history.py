@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import date, duration, short
-from lazycelery.errors import NothingFound
+from lazycelery.errors import NothingFound, UsageError
 from lazycelery.model.counting import count as plural
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _COLUMNS = [
     Column("ARGS", flexible=True, least=12),
     Column("ERROR OR RESULT", flexible=True, least=12),
 ]
+_COLUMN = re.compile(r"column (\d+): (.*)", re.S)
 _BAD = ("failure", "lost", "rejected")
 
 
@@ -77,10 +79,12 @@ def history(
     lazycelery history order-4711 --format ndjson
     lazycelery history name:shop.* --since 7d --export shop.csv
     """
-    words = [
-        *filter,
-        *(f"{name}:{_quoted(text)}" for name, text in (("since", since), ("until", until)) if text),
-    ]
+    words = " ".join(filter)
+    starts: list[tuple[int, str]] = []
+    for name, text in (("since", since), ("until", until)):
+        if text:
+            starts.append((len(words) + 1, f"--{name}"))
+            words += f" {name}:{_quoted(text)}"
     most = limit or (None if target else SHOWN)
 
     async def body(session: Session) -> int:
@@ -89,13 +93,24 @@ def history(
                 "A recording keeps no history.", "lazycelery tasks, events and stats read what is in it."
             )
         chosen = exporting.format_of(form, target, session.output.as_json)
-        reading = _Reading(session, " ".join(words), most, children=chosen in ("json", "ndjson"))
-        with _little_collected():
-            count = await _deliver(session, reading, chosen, target)
+        reading = _Reading(session, words.strip(), most, children=chosen in ("json", "ndjson"))
+        try:
+            with _little_collected():
+                count = await _deliver(session, reading, chosen, target)
+        except UsageError as wrong:
+            raise _as_typed(wrong, starts if filter else [(at - 1, name) for at, name in starts]) from None
         session.output.notes(reading.remarks(count, session.settings.ui.utc))
         return 0 if count else 1
 
     return one_shot(ctx, body, connect=False, broker=True)
+
+
+def _as_typed(wrong: UsageError, starts: list[tuple[int, str]]) -> UsageError:
+    """An error in a filter names a column of all of it: that of an option is in no text that was typed.
+    `starts`: how many characters stand before each option's condition."""
+    found = _COLUMN.fullmatch(wrong.title)
+    names = [name for at, name in starts if found is not None and int(found[1]) > at]
+    return UsageError(f"{names[-1]}: {found[2]}", wrong.hint) if found is not None and names else wrong
 
 
 @contextmanager
