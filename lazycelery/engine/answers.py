@@ -18,7 +18,7 @@ from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.service import LogText
-from lazycelery.model.statistics import Kind, Statistics
+from lazycelery.model.statistics import BY_MINUTES, Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
 from lazycelery.model.verdict import Thing, Verdict
 from lazycelery.model.worker import Pulse, WorkerDetail
@@ -190,7 +190,10 @@ class Answers:
         if window <= 0:
             raise UsageError("A window of time is longer than nothing.")
         await self._memory.figures_read()
-        return await in_slices(self._store.statistics_steps(kind, window, self._clock()))
+        found = await in_slices(self._store.statistics_steps(kind, window, self._clock()))
+        if self._memory.status.state != "writing" and window > BY_MINUTES:
+            found.recorded_until = self._memory.figures_until
+        return found
 
     async def beat(self) -> Beat:
         """What beat sends and when."""

@@ -47,8 +47,8 @@ from lazycelery.waiting import came
 logger = logging.getLogger(__name__)
 
 SAMPLE_EVERY = 10
-FIGURES_EVERY = 60
-"""Seconds."""
+FIGURES_EVERY, FIGURES_FIRST = 60, (5, 20)
+"""Seconds; in the first minute there is nothing yet for those who only look."""
 FIGURES_AT_ONCE = 100
 AT_FIRST = 2.0
 """Seconds after which recording begins also when the newest tasks have not been read yet."""
@@ -121,6 +121,8 @@ class Memory:
         self._reading: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._seconds = 0
+        self.figures_until: float | None = None
+        """Up to when about the history had figures as this engine began; `None` where none were read."""
         self._bad = False
         """Whether all recorded failures have been asked for."""
         self._kinship, self._later = Kinship(), Later()
@@ -155,6 +157,7 @@ class Memory:
     async def _read_figures(self) -> None:
         try:
             told = await asyncio.to_thread(figures.read, self._storage, self._clock())
+            self.figures_until = figures.reach(told)
             await in_slices(self._store.put_figures(told))
         except Exception:  # Whatever is in the files, the monitor goes on.
             logger.exception("history")
@@ -235,7 +238,8 @@ class Memory:
         self._seconds += 1
         if self._seconds % SAMPLE_EVERY == 0:
             await self._sample(workers, queues)
-        if self._seconds % FIGURES_EVERY == 0 and (self._keeping is None or self._keeping.done()):
+        due = self._seconds % FIGURES_EVERY == 0 or self._seconds in FIGURES_FIRST
+        if due and (self._keeping is None or self._keeping.done()):
             self._keeping = asyncio.create_task(self._keep_figures(), name="history-figures")
         self._findings(notices)
 

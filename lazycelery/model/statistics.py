@@ -10,6 +10,8 @@ Kind = Literal["task", "worker", "queue"]
 When = Literal["now", "hour", "day", "week"]
 AGO: dict[When, float] = {"now": 0.0, "hour": 3600.0, "day": 86_400.0, "week": 604_800.0}
 """Seconds from a time to now."""
+BY_MINUTES = 7200.0
+"""Seconds: a window up to here is counted by minutes, which no history has; a longer one by hours."""
 
 
 class StatisticsRow(msgspec.Struct, kw_only=True):
@@ -58,6 +60,9 @@ class Statistics(msgspec.Struct, kw_only=True):
     rows: list[StatisticsRow] = []
     left_out: int = 0
     """Events of names beyond the bound, counted for nobody."""
+    recorded_until: float | None = None
+    """Up to when about another monitor had written figures into the history, epoch seconds; later runs are
+    counted where this one heard of them. `None` where there are none, or this monitor writes them."""
 
 
 class Span(msgspec.Struct, kw_only=True):

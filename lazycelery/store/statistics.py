@@ -12,7 +12,7 @@ from operator import add
 import numpy as np
 import numpy.typing as npt
 
-from lazycelery.model.statistics import Kind, Span, Statistics, StatisticsRow
+from lazycelery.model.statistics import BY_MINUTES, Kind, Span, Statistics, StatisticsRow
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
 from lazycelery.store.rings import EVENTS, MAX_STEP, Cell, Kept, Rings, Step, together, within
@@ -33,7 +33,7 @@ COUNTED = {
 }
 _FIELDS = tuple(kind.removeprefix("task-") for kind in COUNTED)
 STARTED, SUCCEEDED, FAILED = 2, 3, 4
-SECONDS, FEWS, MINUTES, HOURS = 60, 7, 120, 48
+SECONDS, FEWS, MINUTES, HOURS = 60, 7, round(BY_MINUTES / 60), 48
 """Steps kept of each size."""
 FEW = 5.0
 MANY = 600

@@ -9,6 +9,7 @@ from lazycelery.model.action import AuditEntry, Order, Outcome, OutcomeItem, Pla
 from lazycelery.model.bulk import Bulk, Progress
 from lazycelery.model.cluster import LogLine, LogPage, Overview, SourceHealth, Tick
 from lazycelery.model.faults import ErrorDetail, ErrorGroup, ErrorPage, ErrorQuery, HeatBy, HeatMap
+from lazycelery.model.history import HistoryStatus
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
@@ -59,6 +60,8 @@ class FakeEngine:
         self.conf: dict[str, object] = {}
         self.first_seen: float | None = None
         self.figures: list[StatisticsRow] = []
+        self.recorded_until: float | None = None
+        self.kept = HistoryStatus()
         self.error_page = ErrorPage(now=NOW)
         self.error_detail = ErrorDetail(group=ErrorGroup(id="3fa91b22c0", type="E", message="x"))
         self.hot = HeatMap(by="worker")
@@ -73,7 +76,14 @@ class FakeEngine:
 
     async def statistics(self, kind: Kind, window: float) -> Statistics:
         self.asked["statistics"] = (kind, window)
-        return Statistics(kind=kind, window=window, since=NOW - window, until=NOW, rows=self.figures)
+        return Statistics(
+            kind=kind,
+            window=window,
+            since=NOW - window,
+            until=NOW,
+            rows=self.figures,
+            recorded_until=self.recorded_until,
+        )
 
     async def sla(self) -> list[Objective]:
         return self.targets
@@ -120,6 +130,7 @@ class FakeEngine:
         online = sum(worker.state == "online" for worker in self.all_workers)
         return Overview(
             now=NOW,
+            history=self.kept,
             broker="redis://db/0",
             sources=self.sources,
             connected=True,

@@ -18,13 +18,13 @@ from lazycelery.actions.dealt import DealtFile
 from lazycelery.actions.journal import Header, Item, Journal
 from lazycelery.cli import exporting
 from lazycelery.engine.memory import Memory, files_of
-from lazycelery.model.history import HistoryPage, HistoryQuery
+from lazycelery.model.history import HistoryPage, HistoryQuery, HistoryStatus
 from lazycelery.model.profile import Profile
 from lazycelery.model.sla import Burn, Objective
 from lazycelery.model.statistics import StatisticsRow
 from lazycelery.model.task import Task
 from tests.cli.conftest import Ran
-from tests.cli.fake_engine import FakeEngine
+from tests.cli.fake_engine import NOW, FakeEngine
 from tests.history.keeping import Monitor
 from tests.store.build import T0, event, failed, received, sent, started, succeeded
 
@@ -258,6 +258,13 @@ def test_stats_shows_a_line_a_name(engine: FakeEngine, run: Run) -> None:
     assert ran.out.splitlines()[1].split()[:5] == ["shop.charge", "50", "0.5/s", "5%", "-"]
     assert "Counted since" in ran.err
     assert run("stats", "--json").json["rows"][0]["runtime_p99"] == 12.0
+    assert "figures" not in ran.err
+    engine.kept = HistoryStatus(state="reading", recorded=3000)
+    assert "The recorded history's figures are not there yet." in run("stats").err
+    assert "are of whole hours" in run("stats", "--window", "30m").err
+    engine.recorded_until = NOW - 42
+    told = run("stats").err
+    assert "The recorded history's figures reach to about 20" in told and "once a minute" in told
 
 
 def test_stats_tells_now_and_before_and_why_a_time_is_not_known(engine: FakeEngine, run: Run) -> None:

@@ -122,7 +122,9 @@ async def test_an_engine_that_only_looks_reads_it_and_writes_nothing(
         return await state_of(recording, one) == "success"
 
     assert await until(seen)
+    assert (await recording.statistics("task", 3600)).recorded_until is None  # It counts itself.
     await recording.close()
+    ended = time.time()
     broker.client().flushdb()
     profile = profile_of(broker, tmp_path, recorder=False)
     before = {path: path.stat().st_mtime for path in files_of(profile).all()}
@@ -137,6 +139,9 @@ async def test_an_engine_that_only_looks_reads_it_and_writes_nothing(
     assert (row.id, row.state, row.past) == (one, "success", True)
     with pytest.raises(UsageError):
         await looking.history(HistoryQuery(filter="nonsense:1"))
+    counted = await looking.statistics("task", 7201)
+    assert [row.succeeded for row in counted.rows] == [1]
+    assert counted.recorded_until is not None and ended - 3 < counted.recorded_until < ended + 1
     await looking.close()
     assert {path: path.stat().st_mtime for path in files_of(profile).all()} == before
 

@@ -13,6 +13,7 @@ from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import date, duration, number, rate, share
 from lazycelery.errors import UsageError
 from lazycelery.model.counting import count as plural
+from lazycelery.model.statistics import BY_MINUTES
 
 if TYPE_CHECKING:
     from lazycelery.model.sla import Objective
@@ -87,6 +88,9 @@ def _budgets(ctx: click.Context, observe: float) -> int:
     return one_shot(ctx, body, observe)
 
 
+RECORDED = "The recorded history's figures"
+WHOLE_HOURS = f"{RECORDED} are of whole hours: only a --window of more than 2h counts them."
+MINUTE = "Its monitor writes them once a minute; `lazycelery history` has what ended since."
 SEEN = "SEEN is how much of the budget's window was watched. Burn rate 1 spends the budget just in time."
 NO_TARGETS = (
     "The profile has no targets. For example, in the configuration: "
@@ -185,6 +189,15 @@ def _remarks(session: Session, found: Statistics, observe: float) -> list[str]:
         told.append("Nothing is recorded in that time.")
     elif not observe:
         told.append("Nothing is recorded in that time. --observe 10 watches events for ten seconds.")
+    past = session.overview.history
+    if past.recorded and past.state == "reading" and found.window <= BY_MINUTES:
+        told.append(WHOLE_HOURS)
+    elif found.recorded_until is not None:
+        told.append(
+            f"{RECORDED} reach to about {date(found.recorded_until, session.settings.ui.utc)}. {MINUTE}"
+        )
+    elif past.recorded and past.state == "reading":
+        told.append(f"{RECORDED} are not there yet. {MINUTE}")
     return [*told, *_left_out(found.left_out)]
 
 

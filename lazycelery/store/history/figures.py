@@ -60,6 +60,11 @@ def read(storage: Storage, now: float, span: float = USUAL) -> list[Told]:
     return sorted(told, key=lambda one: -one[0])
 
 
+def reach(told: Sequence[Told]) -> float | None:
+    """Up to when there are figures, epoch seconds; earlier by as long as nothing was watched in that hour."""
+    return max((began + cell.counts[0] for began, place, _, cell in told if place == WATCHED), default=None)
+
+
 def hours_of(columns: Columns, told: Sequence[Told]) -> Generator[Kept, None, None]:
     """As steps, the newest first: a slice of work each."""
     tables = (columns.names, columns.workers, columns.queues)
