@@ -67,7 +67,7 @@ async def test_who_took_a_message_long_ago_may_be_known_to_the_history_alone() -
         for id in ("held", "ended", *(f"more-{n}" for n in range(10)))
     ]
     fresh = Flight(id="fresh", task="shop.nap", queue="celery", delivered=now)
-    one._watch.flights = Flights(at=now, messages=[*flights, fresh])
+    one._watch.looks.flights = Flights(at=now, messages=[*flights, fresh])
     await one._examiner.snapshots.now()
     assert asked == ["held", "ended", *(f"more-{n}" for n in range(6))], "a few at a time"
     for _ in range(2):
