@@ -122,12 +122,37 @@ def test_a_batch_that_is_refused_joins_its_rows_the_next_time(files: Files) -> N
     recording.close(0)
 
 
+@pytest.mark.parametrize("opened_anew", [False, True])
+def test_after_a_refusal_nobody_gets_the_number_of_a_task_without_a_row(
+    files: Files, opened_anew: bool
+) -> None:
+    """Of a task that has not ended the events come first, and tell its number."""
+    monitor = Monitor(files)
+    recording: Any = monitor.recorder.recording
+    store, none = monitor.store, np.array([], dtype=np.intp)
+    assert not recording.ready()
+    store.apply_events([received(0, "a")])
+    recording.write(none, [store.told], [])
+    with pytest.raises(sqlite3.OperationalError) as refused:
+        recording.writer.write(none, [], [("SELECT nonsense", ())])
+    if opened_anew:
+        recording.refused(refused.value)
+        assert not recording.ready()
+    store.apply_events([received(1, "b"), succeeded(2, "b")])
+    recording.write(np.array([1]), [store.told], [])
+    store.apply_events([succeeded(3, "a")])
+    recording.write(np.array([0]), [store.told], [])
+    assert [(n, id, state) for n, id, state, _ in tasks(files)] == [(1, "a", 6), (2, "b", 6)]
+    assert [id for id, _ in told(files)] == ["a", "b", "b", "a"]
+    recording.close(0)
+
+
 def numbers_of(rows: int) -> Numbers:
     columns = Columns(100)
     for number in range(rows):
         columns.add(f"t{number}", 0.0)
     numbers = Numbers(columns)
-    numbers.begin("today", 10, 0)
+    numbers.begin("today", 9, 0)
     return numbers
 
 
@@ -145,7 +170,7 @@ def test_a_number_outlives_its_slot_for_as_long_as_anything_may_wait() -> None:
     numbers.forget(13)  # The batch was refused.
     assert numbers.known(each(0, 1), each(1, 9)).tolist() == [10, 0]
     for _ in range(TURNS):
-        numbers.written()
+        numbers.written(13)
     assert numbers.known(each(0, 0), each(1, 3)).tolist() == [0, 12]
 
 
@@ -168,7 +193,7 @@ def test_what_was_learnt_counts_for_the_task_it_was_told_of() -> None:
         12,
     ]  # No number of who was there before.
     # Of two rows that a file had of a task before, the newest is gone on with: it is read first.
-    numbers.written()
+    numbers.written(14)
     numbers.learn("today", each(0), each(3), each(1))
     numbers.settle()
     assert numbers.known(each(0), each(1)).tolist() == [5] and not numbers.doubled

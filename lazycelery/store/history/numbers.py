@@ -43,16 +43,23 @@ class Numbers:
         """By the number of a row that is to go."""
         self._first: int | None = None
         """The first number that was free when we began to write to the file."""
+        self._free = 0
+        """What was given in this file ends before this number, where nothing was refused since."""
         self.events_before = 0
         """The number of its last events then."""
 
-    def begin(self, file: str, free: int, events: int) -> None:
-        """Numbers are those of this file from now on: from `free` on they are given, its last events are
-        those numbered `events`."""
+    def begin(self, file: str, last: int, events: int) -> None:
+        """Numbers are those of this file from now on, in which the last task and the last events have these
+        ones."""
         if file != self.file:
             self._reset(file)
         if self._first is None:
-            self._first, self.events_before = free, events
+            self._first, self.events_before = last + 1, events
+
+    def free_after(self, last: int) -> int:
+        """The next number that is free, where the last row of the file has this one. What was given once is
+        given to nobody else: events tell the number of a task before it has a row."""
+        return max(last + 1, self._free)
 
     def void(self) -> None:
         """The file has gone, and all that was in it."""
@@ -60,7 +67,7 @@ class Numbers:
         self._learnt.clear()
 
     def _reset(self, file: str) -> None:
-        self.file, self._first = file, None
+        self.file, self._first, self._free = file, None, 0
         self._owners[:] = 0
         self._gone.clear()
         self._turns = deque([[]])
@@ -115,8 +122,9 @@ class Numbers:
         self._numbers[slots] = numbers
         self._owners[slots] = rows
 
-    def written(self) -> None:
-        """A batch is in the file."""
+    def written(self, free: int) -> None:
+        """A batch is in the file, and the numbers below `free` are given."""
+        self._free = free
         self.doubled.clear()
         self._turns.append([])
         if len(self._turns) > TURNS:

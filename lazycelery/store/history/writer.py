@@ -84,14 +84,18 @@ class Writer:
         run("PRAGMA synchronous = NORMAL")
         run(f"PRAGMA cache_size = -{CACHE_KIB}")
         migrate(self._database)
-        self._load()
         events: int = run("SELECT max(n) FROM events").fetchone()[0] or 0
-        self._numbers.begin(self.path.name, self._next, events)
+        self._numbers.begin(self.path.name, self._last(), events)
+        self._load()
+
+    def _last(self) -> int:
+        last: int = self._database.execute("SELECT max(n) FROM tasks").fetchone()[0] or 0
+        return last
 
     def _load(self) -> None:
         """What the file holds already, as far as writing needs it; again after a batch was refused."""
         run = self._database.execute
-        self._next: int = (run("SELECT max(n) FROM tasks").fetchone()[0] or 0) + 1
+        self._next = self._numbers.free_after(self._last())
         self._codes: dict[str, int] = {word: code for code, word in run("SELECT code, word FROM words")}
         self._words = Codes(self._columns, self._code)
 
@@ -145,7 +149,7 @@ class Writer:
             for statement, values in rest:
                 run(statement, values)
             run("COMMIT")
-            self._numbers.written()
+            self._numbers.written(self._next)
         except BaseException:
             if self._database.in_transaction:
                 run("ROLLBACK")
