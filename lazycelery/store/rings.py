@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from operator import add
+from sys import getsizeof
 from typing import NamedTuple, Protocol, TypeVar
 
 from lazycelery.store.sketch import Buckets, merged, packed, unpacked
@@ -18,7 +19,12 @@ EVENTS = 8
 SUSPENDED = 5.0
 """Seconds between two ends of a second, beyond which the machine slept: nobody watched then."""
 MAX_CELLS = 60_000
-"""In all rings together; a cell takes up to four kilobytes."""
+"""In all rings together."""
+MAX_BYTES = 128_000_000
+"""The same. A cell takes a kilobyte where durations are alike; each different bucket of a duration takes 10
+bytes of a packed cell and about 90 of another: with 600 for run and wait each, 12 and 100 kilobytes."""
+CELL, NUMBER = 600, 28
+"""Bytes of a cell without its durations, and of a number."""
 PACKED = 60.0
 """Seconds: steps from this size on are packed when they are finished."""
 NAMED = 3600.0
@@ -59,11 +65,19 @@ class Cell:
         """Nothing more happens to it."""
         self._runtime, self._wait = packed(self.runtime), packed(self.wait)
 
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return CELL + _size(self._runtime) + _size(self._wait)
+
     def merge(self, other: Cell) -> None:
         """Take in a shorter step."""
         self.counts = list(map(add, self.counts, other.counts))
         self._runtime = merged(self._runtime, other._runtime)
         self._wait = merged(self._wait, other._wait)
+
+
+def _size(told: Buckets | bytes) -> int:
+    return getsizeof(told) if type(told) is bytes else getsizeof(told) + NUMBER * len(told)
 
 
 Step = dict[int, Cell]
@@ -135,6 +149,8 @@ class Rings:
         self.left_out = 0
         """Events for which there was no room."""
         self.began: float | None = None
+        self._sizes: dict[int, int] = {}
+        """Bytes of each finished step."""
 
     def set(self, by: float) -> None:
         """The clock was set ahead by so many seconds, or back: what happened stays as long ago as it was.
@@ -169,10 +185,20 @@ class Rings:
         self._stay_bounded()
 
     def _stay_bounded(self) -> None:
-        total = sum(ring.cells() for ring in self.all)
+        cells = sum(ring.cells() for ring in self.all)
+        # A finished step changes no more: each is measured once.
+        known = self._sizes
+        self._sizes = sizes = {
+            id(kept.cells): known.get(id(kept.cells)) or sum(cell.size() for cell in kept.cells.values())
+            for ring in self.all
+            for kept in ring.steps
+        }
+        size = sum(sizes.values())
         for ring in self.all:
-            while total > MAX_CELLS and len(ring.steps) > 1:
-                total -= len(ring.steps.popleft().cells)
+            while (cells > MAX_CELLS or size > MAX_BYTES) and len(ring.steps) > 1:
+                gone = ring.steps.popleft().cells
+                cells -= len(gone)
+                size -= sizes.pop(id(gone), 0)
 
     def under_way(self) -> list[Kept]:
         """The steps that are not finished, the shortest first: together the time since the last hour."""

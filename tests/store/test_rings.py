@@ -6,6 +6,7 @@ import tracemalloc
 
 import pytest
 
+from lazycelery.store import rings as module
 from lazycelery.store.rings import Cell, Kept, Rings
 from lazycelery.store.sketch import FEW, packed, quantiles, unpacked
 
@@ -72,3 +73,36 @@ def test_a_finished_minute_takes_little_room() -> None:
         assert tracemalloc.get_traced_memory()[0] < before / 4
     finally:
         tracemalloc.stop()
+
+
+def wide() -> Cell:
+    cell = Cell()
+    cell.runtime = dict.fromkeys(range(1_000, 1_600), 1)
+    cell.wait = dict.fromkeys(range(1_000, 1_600), 1)
+    return cell
+
+
+def test_steps_stay_bounded_in_bytes_whatever_durations_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The finest leave first, and of each size one stays."""
+    kept = {}
+    for most in (3_000_000, 1 << 60):
+        monkeypatch.setattr(module, "MAX_BYTES", most)
+        rings = Rings(lambda: None, (1.0, 6), (60.0, 120))
+        for second in range(150):
+            rings.all[0].step = {key: wide() for key in range(20)}
+            rings.tick(1_200_000_000.0 + second, True)
+        kept[most] = [len(ring.steps) for ring in rings.all]
+    assert kept[1 << 60] == [6, 3] and kept[3_000_000] == [1, 3]
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_cell_tells_its_size(finished: bool) -> None:
+    cells = []
+    tracemalloc.start()
+    for _ in range(20):
+        cells.append(wide())
+        if finished:
+            cells[-1].pack()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(cell.size() for cell in cells) == pytest.approx(taken, rel=0.15)
