@@ -1,4 +1,4 @@
-"""Many tasks, or entries of the audit log, into a file or a pipe: JSON, NDJSON, CSV, Parquet."""
+"""Tasks, or entries of the history or the audit log, into a file or a pipe: JSON, NDJSON, CSV, Parquet."""
 
 from __future__ import annotations
 
@@ -60,6 +60,23 @@ ENTRIES = Shape(
     floats=frozenset({"time"}),
     texts=frozenset({"targets", "ok", "plan"}),
 )
+EVENTS = Shape(
+    ("time", "received", "type", "id", "name", "worker", "fields"),
+    floats=frozenset({"time", "received"}),
+    texts=frozenset({"fields"}),
+)
+FINDINGS = Shape(
+    ("began", "ended", "code", "subject", "severity", "title", "hint"), floats=frozenset({"began", "ended"})
+)
+SAMPLES = Shape(
+    (
+        *("time", "queue", "worker", "messages", "unacked", "consumers"),
+        *("state", "active", "processed", "load"),
+    ),
+    floats=frozenset({"time", "load"}),
+    whole=frozenset({"messages", "unacked", "consumers", "active", "processed"}),
+)
+"""Of what the history holds beside tasks."""
 BATCH = 5_000
 
 

@@ -38,7 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "rules": Entry("rules", "rules", "What is done with failed tasks by itself: list, reset."),
     "why": Entry("why", "why", "Why a task, queue or worker is not done, in one sentence."),
     "replay": Entry("replay", "replay", "Open a recording as if it were live."),
-    "history": Entry("history", "history", "Tasks of the recorded history; export."),
+    "history": Entry("history", "history", "Tasks, events, findings of the recorded history; export."),
     "stats": Entry("stats", "stats", "What is usual: rates, failures, run and wait times."),
     "errors": Entry("errors", "errors", "Failures in groups: what fails, where, what is new."),
     "mark": Entry("mark", "mark", "Set a deploy mark: errors after it count as new."),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import AsyncGenerator, Generator, Iterable
+from contextlib import aclosing
 
 from lazycelery.engine.parts import Parts
 from lazycelery.engine.slices import after, in_slices
@@ -17,6 +18,7 @@ from lazycelery.model.faces import by_face
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
+from lazycelery.model.recorded import RecordedPage, RecordedQuery
 from lazycelery.model.service import LogText
 from lazycelery.model.statistics import BY_MINUTES, Kind, Statistics
 from lazycelery.model.task import Task, TaskPage, TaskQuery
@@ -206,6 +208,14 @@ class Answers:
         if not self._may("reveal"):
             self._veil.tasks(page.tasks)
         return page
+
+    async def recorded(self, query: RecordedQuery) -> AsyncGenerator[RecordedPage, None]:
+        """Events, findings or samples of the recorded history, newest first."""
+        async with aclosing(self._memory.recorded(query)) as pages:
+            async for page in pages:
+                if not self._may("reveal"):
+                    self._veil.recorded(page.entries)
+                yield page
 
 
 def _never_seen(target: str, kind: str, seen: Snapshot) -> NothingFound:

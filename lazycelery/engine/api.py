@@ -7,6 +7,7 @@ safe for a terminal before `lazycelery.model.text.clean`.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Literal, Protocol
 
 from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
@@ -21,6 +22,7 @@ from lazycelery.model.history import HistoryPage, HistoryQuery
 from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import Metrics
 from lazycelery.model.queue import Queue
+from lazycelery.model.recorded import RecordedPage, RecordedQuery
 from lazycelery.model.reel import Reel, Turn
 from lazycelery.model.service import LogText
 from lazycelery.model.sla import Objective
@@ -136,6 +138,10 @@ class EngineApi(Protocol):
         """Tasks out of the recorded history, newest first, without asking the cluster.
 
         Raises `UsageError` for a wrong filter, `NothingFound` when no history is kept."""
+
+    def recorded(self, query: RecordedQuery) -> AsyncGenerator[RecordedPage, None]:
+        """Events, findings or samples of the recorded history, newest first, read as they are asked for.
+        Close it when enough was read. Raises as `history`."""
 
     async def beat(self) -> Beat:
         """What beat sends and when: the workers' settings, and a scheduler's own store.

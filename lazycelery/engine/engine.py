@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Literal
 
 from lazycelery.actions import cut_off
@@ -31,6 +31,7 @@ from lazycelery.model.message import Message, PeekPage
 from lazycelery.model.metrics import Metrics
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
+from lazycelery.model.recorded import RecordedPage, RecordedQuery
 from lazycelery.model.reel import Reel, Turn
 from lazycelery.model.service import LogText
 from lazycelery.model.sla import Objective
@@ -287,6 +288,10 @@ class Engine:
         """Tasks out of the recorded history, newest first."""
         await self._parts.noted()
         return await self._answers.history(query)
+
+    def recorded(self, query: RecordedQuery) -> AsyncGenerator[RecordedPage, None]:
+        """Events, findings or samples of the recorded history."""
+        return self._answers.recorded(query)
 
     async def beat(self) -> Beat:
         """What beat sends and when."""

@@ -7,13 +7,14 @@ import contextlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from lazycelery.actions.files import state_directory
 from lazycelery.engine.past import Past
+from lazycelery.engine.recorded import pages
 from lazycelery.engine.recorder import Recorder
 from lazycelery.engine.slices import in_slices
 from lazycelery.errors import NothingFound
@@ -22,6 +23,7 @@ from lazycelery.model.counting import count
 from lazycelery.model.history import HistoryPage, HistoryQuery, HistoryStatus
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
+from lazycelery.model.recorded import RecordedPage, RecordedQuery
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import Task
 from lazycelery.model.worker import WorkerLoad
@@ -306,6 +308,12 @@ class Memory:
             stop.set()
             if not more and self._kinship is kinship:  # It may be large, and half of it after a break.
                 self._kinship, self._later = Kinship(), Later()
+
+    def recorded(self, query: RecordedQuery) -> AsyncGenerator[RecordedPage, None]:
+        """Events, findings or samples. Raises as `ask`."""
+        if not self._profile.history:
+            raise NothingFound("No history is kept: history = false in the profile.")
+        return pages(self._storage, query, self._clock())
 
     async def task(self, id: str) -> Task | None:
         """One task out of the files, or `None`."""

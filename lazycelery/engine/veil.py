@@ -8,6 +8,7 @@ from typing import Any
 
 from lazycelery.model.beat import Beat
 from lazycelery.model.message import Message, PeekPage
+from lazycelery.model.recorded import Recorded, RecordedEvent
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import Task, TaskPage
 from lazycelery.model.worker import WorkerDetail
@@ -65,6 +66,12 @@ class Veil:
             return
         for task in tasks:
             self.task(task)
+
+    def recorded(self, entries: Sequence[Recorded]) -> None:
+        """Fields of events of other kinds; what findings say was never more than may be seen."""
+        for one in entries:
+            if isinstance(one, RecordedEvent) and one.fields:
+                one.fields = self._redactor.value(one.fields)
 
     def page(self, page: TaskPage) -> TaskPage:
         """The short texts of rows."""

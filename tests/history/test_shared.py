@@ -653,13 +653,13 @@ def test_a_server_that_hangs_while_it_is_read_does_not_hold_up_the_end(postgres:
 
 
 @contextlib.contextmanager
-def asking(path: Path, url: str, name: str) -> Iterator[subprocess.Popen[str]]:
+def asking(path: Path, url: str, name: str, *words: str) -> Iterator[subprocess.Popen[str]]:
     """`lazycelery history` of a schema."""
     config = path / "config.toml"
     profile = {"broker": "redis://127.0.0.1:1/0", "history_url": url, "history_name": name}
     lines = [f"{key} = {json.dumps(value)}\n" for key, value in profile.items()]
     config.write_text("[profiles.prod]\n" + "".join(lines))
-    own = ("--config", str(config), "--profile", "prod", "history", "needle")
+    own = ("--config", str(config), "--profile", "prod", "history", "needle", *words)
     command = [sys.executable, "-m", "lazycelery", *own]
     program = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT
@@ -684,14 +684,15 @@ def test_ctrl_c_ends_a_question_here_and_on_the_server(
     storage = shared()
     recorded(storage, life(0))
     name = storage.address.schema.removeprefix("lazycelery_")
-    with contextlib.closing(connect(storage.address, WRITES)) as other, other.transaction():
-        other.execute(f"LOCK TABLE {storage.address.schema}.tasks")
-        with asking(tmp_path, postgres.url, name) as program:
-            until(lambda: busy(postgres))
-            began = time.monotonic()
-            program.send_signal(signal.SIGINT)
-            assert program.wait(10) == 130 and time.monotonic() - began < 2
-        until(lambda: not busy(postgres), seconds=2)
+    for table, words in (("tasks", ()), ("events", ("--events",))):
+        with contextlib.closing(connect(storage.address, WRITES)) as other, other.transaction():
+            other.execute(f"LOCK TABLE {storage.address.schema}.{table}")
+            with asking(tmp_path, postgres.url, name, *words) as program:
+                until(lambda: busy(postgres))
+                began = time.monotonic()
+                program.send_signal(signal.SIGINT)
+                assert program.wait(10) == 130 and time.monotonic() - began < 2
+            until(lambda: not busy(postgres), seconds=2)
 
 
 def test_ctrl_c_does_not_wait_for_a_server_that_does_not_answer(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lazycelery.cli import exporting
+from lazycelery.cli.commands.history_parts import kind_of, recorded_kinds, show_recorded
 from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
@@ -49,9 +50,10 @@ _BAD = ("failure", "lost", "rejected")
 @click.command(cls=FilterCommand)
 @common
 @click.argument("filter", nargs=-1)
+@recorded_kinds
 @click.option("--since", metavar="TIME", help="Not before: 2h, 3d, or 2026-11-25T10:00.")
 @click.option("--until", metavar="TIME", help="Not after.")
-@click.option("--limit", type=click.IntRange(1), help=f"Tasks at most; {SHOWN} unless they go to a file.")
+@click.option("--limit", type=click.IntRange(1), help=f"So many at most; {SHOWN} unless they go to a file.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="How it is printed; --json is json.")
 @click.option(
     "--export",
@@ -68,6 +70,9 @@ def history(
     limit: int | None,
     form: str | None,
     target: Path | None,
+    events: bool,
+    findings: bool,
+    samples: bool,
 ) -> int:
     """Tasks of the recorded history that match a FILTER, newest first. Ends with 1 when none does.
 
@@ -78,6 +83,12 @@ def history(
     lazycelery history state:failure --since 2d
     lazycelery history order-4711 --format ndjson
     lazycelery history name:shop.* --since 7d --export shop.csv
+
+    \b
+    With one of these it shows what else was recorded, filtered by fields of its own (free words anywhere):
+      --events    id type name worker: lazycelery history --events TASK_ID
+      --findings  code subject severity title: lazycelery history --findings severity:critical
+      --samples   queue worker state: lazycelery history --samples queue:celery --since 1h
     """
     words = " ".join(filter)
     starts: list[tuple[int, str]] = []
@@ -86,6 +97,11 @@ def history(
             starts.append((len(words) + 1, f"--{name}"))
             words += f" {name}:{_quoted(text)}"
     most = limit or (None if target else SHOWN)
+    if kind := kind_of(events, findings, samples):
+        typed = [(at if filter else at - 1, name) for at, name in starts]
+        return show_recorded(
+            ctx, kind, words.strip(), most, form, target, lambda wrong: _as_typed(wrong, typed)
+        )
 
     async def body(session: Session) -> int:
         if session.settings.profile.broker.startswith("replay:"):

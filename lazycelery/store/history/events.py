@@ -6,7 +6,7 @@ kinds that Celery does not know keep their own fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -80,16 +80,34 @@ def renumbered(body: bytes, instead: dict[int, int]) -> bytes | None:
     return _encode(packed)
 
 
+class Batch:
+    """A batch out of a file, its columns as they stand there."""
+
+    def __init__(self, body: bytes) -> None:
+        """Raises `ValueError` (`msgspec.DecodeError` is one) for what is none."""
+        packed = _decode(body)
+        self.types = np.frombuffer(packed.types, np.uint8)
+        self.at, self.received = (np.frombuffer(told, "<f8") for told in (packed.at, packed.received))
+        self.workers, self.tasks = (np.frombuffer(told, "<u4") for told in (packed.workers, packed.tasks))
+        self.others = packed.others
+        if len({len(each) for each in (self.types, self.at, self.received, self.workers, self.tasks)}) > 1:
+            raise ValueError("columns of several lengths")
+
+    def kept(self, places: Iterable[int]) -> Iterator[Kept]:
+        """The events at these places, which count from the oldest one."""
+        for place in places:
+            code, other = int(self.types[place]), self.others.get(place)
+            yield Kept(
+                other[0] if other else TYPES[code] if code < len(TYPES) else "unknown",
+                float(self.at[place]),
+                float(self.received[place]),
+                int(self.workers[place]),
+                int(self.tasks[place]),
+                other[1] if other else {},
+            )
+
+
 def unpack(body: bytes) -> Iterator[Kept]:
-    """The events of a batch, oldest first. Raises `msgspec.DecodeError` for what is none."""
-    packed = _decode(body)
-    at, received = np.frombuffer(packed.at, "<f8").tolist(), np.frombuffer(packed.received, "<f8").tolist()
-    workers, tasks = (
-        np.frombuffer(packed.workers, "<u4").tolist(),
-        np.frombuffer(packed.tasks, "<u4").tolist(),
-    )
-    for place, code in enumerate(packed.types):
-        other = packed.others.get(place)
-        name = other[0] if other else TYPES[code] if code < len(TYPES) else "unknown"
-        fields = other[1] if other else {}
-        yield Kept(name, at[place], received[place], workers[place], tasks[place], fields)
+    """The events of a batch, oldest first. Raises `ValueError` for what is none."""
+    batch = Batch(body)
+    return batch.kept(range(len(batch.types)))

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from lazycelery.model.recorded import Recorded
+from lazycelery.store.filter.entries import EntryFilter
+from lazycelery.store.history.file_entries import FileEntries
 from lazycelery.store.history.files import order, size_of
 from lazycelery.store.history.later import Later
 from lazycelery.store.history.lock import is_written
@@ -159,6 +162,10 @@ class File:
         query = "SELECT * FROM statistics WHERE began > ? AND began <= ?"
         return [Hour(*row) for row in self.rows(query, (since, until))]
 
+    def recorded(self, wanted: EntryFilter, go_on: Callable[[], bool]) -> Iterator[Sequence[Recorded]]:
+        """Events, findings or samples."""
+        return FileEntries(self.name, self.rows, self.words, self.version).recorded(wanted, go_on)
+
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """What a query gives. Raises `Unreadable`."""
         try:
@@ -199,6 +206,8 @@ def opened(paths: Sequence[Path], unread: list[str], until: str = "") -> Iterato
     be read are told in `unread`."""
     for place, path in reversed(list(enumerate(paths))):
         if (until and order(path.name) > order(until)) or not size_of(path):
+            if not path.exists():
+                unread.append(f"{path.name}, which was removed meanwhile")
             continue
         try:
             file = File(path, paths[place + 1 :])

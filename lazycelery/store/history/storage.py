@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from lazycelery.model.recorded import Recorded
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import Dealt
 from lazycelery.store.columns import Columns
+from lazycelery.store.filter.entries import EntryFilter
 from lazycelery.store.history.later import Later
 from lazycelery.store.history.taking import Copied, Slots
 from lazycelery.store.told import Told
@@ -132,6 +134,10 @@ class Part(Protocol):
 
     def hours(self, since: float, until: float) -> list[Hour]:
         """Statistics of the hours that began between."""
+
+    def recorded(self, wanted: EntryFilter, go_on: Callable[[], bool]) -> Iterator[Sequence[Recorded]]:
+        """Events, findings or samples that are asked for, newest first, some at a time; `go_on` is asked in
+        between. What is damaged is told at the end, when the rest is known."""
 
 
 class Recording(Protocol):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from lazycelery.model.recorded import Recorded
+from lazycelery.store.filter.entries import EntryFilter
 from lazycelery.store.history.later import Later
 from lazycelery.store.history.placing import PLACE
 from lazycelery.store.history.postgres import schema as tables
+from lazycelery.store.history.postgres.entries import DayEntries
 from lazycelery.store.history.postgres.faults import said
 from lazycelery.store.history.postgres.rows import text_in, text_out
 from lazycelery.store.history.schema import COLUMNS
@@ -119,6 +122,21 @@ class Day:
         query = """SELECT began, kind, key, counts, runtime, wait FROM {s}.statistics
             WHERE began > %s AND began <= %s AND began >= %s AND began < %s"""
         return [Hour(*row) for row in self._rows(query, (since, until, begin, begin + tables.DAY))]
+
+    def recorded(self, wanted: EntryFilter, go_on: Callable[[], bool]) -> Iterator[Sequence[Recorded]]:
+        """Events, findings or samples."""
+        entries = DayEntries(self._place, self._rows, self.words, self._day, self._days())
+        yield from entries.recorded(wanted, go_on)
+        if go_on() and self._day not in self._days():
+            raise Unreadable(f"{self.name}, which was removed meanwhile")
+
+    def _days(self) -> list[datetime.date]:
+        try:
+            return tables.days(self._connection, self._schema)
+        except Exception as problem:
+            if (reason := said(problem)) is None:
+                raise
+            raise Unreadable(f"{self._place}: {reason}") from None
 
     def _one(self, query: str, values: Sequence[Any] = ()) -> Any:
         found = self._rows(query, values)

@@ -1,0 +1,241 @@
+"""`lazycelery history --events|--findings|--samples`: what was recorded beside tasks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from lazycelery.cli import exporting
+from lazycelery.cli.session import Session, one_shot
+from lazycelery.cli.table import Cell, Column
+from lazycelery.cli.words import UNKNOWN, clock, date, duration, number
+from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, PartlyDone, UsageError
+from lazycelery.model.counting import count as plural
+from lazycelery.model.moments import calendar
+
+if TYPE_CHECKING:
+    from lazycelery.model.recorded import Recorded, RecordedKind
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_BAD = ("critical", "task-failed", "offline", "lost")
+
+
+class _View(NamedTuple):
+    """How one kind is shown."""
+
+    one: str
+    shape: exporting.Shape
+    columns: list[Column]
+    row: Callable[[Any, bool], tuple[object, ...]]
+
+
+def recorded_kinds(command: Command) -> Command:
+    """The options that choose a kind."""
+    for name, text in (
+        ("samples", "Queue depths and workers, as they were every ten seconds."),
+        ("findings", "What was wrong, and from when to when."),
+        ("events", "What workers and clients told, event by event."),
+    ):
+        command = click.option(f"--{name}", is_flag=True, help=text)(command)
+    return command
+
+
+def kind_of(events: bool, findings: bool, samples: bool) -> RecordedKind | None:
+    """The kind that was chosen; `None` for tasks. Raises `UsageError` for more than one."""
+    chosen: list[RecordedKind] = []
+    chosen += ["events"] if events else []
+    chosen += ["findings"] if findings else []
+    chosen += ["samples"] if samples else []
+    if len(chosen) > 1:
+        raise UsageError(
+            f"--{chosen[0]} or --{chosen[1]}: each is a list of its own.", "Ask for one of them."
+        )
+    return chosen[0] if chosen else None
+
+
+def show_recorded(
+    ctx: click.Context,
+    kind: RecordedKind,
+    filter: str,
+    most: int | None,
+    form: str | None,
+    target: Path | None,
+    as_typed: Callable[[UsageError], UsageError],
+) -> int:
+    """Show or export them, newest first. The exit code is that of `history`. `as_typed` tells what is wrong
+    with a filter by what was typed."""
+
+    async def body(session: Session) -> int:
+        if session.settings.profile.broker.startswith("replay:"):
+            raise NothingFound(
+                "A recording keeps no history.", "lazycelery tasks, events and stats read what is in it."
+            )
+        chosen = exporting.format_of(form, target, session.output.as_json)
+        reading = _Reading(session, kind, filter, most)
+        try:
+            count = await _deliver(session, reading, chosen, target)
+        except UsageError as wrong:
+            raise as_typed(wrong) from None
+        session.output.notes(reading.remarks(count))
+        return reading.code(count)
+
+    return one_shot(ctx, body, connect=False, broker=True)
+
+
+async def _deliver(session: Session, reading: _Reading, form: str, target: Path | None) -> int:
+    output, utc, view = session.output, session.settings.ui.utc, _VIEWS[reading.kind]
+    if form == "table":
+        rows = [view.row(one, utc) async for one in reading]
+        if rows:
+            output.table(view.columns, rows)
+        return len(rows)
+    with exporting.sink(form, target, view.shape) as sink:
+        async for one in reading:
+            sink.add(one)
+        if target is not None and not sink.count and reading.unread:
+            raise reading.failed()
+    if target is not None:
+        output.note(f"{plural(sink.count, view.one)} in {target}.")
+    return sink.count
+
+
+class _Reading:
+    """All that match, page by page."""
+
+    def __init__(self, session: Session, kind: RecordedKind, filter: str, most: int | None) -> None:
+        self.kind = kind
+        self._session, self._filter, self._most = session, filter, most
+        self.unread: dict[str, None] = {}
+        self._read = self._more = False
+
+    async def __aiter__(self) -> AsyncIterator[Recorded]:
+        from lazycelery.model.recorded import RecordedQuery
+
+        query, count = RecordedQuery(kind=self.kind, filter=self._filter), 0
+        async with aclosing(self._session.engine.recorded(query)) as pages:
+            async for page in pages:
+                self.unread.update(dict.fromkeys(page.unread))
+                self._read |= page.read
+                for one in page.entries:
+                    if count == self._most:
+                        self._more = True
+                        return
+                    count += 1
+                    yield one
+
+    def code(self, count: int) -> int:
+        """The exit code, after so many."""
+        if self.unread:
+            return PartlyDone.exit_code if count or self._read else ConnectionProblem.exit_code
+        return 0 if count else NothingFound.exit_code
+
+    def failed(self) -> LazyCeleryError:
+        """None was found, and it is not known that there is none."""
+        kind = PartlyDone if self.code(0) == PartlyDone.exit_code else ConnectionProblem
+        return kind(f"Nothing is exported. Not read: {'; '.join(self.unread)}.")
+
+    def remarks(self, count: int) -> list[str]:
+        """What was cut, and what could not be read."""
+        told = [f"Not read: {problem}." for problem in self.unread]
+        if not self._read and not self.unread:
+            told.append(
+                "Nothing has been recorded for this broker and profile. The screen records while it runs: "
+                "lazycelery --broker URL."
+            )
+        elif not count and self._read:
+            one, read = _VIEWS[self.kind].one, " in what could be read" if self.unread else ""
+            told.append(
+                f"No {one} matches {self._filter!r}{read}." if self._filter else f"No {one} is in it{read}."
+            )
+        if self._more:
+            told.append(f"Showing the newest {count:,}. --limit shows more, --export FILE writes all.")
+        return told
+
+
+def _moment(at: float | None, utc: bool) -> str:
+    """Date and time of day with milliseconds: events of a task are near each other."""
+    if at is None or calendar(at, utc) is None:
+        return UNKNOWN
+    return f"{date(at, utc)[:10]} {clock(at, utc)}"
+
+
+def _event(one: Any, utc: bool) -> tuple[object, ...]:
+    from lazycelery.model.text import short_value
+
+    fields = short_value(one.fields, 200) if one.fields else ""
+    task = one.id[:8] if one.id and len(one.id) == 36 else one.id
+    kind = Cell(one.type, "bad" if one.type in _BAD else "")
+    return _moment(one.time, utc), kind, task, one.name, one.worker, fields
+
+
+def _finding(one: Any, utc: bool) -> tuple[object, ...]:
+    lasted = None if one.ended is None or one.began is None else one.ended - one.began
+    severity = Cell(one.severity, {"critical": "bad", "warning": "warn"}.get(one.severity, ""))
+    ended = "open" if one.ended is None else date(one.ended, utc)
+    return date(one.began, utc), ended, duration(lasted), severity, one.code, one.subject, one.title
+
+
+def _sample(one: Any, utc: bool) -> tuple[object, ...]:
+    queue = one.queue is not None
+    state = Cell(one.state or UNKNOWN, "bad" if one.state in _BAD else "")
+    return (
+        date(one.time, utc),
+        one.queue or "",
+        *((number(each) if queue else "") for each in (one.messages, one.unacked, one.consumers)),
+        one.worker or "",
+        "" if queue else state,
+        *(("" if queue else number(each)) for each in (one.active, one.processed)),
+        "" if queue else UNKNOWN if one.load is None else f"{one.load:.2f}",
+    )
+
+
+_VIEWS: dict[str, _View] = {
+    "events": _View(
+        "event",
+        exporting.EVENTS,
+        [
+            Column("TIME"),
+            Column("EVENT"),
+            Column("ID"),
+            Column("TASK", flexible=True, least=16),
+            Column("WORKER", flexible=True),
+            Column("FIELDS", flexible=True, least=12, optional=True),
+        ],
+        _event,
+    ),
+    "findings": _View(
+        "finding",
+        exporting.FINDINGS,
+        [
+            Column("BEGAN"),
+            Column("ENDED"),
+            Column("LASTED", right=True),
+            Column("SEVERITY"),
+            Column("CODE", flexible=True, least=16),
+            Column("SUBJECT", flexible=True),
+            Column("TITLE", flexible=True, least=24),
+        ],
+        _finding,
+    ),
+    "samples": _View(
+        "sample",
+        exporting.SAMPLES,
+        [
+            Column("TIME"),
+            Column("QUEUE", flexible=True, optional=True),
+            Column("MESSAGES", right=True, optional=True),
+            Column("UNACKED", right=True, optional=True),
+            Column("CONSUMERS", right=True, optional=True),
+            Column("WORKER", flexible=True, optional=True),
+            Column("STATE", optional=True),
+            Column("ACTIVE", right=True, optional=True),
+            Column("PROCESSED", right=True, optional=True),
+            Column("LOAD", right=True, optional=True),
+        ],
+        _sample,
+    ),
+}
