@@ -127,10 +127,13 @@ class Waiting(Generic[T]):
         self._went += sum(entry.count for entry in taken)
         self._bytes_went += sum(entry.size for entry in taken)
 
-    def forget(self) -> None:
-        """All of them."""
+    def forget(self) -> list[T]:
+        """All of them; returns what they were."""
+        forgotten: list[T] = []
         while taken := self.take(PORTION):
             self.done(taken)
+            forgotten += [entry.item for entry in taken]
+        return forgotten
 
 
 class Backlog:
@@ -196,11 +199,11 @@ class Backlog:
         """Whether nothing later says the same. Addresses tell it: the older one is still here."""
         return not isinstance(note, Hour) or self._hours.get(note[:3], id(note)) == id(note)
 
-    def forget(self) -> None:
-        """Somebody else writes all of it."""
+    def forget(self) -> list[Note]:
+        """Somebody else writes all of it. Returns the notes."""
         for waiting in (self.events, self.failed, self.left):
             waiting.forget()
-        self.notes.forget()
+        return self.notes.forget()
 
     def _packed(self, told: Told, size: int) -> tuple[Told, int]:
         """The batch with the small ones before it, packed once they are enough."""

@@ -161,7 +161,7 @@ class Recorder:
         other = self.recording.ready()
         if other:
             self._next_try = now + TAKE_OVER
-            self.backlog.forget()
+            self.recording.passed_over(self.backlog.forget())
             self._changes.skip()  # The other one writes it.
             self.status.interrupted = False
             self._tell(

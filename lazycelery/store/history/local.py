@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from lazycelery.store.history.files import CLOCK, Files, put_aside
 from lazycelery.store.history.lock import Lock
 from lazycelery.store.history.marking import FileMarks
 from lazycelery.store.history.numbers import Numbers
+from lazycelery.store.history.standing import Standing, follow
 from lazycelery.store.history.storage import (
     NOTHING,
     Dropped,
@@ -30,14 +32,13 @@ from lazycelery.store.history.storage import (
 )
 from lazycelery.store.history.strangers import forget_strangers, tell_retention
 from lazycelery.store.history.taking import Copied, Slots, snapshot
-from lazycelery.store.history.writer import UNKNOWN, Writer, seal
+from lazycelery.store.history.writer import BEGAN, UNKNOWN, Run, Writer, seal
 from lazycelery.store.told import Told
 
 logger = logging.getLogger(__name__)
 
 NO_ROOM = "The disk is full"
 SAMPLE = "INSERT INTO samples (at, queues, workers) VALUES (?, ?, ?)"
-BEGAN = "INSERT INTO findings (code, subject, severity, title, hint, began) VALUES (?, ?, ?, ?, ?, ?)"
 ENDED = "UPDATE findings SET ended = ? WHERE code = ? AND subject = ? AND ended IS NULL"
 HOUR = "INSERT OR REPLACE INTO statistics VALUES (?, ?, ?, ?, ?, ?)"
 
@@ -94,6 +95,9 @@ class LocalRecording:
     ) -> None:
         self._files, self._columns, self._redactor, self._clock = files, columns, redactor, clock
         self.numbers = Numbers(columns)
+        self._standing: Standing = {}
+        self._run: Run | None = None
+        """Of the file that is written, also while it is closed after the disk refused."""
         self.writer: Writer | None = None
         self._lock = Lock(files.directory, looked_at=True)
         self._unsealed = False
@@ -126,6 +130,7 @@ class LocalRecording:
         """Somebody removed the directory, or the lock in it; another one may write there by now."""
         self._lock.give_back()
         self._along = True
+        self._run = None
         writer, self.writer = self.writer, None
         self.numbers.void()
         if writer is not None:
@@ -139,8 +144,11 @@ class LocalRecording:
         if self.writer is not None and (path == present and path.exists()):
             return
         if self.writer is not None:
-            self.writer.close()
-            self.writer = None
+            writer, self.writer = self.writer, None
+            try:
+                writer.close(self._clock())
+            except (OSError, sqlite3.Error) as problem:  # Nothing that was to be written is lost by it.
+                logger.warning("history: %s: %s", writer.path.name, problem)
             if path == present:
                 self.numbers.void()  # It was removed: nothing is in it any more.
         self.writer = self._open(path)
@@ -151,13 +159,21 @@ class LocalRecording:
 
     def _open(self, path: Path) -> Writer:
         try:
-            writer = Writer(path, self._columns, self.numbers, self._redactor)
+            return self._begun(path)
         except sqlite3.DatabaseError as problem:
             if not _is_damage(problem):
                 raise
             put_aside(path, self._clock())
-            writer = Writer(path, self._columns, self.numbers, self._redactor)
-        writer.begin_run(self._clock())
+            return self._begun(path)
+
+    def _begun(self, path: Path) -> Writer:
+        writer = Writer(path, self._columns, self.numbers, self._redactor)
+        try:
+            writer.begin_run(self._clock(), self._run, self._standing.values())
+        except BaseException:
+            writer.close()
+            raise
+        self._run = writer.run
         return writer
 
     def write(
@@ -171,8 +187,13 @@ class LocalRecording:
     ) -> bool:
         """Into the file of today."""
         assert self.writer is not None
-        self.writer.write(slots, told, [(_statement(note), note) for note in notes], left)
+        self.writer.write(slots, told, list(chain.from_iterable(map(_statements, notes))), left)
+        follow(self._standing, notes)
         return False
+
+    def passed_over(self, notes: Sequence[Note]) -> None:
+        """What stands is begun when we write."""
+        follow(self._standing, notes)
 
     def abort(self) -> None:
         """A disk that hangs cannot be hurried."""
@@ -211,7 +232,9 @@ class LocalRecording:
         if self._unsealed and self.writer is not None:
             self._unsealed = False
             finished = [each for each in self._files.all() if each != self.writer.path]
-            self._sealer = threading.Thread(target=_seal, args=(finished,), name="history-seal", daemon=True)
+            self._sealer = threading.Thread(
+                target=_seal, args=(finished, self._clock()), name="history-seal", daemon=True
+            )
             self._sealer.start()
 
     def refused(self, problem: Exception) -> str | None:
@@ -238,18 +261,18 @@ class LocalRecording:
         self._lock.give_back()
 
 
-def _statement(note: Note) -> str:
-    if isinstance(note, Sample):
-        return SAMPLE
+def _statements(note: Note) -> list[tuple[str, Any]]:
     if isinstance(note, FindingBegan):
-        return BEGAN
-    return ENDED if isinstance(note, FindingEnded) else HOUR
+        # The end of the one before may have been lost.
+        return [(ENDED, (note.began, note.code, note.subject)), (BEGAN, note)]
+    statement = SAMPLE if isinstance(note, Sample) else ENDED if isinstance(note, FindingEnded) else HOUR
+    return [(statement, note)]
 
 
-def _seal(paths: list[Path]) -> None:
+def _seal(paths: list[Path], now: float) -> None:
     for path in paths:
         try:
-            seal(path)
+            seal(path, now)
         except (OSError, sqlite3.Error) as problem:
             logger.warning("history: %s: %s", path.name, problem)
 

@@ -176,6 +176,9 @@ class Recording(Protocol):
     def abort(self) -> None:
         """From another thread: let what waits for the medium fail, where it can."""
 
+    def passed_over(self, notes: Sequence[Note]) -> None:
+        """Somebody else writes, and these will not be written: what stands is known all the same."""
+
     def known(self, part: str, slots: Any, numbers: Any, rows: Any) -> None:
         """These rows of a part are the slots' tasks, read at the start: they are gone on with."""
 

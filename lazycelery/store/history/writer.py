@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from lazycelery.store.history import events as packing
 from lazycelery.store.history.files import make_private
 from lazycelery.store.history.numbers import Numbers, learnt
 from lazycelery.store.history.schema import COLUMNS, IDS, VERSION, migrate, version_of
-from lazycelery.store.history.storage import Newer
+from lazycelery.store.history.storage import FindingBegan, Newer
 from lazycelery.store.history.taking import AT_ONCE, Copied, Row, Slots, Taken, made, take
 from lazycelery.store.history.veiling import Veiling
 from lazycelery.store.told import COUNTED_BEFORE, Matrix, Told
@@ -41,6 +41,24 @@ def _put(rows: int) -> str:
     row = f"({', '.join('?' * len(COLUMNS))})"
     newer = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in ("n", "id"))
     return f"INSERT INTO tasks VALUES {', '.join([row] * rows)} ON CONFLICT (n) DO UPDATE SET {newer}"
+
+
+BEGAN = "INSERT INTO findings (code, subject, severity, title, hint, began) VALUES (?, ?, ?, ?, ?, ?)"
+ALL_ENDED = "UPDATE findings SET ended = max(began, ?) WHERE ended IS NULL"
+SIGHTS = (
+    "SELECT began FROM runs WHERE began <= ? ORDER BY n DESC LIMIT 1",
+    "SELECT at FROM samples WHERE at <= ? ORDER BY n DESC LIMIT 1",
+    "SELECT last FROM events WHERE last <= ? ORDER BY n DESC LIMIT 1",
+    "SELECT max(seen) FROM (SELECT seen FROM tasks ORDER BY n DESC LIMIT 1000) WHERE seen <= ?",
+)
+"""What tells when a file was last written, but for clocks that were ahead."""
+
+
+class Run(NamedTuple):
+    """A monitor's time in a file."""
+
+    n: int
+    began: float
 
 
 _PUT, _PUT_TOGETHER = _put(1), _put(TOGETHER)
@@ -73,7 +91,7 @@ class Writer:
         except BaseException:
             self._database.close()
             raise
-        self._run: int | None = None
+        self.run: Run | None = None
 
     def _prepare(self) -> None:
         run = self._database.execute
@@ -106,12 +124,27 @@ class Writer:
             self._database.execute("INSERT INTO words VALUES (?, ?)", (code, word))
         return code
 
-    def begin_run(self, now: float) -> None:
-        """Note that an engine began to write."""
-        cursor = self._database.execute(
-            "INSERT INTO runs (began, host, pid) VALUES (?, ?, ?)", (now, socket.gethostname(), os.getpid())
-        )
-        self._run = cursor.lastrowid
+    def begin_run(self, now: float, before: Run | None = None, standing: Iterable[FindingBegan] = ()) -> None:
+        """Note that an engine began to write; `before`: its run when the disk refused, with which it goes
+        on. What a killed one left open ends at its last sight, what stands is begun."""
+        run = self._database.execute
+        again = "UPDATE runs SET ended = NULL WHERE n = ? AND began = ? AND pid = ?"
+        if before is not None and run(again, (*before, os.getpid())).rowcount:
+            self.run = before
+            return
+        told = (now, socket.gethostname(), os.getpid())
+        run("BEGIN IMMEDIATE")
+        try:
+            run(ALL_ENDED, (last_sight(self._database, now),))
+            number = run("INSERT INTO runs (began, host, pid) VALUES (?, ?, ?)", told).lastrowid
+            for finding in standing:
+                run(BEGAN, finding)
+            run("COMMIT")
+        except BaseException:
+            if self._database.in_transaction:
+                run("ROLLBACK")
+            raise
+        self.run = Run(number or 0, now)
 
     def adopt(self) -> None:
         """Go on in the rows that another writer has begun, as far as the store knows their tasks, also those
@@ -210,11 +243,12 @@ class Writer:
         )
 
     def close(self, now: float | None = None) -> None:
-        """Close the file; `now` says that the engine ends in good order. What the disk refuses now is
-        not written."""
+        """Close the file; `now` says that it is left in good order, and what stands ends here. What the
+        disk refuses now is not written."""
         try:
-            if now is not None and self._run is not None:
-                self._database.execute("UPDATE runs SET ended = ? WHERE n = ?", (now, self._run))
+            if now is not None and self.run is not None:
+                self._database.execute("UPDATE runs SET ended = ? WHERE n = ?", (now, self.run.n))
+                self._database.execute(ALL_ENDED, (now,))
         finally:
             self._database.close()
 
@@ -236,13 +270,21 @@ def join(database: sqlite3.Connection, numbers: Numbers) -> None:
             run("UPDATE events SET body = ? WHERE n = ?", (changed, n))
 
 
-def seal(path: Path) -> None:
-    """Give a file that is not written any more its index on ids. Raises `OSError`, `sqlite3.Error`."""
+def last_sight(database: sqlite3.Connection, now: float) -> float:
+    """When the file was last written, epoch seconds; 0 for never."""
+    found = [database.execute(query, (now,)).fetchone() for query in SIGHTS]
+    return max([float(row[0]) for row in found if row and row[0] is not None], default=0.0)
+
+
+def seal(path: Path, now: float = float("inf")) -> None:
+    """Give a file that is not written any more its index on ids, and what a killed monitor left open in it
+    an end. Raises `OSError`, `sqlite3.Error`."""
     place = f"{path.absolute().as_uri()}?mode=rw"  # One that has gone is not made again.
     database = sqlite3.connect(place, uri=True, isolation_level=None, timeout=2.0)
     try:
         if 0 < version_of(database) <= VERSION:
             migrate(database)
             database.execute(IDS)
+            database.execute(ALL_ENDED, (last_sight(database, now),))
     finally:
         database.close()

@@ -26,6 +26,7 @@ from lazycelery.store.history.postgres.address import Address
 from lazycelery.store.history.postgres.faults import said
 from lazycelery.store.history.postgres.merging import ADD_EVENTS, PUT_TASKS, STAGE_EVENTS, STAGE_TASKS, STAGED
 from lazycelery.store.history.postgres.rows import HEAD, TAIL, copied, pack, text_in
+from lazycelery.store.history.standing import Standing, follow
 from lazycelery.store.history.storage import (
     NOTHING,
     Dropped,
@@ -53,6 +54,9 @@ SAID_AFTER = 3
 trouble yet."""
 LONGEST = 512
 """Characters of what stands in an index, which takes 2,700 bytes: the whole batch would be refused."""
+GONE = 180
+"""Seconds without a word after which a recorder that did not end is gone, and its findings with it; each says
+once a minute that it is there."""
 _counts = msgspec.msgpack.Decoder(list[int]).decode
 _TEXTS = slice(-10, -1)
 """Where the texts stand in a row as it is taken."""
@@ -83,6 +87,7 @@ class SharedRecording:
         self._ahead = 0.0
         """Seconds by which the server's clock is ahead of ours: days are the server's."""
         self._run: int | None = None
+        self._standing: Standing = {}
         self.put_off = ""
         self._tries = 0
         self.batches = self.events = 0
@@ -126,6 +131,7 @@ class SharedRecording:
             told = (now, now, socket.gethostname(), os.getpid())
             query = f"INSERT INTO {schema}.runs (began, seen, host, pid) VALUES (%s, %s, %s, %s) RETURNING n"
             self._run = int(run(query, told).fetchone()[0])
+            self._stand()
 
     def _follow(self, today: Any) -> None:
         """Words are told anew: those that no day has any more are forgotten."""
@@ -143,9 +149,11 @@ class SharedRecording:
         """Say that it ended in good order."""
         if self._connection is None:
             return
-        with contextlib.suppress(Exception):
-            query = f"UPDATE {self._address.schema}.runs SET ended = %s WHERE n = %s"
-            self._connection.execute(query, (now + self._ahead, self._run))
+        with contextlib.suppress(Exception), self._connection.transaction():
+            run, schema = self._connection.execute, self._address.schema
+            run(f"UPDATE {schema}.runs SET ended = %s WHERE n = %s", (now + self._ahead, self._run))
+            query = "SET ended = greatest(began, %s) WHERE run = %s AND ended IS NULL"
+            run(f"UPDATE {schema}.findings {query}", (now, self._run))
         self._let_go()
 
     def abort(self) -> None:
@@ -170,6 +178,9 @@ class SharedRecording:
         self._codes.clear()
         self._words.clear()
 
+    def passed_over(self, notes: Sequence[Note]) -> None:
+        """Nobody writes instead."""
+
     def known(self, part: str, slots: Any, numbers: Any, rows: Any) -> None:
         """Rows are found by their ids."""
 
@@ -179,6 +190,8 @@ class SharedRecording:
         try:
             now = self.now()
             tables.make_days(self._connection, schema, tables.day_of(now))
+            what = "end what a killed monitor left open"
+            self._live()
             what = "remove old days"
             gone = tables.sweep(self._connection, schema, now, self._days, self._max_bytes, by_age)
         except Exception as problem:
@@ -194,6 +207,37 @@ class SharedRecording:
         for day in gone:
             logger.info("history: removed %s", day)
         return True
+
+    def _live(self) -> None:
+        """Tell that we are there, also where nothing happens; what recorders that went left open is ended at
+        their last sight."""
+        schema, seen = self._address.schema, "extract(epoch FROM clock_timestamp())"
+        with self._connection.transaction():
+            run = self._connection.execute
+            run(f"UPDATE {schema}.runs SET seen = {seen} WHERE n = %s", (self._run,))
+            run(
+                f"""UPDATE {schema}.findings f SET ended = greatest(f.began, o.at) FROM (
+                    SELECT f.n, coalesce(r.ended, r.seen, f.began) AS at
+                    FROM {schema}.findings f LEFT JOIN {schema}.runs r ON r.n = f.run
+                    WHERE f.ended IS NULL AND f.run IS DISTINCT FROM %s
+                    AND (r.n IS NULL OR r.ended IS NOT NULL OR r.seen < {seen} - {GONE})
+                    ORDER BY f.n FOR UPDATE OF f SKIP LOCKED) o WHERE f.n = o.n""",
+                (self._run,),
+            )
+            self._stand()
+
+    def _stand(self) -> None:
+        """What stands is open in our run: somebody may have taken us for gone."""
+        for finding in self._standing.values():
+            self._begin_finding(finding, "DO UPDATE SET ended = NULL WHERE f.ended IS NOT NULL")
+
+    def _begin_finding(self, finding: FindingBegan, there: str) -> None:
+        self._connection.execute(
+            f"""INSERT INTO {self._address.schema}.findings AS f
+            (code, subject, severity, title, hint, began, run) VALUES (%s, %s, %s, %s, %s, %s, %s)
+            ON CONFLICT (run, code, subject, began) {there}""",
+            (*_key(finding), *map(text_in, finding[2:5]), finding.began, self._run),
+        )
 
     # ---- batches
 
@@ -234,8 +278,10 @@ class SharedRecording:
                     for piece in packed:
                         copy.write(piece)
                 cursor.execute(ADD_EVENTS.replace("{s}", schema))
+            standing = dict(self._standing)
             for note in notes:
-                self._note(cursor, note)
+                self._note(cursor, note, standing)
+                follow(standing, (note,))
             query = f"""UPDATE {schema}.runs SET seen = extract(epoch FROM clock_timestamp()), ended = NULL,
                 batches = %s, events = %s, dropped = %s, dropped_notes = %s, dropped_tasks = %s WHERE n = %s
                 RETURNING extract(epoch FROM clock_timestamp())"""
@@ -245,6 +291,7 @@ class SharedRecording:
             self._run = None
             raise RuntimeError("The history's schema was emptied while it was written")
         self.batches, self.events = self.batches + 1, self.events + count
+        self._standing = standing
         self._ahead = float(found[0]) - time.time()
         return lean
 
@@ -272,11 +319,16 @@ class SharedRecording:
         count = sum(len(batch.rows) for batch in batches)
         return [HEAD, *chain.from_iterable(copied(batch, self._word) for batch in batches), TAIL], count
 
+    def _end_finding(self, note: FindingBegan | FindingEnded, at: float, which: str, *own: float) -> None:
+        query = f"""UPDATE {self._address.schema}.findings SET ended = %s
+            WHERE run = %s AND code = %s AND subject = %s AND {which}"""
+        self._connection.execute(query, (at, self._run, *_key(note), *own))
+
     def _word(self, word: str) -> int:
         """The number of any word, also of one that the columns do not know."""
         return self._code(word[:LONGEST]) if word else 0
 
-    def _note(self, cursor: Any, note: Note) -> None:
+    def _note(self, cursor: Any, note: Note, standing: Standing) -> None:
         schema = self._address.schema
         if isinstance(note, Sample):
             cursor.execute(
@@ -284,19 +336,15 @@ class SharedRecording:
                 (int(note.at // SAMPLED), note.at, text_in(note.queues), text_in(note.workers)),
             )
         elif isinstance(note, FindingBegan):
-            cursor.execute(
-                f"INSERT INTO {schema}.findings (code, subject, severity, title, hint, began) "
-                "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                tuple(
-                    text_in(each[:LONGEST] if at < 2 else each) if isinstance(each, str) else each
-                    for at, each in enumerate(note)
-                ),
-            )
+            # The end of the one before may have been lost.
+            self._end_finding(note, note.began, "began <> %s AND ended IS NULL", note.began)
+            self._begin_finding(note, "DO NOTHING")
         elif isinstance(note, FindingEnded):
-            cursor.execute(
-                f"UPDATE {schema}.findings SET ended = %s WHERE code = %s AND subject = %s AND ended IS NULL",
-                (note.ended, text_in(note.code), text_in(note.subject[:LONGEST])),
-            )
+            known = standing.get((note.code, note.subject))
+            if known is not None:  # Also where somebody had taken us for gone.
+                self._end_finding(note, note.ended, "began = %s", known.began)
+            else:
+                self._end_finding(note, note.ended, "ended IS NULL")
         elif isinstance(note, Hour):
             # Recorders count the same events: who saw the most of an hour is right.
             cursor.execute(
@@ -321,3 +369,7 @@ def _in_order(taken: Sequence[Taken]) -> list[list[Any]]:
             if own[0] not in found or found[own[0]][0] < identity:
                 found[own[0]] = identity, own
     return [row for _, row in sorted(found.values(), key=lambda one: one[0])]
+
+
+def _key(note: FindingBegan | FindingEnded) -> tuple[str | None, str | None]:
+    return text_in(note.code[:LONGEST]), text_in(note.subject[:LONGEST])

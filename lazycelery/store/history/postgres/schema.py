@@ -101,6 +101,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE {s}.runs ADD COLUMN dropped_notes bigint DEFAULT 0",),
     ("ALTER TABLE {s}.runs ADD COLUMN dropped_tasks bigint DEFAULT 0",),
+    (
+        # A finding is its recorder's: another one may have it for longer, or not at all.
+        "ALTER TABLE {s}.findings ADD COLUMN run integer",
+        "DROP INDEX {s}.findings_open",
+        "ALTER TABLE {s}.findings DROP CONSTRAINT findings_code_subject_began_key",
+        "CREATE UNIQUE INDEX findings_run ON {s}.findings (run, code, subject, began)",
+        """UPDATE {s}.findings SET ended = greatest(began,
+            (SELECT max(coalesce(ended, seen)) FROM {s}.runs)) WHERE ended IS NULL""",
+    ),
 )
 """Step by step: what makes version 1 of nothing, version 2 of version 1."""
 VERSION = len(MIGRATIONS)
@@ -241,7 +250,7 @@ def sweep(
                 return gone
             run(f"DELETE FROM {schema}.events_other WHERE received < %s", (begin,))
             run(f"DELETE FROM {schema}.samples WHERE at < %s", (begin,))
-            run(f"DELETE FROM {schema}.findings WHERE coalesce(ended, began) < %s", (begin - DAY,))
+            run(f"DELETE FROM {schema}.findings WHERE ended < %s", (begin - DAY,))
             run(f"DELETE FROM {schema}.statistics WHERE began < %s", (begin,))
             run(f"DELETE FROM {schema}.runs WHERE coalesce(ended, seen) < %s", (begin - DAY,))
             run(f"DELETE FROM {schema}.words WHERE day < %s", (min([*left, today]) - datetime.timedelta(2),))
