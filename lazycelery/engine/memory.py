@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from lazycelery.actions.files import state_directory
+from lazycelery.engine.memory_notices import notices
 from lazycelery.engine.past import Past
 from lazycelery.engine.recorded import pages
 from lazycelery.engine.recorder import Recorder
 from lazycelery.engine.slices import in_slices
 from lazycelery.errors import NothingFound
 from lazycelery.model.cluster import Notice
-from lazycelery.model.counting import count
 from lazycelery.model.history import HistoryPage, HistoryQuery, HistoryStatus
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
@@ -303,6 +303,8 @@ class Memory:
             since, self._since = self._since, page.since
             if query.after and since is not None and (page.since is None or page.since > since):
                 page.unread.append(REMOVED)
+            if page.since is None:
+                page.hindered = await asyncio.to_thread(self._storage.hindered)
             return page
         finally:
             stop.set()
@@ -324,62 +326,7 @@ class Memory:
 
     def notices(self) -> list[Notice]:
         """What a person should know of it."""
-        status = self.status
-        found = []
-        if status.state == "broken":
-            found.append(
-                Notice(code="history-broken", severity="warning", title=status.reason, hint=status.hint)
-            )
-        elif status.reason:
-            found.append(
-                Notice(code="history-along", severity="info", title=f"{status.reason}.", hint=status.hint)
-            )
-        if status.dropped or status.dropped_notes or status.dropped_tasks:
-            found.append(
-                Notice(
-                    code="history-dropped",
-                    severity="warning",
-                    title=f"{_missing(status)} missing in the history: they could not be written.",
-                )
-            )
-        if status.put_off:
-            found.append(
-                Notice(
-                    code="history-upkeep",
-                    severity="warning",
-                    title=f"The history cannot {status.put_off}.",
-                    hint=f"Its place is {status.directory}. It is tried again each minute.",
-                )
-            )
-        if status.lean:
-            found.append(
-                Notice(
-                    code="history-lean",
-                    severity="info",
-                    title=f"The history is slow: {count(status.lean, 'task', does='are')} in it "
-                    f"without texts so far.",
-                    hint="They follow once it keeps up. Failures and events are whole.",
-                )
-            )
-        if status.interrupted and self._recorder is not None:
-            found.append(
-                Notice(
-                    code="history-interrupted",
-                    severity="info",
-                    title="The monitor before was killed: of what it saw the last second may be missing.",
-                )
-            )
-        return found
-
-
-def _missing(status: HistoryStatus) -> str:
-    """How much of what, with its verb."""
-    counted = {"task": status.dropped_tasks, "event": status.dropped, "note": status.dropped_notes}
-    told = [count(number, name) for name, number in counted.items() if number]
-    if status.dropped_notes:
-        told[-1] += " (samples, findings, figures of an hour)"
-    whole = " and ".join([", ".join(told[:-1]), told[-1]] if told[1:] else told)
-    return f"{whole} {'is' if sum(counted.values()) == 1 else 'are'}"
+        return notices(self.status, self._recorder is not None)
 
 
 async def _written(table: Mapping[str, Any]) -> str | None:

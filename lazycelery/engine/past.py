@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from lazycelery.model.history import HistoryStatus
@@ -22,6 +22,7 @@ FIRST = 20_000
 AT_MOST = 2.0
 """Seconds that the monitor's start waits for the history."""
 SLOW = "The history's {medium} did not answer in time: what was seen before is not shown"
+NOT_READ = "The history cannot be read: {reason}."
 FAILED = f"state = {int(State.FAILURE)}"
 STILL = 60.0
 """Seconds of absence after which what had not ended is not believed any more."""
@@ -46,7 +47,6 @@ class Past:
         self._rows = 0
         """Row numbers below this one are for tasks of the history."""
         self._still = False
-        self.unread: list[str] = []
         self.first = asyncio.Event()
         """The newest tasks are there."""
         self.done = asyncio.Event()
@@ -60,6 +60,11 @@ class Past:
             medium = self._storage.medium
             self._status.reason, self._status.hint = SLOW.format(medium=medium), self._storage.advice
             return
+        if not self._newest and self.unread:  # Nobody knows whether there is anything.
+            if self._recording is None:
+                self._status.state, self._status.hint = "broken", self._storage.advice
+                self._status.reason = NOT_READ.format(reason=self.unread[0])
+            return
         columns = self._store.columns
         self._rows = columns.rows + total + 1
         columns.rows += total
@@ -72,7 +77,8 @@ class Past:
     def _look(self) -> tuple[str, int, float | None]:
         """The newest part, the tasks in all of them, and when the last one was written to."""
         newest, total, last = "", 0, None
-        for part in self._storage.opened(self.unread):
+        unread: list[str] = []
+        for part in self._storage.opened(unread):
             newest = newest or part.name
             try:
                 if last is None:
@@ -80,8 +86,21 @@ class Past:
                     self._status.interrupted = part.interrupted()
                 total += part.count()
             except Unreadable as problem:
-                self.unread.append(str(problem))
+                unread.append(str(problem))
+            if part.damage or part.aside:
+                unread.append(part.damage or f"what is on the bad pages of {part.name}, which was put aside")
+        self._missed(unread)
         return newest, total, last
+
+    @property
+    def unread(self) -> list[str]:
+        """What could not be read, and why."""
+        return self._status.unread
+
+    def _missed(self, unread: Sequence[str]) -> None:
+        """It is told, once each."""
+        known = self._status.unread
+        self._status.unread = [*known, *(one for one in dict.fromkeys(unread) if one not in known)]
 
     async def load(self, limit: int) -> None:
         """Put at most so many tasks into the store. May be cancelled between two slices."""
@@ -106,6 +125,7 @@ class Past:
         unread, later = list[str](), Later()
         for part in self._storage.opened(unread):
             later.saw(part.name, part.last)
+            self._missed(unread)
             coding, before = Coding(part.words), part.last + 1
             while self._status.loaded < limit:
                 try:
@@ -114,15 +134,23 @@ class Past:
                         break
                     before, chunk = read
                     if chunk is not None and not self._place(part, chunk, coding):
+                        self._stepped_over(part, before, where)
                         return
                 except Unreadable as problem:
-                    self.unread.append(str(problem))
+                    self._missed([str(problem)])
                     break
                 except Exception as fault:  # Whatever is in it, the monitor goes on without it.
                     logger.exception("history: %s", part.name)
-                    self.unread.append(f"{part.name}: {type(fault).__name__}")
+                    self._missed([f"{part.name}: {type(fault).__name__}"])
                     break
                 await asyncio.sleep(0)
+            self._stepped_over(part, before, where)
+        self._missed(unread)
+
+    def _stepped_over(self, part: Part, before: int, where: str) -> None:
+        if part.damage:
+            self._missed([part.damage])
+            self._status.skipped += 0 if where else part.skipped(before)
 
     def _place(self, part: Part, chunk: Chunk, coding: Coding) -> bool:
         """Whether there is room for more."""

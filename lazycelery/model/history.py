@@ -13,8 +13,8 @@ class HistoryStatus(msgspec.Struct, kw_only=True):
     """What becomes of what is seen, and what is known from before."""
 
     state: Literal["off", "reading", "writing", "broken"] = "off"
-    """off: the profile says so. reading: another monitor writes, or this face only looks. broken: `reason`
-    tells why."""
+    """off: the profile says so. reading: another monitor writes, or this face only looks. broken: it cannot
+    be written, or by who only looks not be read; `reason` tells why."""
     reason: str = ""
     hint: str = ""
     directory: str = ""
@@ -36,8 +36,12 @@ class HistoryStatus(msgspec.Struct, kw_only=True):
     """What cannot be done to keep it bounded (remove old days, make those ahead), and why."""
     loaded: int = 0
     """Tasks shown that come from the history."""
-    recorded: int = 0
-    """Tasks in its files, one that lasted over two days counted twice."""
+    recorded: int | None = None
+    """Tasks in its files, one that lasted over two days counted twice; `None` where that is not known."""
+    unread: list[str] = []
+    """What of it could not be read, and why: those tasks are not shown."""
+    skipped: int = 0
+    """Tasks, at least, on bad pages of damaged files."""
     loading: bool = False
     since: float | None = None
     """From when on tasks were loaded, epoch seconds; what is older is in the files alone."""
@@ -68,3 +72,7 @@ class HistoryPage(msgspec.Struct, kw_only=True):
     """How far the files reach back, epoch seconds; `None` when nothing was recorded."""
     unread: list[str] = []
     """Files that could not be read, and why."""
+    skipped: int = 0
+    """Tasks, at least, on bad pages of damaged files, among those that were looked at."""
+    hindered: str = ""
+    """Why nothing can be recorded there; told where nothing is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 import json
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.model.sla import Burn, Objective
 from lazycelery.model.statistics import StatisticsRow
 from lazycelery.model.task import Task
+from lazycelery.store.history.reader import File
 from tests.cli.conftest import Ran
 from tests.cli.fake_engine import NOW, FakeEngine
 from tests.history.keeping import Monitor
@@ -183,6 +185,63 @@ def test_a_file_that_the_first_page_could_not_read_is_told_after_the_last(
     (directory / "2099-01-01-000.sqlite3").write_bytes(b"no database" * 500)
     ran = run("history", "--limit", "3", "--format", "ndjson")
     assert len(ran.out.splitlines()) == 3 and ran.err.count("Not read: 2099-01-01-000.sqlite3") == 1
+
+
+def spoiled(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Make the row of one of the three tasks one that stands on a bad page."""
+    sound = File._sound
+
+    def checked(self: File, query: str, values: Any, low: int, below: int) -> list[Any]:
+        rows = sound(self, query, values, low, below)
+        if any(row[1] == name for row in rows):
+            raise self._unreadable(sqlite3.DatabaseError("database disk image is malformed"))
+        return rows
+
+    monkeypatch.setattr(File, "_sound", checked)
+
+
+def test_a_part_that_cannot_be_read_is_counted_and_has_its_exit_code(
+    past: None, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spoiled(monkeypatch, "b")
+    ran = run("history", "--json")
+    assert ran.code == 5 and [task["id"] for task in ran.json] == ["c", "a"]
+    assert "Not read: what is on the bad pages of" in ran.err and "1 task at least" in ran.err
+    nothing = run("history", "state:failure")
+    assert nothing.code == 5 and "No task matches 'state:failure' in what could be read." in nothing.err
+    target = tmp_path / "some.ndjson"
+    assert run("history", "--export", str(target)).code == 5 and len(target.read_text().splitlines()) == 2
+    failed = run("history", "state:failure", "--export", str(tmp_path / "none.ndjson"))
+    assert failed.code == 5 and "Nothing is exported" in failed.err and "0 tasks" not in failed.err
+    assert [path.name for path in tmp_path.iterdir()] == ["some.ndjson"]
+
+
+def test_a_history_of_which_nothing_can_be_read_is_no_empty_one(past: None, run: Run, tmp_path: Path) -> None:
+    [path] = files_of(Profile(broker="redis://ada:pw@db/0")).all()
+    path.write_bytes(b"no database" * 5000)
+    ran = run("history")
+    assert ran.code == 3 and f"Not read: {path.name} is damaged" in ran.err and len(ran.err.splitlines()) == 1
+    failed = run("history", "--export", str(tmp_path / "all.csv"))
+    assert failed.code == 3 and "Nothing is exported" in failed.err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("driver", [True, False])
+def test_a_database_that_cannot_be_reached_is_no_empty_history(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: bool
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[profiles.p]\nbroker = "redis://db/0"\nhistory_url = "postgresql://a@127.0.0.1:1/d"\n')
+    if not driver:
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+    ran = run("--config", str(config), "--profile", "p", "history", broker=False)
+    why = "connection refused" if driver else "psycopg"
+    assert ran.code == 3 and "Not read: " in ran.err and why in ran.err and "recorded" not in ran.err
+
+
+def test_where_nobody_can_record_the_screen_is_no_help(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lazycelery.store.history.local.os.access", lambda path, how: False)
+    ran = run("history")
+    assert ran.code == 1 and "cannot be written" in ran.err and "The screen records" not in ran.err
 
 
 def test_json_and_ndjson_exports_hold_the_same(past: None, run: Run, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from lazycelery.errors import ConnectionProblem
 from lazycelery.model.cluster import LogLine, Notice, SourceHealth
+from lazycelery.model.history import HistoryStatus
 from lazycelery.model.message import Message
 from lazycelery.model.task import Attempt, Task
 from lazycelery.model.worker import Worker
@@ -218,6 +219,26 @@ def test_an_unknown_task_ends_with_1(engine, run):
     ran = run("task", "nope")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == "Error: No task nope is known.\nLook elsewhere.\n"
+
+
+@pytest.mark.parametrize(
+    ("history", "told"),
+    [
+        (HistoryStatus(state="broken", reason="no."), "history  not known: it cannot be read"),
+        (HistoryStatus(recorded=3), "history  3 tasks recorded\n"),
+        (HistoryStatus(recorded=3, unread=["x"]), "history  3 tasks recorded, not all of it can be read"),
+    ],
+)
+def test_status_tells_of_the_history_what_is_known(engine, run, monkeypatch, history, told):
+    overview = engine.overview
+
+    async def with_history():
+        found = await overview()
+        found.history = history
+        return found
+
+    monkeypatch.setattr(engine, "overview", with_history)
+    assert told in run("status").out
 
 
 def test_status_shows_notices(engine, run, monkeypatch):

@@ -18,7 +18,7 @@ from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import date, duration, short
-from lazycelery.errors import NothingFound, UsageError
+from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, PartlyDone, UsageError
 from lazycelery.model.counting import count as plural
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def history(
     findings: bool,
     samples: bool,
 ) -> int:
-    """Tasks of the recorded history that match a FILTER, newest first. Ends with 1 when none does.
+    """Tasks of the recorded history that match a FILTER, newest first. Ends with 1 when none does, with 5
+    when some of the history cannot be read, with 3 when nothing of it can.
 
     Needs no connection, only to know which broker's history it is. The FILTER is that of `tasks`; free
     words are looked for in arguments, results and errors too.
@@ -116,7 +117,7 @@ def history(
         except UsageError as wrong:
             raise _as_typed(wrong, starts if filter else [(at - 1, name) for at, name in starts]) from None
         session.output.notes(reading.remarks(count, session.settings.ui.utc))
-        return 0 if count else 1
+        return reading.code(count)
 
     return one_shot(ctx, body, connect=False, broker=True)
 
@@ -155,6 +156,8 @@ async def _deliver(session: Session, reading: _Reading, form: str, target: Path 
     with exporting.sink(form, target) as sink:
         async for task in reading:
             sink.add(task)
+        if target is not None and not sink.count and reading.unread:
+            raise reading.failed()
     if target is not None:
         output.note(f"{plural(sink.count, 'task')} in {target}.")
     return sink.count
@@ -166,8 +169,9 @@ class _Reading:
     def __init__(self, session: Session, filter: str, most: int | None, children: bool) -> None:
         self._session, self._filter, self._most, self._children = session, filter, most, children
         self._last: HistoryPage | None = None
-        self._unread: dict[str, None] = {}
+        self.unread: dict[str, None] = {}
         """Of all pages: who goes on opens no newer file again."""
+        self._skipped = 0
         self._more = False
 
     async def __aiter__(self) -> AsyncIterator[Task]:
@@ -178,7 +182,8 @@ class _Reading:
             limit = PAGE if self._most is None else min(PAGE, self._most - count)
             query = HistoryQuery(filter=self._filter, limit=limit, after=after, children=self._children)
             page = self._last = await self._session.engine.history(query)
-            self._unread.update(dict.fromkeys(page.unread))
+            self.unread.update(dict.fromkeys(page.unread))
+            self._skipped += page.skipped
             for task in page.tasks:
                 count += 1
                 yield task
@@ -189,19 +194,36 @@ class _Reading:
                 return
             after = page.next
 
+    def code(self, count: int) -> int:
+        """The exit code, after so many tasks."""
+        if self.unread:
+            known = count or (self._last is not None and self._last.since is not None)
+            return PartlyDone.exit_code if known else ConnectionProblem.exit_code
+        return 0 if count else NothingFound.exit_code
+
+    def failed(self) -> LazyCeleryError:
+        """No task was found, and it is not known that there is none."""
+        kind = PartlyDone if self.code(0) == PartlyDone.exit_code else ConnectionProblem
+        return kind(f"Nothing is exported. Not read: {'; '.join(self.unread)}.")
+
     def remarks(self, count: int, utc: bool) -> list[str]:
         """How far it reaches, what was cut, what could not be read."""
         page = self._last
-        if page is None or (page.since is None and not self._unread):
-            return [
-                "Nothing has been recorded for this broker and profile. The screen records while it runs: "
-                "lazycelery --broker URL."
-            ]
-        told = [f"Not read: {problem}." for problem in self._unread]
+        if page is None or (page.since is None and not self.unread):
+            nothing = "Nothing has been recorded for this broker and profile."
+            if page is not None and page.hindered:
+                return [f"{nothing} Nothing can be: {page.hindered}. history_dir chooses another place."]
+            return [f"{nothing} The screen records while it runs: lazycelery --broker URL."]
+        told = [f"Not read: {problem}." for problem in self.unread]
+        if self._skipped:
+            told.append(f"{plural(self._skipped, 'task')} at least could not be read, the others were.")
         if page.since is not None:
             told.append(f"The history reaches back to {date(page.since, utc)}.")
-        if not count and (page.since is not None or not self._unread):
-            told.append(f"No task matches {self._filter!r}." if self._filter else "No task is in it.")
+        if not count and page.since is not None:
+            read = " in what could be read" if self.unread else ""
+            told.append(
+                f"No task matches {self._filter!r}{read}." if self._filter else f"No task is in it{read}."
+            )
         if self._more:
             told.append(f"Showing the newest {count:,}. --limit shows more, --export FILE writes all.")
         return told

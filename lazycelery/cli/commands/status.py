@@ -18,6 +18,7 @@ from lazycelery.model.counting import count as plural
 if TYPE_CHECKING:
     from lazycelery.cli.output import Output
     from lazycelery.model.cluster import Overview
+    from lazycelery.model.history import HistoryStatus
     from lazycelery.model.queue import Queue
     from lazycelery.model.relief import Relief
 
@@ -109,8 +110,8 @@ def _print(session: Session, queues: list[Queue]) -> None:
         ("tasks", _tasks(overview)),
         ("monitor", _monitor(overview)),
     ]
-    if overview.history.recorded:
-        rows.append(("history", f"{plural(overview.history.recorded, 'task')} recorded"))
+    if history := _history(overview.history):
+        rows.append(("history", history))
     for name, text in rows:
         output.line(f"{name:<9}{text}")
     notices = [notice for notice in overview.notices if not unseen.is_told(notice, overview)]
@@ -122,6 +123,13 @@ def _print(session: Session, queues: list[Queue]) -> None:
             Column("HINT", flexible=True, least=20),
         ]
         output.table(columns, [(Cell(n.severity, _SEVERITY[n.severity]), n.title, n.hint) for n in notices])
+
+
+def _history(known: HistoryStatus) -> str:
+    if known.state == "broken" and known.recorded is None:
+        return "not known: it cannot be read"
+    recorded = f"{plural(known.recorded, 'task')} recorded" if known.recorded else ""
+    return f"{recorded or 'recorded'}, not all of it can be read" if known.unread else recorded
 
 
 def _links(overview: Overview) -> str:

@@ -28,6 +28,8 @@ LEAST_PART = 1 << 20
 _DAY = r"(\d{4}-\d{2}-\d{2})"
 _NAME = re.compile(_DAY + r"-(\d{3,})(?:-of-" + _DAY + r")?\.sqlite3")
 _OWN = re.compile(_NAME.pattern + r"(?:\.damaged-\d+)?(?:-wal|-shm|-journal)?")
+_NAME_OR_ASIDE = re.compile(_NAME.pattern + r"(?:\.damaged-\d+)?")
+"""Also of one that was put aside."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9.]+")
 PRIVATE = 0o700
 
@@ -65,8 +67,12 @@ class Files:
 
     def all(self) -> list[Path]:
         """Oldest first; none where nothing was ever written, or nothing may be read."""
+        return [path for path in self.readable() if not was_put_aside(path)]
+
+    def readable(self) -> list[Path]:
+        """The same, and those that were put aside as damaged: of them there is often much to be had."""
         try:
-            names = [entry.name for entry in os.scandir(self.directory) if _NAME.fullmatch(entry.name)]
+            names = [e.name for e in os.scandir(self.directory) if _NAME_OR_ASIDE.fullmatch(e.name)]
         except OSError:
             return []
         return [self.directory / name for name in sorted(names, key=order)]
@@ -79,8 +85,8 @@ class Files:
 
     def current(self, now: float, present: Path | None = None) -> Path:
         """The file to write to: the one of today, or today's part of the newest if the clock is behind that;
-        another part once one has grown large. `present` is the one written to so far."""
-        files = self.all()
+        another part once one has grown large, or is damaged. `present` is the one written to so far."""
+        files = self.readable()
         newest = files[-1] if files else present
         day = _day(now)
         if newest is None:
@@ -89,19 +95,20 @@ class Files:
         if day > last.day:
             return self.directory / f"{day}-000{SUFFIX}"
         own = day if day < last.day else ""
-        if (own and own != last.own) or size_of(newest) > max(LEAST_PART, self.max_bytes / PARTS):
+        large = size_of(newest) > max(LEAST_PART, self.max_bytes / PARTS)
+        if (own and own != last.own) or large or was_put_aside(newest):
             marked = f"-of-{own}" if own else ""
             return self.directory / f"{last.day}-{last.part + 1:03d}{marked}{SUFFIX}"
         return newest
 
     def bytes(self) -> int:
         """Bytes of all files."""
-        return sum(map(size_of, self.all()))
+        return sum(map(size_of, self.readable()))
 
     def sweep(self, now: float, by_age: bool = True) -> Swept:
         """Delete what is too old, then the oldest while all are too large; the newest always stays."""
         swept = Swept([])
-        kept = self.all()
+        kept = self.readable()
         oldest = _day(now - self.days * DAY)
         due = _due([_Name.of(path) for path in kept], _day(now), oldest, self.days)
         sizes = {path: size_of(path) for path in kept}
@@ -138,10 +145,18 @@ def remove(path: Path) -> None:
 
 
 def put_aside(path: Path, now: float) -> None:
-    """Keep a damaged file, with its companions, under a name that is read by nobody. Raises `OSError`."""
+    """Keep a damaged file, with its companions, under a name that nobody writes to. Raises `OSError`."""
+    stamp = int(now)
+    while any(os.path.exists(f"{path}.damaged-{stamp}{companion}") for companion in COMPANIONS):
+        stamp += 1
     for companion in COMPANIONS:
         if os.path.exists(f"{path}{companion}"):
-            os.rename(f"{path}{companion}", f"{path}.damaged-{int(now)}{companion}")
+            os.rename(f"{path}{companion}", f"{path}.damaged-{stamp}{companion}")
+
+
+def was_put_aside(path: Path) -> bool:
+    """Whether it was damaged, and is only read."""
+    return not path.name.endswith(SUFFIX)
 
 
 def make_private(path: Path) -> None:
@@ -186,14 +201,14 @@ class _Name(NamedTuple):
 
     @classmethod
     def of(cls, path: Path) -> _Name:
-        match = _NAME.fullmatch(path.name)
+        match = _NAME_OR_ASIDE.fullmatch(path.name)
         assert match
         return cls(match[1], int(match[2]), match[3] or "")
 
 
 def order(name: str) -> tuple[str, int]:
     """What the names of files sort by, the oldest first; also of one that is no more."""
-    match = _NAME.fullmatch(name)
+    match = _NAME_OR_ASIDE.fullmatch(name)
     return (match[1], int(match[2])) if match else (name, 0)
 
 

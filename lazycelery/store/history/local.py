@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,8 @@ from typing import Any
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history import reader
-from lazycelery.store.history.files import CLOCK, Files, put_aside
+from lazycelery.store.history.damage import is_damage
+from lazycelery.store.history.files import CLOCK, Files, put_aside, was_put_aside
 from lazycelery.store.history.lock import Lock
 from lazycelery.store.history.marking import FileMarks
 from lazycelery.store.history.numbers import Numbers
@@ -50,6 +52,8 @@ class Local:
 
     def __init__(self, files: Files) -> None:
         self.files = files
+        self._damaged: set[Path] = set()
+        """Files that somebody found to be damaged, from any thread: who records puts them aside."""
 
     @property
     def place(self) -> str:
@@ -68,7 +72,13 @@ class Local:
 
     def opened(self, unread: list[str], until: str = "") -> Iterator[Part]:
         """The files, newest first."""
-        return reader.opened(self.files.all(), unread, until)
+        return reader.opened(self.files.readable(), unread, until, self._damaged.add)
+
+    def hindered(self) -> str:
+        """A directory that is not for us to write."""
+        directory = self.files.directory
+        nearest = next((each for each in (directory, *directory.parents) if each.exists()), directory)
+        return "" if os.access(nearest, os.W_OK | os.X_OK) else f"{nearest} cannot be written"
 
     def close(self) -> None:
         """A disk that hangs cannot be hurried."""
@@ -82,7 +92,7 @@ class Local:
 
     def recording(self, columns: Columns, redactor: Redactor, clock: Callable[[], float]) -> LocalRecording:
         """To write it."""
-        return LocalRecording(self.files, columns, redactor, clock)
+        return LocalRecording(self.files, columns, redactor, clock, self._damaged)
 
 
 class LocalRecording:
@@ -91,9 +101,15 @@ class LocalRecording:
     wants_events = False
 
     def __init__(
-        self, files: Files, columns: Columns, redactor: Redactor, clock: Callable[[], float]
+        self,
+        files: Files,
+        columns: Columns,
+        redactor: Redactor,
+        clock: Callable[[], float],
+        damaged: set[Path],
     ) -> None:
         self._files, self._columns, self._redactor, self._clock = files, columns, redactor, clock
+        self._damaged = damaged
         self.numbers = Numbers(columns)
         self._standing: Standing = {}
         self._run: Run | None = None
@@ -123,19 +139,39 @@ class LocalRecording:
             if not self._lock.take():
                 self._along = True
                 return self._lock.holder()
+        self._put_damaged_aside()
         self._follow_the_day()
         return ""
+
+    def _put_damaged_aside(self) -> None:
+        """What was found while it was read or indexed. What cannot be renamed stays, and is found again."""
+        while self._damaged:
+            path = self._damaged.pop()
+            if was_put_aside(path) or not path.exists():
+                continue
+            try:
+                put_aside(path, self._clock())
+            except OSError as problem:
+                logger.warning("history: %s", problem)
+                continue
+            logger.warning("history: %s is damaged, and was put aside", path.name)
+            if self.writer is not None and self.writer.path == path:
+                self._leave()
+
+    def _leave(self) -> None:
+        """Close the file that was written to; nothing is numbered any more."""
+        writer, self.writer = self.writer, None
+        self.numbers.void()
+        if writer is not None:
+            with contextlib.suppress(OSError, sqlite3.Error):
+                writer.close()
 
     def _begin_anew(self) -> None:
         """Somebody removed the directory, or the lock in it; another one may write there by now."""
         self._lock.give_back()
         self._along = True
         self._run = None
-        writer, self.writer = self.writer, None
-        self.numbers.void()
-        if writer is not None:
-            with contextlib.suppress(OSError, sqlite3.Error):
-                writer.close()
+        self._leave()
 
     def _follow_the_day(self) -> None:
         """Open the file of today, and the next one when it is time."""
@@ -161,10 +197,10 @@ class LocalRecording:
         try:
             return self._begun(path)
         except sqlite3.DatabaseError as problem:
-            if not _is_damage(problem):
+            if not is_damage(problem):
                 raise
             put_aside(path, self._clock())
-            return self._begun(path)
+            return self._begun(self._files.current(self._clock()))
 
     def _begun(self, path: Path) -> Writer:
         writer = Writer(path, self._columns, self.numbers, self._redactor)
@@ -232,9 +268,8 @@ class LocalRecording:
         if self._unsealed and self.writer is not None:
             self._unsealed = False
             finished = [each for each in self._files.all() if each != self.writer.path]
-            self._sealer = threading.Thread(
-                target=_seal, args=(finished, self._clock()), name="history-seal", daemon=True
-            )
+            told = finished, self._clock(), self._damaged.add
+            self._sealer = threading.Thread(target=_seal, args=told, name="history-seal", daemon=True)
             self._sealer.start()
 
     def refused(self, problem: Exception) -> str | None:
@@ -243,7 +278,7 @@ class LocalRecording:
             writer, self.writer = self.writer, None
             with contextlib.suppress(OSError, sqlite3.Error):
                 writer.close()
-            if _is_damage(problem):
+            if is_damage(problem):
                 with contextlib.suppress(OSError):  # Where nothing can be renamed, the next try tells.
                     put_aside(writer.path, self._clock())
                 self.numbers.void()
@@ -269,19 +304,14 @@ def _statements(note: Note) -> list[tuple[str, Any]]:
     return [(statement, note)]
 
 
-def _seal(paths: list[Path], now: float) -> None:
+def _seal(paths: list[Path], now: float, noticed: Callable[[Path], object]) -> None:
     for path in paths:
         try:
             seal(path, now)
         except (OSError, sqlite3.Error) as problem:
+            if is_damage(problem):
+                noticed(path)
             logger.warning("history: %s: %s", path.name, problem)
-
-
-def _is_damage(problem: Exception) -> bool:
-    """Whether the file is no (whole) database: it is put aside then, and never written over."""
-    return isinstance(problem, sqlite3.DatabaseError) and not isinstance(
-        problem, (sqlite3.OperationalError, sqlite3.IntegrityError)
-    )
 
 
 def _begun(text: str) -> str:

@@ -12,29 +12,41 @@ from typing import Any
 
 from lazycelery.model.recorded import Recorded
 from lazycelery.store.filter.entries import EntryFilter
+from lazycelery.store.history.damage import FAR, Damaged, highest, is_damage, stepped
 from lazycelery.store.history.file_entries import FileEntries
-from lazycelery.store.history.files import order, size_of
+from lazycelery.store.history.files import order, size_of, was_put_aside
 from lazycelery.store.history.later import Later
 from lazycelery.store.history.lock import is_written
 from lazycelery.store.history.schema import COLUMNS, VERSION, version_of
 from lazycelery.store.history.storage import Condition, Hour, Unreadable
 from lazycelery.store.values import NUL
 
-COLUMN_LIST = ", ".join(COLUMNS)
+WHOLE = f"SELECT {', '.join(COLUMNS)}"
 STEPS = 20_000
 """Of SQLite's machine, between two looks whether an answer is still wanted: a millisecond or two."""
+RANGE = "n >= ? AND n < ?"
+BETWEEN = f"tasks NOT INDEXED WHERE {RANGE}"
 LOOK = 0.05
 """Seconds between two such looks where SQLite calls us: thousands of our calls are few of its steps."""
 TOGETHER = 20_000
 """Ids read in one go."""
+BEHIND = 1000
+"""Tasks of which one was seen last."""
 
 
 class File:
     """The `Part` that is an open file, read only."""
 
-    def __init__(self, path: Path, newer: Sequence[Path] = ()) -> None:
-        """`newer` are the files after it. Raises `Unreadable`."""
+    def __init__(
+        self,
+        path: Path,
+        newer: Sequence[Path] = (),
+        noticed: Callable[[Path], object] = lambda path: None,
+    ) -> None:
+        """`newer` are the files after it; `noticed` is told of damage. Raises `Unreadable`."""
         self.path, self._newer, self.name = path, newer, path.name
+        self._noticed, self._skipped = noticed, set[int]()
+        self.aside, self.damage = was_put_aside(path), ""
         self._functions = 0
         self._go_on: Callable[[], bool] = lambda: True
         try:
@@ -42,12 +54,30 @@ class File:
             self.version = version_of(self._database)
             if self.version > VERSION:
                 raise Unreadable(f"{path.name} was written by a later version of lazycelery")
-            self.words: dict[int, str] = (
-                dict(self._database.execute("SELECT code, word FROM words")) if self.version else {}
-            )
-            self.last: int = self._one("SELECT max(n) FROM tasks") or 0 if self.version else 0
         except sqlite3.Error as problem:
-            raise Unreadable(f"{path.name}: {problem}") from None
+            raise self._unreadable(problem) from None
+        self.words: dict[int, str] = self._words() if self.version else {}
+        self.last: int = self._last("tasks", "n") if self.version else 0
+
+    def _words(self) -> dict[int, str]:
+        query = "SELECT code, word FROM words"
+        try:
+            return dict(self.rows(query))
+        except Damaged:
+            below = self._last("words", "code") + 1
+            some = f"{query} WHERE code >= ? AND code < ?"
+            return dict(stepped(lambda *between: self.rows(some, between), 0, below, below, set()))
+
+    def _last(self, table: str, number: str) -> int:
+        try:
+            return int(self._one(f"SELECT max({number}) FROM {table}") or 0)
+        except Damaged:
+            query = f"SELECT {number} FROM {table} WHERE {number} <= ? ORDER BY {number} DESC LIMIT 1"
+            return highest(lambda until: self._one(query, until))
+
+    def skipped(self, above: int = 0) -> int:
+        """Row numbers, from this one on, that stand on bad pages."""
+        return sum(number >= above for number in self._skipped)
 
     def while_wanted(self, go_on: Callable[[], bool]) -> None:
         """Break off a question that takes long, with `Unreadable`, once `go_on` says no."""
@@ -56,39 +86,91 @@ class File:
 
     def count(self) -> int:
         """Tasks in it, by their numbers: to count the rows would read all of the file."""
-        first = self._one("SELECT min(n) FROM tasks") if self.version else None
+        if not self.last:
+            return 0
+        try:
+            first = self._one("SELECT min(n) FROM tasks")
+        except Damaged:
+            first = 1
         return 0 if first is None else self.last - int(first) + 1
 
     def since(self) -> float | None:
         """First sight of its oldest task, epoch seconds."""
-        found = self._one("SELECT first FROM tasks ORDER BY n LIMIT 1") if self.version else None
-        return float(found) if found is not None else None
+        behind = 0
+        while self.version and behind <= self.last:
+            with contextlib.suppress(Damaged):
+                query = "SELECT first FROM tasks WHERE n > ? ORDER BY n LIMIT 1"
+                found = self._one(query, behind)
+                return float(found) if found is not None else None
+            behind = 2 * behind + 1
+        return None
 
     def last_seen(self, until: float) -> float | None:
         """When something was last written down, as far as a clock that was ahead did not tell that."""
         if not self.version:
             return None
-        tasks = "SELECT seen FROM tasks ORDER BY n DESC LIMIT 1000"
-        found = [
-            self._one("SELECT last FROM events WHERE last <= ? ORDER BY n DESC LIMIT 1", until),
-            self._one(f"SELECT max(seen) FROM ({tasks}) WHERE seen <= ?", until),
-        ]
+        found: list[Any] = []
+        with contextlib.suppress(Damaged):
+            event = "SELECT last FROM events WHERE last <= ? ORDER BY n DESC LIMIT 1"
+            found.append(self._one(event, until))
+        tasks = f"SELECT seen FROM tasks ORDER BY n DESC LIMIT {BEHIND}"
+        try:
+            found.append(self._one(f"SELECT max(seen) FROM ({tasks}) WHERE seen <= ?", until))
+        except Damaged:
+            place = COLUMNS.index("seen")
+            seen = [row[place] for row in self.newest(self.last + 1, BEHIND)]
+            found += [moment for moment in seen if moment is not None and moment <= until]
         return max((float(moment) for moment in found if moment is not None), default=None)
 
     def interrupted(self) -> bool:
-        """Whether the run that wrote last did not end in good order; one that writes still is none."""
+        """Whether the run that wrote last did not end in good order; one that writes still is none, and of
+        one that stands on a bad page nobody knows."""
         if not self.version:
             return False
-        last = self.rows("SELECT ended FROM runs ORDER BY n DESC LIMIT 1")
+        last: list[Any] = []
+        with contextlib.suppress(Damaged):
+            last = self.rows("SELECT ended FROM runs ORDER BY n DESC LIMIT 1")
         return bool(last) and last[0][0] is None and not is_written(self.path.parent)
 
     def newest(self, before: int, limit: int, where: str = "", values: Sequence[Any] = ()) -> list[Any]:
-        """Rows of `tasks` below a number, highest first. Raises `Unreadable`."""
+        """Rows of `tasks` below a number, highest first; bad pages are stepped over. Raises `Unreadable`."""
         if not self.version:
             return []
         condition = f"AND ({where})" if where else ""
-        query = f"SELECT {COLUMN_LIST} FROM tasks WHERE n < ? {condition} ORDER BY n DESC LIMIT ?"
-        return self.rows(query, (before, *values, limit))
+        query = f"{WHOLE} FROM tasks WHERE n < ? {condition} ORDER BY n DESC LIMIT ?"
+        if not self.aside and not self.damage:
+            with contextlib.suppress(Damaged):
+                return self._sound(query, (before, *values, limit), 1, before)
+        # Who looks for each range from the root on finds more than who goes on from a bad page.
+        some = f"{WHOLE} FROM {BETWEEN} {condition} ORDER BY n DESC"
+        return self._stepped(some, values, 1, before, limit, self._skipped)
+
+    def _sound(self, query: str, values: Sequence[Any], low: int, below: int) -> list[Any]:
+        """Whole rows of tasks in a range, highest first. Of a page that was written over SQLite gives rows
+        that nobody wrote: their number or their id tells."""
+        rows = self.rows(query, values)
+        for row in rows:
+            if not (low <= row[0] < below and isinstance(row[1], str) and "\0" not in row[1]):
+                raise self._unreadable(sqlite3.DatabaseError(f"malformed row before {below}"))
+            below = row[0]
+        return rows
+
+    def _stepped(
+        self, query: str, values: Sequence[Any], low: int, high: int, limit: int, skipped: set[int]
+    ) -> list[Any]:
+        """A query that goes through `BETWEEN`, in its order, as far as it can be answered."""
+
+        def ask(first: int, below: int) -> list[Any]:
+            if not self._go_on():
+                raise Unreadable(f"{self.name}: broken off")
+            asked, between = query, [first, below]
+            if below == first + 1:  # Who looks whether there are more meets the page beside it.
+                asked, between = query.replace(RANGE, "n = ?"), [first]
+            if query.startswith(WHOLE):
+                return self._sound(asked, (*between, *values), first, below)
+            return self.rows(asked, (*between, *values))
+
+        return stepped(ask, low, high, limit, skipped, downwards=query.endswith("DESC"))
 
     def texts(self, fields: Sequence[str], like: str | None, found: Callable[..., bool]) -> Condition | None:
         """SQLite calls `found` itself, where a text may be it: a row that is not read costs little. What it
@@ -115,8 +197,15 @@ class File:
 
     def number_of(self, id: str) -> int | None:
         """The newest row of a task; without an index on ids all of the file is read."""
-        found = self.rows("SELECT max(n) FROM tasks WHERE id = ?", (id,)) if self.version else []
-        return found[0][0] if found else None
+        if not self.version:
+            return None
+        try:
+            number: int | None = self._one("SELECT max(n) FROM tasks WHERE id = ?", id)
+        except Damaged:
+            query = f"SELECT n FROM {BETWEEN} AND id = ? ORDER BY n DESC"
+            found = self._stepped(query, (id,), 1, self.last + 1, 1, set())
+            number = found[0][0] if found else None
+        return number
 
     def went_on(self, ids: Sequence[str], later: Later, go_on: Callable[[], bool]) -> set[str]:
         """Those of these tasks of which a newer file has a row."""
@@ -131,29 +220,45 @@ class File:
     @property
     def indexed(self) -> bool:
         """Whether it has its index on ids: no other one begins with a name of its own."""
-        return bool(self._one("SELECT count(*) FROM sqlite_master WHERE type = 'index' AND name = 'ids'"))
+        with contextlib.suppress(Damaged):
+            query = "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND name = 'ids'"
+            return bool(self._one(query))
+        return False
 
     def among(self, ids: Sequence[str], until: int) -> list[str]:
         """Those of these tasks that have a row up to this number; without the index all of it is read."""
-        query = f"SELECT id FROM tasks WHERE id IN ({', '.join('?' * len(ids))}) AND +n <= ?"
-        return [row[0] for row in self.rows(query, (*ids, until))]
+        wanted = f"id IN ({', '.join('?' * len(ids))})"
+        try:
+            rows = self.rows(f"SELECT id FROM tasks WHERE {wanted} AND +n <= ?", (*ids, until))
+        except Damaged:
+            query = f"SELECT id FROM {BETWEEN} AND {wanted} ORDER BY n"
+            rows = self._stepped(query, ids, 1, until + 1, until, set())
+        return [row[0] for row in rows]
 
     def all_ids(self, until: int) -> Iterator[list[str]]:
         """Of all rows up to this number."""
         after = 0
-        while rows := self.rows(
-            "SELECT n, id FROM tasks WHERE n > ? AND n <= ? ORDER BY n LIMIT ?", (after, until, TOGETHER)
-        ):
+        while rows := self._numbered("SELECT n, id", "id IS NOT NULL", (), after, until, TOGETHER):
             after = rows[-1][0]
             yield [own for _, own in rows]
+
+    def _numbered(
+        self, fields: str, where: str, values: Sequence[Any], after: int, until: int, limit: int
+    ) -> list[Any]:
+        """Rows behind a number, in their order."""
+        try:
+            query = f"{fields} FROM tasks WHERE n > ? AND n <= ? AND {where} ORDER BY n LIMIT ?"
+            return self.rows(query, (after, until, *values, limit))
+        except Damaged:
+            some = f"{fields} FROM {BETWEEN} AND {where} ORDER BY n"
+            return self._stepped(some, values, after + 1, min(until, self.last) + 1, limit, set())
 
     def children(self, parents: Sequence[str], after: int, limit: int) -> list[tuple[int, str, str]]:
         """All of the file is read for it: nothing is kept in the order of parents."""
         if not self.version:
             return []
         whose = f"parent_id IN ({', '.join('?' * len(parents))})" if parents else "parent_id IS NOT NULL"
-        query = f"SELECT n, parent_id, id FROM tasks WHERE n > ? AND {whose} ORDER BY n LIMIT ?"
-        return self.rows(query, (after, *parents, limit))
+        return self._numbered("SELECT n, parent_id, id", whose, parents, after, FAR, limit)
 
     def hours(self, since: float, until: float) -> list[Hour]:
         """Statistics of the hours that began between."""
@@ -171,7 +276,15 @@ class File:
         try:
             return self._database.execute(query, values).fetchall()
         except sqlite3.Error as problem:
-            raise Unreadable(f"{self.path.name}: {problem}") from None
+            raise self._unreadable(problem) from None
+
+    def _unreadable(self, problem: sqlite3.Error) -> Unreadable:
+        # No value that is too large was ever written.
+        if not is_damage(problem) and not isinstance(problem, sqlite3.DataError):
+            return Unreadable(f"{self.name}: {problem}")
+        self._noticed(self.path)
+        self.damage = f"what is on the bad pages of {self.name}, which is damaged"
+        return Damaged(f"{self.name} is damaged ({problem})")
 
     def _one(self, query: str, *values: Any) -> Any:
         found = self.rows(query, values)
@@ -198,19 +311,25 @@ def _connect(path: Path, how: str) -> sqlite3.Connection:
         timeout=2.0,
     )
     database.execute("PRAGMA query_only = 1")
+    database.execute("PRAGMA cell_size_check = 1")
     return database
 
 
-def opened(paths: Sequence[Path], unread: list[str], until: str = "") -> Iterator[File]:
+def opened(
+    paths: Sequence[Path],
+    unread: list[str],
+    until: str = "",
+    noticed: Callable[[Path], object] = lambda path: None,
+) -> Iterator[File]:
     """The files, one after the other, newest first, from the one named `until` on; those that cannot
-    be read are told in `unread`."""
+    be read are told in `unread`, and those that are damaged to `noticed`."""
     for place, path in reversed(list(enumerate(paths))):
         if (until and order(path.name) > order(until)) or not size_of(path):
             if not path.exists():
                 unread.append(f"{path.name}, which was removed meanwhile")
             continue
         try:
-            file = File(path, paths[place + 1 :])
+            file = File(path, paths[place + 1 :], noticed)
         except Unreadable as problem:
             unread.append(str(problem))
             continue

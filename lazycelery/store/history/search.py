@@ -63,10 +63,16 @@ def search(
                 count = len(page.tasks)
                 room = _part(part, wanted, query, before, now, page, go_on, notes, later, room)
                 oldest = part.name if len(page.tasks) > count else oldest
+                end = page.next or ""
+                page.skipped += part.skipped(int(end.partition(":")[2]) if end else 0)
+            if part.damage:
+                page.unread.append(part.damage)
         except Unreadable as problem:
             if not go_on():
                 return page
             page.unread.append(str(problem))
+        except (TypeError, ValueError, OverflowError) as fault:  # Rows that nobody wrote.
+            page.unread.append(f"{part.name}: {type(fault).__name__}")
     if query.children and page.tasks:
         many = bool(query.after or (page.next and query.limit > FEW))
         (kinship or Kinship()).put(storage, page.tasks, oldest, go_on, page.unread, many)

@@ -96,6 +96,17 @@ class Part(Protocol):
     def last(self) -> int:
         """The highest number of a row, 0 for none."""
 
+    @property
+    def aside(self) -> bool:
+        """Whether it was put aside as damaged: nobody writes to it any more."""
+
+    @property
+    def damage(self) -> str:
+        """What could not be read so far, as the end of "Not read: "; "" where all was."""
+
+    def skipped(self, above: int = 0) -> int:
+        """Numbers of rows, from this one on, that could not be read."""
+
     def while_wanted(self, go_on: Callable[[], bool]) -> None:
         """Break off a question that takes long, with `Unreadable`, once `go_on` says no; where the medium
         can."""
@@ -254,6 +265,10 @@ class Storage(Protocol):
     def opened(self, unread: list[str], until: str = "") -> Iterator[Part]:
         """Its parts, one after the other, newest first, from the one named `until` on; what cannot be
         read is told in `unread`."""
+
+    def hindered(self) -> str:
+        """Why nobody can record there, as the end of a sentence, as far as can be told without trying; ""
+        where nothing is known to be in the way."""
 
     def recording(self, columns: Columns, redactor: Redactor, clock: Callable[[], float]) -> Recording:
         """To write it. Nothing is touched yet."""

@@ -28,6 +28,8 @@ STILL = 30
 class Day:
     """One day, over a connection that others use too."""
 
+    aside, damage = False, ""
+
     def __init__(
         self,
         connection: Any,
@@ -44,6 +46,10 @@ class Day:
         self._going_on: tuple[Any, ...] | None = None
         """What the next call asks when it goes on."""
         self.last: int = self._one("SELECT max(n) FROM {s}.tasks WHERE day = {d}") or 0
+
+    def skipped(self, above: int = 0) -> int:
+        """A server reads a page or refuses the question."""
+        return 0
 
     def while_wanted(self, go_on: Callable[[], bool]) -> None:
         """Not here: the server has a bound of its own, and is told when the monitor ends."""

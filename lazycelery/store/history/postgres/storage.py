@@ -76,6 +76,10 @@ class Shared:
                 raise
             unread.append(f"{self.place}: {reason}")
 
+    def hindered(self) -> str:
+        """Only a try tells what a role may do."""
+        return ""
+
     def close(self) -> None:
         """What still reads, or sets a mark, ends with an error within about a second, and so does what the
         server does for it; a password is waited for no more."""
