@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
+import socket
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from itertools import chain, islice
@@ -28,7 +30,7 @@ from lazycelery.model.redaction import Redactor
 from lazycelery.model.task import Task
 from lazycelery.model.worker import WorkerLoad
 from lazycelery.passwords import Password
-from lazycelery.store.history import figures
+from lazycelery.store.history import figures, let_go
 from lazycelery.store.history.files import Files, directory_of
 from lazycelery.store.history.kinship import Kinship
 from lazycelery.store.history.later import Later
@@ -125,6 +127,7 @@ class Memory:
         self._seconds = 0
         self.figures_until: float | None = None
         """Up to when about the history had figures as this engine began; `None` where none were read."""
+        self._not_kept = let_go.Noting(f"{socket.gethostname()}:{os.getpid()}:{int(clock())}")
         self._bad = False
         """Whether all recorded failures have been asked for."""
         self._kinship, self._later = Kinship(), Later()
@@ -275,6 +278,9 @@ class Memory:
             self._recorder.note(hour)
             if number % FIGURES_AT_ONCE == 0:
                 await asyncio.sleep(0)
+        gone = self._not_kept.due(self._clock(), let_go.total(self._store.relief(), self.status))
+        if gone is not None:
+            self._recorder.note(gone)
 
     # ---- what is asked
 

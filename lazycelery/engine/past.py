@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from lazycelery.model.history import HistoryStatus
 from lazycelery.model.states import State
+from lazycelery.store.history import let_go
 from lazycelery.store.history.later import Later
 from lazycelery.store.history.placing import PLACE, Chunk, Coding, chunk_of, place
 from lazycelery.store.history.storage import Part, Recording, Storage, Unreadable
@@ -85,6 +86,7 @@ class Past:
                     last = part.last_seen(self._clock())
                     self._status.interrupted = part.interrupted()
                 total += part.count()
+                self._status.not_kept = let_go.told(self._status.not_kept, part)
             except Unreadable as problem:
                 unread.append(str(problem))
             if part.damage or part.aside:

@@ -9,6 +9,28 @@ import msgspec
 from lazycelery.model.task import Task
 
 
+class NotKept(msgspec.Struct, kw_only=True):
+    """What recorders saw and did not write, as the history itself tells; of several recorders the sum."""
+
+    since: float
+    """The hours of which it is told, epoch seconds."""
+    until: float
+    successes: int = 0
+    """Successful tasks let go under load: in the statistics alone."""
+    texts: int = 0
+    """Long texts let go under load."""
+    waiting: int = 0
+    """Sent tasks let go because they waited too long for a worker."""
+    missed: float = 0.0
+    """Seconds of events that were not heard under load."""
+    dropped: int = 0
+    """Events that could not be written."""
+    dropped_tasks: int = 0
+    """Tasks that could not be written."""
+    dropped_notes: int = 0
+    """Samples, findings and figures that could not be written."""
+
+
 class HistoryStatus(msgspec.Struct, kw_only=True):
     """What becomes of what is seen, and what is known from before."""
 
@@ -42,6 +64,8 @@ class HistoryStatus(msgspec.Struct, kw_only=True):
     """What of it could not be read, and why: those tasks are not shown."""
     skipped: int = 0
     """Tasks, at least, on bad pages of damaged files."""
+    not_kept: NotKept | None = None
+    """What recorders let go or could not write, in all of the history that is kept; `None` where none was."""
     loading: bool = False
     since: float | None = None
     """From when on tasks were loaded, epoch seconds; what is older is in the files alone."""
@@ -74,5 +98,7 @@ class HistoryPage(msgspec.Struct, kw_only=True):
     """Files that could not be read, and why."""
     skipped: int = 0
     """Tasks, at least, on bad pages of damaged files, among those that were looked at."""
+    not_kept: NotKept | None = None
+    """What recorders let go or could not write; told with the first page."""
     hindered: str = ""
     """Why nothing can be recorded there; told where nothing is."""

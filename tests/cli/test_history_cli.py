@@ -21,9 +21,11 @@ from lazycelery.cli import exporting
 from lazycelery.engine.memory import Memory, files_of
 from lazycelery.model.history import HistoryPage, HistoryQuery, HistoryStatus
 from lazycelery.model.profile import Profile
+from lazycelery.model.relief import Relief
 from lazycelery.model.sla import Burn, Objective
 from lazycelery.model.statistics import StatisticsRow
 from lazycelery.model.task import Task
+from lazycelery.store.history import let_go
 from lazycelery.store.history.reader import File
 from tests.cli.conftest import Ran
 from tests.cli.fake_engine import NOW, FakeEngine
@@ -242,6 +244,21 @@ def test_where_nobody_can_record_the_screen_is_no_help(run: Run, monkeypatch: py
     monkeypatch.setattr("lazycelery.store.history.local.os.access", lambda path, how: False)
     ran = run("history")
     assert ran.code == 1 and "cannot be written" in ran.err and "The screen records" not in ran.err
+
+
+def test_what_recorders_let_go_is_told_below_the_tasks(past: None, run: Run, tmp_path: Path) -> None:
+    monitor = Monitor(files_of(Profile(broker="redis://ada:pw@db/0"))).start()
+    counts = let_go.total(Relief(successes=11_733, missed=3.5), HistoryStatus(dropped=1))
+    hour = let_go.Noting("host:1:1").due(T0, counts)
+    assert hour is not None
+    monitor.recorder.note(hour)
+    monitor.stop()
+    wanted = (
+        "11,733 successful tasks let go under load, 3.5 s of events not heard under load, "
+        "1 event that could not be written."
+    )
+    assert wanted in run("history").err
+    assert wanted in run("history", "--export", str(tmp_path / "all.csv")).err
 
 
 def test_json_and_ndjson_exports_hold_the_same(past: None, run: Run, tmp_path: Path) -> None:

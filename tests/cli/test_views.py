@@ -6,7 +6,7 @@ import pytest
 
 from lazycelery.errors import ConnectionProblem
 from lazycelery.model.cluster import LogLine, Notice, SourceHealth
-from lazycelery.model.history import HistoryStatus
+from lazycelery.model.history import HistoryStatus, NotKept
 from lazycelery.model.message import Message
 from lazycelery.model.task import Attempt, Task
 from lazycelery.model.worker import Worker
@@ -239,6 +239,19 @@ def test_status_tells_of_the_history_what_is_known(engine, run, monkeypatch, his
 
     monkeypatch.setattr(engine, "overview", with_history)
     assert told in run("status").out
+
+
+def test_status_tells_what_recorders_let_go(engine, run, monkeypatch):
+    overview = engine.overview
+
+    async def with_history():
+        found = await overview()
+        found.history = HistoryStatus(not_kept=NotKept(since=NOW - 3600, until=NOW, texts=2))
+        return found
+
+    monkeypatch.setattr(engine, "overview", with_history)
+    assert "2 long texts let go under load." in run("status").err
+    assert run("status", "--json").json["history"]["not_kept"]["texts"] == 2
 
 
 def test_status_shows_notices(engine, run, monkeypatch):

@@ -14,6 +14,7 @@ import click
 from lazycelery.cli import exporting
 from lazycelery.cli.commands.history_parts import kind_of, recorded_kinds, show_recorded
 from lazycelery.cli.filters import FilterCommand
+from lazycelery.cli.not_kept import not_kept
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
@@ -22,7 +23,7 @@ from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, 
 from lazycelery.model.counting import count as plural
 
 if TYPE_CHECKING:
-    from lazycelery.model.history import HistoryPage
+    from lazycelery.model.history import HistoryPage, NotKept
     from lazycelery.model.task import Task
 
 PAGE = 5_000
@@ -172,6 +173,7 @@ class _Reading:
         self.unread: dict[str, None] = {}
         """Of all pages: who goes on opens no newer file again."""
         self._skipped = 0
+        self._not_kept: NotKept | None = None
         self._more = False
 
     async def __aiter__(self) -> AsyncIterator[Task]:
@@ -184,6 +186,7 @@ class _Reading:
             page = self._last = await self._session.engine.history(query)
             self.unread.update(dict.fromkeys(page.unread))
             self._skipped += page.skipped
+            self._not_kept = page.not_kept or self._not_kept
             for task in page.tasks:
                 count += 1
                 yield task
@@ -219,6 +222,8 @@ class _Reading:
             told.append(f"{plural(self._skipped, 'task')} at least could not be read, the others were.")
         if page.since is not None:
             told.append(f"The history reaches back to {date(page.since, utc)}.")
+        if (gone := not_kept(self._not_kept, utc)) and page.since is not None:
+            told.append(gone)
         if not count and page.since is not None:
             read = " in what could be read" if self.unread else ""
             told.append(

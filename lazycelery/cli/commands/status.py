@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from lazycelery.cli import several, unseen
+from lazycelery.cli.not_kept import not_kept
 from lazycelery.cli.options import common, said
 from lazycelery.cli.session import Session, each_of, one_shot
 from lazycelery.cli.table import Cell, Column
@@ -91,6 +92,8 @@ async def _status(session: Session) -> int:
     else:
         _print(session, await session.engine.queues())
     output.notes(await unseen.remarks(session))
+    if gone := not_kept(overview.history.not_kept, session.settings.ui.utc):
+        output.note(gone)
     return 0 if _alive(overview) else 1
 
 

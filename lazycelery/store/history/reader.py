@@ -260,12 +260,12 @@ class File:
         whose = f"parent_id IN ({', '.join('?' * len(parents))})" if parents else "parent_id IS NOT NULL"
         return self._numbered("SELECT n, parent_id, id", whose, parents, after, FAR, limit)
 
-    def hours(self, since: float, until: float) -> list[Hour]:
-        """Statistics of the hours that began between."""
+    def hours(self, since: float, until: float, kind: str = "") -> list[Hour]:
+        """Statistics of the hours that began between; of one kind, or of all."""
         if self.version < 2:
             return []
-        query = "SELECT * FROM statistics WHERE began > ? AND began <= ?"
-        return [Hour(*row) for row in self.rows(query, (since, until))]
+        query = "SELECT * FROM statistics WHERE began > ? AND began <= ? AND (? = '' OR kind = ?)"
+        return [Hour(*row) for row in self.rows(query, (since, until, kind, kind))]
 
     def recorded(self, wanted: EntryFilter, go_on: Callable[[], bool]) -> Iterator[Sequence[Recorded]]:
         """Events, findings or samples."""

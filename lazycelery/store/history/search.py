@@ -15,6 +15,7 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.filter import parse
 from lazycelery.store.filter.matching import Matcher
 from lazycelery.store.filter.parser import Filter
+from lazycelery.store.history import let_go
 from lazycelery.store.history.kinship import FEW, Kinship
 from lazycelery.store.history.later import Later
 from lazycelery.store.history.narrowing import narrowed
@@ -58,6 +59,8 @@ def search(
             later.saw(part.name, part.last)
             since = part.since()
             page.since = since if since is not None else page.since
+            if not name:
+                page.not_kept = let_go.told(page.not_kept, part)
             if page.next is None:
                 before = below if part.name == name else part.last + 1
                 count = len(page.tasks)

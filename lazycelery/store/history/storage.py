@@ -143,8 +143,8 @@ class Part(Protocol):
         """Number, parent and id of the tasks that these ones sent; with none of them, of all that somebody
         sent. Those behind a number and in order, `limit` at most."""
 
-    def hours(self, since: float, until: float) -> list[Hour]:
-        """Statistics of the hours that began between."""
+    def hours(self, since: float, until: float, kind: str = "") -> list[Hour]:
+        """Statistics of the hours that began between; of one kind, or of all."""
 
     def recorded(self, wanted: EntryFilter, go_on: Callable[[], bool]) -> Iterator[Sequence[Recorded]]:
         """Events, findings or samples that are asked for, newest first, some at a time; `go_on` is asked in

@@ -122,12 +122,13 @@ class Day:
         wanted = [list(map(text_in, parents))] if parents else []
         return self._rows(query, (after, *wanted, limit))
 
-    def hours(self, since: float, until: float) -> list[Hour]:
-        """Statistics of the day's hours that began between."""
+    def hours(self, since: float, until: float, kind: str = "") -> list[Hour]:
+        """Statistics of the day's hours that began between; of one kind, or of all."""
         begin = tables.begin_of(self._day)
         query = """SELECT began, kind, key, counts, runtime, wait FROM {s}.statistics
-            WHERE began > %s AND began <= %s AND began >= %s AND began < %s"""
-        return [Hour(*row) for row in self._rows(query, (since, until, begin, begin + tables.DAY))]
+            WHERE began > %s AND began <= %s AND began >= %s AND began < %s AND kind LIKE %s"""
+        asked = (since, until, begin, begin + tables.DAY, kind or "%")
+        return [Hour(*row) for row in self._rows(query, asked)]
 
     def recorded(self, wanted: EntryFilter, go_on: Callable[[], bool]) -> Iterator[Sequence[Recorded]]:
         """Events, findings or samples."""

@@ -1,0 +1,29 @@
+"""What the recorded history does not have, in a sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lazycelery.cli.words import date
+from lazycelery.model.counting import count
+
+if TYPE_CHECKING:
+    from lazycelery.model.history import NotKept
+
+
+def not_kept(gone: NotKept | None, utc: bool) -> str:
+    """What its recorders let go under load or could not write; "" where they kept all."""
+    if gone is None:
+        return ""
+    load = [
+        (gone.successes, "successful task"),
+        (gone.waiting, "waiting task"),
+        (gone.texts, "long text"),
+    ]
+    refused = [(gone.dropped_tasks, "task"), (gone.dropped, "event"), (gone.dropped_notes, "note")]
+    parts = [f"{count(number, what)} let go under load" for number, what in load if number]
+    parts += [f"{gone.missed:.1f} s of events not heard under load"] if gone.missed else []
+    parts += [f"{count(number, what)} that could not be written" for number, what in refused if number]
+    if not parts:
+        return ""
+    return f"Not in the history, from {date(gone.since, utc)} to {date(gone.until, utc)}: {', '.join(parts)}."
