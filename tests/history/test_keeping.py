@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lazycelery.model.task import TaskQuery
+from lazycelery.store.history.events import unpack
 from lazycelery.store.history.files import Files
 from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import task_of
@@ -263,6 +264,38 @@ def test_who_takes_over_goes_on_in_the_rows_that_another_one_began(files: Files)
     [path] = files.all()
     rows = sqlite3.connect(path).execute("SELECT id, state FROM task").fetchall()
     assert rows == [("t1", "success")]
+
+
+def test_who_takes_over_writes_no_event_that_is_there_already(files: Files) -> None:
+    """Both heard all of them; the second one looks every few seconds whether the first one has gone."""
+    first, second = Monitor(files).start(), Monitor(files)
+    first.hear(sent(0), received(0.1))
+    assert first.wait(lambda: ids(found(files)) == ["t1"])
+    second.load(numbers=False)
+    second.start()
+    assert second.wait(lambda: "Another monitor" in second.recorder.status.reason)
+    both = [
+        [started(1), event("progress", 1.5, extra={"step": 1}), event("progress", 1.5, extra={"step": 2})],
+        [event("phase", 1.5, extra={}), received(2, "t2")],
+    ]
+    for batch in both:
+        first.hear(*batch)
+        second.hear(*batch)
+    first.stop()
+    second.hear(event("phase", 1.6, extra={}), succeeded(3))  # Only one of them heard these.
+    second.recorder._next_try = 0.0
+    assert second.wait(lambda: second.recorder.status.state == "writing")
+    second.hear(started(4, "t2"))
+    second.stop()
+    [path] = files.all()
+    database = sqlite3.connect(path)
+    bodies = database.execute("SELECT body, count FROM events ORDER BY n").fetchall()
+    told = [(one.type, one.at - T0) for body, _ in bodies for one in unpack(body)]
+    wanted = ["sent", "received", "started", "progress", "progress", "phase", "received"]
+    wanted += ["phase", "succeeded", "started"]
+    assert [kind for kind, _ in told] == [f"task-{kind}" for kind in wanted]
+    assert sum(count for _, count in bodies) == len(told)
+    database.close()
 
 
 def test_a_finished_file_gets_its_index_and_is_read_by_id(files: Files) -> None:

@@ -107,6 +107,16 @@ class Batch:
             )
 
 
+def columns_of(body: bytes) -> tuple[list[int | str], list[float], list[int], list[int]]:
+    """Of a batch: kinds (by number, the name of one that Celery does not know), the senders' clocks, and the
+    numbers of workers and tasks. Raises `ValueError` for what is none."""
+    batch = Batch(body)
+    kinds: list[int | str] = batch.types.tolist()
+    for place, (name, _) in batch.others.items():
+        kinds[place] = name
+    return kinds, batch.at.tolist(), batch.workers.tolist(), batch.tasks.tolist()
+
+
 def unpack(body: bytes) -> Iterator[Kept]:
     """The events of a batch, oldest first. Raises `ValueError` for what is none."""
     batch = Batch(body)

@@ -20,6 +20,7 @@ from lazycelery.store.columns import Columns
 from lazycelery.store.history import events as packing
 from lazycelery.store.history.files import make_private
 from lazycelery.store.history.numbers import Numbers, learnt
+from lazycelery.store.history.overlap import Overlap
 from lazycelery.store.history.schema import COLUMNS, IDS, VERSION, migrate, version_of
 from lazycelery.store.history.storage import FindingBegan, Newer
 from lazycelery.store.history.taking import AT_ONCE, Copied, Row, Slots, Taken, made, take
@@ -92,6 +93,7 @@ class Writer:
             self._database.close()
             raise
         self.run: Run | None = None
+        self._overlap: Overlap | None = None
 
     def _prepare(self) -> None:
         run = self._database.execute
@@ -148,7 +150,9 @@ class Writer:
 
     def adopt(self) -> None:
         """Go on in the rows that another writer has begun, as far as the store knows their tasks, also those
-        that ended: of each something may still be told. Reads all of the file, the newest last."""
+        that ended: of each something may still be told. Events that it has written are not written again.
+        Reads all of the file, the newest last."""
+        self._overlap = Overlap(self._database)
         rows = self._database.execute("SELECT n, id FROM tasks ORDER BY n")
         while some := rows.fetchmany(READ):
             numbers, ids = ([*each] for each in zip(*some, strict=True))
@@ -225,18 +229,22 @@ class Writer:
         if len(gone):
             tasks[gone] = self._numbers.known(slots[gone], rows[gone])
         codes, senders = np.unique(told[:, 2].astype(np.int64), return_inverse=True)
-        words = np.array([self._words["worker", code] for code in codes.tolist()])
-        body = packing.pack(
-            told[:, 0].astype(np.int64) % COUNTED_BEFORE,
-            told[:, 4],
-            told[:, 5],
-            words[senders],
-            tasks,
-            {
-                place: (event.type[:200], self._veiling.redactor.value(event.extra or {}))
-                for place, event in others.items()
-            },
-        )
+        workers = np.array([self._words["worker", code] for code in codes.tolist()])[senders]
+        kinds = told[:, 0].astype(np.int64) % COUNTED_BEFORE
+        own = {
+            place: (event.type[:200], self._veiling.redactor.value(event.extra or {}))
+            for place, event in others.items()
+        }
+        if self._overlap is not None and self._overlap.over(float(told[0, 5])):
+            self._overlap = None
+        if self._overlap is not None:
+            named = [own[at][0] if at in own else kind for at, kind in enumerate(kinds.tolist())]
+            fresh = self._overlap.fresh(named, told[:, 4].tolist(), workers.tolist(), tasks.tolist())
+            if not len(fresh):
+                return
+            told, kinds, workers, tasks = told[fresh], kinds[fresh], workers[fresh], tasks[fresh]
+            own = {now: own[before] for now, before in enumerate(fresh.tolist()) if before in own}
+        body = packing.pack(kinds, told[:, 4], told[:, 5], workers, tasks, own)
         self._database.execute(
             "INSERT INTO events (first, last, count, body) VALUES (?, ?, ?, ?)",
             (float(told[0, 5]), float(told[-1, 5]), len(told), body),
