@@ -14,6 +14,7 @@ import msgspec
 
 from lazycelery.actions.audit_filter import parse
 from lazycelery.actions.files import (
+    behind_own_links,
     make_private_directory,
     open_private,
     state_directory,
@@ -61,7 +62,7 @@ class AuditLog:
     def _append(self, line: bytes) -> None:
         new = not self.path.exists()
         make_private_directory(self.path.parent)
-        descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        descriptor = open_private(behind_own_links(self.path), os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
             write_all(descriptor, (b"\n" if _torn(descriptor) else b"") + line)
         finally:

@@ -101,7 +101,7 @@ class BackupWriter:
         self._hash = hashlib.sha256()
         try:
             make_private_directory(path.parent)
-            if path.exists():
+            if os.path.lexists(path):
                 raise FileExistsError(17, "it exists", str(path))
             self._file: int | None = open_private(self.part, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except OSError as error:
@@ -154,7 +154,7 @@ class BackupWriter:
         self._write([Footer(count=self.count, sha256=self._hash.hexdigest())])
         self.keep()
         try:
-            if self.path.exists():
+            if os.path.lexists(self.path):
                 raise FileExistsError(17, "it exists", str(self.path))
             self.part.rename(self.path)
             sync_directory(self.path.parent)

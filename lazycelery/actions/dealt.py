@@ -18,6 +18,7 @@ from lazycelery.actions.audit import whoami
 from lazycelery.actions.files import (
     claimed,
     make_private_directory,
+    new_private,
     open_private,
     state_directory,
     sync_directory,
@@ -114,7 +115,7 @@ class DealtFile:
             return
         new = self.path.with_suffix(".new")
         kept = [_Line(id=each, at=one.at, by=one.by, note=one.note) for each, one in self.read().items()]
-        descriptor = open_private(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        descriptor = new_private(new)
         try:
             write_all(descriptor, b"".join(msgspec.json.encode(line) + b"\n" for line in kept))
         finally:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -16,6 +18,9 @@ else:
 
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
+LINKS = 16
+SYSTEM = 0
+"""The user to whom the system itself belongs."""
 
 
 def state_directory() -> Path:
@@ -33,8 +38,34 @@ def make_private_directory(path: Path) -> None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open a file for the owner alone; returns its descriptor."""
-    return os.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), PRIVATE_FILE)
+    """Open a file for the owner alone; returns its descriptor. Raises `OSError`, also for a link: in a
+    directory that others may write to it may lead anywhere."""
+    extra = ("O_CLOEXEC", "O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")
+    for name in extra:
+        flags |= getattr(os, name, 0)
+    descriptor = os.open(path, flags, PRIVATE_FILE)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # A pipe would swallow what is written.
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return descriptor
+
+
+def new_private(path: Path) -> int:
+    """A new file for the owner alone; what has its name, left by a crash or laid there, is removed and not
+    written into. Raises `OSError`."""
+    path.unlink(missing_ok=True)
+    return open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+
+def behind_own_links(path: Path) -> Path:
+    """The file that a link leads to which is ours, or the system's. Raises `OSError` for another user's."""
+    for _ in range(LINKS):
+        if os.name != "posix" or not path.is_symlink():
+            return path
+        if path.lstat().st_uid not in (os.geteuid(), SYSTEM):
+            raise PermissionError(errno.EPERM, "it is a link of another user", str(path))
+        path = path.parent / os.readlink(path)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -25,6 +25,7 @@ from lazycelery.actions.files import (
     being_written,
     claimed,
     make_private_directory,
+    new_private,
     open_private,
     state_directory,
     sync_directory,
@@ -218,7 +219,7 @@ class Journal:
         new, target = self.path.with_suffix(".new"), self.path.with_suffix(DONE)
         bare = [msgspec.structs.replace(item, raw=None, mark=None) for item in self.items]
         with contextlib.suppress(OSError):  # It is done all the same; the next start finds it so.
-            descriptor = open_private(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            descriptor = new_private(new)
             try:
                 lines = [msgspec.json.encode(each) + b"\n" for each in (self.header, *bare)]
                 write_all(descriptor, b"".join(lines))

@@ -16,6 +16,7 @@ import msgspec
 from lazycelery.actions.files import (
     claimed,
     make_private_directory,
+    new_private,
     open_private,
     sync_directory,
     write_all,
@@ -71,7 +72,7 @@ class SharedFile(Generic[T]):
 
     def _write(self, content: T) -> None:
         new = self.path.with_suffix(f".{os.getpid()}.new")
-        descriptor = open_private(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        descriptor = new_private(new)
         try:
             try:
                 write_all(descriptor, msgspec.json.encode(content))

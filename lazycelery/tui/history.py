@@ -67,8 +67,9 @@ class History:
             path = self._file()
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             fresh = path.with_name(f"{path.name}.{os.getpid()}")
+            fresh.unlink(missing_ok=True)  # A crash left it, or somebody laid it there.
             with open(
-                os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+                os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
             ) as file:
                 json.dump(self._lines, file, ensure_ascii=False, indent=1)
             fresh.replace(path)

@@ -9,6 +9,7 @@ own day: `2036-01-01-001-of-2026-11-25.sqlite3`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -32,6 +33,10 @@ _NAME_OR_ASIDE = re.compile(_NAME.pattern + r"(?:\.damaged-\d+)?")
 """Also of one that was put aside."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9.]+")
 PRIVATE = 0o700
+SYSTEM = 0
+"""The user to whom the system itself belongs."""
+SAFE = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+"""A link under a name of ours was laid there: it may lead anywhere."""
 
 
 def directory_of(root: Path, profile: str, broker: str) -> Path:
@@ -82,6 +87,7 @@ class Files:
         missing = [each for each in (self.directory, *self.directory.parents) if not each.exists()]
         for each in reversed(missing):
             each.mkdir(mode=PRIVATE, exist_ok=True)
+        _not_laid_there(self.directory)
 
     def current(self, now: float, present: Path | None = None) -> Path:
         """The file to write to: the one of today, or today's part of the newest if the clock is behind that;
@@ -159,10 +165,19 @@ def was_put_aside(path: Path) -> bool:
     return not path.name.endswith(SUFFIX)
 
 
+def _not_laid_there(directory: Path) -> None:
+    """Where everybody may write, somebody else may have made a directory of this name for our files. Raises
+    `OSError`."""
+    if os.name != "posix" or not os.stat(directory.parent).st_mode & stat.S_IWOTH:
+        return
+    if os.lstat(directory).st_uid not in (os.geteuid(), SYSTEM):
+        raise PermissionError(errno.EPERM, "it belongs to another user", str(directory))
+
+
 def make_private(path: Path) -> None:
     """Create a file for the owner alone, before SQLite does with the common mode. Its companions take
     the same mode. Raises `OSError`."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | SAFE, 0o600)
     try:
         if os.name == "posix" and stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
             os.fchmod(descriptor, 0o600)

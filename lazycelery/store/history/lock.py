@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from lazycelery.store.history.files import LOCK
+from lazycelery.store.history.files import LOCK, SAFE
 
 TRIES = 20
 LOOK = 0.002
@@ -45,7 +45,7 @@ class Lock:
         """Try to get it; `False` while another process has it. Raises `OSError` where none can be made."""
         if self._descriptor is not None:
             return True
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | SAFE, 0o600)
         try:
             free = _taken(descriptor) if self._looked_at else _locked(descriptor)
         except BaseException:  # A file system without locks.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lazycelery.store.history.files import MARKS
+from lazycelery.store.history.files import MARKS, SAFE
 
 READ = 256 * 1024
 """Bytes at the end of the file that are read."""
@@ -35,7 +35,7 @@ class FileMarks:
     def append(self, at: float, by: str, line: str) -> None:
         """Only one engine writes what workers did."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | SAFE, 0o600)
         try:
             os.write(descriptor, f"{line}\n".encode())
         finally:
