@@ -10,11 +10,12 @@ import os
 import socket
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from lazycelery.actions.files import state_directory
+from lazycelery.engine.figure_notes import FigureNotes
 from lazycelery.engine.memory_notices import notices
 from lazycelery.engine.past import Past
 from lazycelery.engine.recorded import pages
@@ -50,10 +51,8 @@ from lazycelery.waiting import came
 
 logger = logging.getLogger(__name__)
 
-SAMPLE_EVERY = 10
-FIGURES_EVERY, FIGURES_FIRST = 60, (5, 20)
-"""Seconds; in the first minute there is nothing yet for those who only look."""
-FIGURES_AT_ONCE = 100
+SAMPLE_EVERY, GONE_EVERY = 10, 60
+"""Seconds."""
 AT_FIRST = 2.0
 """Seconds after which recording begins also when the newest tasks have not been read yet."""
 FEW = 20_000
@@ -107,6 +106,10 @@ class Memory:
         self._recorder: Recorder | None = None
         if profile.history and profile.recorder:
             self._recorder = Recorder(store.columns, self._storage, redactor, clock, self._changed_in_thread)
+        self._counts: FigureNotes | None = None
+        if self._recorder is not None:
+            pace = self._storage.cells_a_second
+            self._counts = FigureNotes(store.figures, store.columns, self._recorder, pace)
         self.status = (
             self._recorder.status
             if self._recorder
@@ -123,7 +126,6 @@ class Memory:
         self._loading: asyncio.Task[None] | None = None
         self._started: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._keeping: asyncio.Task[None] | None = None
         self._seconds = 0
         self.figures_until: float | None = None
         """Up to when about the history had figures as this engine began; `None` where none were read."""
@@ -213,12 +215,13 @@ class Memory:
     async def close(self) -> None:
         """Write what is left."""
         self._storage.close()
-        for task in (self._started, self._loading, self._reading, self._keeping):
+        for task in (self._started, self._loading, self._reading):
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])
-        if self._recorder is not None:
-            await self._keep_figures()
+        if self._recorder is not None and self._counts is not None:
+            await self._counts.close()
+            self._note_gone()
             await asyncio.to_thread(self._recorder.stop)
 
     def _changed_in_thread(self) -> None:
@@ -243,9 +246,10 @@ class Memory:
         self._seconds += 1
         if self._seconds % SAMPLE_EVERY == 0:
             await self._sample(workers, queues)
-        due = self._seconds % FIGURES_EVERY == 0 or self._seconds in FIGURES_FIRST
-        if due and (self._keeping is None or self._keeping.done()):
-            self._keeping = asyncio.create_task(self._keep_figures(), name="history-figures")
+        if self._counts is not None:
+            self._counts.second()
+        if self._seconds % GONE_EVERY == 0:
+            self._note_gone()
         self._findings(notices)
 
     async def _sample(self, workers: Mapping[str, WorkerLoad], queues: Sequence[Queue]) -> None:
@@ -268,16 +272,8 @@ class Memory:
                 title, hint = (self._redactor.text(text) for text in (one.title, one.hint))
                 self._recorder.note(FindingBegan(*key, one.severity, title, hint, one.since or now))
 
-    async def _keep_figures(self) -> None:
+    def _note_gone(self) -> None:
         assert self._recorder is not None
-        counted = self._store.figures
-        told = chain(
-            figures.watched(counted.hours_seen(2)), figures.told(self._store.columns, counted.hours(2))
-        )
-        for number, hour in enumerate(told, 1):
-            self._recorder.note(hour)
-            if number % FIGURES_AT_ONCE == 0:
-                await asyncio.sleep(0)
         gone = self._not_kept.due(self._clock(), let_go.total(self._store.relief(), self.status))
         if gone is not None:
             self._recorder.note(gone)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from lazycelery.model.statistics import BY_MINUTES, Kind, Span, Statistics, StatisticsRow
 from lazycelery.store.coding import Words
 from lazycelery.store.columns import Columns
-from lazycelery.store.rings import EVENTS, MAX_STEP, Cell, Kept, Rings, Step, together, within
+from lazycelery.store.rings import EVENTS, MAX_STEP, Cell, Kept, Rings, Step, after, together, within
 from lazycelery.store.sketch import LEAST, MOST, SCALE, SHIFT, quantiles
 from lazycelery.store.sums import Sums
 from lazycelery.store.told import LATEST, NO_SPAN, NOTHING_TOLD, Matrix
@@ -271,11 +271,21 @@ class Figures:
         for at, _, step in self._finished(newest):
             for key, cell in step.items():
                 yield at, key, cell
-        at = self.hourly.at
         self.settle()
-        for key in list(dict.fromkeys(chain.from_iterable(ring.step for ring in self.rings.all))):
+        yield from self._under_way(chain.from_iterable(ring.step for ring in self.rings.all))
+
+    def lately(self, last: Kept | None) -> Iterator[tuple[float, int, Cell]]:
+        """Cells of the hour under way of which something was counted after this second, as `hours` gives
+        them."""
+        self.settle()
+        cells = [kept.cells for kept in after(self.seconds.steps, last)]
+        yield from self._under_way(chain.from_iterable((*cells, self.seconds.step)))
+
+    def _under_way(self, keys: Iterable[int]) -> Iterator[tuple[float, int, Cell]]:
+        at = self.hourly.at
+        for key in list(dict.fromkeys(keys)):
             total = together(self.rings.under_way(), key)  # As they are by now.
-            if total is not None:
+            if total is not None and at == self.hourly.at:
                 yield at, key, total
 
     def hours_seen(self, newest: int = HOURS) -> list[tuple[float, float]]:

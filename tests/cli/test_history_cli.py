@@ -340,7 +340,7 @@ def test_stats_shows_a_line_a_name(engine: FakeEngine, run: Run) -> None:
     assert "are of whole hours" in run("stats", "--window", "30m").err
     engine.recorded_until = NOW - 42
     told = run("stats").err
-    assert "The recorded history's figures reach to about 20" in told and "once a minute" in told
+    assert "The recorded history's figures reach to about 20" in told and "a minute at most" in told
 
 
 def test_stats_tells_now_and_before_and_why_a_time_is_not_known(engine: FakeEngine, run: Run) -> None:

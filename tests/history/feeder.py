@@ -9,17 +9,21 @@ size in bytes beyond which no file may grow: a full disk.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from pathlib import Path
 
+from lazycelery.engine.figure_notes import FigureNotes
 from lazycelery.store.history.postgres.address import address_of
 from lazycelery.store.history.postgres.storage import Shared
-from lazycelery.store.history.storage import Storage
+from lazycelery.store.history.storage import FindingBegan, FindingEnded, Storage
 from tests.history.keeping import Monitor, files_in, storage_in
 from tests.store.build import T0, received, started, succeeded
 
 STEP = 0.01
+FOUND_EVERY = 200
+"""Tasks for which a finding lasts."""
 AT_ONCE = 100
 """Tasks between two lines at most: a machine that is too busy for the rate is told of all the same."""
 
@@ -38,6 +42,8 @@ def main() -> None:
     monitor.load()
     first = 0 if alike else monitor.recorder.status.loaded
     monitor.start()
+    counts = FigureNotes(monitor.store.figures, monitor.store.columns, monitor.recorder, 200)
+    seconds, finding = 0, ""
     number, began = first, time.monotonic()
     today = time.time() // 86_400 * 86_400 - T0
     while True:
@@ -48,6 +54,15 @@ def main() -> None:
             at = today + number / 1_000 if alike else time.time() - T0
             uuid = f"task-{number}"
             monitor.hear(received(at, uuid), started(at, uuid), succeeded(at, uuid, result=str(number)))
+        if not alike and number // FOUND_EVERY != (int(finding) if finding else first) // FOUND_EVERY:
+            if finding:
+                monitor.recorder.note(FindingEnded(time.time(), "fed", finding))
+            finding = str(number // FOUND_EVERY * FOUND_EVERY)
+            monitor.recorder.note(FindingBegan("fed", finding, "info", "Fed", "", time.time()))
+        if time.monotonic() - began > seconds:
+            seconds += 1
+            monitor.store.second(time.time(), True)
+            asyncio.run(counts.keep(False))
         sys.stdout.write(f"{number} {time.monotonic()} {monitor.recorder.status.state}\n")
         sys.stdout.flush()
         time.sleep(STEP)

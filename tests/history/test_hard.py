@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from lazycelery.engine import backlog, past, steadiness
@@ -25,6 +26,7 @@ from lazycelery.store.history.files import Files
 from lazycelery.store.history.local import Local, LocalRecording
 from lazycelery.store.history.schema import MIGRATIONS, VERSION, migrate
 from lazycelery.store.history.writer import Writer
+from tests.history.feeder import FOUND_EVERY
 from tests.history.keeping import Monitor, files_in, found, ids, recorded
 from tests.store.build import T0, beat, received, started, succeeded
 from tests.support.fleet import ROOT
@@ -97,6 +99,32 @@ def kill_and_look(tmp_path: Path, rounds: int, most: float) -> None:
         numbers = numbers_in(files)
         assert len(numbers) == len(set(numbers))
         assert set(range(1, safe + 1)) <= set(numbers)
+        rest_in(files, feeder, safe, killed - most)
+
+
+def rest_in(files: Files, feeder: Feeder, safe: int, until: float) -> None:
+    """Events, findings and figures of what a monitor had heard `until` it was killed. Figures are noted each
+    second."""
+    events, began, found = 0, -1, dict[int, tuple[float | None, int]]()
+    counts: dict[str, list[int]] = {}
+    for path in files.all():
+        database = sqlite3.connect(path)
+        events += database.execute("SELECT coalesce(sum(count), 0) FROM events").fetchone()[0]
+        for subject, ended, run in database.execute("SELECT subject, ended, n FROM findings"):
+            found[int(subject)] = ended, run
+        for hour, key, packed in database.execute(
+            "SELECT began, key, counts FROM statistics WHERE kind = 'task' ORDER BY began"
+        ):
+            counts, began = (counts if hour == began else {}), hour
+            counts[key] = msgspec.msgpack.decode(packed)
+        database.close()
+    assert events >= 3 * safe
+    first = feeder.said[0][0] if feeder.said else 0
+    due = {number for number in range(1, safe + 1) if number > first and number % FOUND_EVERY == 0}
+    assert len(due - found.keys()) <= 1, due - found.keys()  # Several may pass in one step.
+    assert [ended for ended, _ in found.values()].count(None) <= 1  # Those before are ended.
+    counted = max([number for number, at, _ in feeder.said if at <= until - 1.0], default=first) - first
+    assert sum(each[3] for each in counts.values()) >= counted
 
 
 def test_a_killed_monitor_loses_no_more_than_its_last_second(tmp_path: Path) -> None:

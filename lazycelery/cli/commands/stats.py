@@ -90,7 +90,9 @@ def _budgets(ctx: click.Context, observe: float) -> int:
 
 RECORDED = "The recorded history's figures"
 WHOLE_HOURS = f"{RECORDED} are of whole hours: only a --window of more than 2h counts them."
-MINUTE = "Its monitor writes them once a minute; `lazycelery history` has what ended since."
+MINUTE = (
+    "Its monitor writes them within seconds, a minute at most; `lazycelery history` has what ended since."
+)
 SEEN = "SEEN is how much of the budget's window was watched. Burn rate 1 spends the budget just in time."
 NO_TARGETS = (
     "The profile has no targets. For example, in the configuration: "

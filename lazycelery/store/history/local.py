@@ -49,6 +49,7 @@ class Local:
     """The `Storage` of a directory."""
 
     medium = "disk"
+    cells_a_second = 200
 
     def __init__(self, files: Files) -> None:
         self.files = files

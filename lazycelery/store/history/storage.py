@@ -262,6 +262,10 @@ class Storage(Protocol):
     def clock_note(self) -> Path | None:
         """A private file of this machine for how steadily that clock went; `None` where it is not kept."""
 
+    @property
+    def cells_a_second(self) -> int:
+        """Figures of an hour that may be written a second, beside all of them once a minute."""
+
     def opened(self, unread: list[str], until: str = "") -> Iterator[Part]:
         """Its parts, one after the other, newest first, from the one named `until` on; what cannot be
         read is told in `unread`."""

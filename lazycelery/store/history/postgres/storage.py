@@ -22,6 +22,7 @@ class Shared:
     """The `Storage` of a schema in a database."""
 
     medium = "database"
+    cells_a_second = 20
 
     def __init__(
         self,

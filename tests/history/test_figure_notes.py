@@ -1,0 +1,57 @@
+"""What an hour counts is written as it grows: a kill costs little of it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from lazycelery.engine.figure_notes import BEHIND, FigureNotes
+from lazycelery.store.history.storage import Hour
+from tests.history.keeping import Monitor, files_in
+from tests.store.build import T0, received, succeeded
+
+
+def noted(monitor: Monitor) -> dict[str, int]:
+    """Task names that were noted since, and what ended of them in their hour."""
+    hours = [note for note in monitor.recorder.backlog.forget() if isinstance(note, Hour)]
+    return {hour.key: msgspec.msgpack.decode(hour.counts)[3] for hour in hours if hour.kind == "task"}
+
+
+async def test_what_changed_is_noted_at_a_pace_and_all_of_it_once_a_minute(tmp_path: Path) -> None:
+    monitor, second = Monitor(files_in(tmp_path)), 0
+    counts = FigureNotes(monitor.store.figures, monitor.store.columns, monitor.recorder, 100)
+
+    async def heard(*names: str) -> dict[str, int]:
+        nonlocal second
+        for name in names:
+            uuid = f"{name}-{second}"
+            monitor.store.apply_events(
+                [received(second, uuid, name=name), succeeded(second + 0.1, uuid)],
+            )
+        second += 1
+        monitor.store.second(T0 + second, True)
+        counts.second()
+        await asyncio.sleep(0.01)
+        return noted(monitor)
+
+    assert await heard("a", "b") == {"a": 1, "b": 1}
+    assert await heard("b") == {"b": 2}
+    assert await heard() == {}
+    many = [f"t{number}" for number in range(250)]
+    assert (await heard(*many)).keys() == set(many)
+    assert [await heard("a"), await heard("b")] == [{}, {"a": 2, "b": 3}]  # It rests for two seconds.
+    while second < 59:
+        assert await heard() == {}
+    assert (await heard()).keys() == {"a", "b", *many}
+    while await heard():
+        pass
+    for _ in range(BEHIND):
+        monitor.recorder.note(Hour(0, "queue", "", b"", b"", b""))
+    waiting = monitor.recorder.backlog.notes.count
+    monitor.store.apply_events([received(second, "late", name="a")])
+    monitor.store.second(T0 + second + 1, True)
+    counts.second()
+    await asyncio.sleep(0.01)
+    assert monitor.recorder.backlog.notes.count == waiting  # More would only let others go.
