@@ -17,7 +17,7 @@ from lazycelery.model.profile import Profile
 from lazycelery.store.history.storage import FindingBegan, FindingEnded, Sample
 from tests.cli.conftest import Ran
 from tests.cli.fake_engine import EVIL
-from tests.history.keeping import Monitor
+from tests.history.keeping import Monitor, killed
 from tests.store.build import T0, event, failed, received
 
 Run = Callable[..., Ran]
@@ -34,7 +34,7 @@ def past() -> None:
     monitor.recorder.note(FindingBegan("no-workers", "", "critical", "No worker", "Start one.", T0 + 5))
     monitor.recorder.note(FindingEnded(T0 + 9, "backlog", "mail"))
     monitor.recorder.note(Sample(T0, '{"mail":[40,null,1]}', '{"w1@h":["online",1,7,null]}'))
-    monitor.stop()
+    killed(monitor)  # One finding stands still.
 
 
 def test_events_are_lines_newest_first(past: None, run: Run) -> None:

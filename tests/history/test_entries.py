@@ -20,7 +20,7 @@ from lazycelery.store.history.postgres import schema as tables
 from lazycelery.store.history.postgres.address import WRITES, connect
 from lazycelery.store.history.postgres.storage import Shared
 from lazycelery.store.history.storage import FindingBegan, FindingEnded, Sample, Storage
-from tests.history.keeping import Monitor, files_in, recorded
+from tests.history.keeping import Monitor, files_in, killed, recorded
 from tests.store.build import T0, beat, event, failed, received, sent, started, succeeded
 
 WHOLE = "7f3a1c20-0000-4000-8000-00000000000a"
@@ -55,7 +55,7 @@ def kept(storage: Storage) -> Storage:
     workers = '{"w1@h":["online",1,7,0.5],"w2@h":["offline",null,null,null]}'
     monitor.recorder.note(Sample(T0, '{"celery":[1,2,3],"mail":[40,null,1]}', workers))
     monitor.recorder.note(Sample(T0 + 10, '{"celery":[5,0,3]}', None))
-    monitor.stop()
+    killed(monitor)  # One finding stands still.
     assert monitor.recorder.status.state == "writing", monitor.recorder.status.reason
     return storage
 

@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 
 from lazycelery.engine import recorder as module
+from lazycelery.model.recorded import RecordedQuery
 from lazycelery.store.history import files as places
+from lazycelery.store.history.asking import ask
 from lazycelery.store.history.files import Files
-from lazycelery.store.history.local import LocalRecording
+from lazycelery.store.history.local import Local, LocalRecording
 from lazycelery.store.history.postgres import recording
 from lazycelery.store.history.postgres import schema as tables
 from lazycelery.store.history.postgres.address import WRITES, connect
 from lazycelery.store.history.postgres.storage import Shared
 from lazycelery.store.history.storage import FindingBegan, FindingEnded
 from lazycelery.store.history.writer import Writer
-from tests.history.keeping import Monitor, files_in
+from tests.history.keeping import Monitor, files_in, killed
 from tests.store.build import T0, received
 
 Made = Callable[..., Shared]
@@ -67,15 +69,6 @@ def begun(monitor: Monitor, files: Files, many: int) -> bool:
     return len(paths) == many and writer is not None and writer.path == paths[-1]
 
 
-def killed(monitor: Monitor) -> None:
-    """As by the system: nothing is said, and the lock is free."""
-    recorder: Any = monitor.recorder
-    recorder.recording.close = lambda now: None
-    recorder.stop()
-    if hasattr(recorder.recording, "_lock"):
-        recorder.recording._lock.give_back()
-
-
 def test_one_that_lasts_over_midnight_and_over_a_new_part_ends_once(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +87,9 @@ def test_one_that_lasts_over_midnight_and_over_a_new_part_ends_once(
     at = MIDNIGHT - 15
     assert first == [("no-workers", at, MIDNIGHT + 50), ("short", at, MIDNIGHT - 11)]
     assert second == [("no-workers", at, MIDNIGHT + 50)] and third == [("no-workers", at, clock[0])]
+    pages = ask(Local(files), RecordedQuery(kind="findings"), clock[0])
+    listed = [one for page in pages for one in page.entries]
+    assert sorted((one.code, one.began, one.ended) for one in listed) == [third[0], first[1]]  # Each once.
     runs = told(files, RUNS)
     assert runs == [
         [(MIDNIGHT - 10, MIDNIGHT + 50)],

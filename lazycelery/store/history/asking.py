@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from typing import Any
 
 from lazycelery.model.recorded import RecordedPage, RecordedQuery
 from lazycelery.store.filter.entries import entry_filter
@@ -17,11 +18,17 @@ def ask(
     wanted = entry_filter(query.kind, query.filter, now)
     unread: list[str] = []
     read = False
+    newer: set[Any] = set()
+    """Findings of the part after: one that lasted longer than a file stands in the next one too."""
     for part in storage.opened(unread):
+        own: set[Any] = set()
         try:
             part.while_wanted(go_on)
             for entries in part.recorded(wanted, go_on):
                 read = True
+                if query.kind == "findings":
+                    entries = [one for one in entries if _known(one) not in newer]
+                    own.update(map(_known, entries))
                 if entries:
                     yield RecordedPage(entries=list(entries), unread=_taken(unread), read=True)
                 if not go_on():
@@ -29,9 +36,14 @@ def ask(
             read = True
         except Unreadable as problem:
             unread.append(str(problem))
+        newer |= own
         if not go_on():
             return
     yield RecordedPage(unread=unread, read=read)
+
+
+def _known(finding: Any) -> Any:
+    return finding.code, finding.subject, finding.began
 
 
 def _taken(unread: list[str]) -> list[str]:
