@@ -50,6 +50,8 @@ T = TypeVar("T")
 TERMINATED = CUT_OFF + 15
 """Exit code after SIGTERM or SIGHUP, as shells know it."""
 _NOWHERE = "redis://localhost"
+UNRECORDED = ("recording-ended", "recording-gap")
+"""Notices that what was to be recorded is not."""
 """Stands for a broker where none is contacted."""
 Body = Callable[[Session], Awaitable[int]]
 """What a command does with its session; returns the exit code."""
@@ -176,7 +178,10 @@ async def _connected(
             if cut_off is None:
                 raise
             return await cut_off(Session(engine, await engine.overview(), settings, output), problem)
-        return await body(Session(engine, overview, settings, output))
+        code = await body(Session(engine, overview, settings, output))
+        if settings.profile.record:
+            output.notes([one.title for one in (await engine.overview()).notices if one.code in UNRECORDED])
+        return code
 
 
 async def _alone(settings: Settings, output: Output, body: Body) -> int:

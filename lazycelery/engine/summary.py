@@ -8,8 +8,11 @@ from urllib.parse import unquote
 from lazycelery.engine.cut_off import told
 from lazycelery.engine.parts import Parts
 from lazycelery.engine.totals import total
-from lazycelery.model.cluster import Overview
+from lazycelery.model.cluster import Notice, Overview, TapeStatus
+from lazycelery.model.counting import count
+from lazycelery.model.faces import by_face
 from lazycelery.model.profile import Profile
+from lazycelery.sources.replay.recording import RecordingBroker
 from lazycelery.waiting import unhurried
 
 
@@ -22,6 +25,7 @@ async def overview(parts: Parts) -> Overview:
     for state in await unhurried(state for _, state in store.roll.states(now)):
         states[state] += 1
     counts = store.counts()
+    tape = parts.broker.status if isinstance(parts.broker, RecordingBroker) else None
     return Overview(
         stamp=parts.changes.now().stamp,
         now=now,
@@ -54,6 +58,7 @@ async def overview(parts: Parts) -> Overview:
             *parts.examiner.notices(),
             *told(parts.cut_off),
             *parts.plans.notices(),
+            *of_recording(tape),
             *parts.memory.notices(),
             *parts.dealing.notices(),
             *await parts.rule_notices.all(),
@@ -64,9 +69,24 @@ async def overview(parts: Parts) -> Overview:
         history=parts.memory.status,
         awaited=parts.examiner.beginning.awaited(now),
         speed=parts.pace(),
+        recording=tape,
         reel=parts.player.reel() if parts.player is not None else None,
         first_seen=parts.began,
     )
+
+
+def of_recording(tape: TapeStatus | None) -> list[Notice]:
+    """That what somebody wants to have recorded is not, or not all of it."""
+    if tape is None or not (tape.problem or tape.missing):
+        return []
+    gone = f"{count(tape.missing, 'event')} that could not be written in time"
+    if tape.problem:
+        more = f" Missing in it too: {gone}." if tape.missing else ""
+        title = f"The recording in {tape.path} has ended: {tape.problem}.{more}"
+        hint = "It plays up to there." + by_face(" --record with another file begins a new one.", "")
+        return [Notice(code="recording-ended", severity="warning", title=title, hint=hint)]
+    title = f"This is recorded in {tape.path}, but for {gone}."
+    return [Notice(code="recording-gap", severity="warning", title=title, hint="A replay shows when.")]
 
 
 def _place(parts: Parts) -> str:

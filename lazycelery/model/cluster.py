@@ -46,6 +46,16 @@ class Notice(msgspec.Struct, kw_only=True):
     """What the subject is."""
 
 
+class TapeStatus(msgspec.Struct, kw_only=True):
+    """A recording that is made (`--record`)."""
+
+    path: str
+    missing: int = 0
+    """Events that are not in it, as they could not be written in time."""
+    problem: str = ""
+    """Why it has ended; "" while it goes on."""
+
+
 class Load(msgspec.Struct, kw_only=True):
     """What we cost, measured."""
 
@@ -107,6 +117,8 @@ class Overview(msgspec.Struct, kw_only=True):
     lacks: dict[str, str] = {}
     """What the broker's transport does not have, and why: events, control, peek, purge …"""
     history: HistoryStatus = msgspec.field(default_factory=HistoryStatus)
+    recording: TapeStatus | None = None
+    """What this engine records; `None` where it was not told to."""
     reel: Reel | None = None
     """Where the recording is that plays; `None` for a cluster that lives."""
     awaited: Awaited = ""

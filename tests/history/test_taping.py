@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from lazycelery.engine.engine import Engine
+from lazycelery.engine.summary import of_recording
 from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
@@ -197,11 +198,17 @@ async def test_a_disk_that_is_full_ends_the_recording_and_nothing_else(tmp_path:
     recording.tape = Taping(disk, Veil(Redactor()))
     recording.tape._left_out = 1_234
     told = "but for 1,234 events that could not be written in time."
-    assert recording.notes[-1] == f"This is recorded in {recording.path}, {told}"
+    [notice] = of_recording(recording.status)
+    assert notice.title == f"This is recorded in {recording.path}, {told}" and notice.severity == "warning"
     disk.problem = errno.ENOSPC
     recording.tape.events(T0, [received(1, "a")])
     assert wait(lambda: bool(recording.tape.problem))
-    assert recording.notes[-1] == f"The recording in {recording.path} has ended: No space left on device."
+    [notice] = of_recording(recording.status)
+    ended = f"The recording in {recording.path} has ended: No space left on device."
+    assert (
+        notice.title.startswith(f"{ended} Missing in it too: 1,234 events") and notice.severity == "warning"
+    )
+    assert not [note for note in recording.notes if str(recording.path) in note]
     recording.tape.events(T0, [received(1, "b")])
     recording.tape.put(T0, "links", StatusChange("connected"))
     assert not recording.tape._waits

@@ -9,7 +9,7 @@ import pytest
 
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.verdict import of_task
-from lazycelery.model.cluster import Load, Notice, Overview
+from lazycelery.model.cluster import Load, Notice, Overview, TapeStatus
 from lazycelery.model.relief import Relief
 from lazycelery.model.task import Task
 from lazycelery.tui import themes
@@ -103,6 +103,15 @@ def test_eighty_columns_hold_all_that_tells_how_well_we_see(name: str, relief: R
     assert len(told) == 80 and name in told and "READ-ONLY" in told
     assert "ev 49k/s" in told and short in told and "loss 0.2 %" in told
     assert "lag <0.1s" in told or name != "shop-prod"
+    for tape, sign in (
+        (TapeStatus(path="a"), " REC "),
+        (TapeStatus(path="a", problem="full"), " REC ENDED "),
+    ):
+        seen.recording = tape
+        told = plain_text(header(seen, True, False, Look(now=NOW), 80))
+        assert sign in told and name in told and "READ-ONLY" in told and "loss 0.2 %" in told
+        assert len(told) == 80
+    seen.recording = None
     seen.production = True
     told = plain_text(header(seen, True, False, Look(now=NOW), 80))
     assert "PRODUCTION" in told and "loss 0.2 %" in told

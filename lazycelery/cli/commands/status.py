@@ -115,6 +115,8 @@ def _print(session: Session, queues: list[Queue]) -> None:
     ]
     if history := _history(overview.history):
         rows.append(("history", history))
+    if (tape := overview.recording) is not None:
+        rows.append(("recorded", "no more" if tape.problem else f"in {tape.path}"))
     for name, text in rows:
         output.line(f"{name:<9}{text}")
     notices = [notice for notice in overview.notices if not unseen.is_told(notice, overview)]

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from lazycelery.errors import LazyCeleryError
-from lazycelery.model.counting import count
+from lazycelery.model.cluster import TapeStatus
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.reports import QueueReport
 from lazycelery.sources.protocols.events import Deliver, EventBatch, EventStream
@@ -55,16 +55,14 @@ class RecordingBroker(WholeBroker):
 
     @property
     def notes(self) -> list[str]:
-        """Also that this is recorded, what is missing in it, or why it is recorded no more."""
-        tape, place = self.tape, self.path
-        if tape.problem:
-            told = f"The recording in {place} has ended: {tape.problem}."
-        elif tape.missing:
-            gone = count(tape.missing, "event")
-            told = f"This is recorded in {place}, but for {gone} that could not be written in time."
-        else:
-            told = f"Everything is recorded in {place}."
-        return [*super().notes, told]
+        """Also that this is recorded, while all of it is."""
+        whole = not self.tape.problem and not self.tape.missing
+        return [*super().notes, *([f"Everything is recorded in {self.path}."] if whole else ())]
+
+    @property
+    def status(self) -> TapeStatus:
+        """How the recording is."""
+        return TapeStatus(path=str(self.path), missing=self.tape.missing, problem=self.tape.problem)
 
     def link(self, name: str, change: StatusChange) -> None:
         """Write down how a link is, where that is new; the events' one has its own frames."""

@@ -79,6 +79,11 @@ def _identity(
     spans.append(_badge(overview))
     if overview.production and width >= 70:
         spans += [(" ", ""), (" PRODUCTION ", "alarm")]
+    if (tape := overview.recording) is not None:
+        spans += [
+            (" ", ""),
+            (" REC ENDED ", "alarm") if tape.problem else (" REC ", "warn" if tape.missing else "run"),
+        ]
     if paused:
         spans += [(" ", ""), (" PAUSED ", "badge")]
     return merge(spans)
