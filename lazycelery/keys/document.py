@@ -26,6 +26,9 @@ profile permits. They ask in the footer line, and Enter always means No.
 
 Change a key in a profile's `keymap`, by its action: `retry = "f9"`, or `"move.down" = ["ctrl+n", "down"]`.
 A key that is taken, an unknown action and a key no terminal sends are errors at the start.
+
+The tasks stand in the order in which they were first seen, the newest first, until they are sorted. `WHEN`
+shows another moment: when a task ended, or for how long it has been as it is.
 """
 
 

@@ -116,6 +116,23 @@ async def test_the_order_of_a_narrow_list_is_told() -> None:
         assert "▴" in stage.text.split(" 3 ")[1].splitlines()[0]
 
 
+async def test_a_narrow_title_gives_its_parts_up_whole() -> None:
+    """The order's name first, then the order, and all filters but the last; what is left is not in shreds."""
+    async with staged(size=(80, 24)) as stage:
+        stage.desk.tasks.note = lambda width, look: "673"  # type: ignore[method-assign]
+        await stage.press("3")
+        titles = []
+        for filters in ([], ["a:b"], ["n:shop.a"], ["name:shop", "id:1f2a"]):
+            stage.desk.sort_as("queue")
+            stage.desk.tasks.ordering.set("queue", True)
+            stage.desk.tasks.pushed[:] = filters
+            stage.desk.tasks.sort()
+            await stage.rest()
+            line = next(one for one in stage.text.splitlines() if "673" in one)
+            titles.append(line[2 : line.index("673")].strip(" ─"))
+        assert titles == ["3 ▴queue", "3 ▴ › a:b", "3 › n:shop.a", "3 … › id:1f2a"]
+
+
 async def test_the_order_is_told_where_its_column_is_not_shown() -> None:
     async with staged(size=(80, 24)) as stage:
         await stage.press("3", "z")

@@ -176,6 +176,18 @@ def test_on_its_way_the_knob_is_where_it_goes_and_the_line_tells_how_far_it_has_
     assert len(done) < len(ahead) and len(after) < len(done)
 
 
+@pytest.mark.parametrize("played", [None, NOW + 30])
+def test_at_its_end_and_on_its_way_it_tells_that_it_is_held(played: float | None) -> None:
+    """There nothing else shows what the key did, and it decides what comes after the next jump."""
+    for paused in (False, True):
+        reel = Reel(start=NOW, end=NOW + 100, at=NOW + 100, played=played, paused=paused, speed=8)
+        look = Look(now=NOW + 100 if played is None else played, signs=ASCII, keys=keymap({}))
+        line = reel_line(reel, look, 80)
+        told = "".join(part for part, _ in line)
+        assert ("held" in told.split()) == paused and ("8x" in told.split()) != paused
+        assert length(line) <= 80
+
+
 async def test_keys_that_come_fast_add_up_and_only_the_last_moment_is_gone_to() -> None:
     engine = playing()
     async with staged(engine) as stage:

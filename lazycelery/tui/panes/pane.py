@@ -258,15 +258,13 @@ def _title(
     seen = [pane.columns[at].title for at, _ in choose(pane.columns_at(width), width - 3)]
     room = width - 6 - (width_of(note) + 2 if note else 0)
     number: Span = (str(pane.number), "dim")  # It tells which list it is, where its name has no room.
-    if (width >= HEADED and order.column in seen) or (order.usual and not focused):
-        return (*head, *more) if length((*head, *more)) <= room else (number, *more)
     sign = look.signs.upwards if order.reversed else look.signs.sorted
-    whole = (*head, (f" {sign}{order.name}", "accent"), *more)
-    if length(whole) <= room:
-        return whole
-    if not order.usual:
-        return (number, *whole[2:])
-    short = (*head, (f" {sign}", "accent"), *more)
-    if length(short) <= room:
-        return short
-    return (*head, *more) if length((*head, *more)) <= room else (number, *more)
+    named, signed = (f" {sign}{order.name}", "accent"), (f" {sign}", "accent")
+    last = more if len(crumbs) < 2 else [*more[: -len(crumbs)], (f" {look.signs.more}", "accent"), more[-1]]
+    # What goes first: the order's name, then that of the list, the order, and all filters but the last.
+    ways: list[Line] = [(*head, *more), (number, *more), (number, *last)]
+    if not (width >= HEADED and order.column in seen) and not order.usual:
+        ways[:1] = [(*head, named, *more), (number, named, *more), (number, signed, *more)]
+    elif focused and not (width >= HEADED and order.column in seen):
+        ways[:0] = [(*head, named, *more), (*head, signed, *more)]
+    return next((way for way in ways if length(way) <= room), ways[-1])

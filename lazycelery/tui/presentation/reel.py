@@ -54,9 +54,15 @@ def _parts(reel: Reel, look: Look, width: int) -> tuple[Line, int, Line, Line]:
     state = "ended" if at >= reel.end else "held" if reel.paused else "plays"
     if reel.played is not None:
         state = "seeks"
+    # Where it does not run anyway, the next jump leads to where it plays, or is held.
+    then = (
+        ("held ", "warn")
+        if reel.paused and state in ("ended", "seeks")
+        else (f"{reel.speed:g}x".ljust(5), "dim")
+    )
     left: Line = (
         (f" {state:<5} ", "warn" if state != "plays" else "run"),
-        (f"{reel.speed:g}x".ljust(5), "dim"),
+        then,
         (f" {q.clock(at, look.utc)} ", "title"),
     )
     end: Line = ((f" {q.clock(reel.end, look.utc)} ", "dim"),) if width >= NARROW else ()
