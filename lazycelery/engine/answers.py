@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterable
-from contextlib import aclosing
+from collections.abc import Generator, Iterable
 
 from lazycelery.engine.parts import Parts
 from lazycelery.engine.slices import after, in_slices
@@ -209,13 +208,12 @@ class Answers:
             self._veil.tasks(page.tasks)
         return page
 
-    async def recorded(self, query: RecordedQuery) -> AsyncGenerator[RecordedPage, None]:
+    async def recorded(self, query: RecordedQuery) -> RecordedPage:
         """Events, findings or samples of the recorded history, newest first."""
-        async with aclosing(self._memory.recorded(query)) as pages:
-            async for page in pages:
-                if not self._may("reveal"):
-                    self._veil.recorded(page.entries)
-                yield page
+        page = await self._memory.recorded(query)
+        if not self._may("reveal"):
+            self._veil.recorded(page.entries)
+        return page
 
 
 def _never_seen(target: str, kind: str, seen: Snapshot) -> NothingFound:

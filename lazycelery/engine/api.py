@@ -7,7 +7,6 @@ safe for a terminal before `lazycelery.model.text.clean`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from typing import Literal, Protocol
 
 from lazycelery.model.action import AuditEntry, Order, Outcome, Plan
@@ -139,9 +138,10 @@ class EngineApi(Protocol):
 
         Raises `UsageError` for a wrong filter, `NothingFound` when no history is kept."""
 
-    def recorded(self, query: RecordedQuery) -> AsyncGenerator[RecordedPage, None]:
+    async def recorded(self, query: RecordedQuery) -> RecordedPage:
         """Events, findings or samples of the recorded history, newest first, read as they are asked for.
-        Close it when enough was read. Raises as `history`."""
+
+        Raises as `history`, and `NothingFound` for a page that follows too late: a few questions are kept."""
 
     async def beat(self) -> Beat:
         """What beat sends and when: the workers' settings, and a scheduler's own store.

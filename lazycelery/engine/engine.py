@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from typing import Literal
 
 from lazycelery.actions import cut_off
@@ -289,9 +289,9 @@ class Engine:
         await self._parts.noted()
         return await self._answers.history(query)
 
-    def recorded(self, query: RecordedQuery) -> AsyncGenerator[RecordedPage, None]:
+    async def recorded(self, query: RecordedQuery) -> RecordedPage:
         """Events, findings or samples of the recorded history."""
-        return self._answers.recorded(query)
+        return await self._answers.recorded(query)
 
     async def beat(self) -> Beat:
         """What beat sends and when."""

@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from lazycelery.actions.files import state_directory
 from lazycelery.engine.figure_notes import FigureNotes
 from lazycelery.engine.memory_notices import notices
 from lazycelery.engine.past import Past
-from lazycelery.engine.recorded import pages
+from lazycelery.engine.recorded import Questions
 from lazycelery.engine.recorder import Recorder
 from lazycelery.engine.slices import in_slices
 from lazycelery.errors import NothingFound
@@ -103,6 +103,7 @@ class Memory:
         self._changed = changed
         self._loop: asyncio.AbstractEventLoop | None = None
         self._storage = storage_of(profile)
+        self._questions = Questions(self._storage)
         self._recorder: Recorder | None = None
         if profile.history and profile.recorder:
             self._recorder = Recorder(store.columns, self._storage, redactor, clock, self._changed_in_thread)
@@ -214,6 +215,7 @@ class Memory:
 
     async def close(self) -> None:
         """Write what is left."""
+        self._questions.close()
         self._storage.close()
         for task in (self._started, self._loading, self._reading):
             if task is not None:
@@ -313,11 +315,11 @@ class Memory:
             if not more and self._kinship is kinship:  # It may be large, and half of it after a break.
                 self._kinship, self._later = Kinship(), Later()
 
-    def recorded(self, query: RecordedQuery) -> AsyncGenerator[RecordedPage, None]:
-        """Events, findings or samples. Raises as `ask`."""
+    async def recorded(self, query: RecordedQuery) -> RecordedPage:
+        """Events, findings or samples. Raises as `ask`, and for a page that follows too late."""
         if not self._profile.history:
             raise NothingFound("No history is kept: history = false in the profile.")
-        return pages(self._storage, query, self._clock())
+        return await self._questions.page(query, self._clock())
 
     async def task(self, id: str) -> Task | None:
         """One task out of the files, or `None`."""

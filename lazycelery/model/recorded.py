@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -63,12 +64,25 @@ class RecordedQuery(msgspec.Struct, kw_only=True):
 
     kind: RecordedKind
     filter: str = ""
+    limit: int = 0
+    """How many are enough, of this page: nothing follows it then. 0 for all there are."""
+    after: str = ""
+    """`RecordedPage.next` of the page before, with the same question; "" begins with the newest."""
 
 
 class RecordedPage(msgspec.Struct, kw_only=True):
-    """Some of them, newest first, and what could not be read on the way there."""
+    """Some of one kind, newest first, and what could not be read on the way there."""
 
-    entries: list[Recorded] = []
+    events: list[RecordedEvent] = []
+    findings: list[RecordedFinding] = []
+    samples: list[RecordedSample] = []
     unread: list[str] = []
     read: bool = False
     """Whether anything of the history could be read."""
+    next: str | None = None
+    """What `after` must be for the page that follows, once; `None` when there is none."""
+
+    @property
+    def entries(self) -> Sequence[Recorded]:
+        """Those of the kind that was asked for."""
+        return self.events or self.findings or self.samples

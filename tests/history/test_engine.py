@@ -7,9 +7,11 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lazycelery.engine.api import EngineApi
 from lazycelery.engine.client import spawn
 from lazycelery.engine.engine import Engine
 from lazycelery.engine.memory import files_of
@@ -17,6 +19,7 @@ from lazycelery.errors import NothingFound, UsageError
 from lazycelery.model.action import Order
 from lazycelery.model.history import HistoryQuery
 from lazycelery.model.profile import Profile
+from lazycelery.model.recorded import RecordedKind, RecordedQuery
 from lazycelery.model.task import TaskQuery
 from tests.engine.test_contract import state_of, until
 from tests.support.broker import RedisServer
@@ -27,6 +30,28 @@ pytestmark = pytest.mark.broker
 
 def profile_of(broker: RedisServer, tmp_path: Path, **own: object) -> Profile:
     return Profile(broker=broker.url, history_dir=str(tmp_path / "history"), **{"recorder": True, **own})  # type: ignore[arg-type]
+
+
+async def over_the_pipe(api: EngineApi, failed: str) -> None:
+    """What real workers told of a task, page by page."""
+
+    async def asked(kind: RecordedKind, filter: str = "") -> list[Any]:
+        page = await api.recorded(RecordedQuery(kind=kind, filter=filter))
+        found = list(page.entries)
+        while page.next is not None:
+            page = await api.recorded(RecordedQuery(kind=kind, filter=filter, after=page.next))
+            found += page.entries
+        return found
+
+    told = await asked("events", failed)
+    own = [one for one in told if one.type != "task-sent"]  # That comes by another way, sooner or later.
+    assert [one.type for one in own] == ["task-failed", "task-started", "task-received"] and len(told) == 4
+    assert {(one.id, one.name) for one in told} == {(failed, "shop.charge")}
+    assert {one.worker.partition("@")[0] for one in own} == {"w1"}
+    assert [one.id for one in (await api.recorded(RecordedQuery(kind="events", limit=1))).entries] == [failed]
+
+    with pytest.raises(NothingFound):
+        await api.recorded(RecordedQuery(kind="events", after="nonsense"))
 
 
 async def test_a_killed_engine_is_followed_by_one_that_knows_what_it_knew(
@@ -47,6 +72,7 @@ async def test_a_killed_engine_is_followed_by_one_that_knows_what_it_knew(
         return [(task.id, task.state) for task in told] == [(failed, "failure")]
 
     assert await until(seen) and await until(written)
+    await over_the_pipe(client.api, failed)
     os.kill(process.pid, signal.SIGKILL)
     await client.close()
     broker.client().delete(f"celery-task-meta-{failed}")  # Nobody else remembers it.
@@ -65,9 +91,10 @@ async def test_a_killed_engine_is_followed_by_one_that_knows_what_it_knew(
 async def test_one_engine_records_and_the_other_reads_along_and_takes_over(
     broker: RedisServer, worker: Callable[..., CeleryWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lazycelery.engine import recorder
+    from lazycelery.engine import memory, recorder
 
     monkeypatch.setattr(recorder, "TAKE_OVER", 0.3)
+    monkeypatch.setattr(memory, "SAMPLE_EVERY", 1)
     worker("w1")
     profile = profile_of(broker, tmp_path)
     first, second = Engine(profile), Engine(profile)
@@ -93,6 +120,14 @@ async def test_one_engine_records_and_the_other_reads_along_and_takes_over(
         return all(id in [task.id for task in page.tasks] for page in pages)
 
     assert await until(lambda: both_find(one))
+
+    async def sampled() -> bool:
+        page = await second.recorded(RecordedQuery(kind="samples"))
+        return {"online"} == {each.state for each in page.samples if each.worker} and any(
+            each.queue and each.consumers for each in page.samples
+        )
+
+    assert await until(sampled)
     await first.close()
 
     async def took_over() -> bool:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from lazycelery.errors import UsageError
+from lazycelery.engine.recorded import KEPT, Questions
+from lazycelery.errors import NothingFound, UsageError
 from lazycelery.model.recorded import RecordedKind, RecordedPage, RecordedQuery
 from lazycelery.store.history import asking, file_entries, writer
 from lazycelery.store.history.local import Local
@@ -253,3 +254,22 @@ def test_who_may_only_read_can_ask_for_all_of_it(shared: Callable[..., Shared]) 
     url = f"{storage.address.url}?options=-crole%3D{reader}"
     told = Shared(storage.address._replace(url=url))
     assert [one.id for one in entries(told, "events")] == [WHOLE, "order-1"]
+
+
+async def test_questions_that_nobody_goes_on_with_are_let_go(shared: Callable[..., Shared]) -> None:
+    storage = shared()
+    recorded(storage, [received(0), succeeded(1)])
+    questions = Questions(storage)
+    query = RecordedQuery(kind="events")
+    first = await questions.page(query, T0)
+    for _ in range(KEPT):
+        last = await questions.page(query, T0)
+    assert len(storage._connections) == KEPT
+    with pytest.raises(NothingFound, match="let go"):
+        await questions.page(RecordedQuery(kind="events", after=first.next or ""), T0)
+    follows = await questions.page(RecordedQuery(kind="events", after=last.next or ""), T0)
+    assert not follows.entries and len(last.entries) == 2
+    enough = await questions.page(RecordedQuery(kind="events", limit=1), T0)
+    assert len(enough.entries) == 1 and enough.next is None
+    questions.close()
+    assert len(storage._connections) == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -115,17 +114,23 @@ class _Reading:
     async def __aiter__(self) -> AsyncIterator[Recorded]:
         from lazycelery.model.recorded import RecordedQuery
 
-        query, count = RecordedQuery(kind=self.kind, filter=self._filter), 0
-        async with aclosing(self._session.engine.recorded(query)) as pages:
-            async for page in pages:
-                self.unread.update(dict.fromkeys(page.unread))
-                self._read |= page.read
-                for one in page.entries:
-                    if count == self._most:
-                        self._more = True
-                        return
-                    count += 1
-                    yield one
+        count, after = 0, ""
+        while True:
+            # One more tells whether there is more.
+            limit = 0 if self._most is None else self._most - count + 1
+            query = RecordedQuery(kind=self.kind, filter=self._filter, limit=limit, after=after)
+            page = await self._session.engine.recorded(query)
+            self.unread.update(dict.fromkeys(page.unread))
+            self._read |= page.read
+            for one in page.entries:
+                if count == self._most:
+                    self._more = True
+                    return
+                count += 1
+                yield one
+            if page.next is None:
+                return
+            after = page.next
 
     def code(self, count: int) -> int:
         """The exit code, after so many."""

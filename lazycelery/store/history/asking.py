@@ -13,8 +13,9 @@ from lazycelery.store.history.storage import Storage, Unreadable
 def ask(
     storage: Storage, query: RecordedQuery, now: float, go_on: Callable[[], bool] = lambda: True
 ) -> Generator[RecordedPage, None, None]:
-    """All that match, some at a time, as they are asked for; the last page may hold none. Raises `UsageError`
-    for a wrong filter, at the first page. Once `go_on` says no it ends soon."""
+    """All that match, some at a time, as they are asked for; the last page may hold none. `limit` and `after`
+    are for the caller. Raises `UsageError` for a wrong filter, at the first page. Once `go_on` says no it
+    ends soon."""
     wanted = entry_filter(query.kind, query.filter, now)
     unread: list[str] = []
     read = False
@@ -30,7 +31,9 @@ def ask(
                     entries = [one for one in entries if _known(one) not in newer]
                     own.update(map(_known, entries))
                 if entries:
-                    yield RecordedPage(entries=list(entries), unread=_taken(unread), read=True)
+                    page = RecordedPage(unread=_taken(unread), read=True)
+                    setattr(page, query.kind, list(entries))
+                    yield page
                 if not go_on():
                     return
             read = True

@@ -324,7 +324,9 @@ def opened(
     """The files, one after the other, newest first, from the one named `until` on; those that cannot
     be read are told in `unread`, and those that are damaged to `noticed`."""
     for place, path in reversed(list(enumerate(paths))):
-        if (until and order(path.name) > order(until)) or not size_of(path):
+        if until and order(path.name) > order(until):
+            continue
+        if not size_of(path):
             if not path.exists():
                 unread.append(f"{path.name}, which was removed meanwhile")
             continue
