@@ -36,6 +36,10 @@ SHARE = 0.03
 RECENT = 0.5
 """Seconds for which a snapshot does for one who asks often."""
 WINDOW = 120.0
+LONG_AGO = 60.0
+"""Seconds for which a message was held, until the history is asked who took it."""
+STEP = 5.0
+"""Seconds by which a worker's word may be older than the delivery that it is about."""
 ASKED, ASKED_AT_ONCE = 2_000, 8
 """Ids of which the history was asked, and of which it is asked for one snapshot."""
 HELD_STATES = ("received", "scheduled", "started", "lost")
@@ -148,25 +152,24 @@ class Snapshots:
         for flight in self._watch.flights.messages if self._watch.flights else ():
             if flight.id is None:
                 continue
-            flight.worker, flight.since = self._took.get(flight.id) or self._store.holder(flight.id)
-            old = flight.delivered is not None and now - flight.delivered > self._limits.orphan_doubt
-            if flight.worker is None and old and left and self.remembered and flight.id not in self._took:
-                left -= 1
-                flight.worker, flight.since = await self._remembered(flight.id, self.remembered)
+            flight.worker, flight.since = self._store.holder(flight.id)
+            if flight.worker is not None or self._store.task(flight.id, now) is not None:
+                self._took.pop(flight.id, None)  # The store knows better.
+            elif flight.delivered is not None and now - flight.delivered > LONG_AGO:
+                if flight.id not in self._took and left and self.remembered:
+                    left -= 1
+                    await self._remember(flight.id, self.remembered)
+                worker, since = self._took.get(flight.id, (None, None))
+                # Delivered anew since then, it is with somebody else.
+                if since is not None and since > flight.delivered - STEP:
+                    flight.worker, flight.since = worker, since
 
-    async def _remembered(
-        self, id: str, ask: Callable[[str], Awaitable[Task | None]]
-    ) -> tuple[str | None, float | None]:
+    async def _remember(self, id: str, ask: Callable[[str], Awaitable[Task | None]]) -> None:
         while len(self._took) >= ASKED:
             del self._took[next(iter(self._took))]
-        task = await ask(id) if self._store.task(id, self._clock()) is None else None
-        took = (
-            (task.worker, task.started or task.received)
-            if task and task.state in HELD_STATES
-            else (None, None)
-        )
-        self._took[id] = took
-        return took
+        task = await ask(id)
+        held = task is not None and task.state in HELD_STATES
+        self._took[id] = (task.worker, task.started or task.received) if task and held else (None, None)
 
     async def now(self) -> Snapshot:
         """The cluster as it is now."""

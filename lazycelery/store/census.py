@@ -100,7 +100,7 @@ class Census:
             facts.running.append(one)
 
     def _lost(self, facts: TaskFacts, now: float, retried: set[str]) -> Steps:
-        """Some of each worker, and how many more."""
+        """Some of each worker, of a hundred workers at most, and how many more."""
         columns = self.columns
         slots = yield from self._in_state(State.LOST)
         recent = slots[columns.vector("since")[slots] > now - LOST_FOR]
@@ -110,8 +110,11 @@ class Census:
         yield
         # Not `np.unique`: it loads masked arrays.
         counts = np.bincount(workers)
-        told = np.arange(len(recent)) < FEW
-        told[[int((workers == code).argmax()) for code in np.flatnonzero(counts)[:FEW].tolist()]] = True
+        places = np.arange(len(recent))
+        first = np.zeros(len(counts), dtype=np.intp)
+        first[workers[::-1]] = places[::-1]
+        told = places < FEW
+        told[first[np.flatnonzero(counts)[:FEW]]] = True
         facts.lost = [self._seen(slot) for slot in recent[told].tolist()]
         more = counts - np.bincount(workers[told], minlength=len(counts))
         facts.lost_beyond = {

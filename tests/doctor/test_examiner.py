@@ -66,6 +66,7 @@ async def test_who_took_a_message_long_ago_may_be_known_to_the_history_alone() -
         Flight(id=id, task="shop.nap", queue="celery", delivered=now - 900)
         for id in ("held", "ended", *(f"more-{n}" for n in range(10)))
     ]
+    flights[2].delivered = now - 100  # Not for the first time: the history tells of the time before.
     fresh = Flight(id="fresh", task="shop.nap", queue="celery", delivered=now)
     one._watch.looks.flights = Flights(at=now, messages=[*flights, fresh])
     await one._examiner.snapshots.now()
@@ -76,7 +77,18 @@ async def test_who_took_a_message_long_ago_may_be_known_to_the_history_alone() -
     assert seen.flights is not None
     told = {each.id: (each.worker, each.since) for each in seen.flights.messages}
     assert told["held"] == told["more-9"] == ("w1@a", now - 900)
-    assert told["ended"] == told["fresh"] == (None, None)
+    assert told["ended"] == told["fresh"] == told["more-0"] == (None, None)
+    # It is delivered again, and the one that takes it says so.
+    one._store.apply_events(
+        [
+            Event("task-received", "w2@a", now - 50, uuid=id, name="shop.nap", received=now)
+            for id in ("held", "ended")
+        ]
+    )
+    seen = await one._examiner.snapshots.now()
+    assert seen.flights is not None
+    told = {each.id: (each.worker, each.since) for each in seen.flights.messages}
+    assert told["held"][0] == told["ended"][0] == "w2@a"
 
 
 async def test_everything_is_looked_for_or_said_not_to_be() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.doctor import MODES
+from lazycelery.insight.doctor.grouping import grouped
 from lazycelery.model.facts import TaskFacts
 from lazycelery.store.store import Store
+from tests.doctor.seen import seen
 from tests.store.build import T0, failed, started, store_of, succeeded
 from tests.store.test_large_stores import result_of
 from tests.store.test_lost_runs import at, beat
@@ -25,6 +28,17 @@ def test_of_very_many_lost_tasks_some_of_each_worker_are_named_and_the_others_co
         store.columns.notes.send_again(id)
     facts = counted(store, 41)
     assert (len(facts.lost), facts.lost_beyond) == (101, {"w1@h": 48})
+
+
+def test_of_very_many_workers_all_lost_tasks_are_counted():
+    store = store_of(*(started(2, f"a{n}", f"w{n % 300}@h") for n in range(600)))
+    store.apply_events([beat(3, f"w{n}@h") for n in range(301)])
+    at(store, 20, 40)
+    facts = counted(store, 41)
+    assert len(facts.lost) + sum(facts.lost_beyond.values()) == 600
+    found = MODES["task-lost"].check(seen(tasks=facts))
+    [one] = grouped(found)
+    assert "; and 599 more like it." in one.title and one.evidence[0].value == 600
 
 
 def test_what_failed_since_something_was_found_is_not_usual():

@@ -14,7 +14,10 @@ def check(seen: Snapshot) -> list[Finding]:
     if not seen.connected:
         return []
     beyond = dict(seen.tasks.lost_beyond)
-    return [_finding(task, beyond.pop(task.worker, 0)) for task in seen.tasks.lost]
+    found = [_finding(task, beyond.pop(task.worker, 0)) for task in seen.tasks.lost]
+    if found:  # Of workers none of whose tasks is named.
+        found[-1].beyond += sum(beyond.values())
+    return found
 
 
 def _finding(task: TaskSeen, beyond: int) -> Finding:
