@@ -42,6 +42,8 @@ class Entry(Generic[T]):
     """Events in it."""
     size: int
     """Bytes, about."""
+    turn: int = 0
+    """The order in which entries of two queues came."""
 
 
 class Waiting(Generic[T]):
@@ -77,11 +79,11 @@ class Waiting(Generic[T]):
 
     # for the loop
 
-    def put(self, item: T, count: int, size: int) -> int:
+    def put(self, item: T, count: int, size: int, turn: int = 0) -> int:
         """Another one. Returns how many were lost for it."""
         self._came += count  # First: the thread may have taken and written it at once.
         self._bytes_came += size
-        self._entries.append(Entry(item, count, size))
+        self._entries.append(Entry(item, count, size, turn))
         lost = 0
         while self.count > self._most or self.size > self._most_bytes:
             try:
@@ -108,14 +110,19 @@ class Waiting(Generic[T]):
 
     # for the thread
 
-    def take(self, most: int) -> list[Entry[T]]:
-        """The oldest, until they are so many; the loop may take some too, where there is too much."""
+    def take(self, most: int, until: int | None = None) -> list[Entry[T]]:
+        """The oldest, until they are so many, and of no later turn than `until`; the loop may take some too,
+        where there is too much."""
         taken: list[Entry[T]] = []
         count = 0
         with contextlib.suppress(IndexError):
             while count < most:
-                taken.append(self._entries.popleft())
-                count += taken[-1].count
+                entry = self._entries.popleft()
+                if until is not None and entry.turn > until:
+                    self._entries.appendleft(entry)
+                    break
+                taken.append(entry)
+                count += entry.count
         return taken
 
     def put_back(self, taken: Sequence[Entry[T]]) -> None:
@@ -147,6 +154,8 @@ class Backlog:
         self.failed: Waiting[Copied] = Waiting(MOST_TASKS, MOST_TASK_BYTES)
         self.left: Waiting[Copied] = Waiting(MOST_TASKS, MOST_TASK_BYTES)
         """The other tasks: however many succeed, no failure has to go for them."""
+        self._turn = 0
+        """Of the last tasks that left; whatever left until then is in its queue."""
         self._hours: dict[tuple[object, ...], int] = {}
         """The last note of each hour, by its address: an older one of the same is no loss."""
         self._open: Told | None = None
@@ -171,12 +180,24 @@ class Backlog:
     def leave(self, told: Copied) -> int:
         """Tasks that leave the store, of one kind, from the loop. Returns how many were lost for them."""
         waiting = self.failed if FAILED[int(told.states[0])] else self.left
-        return waiting.put(told, len(told.ids), told.size)
+        turn = self._turn + 1
+        lost = waiting.put(told, len(told.ids), told.size, turn)
+        self._turn = turn  # Last: the thread takes nothing of a turn that is not known.
+        return lost
 
     def take_tasks(self, most: int) -> list[Entry[Copied]]:
-        """So many tasks that have left, those that failed first."""
-        failed = self.failed.take(most)
-        return [*failed, *self.left.take(most - sum(entry.count for entry in failed))]
+        """So many tasks that have left, as they left: one may have come again and left once more, and its
+        newest row tells. That failures are dear decides only what goes where there is no room."""
+        until, count, taken = self._turn, 0, list[Entry[Copied]]()
+        waiting = [*self.failed.take(most, until), *self.left.take(most, until)]
+        waiting.sort(key=lambda entry: entry.turn)
+        for place, entry in enumerate(waiting):
+            if count >= most:
+                self.put_back_tasks(waiting[place:])
+                break
+            taken.append(entry)
+            count += entry.count
+        return taken
 
     def put_back_tasks(self, taken: Sequence[Entry[Copied]]) -> None:
         """They could not be written."""

@@ -179,6 +179,7 @@ class Recorder:
         if not lean and self.status.lean and not waiting:
             self._changes.fill_in(TASKS_AT_ONCE)
         slots = self._changes.due(now, all=last)
+        newest = self._changes.newest
         left = self.backlog.take_tasks(TASKS_AT_ONCE)
         # Who has left may have come again: never an older row after a newer one.
         most = 0 if self.backlog.failed or self.backlog.left else TASKS_AT_ONCE
@@ -193,7 +194,7 @@ class Recorder:
             told, said = [each.item for each in batches], [each.item for each in rest]
             dropped = Dropped(self.status.dropped, self.status.dropped_notes, self.status.dropped_tasks)
             gone = [each.item for each in left]
-            left_out = self.recording.write(slots, told, said, lean, dropped, gone)
+            left_out = self.recording.write(slots, told, said, lean, dropped, gone, newest)
         except BaseException:
             self._more = False
             self._changes.put_back(slots)

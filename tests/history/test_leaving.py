@@ -21,7 +21,7 @@ from lazycelery.store.history.local import Local
 from lazycelery.store.history.postgres.address import address_of
 from lazycelery.store.history.postgres.storage import Shared
 from lazycelery.store.history.storage import Storage
-from lazycelery.store.history.taking import Changes
+from lazycelery.store.history.taking import Changes, snapshot
 from lazycelery.store.store import Store
 from tests.history.keeping import Monitor, found
 from tests.history.test_backlog import NOBODY, notices_of, rows, traced
@@ -170,6 +170,67 @@ def test_a_task_that_goes_on_after_it_has_left_is_not_set_back(storage: Storage)
     assert (newest.state, newest.result) == ("success", "done")
     if isinstance(storage, Shared):
         assert kept(storage)["long"] == ("success", "shop.add")
+
+
+def test_a_task_that_left_twice_is_as_it_left_last(storage: Storage) -> None:
+    """First while it ran, then failed: what failed is dear, and not written before what left earlier."""
+    monitor = Monitor(storage, max_tasks=16).start()
+    monitor.hear(*life(0))
+    assert monitor.wait(lambda: len(found(storage).tasks) == 1)
+    with refused(monitor):
+        monitor.hear(received(1, "job"), started(1, "job"))
+        for number in range(40):
+            monitor.hear(received(2, f"a{number}"), started(2, f"a{number}"))
+        assert "job" not in monitor.store.columns.slots
+        monitor.hear(failed(5, "job"))
+        for number in range(40):
+            monitor.hear(received(7, f"b{number}"), started(7, f"b{number}"), failed(8, f"b{number}"))
+        assert "job" not in monitor.store.columns.slots
+        waiting = monitor.recorder.backlog
+        assert all(any("job" in each.ids for each in own.items) for own in (waiting.left, waiting.failed))
+    assert monitor.wait(lambda: monitor.recorder.status.state == "writing")
+    monitor.stop()
+    assert found(storage, "id:job").tasks[0].state == "failure"
+
+
+def test_a_task_that_leaves_and_comes_again_during_a_batch_waits_for_the_next(storage: Storage) -> None:
+    monitor, hooked = Monitor(storage, max_tasks=1), list[bool]()
+    recording = monitor.recorder.recording
+    write = recording.write
+
+    def late(*told: Any) -> bool:
+        if not hooked:  # The slots are chosen, and nothing of them is read yet.
+            hooked.append(True)
+            monitor.hear(*life(0))
+            monitor.hear(failed(5, "job"))
+        return write(*told)
+
+    recording.write = late  # type: ignore[method-assign]
+    monitor.hear(received(1, "job"), started(1, "job"))
+    time.sleep(0.1)
+    monitor.recorder._round(last=True)
+    assert hooked and "job" in monitor.store.columns.slots
+    monitor.start().stop()
+    assert found(storage, "id:job").tasks[0].state == "failure"
+
+
+def test_of_two_queues_what_came_first_is_taken_first() -> None:
+    store, waiting = Store(100), backlog.Backlog(lambda told: told)
+    store.apply_events([each for number in range(20) for each in life(number)])
+    ids = []
+    for slots in ([0, 2], [1], [4], [3, 5], [6, 8, 10]):
+        ids.append([store.columns.id[slot] for slot in slots])
+        assert not waiting.leave(snapshot(store.columns, np.array(slots)))
+    taken = waiting.take_tasks(4)
+    assert [entry.item.ids for entry in taken] == ids[:3]
+    waiting.put_back_tasks(taken)
+    waiting._turn = 4  # The loop is at the fifth.
+    taken = waiting.take_tasks(100)
+    assert [entry.item.ids for entry in taken] == ids[:4]
+    waiting.tasks_done(taken)
+    waiting._turn = 5
+    assert [entry.item.ids for entry in waiting.take_tasks(1)] == ids[4:]
+    assert (waiting.failed.count, waiting.left.count) == (0, 3)
 
 
 def test_each_way_of_being_unwritten_is_seen() -> None:

@@ -33,7 +33,7 @@ from lazycelery.store.history.storage import (
     Sample,
 )
 from lazycelery.store.history.strangers import forget_strangers, tell_retention
-from lazycelery.store.history.taking import Copied, Slots, snapshot
+from lazycelery.store.history.taking import NEWEST, Copied, Slots, snapshot
 from lazycelery.store.history.writer import BEGAN, UNKNOWN, Run, Writer, seal
 from lazycelery.store.told import Told
 
@@ -221,10 +221,11 @@ class LocalRecording:
         lean: bool = False,
         dropped: Dropped = NOTHING,
         left: Sequence[Copied] = (),
+        newest: int = NEWEST,
     ) -> bool:
         """Into the file of today."""
         assert self.writer is not None
-        self.writer.write(slots, told, list(chain.from_iterable(map(_statements, notes))), left)
+        self.writer.write(slots, told, list(chain.from_iterable(map(_statements, notes))), left, newest)
         follow(self._standing, notes)
         return False
 

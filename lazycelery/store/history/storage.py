@@ -12,7 +12,7 @@ from lazycelery.model.task import Dealt
 from lazycelery.store.columns import Columns
 from lazycelery.store.filter.entries import EntryFilter
 from lazycelery.store.history.later import Later
-from lazycelery.store.history.taking import Copied, Slots
+from lazycelery.store.history.taking import NEWEST, Copied, Slots
 from lazycelery.store.told import Told
 
 
@@ -179,10 +179,13 @@ class Recording(Protocol):
         lean: bool = False,
         dropped: Dropped = NOTHING,
         left: Sequence[Copied] = (),
+        newest: int = NEWEST,
     ) -> bool:
         """Write tasks as they are now, events, and whatever else, all or nothing. `lean`: tasks that did
         not fail may be written without their long texts; returns whether they were. `dropped`: what was
-        lost in all. `left`: tasks that have left the store, as they were then."""
+        lost in all. `left`: tasks that have left the store, as they were then. `newest`: the highest
+        identity of a task that may be in these slots; who came later may have left before, which is still to
+        be written."""
 
     def abort(self) -> None:
         """From another thread: let what waits for the medium fail, where it can."""

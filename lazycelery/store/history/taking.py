@@ -32,6 +32,8 @@ PUT_OFF = 0.5
 """Seconds for which a task that has not ended is put off: most end within, and cost one row then."""
 AT_ONCE = 2_000
 """Tasks read and written together."""
+NEWEST = 1 << 62
+"""No identity is higher."""
 
 Slots = npt.NDArray[np.intp]
 Row = tuple[Any, ...]
@@ -101,6 +103,11 @@ class Changes:
         """Slots whose tasks are being written."""
         self._flushed = 0.0
 
+    @property
+    def newest(self) -> int:
+        """The identity of the task that came last."""
+        return self.columns.rows
+
     def unwritten(self, slots: Slots) -> Slots:
         """Those of these slots of whose tasks something is not written; they are about to leave. For the
         store's own thread."""
@@ -165,14 +172,15 @@ def take(
     code_of: dict[tuple[str, int], int],
     nothing: float | None = None,
     lean: bool = False,
+    newest: int = NEWEST,
 ) -> Taken:
     """These slots' tasks as far as they are whole; `code_of` is the file's number of a word. `nothing`
     stands where there is no value. `lean`: the texts of tasks that did not fail are left out, and count
-    as cut."""
+    as cut. Tasks of a higher identity than `newest` are left out."""
     before = columns.vector("stamp")[slots], columns.vector("row")[slots]
     told = snapshot(columns, slots, nothing)
     whole = (before[0] == columns.vector("stamp")[slots]) & (before[1] == columns.vector("row")[slots])
-    whole &= before[1] != 0
+    whole &= (before[1] != 0) & (before[1] <= newest)
     taken = made(told, veiling, code_of, nothing, lean)
     if whole.all():
         return taken

@@ -23,7 +23,7 @@ from lazycelery.store.history.numbers import Numbers, learnt
 from lazycelery.store.history.overlap import Overlap
 from lazycelery.store.history.schema import COLUMNS, IDS, VERSION, migrate, version_of
 from lazycelery.store.history.storage import FindingBegan, Newer
-from lazycelery.store.history.taking import AT_ONCE, Copied, Row, Slots, Taken, made, take
+from lazycelery.store.history.taking import AT_ONCE, NEWEST, Copied, Row, Slots, Taken, made, take
 from lazycelery.store.history.veiling import Veiling
 from lazycelery.store.told import COUNTED_BEFORE, Matrix, Told
 
@@ -164,9 +164,10 @@ class Writer:
         told: Sequence[Told],
         rest: Iterable[tuple[str, Any]] = (),
         left: Sequence[Copied] = (),
+        newest: int = NEWEST,
     ) -> None:
-        """Write tasks as they are now, those that have `left` the store, events, and other statements, all or
-        nothing."""
+        """Write tasks as they are now (to the `newest` identity), those that have `left` the store, events,
+        and other statements, all or nothing."""
         run, first = self._database.execute, self._next
         self._numbers.settle()
         if doubled := self._numbers.doubled:
@@ -180,7 +181,8 @@ class Writer:
                 self._write(made(each, self._veiling, self._words, UNKNOWN), self._numbers.of_gone)
             for start in range(0, len(slots), AT_ONCE):
                 some = slots[start : start + AT_ONCE]
-                self._write(take(self._columns, some, self._veiling, self._words, UNKNOWN), self._numbers.of)
+                tasks = take(self._columns, some, self._veiling, self._words, UNKNOWN, newest=newest)
+                self._write(tasks, self._numbers.of)
             if told:
                 self._events(told)
             for statement, values in rest:

@@ -36,7 +36,7 @@ from lazycelery.store.history.storage import (
     Note,
     Sample,
 )
-from lazycelery.store.history.taking import AT_ONCE, Copied, Slots, Taken, made, snapshot, take
+from lazycelery.store.history.taking import AT_ONCE, NEWEST, Copied, Slots, Taken, made, snapshot, take
 from lazycelery.store.history.veiling import Veiling
 from lazycelery.store.history.writer import Codes
 from lazycelery.store.told import NOTHING_TOLD, Told
@@ -260,9 +260,10 @@ class SharedRecording:
         lean: bool = False,
         dropped: Dropped = NOTHING,
         left: Sequence[Copied] = (),
+        newest: int = NEWEST,
     ) -> bool:
         """One transaction."""
-        parts = [self._tasks(slots, lean)]
+        parts = [self._tasks(slots, lean, newest)]
         if left:  # First: one of them may have come again.
             parts.insert(0, _in_order([made(each, self._veiling, self._codes) for each in left]))
         packed, count = self._events(told)
@@ -295,10 +296,18 @@ class SharedRecording:
         self._ahead = float(found[0]) - time.time()
         return lean
 
-    def _tasks(self, slots: Slots, lean: bool) -> list[list[Any]]:
+    def _tasks(self, slots: Slots, lean: bool, newest: int) -> list[list[Any]]:
         return _in_order(
             [
-                take(self._columns, slots[start : start + AT_ONCE], self._veiling, self._codes, lean=lean)
+                take(
+                    self._columns,
+                    slots[start : start + AT_ONCE],
+                    self._veiling,
+                    self._codes,
+                    None,
+                    lean,
+                    newest,
+                )
                 for start in range(0, len(slots), AT_ONCE)
             ]
         )
