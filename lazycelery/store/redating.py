@@ -34,6 +34,7 @@ def redate(intake: Intake, workers: Workers, queues: Queues, by: float) -> None:
     intake.clock_set(by)
     for worker in workers.known.values():
         _worker(worker, by)
+    workers.way.set(by)
     workers.changes += 1
     for queue in queues.known.values():
         if queue.report is not None:

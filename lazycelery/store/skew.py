@@ -5,13 +5,17 @@ the clock was to blame for what is gone. One that rises may be either, and count
 
 - Timestamps that go back, and stay there, are a clock that was set back: a pipe keeps the order.
 - A step of our own clock is told by who sees it (`set`).
-- Else it must be the same in each quarter of a window, of events behind which none waited for us. A backlog
-  is read with others behind it, or it grows or shrinks; it is no clock, however long it lasts.
+- Else it must be the same in each quarter of a window, of events behind which none waited for us, and be told
+  from a backlog of constant length, such as a queue that drops what is older than a minute: either others'
+  events came on time all the while (`Way`), or the delay is what it is between right clocks, or it has risen
+  by no more than a slewed clock's does. All else is lag, however long it lasts.
 """
 
 from __future__ import annotations
 
 import math
+
+from lazycelery.store.way import Way
 
 MATERIAL_SKEW = 0.5
 """Seconds: below that, it may as well be the network."""
@@ -21,6 +25,8 @@ SURE = 5.0
 """Seconds for which all events must be of the same mind before a clock counts as set back."""
 QUARTER, QUARTERS = 30.0, 4
 """Seconds of a part of the window, and how many there are."""
+SLEWED = 0.5
+"""Seconds by which a clock that is slewed drifts in a window, at most."""
 ENOUGH = 3
 """Events, at least, by which anything is told of a clock."""
 UNLIKELY = 1e10
@@ -28,9 +34,10 @@ UNLIKELY = 1e10
 
 
 class Skew:
-    """Of one sender. Times in epoch seconds."""
+    """Of one sender. Times in epoch seconds. `way`: shared with the other senders."""
 
-    def __init__(self) -> None:
+    def __init__(self, way: Way | None = None) -> None:
+        self._way = way or Way()
         self._least: float | None = None
         """Seconds of delay that are the clock's; less than that never came."""
         self._newest = -math.inf
@@ -41,6 +48,8 @@ class Skew:
         """When the quarter under way began, its least delay, and its events."""
         self._lows: tuple[float, ...] = ()
         """The least delay of each of the last quarters."""
+        self._short, self._shorts = True, 0
+        """Whether others' events came on time throughout the quarter under way, and in how many before it."""
         self._set_back: _SetBack | None = None
 
     def take(self, timestamp: float, received: float, waiting: bool = False) -> float:
@@ -50,7 +59,7 @@ class Skew:
         if not -UNLIKELY < delay < UNLIKELY:
             return 0.0
         if self._least is None:
-            if waiting:
+            if waiting or (delay >= MATERIAL_SKEW and self._way.long(received)):
                 return max(0.0, delay)  # It may be either, and nothing is known yet.
             self._least = delay
             self._window(received)
@@ -67,6 +76,8 @@ class Skew:
             if self._set_back.sure(received):
                 self._least, self._set_back = self._set_back.least(), None
                 self._window(received)
+        else:
+            self._way.note(late, received)
         self._newest, self._late = max(self._newest, timestamp), late
         return late
 
@@ -83,16 +94,27 @@ class Skew:
     def _window(self, received: float) -> None:
         """Begin to look anew."""
         self._since, self._low, self._seen, self._lows = received, math.inf, 0, ()
+        self._short, self._shorts = True, 0
 
     def _slide(self, delay: float, received: float) -> None:
         self._low, self._seen = min(self._low, delay), self._seen + 1
+        self._short = self._short and self._way.short(received)
         if received < self._since:
             self._since = received  # Our clock was set back, and nobody told.
         elif received - self._since >= QUARTER and self._seen >= ENOUGH:
             lows = self._lows = (*self._lows, self._low)[-QUARTERS:]
-            self._since, self._low, self._seen = received, math.inf, 0
-            if len(lows) == QUARTERS and max(lows) - min(lows) <= STEP and self._least is not None:
-                self._least = max(self._least, min(lows))
+            self._shorts = self._shorts + 1 if self._short else 0
+            self._since, self._low, self._seen, self._short = received, math.inf, 0, True
+            if len(lows) == QUARTERS and max(lows) - min(lows) <= STEP:
+                self._raise(min(lows))
+
+    def _raise(self, low: float) -> None:
+        """It was no less for a window: that is the clock, unless it may be a backlog of constant length."""
+        if self._least is None or low <= self._least:
+            return
+        right, slewed = abs(low) < MATERIAL_SKEW, low - self._least <= SLEWED
+        if right or slewed or self._shorts >= QUARTERS:
+            self._least = low
 
     @property
     def seconds(self) -> float | None:

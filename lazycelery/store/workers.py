@@ -9,6 +9,7 @@ from lazycelery.model.facts import Whole
 from lazycelery.model.reports import ActiveQueue, TaskLimits, TaskReport, WorkerReport, WorkerStats
 from lazycelery.store.loss import Loss
 from lazycelery.store.skew import Skew
+from lazycelery.store.way import Way
 
 PUBLISHER = re.compile(r"gen\d+@")
 """Clients that publish name themselves so: they are no workers."""
@@ -18,7 +19,7 @@ MAX_WORKERS = 10_000
 class WorkerRecord:
     """What is known of one worker."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, way: Way) -> None:
         self.name = name
         self.code = 0
         """The columns' number of its name, once it has sent a task event."""
@@ -43,7 +44,7 @@ class WorkerRecord:
         self.last_start = 0.0
         self.last_end = 0.0
         """Newest start and end of a task that events told, the worker's clock."""
-        self.skew = Skew()
+        self.skew = Skew(way)
         self.lag: float | None = None
         """Seconds by which its newest heartbeat (or batch) came late, skew taken out."""
         self.loss = Loss()
@@ -88,6 +89,7 @@ class Workers:
         self.changes = 0
         self.waiting = False
         """Whether others wait to be read behind the events that are taken in."""
+        self.way = Way()
         self._ordered: list[WorkerRecord] = []
 
     def seen(self, event: Event) -> WorkerRecord | None:
@@ -194,7 +196,7 @@ class Workers:
     def _add(self, name: str) -> WorkerRecord | None:
         if not name or PUBLISHER.match(name) or len(self.known) >= MAX_WORKERS:
             return None
-        record = self.known[name] = WorkerRecord(name)
+        record = self.known[name] = WorkerRecord(name, self.way)
         self._ordered = []
         return record
 

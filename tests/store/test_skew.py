@@ -184,3 +184,82 @@ def test_the_lag_of_all_is_right_again_within_minutes_of_a_wrong_clock(sender: f
     assert store.lag() == pytest.approx(WAY, abs=0.01)
     [worker] = store.workers(T0 + 280)
     assert worker.clock_skew == 0.0
+
+
+class Fleet:
+    """Workers that beat each second; each has a clock, and one way to us."""
+
+    def __init__(self, *names: str) -> None:
+        self.store, self.names, self.at = Store(1000), list(names), 0
+
+    def beats(self, seconds: int, held: float = 0.0, **ahead: float) -> None:
+        """`held`: seconds that all wait on their way; `ahead`: of a worker's clock."""
+        for _ in range(seconds):
+            self.at += 1
+            for name in self.names:
+                one = beat(self.at + ahead.get(name, 0.0), f"{name}@h")
+                one.received = T0 + self.at + held + WAY + self.at % 7 / 10
+                self.store.apply_events([one])
+
+    def skews(self) -> dict[str, float | None]:
+        return {one.name: one.clock_skew for one in self.store.workers(T0 + self.at)}
+
+    def lag(self) -> float:
+        lag = self.store.lag()
+        assert lag is not None
+        return lag
+
+
+@pytest.mark.parametrize("names", [["w1"], ["w1", "w2", "w3"]])
+@pytest.mark.parametrize("longest", [5, 60, 600])
+def test_a_backlog_of_constant_length_is_no_clock_where_nobody_tells_what_waits(
+    names: list[str], longest: int
+) -> None:
+    """A saturated way to us, and a queue that drops what is older than a minute: we read all that comes."""
+    fleet = Fleet(*names)
+    fleet.beats(60)
+    for held in range(longest):
+        fleet.beats(2, held=held)
+    fleet.beats(600, held=longest)
+    assert set(fleet.skews().values()) == {0.0}
+    assert fleet.lag() == pytest.approx(longest, abs=1.0)
+    fleet.names.append("new")
+    fleet.beats(200, held=longest)
+    assert fleet.skews()["new@h"] is None, "it may wait as the others do"
+    assert fleet.lag() == pytest.approx(longest, abs=1.0)
+    fleet.at += longest
+    fleet.beats(60)
+    assert set(fleet.skews().values()) == {0.0}
+    assert fleet.lag() < 1.0
+
+
+def test_a_machine_that_slept_and_lost_the_time_is_known_by_those_who_are_on_time() -> None:
+    """Its timestamps go on from where they were, and never go back."""
+    fleet = Fleet("w1", "w2")
+    fleet.beats(60)
+    fleet.names.remove("w1")
+    fleet.beats(300)
+    fleet.names.append("w1")
+    fleet.beats(200, w1=-290.0)
+    assert fleet.skews() == {"w1@h": pytest.approx(-290.0, abs=1.0), "w2@h": 0.0}
+    assert fleet.lag() < 1.0
+    fleet.beats(20)
+    assert set(fleet.skews().values()) == {0.0}
+
+
+def test_a_step_of_ours_that_nobody_tells_is_lag_until_our_clock_is_right_again() -> None:
+    fleet = Fleet("w1", "w2")
+    fleet.beats(60)
+    fleet.beats(400, held=600.0)
+    assert set(fleet.skews().values()) == {0.0}
+    assert fleet.lag() == pytest.approx(600.0, abs=1.0)
+    fleet.beats(60)
+    assert fleet.lag() < 1.0
+
+
+def test_a_new_worker_tells_its_clock_at_once_where_all_are_on_time() -> None:
+    fleet = Fleet("w1")
+    fleet.beats(20)
+    fleet.names.append("w2")
+    fleet.beats(1, w2=-90.0)
+    assert fleet.skews()["w2@h"] == pytest.approx(-90.0, abs=1.0)

@@ -94,7 +94,7 @@ class _Gathered:
 
     def _flush(self) -> None:
         with self._lock:
-            batch = EventBatch(self._events, self._malformed)
+            batch = EventBatch(self._events, self._malformed, more=not self._room.is_set())
             self._events, self._malformed = [], 0
             self._room.set()
         if batch.events or batch.malformed:
