@@ -125,6 +125,14 @@ def test_a_monitor_that_ends_well_ends_what_stands(files: Files) -> None:
     assert told(files, FOUND) == [[("no-workers", T0, T0 + 60)]]
 
 
+def test_one_that_another_hid_for_a_while_is_listed_once(files: Files) -> None:
+    monitor = Monitor(files, lambda: T0 + 100).start()
+    noted(monitor, began(T0), ended(T0 + 20), began(T0), ended(T0 + 40), began(T0 + 60))
+    monitor.stop()
+    pages = list(ask(Local(files), RecordedQuery(kind="findings"), T0 + 100))
+    assert [(one.began, one.ended) for page in pages for one in page.findings][1:] == [(T0, T0 + 40)]
+
+
 def test_a_disk_that_refused_ends_no_run_and_nothing_that_stands(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:

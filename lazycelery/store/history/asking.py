@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from lazycelery.model.recorded import RecordedPage, RecordedQuery
@@ -23,13 +23,13 @@ def ask(
     """Findings of the part after: one that lasted longer than a file stands in the next one too."""
     for part in storage.opened(unread):
         own: set[Any] = set()
+        """One that another hid for a while stands in a part twice, and tells its end in the newer row."""
         try:
             part.while_wanted(go_on)
             for entries in part.recorded(wanted, go_on):
                 read = True
                 if query.kind == "findings":
-                    entries = [one for one in entries if _known(one) not in newer]
-                    own.update(map(_known, entries))
+                    entries = list(_fresh(entries, newer, own))
                 if entries:
                     page = RecordedPage(unread=_taken(unread), read=True)
                     setattr(page, query.kind, list(entries))
@@ -45,8 +45,12 @@ def ask(
     yield RecordedPage(unread=unread, read=read)
 
 
-def _known(finding: Any) -> Any:
-    return finding.code, finding.subject, finding.began
+def _fresh(findings: Iterable[Any], newer: set[Any], own: set[Any]) -> Iterator[Any]:
+    for one in findings:
+        key = one.code, one.subject, one.began
+        if key not in newer and key not in own:
+            own.add(key)
+            yield one
 
 
 def _taken(unread: list[str]) -> list[str]:
