@@ -15,7 +15,7 @@ from lazycelery.engine.finding_marks import FindingMarks, MarkKind
 from lazycelery.engine.links import Links
 from lazycelery.engine.outage import Outage
 from lazycelery.engine.periodic import Periodic
-from lazycelery.engine.snapshots import SHARE, Snapshots
+from lazycelery.engine.snapshots import SHARE, TRIES, Snapshots
 from lazycelery.engine.watch import Watch
 from lazycelery.insight.advice import more_patience
 from lazycelery.insight.doctor import MODES, NEED_NO_BROKER, NEED_NO_WORKER, page
@@ -151,23 +151,12 @@ class Examiner:
             began = time.process_time()
             breath = Breath()
             self._looked = await self._state()
-            seen = await self.snapshots.take(breath)
-            self._alive = bool(seen.alive)
-            self.beginning.note(seen.settled, self._alive, seen.now)
-            if seen.now > self._due + STANDSTILL:
-                self._outage.woke(seen.now, self.present)
-            self._outage.note(
-                seen.connected,
-                seen.source("broker").state in ("lost", "refused"),
-                seen.now,
-                blocked=bool(seen.broker and seen.broker.blocked),
-                present=self.present,
-            )
-            examination = Examination(at=seen.now, watched=round(seen.watched, 1))
-            found: list[Finding] = []
-            for mode in MODES.values():
-                await breath.take()
-                await self._run(mode, seen, found, examination, breath)
+            for _ in range(TRIES):
+                seen = await self.snapshots.take(breath)
+                sets = self.snapshots.sets
+                examination, found = await self._judge(seen, breath)
+                if sets == self.snapshots.sets:
+                    break  # Else our clock was set meanwhile, and what was found is dated by the old one.
             noted = self._memory.note(found, MODES, seen.now, seen.settled and seen.connected)
             self.present = {(one.code, one.subject) for one in noted}
             codes = {code for code, _ in self.present}
@@ -189,9 +178,29 @@ class Examiner:
             if self.examined is not None:
                 self.examined(examination, self.present, self.covered)
             tasks = {entry.task for entry in entries(seen)} | {entry.task for entry in seen.schedule}
-            self.periodic.listen(tasks - {""}, seen.now)
+            self.periodic.listen(tasks - {""}, self._clock())
             await self._ask(seen, breath)
             return examination
+
+    async def _judge(self, seen: Snapshot, breath: Breath) -> tuple[Examination, list[Finding]]:
+        """Run all checks on a snapshot."""
+        self._alive = bool(seen.alive)
+        self.beginning.note(seen.settled, self._alive, seen.now)
+        if seen.now > self._due + STANDSTILL:
+            self._outage.woke(seen.now, self.present)
+        self._outage.note(
+            seen.connected,
+            seen.source("broker").state in ("lost", "refused"),
+            seen.now,
+            blocked=bool(seen.broker and seen.broker.blocked),
+            present=self.present,
+        )
+        examination = Examination(at=seen.now, watched=round(seen.watched, 1))
+        found: list[Finding] = []
+        for mode in MODES.values():
+            await breath.take()
+            await self._run(mode, seen, found, examination, breath)
+        return examination, found
 
     async def _mark(self, examination: Examination, said: list[Finding], now: float) -> None:
         """Put aside what somebody snoozed. An engine that goes on also ends the marks that no longer hold."""

@@ -43,6 +43,8 @@ STEP = 5.0
 ASKED, ASKED_AT_ONCE = 2_000, 8
 """Ids of which the history was asked, and of which it is asked for one snapshot."""
 HELD_STATES = ("received", "scheduled", "started", "lost")
+TRIES = 3
+"""Of a look during which our clock is set."""
 AROUND = 2 * HOUR
 """Seconds before and after this time of the day that are looked at of a week ago."""
 
@@ -88,15 +90,29 @@ class Snapshots:
         """Who took a task of which the history was asked, and when."""
         self._recent: tuple[Snapshot | None, float] = (None, 0.0)
         """For who asks often, and until when."""
+        self.sets = 0
+        """How often our clock was set."""
 
     def clock_set(self, by: float) -> None:
         """Our clock was set ahead by so many seconds, or back."""
         self._began = None if self._began is None else self._began + by
         self._history.clock_set(by)
-        self._recent = (None, 0.0)
+        self._recent, self._tasks = (None, 0.0), None
+        self.sets += 1
 
     async def take(self, breath: Breath, tasks: TaskFacts | None = None) -> Snapshot:
-        """Look at everything; `tasks` as counted before, where that is good enough."""
+        """Look at everything; `tasks` as counted before, where that is good enough. What is dated by a clock
+        that was set meanwhile is looked at again."""
+        for _ in range(TRIES):
+            sets = self.sets
+            seen = await self._look(breath, tasks)
+            if sets == self.sets:
+                break
+            tasks = None
+        self._history.note(seen.now, seen.queues, seen.workers)
+        return seen
+
+    async def _look(self, breath: Breath, tasks: TaskFacts | None) -> Snapshot:
         now = self._clock()
         settled = self._watch.first_truth.is_set()
         if settled and self._began is None:
@@ -108,7 +124,6 @@ class Snapshots:
         self._look_a_week_back(now)
         self._habits.note_ill(self.ill(now))
         habits = await in_steps(self._habits.take(now), breath)
-        self._history.note(now, queues, workers)
         await self._holders(now)
         return Snapshot(
             now=now,

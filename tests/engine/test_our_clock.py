@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from lazycelery.engine.engine import Engine
 from lazycelery.engine.our_clock import OurClock
 from lazycelery.insight.doctor import MODES
+from lazycelery.insight.doctor.memory import Memory
+from lazycelery.insight.doctor.mode import Mode
+from lazycelery.model.facts import TaskFacts
 from lazycelery.model.finding import Finding
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import QueueReport, WorkerReport, WorkerStats
+from lazycelery.store.skew import Skew
 from lazycelery.store.store import Store
+from lazycelery.waiting import Breath
 from tests.store.build import T0, beat, received, started
 
 SETS = pytest.mark.parametrize("by", [-3600.0, 3600.0, -5.0, -10 * 86_400.0])
@@ -193,6 +199,79 @@ async def test_what_is_found_stays_and_passes_in_time(watched: Watched, by: floa
     assert said("monitor-behind", "clock-skew") == ["monitor-behind"]
     watched.machine.goes_on(max(MODES[code].lingers for code in ("monitor-behind", "clock-skew")) + 1)
     assert said("clock-skew") == ["clock-skew"]
+
+
+@pytest.mark.parametrize("during", ["snapshot", "check"])
+@SETS
+async def test_what_is_over_goes_though_the_clock_was_set_while_it_was_looked_for(
+    watched: Watched, by: float, during: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examiner, parts = watched.parts.examiner, watched.parts
+    parts.links.up("broker")
+    parts.watch.first_truth.set()
+
+    async def examined(seconds: int, ahead: float) -> list[str]:
+        for _ in range(seconds):
+            watched.machine.goes_on(1.0)
+            one = beat(parts.clock() - T0)
+            one.timestamp += ahead
+            watched.store.apply_events([one])
+        examination = await examiner.examine()
+        assert examination.at == pytest.approx(parts.clock(), abs=2.0)
+        return [one.code for one in examination.findings]
+
+    for _ in range(4):
+        found = await examined(3, -60.0)
+    assert "clock-skew" in found
+
+    steps = [by]
+
+    def goes_on() -> None:
+        while steps:
+            watched.machine.goes_on(0.1, steps.pop())
+            parts.clock()
+
+    count, run = examiner.snapshots._count, examiner._run
+
+    async def counted(now: float, breath: Breath) -> TaskFacts:
+        goes_on()
+        return await count(now, breath)
+
+    async def checked(mode: Mode, *rest: Any) -> None:
+        await run(mode, *rest)
+        if mode.code == "clock-skew":
+            goes_on()
+
+    if during == "snapshot":
+        monkeypatch.setattr(examiner.snapshots, "_count", counted)
+    else:
+        monkeypatch.setattr(examiner, "_run", checked)
+    assert "clock-skew" in await examined(1, -60.0 + by)
+    assert steps == []
+    [record] = watched.store._workers.known.values()
+    record.skew = Skew()
+    watched.machine.goes_on(MODES["clock-skew"].lingers + 1.0)
+    assert "clock-skew" not in await examined(3, 0.0)
+    now = parts.clock()
+    assert all(
+        sample.at <= now for samples in examiner.snapshots._history.workers.values() for sample in samples
+    )
+
+
+def test_what_was_seen_in_the_future_is_over_and_hides_nothing() -> None:
+    memory, now = Memory(), T0
+    mode = MODES["clock-skew"]
+
+    def said(at: float, *codes: str) -> list[str]:
+        found = [Finding(code=code, severity="warning", title=code) for code in codes]
+        return [one.code for one in memory.note(found, MODES, at)]
+
+    said(now, "clock-skew")
+    assert said(now + mode.patience + 1, "clock-skew") == ["clock-skew"]
+    assert said(now - 3600.0) == []
+    said(now, "clock-skew")
+    said(now - 3600.0, "clock-skew")
+    assert said(now - 3600.0 + mode.patience, "clock-skew") == ["clock-skew"]
 
 
 @SETS

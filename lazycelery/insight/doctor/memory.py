@@ -51,11 +51,11 @@ class Memory:
                 # What is counted over a window moves along with it: it holds since it was seen first.
                 if finding.since is not None and known.finding.since is not None:
                     finding.since = min(finding.since, known.finding.since)
-                known.finding, known.last = finding, now
+                known.finding, known.first, known.last = finding, min(known.first, now), now
         self._kept = {
             key: one
             for key, one in self._kept.items()
-            if key in fresh or now - one.last <= self._lingers(key, one, modes)
+            if key in fresh or abs(now - one.last) <= self._lingers(key, one, modes)
         }
         said = [self._dated(one) for key, one in self._kept.items() if self._said(key, one, modes)]
         return sorted(said, key=lambda finding: (RANK[finding.severity], finding.since or 0.0, finding.code))
