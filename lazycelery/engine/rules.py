@@ -15,7 +15,6 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from itertools import islice
 from pathlib import Path
 
 from lazycelery.actions.audit import AuditLog, whoami
@@ -23,6 +22,7 @@ from lazycelery.actions.files import make_private_directory, state_directory
 from lazycelery.actions.service import Actions
 from lazycelery.actions.shared_file import name_of_cluster
 from lazycelery.engine.rule_book import RuleBook
+from lazycelery.engine.rule_log import is_aside, retried
 from lazycelery.engine.rule_turn import NO_LEASE, Turn
 from lazycelery.errors import LazyCeleryError
 from lazycelery.insight.rules import Breaker, Failures, fitting, pause
@@ -45,8 +45,6 @@ TAKE_OVER = 5.0
 PARTING = 0.5
 """Seconds to let the broker know that it is another one's turn."""
 RETRIES = uuid.UUID("6f0d3c0e-5f0b-4f57-9a43-2f1c5f8d7b10")
-LOOK_BACK = 5000
-"""Lines of the audit log that are looked at after a crash."""
 FORGET_EVERY = 3600.0
 ENDED = {"task-failed": False, "task-succeeded": True}
 
@@ -166,8 +164,8 @@ class Rules:
 
     async def _take_up(self, run: Run) -> None:
         """A run that was under way when the process ended: the audit log knows how far it came."""
-        began, new, done = await asyncio.to_thread(self._logged, run)
-        if await asyncio.to_thread(self._is_aside, run):
+        began, new, done = await asyncio.to_thread(retried, self._audit, run)
+        if await asyncio.to_thread(is_aside, self._audit, run):
             await self._end(run, "aside", "before the process ended, as the audit log tells")
         elif new is not None:
             run.last, run.tries = new, run.tries + 1
@@ -178,34 +176,13 @@ class Rules:
             run.state = "due"
             await asyncio.to_thread(self._pages.put, run)
 
-    def _logged(self, run: Run) -> tuple[bool, str | None, bool]:
-        """Of the newest retry of a run's task: whether it began, its new id, whether it ended without one."""
-        for entry in islice(self._audit.entries(), LOOK_BACK):
-            if entry.time and entry.time < run.at:
-                break
-            if entry.action == "retry" and run.last in entry.targets:
-                new = entry.plan.get("new_ids", {}).get(run.last)
-                return True, new, entry.plan.get("done") == 0 and not entry.plan.get("unknown")
-        return False, None, False
-
-    def _is_aside(self, run: Run) -> bool:
-        """Whether a run's task is in a file that the audit log names: a second one would double it."""
-        for entry in islice(self._audit.entries(), LOOK_BACK):
-            if entry.time and entry.time < run.at:
-                break
-            if entry.action == "export" and entry.outcome == "done" and run.last in entry.targets:
-                return True
-        return False
-
     @property
     def _pages(self) -> RuleBook:
         assert self._book is not None
         return self._book
 
     async def _round(self) -> None:
-        if by := self._set_by:
-            self._set_by = 0.0
-            await asyncio.to_thread(self._pages.clock_set, by)
+        await self._redate()
         stopped = await asyncio.to_thread(self._pages.stopped)
         for name in self._stopped - set(stopped):  # Somebody reset it.
             self._breaker.forget(name)
@@ -223,6 +200,12 @@ class Rules:
             if run.rule not in self._stopped:
                 await self._decide(run)
 
+    async def _redate(self) -> None:
+        """Tell the book by how much our clock was set; what it does not take now it is told again."""
+        if by := self._set_by:
+            await asyncio.to_thread(self._pages.clock_set, by)
+            self._set_by -= by
+
     # ---- what happened
 
     async def _succeeded(self, id: str) -> None:
@@ -234,6 +217,7 @@ class Rules:
 
     async def _failed(self, id: str) -> None:
         now, task = self._clock(), self._store.task(id, self._clock())
+        await self._redate()  # Before anything is written that is dated by a clock just set.
         name, error = (task.name, task.error) if task is not None else (None, None)
         known = await asyncio.to_thread(self._pages.of, id)
         again = (
@@ -313,7 +297,7 @@ class Rules:
             if task is not None and task.dealt is not None:
                 return f"{task.dealt.by} has dealt with it"
         try:
-            began, new, nothing = await asyncio.to_thread(self._logged, run)
+            began, new, nothing = await asyncio.to_thread(retried, self._audit, run)
         except LazyCeleryError:  # A log that cannot be read cannot be written either: nothing is done then.
             return ""
         if new is not None:

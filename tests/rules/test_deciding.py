@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -90,7 +92,9 @@ def test_what_is_due_waits_as_long_as_it_would_have_when_the_clock_is_set(tmp_pa
     book.close()
 
 
-async def test_rules_tell_their_book_that_the_clock_was_set(tmp_path: Path) -> None:
+async def test_rules_tell_their_book_that_the_clock_was_set_until_it_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     profile = Profile(broker="redis://127.0.0.1:1/0", rules=[Rule(name="a")])
     nobody: Any = None
     clock = [1001.0]
@@ -101,10 +105,42 @@ async def test_rules_tell_their_book_that_the_clock_was_set(tmp_path: Path) -> N
     )
     clock[0] = 101.0
     rules.clock_set(-900.0)
+    write = rules._book.clock_set
+
+    def locked(_by: float) -> None:
+        rules.clock_set(-10.0)  # Set again meanwhile.
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(rules._book, "clock_set", locked)
+    with pytest.raises(sqlite3.OperationalError):
+        await rules._round()
+    monkeypatch.setattr(rules._book, "clock_set", write)
+    clock[0] = 91.0
     await rules._round()
     await rules._round()
     known = rules._book.of("r")
-    assert known is not None and (known.due, known.at) == (110.0, 100.0)
+    assert known is not None and (known.due, known.at) == (100.0, 90.0)
+    rules._book.close()
+
+
+async def test_a_failure_in_the_round_in_which_the_clock_is_set_is_dated_once(tmp_path: Path) -> None:
+    profile = Profile(broker="redis://127.0.0.1:1/0", rules=[Rule(name="a", backoff=10)])
+    nobody: Any = None
+    store: Any = SimpleNamespace(task=lambda id, _now: Task(id=id, name="shop.a", error="E"))
+
+    def clock() -> float:
+        if steps:
+            rules.clock_set(steps.pop())
+        return 101.0
+
+    steps: list[float] = []
+    rules = Rules(profile, store, nobody, nobody, Redactor([]), clock, lambda _said: None, nobody)
+    rules._book = RuleBook(tmp_path / "rules.sqlite3")
+    steps.append(-900.0)
+    await rules._failed("r")
+    await rules._redate()
+    known = rules._book.of("r")
+    assert known is not None and (known.due, known.at) == (111.0, 101.0)
     rules._book.close()
 
 
