@@ -25,7 +25,7 @@ from lazycelery.store.history.taking import Changes, snapshot
 from lazycelery.store.store import Store
 from tests.history.keeping import Monitor, found
 from tests.history.test_backlog import NOBODY, notices_of, rows, traced
-from tests.store.build import event, failed, received, retried, started, succeeded
+from tests.store.build import T0, event, failed, received, retried, started, succeeded
 
 Life = tuple[str, str]
 ENDS = ("failure", "success")
@@ -172,6 +172,44 @@ def test_a_task_that_goes_on_after_it_has_left_is_not_set_back(storage: Storage)
         assert kept(storage)["long"] == ("success", "shop.add")
 
 
+@pytest.mark.parametrize("between", [True, False])
+def test_a_task_that_comes_back_goes_on_in_its_row(storage: Storage, between: bool) -> None:
+    """Also where it had been written whole before it left, or all of it happens between two batches; what was
+    told of it before is kept."""
+    monitor = Monitor(storage, max_tasks=16)
+    came = [received(0, "job", args="(7,)"), started(1, "job")]
+    fill = [each for number in range(40) for each in (received(2, f"t{number}"), started(2, f"t{number}"))]
+    steps = [
+        came,
+        fill,
+        [event("failed", 5, "job", exception="boom")],
+        [failed(6, f"t{n}") for n in range(40)],
+    ]
+    if between:
+        monitor.start()
+    for step in steps:
+        for each in step:
+            monitor.hear(each)
+        if between:
+            time.sleep(0.7)
+    if not between:
+        monitor.start()
+    monitor.stop()
+    assert set(kept(storage).values()) <= {("failure", "shop.add"), ("failure", None)}
+    assert len(kept(storage)) == 41
+    [job] = found(storage, "id:job").tasks
+    assert (job.state, job.error) == ("failure", "boom")
+    if between or isinstance(storage, Local):  # A database takes of one batch the last that is told.
+        assert job.args == "(7,)"
+    if isinstance(storage, Local):
+        database = sqlite3.connect(storage.files.all()[-1])
+        own = database.execute("SELECT n, first FROM tasks WHERE id = 'job'").fetchall()
+        assert len(own) == 1 and own[0][1] < T0 + 1
+        bodies = [body for (body,) in database.execute("SELECT body FROM events ORDER BY n")]
+        told = [one.type for body in bodies for one in unpack(body) if one.task == own[0][0]]
+        assert told == ["task-received", "task-started", "task-failed"]
+
+
 def test_a_task_that_left_twice_is_as_it_left_last(storage: Storage) -> None:
     """First while it ran, then failed: what failed is dear, and not written before what left earlier."""
     monitor = Monitor(storage, max_tasks=16).start()
@@ -246,6 +284,10 @@ def test_each_way_of_being_unwritten_is_seen() -> None:
     changes.put_back(taken[:1])
     changes.written(taken[1:2], lean=False)
     changes.written(taken[2:], lean=True)  # Their texts are to follow.
+    assert changes.unwritten(slots).tolist() == [0, 1, 2, 3]  # None has ended: they may come back.
+    changes.written(taken[2:], lean=True)
+    store.apply_events([succeeded(1, "t1")])
+    changes.written(changes.due(10.0), lean=False)
     assert changes.unwritten(slots).tolist() == [0, 2, 3]
     changes.skip()
     assert not len(changes.unwritten(slots))  # Another one writes them.

@@ -13,6 +13,7 @@ import pytest
 from lazycelery.engine import recorder as module
 from lazycelery.engine.past import Past
 from lazycelery.store.columns import Columns
+from lazycelery.store.history import away as away_module
 from lazycelery.store.history.events import pack, renumbered, unpack
 from lazycelery.store.history.files import Files
 from lazycelery.store.history.local import Local
@@ -165,13 +166,30 @@ def test_a_number_outlives_its_slot_for_as_long_as_anything_may_wait() -> None:
     assert numbers.of(each(0, 1), each(1, 2), 10)[0].tolist() == [10, 11]
     assert numbers.of(each(0), each(3), 12)[0].tolist() == [12]  # Another task in the slot of the first.
     assert numbers.known(each(0, 0, 1, 1), each(1, 3, 2, 9)).tolist() == [10, 12, 11, 0]
-    assert numbers.of_gone(each(0), each(1), 13)[0].tolist() == [10]
-    assert numbers.of_gone(each(1), each(9), 13)[0].tolist() == [13]
+    assert numbers.of_gone(each(0), each(1), 13, ["t0"])[0].tolist() == [10]
+    assert numbers.of_gone(each(1), each(9), 13, ["t9"])[0].tolist() == [13]
     numbers.forget(13)  # The batch was refused.
     assert numbers.known(each(0, 1), each(1, 9)).tolist() == [10, 0]
     for _ in range(TURNS):
         numbers.written(13)
     assert numbers.known(each(0, 0), each(1, 3)).tolist() == [0, 12]
+
+
+def test_who_was_away_goes_on_in_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = numbers_of(2)
+    away = numbers.away
+    away.left(["t1", "gone", "late"], each(5, 6, 12))
+    assert numbers.of(each(0, 1), each(1, 2), 10)[0].tolist() == [10, 5]  # The columns tell whose they are.
+    assert numbers.of_gone(each(0, 0), each(7, 8), 11, ["other", "gone"])[0].tolist() == [11, 6]
+    assert [away.again(number) for number in (5, 6, 10, 11, 12)] == [True, True, False, False, False]
+    numbers.forget(10)  # The batch was refused: what it numbered anew is in no file.
+    assert away.back(["late", "t1"]).tolist() == [0, 0] and away.again(5)
+    monkeypatch.setattr(away_module, "MOST", 2)
+    away.left(["a", "b", "c"], each(1, 2, 3))
+    assert away.back(["a", "b", "c"]).tolist() == [0, 2, 3]
+    away.left(["d"], each(4))
+    numbers.begin("tomorrow", 0, 0)
+    assert not away.back(["d"]).any() and not away.any_again
 
 
 def test_what_was_learnt_counts_for_the_task_it_was_told_of() -> None:

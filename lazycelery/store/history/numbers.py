@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lazycelery.store.columns import Columns
+from lazycelery.store.history.away import Away
 from lazycelery.store.history.taking import Slots
 
 Rows = npt.NDArray[np.int64]
@@ -39,6 +41,7 @@ class Numbers:
         self._gone: dict[int, int] = {}
         """By identity: of tasks whose slot is another one's by now."""
         self._turns: deque[list[int]] = deque([[]])
+        self.away = Away()
         self.doubled: dict[int, Doubled] = {}
         """By the number of a row that is to go."""
         self._first: int | None = None
@@ -70,6 +73,7 @@ class Numbers:
         self.file, self._first, self._free = file, None, 0
         self._owners[:] = 0
         self._gone.clear()
+        self.away.clear()
         self._turns = deque([[]])
         self.doubled.clear()
 
@@ -136,9 +140,11 @@ class Numbers:
         self._owners[self._numbers >= first] = 0
         for row in [row for row, number in self._gone.items() if number >= first]:
             del self._gone[row]
+        self.away.forget(first)
 
-    def of(self, slots: Slots, rows: Rows, free: int) -> tuple[Rows, int]:
-        """The number of each task (`rows` are their identities), and the next one that is free."""
+    def of(self, slots: Slots, rows: Rows, free: int, ids: Sequence[str] | None = None) -> tuple[Rows, int]:
+        """The number of each task (`rows` are their identities), and the next one that is free. `ids` are
+        theirs, where the caller has read them."""
         fresh = slots[self._owners[slots] != rows]
         if len(fresh):
             fresh, places = np.unique(slots, return_index=True)
@@ -146,18 +152,38 @@ class Numbers:
             fresh, owners = fresh[new], rows[places][new]
             # In the order of first sight, so that the newest are last.
             order = np.argsort(owners)
-            self._give(fresh[order], np.arange(free, free + len(fresh)), owners[order])
-            free += len(fresh)
+            fresh, owners = fresh[order], owners[order]
+            if ids is None:
+                own = self._ids(fresh, owners)
+            else:
+                own = [ids[place] for place in places[new][order].tolist()]
+            numbers, free = self._numbered(own, free)
+            self._give(fresh, numbers, owners)
         return self._numbers[slots], free
 
-    def of_gone(self, slots: Slots, rows: Rows, free: int) -> tuple[Rows, int]:
+    def of_gone(self, slots: Slots, rows: Rows, free: int, ids: Sequence[str]) -> tuple[Rows, int]:
         """The same for tasks that have left these slots."""
         found = self.known(slots, rows)
-        for place in np.flatnonzero(found == 0).tolist():
-            found[place] = free
-            self._keep(int(rows[place]), free)
-            free += 1
+        places = np.flatnonzero(found == 0)
+        if len(places):
+            found[places], free = self._numbered([ids[place] for place in places.tolist()], free)
+            for row, number in zip(rows[places].tolist(), found[places].tolist(), strict=True):
+                self._keep(row, number)
         return found, free
+
+    def _numbered(self, ids: Sequence[str], free: int) -> tuple[Rows, int]:
+        """Numbers for tasks that have none: of one that had been away the one that it had."""
+        numbers = self.away.back(ids)
+        fresh = np.flatnonzero(numbers == 0)
+        numbers[fresh] = np.arange(free, free + len(fresh))
+        return numbers, free + len(fresh)
+
+    def _ids(self, slots: Slots, rows: Rows) -> list[str]:
+        """The ids of slots' tasks, "" of one that has left by now."""
+        ids = [self.columns.id[slot] for slot in slots.tolist()]
+        for place in np.flatnonzero(self.columns.rows_of(slots) != rows).tolist():
+            ids[place] = ""
+        return ids
 
     def known(self, slots: Slots, rows: Rows) -> Rows:
         """The numbers of tasks that may have left these slots; 0 where nobody knows."""

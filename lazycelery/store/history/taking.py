@@ -102,6 +102,8 @@ class Changes:
         self._taken: npt.NDArray[np.bool_] = np.zeros(columns.capacity, dtype=np.bool_)
         """Slots whose tasks are being written."""
         self._flushed = 0.0
+        self._skipped = 0
+        """What has not changed since then is not for us to write."""
 
     @property
     def newest(self) -> int:
@@ -112,7 +114,9 @@ class Changes:
         """Those of these slots of whose tasks something is not written; they are about to leave. For the
         store's own thread."""
         marks, stamps = self.columns.vector("marks")[slots], self.columns.vector("stamp")[slots]
-        due = (stamps > self._seen) & ((marks & PAST) == 0)
+        # Of one that has not ended the history is to know that it left, also where all of it is written.
+        unended = ~ENDED[self.columns.vector("state")[slots]] & (stamps > self._skipped)
+        due = ((stamps > self._seen) | unended) & ((marks & PAST) == 0)
         due |= self._off[slots] | self._taken[slots] | self._bare[slots]
         self._bare[slots] = False
         found: Slots = slots[due]
@@ -120,7 +124,7 @@ class Changes:
 
     def skip(self) -> None:
         """What has changed so far is not for us to write."""
-        self._seen = self.columns.changes
+        self._seen = self._skipped = self.columns.changes
         self._off[:] = self._bare[:] = False
 
     def due(self, now: float, all: bool = False) -> Slots:

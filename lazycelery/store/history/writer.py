@@ -23,8 +23,9 @@ from lazycelery.store.history.numbers import Numbers, learnt
 from lazycelery.store.history.overlap import Overlap
 from lazycelery.store.history.schema import COLUMNS, IDS, VERSION, migrate, version_of
 from lazycelery.store.history.storage import FindingBegan, Newer
-from lazycelery.store.history.taking import AT_ONCE, NEWEST, Copied, Row, Slots, Taken, made, take
+from lazycelery.store.history.taking import AT_ONCE, ENDED, NEWEST, Copied, Row, Slots, Taken, made, take
 from lazycelery.store.history.veiling import Veiling
+from lazycelery.store.marks import CUTS
 from lazycelery.store.told import COUNTED_BEFORE, Matrix, Told
 
 PAGE_BYTES = 8192
@@ -63,6 +64,28 @@ class Run(NamedTuple):
 
 
 _PUT, _PUT_TOGETHER = _put(1), _put(TOGETHER)
+
+
+def _put_again() -> str:
+    """What was told once stays where it is not told again, with whether it is whole."""
+    once = ("args", "kwargs", "root_id", "parent_id", "eta", "expires", "retries")
+    merged = {name: f"coalesce(excluded.{name}, {name})" for name in once}
+    merged |= {name: f"coalesce(nullif(excluded.{name}, 0), {name})" for name in ("name", "worker", "queue")}
+    merged["first"] = "min(excluded.first, first)"
+    kept = [
+        f"CASE WHEN excluded.{name} IS NULL THEN cut & {int(CUTS[name])} ELSE 0 END"
+        for name in ("args", "kwargs")
+    ]
+    merged["cut"] = " | ".join(["excluded.cut", *kept])
+    newer = ", ".join(
+        f"{name} = {merged.get(name, f'excluded.{name}')}" for name in COLUMNS if name not in ("n", "id")
+    )
+    row = f"({', '.join('?' * len(COLUMNS))})"
+    return f"INSERT INTO tasks VALUES {row} ON CONFLICT (n) DO UPDATE SET {newer}"
+
+
+_PUT_AGAIN = _put_again()
+"""Of a task that had left the full store and came back."""
 
 
 class Codes(dict[tuple[str, int], int]):
@@ -178,7 +201,9 @@ class Writer:
             if doubled:
                 join(self._database, self._numbers)
             for each in left:
-                self._write(made(each, self._veiling, self._words, UNKNOWN), self._numbers.of_gone)
+                numbers = self._write(made(each, self._veiling, self._words, UNKNOWN), self._numbers.of_gone)
+                unended = np.flatnonzero(~ENDED[each.states])
+                self._numbers.away.left([each.ids[at] for at in unended.tolist()], numbers[unended])
             for start in range(0, len(slots), AT_ONCE):
                 some = slots[start : start + AT_ONCE]
                 tasks = take(self._columns, some, self._veiling, self._words, UNKNOWN, newest=newest)
@@ -196,11 +221,18 @@ class Writer:
             self._load()
             raise
 
-    def _write(self, taken: Taken, numbers_of: Callable[..., tuple[npt.NDArray[np.int64], int]]) -> None:
-        numbers, self._next = numbers_of(taken.slots, taken.identities, self._next)
+    def _write(
+        self, taken: Taken, numbers_of: Callable[..., tuple[npt.NDArray[np.int64], int]]
+    ) -> npt.NDArray[np.int64]:
+        numbers, self._next = numbers_of(taken.slots, taken.identities, self._next, taken.columns[0])
         self._tasks(list(zip(numbers.tolist(), *taken.columns, strict=True)))
+        return numbers
 
     def _tasks(self, rows: list[Row]) -> None:
+        away = self._numbers.away
+        if away.any_again:
+            self._database.executemany(_PUT_AGAIN, [row for row in rows if away.again(row[0])])
+            rows = [row for row in rows if not away.again(row[0])]
         whole = len(rows) - len(rows) % TOGETHER
         for start in range(0, whole, TOGETHER):
             self._database.execute(_PUT_TOGETHER, [*chain.from_iterable(rows[start : start + TOGETHER])])
