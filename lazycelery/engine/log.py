@@ -13,6 +13,7 @@ from lazycelery.model.cluster import LogLine, LogPage
 from lazycelery.model.event import Event, LargeEvent
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.text import clean
+from lazycelery.sources.event_wire import KNOWN
 
 RING = 20_000
 """Events kept for faces that read slowly: ten seconds at 2,000 a second."""
@@ -147,17 +148,16 @@ class EventLog:
         if full:
             built = {key: value for key, value in msgspec.to_builtins(event).items() if value is not None}
             built.pop("extra", None)
-            own = {**(event.extra or {}), **built}
+            extra = event.extra or {}
             if not reveal:
-                own = {
-                    key: self._redactor.text(value) if isinstance(value, str) else self._redactor.value(value)
-                    for key, value in own.items()
-                }
+                extra = self._redactor.value(extra)
+                built = {key: self._redactor.value(value) for key, value in built.items()}
+            own = {**extra, **built}
         return LogLine(
             seq=number,
             at=event.timestamp,
             received=event.received,
-            type=event.type,
+            type=event.type if reveal or event.type in KNOWN else self._redactor.text(event.type),
             worker=event.hostname,
             id=event.uuid,
             # Most events name the id alone; the store remembers the rest.

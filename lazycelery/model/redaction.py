@@ -136,10 +136,14 @@ class Redactor:
         if depth > MAX_DEPTH:
             return TOO_DEEP
         if isinstance(obj, dict):
-            return {key: self._under(key, item, depth) for key, item in obj.items()}
+            return {self._shown_key(key): self._under(key, item, depth) for key, item in obj.items()}
         if isinstance(obj, (list, tuple)):
             return self._sequence(obj, depth)
         return obj
+
+    def _shown_key(self, key: Any) -> Any:
+        """Who writes values writes keys as well; a plain name holds nothing."""
+        return key if not isinstance(key, str) or key.isidentifier() else self.text(key)
 
     def _under(self, key: Any, item: Any, depth: int) -> Any:
         if isinstance(key, str) and item is not None and self.secret(key):
@@ -149,7 +153,7 @@ class Redactor:
     def _sequence(self, items: list[Any] | tuple[Any, ...], depth: int) -> Any:
         # headers often come as pairs
         if len(items) == 2 and isinstance(items[0], str) and self.secret(items[0]):
-            shown = [items[0], REDACTED]
+            shown = [self._shown_key(items[0]), REDACTED]
         else:
             shown = [self._value(item, depth + 1) for item in items]
         return tuple(shown) if isinstance(items, tuple) else shown

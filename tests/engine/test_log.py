@@ -68,6 +68,16 @@ def test_a_filter_that_matches_nothing_still_moves_on() -> None:
     assert (found.lines, found.last) == ([], 4)
 
 
+def test_no_secret_is_told_of_an_event_of_ones_own_unless_revealed() -> None:
+    log, secret = EventLog(Redactor()), "hunter2"
+    extra = {"password": secret, f"token={secret}": 1, "in": [{f"api_key: {secret}": 2}], "step": 3}
+    log.add([Event(type=f"own password={secret}", uuid="t", extra=extra)])
+    [line] = page(log, 0, 1, True, None, False).lines
+    assert secret not in str(line) and line.event is not None and line.event["step"] == 3
+    [line] = page(log, 0, 1, True, None, True).lines
+    assert str(line).count(secret) >= 4
+
+
 def test_secrets_are_redacted_unless_revealed() -> None:
     log = EventLog(Redactor())
     log.add([Event(type="task-received", uuid="t", args="()", kwargs="{'password': 'hunter2'}")])

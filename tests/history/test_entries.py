@@ -48,7 +48,7 @@ def kept(storage: Storage) -> Storage:
     monitor = Monitor(storage, lambda: T0 + 30).start()
     monitor.hear(sent(0, WHOLE), received(1, WHOLE), started(2, WHOLE), succeeded(3, WHOLE))
     monitor.hear(received(4, "order-4711", worker="w2@h", name="mail.send"), failed(5, "order-4711", "w2@h"))
-    told = {"step": 1, "password": "hunter2", "note": "\x1b[2J"}
+    told = {"step": 1, "password": "hunter2", "note": "\x1b[2J", "token=hunter2": 1}
     monitor.hear(event("progress", 6, WHOLE, extra=told), beat(7, kind="offline"), beat(8))
     monitor.recorder.note(FindingBegan("no-workers", "", "critical", "No worker", "Start one.", T0 + 1))
     monitor.recorder.note(FindingBegan("backlog", "mail", "warning", "mail grows", "", T0 + 5))

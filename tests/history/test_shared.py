@@ -461,7 +461,7 @@ def test_events_of_clocks_that_are_wrong_are_kept_and_go_to_their_day_when_it_co
 
 def test_no_secret_reaches_the_database(shared: Made) -> None:
     storage, secret = shared(), "hunter2-0815"
-    own = event("own", 2, "a", extra={"password": secret})
+    own = event(f"own password={secret}", 2, "a", extra={"password": secret, f"token={secret}": 1})
     recorded(storage, [received(0, "a", kwargs=f"{{'password': '{secret}'}}"), own])
     for table in ("tasks", "events", "words"):
         assert secret not in str(rows(storage, f"SELECT t::text FROM {{s}}.{table} t"))

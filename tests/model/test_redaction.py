@@ -136,6 +136,21 @@ def test_own_patterns_come_on_top_and_defaults_can_be_left_out():
     assert Redactor(defaults=False).text("password=x") == "password=x"
 
 
+def test_a_secret_never_survives_in_a_key():
+    spoilt = {"password=hunter2": 1, "redis://:hunter2@h": [{"api_key: hunter2": None}], "n": {1: 2}}
+    shown = Redactor().value(spoilt)
+    assert shown == {
+        "password=[redacted]": "[redacted]",
+        "redis://:***@h": [{"api_key: [redacted]": None}],
+        "n": {1: 2},
+    }
+    assert Redactor().value(["password=hunter2", "x"]) == ["password=[redacted]", "[redacted]"]
+    assert Redactor().value({"password": "hunter2", "X-Auth": 1}) == {
+        "password": "[redacted]",
+        "X-Auth": "[redacted]",
+    }
+
+
 def test_a_bottomless_value_ends():
     deep: list = []
     for _ in range(500):

@@ -11,12 +11,14 @@ import msgspec
 
 from lazycelery.model.event import Event
 from lazycelery.model.redaction import Redactor
+from lazycelery.sources.event_wire import KNOWN
 from lazycelery.sources.protocols.mailbox import Replies, Reply
 from lazycelery.sources.replay.tape import Answer, Said
 
 TEXTS = ("args", "kwargs", "result", "exception", "traceback")
 """What lost a secret here looks cut, so that nobody takes it for the whole."""
 WORDS = (
+    "type",
     "name",
     "queue",
     "exchange",
@@ -28,7 +30,8 @@ WORDS = (
     "sw_ver",
     "sw_sys",
 )
-"""Anybody may write anything there too. Ids and hostnames stay: they tell what belongs together."""
+"""Anybody may write anything there too. Ids and hostnames stay: they tell what belongs together; so do types
+that Celery knows."""
 _fields = attrgetter(*TEXTS, *WORDS)
 TOGETHER, LIMIT = 32, 8192
 """Texts looked at together, and their characters."""
@@ -69,7 +72,7 @@ class Veil:
         some: list[str] = []
         size = 0
         for text in texts:
-            if type(text) is not str or len(text) < 3:
+            if type(text) is not str or len(text) < 3 or text in KNOWN:
                 continue
             if some and (len(some) == TOGETHER or size + len(text) > LIMIT):
                 yield from self._shown(some)

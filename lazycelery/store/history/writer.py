@@ -266,7 +266,7 @@ class Writer:
         workers = np.array([self._words["worker", code] for code in codes.tolist()])[senders]
         kinds = told[:, 0].astype(np.int64) % COUNTED_BEFORE
         own = {
-            place: (event.type[:200], self._veiling.redactor.value(event.extra or {}))
+            place: (self._veiling.one(event.type)[:200], self._veiling.redactor.value(event.extra or {}))
             for place, event in others.items()
         }
         if self._overlap is not None and self._overlap.over(float(told[0, 5])):

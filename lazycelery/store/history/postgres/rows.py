@@ -103,7 +103,7 @@ class Packed(NamedTuple):
 
 
 def pack(events: Sequence[Event], veiled: Callable[[Any], Any]) -> Packed:
-    """Pack a batch. `veiled` takes secrets out of an event's own fields."""
+    """Pack a batch. `veiled` takes secrets out of an event's own type and fields."""
     types = [CODES.get(event.type, OTHER) for event in events]
     fields, kinds = dict[int, bytes](), dict[str, int]()
     if OTHER in types:
@@ -112,7 +112,7 @@ def pack(events: Sequence[Event], veiled: Callable[[Any], Any]) -> Packed:
         for place, kind in enumerate(types):
             if kind == OTHER:
                 event = events[place]
-                types[place] = OWN_KIND + kinds.setdefault(event.type, len(kinds))
+                types[place] = OWN_KIND + kinds.setdefault(veiled(event.type), len(kinds))
                 told = veiled(event.extra or {})
                 fields[place] = json.dumps(told, default=repr, separators=(",", ":")).encode()
     senders = {name: place for place, name in enumerate(dict.fromkeys(event.hostname for event in events))}
