@@ -147,10 +147,11 @@ class File:
 
     def _sound(self, query: str, values: Sequence[Any], low: int, below: int) -> list[Any]:
         """Whole rows of tasks in a range, highest first. Of a page that was written over SQLite gives rows
-        that nobody wrote: their number or their id tells."""
+        that nobody wrote: their number or their id tells, which zeros begin or end. A client may have put one
+        within."""
         rows = self.rows(query, values)
         for row in rows:
-            if not (low <= row[0] < below and isinstance(row[1], str) and "\0" not in row[1]):
+            if not (low <= row[0] < below and isinstance(row[1], str) and row[1].strip("\0") == row[1]):
                 raise self._unreadable(sqlite3.DatabaseError(f"malformed row before {below}"))
             below = row[0]
         return rows
