@@ -258,7 +258,8 @@ class Writer:
         known = np.flatnonzero(here)
         if len(known):
             tasks[known], self._next = self._numbers.of(slots[known], rows[known], self._next)
-        # Of a task that has left its slot meanwhile there is a row, or none will ever be.
+        # Of a task that has left its slot there is a row mostly. The row of one that left since this batch's
+        # tasks were taken comes with the next batch: its events of this one tell no task.
         gone = np.flatnonzero((rows != 0) & ~here)
         if len(gone):
             tasks[gone] = self._numbers.known(slots[gone], rows[gone])
