@@ -53,7 +53,8 @@ def open_private(path: Path, flags: int) -> int:
 def new_private(path: Path) -> int:
     """A new file for the owner alone; what has its name, left by a crash or laid there, is removed and not
     written into. Raises `OSError`."""
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
     return open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
 
 

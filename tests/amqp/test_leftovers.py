@@ -80,7 +80,7 @@ def killed(vhost: Vhost) -> Killed:
 
 
 async def test_of_an_engine(vhost: Vhost, worker: Worker) -> None:
-    worker("w1")
+    worker("w1", mingle=True)  # So the exchange of replies is there: any question needs it, Celery's own too.
     before = await asyncio.to_thread(things, vhost)
     process = spawn()
     client = await process.connect(Profile(broker=vhost.url, management=vhost.server.management))
@@ -107,7 +107,7 @@ MOVE = ("move", "box", "other", "-y")
     ids=" ".join,
 )
 def test_of_a_command(vhost: Vhost, worker: Worker, killed: Killed, words: tuple[str, ...]) -> None:
-    worker("w1")
+    worker("w1", mingle=True)  # So the exchange of replies is there: any question needs it, Celery's own too.
     before = things(vhost)
     killed.when(lambda: len(set(vhost.queues()) - before[0]) >= 2, *words)
     gone(vhost, before)
