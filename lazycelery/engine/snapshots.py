@@ -42,6 +42,8 @@ STEP = 5.0
 """Seconds by which a worker's word may be older than the delivery that it is about."""
 ASKED, ASKED_AT_ONCE = 2_000, 8
 """Ids of which the history was asked, and of which it is asked for one snapshot."""
+PATIENCE = 1.0
+"""Seconds for which its answer is waited for."""
 HELD_STATES = ("received", "scheduled", "started", "lost")
 TRIES = 3
 """Of a look during which our clock is set."""
@@ -90,6 +92,7 @@ class Snapshots:
         """Who took a task of which the history was asked, and when."""
         self._recent: tuple[Snapshot | None, float] = (None, 0.0)
         """For who asks often, and until when."""
+        self._asking: asyncio.Future[Task | None] | None = None
         self.sets = 0
         """How often our clock was set."""
 
@@ -180,9 +183,19 @@ class Snapshots:
                     flight.worker, flight.since = worker, since
 
     async def _remember(self, id: str, ask: Callable[[str], Awaitable[Task | None]]) -> None:
+        """Ask the history, one thing at a time; findings do not wait for a medium that hangs."""
+        if self._asking is not None and not self._asking.done():
+            return
+        self._asking = asyncio.ensure_future(ask(id))
+        if not (await asyncio.wait([self._asking], timeout=PATIENCE))[0]:
+            return
+        try:
+            task = self._asking.result()
+        except Exception:  # Whatever is in the files, the rest is looked at.
+            logger.exception("who took a message")
+            task = None
         while len(self._took) >= ASKED:
             del self._took[next(iter(self._took))]
-        task = await ask(id)
         held = task is not None and task.state in HELD_STATES
         self._took[id] = (task.worker, task.started or task.received) if task and held else (None, None)
 
@@ -228,7 +241,7 @@ class Snapshots:
 
     async def close(self) -> None:
         """End what is being read."""
-        for reading in (self._reading, self._reading_week):
+        for reading in (self._reading, self._reading_week, self._asking):
             if reading is not None:
                 reading.cancel()
                 await asyncio.wait([reading])

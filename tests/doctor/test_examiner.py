@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
+import pytest
+
+from lazycelery.engine import snapshots
 from lazycelery.engine.engine import Engine
 from lazycelery.insight.doctor import MODES
 from lazycelery.model.event import Event
@@ -89,6 +93,30 @@ async def test_who_took_a_message_long_ago_may_be_known_to_the_history_alone() -
     assert seen.flights is not None
     told = {each.id: (each.worker, each.since) for each in seen.flights.messages}
     assert told["held"][0] == told["ended"][0] == "w2@a"
+
+
+async def test_a_history_that_hangs_or_breaks_stops_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "PATIENCE", 0.05)
+    one, now, asked = engine(), time.time(), []
+    free = asyncio.Event()
+
+    async def remembered(id: str) -> Task | None:
+        asked.append(id)
+        await free.wait()
+        raise OSError(5, "I/O error")
+
+    one._examiner.snapshots.remembered = remembered
+    flights = [Flight(id=id, task="t", queue="q", delivered=now - 900) for id in ("a", "b")]
+    one._watch.looks.flights = Flights(at=now, messages=flights)
+    for _ in range(3):
+        await asyncio.wait_for(one._examiner.snapshots.now(), 5)
+    assert asked == ["a"], "one at a time"
+    free.set()
+    await asyncio.sleep(0)
+    for _ in range(2):
+        await asyncio.wait_for(one._examiner.snapshots.now(), 5)
+    assert asked == ["a", "a", "b"]
+    await one._examiner.snapshots.close()
 
 
 async def test_everything_is_looked_for_or_said_not_to_be() -> None:
