@@ -171,7 +171,7 @@ class Snapshots:
             if flight.id is None:
                 continue
             flight.worker, flight.since = self._store.holder(flight.id)
-            if flight.worker is not None or self._store.task(flight.id, now) is not None:
+            if self._store.fate_told(flight.id):
                 self._took.pop(flight.id, None)  # The store knows better.
             elif flight.delivered is not None and now - flight.delivered > LONG_AGO:
                 if flight.id not in self._took and left and self.remembered:

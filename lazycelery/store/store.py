@@ -296,6 +296,11 @@ class Store:
             return None, None
         return self._columns.workers.texts[self._columns.worker[slot]], self._columns.since[slot]
 
+    def fate_told(self, id: str) -> bool:
+        """Whether anybody told who took a task, or what became of it: its message alone tells neither."""
+        columns, slot = self._columns, self._columns.slots.get(id)
+        return slot is not None and (columns.state[slot] not in HELD or bool(columns.worker[slot]))
+
     def revoked(self, id: str) -> bool:
         """Whether a task is known to be revoked."""
         slot = self._columns.slots.get(id)

@@ -14,6 +14,8 @@ from lazycelery.model.event import Event
 from lazycelery.model.facts import Flight, Flights
 from lazycelery.model.profile import Profile
 from lazycelery.model.task import Task
+from lazycelery.sources.protocols.queues import InFlight
+from tests.sources.conftest import task_message
 
 
 def engine(**profile: object) -> Engine:
@@ -117,6 +119,30 @@ async def test_a_history_that_hangs_or_breaks_stops_no_finding(monkeypatch: pyte
         await asyncio.wait_for(one._examiner.snapshots.now(), 5)
     assert asked == ["a", "a", "b"]
     await one._examiner.snapshots.close()
+
+
+async def test_a_message_that_the_store_has_seen_tells_of_nobody_who_took_it() -> None:
+    one, now, asked = engine(), time.time(), []
+
+    async def remembered(id: str) -> Task | None:
+        asked.append(id)
+        return Task(id=id, state="received", worker="w1@a", received=now - 900)
+
+    one._examiner.snapshots.remembered = remembered
+    one._store.apply_events(
+        [
+            Event("task-received", "w2@a", now - 800, uuid="told", name="shop.nap", received=now - 800),
+            Event("task-succeeded", "w2@a", now - 800, uuid="ended", name="shop.nap", received=now - 800),
+        ]
+    )
+    one._watch.looks._keep(
+        InFlight(tag=id, id=id, task="shop.nap", queue="q", delivered=now - 900, raw=task_message(id))
+        for id in ("held", "told", "ended")
+    )
+    seen = await one._examiner.snapshots.now()
+    assert asked == ["held"] and seen.flights is not None
+    told = {each.id: each.worker for each in seen.flights.messages}
+    assert told == {"held": "w1@a", "told": "w2@a", "ended": None}
 
 
 async def test_everything_is_looked_for_or_said_not_to_be() -> None:
