@@ -211,7 +211,7 @@ async def test_a_disk_that_is_full_ends_the_recording_and_nothing_else(tmp_path:
     assert not [note for note in recording.notes if str(recording.path) in note]
     recording.tape.events(T0, [received(1, "b")])
     recording.tape.put(T0, "links", StatusChange("connected"))
-    assert not recording.tape._waits
+    assert not recording.tape._waits and recording.status.missing == 1_234, "as when it ended"
     await recording.close()
 
 
