@@ -80,12 +80,16 @@ class Rules:
         self._told_other = ""
         self._set_by = 0.0
         """Seconds by which our clock was set, and the book does not know."""
+        self._ahead: deque[tuple[float, float]] = deque(maxlen=100)
+        """When it was set ahead, and by how much."""
 
     def clock_set(self, by: float) -> None:
         """Our clock was set ahead by so many seconds, or back."""
         self._failures.clock_set(by)
         self._breaker.clock_set(by)
         self._set_by += by if self._book is not None else 0.0
+        if by > 0:
+            self._ahead.append((self._clock(), by))
 
     def heard(self, events: list[Event]) -> None:
         """Events that the store has taken in; costs an append where there is something to decide."""
@@ -164,8 +168,8 @@ class Rules:
 
     async def _take_up(self, run: Run) -> None:
         """A run that was under way when the process ended: the audit log knows how far it came."""
-        began, new, done = await asyncio.to_thread(retried, self._audit, run)
-        if await asyncio.to_thread(is_aside, self._audit, run):
+        began, new, done = await asyncio.to_thread(retried, self._audit, run, [*self._ahead])
+        if await asyncio.to_thread(is_aside, self._audit, run, [*self._ahead]):
             await self._end(run, "aside", "before the process ended, as the audit log tells")
         elif new is not None:
             run.last, run.tries = new, run.tries + 1
@@ -297,7 +301,7 @@ class Rules:
             if task is not None and task.dealt is not None:
                 return f"{task.dealt.by} has dealt with it"
         try:
-            began, new, nothing = await asyncio.to_thread(retried, self._audit, run)
+            began, new, nothing = await asyncio.to_thread(retried, self._audit, run, [*self._ahead])
         except LazyCeleryError:  # A log that cannot be read cannot be written either: nothing is done then.
             return ""
         if new is not None:

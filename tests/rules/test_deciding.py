@@ -251,6 +251,24 @@ async def test_what_a_person_retried_meanwhile_is_not_retried_again(tmp_path: Pa
     assert "it was retried meanwhile, as abcdef12" in room.said[-1]
 
 
+async def test_a_clock_set_ahead_hides_no_retry_that_a_person_began_before(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.log("retry", 60.0, "done", done=1, new_ids={"id-1": "abcdef12-3"})
+    room.rules._clock = lambda: 3700.0
+    room.rules.clock_set(3600.0)
+    await room.rules._round()
+    assert room.planned == [] and room.state() == "left"
+
+
+async def test_a_clock_set_ahead_makes_no_retry_newer_than_the_failure_after_it(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.log("retry", 40.0, "done", done=1, new_ids={"id-1": "abcdef12-3"})
+    room.rules._clock = lambda: 3700.0
+    room.rules.clock_set(3600.0)
+    await room.rules._round()
+    assert [order.targets for order in room.planned] == [["id-1"]]
+
+
 @pytest.mark.parametrize("at, done", [(60.0, 0), (40.0, 1)], ids=["nothing done", "before it failed"])
 async def test_what_a_person_did_not_do_hinders_no_retry(tmp_path: Path, at: float, done: int) -> None:
     room = Room(tmp_path)
