@@ -50,12 +50,15 @@ _WHOLE_LINE = re.compile(r"authori[sz]ation|cookie", re.I)
 _STRONG = re.compile(
     r"(?P<scheme>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=\-]{6,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-.]{8,}",
+    # One search ends where the next one begins: else many beginnings of tokens would take for ever.
+    r"|\beyJ(?=[A-Za-z0-9_\-]{8})(?:(?!-eyJ[A-Za-z0-9_\-]{8})[A-Za-z0-9_\-])+\.[A-Za-z0-9_\-.]{8,}",
     re.I | re.S,
 )
 _STRONG_HINTS = ("bearer", "basic", "private key", "eyj")
 _ALL_HINTS = (*_STRONG_HINTS, *_HINTS)
-_URL_PASSWORD = re.compile(r"(://[^\s:/@'\"]*:)[^\s'\"]*@")
+_URL = re.compile(r"://[^\s'\"]*")
+"""One or several: nothing parts them for sure."""
+_URL_USER = re.compile(r"://[^\s:/@'\"]*:")
 _URL_TOKEN = re.compile(r"(://)[^\s:/@'\"]{20,}@")
 _VALUE_START = re.compile(r"[bBrRuUfF]{0,2}(?P<slashes>\\*)(?P<quote>[\"'])(?P<long>(?P=quote){2})?")
 _BARE = re.compile(r"[\"'()\[\]{},;&\s]")
@@ -87,7 +90,7 @@ class Redactor:
     def text(self, text: str) -> str:
         """A repr, a log line or a traceback without its secrets, also when it was cut anywhere."""
         if "://" in text:
-            text = _URL_PASSWORD.sub(r"\1***@", text)
+            text = _URL.sub(_without_password, text)
             text = _URL_TOKEN.sub(r"\1***@", text)
         lowered = text.lower()
         if any(hint in lowered for hint in _STRONG_HINTS):
@@ -177,6 +180,14 @@ def _readable(pattern: str) -> str:
     except re.error:
         return re.escape(pattern)
     return pattern
+
+
+def _without_password(match: re.Match[str]) -> str:
+    """Up to the last `@`. No single pattern: it would look for an `@` from each URL of a long list."""
+    urls = match[0]
+    at = urls.rfind("@")
+    user = _URL_USER.search(urls, 0, at) if at > 0 else None
+    return f"{urls[: user.end()]}***{urls[at:]}" if user is not None else urls
 
 
 def _strong(match: re.Match[str]) -> str:
