@@ -19,7 +19,8 @@ class Gaps:
         self._workers, self._lost = workers, lost
 
     def clock_set(self, by: float) -> None:
-        """Our clock was set."""
+        """Our clock was set. Tasks keep their times: set ahead, gaps would come after who was seen since."""
+        by = min(by, 0.0)
         self.spans[:] = [(start + by, end + by) for start, end in self.spans]
 
     def blind(self, since: float | None) -> None:

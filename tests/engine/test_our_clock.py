@@ -160,6 +160,18 @@ async def test_a_run_on_a_worker_that_went_is_lost_as_soon_as_ever(watched: Watc
 
 
 @SETS
+async def test_a_gap_of_before_is_no_doubt_about_what_was_seen_since(watched: Watched, by: float) -> None:
+    watched.beats(20)
+    watched.store.gap(watched.parts.clock() - 5, watched.parts.clock() - 1, behind=False)
+    for id in ("before", "after"):
+        watched.store.apply_events([received(watched.parts.clock() - T0, id)])
+        watched.machine.goes_on(0.5, by)
+        watched.beats(2)
+    tasks = [watched.store.task(id, watched.parts.clock()) for id in ("before", "after")]
+    assert [task.marks for task in tasks if task is not None] == [[], []]
+
+
+@SETS
 async def test_rates_of_queues_and_figures_go_on(watched: Watched, by: float) -> None:
     watched.beats(20)
     watched.machine.goes_on(0.5, by)
