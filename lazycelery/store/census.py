@@ -87,13 +87,17 @@ class Census:
         return columns.queues.texts[columns.queue[newest]]
 
     def _in_state(self, state: State) -> Generator[None, None, Slots]:
-        return (yield from _where(self.columns.vector("state"), lambda part: part == state))
+        states = self.columns.vector("state")
+        slots = yield from _where(states, lambda part: part == state)
+        return slots[states[slots] == state]  # Others may have taken a place between two slices.
 
     def _running(self, facts: TaskFacts, now: float) -> Steps:
         columns = self.columns
         slots = yield from self._in_state(State.STARTED)
         starts = columns.vector("since")[slots]
         for slot in slots[np.argsort(starts)[:RUNNING]].tolist():
+            if columns.state[slot] != State.STARTED:
+                continue
             one = self._seen(slot)
             if one.since is not None and now - one.since >= LONG and columns.name[slot]:
                 one.usual, one.runs = yield from self._usual_time(columns.name[slot], now)
@@ -102,12 +106,12 @@ class Census:
     def _lost(self, facts: TaskFacts, now: float, retried: set[str]) -> Steps:
         """Some of each worker, of a hundred workers at most, and how many more."""
         columns = self.columns
+        again = [slot for slot in columns.slots.many(list(retried)) if slot is not None]
+        yield
         slots = yield from self._in_state(State.LOST)
         recent = slots[columns.vector("since")[slots] > now - LOST_FOR]
-        again = [slot for slot in columns.slots.many(list(retried)) if slot is not None]
         recent = recent[~np.isin(recent, again)]
         workers = columns.vector("worker")[recent]
-        yield
         # Not `np.unique`: it loads masked arrays.
         counts = np.bincount(workers)
         places = np.arange(len(recent))

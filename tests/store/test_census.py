@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
+import numpy as np
+import pytest
+
 from lazycelery.insight.doctor import MODES
 from lazycelery.insight.doctor.grouping import grouped
 from lazycelery.model.facts import TaskFacts
 from lazycelery.store.store import Store
 from tests.doctor.seen import seen
-from tests.store.build import T0, failed, started, store_of, succeeded
+from tests.store.build import T0, failed, received, started, store_of, succeeded
 from tests.store.test_large_stores import result_of
 from tests.store.test_lost_runs import at, beat
 
@@ -39,6 +44,22 @@ def test_of_very_many_workers_all_lost_tasks_are_counted():
     found = MODES["task-lost"].check(seen(tasks=facts))
     [one] = grouped(found)
     assert "; and 599 more like it." in one.title and one.evidence[0].value == 600
+
+
+@pytest.mark.parametrize("slices", range(1, 8))
+def test_who_takes_the_place_of_another_while_it_is_counted_is_not_taken_for_it(slices: int):
+    runs = [started(2, f"a{n}", "w1@h") for n in range(5)] + [started(30, f"b{n}", "w2@h") for n in range(5)]
+    store = store_of(*runs)
+    store.apply_events([beat(3, "w1@h"), beat(40, "w2@h")])
+    at(store, 20, 40)
+    assert store.counts() == {"lost": 5, "started": 5}
+    steps = store.task_facts_steps(T0 + 41, 120.0)
+    assert len(list(islice(steps, slices))) == slices
+    old = [store._columns.slots.get(f"{letter}{n}") for letter in "ab" for n in range(5)]
+    store._columns.remove(np.array(old, dtype=np.intp))
+    store.apply_events([received(41, f"c{n}", worker="w3@h") for n in range(10)])
+    facts, _ = result_of(steps)
+    assert not [one.id for one in (*facts.lost, *facts.running) if one.id.startswith("c")]
 
 
 def test_what_failed_since_something_was_found_is_not_usual():
