@@ -15,7 +15,7 @@ from lazycelery.engine.watch import Watch
 from lazycelery.insight.doctor.snapshot import History, Snapshot
 from lazycelery.insight.sla import Book
 from lazycelery.model.beat import Beat
-from lazycelery.model.facts import TaskFacts
+from lazycelery.model.facts import Flights, TaskFacts
 from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
@@ -127,7 +127,8 @@ class Snapshots:
         self._look_a_week_back(now)
         self._habits.note_ill(self.ill(now))
         habits = await in_steps(self._habits.take(now), breath)
-        await self._holders(now)
+        flights = self._watch.flights  # Others may be seen while it is asked who took these.
+        await self._holders(flights, now)
         return Snapshot(
             now=now,
             watched=now - self._began if self._began is not None else 0.0,
@@ -139,7 +140,7 @@ class Snapshots:
             workers=workers,
             queues=queues,
             tasks=tasks,
-            flights=self._watch.flights,
+            flights=flights,
             broker=self._watch.facts,
             chords=self._watch.backend.chords,
             schedule=beat.entries if (beat := self.beat()) is not None else [],
@@ -163,11 +164,11 @@ class Snapshots:
             limits=self._limits,
         )
 
-    async def _holders(self, now: float) -> None:
+    async def _holders(self, flights: Flights | None, now: float) -> None:
         """Who told to have taken what is not acknowledged; what was held for long may be known to the history
         alone, which is asked for a few at a time, and once for each."""
         left = ASKED_AT_ONCE
-        for flight in self._watch.flights.messages if self._watch.flights else ():
+        for flight in flights.messages if flights is not None else ():
             if flight.id is None:
                 continue
             flight.worker, flight.since = self._store.holder(flight.id)

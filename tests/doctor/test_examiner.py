@@ -145,6 +145,27 @@ async def test_a_message_that_the_store_has_seen_tells_of_nobody_who_took_it() -
     assert told == {"held": "w1@a", "told": "w2@a", "ended": None}
 
 
+async def test_a_look_at_messages_while_the_history_is_asked_leaves_no_holder_untold() -> None:
+    one, now = engine(), time.time()
+
+    def look() -> None:
+        flights = [Flight(id=id, task="shop.nap", queue="q", delivered=now - 900) for id in ("held", "told")]
+        one._watch.looks.flights = Flights(at=now, messages=flights)
+
+    async def remembered(id: str) -> Task | None:
+        look()
+        return Task(id=id, state="received", worker="w1@a", received=now - 900)
+
+    one._examiner.snapshots.remembered = remembered
+    one._store.apply_events(
+        [Event("task-received", "w2@a", now - 800, uuid="told", name="shop.nap", received=now - 800)]
+    )
+    look()
+    seen = await one._examiner.snapshots.now()
+    assert seen.flights is not None
+    assert {each.id: each.worker for each in seen.flights.messages} == {"held": "w1@a", "told": "w2@a"}
+
+
 async def test_everything_is_looked_for_or_said_not_to_be() -> None:
     examination = await engine().doctor()
     told = [*examination.checked, *(one.code for one in examination.unchecked)]
