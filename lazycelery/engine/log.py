@@ -103,6 +103,8 @@ class EventLog:
                     lines.append(self._line(number, event, full, reveal))
                     if len(lines) >= limit:
                         break
+                    if full:
+                        yield  # Its texts are looked through for secrets.
             if last < self.last and len(lines) < limit:
                 yield
         return LogPage(lines=lines, last=last, missed=missed)
@@ -119,6 +121,8 @@ class EventLog:
                     lines.append(self._line(number, event, full, reveal))
                     if len(lines) >= limit:
                         break
+                    if full:
+                        yield  # Its texts are looked through for secrets.
             number -= 1
             if number >= self._first and len(lines) < limit:
                 yield

@@ -89,7 +89,8 @@ class Census:
     def _in_state(self, state: State) -> Generator[None, None, Slots]:
         states = self.columns.vector("state")
         slots = yield from _where(states, lambda part: part == state)
-        return slots[states[slots] == state]  # Others may have taken a place between two slices.
+        still: Slots = slots[states[slots] == state]  # Others may have taken a place between two slices.
+        return still
 
     def _running(self, facts: TaskFacts, now: float) -> Steps:
         columns = self.columns

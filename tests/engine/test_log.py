@@ -53,6 +53,24 @@ def test_a_reader_goes_on_where_it_stopped() -> None:
     assert ids(log, found.last) == ["t3", "t4"]
 
 
+@pytest.mark.parametrize("after", [-1, 0])
+def test_whole_events_are_told_one_a_slice_while_others_come_and_go(after: int) -> None:
+    log = EventLog(Redactor(), size=10)
+    log.add(events(10))
+    slices, steps = 0, log.page(after, 5, True, None, False)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            lines = end.value.lines
+            break
+        slices += 1
+        log.add(events(3, start=10 + 3 * slices))
+    assert slices == 4
+    first = 5 if after < 0 else 0
+    assert [line.id for line in lines] == [f"t{number}" for number in range(first, first + 5)]
+
+
 def test_what_left_the_ring_is_counted() -> None:
     log = EventLog(Redactor(), size=3)
     log.add(events(10))
