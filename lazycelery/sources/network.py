@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 
@@ -26,7 +27,7 @@ def explain_network(error: BaseException, place: str) -> ConnectionProblem | Non
         )
     if isinstance(error, socket.gaierror):
         return ConnectionProblem(f"No host of this name: {place}.", "Check the spelling, DNS and VPN.")
-    if isinstance(error, ConnectionRefusedError):
+    if isinstance(error, ConnectionRefusedError) or _one_refused(error):
         return ConnectionProblem(
             f"Nothing listens at {place}: connection refused.",
             "Is the broker running, and is the port right?",
@@ -38,3 +39,8 @@ def explain_network(error: BaseException, place: str) -> ConnectionProblem | Non
             + by_face(" with --timeout.", " (timeout in the profile)."),
         )
     return None
+
+
+def _one_refused(error: BaseException) -> bool:
+    """Of a host with several addresses: asyncio tells all their errors as one."""
+    return isinstance(error, OSError) and f"[Errno {errno.ECONNREFUSED}]" in str(error)

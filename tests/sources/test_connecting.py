@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -32,6 +33,19 @@ async def problem(opened: Open, url: str, **profile: Any) -> LazyCeleryError:
 async def test_a_closed_port_is_refused(opened: Open) -> None:
     said = await problem(opened, f"redis://:secret@127.0.0.1:{free_port()}/0")
     assert isinstance(said, ConnectionProblem) and "refused" in said.title and said.hint
+
+
+async def test_of_a_host_with_two_addresses_it_is_told_that_one_refuses(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+
+    async def both(*_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{end}", port)) for end in (1, 2)]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
+    said = await problem(opened, f"redis://both.invalid:{port}/0")
+    assert said.title == f"Nothing listens at both.invalid:{port}: connection refused."
 
 
 async def test_a_host_that_does_not_exist_is_named(opened: Open) -> None:
@@ -273,7 +287,7 @@ async def test_a_lost_broker_is_told_and_found_again(opened: Open, broker: Redis
     assert await link.lost() is None
     broker.kill()
     assert "refused" in str(await link.lost())
-    with pytest.raises(ConnectionProblem):
+    with pytest.raises(ConnectionProblem, match="connection refused"):
         await link.queues.probe(["celery"])
     broker.start()
     assert await link.lost() is None and (await link.queues.probe(["celery"]))[0].messages == 0

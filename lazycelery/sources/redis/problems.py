@@ -47,6 +47,8 @@ def explain_network(error: BaseException, address: Address) -> ConnectionProblem
     if isinstance(error, redis_errors.TimeoutError):
         error = TimeoutError()
     told = network.explain_network(error, place)
+    if told is None and isinstance(error, redis_errors.ConnectionError) and error.__context__ is not None:
+        told = network.explain_network(error.__context__, place)  # What redis-py repeats in its own words.
     return told or ConnectionProblem(
         f"The connection to {place} broke.", "See the broker's log if it happens again."
     )
