@@ -78,7 +78,7 @@ class Past:
     def _look(self) -> tuple[str, int, float | None]:
         """The newest part, the tasks in all of them, and when the last one was written to."""
         newest, total, last = "", 0, None
-        unread: list[str] = []
+        unread, counted = list[str](), set[tuple[int, str]]()
         for part in self._storage.opened(unread):
             newest = newest or part.name
             try:
@@ -86,7 +86,7 @@ class Past:
                     last = part.last_seen(self._clock())
                     self._status.interrupted = part.interrupted()
                 total += part.count()
-                self._status.not_kept = let_go.told(self._status.not_kept, part)
+                self._status.not_kept = let_go.told(self._status.not_kept, part, counted)
             except Unreadable as problem:
                 unread.append(str(problem))
             if part.damage or part.aside:

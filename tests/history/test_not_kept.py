@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,11 @@ from lazycelery.model.history import HistoryQuery, HistoryStatus
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.relief import Relief
+from lazycelery.store.history import files as places
 from lazycelery.store.history import let_go
 from lazycelery.store.history.storage import Storage
 from lazycelery.store.store import Store
-from tests.history.keeping import Monitor, found
+from tests.history.keeping import Monitor, files_in, found
 from tests.store.build import T0, received
 
 HOUR = 3600.0
@@ -42,6 +44,25 @@ def test_each_hour_has_what_came_in_it_and_each_part_of_the_history_tells_it(sto
     assert (told.successes, told.missed, told.dropped, told.texts) == (26, 1.0, 6, 0)
     again = Monitor(storage).load().not_kept
     assert again == told
+
+
+def test_an_hour_that_goes_on_in_another_file_is_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor, noting = Monitor(files_in(tmp_path)), let_go.Noting("a:1:1")
+    recorder: Any = monitor.recorder
+    for successes in (10, 25):
+        hour = noting.due(T0, let_go.total(Relief(successes=successes), HistoryStatus()))
+        assert hour is not None
+        recorder.note(hour)
+        recorder._round()
+        monkeypatch.setattr(places, "LEAST_PART", 1)
+        monkeypatch.setattr(places, "PARTS", 1e9)
+    monitor.stop()
+    assert len(files_in(tmp_path).all()) == 2
+    told = found(files_in(tmp_path)).not_kept
+    assert told is not None and told.successes == 25
+    assert Monitor(files_in(tmp_path)).load().not_kept == told
 
 
 def test_of_a_history_that_has_all_nothing_is_told(storage: Storage) -> None:

@@ -50,8 +50,10 @@ class Noting:
         return Hour(hour, KIND, self._run, _encode(own), _encode({}), _encode({}))
 
 
-def told(known: NotKept | None, part: Part) -> NotKept | None:
-    """What a part tells, on top of what is known; `None` for nothing. What cannot be read is left out."""
+def told(known: NotKept | None, part: Part, counted: set[tuple[int, str]]) -> NotKept | None:
+    """What a part tells, on top of what is known; `None` for nothing. What cannot be read is left out.
+    `counted`: the hours of runs that newer parts told, all of each: where a file is followed by another one
+    within an hour, that one goes on with its counts."""
     hours: list[Hour] = []
     with contextlib.suppress(Unreadable):
         hours = part.hours(0, math.inf, KIND)
@@ -60,6 +62,9 @@ def told(known: NotKept | None, part: Part) -> NotKept | None:
             counts = dict(zip(FIELDS, _counts(hour.counts), strict=False))
         except (msgspec.DecodeError, TypeError):
             continue
+        if (hour.began, hour.key) in counted:
+            continue
+        counted.add((hour.began, hour.key))
         known = known or NotKept(since=float(hour.began), until=float(hour.began) + HOUR)
         known.since = min(known.since, float(hour.began))
         known.until = max(known.until, float(hour.began) + HOUR)

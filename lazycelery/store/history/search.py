@@ -49,7 +49,7 @@ def search(
     page, oldest, room = HistoryPage(), "", MOST_TEXT
     name, _, number = query.after.partition(":")
     below = int(number) if number.isdecimal() else 0
-    later = later or Later()
+    later, counted = later or Later(), set[tuple[int, str]]()
     if name and not later.begun:
         for part in storage.opened([]):
             later.saw(part.name, part.last)
@@ -60,7 +60,7 @@ def search(
             since = part.since()
             page.since = since if since is not None else page.since
             if not name:
-                page.not_kept = let_go.told(page.not_kept, part)
+                page.not_kept = let_go.told(page.not_kept, part, counted)
             if page.next is None:
                 before = below if part.name == name else part.last + 1
                 count = len(page.tasks)
