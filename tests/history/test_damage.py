@@ -154,6 +154,18 @@ def test_damage_that_somebody_finds_while_it_is_written_ends_that_file_too(files
     assert path not in files.all()
 
 
+def test_who_goes_on_in_a_file_that_was_put_aside_meanwhile_lists_nothing_twice(
+    files: Files, path: Path
+) -> None:
+    page = found(files, limit=700)
+    got = ids(page)
+    places.put_aside(path, T0)
+    while page.next:
+        page = found(files, limit=700, after=page.next)
+        got += ids(page)
+    assert got == [named(number) for number in reversed(range(TASKS))]
+
+
 def test_a_finished_file_is_put_aside_as_well(files: Files, path: Path) -> None:
     spoil(path, 700)
     clock = [86_400.0 * 3]

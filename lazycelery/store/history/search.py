@@ -16,6 +16,7 @@ from lazycelery.store.filter import parse
 from lazycelery.store.filter.matching import Matcher
 from lazycelery.store.filter.parser import Filter
 from lazycelery.store.history import let_go
+from lazycelery.store.history.files import order
 from lazycelery.store.history.kinship import FEW, Kinship
 from lazycelery.store.history.later import Later
 from lazycelery.store.history.narrowing import narrowed
@@ -62,7 +63,8 @@ def search(
             if not name:
                 page.not_kept = let_go.told(page.not_kept, part, counted)
             if page.next is None:
-                before = below if part.name == name else part.last + 1
+                # It may have been put aside since the page before, under a longer name.
+                before = below if order(part.name) == order(name) else part.last + 1
                 count = len(page.tasks)
                 room = _part(part, wanted, query, before, now, page, go_on, notes, later, room)
                 oldest = part.name if len(page.tasks) > count else oldest
