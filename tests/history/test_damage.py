@@ -166,6 +166,14 @@ def test_who_goes_on_in_a_file_that_was_put_aside_meanwhile_lists_nothing_twice(
     assert got == [named(number) for number in reversed(range(TASKS))]
 
 
+def test_an_id_that_a_nul_begins_or_ends_is_no_damage(files: Files) -> None:
+    sent_ids = ["\0a", "b\0", "c\0c", "\0\0"]
+    recorded(files, [event for own in sent_ids for event in (received(0, own), succeeded(1, own))])
+    page = found(files)
+    assert (ids(page)[::-1], page.unread) == (["\ufffda", "b\ufffd", "c\0c", "\ufffd\ufffd"], [])
+    assert len(files.all()) == 1 and not Monitor(files).load().unread
+
+
 def test_a_finished_file_is_put_aside_as_well(files: Files, path: Path) -> None:
     spoil(path, 700)
     clock = [86_400.0 * 3]

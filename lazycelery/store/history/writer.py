@@ -28,11 +28,13 @@ from lazycelery.store.history.veiling import Veiling
 from lazycelery.store.marks import CUTS
 from lazycelery.store.told import COUNTED_BEFORE, Matrix, Told
 
+from lazycelery.store.values import NUL
 PAGE_BYTES = 8192
 CACHE_KIB = 8192
 UNKNOWN = float("nan")
 """NULL, as SQLite takes it from Python in a tenth of the time of `None`."""
 READ = 10_000
+REPLACED = "\ufffd"
 """Rows whose ids are looked up together."""
 TOGETHER = 31
 """Rows that one statement writes: no more values than an older SQLite takes. The interpreter is let go and
@@ -224,8 +226,11 @@ class Writer:
     def _write(
         self, taken: Taken, numbers_of: Callable[..., tuple[npt.NDArray[np.int64], int]]
     ) -> npt.NDArray[np.int64]:
-        numbers, self._next = numbers_of(taken.slots, taken.identities, self._next, taken.columns[0])
-        self._tasks(list(zip(numbers.tolist(), *taken.columns, strict=True)))
+        ids = taken.columns[0]
+        numbers, self._next = numbers_of(taken.slots, taken.identities, self._next, ids)
+        if NUL in "".join(ids):
+            ids = [_edged(own) for own in ids]
+        self._tasks(list(zip(numbers.tolist(), ids, *taken.columns[1:], strict=True)))
         return numbers
 
     def _tasks(self, rows: list[Row]) -> None:
@@ -309,6 +314,14 @@ def join(database: sqlite3.Connection, numbers: Numbers) -> None:
     for (n,) in run("SELECT n FROM events WHERE n > ?", (since,)).fetchall():
         (body,) = run("SELECT body FROM events WHERE n = ?", (n,)).fetchone()
         changed = packing.renumbered(body, instead)
+def _edged(id: str) -> str:
+    """An id without a NUL at either end, which tells a reader that its page is damaged: a client may send
+    any."""
+    inner = id.strip(NUL)
+    before, _, after = id.partition(inner) if inner else (id, "", "")
+    return REPLACED * len(before) + inner + REPLACED * len(after)
+
+
         if changed is not None:
             run("UPDATE events SET body = ? WHERE n = ?", (changed, n))
 
