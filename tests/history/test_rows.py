@@ -19,7 +19,7 @@ from lazycelery.store.history.files import Files
 from lazycelery.store.history.local import Local
 from lazycelery.store.history.numbers import TURNS, Doubled, Numbers
 from lazycelery.store.history.search import task_of
-from tests.history.keeping import Monitor, files_in, found, recorded
+from tests.history.keeping import Monitor, files_in, found, killed, recorded
 from tests.store.build import event, failed, received, retried, sent, started, succeeded
 
 
@@ -146,6 +146,20 @@ def test_after_a_refusal_nobody_gets_the_number_of_a_task_without_a_row(
     assert [(n, id, state) for n, id, state, _ in tasks(files)] == [(1, "a", 6), (2, "b", 6)]
     assert [id for id, _ in told(files)] == ["a", "b", "b", "a"]
     recording.close(0)
+
+
+def test_after_a_kill_nobody_gets_the_number_of_a_task_without_a_row(files: Files) -> None:
+    monitor = Monitor(files)
+    recording: Any = monitor.recorder.recording
+    assert not recording.ready()
+    monitor.store.apply_events([received(0, "a"), succeeded(1, "a")])
+    recording.write(np.array([0]), [monitor.store.told], [])
+    monitor.store.apply_events([received(2, "killed"), started(3, "killed")])
+    recording.write(np.array([], dtype=np.intp), [monitor.store.told], [])
+    killed(monitor)
+    recorded(files, [received(5, "b"), started(6, "b"), succeeded(7, "b")])
+    assert [row[1] for row in tasks(files)] == ["a", "b"]
+    assert [id for id, _ in told(files)] == ["a", "a", None, None, "b", "b", "b"]
 
 
 def numbers_of(rows: int) -> Numbers:

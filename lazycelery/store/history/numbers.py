@@ -52,12 +52,13 @@ class Numbers:
         """The number of its last events then."""
 
     def begin(self, file: str, last: int, events: int) -> None:
-        """Numbers are those of this file from now on, in which the last task and the last events have these
-        ones."""
+        """Numbers are those of this file from now on, in which the last task (that has a row, or of which
+        events tell) and the last events have these ones."""
         if file != self.file:
             self._reset(file)
         if self._first is None:
             self._first, self.events_before = last + 1, events
+            self._free = max(self._free, last + 1)
 
     def free_after(self, last: int) -> int:
         """The next number that is free, where the last row of the file has this one. What was given once is

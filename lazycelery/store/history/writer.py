@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sqlite3
@@ -27,15 +28,17 @@ from lazycelery.store.history.taking import AT_ONCE, ENDED, NEWEST, Copied, Row,
 from lazycelery.store.history.veiling import Veiling
 from lazycelery.store.marks import CUTS
 from lazycelery.store.told import COUNTED_BEFORE, Matrix, Told
-
 from lazycelery.store.values import NUL
+
 PAGE_BYTES = 8192
 CACHE_KIB = 8192
 UNKNOWN = float("nan")
 """NULL, as SQLite takes it from Python in a tenth of the time of `None`."""
-READ = 10_000
 REPLACED = "\ufffd"
+READ = 10_000
 """Rows whose ids are looked up together."""
+LAST_EVENTS = 256
+"""Batches of events that may tell numbers of tasks without a row: about as many events as may wait."""
 TOGETHER = 31
 """Rows that one statement writes: no more values than an older SQLite takes. The interpreter is let go and
 taken back once a statement, and each time that a busy loop waits for it this costs both threads a switch."""
@@ -130,8 +133,18 @@ class Writer:
         run(f"PRAGMA cache_size = -{CACHE_KIB}")
         migrate(self._database)
         events: int = run("SELECT max(n) FROM events").fetchone()[0] or 0
-        self._numbers.begin(self.path.name, self._last(), events)
+        self._numbers.begin(self.path.name, max(self._last(), self._told(events)), events)
         self._load()
+
+    def _told(self, events: int) -> int:
+        """The highest number of a task in the last events: a monitor that was killed may have written them
+        before the task's row, and whoever got that number would be told of in them."""
+        query = "SELECT body FROM events WHERE n > ?"
+        told = [0]
+        for (body,) in self._database.execute(query, (events - LAST_EVENTS,)):
+            with contextlib.suppress(ValueError, TypeError):
+                told.append(int(packing.Batch(body).tasks.max(initial=0)))
+        return max(told)
 
     def _last(self) -> int:
         last: int = self._database.execute("SELECT max(n) FROM tasks").fetchone()[0] or 0
@@ -301,6 +314,14 @@ class Writer:
             self._database.close()
 
 
+def _edged(id: str) -> str:
+    """An id without a NUL at either end, which tells a reader that its page is damaged: a client may send
+    any."""
+    inner = id.strip(NUL)
+    before, _, after = id.partition(inner) if inner else (id, "", "")
+    return REPLACED * len(before) + inner + REPLACED * len(after)
+
+
 def join(database: sqlite3.Connection, numbers: Numbers) -> None:
     """Of tasks with two rows leave the first one, with what stands in the second, and have the events since
     then tell it."""
@@ -314,14 +335,6 @@ def join(database: sqlite3.Connection, numbers: Numbers) -> None:
     for (n,) in run("SELECT n FROM events WHERE n > ?", (since,)).fetchall():
         (body,) = run("SELECT body FROM events WHERE n = ?", (n,)).fetchone()
         changed = packing.renumbered(body, instead)
-def _edged(id: str) -> str:
-    """An id without a NUL at either end, which tells a reader that its page is damaged: a client may send
-    any."""
-    inner = id.strip(NUL)
-    before, _, after = id.partition(inner) if inner else (id, "", "")
-    return REPLACED * len(before) + inner + REPLACED * len(after)
-
-
         if changed is not None:
             run("UPDATE events SET body = ? WHERE n = ?", (changed, n))
 
