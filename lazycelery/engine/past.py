@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
+from functools import partial
+from typing import TypeVar
 
 from lazycelery.model.history import HistoryStatus
 from lazycelery.model.states import State
@@ -16,6 +18,7 @@ from lazycelery.store.history.storage import Part, Recording, Storage, Unreadabl
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 AT_ONCE = 400
 """Tasks placed in one go: a few milliseconds."""
@@ -125,29 +128,36 @@ class Past:
 
     async def _load(self, limit: int, where: str = "") -> None:
         unread, later = list[str](), Later()
-        for part in self._storage.opened(unread):
-            later.saw(part.name, part.last)
-            self._missed(unread)
-            coding, before = Coding(part.words), part.last + 1
-            while self._status.loaded < limit:
-                try:
-                    read = await _to_its_end(part, before, where, later)
-                    if read is None:
-                        break
-                    before, chunk = read
-                    if chunk is not None and not self._place(part, chunk, coding):
-                        self._stepped_over(part, before, where)
-                        return
-                except Unreadable as problem:
-                    self._missed([str(problem)])
-                    break
-                except Exception as fault:  # Whatever is in it, the monitor goes on without it.
-                    logger.exception("history: %s", part.name)
-                    self._missed([f"{part.name}: {type(fault).__name__}"])
-                    break
-                await asyncio.sleep(0)
-            self._stepped_over(part, before, where)
+        with closing(self._storage.opened(unread)) as parts:
+            # To open one may take as long as to read from it: what hangs must hold up nothing else.
+            while (part := await _to_its_end(lambda: next(parts, None))) is not None:
+                self._missed(unread)
+                if not await self._load_part(part, limit, where, later):
+                    return
         self._missed(unread)
+
+    async def _load_part(self, part: Part, limit: int, where: str, later: Later) -> bool:
+        """Whether there is room for more."""
+        later.saw(part.name, part.last)
+        coding, before = Coding(part.words), part.last + 1
+        room = True
+        while room and self._status.loaded < limit:
+            try:
+                read = await _to_its_end(partial(_read, part, before, where, later))
+                if read is None:
+                    break
+                before, chunk = read
+                room = chunk is None or self._place(part, chunk, coding)
+            except Unreadable as problem:
+                self._missed([str(problem)])
+                break
+            except Exception as fault:  # Whatever is in it, the monitor goes on without it.
+                logger.exception("history: %s", part.name)
+                self._missed([f"{part.name}: {type(fault).__name__}"])
+                break
+            await asyncio.sleep(0)
+        self._stepped_over(part, before, where)
+        return room
 
     def _stepped_over(self, part: Part, before: int, where: str) -> None:
         if part.damage:
@@ -172,9 +182,9 @@ class Past:
         return len(columns) < columns.max_tasks
 
 
-async def _to_its_end(part: Part, before: int, where: str, later: Later) -> tuple[int, Chunk | None] | None:
+async def _to_its_end(work: Callable[[], T]) -> T:
     """Read in a thread; whoever cancels waits for it, as the part is closed then."""
-    reading = asyncio.ensure_future(asyncio.to_thread(_read, part, before, where, later))
+    reading = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(reading)
     except asyncio.CancelledError:

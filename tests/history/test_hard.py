@@ -3,6 +3,7 @@ most the last second is lost."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import random
@@ -21,7 +22,7 @@ import pytest
 
 from lazycelery.engine import backlog, past, steadiness
 from lazycelery.engine import recorder as module
-from lazycelery.store.history import local, lock
+from lazycelery.store.history import local, lock, reader
 from lazycelery.store.history.files import Files
 from lazycelery.store.history.local import Local, LocalRecording
 from lazycelery.store.history.schema import MIGRATIONS, VERSION, migrate
@@ -429,6 +430,27 @@ def test_a_disk_that_hangs_does_not_hold_up_the_start(files: Files, monkeypatch:
     monitor.start().hear(received(2, "t1"))
     monitor.stop()
     assert ids(found(files)) == ["t1", "t0"]
+
+
+def test_a_disk_that_hangs_while_the_history_is_loaded_holds_up_nothing(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(files, [received(0, "t0"), started(0, "t0"), succeeded(1, "t0")])
+    monitor, go_on, answer = Monitor(files), threading.Event(), reader._open
+
+    def hangs(path: Path) -> sqlite3.Connection:
+        assert go_on.wait(5)
+        return answer(path)
+
+    async def loaded() -> None:
+        own = past.Past(monitor.store, monitor.storage, monitor.recorder.status, monitor.clock, lambda: None)
+        await own.survey()
+        monkeypatch.setattr(reader, "_open", hangs)
+        asyncio.get_running_loop().call_later(0.05, go_on.set)
+        await own.load(10)
+
+    asyncio.run(loaded())
+    assert monitor.recorder.status.loaded == 1
 
 
 def test_a_file_with_nonsense_in_its_rows_is_left_out(files: Files) -> None:

@@ -8,7 +8,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ class Local:
         """A file beside them."""
         return self.files.directory / CLOCK
 
-    def opened(self, unread: list[str], until: str = "") -> Iterator[Part]:
+    def opened(self, unread: list[str], until: str = "") -> Generator[Part, None, None]:
         """The files, newest first."""
         return reader.opened(self.files.readable(), unread, until, self._damaged.add)
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -321,7 +321,7 @@ def opened(
     unread: list[str],
     until: str = "",
     noticed: Callable[[Path], object] = lambda path: None,
-) -> Iterator[File]:
+) -> Generator[File, None, None]:
     """The files, one after the other, newest first, from the one named `until` on; those that cannot
     be read are told in `unread`, and those that are damaged to `noticed`."""
     for place, path in reversed(list(enumerate(paths))):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -269,7 +269,7 @@ class Storage(Protocol):
     def cells_a_second(self) -> int:
         """Figures of an hour that may be written a second, beside all of them once a minute."""
 
-    def opened(self, unread: list[str], until: str = "") -> Iterator[Part]:
+    def opened(self, unread: list[str], until: str = "") -> Generator[Part, None, None]:
         """Its parts, one after the other, newest first, from the one named `until` on; what cannot be
         read is told in `unread`."""
 

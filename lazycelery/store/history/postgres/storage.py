@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from lazycelery.model.redaction import Redactor
@@ -50,7 +50,7 @@ class Shared:
         """Of the server's clock, as this machine saw it."""
         return self._clock_note
 
-    def opened(self, unread: list[str], until: str = "") -> Iterator[Part]:
+    def opened(self, unread: list[str], until: str = "") -> Generator[Part, None, None]:
         """The days, newest first, over one connection."""
         schema, over = self.address.schema, self._connections.over
         try:
