@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import importlib
 import json
+import os
 import sqlite3
 import stat
 import subprocess
@@ -225,6 +227,23 @@ def test_a_history_of_which_nothing_can_be_read_is_no_empty_one(past: None, run:
     assert ran.code == 3 and f"Not read: {path.name} is damaged" in ran.err and len(ran.err.splitlines()) == 1
     failed = run("history", "--export", str(tmp_path / "all.csv"))
     assert failed.code == 3 and "Nothing is exported" in failed.err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", [[], ["--events"]])
+def test_a_history_that_one_may_not_look_into_is_no_empty_one(
+    past: None, run: Run, monkeypatch: pytest.MonkeyPatch, kind: list[str]
+) -> None:
+    own, real = files_of(Profile(broker="redis://db/0")).directory, os.scandir
+
+    def refused(path: Any) -> Any:
+        if path == own:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refused)  # Root may look into all.
+    ran = run("history", *kind)
+    assert (ran.code, ran.out) == (3, "")
+    assert f"Not read: {own}: Permission denied." in ran.err and "Nothing has been" not in ran.err
 
 
 @pytest.mark.parametrize("driver", [True, False])

@@ -82,6 +82,16 @@ class Files:
             return []
         return [self.directory / name for name in sorted(names, key=order)]
 
+    def hidden(self) -> str:
+        """Why it cannot be seen whether there are any; "" where it can."""
+        try:
+            os.scandir(self.directory).close()
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        except OSError as problem:
+            return f"{self.directory}: {problem.strerror or problem}"
+        return ""
+
     def make_directory(self) -> None:
         """For the owner alone. Raises `OSError`."""
         missing = [each for each in (self.directory, *self.directory.parents) if not each.exists()]

@@ -73,7 +73,9 @@ class Local:
 
     def opened(self, unread: list[str], until: str = "") -> Generator[Part, None, None]:
         """The files, newest first."""
-        return reader.opened(self.files.readable(), unread, until, self._damaged.add)
+        if hidden := self.files.hidden():
+            unread.append(hidden)
+        yield from reader.opened(self.files.readable(), unread, until, self._damaged.add)
 
     def hindered(self) -> str:
         """A directory that is not for us to write."""
