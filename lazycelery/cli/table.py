@@ -31,26 +31,29 @@ class Cell(NamedTuple):
 
 class Column(NamedTuple):
     """A heading; `right` for numbers; `flexible` may shrink to `least` when the room is short; an
-    `optional` one is left out when all its cells are empty."""
+    `optional` one is left out when all its cells are empty, a `spare` one (the highest first) when the room
+    is too short even so."""
 
     title: str
     right: bool = False
     flexible: bool = False
     least: int = 8
     optional: bool = False
+    spare: int = 0
 
 
 def render(
     columns: Sequence[Column], rows: Iterable[Sequence[Any]], width: int | None, color: bool
 ) -> list[str]:
-    """Lines of a table, heading first. Cut cells end with `…`; `width` `None` cuts nothing."""
+    """Lines of a table, heading first. Cut cells end with `…`, and so does the heading where columns are left
+    out; `width` `None` cuts nothing."""
     columns, cells = _without_empty(columns, [[_cell(value) for value in row] for row in rows])
-    widths = [
-        max([cell_len(column.title), *(cell_len(row[index].text) for row in cells)])
-        for index, column in enumerate(columns)
-    ]
-    if width is not None:
-        widths = _shrunk(columns, widths, width)
+    widths = [max((cell_len(row[at].text) for row in cells), default=0) for at in range(len(columns))]
+    kept = _kept(columns, widths, width)
+    if len(kept) < len(columns):
+        cells = [[row[index] for index in kept] for row in cells]
+        columns, widths = _marked([columns[index] for index in kept]), [widths[index] for index in kept]
+    widths = _shrunk(columns, _headed(columns, widths), width)
     heading = [Cell(column.title, "dim") for column in columns]
     return [_line(row, columns, widths, color) for row in [heading, *cells]]
 
@@ -77,8 +80,32 @@ def _cell(value: Any) -> Cell:
     return Cell("-" if value is None else clean(str(value), LONGEST), "")
 
 
-def _shrunk(columns: Sequence[Column], widths: list[int], width: int) -> list[int]:
+def _kept(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> list[int]:
+    """Which columns are shown."""
+    kept = list(range(len(columns)))
+    while width is not None and (spare := [index for index in kept if columns[index].spare]):
+        some = [columns[index] for index in kept]
+        some = some if len(kept) == len(columns) else _marked(some)
+        least = _shrunk(some, _headed(some, [widths[index] for index in kept]), width)
+        if sum(least) + len(GAP) * (len(kept) - 1) <= width:
+            break
+        kept.remove(max(spare, key=lambda index: columns[index].spare))
+    return kept
+
+
+def _marked(columns: list[Column]) -> list[Column]:
+    """The last heading tells that some are left out."""
+    return [*columns[:-1], columns[-1]._replace(title=f"{columns[-1].title} {CUT}")]
+
+
+def _headed(columns: Sequence[Column], widths: Sequence[int]) -> list[int]:
+    return [max(cell_len(column.title), width) for column, width in zip(columns, widths, strict=True)]
+
+
+def _shrunk(columns: Sequence[Column], widths: list[int], width: int | None) -> list[int]:
     """Take from the widest flexible column until the line fits, or none can give more."""
+    if width is None:
+        return widths
     found = list(widths)
     room = width - len(GAP) * (len(columns) - 1)
     while sum(found) > room:

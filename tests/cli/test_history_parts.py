@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from lazycelery.store.history.storage import FindingBegan, FindingEnded, Sample
 from tests.cli.conftest import Ran
 from tests.cli.fake_engine import EVIL
 from tests.history.keeping import Monitor, killed
-from tests.store.build import T0, event, failed, received
+from tests.store.build import T0, event, failed, received, sent
 
 Run = Callable[..., Ran]
 WHOLE = "7f3a1c20-0000-4000-8000-00000000000a"
@@ -57,6 +58,30 @@ def test_findings_and_samples_are_lines_too(past: None, run: Run) -> None:
     lines = [line.split() for line in told.out.splitlines()]
     assert lines[1][2:] == ["mail", "40", "-", "1"] and lines[2][2:] == ["w1@h", "online", "1", "7", "-"]
     assert "ACTIVE" not in run("history", "--samples", "queue:mail").out
+
+
+@pytest.mark.parametrize("kind", [[], ["--events"], ["--findings"], ["--samples"]])
+def test_no_line_is_wider_than_the_terminal(
+    run: Run, monkeypatch: pytest.MonkeyPatch, kind: list[str]
+) -> None:
+    monitor = Monitor(files_of(Profile(broker="redis://db/0"))).start()
+    long, worker = "order-4711-" * 9, f"celery@{'w' * 40}"
+    told: Any = {"name": f"shop.{'n' * 40}", "args": f"('{'a' * 40}',)"}
+    monitor.hear(sent(0, long, queue="q" * 40, **told), received(1, long, worker=worker, **told))
+    monitor.hear(failed(2, long, worker), event("progress", 3, long, worker, extra={"step": "x" * 40}))
+    monitor.recorder.note(FindingBegan("queue-without-consumer", "q" * 40, "critical", "t" * 60, "", T0))
+    monitor.recorder.note(FindingEnded(T0 + 7000, "queue-without-consumer", "q" * 40))
+    workers = f'{{"{worker}":["offline",1,1204567,12.5]}}'
+    monitor.recorder.note(Sample(T0, f'{{"{"q" * 40}":[1204,12,3]}}', workers))
+    monitor.stop()
+    whole = run("history", *kind).out.splitlines()
+    assert "…" not in whole[0] and max(map(len, whole)) > 120
+    for width in (80, 120):
+        monkeypatch.setattr("lazycelery.cli.output.Output.width", width)
+        lines = run("history", *kind).out.splitlines()
+        assert max(map(len, lines)) <= width and "…" in lines[1]
+        fewer = len(lines[0].replace(" …", "").split()) < len(whole[0].split())
+        assert fewer <= lines[0].endswith("…")  # What is left out is told of.
 
 
 def test_json_tells_all_fields(past: None, run: Run) -> None:

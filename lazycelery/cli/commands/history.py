@@ -37,11 +37,11 @@ _COLUMNS = [
     Column("STATE"),
     Column("TASK", flexible=True, least=16),
     Column("RUNTIME", right=True),
-    Column("WAIT", right=True),
-    Column("TRIES", right=True),
-    Column("QUEUE", flexible=True),
-    Column("WORKER", flexible=True),
-    Column("ARGS", flexible=True, least=12),
+    Column("WAIT", right=True, spare=5),
+    Column("TRIES", right=True, spare=4),
+    Column("QUEUE", flexible=True, spare=3),
+    Column("WORKER", flexible=True, spare=2),
+    Column("ARGS", flexible=True, least=12, spare=1),
     Column("ERROR OR RESULT", flexible=True, least=12),
 ]
 _COLUMN = re.compile(r"column (\d+): (.*)", re.S)
