@@ -13,6 +13,7 @@ import click
 
 from lazycelery.cli import exporting
 from lazycelery.cli.commands.history_parts import kind_of, recorded_kinds, show_recorded
+from lazycelery.cli.delivering import View, deliver
 from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.not_kept import not_kept
 from lazycelery.cli.options import common
@@ -33,7 +34,7 @@ GARBAGE = 200_000
 FORMATS = ("table", "json", "ndjson", "csv", "parquet")
 _COLUMNS = [
     Column("TIME"),
-    Column("ID"),
+    Column("ID", flexible=True),
     Column("STATE"),
     Column("TASK", flexible=True, least=16),
     Column("RUNTIME", right=True),
@@ -114,7 +115,7 @@ def history(
         reading = _Reading(session, words.strip(), most, children=chosen in ("json", "ndjson"))
         try:
             with _little_collected():
-                count = await _deliver(session, reading, chosen, target)
+                count = await deliver(session, reading, chosen, target, _VIEW)
         except UsageError as wrong:
             raise _as_typed(wrong, starts if filter else [(at - 1, name) for at, name in starts]) from None
         session.output.notes(reading.remarks(count, session.settings.ui.utc))
@@ -145,23 +146,6 @@ def _little_collected() -> Iterator[None]:
 
 def _quoted(text: str) -> str:
     return f'"{text}"' if " " in text else text
-
-
-async def _deliver(session: Session, reading: _Reading, form: str, target: Path | None) -> int:
-    output, utc = session.output, session.settings.ui.utc
-    if form == "table":
-        rows = [_row(task, utc) async for task in reading]
-        if rows:
-            output.table(_COLUMNS, rows)
-        return len(rows)
-    with exporting.sink(form, target) as sink:
-        async for task in reading:
-            sink.add(task)
-        if target is not None and not sink.count and reading.unread:
-            raise reading.failed()
-    if target is not None:
-        output.note(f"{plural(sink.count, 'task')} in {target}.")
-    return sink.count
 
 
 class _Reading:
@@ -256,3 +240,6 @@ def _row(task: Task, utc: bool) -> tuple[object, ...]:
 
 def _text(value: Any) -> str | None:
     return None if value is None else short(value)
+
+
+_VIEW = View("task", exporting.TASKS, _COLUMNS, _row)

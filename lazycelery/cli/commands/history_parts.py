@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from lazycelery.cli import exporting
+from lazycelery.cli.delivering import View, deliver
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import UNKNOWN, clock, date, duration, number
 from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, PartlyDone, UsageError
-from lazycelery.model.counting import count as plural
 from lazycelery.model.moments import calendar
 
 if TYPE_CHECKING:
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _BAD = ("critical", "task-failed", "offline", "lost")
-
-
-class _View(NamedTuple):
-    """How one kind is shown."""
-
-    one: str
-    shape: exporting.Shape
-    columns: list[Column]
-    row: Callable[[Any, bool], tuple[object, ...]]
 
 
 def recorded_kinds(command: Command) -> Command:
@@ -76,30 +67,13 @@ def show_recorded(
         chosen = exporting.format_of(form, target, session.output.as_json)
         reading = _Reading(session, kind, filter, most)
         try:
-            count = await _deliver(session, reading, chosen, target)
+            count = await deliver(session, reading, chosen, target, _VIEWS[kind])
         except UsageError as wrong:
             raise as_typed(wrong) from None
         session.output.notes(reading.remarks(count))
         return reading.code(count)
 
     return one_shot(ctx, body, connect=False, broker=True)
-
-
-async def _deliver(session: Session, reading: _Reading, form: str, target: Path | None) -> int:
-    output, utc, view = session.output, session.settings.ui.utc, _VIEWS[reading.kind]
-    if form == "table":
-        rows = [view.row(one, utc) async for one in reading]
-        if rows:
-            output.table(view.columns, rows)
-        return len(rows)
-    with exporting.sink(form, target, view.shape) as sink:
-        async for one in reading:
-            sink.add(one)
-        if target is not None and not sink.count and reading.unread:
-            raise reading.failed()
-    if target is not None:
-        output.note(f"{plural(sink.count, view.one)} in {target}.")
-    return sink.count
 
 
 class _Reading:
@@ -198,8 +172,8 @@ def _sample(one: Any, utc: bool) -> tuple[object, ...]:
     )
 
 
-_VIEWS: dict[str, _View] = {
-    "events": _View(
+_VIEWS: dict[str, View] = {
+    "events": View(
         "event",
         exporting.EVENTS,
         [
@@ -212,7 +186,7 @@ _VIEWS: dict[str, _View] = {
         ],
         _event,
     ),
-    "findings": _View(
+    "findings": View(
         "finding",
         exporting.FINDINGS,
         [
@@ -226,7 +200,7 @@ _VIEWS: dict[str, _View] = {
         ],
         _finding,
     ),
-    "samples": _View(
+    "samples": View(
         "sample",
         exporting.SAMPLES,
         [
