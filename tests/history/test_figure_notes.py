@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 
 from lazycelery.engine.figure_notes import BEHIND, FigureNotes
+from lazycelery.store.history import let_go
+from lazycelery.store.history.postgres.hours import once
 from lazycelery.store.history.storage import Hour
 from tests.history.keeping import Monitor, files_in
 from tests.store.build import T0, received, succeeded
@@ -55,3 +57,21 @@ async def test_what_changed_is_noted_at_a_pace_and_all_of_it_once_a_minute(tmp_p
     counts.second()
     await asyncio.sleep(0.01)
     assert monitor.recorder.backlog.notes.count == waiting  # More would only let others go.
+
+
+def test_what_several_recorders_saw_of_an_hour_is_counted_once() -> None:
+    def hour(began: int, kind: str, *counts: int) -> Hour:
+        return Hour(began, kind, "x", msgspec.msgpack.encode(counts), b"", b"")
+
+    def of(*spans: tuple[int, int]) -> set[int]:
+        told = [one for at, seen in spans for one in (hour(at, "monitor", seen), hour(at, "task", seen))]
+        kept = once([*told, hour(7200, let_go.KIND, 1)])
+        assert kept[-1].kind == let_go.KIND and {one.began for one in kept if one.kind == "monitor"} == {
+            one.began for one in kept if one.kind == "task"
+        }
+        return {one.began for one in kept[:-1]}
+
+    assert of((7200, 3599), (9000, 1800), (10_800, 3600), (10_801, 3598)) == {7200, 10_800}
+    assert of((7200, 1800), (9000, 1799), (10_797, 4)) == {7200, 9000, 10_797}  # One that began again.
+    assert of((7200, 1200), (8399, 3), (8402, 2398), (7260, 3540)) == {7260, 8399}
+    assert once([hour(7200, "monitor"), hour(7200, "task", 1)]) != []

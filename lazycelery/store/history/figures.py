@@ -23,8 +23,8 @@ Told = tuple[int, int, str, Cell]
 `WATCHED`, the first count is the seconds of it in which events could be seen."""
 WATCHED = len(KINDS)
 """Beside the kinds: how much of an hour was watched."""
-_MONITOR = "monitor"
-_PLACES: dict[str, int] = {"task": 0, "worker": 1, "queue": 2, _MONITOR: WATCHED}
+MONITOR = "monitor"
+_PLACES: dict[str, int] = {"task": 0, "worker": 1, "queue": 2, MONITOR: WATCHED}
 
 
 def told(columns: Columns, cells: Iterable[tuple[float, int, Cell]]) -> Iterator[Hour]:
@@ -41,7 +41,7 @@ def told(columns: Columns, cells: Iterable[tuple[float, int, Cell]]) -> Iterator
 def watched(hours: Iterable[tuple[float, float]]) -> Iterator[Hour]:
     """How much of each hour was watched, to be written."""
     for began, seconds in hours:
-        yield Hour(int(began), _MONITOR, "", _encode([int(seconds)]), _encode({}), _encode({}))
+        yield Hour(int(began), MONITOR, "", _encode([int(seconds)]), _encode({}), _encode({}))
 
 
 def read(storage: Storage, now: float, span: float = USUAL) -> list[Told]:

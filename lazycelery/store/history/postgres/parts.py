@@ -13,6 +13,7 @@ from lazycelery.store.history.placing import PLACE
 from lazycelery.store.history.postgres import schema as tables
 from lazycelery.store.history.postgres.entries import DayEntries
 from lazycelery.store.history.postgres.faults import said
+from lazycelery.store.history.postgres.hours import once
 from lazycelery.store.history.postgres.rows import text_in, text_out
 from lazycelery.store.history.schema import COLUMNS
 from lazycelery.store.history.storage import Condition, Hour, Unreadable
@@ -128,7 +129,8 @@ class Day:
         query = """SELECT began, kind, key, counts, runtime, wait FROM {s}.statistics
             WHERE began > %s AND began <= %s AND began >= %s AND began < %s AND kind LIKE %s"""
         asked = (since, until, begin, begin + tables.DAY, kind or "%")
-        return [Hour(*row) for row in self._rows(query, asked)]
+        hours = [Hour(*row) for row in self._rows(query, asked)]
+        return hours if kind else once(hours)
 
     def recorded(self, wanted: EntryFilter, go_on: Callable[[], bool]) -> Iterator[Sequence[Recorded]]:
         """Events, findings or samples."""
