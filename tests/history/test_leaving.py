@@ -200,7 +200,7 @@ def test_a_task_that_comes_back_goes_on_in_its_row(storage: Storage, between: bo
     [job] = found(storage, "id:job").tasks
     assert (job.state, job.error) == ("failure", "boom")
     if between or isinstance(storage, Local):  # A database takes of one batch the last that is told.
-        assert job.args == "(7,)"
+        assert (job.args, job.received) == ("(7,)", T0)
     if isinstance(storage, Local):
         database = sqlite3.connect(storage.files.all()[-1])
         own = database.execute("SELECT n, first FROM tasks WHERE id = 'job'").fetchall()

@@ -23,6 +23,8 @@ from lazycelery.store.history.veiling import Veiling
 from lazycelery.store.marks import CUTS, PAST
 
 TIMES = ("first", "since", "seen", "sent", "received", "started", "finished", "runtime", "wait")
+TOLD_A_RUN = ("sent", "received", "wait")
+"""What is told once of each run: of a task that comes back it is not told again."""
 COUNTS = ("attempt", "marks", "sources", "cut", "told", "clock")
 VEILED = ("args", "kwargs", "result", "error")
 WORDS = ("name", "worker", "queue")

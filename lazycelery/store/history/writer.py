@@ -24,7 +24,18 @@ from lazycelery.store.history.numbers import Numbers, learnt
 from lazycelery.store.history.overlap import Overlap
 from lazycelery.store.history.schema import COLUMNS, IDS, VERSION, migrate, version_of
 from lazycelery.store.history.storage import FindingBegan, Newer
-from lazycelery.store.history.taking import AT_ONCE, ENDED, NEWEST, Copied, Row, Slots, Taken, made, take
+from lazycelery.store.history.taking import (
+    AT_ONCE,
+    ENDED,
+    NEWEST,
+    TOLD_A_RUN,
+    Copied,
+    Row,
+    Slots,
+    Taken,
+    made,
+    take,
+)
 from lazycelery.store.history.veiling import Veiling
 from lazycelery.store.marks import CUTS
 from lazycelery.store.told import COUNTED_BEFORE, Matrix, Told
@@ -76,6 +87,9 @@ def _put_again() -> str:
     once = ("args", "kwargs", "root_id", "parent_id", "eta", "expires", "retries")
     merged = {name: f"coalesce(excluded.{name}, {name})" for name in once}
     merged |= {name: f"coalesce(nullif(excluded.{name}, 0), {name})" for name in ("name", "worker", "queue")}
+    same = "excluded.attempt <= attempt AND coalesce(excluded.retries, retries) IS retries"
+    for name in TOLD_A_RUN:
+        merged[name] = f"CASE WHEN {same} THEN coalesce(excluded.{name}, {name}) ELSE excluded.{name} END"
     merged["first"] = "min(excluded.first, first)"
     kept = [
         f"CASE WHEN excluded.{name} IS NULL THEN cut & {int(CUTS[name])} ELSE 0 END"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from lazycelery.model.states import State
 from lazycelery.store.history.schema import COLUMNS
-from lazycelery.store.history.taking import TIMES
+from lazycelery.store.history.taking import TIMES, TOLD_A_RUN
 
 _OWN = ("day", "n", "run")
 _NAMES = [*_OWN, *(name for name in COLUMNS if name != "n")]
@@ -46,6 +46,9 @@ _AHEAD = f"""CASE
     ELSE excluded.since > t.since
         AND (excluded.state <> t.state OR coalesce(excluded.retries, 0) > coalesce(t.retries, 0)) END"""
 _WINS = f"({_MINE} OR ({_AHEAD}))"
+_SAME = """excluded.attempt <= t.attempt
+    AND coalesce(excluded.retries, t.retries) IS NOT DISTINCT FROM t.retries"""
+"""It tells of the same run."""
 
 
 def _merged(name: str) -> str:
@@ -67,6 +70,8 @@ def _merged(name: str) -> str:
         new, old = f"nullif({new}, 0)", f"nullif({old}, 0)"
     if name in _CODED or name in _TOLD_ONCE:
         return f"CASE WHEN {_WINS} THEN coalesce({new}, {old}) ELSE coalesce({old}, {new}) END"
+    if name in TOLD_A_RUN:
+        new = f"CASE WHEN {_SAME} THEN coalesce({new}, {old}) ELSE {new} END"
     return f"CASE WHEN {_WINS} THEN {new} ELSE {old} END"
 
 
