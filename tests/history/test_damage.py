@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import calendar
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,9 @@ from lazycelery.store.history import files as places
 from lazycelery.store.history import local
 from lazycelery.store.history.damage import Damaged, highest, is_damage, stepped
 from lazycelery.store.history.files import Files
+from lazycelery.store.history.reader import File
 from lazycelery.store.history.search import task_of
+from lazycelery.store.history.storage import Unreadable
 from lazycelery.store.history.writer import PAGE_BYTES
 from tests.history.keeping import Monitor, files_in, found, ids, recorded, storage_in
 from tests.store.build import T0, failed, received, started, succeeded
@@ -255,6 +259,37 @@ def test_the_end_is_looked_for_behind_other_bad_pages(bad: Callable[[int], bool]
             raise Damaged("bad")
 
     assert highest(reads) == (0 if bad(700) else 700)
+
+
+def test_an_end_that_can_be_read_at_the_second_try_is_the_end(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may not write in the directory reads it as if nobody wrote."""
+    answer, tries = File.rows, [True]
+
+    def rows(self: File, query: str, values: Any = ()) -> list[Any]:
+        if query.startswith("SELECT max(n) FROM tasks") and tries:
+            tries.clear()
+            raise Damaged("torn")
+        return answer(self, query, values)
+
+    monkeypatch.setattr(File, "rows", rows)
+    file = File(path)
+    assert not tries and file.last == TASKS
+    file.close()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="no limits can be set")
+def test_a_question_that_is_too_long_is_no_damage(path: Path) -> None:
+    noticed: list[Path] = []
+    file = File(path, noticed=noticed.append)
+    limits: Any = sqlite3
+    database: Any = file._database
+    database.setlimit(limits.SQLITE_LIMIT_SQL_LENGTH, 1_000)
+    with pytest.raises(Unreadable, match="too large"):
+        file.newest(10, 1, f"name IN ({', '.join('1' * 400)})")
+    assert not noticed and not file.damage
+    file.close()
 
 
 @pytest.mark.parametrize("records", [True, False])

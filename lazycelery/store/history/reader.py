@@ -73,6 +73,8 @@ class File:
             return int(self._one(f"SELECT max({number}) FROM {table}") or 0)
         except Damaged:
             query = f"SELECT {number} FROM {table} WHERE {number} <= ? ORDER BY {number} DESC LIMIT 1"
+            with contextlib.suppress(Damaged):
+                return int(self._one(query, FAR) or 0)  # It was written just then.
             return highest(lambda until: self._one(query, until))
 
     def skipped(self, above: int = 0) -> int:
@@ -280,8 +282,9 @@ class File:
             raise self._unreadable(problem) from None
 
     def _unreadable(self, problem: sqlite3.Error) -> Unreadable:
-        # No value that is too large was ever written.
-        if not is_damage(problem) and not isinstance(problem, sqlite3.DataError):
+        # No value that is too large was ever written; a question may be.
+        large = isinstance(problem, sqlite3.DataError) and "query" not in str(problem)
+        if not is_damage(problem) and not large:
             return Unreadable(f"{self.name}: {problem}")
         self._noticed(self.path)
         self.damage = f"what is on the bad pages of {self.name}, which is damaged"
