@@ -199,6 +199,6 @@ def _read(part: Part, before: int, where: str, later: Later) -> tuple[int, Chunk
         return None
     before = rows[-1][0]
     if where:  # Of a part of them: a newer row need not be among those that were read.
-        over = part.went_on([row[PLACE["id"]] for row in rows], later, lambda: True)
+        over = part.went_on({row[PLACE["id"]]: row[0] for row in rows[::-1]}, later, lambda: True)
         rows = [row for row in rows if row[PLACE["id"]] not in over]
     return before, chunk_of(part.name, rows[::-1]) if rows else None

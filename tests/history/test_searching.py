@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lazycelery.engine.past import Past
 from lazycelery.errors import UsageError
+from lazycelery.model.event import Event
 from lazycelery.model.history import HistoryQuery
 from lazycelery.model.task import Dealt, TaskQuery
 from lazycelery.store.columns import Columns
@@ -213,6 +218,42 @@ def test_what_went_on_in_a_newer_file_is_looked_up_for_many_at_once(
     page = found(files, "", 2_000)
     assert len(ids(page)) == len(set(ids(page))) == 1_000 and looks < 30
     assert {one.state for one in page.tasks[:500]} == {"success"}
+
+
+@pytest.mark.parametrize("looks", [0, LOOKS])
+def test_who_came_back_after_he_had_ended_is_listed_once_as_he_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    """The full store had forgotten him, and his new life has a row of its own in the same file."""
+    monkeypatch.setattr("lazycelery.store.history.later.LOOKS", looks)
+    monkeypatch.setattr("lazycelery.store.history.search.AT_ONCE", 20)
+    files = files_in(tmp_path)
+    monitor = Monitor(files, max_tasks=16)
+    recorder: Any = monitor.recorder
+
+    def lives(at: float, own: str, ends: Callable[..., Event]) -> None:
+        monitor.hear(received(at, own), started(at, own), ends(at + 1, own))
+        recorder._round(last=True)
+
+    lives(0, "again", failed)
+    for number in range(40):
+        lives(2 + number, f"t{number}", failed)
+    lives(50, "again", succeeded)
+    recorder.recording.close(T0)
+    assert sqlite3.connect(files.all()[0]).execute("SELECT count(*) FROM tasks").fetchone() == (42,)
+    for _ in range(2):
+        assert len(ids(found(files, "state:failure"))) == 40
+        assert ids(found(files, limit=50)) == ["again", *(f"t{n}" for n in reversed(range(40)))]
+        seal(files.all()[0])
+    looking = Monitor(files)
+    own = Past(looking.store, looking.storage, looking.recorder.status, looking.clock, lambda: None)
+
+    async def failures() -> None:
+        await own.survey()
+        await own.load_failures(100)
+
+    asyncio.run(failures())
+    assert looking.recorder.status.loaded == 40
 
 
 def test_a_file_without_an_index_is_read_once_for_all_pages(

@@ -6,7 +6,8 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -210,17 +211,19 @@ class File:
             number = found[0][0] if found else None
         return number
 
-    def went_on(self, ids: Sequence[str], later: Later, go_on: Callable[[], bool]) -> set[str]:
-        """Those of these tasks of which a newer file has a row."""
-        over: set[str] = set()
-        for other in opened(self._newer, []) if ids else ():
+    def went_on(self, rows: Mapping[str, int], later: Later, go_on: Callable[[], bool]) -> set[str]:
+        """Those of these tasks that have a newer row here, as who came back after he had ended and left the
+        full store, or a row in a newer file."""
+        over = later.of(self, rows, go_on)
+        anywhere = dict.fromkeys(rows, 0)
+        for other in opened(self._newer, []) if rows else ():
             if not go_on():
                 break
             if other.version:
-                over |= later.of(other, ids, go_on)
+                over |= later.of(other, anywhere, go_on)
         return over
 
-    @property
+    @cached_property
     def indexed(self) -> bool:
         """Whether it has its index on ids: no other one begins with a name of its own."""
         with contextlib.suppress(Damaged):
@@ -228,22 +231,23 @@ class File:
             return bool(self._one(query))
         return False
 
-    def among(self, ids: Sequence[str], until: int) -> list[str]:
-        """Those of these tasks that have a row up to this number; without the index all of it is read."""
+    def among(self, ids: Sequence[str], until: int, above: int = 0) -> list[tuple[int, str]]:
+        """The rows of these tasks behind a number and up to another; without the index all that is read."""
         wanted = f"id IN ({', '.join('?' * len(ids))})"
+        own = "+n" if self.indexed else "n"
         try:
-            rows = self.rows(f"SELECT id FROM tasks WHERE {wanted} AND +n <= ?", (*ids, until))
+            query = f"SELECT n, id FROM tasks WHERE {wanted} AND {own} > ? AND {own} <= ?"
+            return self.rows(query, (*ids, above, until))
         except Damaged:
-            query = f"SELECT id FROM {BETWEEN} AND {wanted} ORDER BY n"
-            rows = self._stepped(query, ids, 1, until + 1, until, set())
-        return [row[0] for row in rows]
+            query = f"SELECT n, id FROM {BETWEEN} AND {wanted} ORDER BY n"
+            return self._stepped(query, ids, above + 1, until + 1, until, set())
 
-    def all_ids(self, until: int) -> Iterator[list[str]]:
-        """Of all rows up to this number."""
+    def all_ids(self, until: int) -> Iterator[list[tuple[int, str]]]:
+        """The same of all rows up to this number."""
         after = 0
         while rows := self._numbered("SELECT n, id", "id IS NOT NULL", (), after, until, TOGETHER):
             after = rows[-1][0]
-            yield [own for _, own in rows]
+            yield rows
 
     def _numbered(
         self, fields: str, where: str, values: Sequence[Any], after: int, until: int, limit: int

@@ -121,7 +121,7 @@ def _part(
             order = slots[np.argsort(columns.vector("row")[slots])][::-1].tolist()
             while order:
                 some = order[: max(LEAST, query.limit - len(page.tasks))]
-                over = part.went_on([columns.id[slot] for slot in some], later, go_on)
+                over = part.went_on({columns.id[slot]: number_of[slot] for slot in some}, later, go_on)
                 for slot in some:
                     if columns.id[slot] in over:
                         continue

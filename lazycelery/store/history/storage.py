@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -136,8 +136,9 @@ class Part(Protocol):
     def number_of(self, id: str) -> int | None:
         """The row of a task."""
 
-    def went_on(self, ids: Sequence[str], later: Later, go_on: Callable[[], bool]) -> set[str]:
-        """Those of these tasks of which a newer part had a row when the question began."""
+    def went_on(self, rows: Mapping[str, int], later: Later, go_on: Callable[[], bool]) -> set[str]:
+        """Those of these tasks, with the number of a row of each, of which this part had a newer row when the
+        question began, or a newer part had one."""
 
     def children(self, parents: Sequence[str], after: int, limit: int) -> list[tuple[int, str, str]]:
         """Number, parent and id of the tasks that these ones sent; with none of them, of all that somebody

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lazycelery.model.recorded import Recorded
@@ -108,12 +108,12 @@ class Day:
         found: int | None = self._one("SELECT n FROM {s}.tasks WHERE day = {d} AND id = %s", (text_in(id),))
         return found
 
-    def went_on(self, ids: Sequence[str], later: Later, go_on: Callable[[], bool]) -> set[str]:
-        """Those of these tasks that had a row on a later day when the question began."""
-        if not ids or not go_on():
+    def went_on(self, rows: Mapping[str, int], later: Later, go_on: Callable[[], bool]) -> set[str]:
+        """Those of these tasks that had a row on a later day when the question began; each day has one."""
+        if not rows or not go_on():
             return set()
         query = "SELECT id FROM {s}.tasks WHERE day > {d} AND id = ANY(%s) AND n <= %s"
-        return {row[0] for row in self._rows(query, (list(map(text_in, ids)), later.last))}
+        return {row[0] for row in self._rows(query, (list(map(text_in, rows)), later.last))}
 
     def children(self, parents: Sequence[str], after: int, limit: int) -> list[tuple[int, str, str]]:
         """All of the day is read for it: nothing is kept in the order of parents."""
