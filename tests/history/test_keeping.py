@@ -298,6 +298,25 @@ def test_who_takes_over_writes_no_event_that_is_there_already(files: Files) -> N
     database.close()
 
 
+def test_who_begins_as_another_one_ends_writes_nothing_again(files: Files) -> None:
+    """The new one has heard the last events too, before it looked whether somebody writes."""
+    first, second = Monitor(files), Monitor(files)
+    for one in (first, second):
+        one.load()
+    for at, events in enumerate(([received(0, "a"), started(1, "a")], [succeeded(2, "a"), received(2, "b")])):
+        for one in (first, second):
+            one.hear(*events)
+        if not at:
+            first.start()
+    first.stop()
+    second.start().hear(started(3, "b"))
+    second.stop()
+    [path] = files.all()
+    database = sqlite3.connect(path)
+    assert database.execute("SELECT id FROM tasks ORDER BY n").fetchall() == [("a",), ("b",)]
+    assert sum(count for (count,) in database.execute("SELECT count FROM events")) == 5
+
+
 def test_a_finished_file_gets_its_index_and_is_read_by_id(files: Files) -> None:
     recorded(files, LIFE)
     next_day = Monitor(files, lambda: T0 + 90_000).start()

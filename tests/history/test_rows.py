@@ -20,7 +20,7 @@ from lazycelery.store.history.local import Local
 from lazycelery.store.history.numbers import TURNS, Doubled, Numbers
 from lazycelery.store.history.search import task_of
 from tests.history.keeping import Monitor, files_in, found, killed, recorded
-from tests.store.build import event, failed, received, retried, sent, started, succeeded
+from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def told(files: Files) -> list[tuple[Any, str]]:
 def test_a_task_that_goes_on_while_its_row_is_unread_keeps_that_row(files: Files, ends: str) -> None:
     """Recording begins while older rows are being read: what comes then has a row of its own at first."""
     recorded(files, [sent(0, "other"), sent(0.1, "long"), received(0.2, "long"), started(0.3, "long")])
-    monitor = Monitor(files, max_tasks=100)
+    monitor = Monitor(files, lambda: T0 + 30, max_tasks=100)
     recorder = monitor.recorder
 
     def written(number: int) -> bool:

@@ -21,6 +21,7 @@ from lazycelery.store.history.files import CLOCK, Files, put_aside, was_put_asid
 from lazycelery.store.history.lock import Lock
 from lazycelery.store.history.marking import FileMarks
 from lazycelery.store.history.numbers import Numbers
+from lazycelery.store.history.overlap import SPAN
 from lazycelery.store.history.standing import Standing, follow
 from lazycelery.store.history.storage import (
     NOTHING,
@@ -192,7 +193,8 @@ class LocalRecording:
                 self.numbers.void()  # It was removed: nothing is in it any more.
         self.writer = self._open(path)
         self._unsealed = True
-        if self._along:
+        if self._along or (present is None and self._clock() < self.writer.sight + SPAN):
+            # The one before may have written on while we began, and what we have heard since.
             self._along = False
             self.writer.adopt()
 

@@ -135,6 +135,8 @@ class Writer:
             self._database.close()
             raise
         self.run: Run | None = None
+        self.sight = 0.0
+        """When it was last written before our run, epoch seconds."""
         self._overlap: Overlap | None = None
 
     def _prepare(self) -> None:
@@ -189,7 +191,8 @@ class Writer:
         told = (now, socket.gethostname(), os.getpid())
         run("BEGIN IMMEDIATE")
         try:
-            run(ALL_ENDED, (last_sight(self._database, now),))
+            self.sight = last_sight(self._database, now)
+            run(ALL_ENDED, (self.sight,))
             number = run("INSERT INTO runs (began, host, pid) VALUES (?, ?, ?)", told).lastrowid
             for finding in standing:
                 run(BEGAN, finding)
