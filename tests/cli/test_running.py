@@ -134,18 +134,20 @@ def test_the_screen_refuses_a_terminal_without_a_cursor(run, monkeypatch, term):
     assert "cannot place a cursor" in ran.err
 
 
-def test_version_and_help_need_no_more_than_a_tenth_of_a_second():
+def test_version_and_help_need_little_more_than_python_itself():
+    """A tenth of a second where Python needs a fiftieth; side by side, as machines are slow at times."""
     import resource
 
     def cpu(*args: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run([*PYTHON, *args], capture_output=True, check=True)
-        assert done.stdout
+        subprocess.run([*PYTHON[:1], *args], capture_output=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     for option in ("--version", "--help"):
-        assert min(cpu(option) for _ in range(5)) < 0.1
+        runs = [(cpu(*PYTHON[1:], option), cpu("-c", "")) for _ in range(7)]
+        ours, bare = map(min, zip(*runs, strict=True))
+        assert ours < 6 * bare
 
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"], ["workers", "--help"], ["retry", "--help"]])
