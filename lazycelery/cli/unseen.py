@@ -123,8 +123,9 @@ async def history(session: Session) -> str:
     if not known.recorded or known.since is None:
         return ""
     told = f"The recorded history was read back to {date(known.since, session.settings.ui.utc)}"
-    if known.loaded < known.recorded:
-        return f"{told}: {known.loaded:,} of its {known.recorded:,} tasks; lazycelery history searches all."
+    if known.loaded < known.recorded or known.more_recorded:
+        whole = f"{'more than ' if known.more_recorded else ''}{known.recorded:,} tasks"
+        return f"{told}: {known.loaded:,} of its {whole}; lazycelery history searches all."
     return f"{told}, all of it."
 
 

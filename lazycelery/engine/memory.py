@@ -57,8 +57,6 @@ AT_FIRST = 2.0
 """Seconds after which recording begins also when the newest tasks have not been read yet."""
 FEW = 20_000
 """Tasks that an engine reads which only looks: some tenths of a second."""
-FAILURES = 100_000
-"""Recorded failures that are read."""
 MOST_A_PAGE = 10_000
 REMOVED = "its oldest part, which was removed meanwhile (too old, or too much)"
 WRITTEN_AT_ONCE = 1000
@@ -211,7 +209,7 @@ class Memory:
         await self.needed()
         if self._profile.history and self._recorder is None and self._loop is not None and not self._bad:
             self._bad = True
-            await self._past.load_failures(FAILURES)
+            await self._past.load_failures()
 
     async def close(self) -> None:
         """Write what is left."""

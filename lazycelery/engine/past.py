@@ -28,6 +28,8 @@ AT_MOST = 2.0
 SLOW = "The history's {medium} did not answer in time: what was seen before is not shown"
 NOT_READ = "The history cannot be read: {reason}."
 FAILED = f"state = {int(State.FAILURE)}"
+FAILURES = 100_000
+"""Recorded failures that are read beyond what was loaded."""
 STILL = 60.0
 """Seconds of absence after which what had not ended is not believed any more."""
 
@@ -58,8 +60,10 @@ class Past:
     async def survey(self) -> None:
         """See what there is, and keep row numbers for it, so that what comes now is newer than all of it.
         What does not answer in time is done without."""
+        most = self._store.columns.max_tasks + FAILURES
         try:
-            self._newest, total, last = await asyncio.wait_for(asyncio.to_thread(self._look), AT_MOST)
+            looking = asyncio.to_thread(self._look, most)
+            self._newest, total, last = await asyncio.wait_for(looking, AT_MOST)
         except asyncio.TimeoutError:
             medium = self._storage.medium
             self._status.reason, self._status.hint = SLOW.format(medium=medium), self._storage.advice
@@ -70,16 +74,17 @@ class Past:
                 self._status.reason = NOT_READ.format(reason=self.unread[0])
             return
         columns = self._store.columns
-        self._rows = columns.rows + total + 1
-        columns.rows += total
+        columns.rows += max(total, most) if self.unread else total  # What could not be counted may be loaded.
+        self._rows = columns.rows + 1
         self._status.recorded = total
         if last is not None:
             now = self._clock()
             self._still = 0 <= now - last < STILL
             self._store.gap(last, now)
 
-    def _look(self) -> tuple[str, int, float | None]:
-        """The newest part, the tasks in all of them, and when the last one was written to."""
+    def _look(self, most: int) -> tuple[str, int, float | None]:
+        """The newest part, the tasks in all of them, never fewer than will be loaded, and when the last one
+        was written to."""
         newest, total, last = "", 0, None
         unread, counted = list[str](), set[tuple[int, str]]()
         for part in self._storage.opened(unread):
@@ -88,7 +93,9 @@ class Past:
                 if last is None:
                     last = part.last_seen(self._clock())
                     self._status.interrupted = part.interrupted()
-                total += part.count()
+                count, whole = part.count(most - total)
+                total += count
+                self._status.more_recorded |= not whole
                 self._status.not_kept = let_go.told(self._status.not_kept, part, counted)
             except Unreadable as problem:
                 unread.append(str(problem))
@@ -119,12 +126,12 @@ class Past:
             self.done.set()
             self._changed()
 
-    async def load_failures(self, limit: int) -> None:
-        """All tasks that failed, also those that are older than what was loaded; at most so many."""
+    async def load_failures(self) -> None:
+        """All tasks that failed, also those that are older than what was loaded; bounded."""
         if not self._newest:
             return
         with suppress(Exception):  # Whatever is in the history, the rest is shown.
-            await self._load(self._status.loaded + limit, FAILED)
+            await self._load(self._status.loaded + FAILURES, FAILED)
 
     async def _load(self, limit: int, where: str = "") -> None:
         unread, later = list[str](), Later()

@@ -60,6 +60,8 @@ class HistoryStatus(msgspec.Struct, kw_only=True):
     """Tasks shown that come from the history."""
     recorded: int | None = None
     """Tasks in its files, one that lasted over two days counted twice; `None` where that is not known."""
+    more_recorded: bool = False
+    """Whether there are more than `recorded`: a large history of a team is not counted to its end."""
     unread: list[str] = []
     """What of it could not be read, and why: those tasks are not shown."""
     skipped: int = 0

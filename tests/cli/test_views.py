@@ -226,6 +226,7 @@ def test_an_unknown_task_ends_with_1(engine, run):
     [
         (HistoryStatus(state="broken", reason="no."), "history  not known: it cannot be read"),
         (HistoryStatus(recorded=3), "history  3 tasks recorded\n"),
+        (HistoryStatus(recorded=3, more_recorded=True), "history  more than 3 tasks recorded\n"),
         (HistoryStatus(recorded=3, unread=["x"]), "history  3 tasks recorded, not all of it can be read"),
     ],
 )

@@ -21,16 +21,17 @@ import msgspec
 import psycopg
 import pytest
 
-from lazycelery.engine import backlog
+from lazycelery.engine import backlog, past
 from lazycelery.engine import recorder as module
 from lazycelery.model.event import Event
 from lazycelery.store.history.events import unpack
 from lazycelery.store.history.postgres import schema as tables
 from lazycelery.store.history.postgres.address import LONGEST, WRITES, Address, address_of, connect
+from lazycelery.store.history.postgres.parts import Day
 from lazycelery.store.history.postgres.recording import SharedRecording
 from lazycelery.store.history.postgres.rows import OWN_KIND, keys_of
 from lazycelery.store.history.postgres.storage import Shared
-from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, Sample
+from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, Sample, Unreadable
 from lazycelery.store.told import TYPES
 from tests.cli.program import until
 from tests.history.keeping import Monitor, files_in, found, ids, recorded
@@ -382,6 +383,38 @@ def test_members_of_a_role_that_act_as_it_share_a_history(
         assert writing(monitor), monitor.recorder.status.reason
     connection.close()
     assert ids(found(storage)) == ["t1"]
+
+
+def test_a_large_history_is_not_counted_to_its_end_and_its_newest_tasks_are_loaded(
+    shared: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = shared()
+    recorded(storage, [received(number, f"t{number}") for number in range(30)])
+    monkeypatch.setattr(past, "FAILURES", 5)
+    for most, told in ((10, (15, True)), (25, (30, False)), (30, (30, False))):
+        monitor = Monitor(storage, max_tasks=most)
+        status = monitor.load()
+        assert (status.recorded, status.more_recorded) == told
+        assert status.loaded == most
+        rows = monitor.store.columns.vector("row")
+        assert rows[rows > 0].min() > 0 and rows.max() <= monitor.store.columns.rows
+
+
+def test_tasks_that_could_not_be_counted_are_loaded_all_the_same(
+    shared: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = shared()
+    recorded(storage, [received(number, f"t{number}") for number in range(5)])
+
+    def count(self: Day, most: int) -> tuple[int, bool]:
+        raise Unreadable("it took too long")
+
+    monkeypatch.setattr(Day, "count", count)
+    monitor = Monitor(storage)
+    status = monitor.load()
+    columns = monitor.store.columns
+    assert status.loaded == len(columns) == 5 and "it took too long" in status.unread
+    assert sorted(columns.vector("row"))[-5] > 0
 
 
 def test_no_name_is_too_long_to_be_written(shared: Made) -> None:

@@ -133,7 +133,8 @@ def _print(session: Session, queues: list[Queue]) -> None:
 def _history(known: HistoryStatus) -> str:
     if known.state == "broken" and known.recorded is None:
         return "not known: it cannot be read"
-    recorded = f"{plural(known.recorded, 'task')} recorded" if known.recorded else ""
+    more = "more than " if known.more_recorded else ""
+    recorded = f"{more}{plural(known.recorded, 'task')} recorded" if known.recorded else ""
     return f"{recorded or 'recorded'}, not all of it can be read" if known.unread else recorded
 
 

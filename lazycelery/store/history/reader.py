@@ -87,15 +87,15 @@ class File:
         self._go_on = go_on
         self._database.set_progress_handler(lambda: not go_on(), STEPS)
 
-    def count(self) -> int:
+    def count(self, most: int) -> tuple[int, bool]:
         """Tasks in it, by their numbers: to count the rows would read all of the file."""
         if not self.last:
-            return 0
+            return 0, True
         try:
             first = self._one("SELECT min(n) FROM tasks")
         except Damaged:
             first = 1
-        return 0 if first is None else self.last - int(first) + 1
+        return 0 if first is None else self.last - int(first) + 1, True
 
     def since(self) -> float | None:
         """First sight of its oldest task, epoch seconds."""

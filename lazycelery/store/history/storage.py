@@ -111,8 +111,9 @@ class Part(Protocol):
         """Break off a question that takes long, with `Unreadable`, once `go_on` says no; where the medium
         can."""
 
-    def count(self) -> int:
-        """Tasks in it; never too few."""
+    def count(self, most: int) -> tuple[int, bool]:
+        """Tasks in it, never too few, and whether that is all: where only looking at each would tell, no
+        more than `most` are counted."""
 
     def since(self) -> float | None:
         """First sight of its oldest task, epoch seconds."""

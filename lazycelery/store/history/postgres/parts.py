@@ -55,9 +55,13 @@ class Day:
     def while_wanted(self, go_on: Callable[[], bool]) -> None:
         """Not here: the server has a bound of its own, and is told when the monitor ends."""
 
-    def count(self) -> int:
-        """Tasks in it."""
-        return int(self._one("SELECT count(*) FROM {s}.tasks WHERE day = {d}") or 0) if self.last else 0
+    def count(self, most: int) -> tuple[int, bool]:
+        """Tasks in it: one by one, as their numbers have gaps."""
+        if not self.last:
+            return 0, True
+        some = f"SELECT FROM {{s}}.tasks WHERE day = {{d}} LIMIT {max(most, 0) + 1}"
+        found = int(self._one(f"SELECT count(*) FROM ({some}) AS counted") or 0)
+        return min(found, max(most, 0)), found <= most
 
     def since(self) -> float | None:
         """First sight of its oldest task."""
