@@ -106,7 +106,9 @@ class Terminal:
             if seen() if callable(seen) else seen in self.text:
                 return
             self.read(0.02)
-        raise AssertionError(f"{seen!r} did not appear:\n{self.text}")
+        code = self.process.poll()
+        state = "it runs" if code is None else f"it ended with {code}"
+        raise AssertionError(f"{seen!r} did not appear, {state}, {self.bytes} bytes came:\n{self.text}")
 
     def settle(self, quiet: float = 0.4, timeout: float = 10) -> None:
         """Read until nothing has come for `quiet` seconds."""
