@@ -144,14 +144,16 @@ async def _patiently(
     context: Context, workers: Sequence[str], ask: Callable[[Sequence[str]], Awaitable[dict[str, T]]]
 ) -> dict[str, T]:
     deadline = asyncio.get_running_loop().time() + ARRIVAL
+    came = {name for name in workers if _young(context, name)}
     told = await ask(workers) if workers else {}
-    while asyncio.get_running_loop().time() < deadline:
-        young = [name for name in workers if name not in told and _young(context, name)]
-        if not young:
-            break
+    while True:
+        # Who answers somebody else by now was asked before it listened.
+        came = {name for name in workers if name not in told and (name in came or _young(context, name))}
+        if not came or asyncio.get_running_loop().time() >= deadline:
+            return told
         await asyncio.sleep(PACE)
-        told |= await ask(young)
-    return told
+        asked, came = sorted(came), {name for name in came if _young(context, name)}
+        told |= await ask(asked)
 
 
 def mute(context: Context, worker: str) -> str:

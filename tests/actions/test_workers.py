@@ -154,6 +154,26 @@ async def test_who_came_a_moment_ago_is_asked_again_until_it_listens(
     assert "does not answer" in ((await plan(room, "pool", "w1@a", do="grow", n=1)).refused or "")
 
 
+async def test_who_began_to_listen_while_it_was_asked_is_asked_once_more(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew(room, "w1@a")
+    later = room.remote.says.pop("w1@a")
+    monkeypatch.setattr("lazycelery.actions.crew.PACE", 0.05)
+    room.store.young_workers = {"w1@a"}
+
+    look = room.remote.look
+
+    async def too_early(*args: Any, **options: Any) -> Any:
+        told = await look(*args, **options)
+        room.remote.says["w1@a"] = later  # Somebody else is answered meanwhile.
+        room.store.young_workers = set()
+        return told
+
+    monkeypatch.setattr(room.remote, "look", too_early)
+    assert (await plan(room, "pool", "w1@a", do="grow", n=1)).refused is None
+
+
 # ---- pool
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from lazycelery.sources.amqp import roster
 from lazycelery.sources.control import Control
 from tests.amqp.conftest import Open, Vhost
 from tests.sources.conftest import until
@@ -53,6 +54,18 @@ async def test_without_any_worker_nothing_is_waited_for(vhost: Vhost, opened: Op
     replies = await broker.mailbox.call("ping", timeout=10.0)
     assert time.monotonic() - began < 3 and replies.expected == 0 and replies.complete
     assert await broker.mailbox.cast("ping") == 0
+
+
+async def test_a_worker_that_has_just_come_is_asked_by_its_name(
+    vhost: Vhost, worker: Worker, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker("w1")
+    broker = await opened(vhost.url, management=vhost.server.management)
+    monkeypatch.setattr(roster, "FRESH", 3600.0)
+    assert await broker.mailbox.workers() == ["w1@test"]
+    await asyncio.to_thread(worker, "w2")
+    replies = await broker.mailbox.call("ping", destination=["w2@test"], timeout=10.0)
+    assert replies.complete and replies.by_worker() == {"w2@test": {"ok": "pong"}}
 
 
 async def test_a_worker_that_is_gone_is_not_waited_for(

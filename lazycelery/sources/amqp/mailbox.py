@@ -53,7 +53,7 @@ class AmqpMailbox:
     ) -> Replies:
         """Send a command and gather its replies; a beat's reply is kept, and not waited for."""
         with self._server.explained():
-            names = await self._roster.names()
+            names = await self._roster.names(destination or ())
             channel = await self._ready()
             call = _Call(names, self._roster.certain, destination, expect)
             call.listeners = list(names) if self._roster.complete else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import insort
+from collections.abc import Sequence
 
 from pika import exceptions as amqp  # type: ignore[import-untyped]
 
@@ -13,6 +14,8 @@ from lazycelery.sources.amqp.management import Management
 
 FRESH = 1.0
 """Seconds for which the list is good enough: calls made together share it."""
+HASTY = 0.2
+"""The same for who is asked by name and is not in it: a worker that has just come."""
 FORGET = 200
 """Names that are remembered at most, without the API."""
 
@@ -42,14 +45,15 @@ class Roster:
         self._learned[name] = None
         if len(self._learned) > FORGET:
             del self._learned[next(iter(self._learned))]
-        if not self.certain and name not in self._named:
+        if name not in self._named:
             self._named.add(name)
             insort(self._names, name)
 
-    async def names(self) -> list[str]:
-        """Mailboxes that exist now."""
+    async def names(self, wanted: Sequence[str] = ()) -> list[str]:
+        """Mailboxes that exist now; `wanted`, who is to be asked, may have come since the last look."""
         async with self._reading:
-            if self._read_at is None or time.monotonic() - self._read_at > FRESH:
+            good = FRESH if self._named.issuperset(wanted) else HASTY
+            if self._read_at is None or time.monotonic() - self._read_at > good:
                 await self._read()
                 self._named = set(self._names)
                 self._read_at = time.monotonic()
