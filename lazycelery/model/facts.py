@@ -46,6 +46,8 @@ class WorkerFacts(msgspec.Struct, kw_only=True):
     """All that it held when it was last asked for all of it: single lists are told more often."""
     listening: bool = False
     """Silent, although the broker counts a listener at its mailbox."""
+    shut: bool = False
+    """Silent, and the broker counted no listener at its mailbox when it was asked last."""
     closed: bool = False
     """Its mailbox was seen closed, and nothing was heard of it since: its connection has ended."""
     errors: dict[str, str] = {}

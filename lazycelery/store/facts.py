@@ -27,6 +27,7 @@ def worker_facts(record: WorkerRecord, now: float) -> WorkerFacts:
         began=_began(record),
         whole=record.whole,
         listening=record.listening is not None and now - record.listening < LISTENING_FRESH,
+        shut=record.shut is not None and now - record.shut < LISTENING_FRESH,
         closed=gone(record),
         errors=record.errors,
     )

@@ -40,4 +40,4 @@ class Gaps:
             record.blind = None
             if lost_since(record, start) is None:
                 record.back = end
-            record.listening = None  # The mailbox that was seen open may be gone with its connection.
+            record.listening = record.shut = None  # Its mailbox may be another one by now.

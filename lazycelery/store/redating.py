@@ -21,6 +21,7 @@ TIMES = (
     "control",
     "silent",
     "listening",
+    "shut",
     "gone",
     "back",
     "stats_at",

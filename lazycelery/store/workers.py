@@ -57,6 +57,8 @@ class WorkerRecord:
         """Asked at this moment and did not answer; `None` after an answer."""
         self.listening: float | None = None
         """When it was silent last although its mailbox had a listener."""
+        self.shut: float | None = None
+        """When it was silent last and its mailbox had none: two looks at that prove it gone."""
         self.gone: float | None = None
         """When its connection was found to have ended; any later sign of life takes it back."""
         self.back: float | None = None
@@ -117,7 +119,7 @@ class Workers:
         if event.type == "worker-online" and _other_process(record, event):
             record.began = at
         if event.type == "worker-online" or record.goodbye is not None:
-            record.silent = record.listening = None  # Who was silent was the one before it.
+            record.silent = record.listening = record.shut = None  # Who was silent was the one before it.
         record.goodbye = None
         record.heartbeat = at
         record.pid = event.pid if event.pid is not None else record.pid
@@ -147,9 +149,10 @@ class Workers:
         if report.ping is False and _could_hear(record, report):
             record.silent = record.silent if record.silent is not None else at
             record.listening = at if report.listening else None
+            record.shut = at if report.listening is False else None
         elif _answered(report) and not _left_since(record, report):
             record.control, record.silent, record.goodbye = at, None, None
-            record.listening = record.gone = None
+            record.listening = record.shut = record.gone = None
             record.last_seen = max(record.last_seen or 0.0, at)
         self._keep(record, report)
         self.touch(record)

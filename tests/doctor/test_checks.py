@@ -218,6 +218,11 @@ def test_a_worker_that_does_not_answer_is_busy_and_not_gone() -> None:
     assert silent("worker-busy-control", seen(workers=[worker(silent=NOW - 1)]))
 
 
+def test_of_whose_mailbox_is_closed_it_is_waited_for_whether_it_is_lost() -> None:
+    assert silent("worker-busy-control", seen(workers=[worker(silent=NOW - 9, shut=True)]))
+    assert found("worker-busy-control", seen(workers=[worker(silent=NOW - 16, shut=True)]))
+
+
 def test_a_stopped_process_hangs() -> None:
     stopped = worker(state="busy", silent=NOW - 20, listening=True, heartbeat_age=25.0)
     [finding] = found("worker-lost", seen(workers=[stopped]))

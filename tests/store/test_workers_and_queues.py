@@ -5,6 +5,7 @@ import pytest
 from lazycelery.model.event import Event
 from lazycelery.model.reports import ActiveQueue, QueueReport, TaskReport, WorkerReport, WorkerStats
 from lazycelery.store import forgetting, queues
+from lazycelery.store.facts import worker_facts
 from lazycelery.store.store import Store
 from tests.store.build import T0, beat, event, received, sent, started, store_of, succeeded
 
@@ -191,12 +192,29 @@ def test_a_worker_that_just_came_is_not_said_to_be_silent() -> None:
 
 def test_a_mailbox_that_was_open_before_we_heard_nothing_keeps_no_worker() -> None:
     store = store_of(beat(0, active=0, freq=2.0))
-    store.apply_worker(control(T0 + 4, ping=False, listening=True))
+    store.apply_worker(control(4, ping=False, listening=True))
     assert only(store, 5).why.startswith("silent: it listens")
     store.blind(T0 + 6)
     store.gap(T0 + 6, T0 + 12)
     assert only(store, 13).state != "offline"  # It is given time to be heard again.
     assert only(store, 30).state == "offline"
+
+
+def test_a_closed_mailbox_is_noted_until_the_worker_is_heard_again():
+    store = store_of(beat(0, active=0, freq=2.0))
+
+    def shut(now: float) -> bool:
+        return worker_facts(store.roll._workers.known["w1@h"], T0 + now).shut
+
+    store.apply_worker(control(4, ping=False, listening=False))
+    assert shut(5) and not shut(60)
+    store.apply_worker(control(6, ping=False))
+    assert not shut(6)  # Of this question it is not known.
+    for heard in (control(8), control(8, ping=False, listening=True)):
+        store.apply_worker(control(7, ping=False, listening=False))
+        assert shut(7)
+        store.apply_worker(heard)
+        assert not shut(8)
 
 
 def test_a_worker_without_heartbeats_lives_by_its_answers():

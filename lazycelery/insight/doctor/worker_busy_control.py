@@ -11,13 +11,18 @@ from lazycelery.model.counting import count
 from lazycelery.model.facts import WorkerFacts
 from lazycelery.model.finding import Finding
 
+CLOSING = 15.0
+"""Seconds of silence within which a mailbox that is closed, and still is at the next look, proves a loss."""
+
 
 def check(seen: Snapshot) -> Iterator[Finding]:
     """One finding a worker that was asked and has been silent for seconds; of ten thousand workers that all
     are, each finding is made when it is asked for."""
     for facts in seen.alive if seen.connected else ():
         silent = facts.silent
-        if silent is not None and (seen.now - silent >= seen.limits.silent or _dumb(seen, facts)):
+        if silent is None or (facts.shut and seen.now - silent < CLOSING):
+            continue
+        if seen.now - silent >= seen.limits.silent or _dumb(seen, facts):
             yield _finding(seen, facts, seen.now - silent)
 
 
