@@ -250,7 +250,7 @@ def test_who_came_back_after_he_had_ended_is_listed_once_as_he_is_now(
 
     async def failures() -> None:
         await own.survey()
-        await own.load_failures(100)
+        await own.load_failures()
 
     asyncio.run(failures())
     assert looking.recorder.status.loaded == 40

@@ -208,7 +208,7 @@ def test_what_ended_and_was_touched_on_the_next_day_is_listed_once(storage: Stor
 
     async def failures() -> None:
         await past.survey()
-        await past.load_failures(100)
+        await past.load_failures()
 
     asyncio.run(failures())
     assert sorted(looks.store.columns.id) == ["left", "ticked"]
