@@ -168,10 +168,14 @@ class Snapshots:
         """Who told to have taken what is not acknowledged; what was held for long may be known to the history
         alone, which is asked for a few at a time, and once for each."""
         left = ASKED_AT_ONCE
-        for flight in flights.messages if flights is not None else ():
+        if flights is None:
+            return
+        for flight in flights.messages:
             if flight.id is None:
                 continue
             flight.worker, flight.since = self._store.holder(flight.id)
+            # Acknowledged a moment after its end was told.
+            flight.moved = self._store.moved_since(flight.id, flights.at, flights.at - STEP)
             if self._store.fate_told(flight.id):
                 self._took.pop(flight.id, None)  # The store knows better.
             elif flight.delivered is not None and now - flight.delivered > LONG_AGO:

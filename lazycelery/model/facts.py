@@ -152,6 +152,8 @@ class Flight(msgspec.Struct, kw_only=True):
     """Who told to have received it, and no end since."""
     since: float | None = None
     """When it did; epoch seconds."""
+    moved: bool = False
+    """Its task was taken or ended since it was seen: by now it may be acknowledged, or with somebody else."""
 
 
 class Flights(msgspec.Struct, kw_only=True):

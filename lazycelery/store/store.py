@@ -14,7 +14,7 @@ from lazycelery.model.message import Message
 from lazycelery.model.queue import Queue
 from lazycelery.model.relief import Relief
 from lazycelery.model.reports import QueueReport, ResultReport, TaskReport, WorkerReport
-from lazycelery.model.states import State
+from lazycelery.model.states import FINISHED, State
 from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
 from lazycelery.model.task import Dealt, Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker, WorkerDetail
@@ -47,6 +47,7 @@ from lazycelery.store.worker_views import worker_detail
 from lazycelery.store.workers import Workers
 
 HELD = (State.RECEIVED, State.SCHEDULED, State.STARTED)
+OVER = FINISHED | {State.RETRY}
 T = TypeVar("T")
 
 
@@ -300,6 +301,15 @@ class Store:
         """Whether anybody told who took a task, or what became of it: its message alone tells neither."""
         columns, slot = self._columns, self._columns.slots.get(id)
         return slot is not None and (columns.state[slot] not in HELD or bool(columns.worker[slot]))
+
+    def moved_since(self, id: str, at: float, ended: float) -> bool:
+        """Whether it was told that a task was taken by a worker since one moment, or ended since another."""
+        columns, slot = self._columns, self._columns.slots.get(id)
+        if slot is None or columns.marks[slot] & RUN_LOST:
+            return False
+        if columns.state[slot] in HELD:
+            return bool(columns.worker[slot]) and columns.since[slot] > at
+        return columns.state[slot] in OVER and columns.since[slot] > ended
 
     def revoked(self, id: str) -> bool:
         """Whether a task is known to be revoked."""

@@ -200,6 +200,16 @@ def test_a_mailbox_that_was_open_before_we_heard_nothing_keeps_no_worker() -> No
     assert only(store, 30).state == "offline"
 
 
+def test_what_was_taken_or_ended_since_a_look_at_the_messages_is_told():
+    store = store_of(received(0), started(10))
+    assert store.moved_since("t1", T0 + 9, T0 + 5) and not store.moved_since("t1", T0 + 11, T0 + 5)
+    store.apply_events([succeeded(20)])
+    assert store.moved_since("t1", T0 + 24, T0 + 19) and not store.moved_since("t1", T0 + 26, T0 + 21)
+    store.apply_events([sent(30, "t2")])
+    assert not store.moved_since("t2", T0, T0)
+    assert not store.moved_since("unknown", T0, T0)
+
+
 def test_a_closed_mailbox_is_noted_until_the_worker_is_heard_again():
     store = store_of(beat(0, active=0, freq=2.0))
 

@@ -64,6 +64,7 @@ def _unheld(seen: Snapshot) -> list[Flight]:
         for flight in seen.flights.messages
         if flight.id is not None
         and flight.id not in known
+        and not flight.moved
         and flight.worker not in leaving
         and not _keeps(living.get(flight.worker or ""), flight)
         and not _kept_back(seen, flight)
