@@ -173,10 +173,10 @@ class Snapshots:
         for flight in flights.messages:
             if flight.id is None:
                 continue
-            flight.worker, flight.since = self._store.holder(flight.id)
+            flight.worker, flight.since = self._store.holding.holder(flight.id)
             # Acknowledged a moment after its end was told.
-            flight.moved = self._store.moved_since(flight.id, flights.at, flights.at - STEP)
-            if self._store.fate_told(flight.id):
+            flight.moved = self._store.holding.moved_since(flight.id, flights.at, flights.at - STEP)
+            if self._store.holding.fate_told(flight.id):
                 self._took.pop(flight.id, None)  # The store knows better.
             elif flight.delivered is not None and now - flight.delivered > LONG_AGO:
                 if flight.id not in self._took and left and self.remembered:

@@ -14,7 +14,7 @@ from lazycelery.model.message import Message
 from lazycelery.model.queue import Queue
 from lazycelery.model.relief import Relief
 from lazycelery.model.reports import QueueReport, ResultReport, TaskReport, WorkerReport
-from lazycelery.model.states import FINISHED, State
+from lazycelery.model.states import State
 from lazycelery.model.statistics import Kind, Statistics, StatisticsRow
 from lazycelery.model.task import Dealt, Task, TaskPage, TaskQuery
 from lazycelery.model.worker import Worker, WorkerDetail
@@ -27,10 +27,11 @@ from lazycelery.store.filter.completion import complete
 from lazycelery.store.forgetting import Forgetting
 from lazycelery.store.gaps import Gaps
 from lazycelery.store.history import figures
+from lazycelery.store.holding import Holding
 from lazycelery.store.intake import Intake
 from lazycelery.store.lateness import Lateness
 from lazycelery.store.lost import LostRuns
-from lazycelery.store.marks import PAST, RUN_LOST
+from lazycelery.store.marks import PAST
 from lazycelery.store.merge import EventMerge
 from lazycelery.store.query import Due, Queries
 from lazycelery.store.queues import Queues
@@ -46,8 +47,6 @@ from lazycelery.store.views import task
 from lazycelery.store.worker_views import worker_detail
 from lazycelery.store.workers import Workers
 
-HELD = (State.RECEIVED, State.SCHEDULED, State.STARTED)
-OVER = FINISHED | {State.RETRY}
 T = TypeVar("T")
 
 
@@ -76,6 +75,7 @@ class Store:
         self._forgetting = Forgetting(self._workers)
         self._queries = Queries(self._columns)
         self._census = Census(self._columns)
+        self.holding = Holding(self._columns)
         self.errors = Errors(self._columns)
         """Failures in groups."""
         self._gaps = Gaps(self._workers, self._lost)
@@ -286,30 +286,6 @@ class Store:
     def queues_told(self, limit: int) -> set[str]:
         """Queues that any source has named, at most `limit`."""
         return set(islice(self._queues.known, limit))
-
-    def holder(self, id: str) -> tuple[str | None, float | None]:
-        """The worker that told to have a task and has not told its end, and since when; also of a run that
-        was lost with it."""
-        slot = self._columns.slots.get(id)
-        if slot is None:
-            return None, None
-        if self._columns.state[slot] not in HELD and not self._columns.marks[slot] & RUN_LOST:
-            return None, None
-        return self._columns.workers.texts[self._columns.worker[slot]], self._columns.since[slot]
-
-    def fate_told(self, id: str) -> bool:
-        """Whether anybody told who took a task, or what became of it: its message alone tells neither."""
-        columns, slot = self._columns, self._columns.slots.get(id)
-        return slot is not None and (columns.state[slot] not in HELD or bool(columns.worker[slot]))
-
-    def moved_since(self, id: str, at: float, ended: float) -> bool:
-        """Whether it was told that a task was taken by a worker since one moment, or ended since another."""
-        columns, slot = self._columns, self._columns.slots.get(id)
-        if slot is None or columns.marks[slot] & RUN_LOST:
-            return False
-        if columns.state[slot] in HELD:
-            return bool(columns.worker[slot]) and columns.since[slot] > at
-        return columns.state[slot] in OVER and columns.since[slot] > ended
 
     def revoked(self, id: str) -> bool:
         """Whether a task is known to be revoked."""

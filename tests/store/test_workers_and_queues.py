@@ -202,12 +202,13 @@ def test_a_mailbox_that_was_open_before_we_heard_nothing_keeps_no_worker() -> No
 
 def test_what_was_taken_or_ended_since_a_look_at_the_messages_is_told():
     store = store_of(received(0), started(10))
-    assert store.moved_since("t1", T0 + 9, T0 + 5) and not store.moved_since("t1", T0 + 11, T0 + 5)
+    moved = store.holding.moved_since
+    assert moved("t1", T0 + 9, T0 + 5) and not moved("t1", T0 + 11, T0 + 5)
     store.apply_events([succeeded(20)])
-    assert store.moved_since("t1", T0 + 24, T0 + 19) and not store.moved_since("t1", T0 + 26, T0 + 21)
+    assert moved("t1", T0 + 24, T0 + 19) and not moved("t1", T0 + 26, T0 + 21)
     store.apply_events([sent(30, "t2")])
-    assert not store.moved_since("t2", T0, T0)
-    assert not store.moved_since("unknown", T0, T0)
+    assert not moved("t2", T0, T0)
+    assert not moved("unknown", T0, T0)
 
 
 def test_a_closed_mailbox_is_noted_until_the_worker_is_heard_again():
