@@ -19,6 +19,8 @@ from lazycelery.model.task import Task
 
 REAL = {"broker": "broker", "result": "result", "control": "control"}
 """Sources of a task's fields that hold real values."""
+SETTLED = 1.5
+"""Seconds after which who ended has acknowledged his message."""
 ADVICE = (
     "Set result_extended = True on the workers, so that the result backend keeps the arguments, or raise "
     "app.amqp.argsrepr_maxsize and kwargsrepr_maxsize for longer texts in events."
@@ -85,9 +87,29 @@ async def gather(context: Context, ids: Sequence[str]) -> tuple[list[Evidence], 
     held, (reports, silent) = await asyncio.gather(context.queues.find(ids), _reports(context, open_ids))
     for each in every:
         each.held, each.report = held.get(each.id), reports.get(each.id)
+    await _let_go(context, every)
     cut = cut_off(held) if len(held) < len(every) else ""
     short = f"Their messages may still wait: {cut}." if cut else ""
     return every, [text for text in (problem, silent, short) if text]
+
+
+async def _let_go(context: Context, every: Sequence[Evidence]) -> None:
+    """Look again for the messages of tasks that ended just now; who was held then, stays so.
+
+    A pool of threads acknowledges when its worker's loop turns again: up to a second after the task's end.
+    """
+    since = context.clock() - SETTLED
+    fresh = [
+        each
+        for each in every
+        if each.held and each.finished and each.task and each.task.finished and each.task.finished > since
+    ]
+    if not fresh or not context.queues.free_looks:
+        return
+    await asyncio.sleep(SETTLED)
+    held = await context.queues.find([each.id for each in fresh])
+    for each in fresh:
+        each.seen, each.held = each.seen or each.held, held.get(each.id)
 
 
 async def _results(context: Context, ids: Sequence[str]) -> tuple[dict[str, ResultReport], str]:

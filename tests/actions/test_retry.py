@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lazycelery.actions import recovery
 from lazycelery.model.action import Order, Plan
 from lazycelery.model.message import StoredMessage
 from lazycelery.model.reports import ResultReport, TaskReport
@@ -73,6 +75,21 @@ async def test_a_waiting_task_would_run_twice(room: Room) -> None:
     assert "--force" in prepared.hint
     forced = await plan(room, "wait1", force=True)
     assert (forced.refused, forced.items[0].grade) == (None, "exact")
+
+
+@pytest.mark.parametrize("acknowledges", [True, False])
+async def test_a_task_that_ended_just_now_may_acknowledge_its_message_a_moment_later(
+    room: Room, monkeypatch: pytest.MonkeyPatch, acknowledges: bool
+) -> None:
+    """A pool of threads tells the end first."""
+    monkeypatch.setattr(recovery, "SETTLED", 0.5)
+    room.queues.add("default", "old1")
+    room.store.add(id="old1", state="failure", queue="default", finished=room.now)
+    if acknowledges:
+        asyncio.get_running_loop().call_later(0.1, room.queues.lists.clear)
+    prepared = await plan(room, "old1")
+    assert prepared.items[0].grade == "exact"
+    assert ("it would run twice" in (prepared.refused or "")) is not acknowledges
 
 
 @pytest.mark.parametrize("state", ["waiting", "received", "scheduled", "started", "retry"])
