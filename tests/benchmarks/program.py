@@ -25,6 +25,7 @@ from tests.benchmarks.figure import Figure, guarded, progress
 from tests.benchmarks.filling import Filled, fill
 from tests.benchmarks.painting import SETTLE, at_share, beat, echoes, presses
 from tests.benchmarks.pouring import pour
+from tests.benchmarks.starting import bare_screen, first_frame
 from tests.benchmarks.telling import FILE, latest
 from tests.benchmarks.terminal import Terminal
 from tests.support.broker import RedisServer
@@ -184,8 +185,7 @@ def _start(url: str, home: Path) -> list[Figure]:
         finally:
             terminal.end()
     name = f"start with {written:,} tasks of history"
-    note = "CPU of the screen's process, best of three"
     return [
-        Figure(f"{name}: first frame", min(frames), "s", 0.35, note),
+        first_frame(f"{name}: first frame, CPU", min(frames), bare_screen(home)),
         Figure(f"{name}: tasks on the screen", min(shown), "s", 1.0, "by the clock, best of three"),
     ]
