@@ -25,6 +25,7 @@ from lazycelery.engine import backlog, past
 from lazycelery.engine import recorder as module
 from lazycelery.model.event import Event
 from lazycelery.store.history.events import unpack
+from lazycelery.store.history.postgres import parts
 from lazycelery.store.history.postgres import schema as tables
 from lazycelery.store.history.postgres.address import LONGEST, WRITES, Address, address_of, connect
 from lazycelery.store.history.postgres.parts import Day
@@ -415,6 +416,30 @@ def test_tasks_that_could_not_be_counted_are_loaded_all_the_same(
     columns = monitor.store.columns
     assert status.loaded == len(columns) == 5 and "it took too long" in status.unread
     assert sorted(columns.vector("row"))[-5] > 0
+
+
+@pytest.mark.parametrize(("signs", "wanted"), [(10, 8 * 5), (8_000, 5)])
+def test_of_tasks_with_large_texts_fewer_pages_are_asked_for_together(
+    shared: Made, monkeypatch: pytest.MonkeyPatch, signs: int, wanted: int
+) -> None:
+    monkeypatch.setattr(parts, "LARGEST", 40_000)
+    storage = shared()
+    recorded(storage, [received(n, f"t{n}", args="x" * signs) for n in range(60)])
+    limits, ask = [], Day._asked
+
+    def asked(self: Day, query: str, values: Any) -> Any:
+        limits.extend(values[-1:] if "LIMIT %s" in query else [])
+        return ask(self, query, values)
+
+    monkeypatch.setattr(Day, "_asked", asked)
+    got = list[Any]()
+    for day in storage.opened([]):
+        below = day.last + 1
+        while page := day.newest(below, 5):
+            below = page[-1][0]
+            got += page
+    assert len(got) == 60
+    assert limits[:2] == [5, wanted]
 
 
 def test_no_name_is_too_long_to_be_written(shared: Made) -> None:

@@ -11,8 +11,6 @@ from lazycelery.store.history.storage import Unreadable
 
 WIDEST = 512
 """Row numbers in one range."""
-FAR = 1 << 40
-"""More rows than a file has."""
 AHEAD = sorted({int(1.1**power) for power in range(290)})
 """Row numbers behind a bad page at which it is looked for a good one."""
 _CODES = (11, 26)
@@ -66,9 +64,9 @@ def stepped(
     return found[:limit]
 
 
-def highest(reads: Callable[[int], Any]) -> int:
-    """About the highest number that can be read, where the end of a table cannot: `reads` looks for the row
-    at a number, or before it, and raises `Damaged`."""
+def highest(reads: Callable[[int], Any], most: int) -> int:
+    """About the highest number up to `most` that can be read, where the end of a table cannot: `reads` looks
+    for the row at a number, or before it, and raises `Damaged`."""
 
     def good(number: int) -> bool:
         try:
@@ -79,12 +77,14 @@ def highest(reads: Callable[[int], Any]) -> int:
 
     low = 0
     while True:
-        high = FAR
+        high = most + 1
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if good(middle) else (low, middle)
         # Another bad page may have been taken for the end.
-        further = next((low + ahead for ahead in reversed(AHEAD) if good(low + ahead)), None)
+        further = next(
+            (low + ahead for ahead in reversed(AHEAD) if low + ahead <= most and good(low + ahead)), None
+        )
         if further is None:
             return low
         low = further

@@ -138,7 +138,8 @@ class FileEntries:
         for start in range(0, len(wanted), ASKED):
             some = wanted[start : start + ASKED]
             query = f"SELECT n, id, name FROM tasks WHERE n IN ({', '.join('?' * len(some))})"
-            found.update({n: (own, self._word(name)) for n, own, name in self._rows(query, some)})
+            rows = self._rows(query, some)
+            found.update({n: (own, self._word(name)) for n, own, name in rows if isinstance(own, str)})
         return found
 
     def _word(self, code: int | None) -> str | None:
@@ -147,5 +148,5 @@ class FileEntries:
             return None
         if code not in self._words:
             found = self._rows("SELECT word FROM words WHERE code = ?", (code,))
-            self._words[code] = found[0][0] if found else ""
+            self._words[code] = found[0][0] if found and isinstance(found[0][0], str) else ""
         return self._words[code] or None

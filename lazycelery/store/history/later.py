@@ -81,7 +81,7 @@ class Later:
         for start in range(0, len(ids), ASKED):
             if go_on():
                 some = file.among(ids[start : start + ASKED], until, above)
-                found.update(own for number, own in some if number > rows[own])
+                found.update(own for number, own in some if number > rows.get(own, number))
         return found
 
     def _ids(self, file: Newer, many: int, until: int, go_on: Callable[[], bool]) -> bool:

@@ -123,7 +123,7 @@ class LocalRecording:
         self._unsealed = False
         self._sealer: threading.Thread | None = None
         self._along = False
-        """Another one was writing."""
+        """Another one was writing, whose rows and events are to be gone on with."""
         self.put_off = ""
 
     def packed(self, told: Told) -> Told:
@@ -195,7 +195,7 @@ class LocalRecording:
         self._unsealed = True
         if self._along or (present is None and self._clock() < self.writer.sight + SPAN):
             # The one before may have written on while we began, and what we have heard since.
-            self._along = False
+            self._along = True  # Until that is done and written: a writer that is refused goes.
             self.writer.adopt()
 
     def _open(self, path: Path) -> Writer:
@@ -230,6 +230,7 @@ class LocalRecording:
         """Into the file of today."""
         assert self.writer is not None
         self.writer.write(slots, told, list(chain.from_iterable(map(_statements, notes))), left, newest)
+        self._along = self._along and self.writer.overlaps
         follow(self._standing, notes)
         return False
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from lazycelery.model.recorded import Recorded
 from lazycelery.store.filter.entries import EntryFilter
-from lazycelery.store.history.damage import FAR, Damaged, highest, is_damage, stepped
+from lazycelery.store.history.damage import Damaged, highest, is_damage, stepped
 from lazycelery.store.history.file_entries import FileEntries
 from lazycelery.store.history.files import order, size_of, was_put_aside
 from lazycelery.store.history.later import Later
 from lazycelery.store.history.lock import is_written
 from lazycelery.store.history.schema import COLUMNS, VERSION, version_of
+from lazycelery.store.history.soundness import are_tasks, are_texts
 from lazycelery.store.history.storage import Condition, Hour, Unreadable
 from lazycelery.store.values import NUL
 
@@ -57,26 +58,34 @@ class File:
                 raise Unreadable(f"{path.name} was written by a later version of lazycelery")
         except sqlite3.Error as problem:
             raise self._unreadable(problem) from None
+        self._most = size_of(path)
+        """There are no more rows of anything than it has bytes."""
         self.words: dict[int, str] = self._words() if self.version else {}
         self.last: int = self._last("tasks", "n") if self.version else 0
 
     def _words(self) -> dict[int, str]:
         query = "SELECT code, word FROM words"
         try:
-            return dict(self.rows(query))
+            return dict(self._texts(query))
         except Damaged:
             below = self._last("words", "code") + 1
             some = f"{query} WHERE code >= ? AND code < ?"
-            return dict(stepped(lambda *between: self.rows(some, between), 0, below, below, set()))
+            return dict(stepped(lambda *between: self._texts(some, between), 0, below, below, set()))
 
     def _last(self, table: str, number: str) -> int:
+        def told(query: str, *values: int) -> int:
+            last = int(self._one(query, *values) or 0)
+            if not 0 <= last <= self._most:
+                raise self._unreadable(sqlite3.DatabaseError(f"malformed: row {last}"))
+            return last
+
         try:
-            return int(self._one(f"SELECT max({number}) FROM {table}") or 0)
+            return told(f"SELECT max({number}) FROM {table}")
         except Damaged:
             query = f"SELECT {number} FROM {table} WHERE {number} <= ? ORDER BY {number} DESC LIMIT 1"
             with contextlib.suppress(Damaged):
-                return int(self._one(query, FAR) or 0)  # It was written just then.
-            return highest(lambda until: self._one(query, until))
+                return told(query, self._most)  # It was written just then.
+            return highest(lambda until: told(query, until), self._most)
 
     def skipped(self, above: int = 0) -> int:
         """Row numbers, from this one on, that stand on bad pages."""
@@ -95,7 +104,7 @@ class File:
             first = self._one("SELECT min(n) FROM tasks")
         except Damaged:
             first = 1
-        return 0 if first is None else self.last - int(first) + 1, True
+        return 0 if first is None else self.last - max(int(first), 1) + 1, True
 
     def since(self) -> float | None:
         """First sight of its oldest task, epoch seconds."""
@@ -104,7 +113,10 @@ class File:
             with contextlib.suppress(Damaged):
                 query = "SELECT first FROM tasks WHERE n > ? ORDER BY n LIMIT 1"
                 found = self._one(query, behind)
-                return float(found) if found is not None else None
+                if found is None:
+                    return None
+                if isinstance(found, float):
+                    return found
             behind = 2 * behind + 1
         return None
 
@@ -149,14 +161,17 @@ class File:
         return self._stepped(some, values, 1, before, limit, self._skipped)
 
     def _sound(self, query: str, values: Sequence[Any], low: int, below: int) -> list[Any]:
-        """Whole rows of tasks in a range, highest first. Of a page that was written over SQLite gives rows
-        that nobody wrote: their number or their id tells, which zeros begin or end. A client may have put one
-        within."""
+        """Whole rows of tasks in a range, highest first."""
         rows = self.rows(query, values)
-        for row in rows:
-            if not (low <= row[0] < below and isinstance(row[1], str) and row[1].strip("\0") == row[1]):
-                raise self._unreadable(sqlite3.DatabaseError(f"malformed row before {below}"))
-            below = row[0]
+        if not are_tasks(rows, low, below):
+            raise self._unreadable(sqlite3.DatabaseError(f"malformed row before {below}"))
+        return rows
+
+    def _texts(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Numbers, each with texts or none."""
+        rows = self.rows(query, values)
+        if not are_texts(rows):
+            raise self._unreadable(sqlite3.DatabaseError("malformed text"))
         return rows
 
     def _stepped(
@@ -172,7 +187,7 @@ class File:
                 asked, between = query.replace(RANGE, "n = ?"), [first]
             if query.startswith(WHOLE):
                 return self._sound(asked, (*between, *values), first, below)
-            return self.rows(asked, (*between, *values))
+            return self._texts(asked, (*between, *values))
 
         return stepped(ask, low, high, limit, skipped, downwards=query.endswith("DESC"))
 
@@ -237,7 +252,7 @@ class File:
         own = "+n" if self.indexed else "n"
         try:
             query = f"SELECT n, id FROM tasks WHERE {wanted} AND {own} > ? AND {own} <= ?"
-            return self.rows(query, (*ids, above, until))
+            return self._texts(query, (*ids, above, until))
         except Damaged:
             query = f"SELECT n, id FROM {BETWEEN} AND {wanted} ORDER BY n"
             return self._stepped(query, ids, above + 1, until + 1, until, set())
@@ -255,7 +270,7 @@ class File:
         """Rows behind a number, in their order."""
         try:
             query = f"{fields} FROM tasks WHERE n > ? AND n <= ? AND {where} ORDER BY n LIMIT ?"
-            return self.rows(query, (after, until, *values, limit))
+            return self._texts(query, (after, until, *values, limit))
         except Damaged:
             some = f"{fields} FROM {BETWEEN} AND {where} ORDER BY n"
             return self._stepped(some, values, after + 1, min(until, self.last) + 1, limit, set())
@@ -265,14 +280,17 @@ class File:
         if not self.version:
             return []
         whose = f"parent_id IN ({', '.join('?' * len(parents))})" if parents else "parent_id IS NOT NULL"
-        return self._numbered("SELECT n, parent_id, id", whose, parents, after, FAR, limit)
+        return self._numbered("SELECT n, parent_id, id", whose, parents, after, self._most, limit)
 
     def hours(self, since: float, until: float, kind: str = "") -> list[Hour]:
         """Statistics of the hours that began between; of one kind, or of all."""
         if self.version < 2:
             return []
         query = "SELECT * FROM statistics WHERE began > ? AND began <= ? AND (? = '' OR kind = ?)"
-        return [Hour(*row) for row in self.rows(query, (since, until, kind, kind))]
+        found = [Hour(*row) for row in self.rows(query, (since, until, kind, kind))]
+        return [
+            hour for hour in found if (type(hour.began), type(hour.kind), type(hour.key)) == (int, str, str)
+        ]
 
     def recorded(self, wanted: EntryFilter, go_on: Callable[[], bool]) -> Iterator[Sequence[Recorded]]:
         """Events, findings or samples."""

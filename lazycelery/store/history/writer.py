@@ -19,7 +19,7 @@ from lazycelery.model.event import Event
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history import events as packing
-from lazycelery.store.history.files import make_private
+from lazycelery.store.history.files import make_private, size_of
 from lazycelery.store.history.numbers import Numbers, learnt
 from lazycelery.store.history.overlap import Overlap
 from lazycelery.store.history.schema import COLUMNS, IDS, VERSION, migrate, version_of
@@ -149,21 +149,25 @@ class Writer:
         run(f"PRAGMA cache_size = -{CACHE_KIB}")
         migrate(self._database)
         events: int = run("SELECT max(n) FROM events").fetchone()[0] or 0
-        self._numbers.begin(self.path.name, max(self._last(), self._told(events)), events)
+        self._numbers.begin(self.path.name, self._told(events, self._last()), events)
         self._load()
 
-    def _told(self, events: int) -> int:
-        """The highest number of a task in the last events: a monitor that was killed may have written them
-        before the task's row, and whoever got that number would be told of in them."""
+    def _told(self, events: int, last: int) -> int:
+        """The highest number of a task in the last events, or that of the last row: a monitor that was killed
+        may have written them before the task's row, and whoever got that number would be told of in them."""
         query = "SELECT body FROM events WHERE n > ?"
-        told = [0]
+        told = [np.zeros(0, dtype=np.uint32)]
         for (body,) in self._database.execute(query, (events - LAST_EVENTS,)):
             with contextlib.suppress(ValueError, TypeError):
-                told.append(int(packing.Batch(body).tasks.max(initial=0)))
-        return max(told)
+                told.append(packing.Batch(body).tasks)
+        numbers = np.concatenate(told)
+        # No more tasks came than events: a higher number is a damaged one.
+        return int(numbers[numbers <= last + len(numbers)].max(initial=last))
 
     def _last(self) -> int:
         last: int = self._database.execute("SELECT max(n) FROM tasks").fetchone()[0] or 0
+        if not 0 <= last <= size_of(self.path):
+            raise sqlite3.DatabaseError(f"malformed: row {last}")
         return last
 
     def _load(self) -> None:
@@ -202,6 +206,11 @@ class Writer:
                 run("ROLLBACK")
             raise
         self.run = Run(number or 0, now)
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether events may still come that another writer has written."""
+        return self._overlap is not None
 
     def adopt(self) -> None:
         """Go on in the rows that another writer has begun, as far as the store knows their tasks, also those
@@ -310,6 +319,7 @@ class Writer:
         if self._overlap is not None:
             named = [own[at][0] if at in own else kind for at, kind in enumerate(kinds.tolist())]
             fresh = self._overlap.fresh(named, told[:, 4].tolist(), workers.tolist(), tasks.tolist())
+            renumber(self._database, self._overlap.settled(), self._overlap.since)
             if not len(fresh):
                 return
             told, kinds, workers, tasks = told[fresh], kinds[fresh], workers[fresh], tasks[fresh]
@@ -348,8 +358,13 @@ def join(database: sqlite3.Connection, numbers: Numbers) -> None:
             run("DELETE FROM tasks WHERE n = ?", (kept,))
             run("UPDATE tasks SET n = ? WHERE n = ?", (kept, number))
     instead = {number: one.number for number, one in numbers.doubled.items()}
-    since = numbers.events_before
-    for (n,) in run("SELECT n FROM events WHERE n > ?", (since,)).fetchall():
+    renumber(database, instead, numbers.events_before)
+
+
+def renumber(database: sqlite3.Connection, instead: dict[int, int], since: int) -> None:
+    """Have the events behind a batch tell other rows than those of these numbers."""
+    run = database.execute
+    for (n,) in run("SELECT n FROM events WHERE n > ?", (since,)).fetchall() if instead else ():
         (body,) = run("SELECT body FROM events WHERE n = ?", (n,)).fetchone()
         changed = packing.renumbered(body, instead)
         if changed is not None:

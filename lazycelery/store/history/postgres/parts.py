@@ -22,6 +22,8 @@ COLUMN_LIST = ", ".join(COLUMNS)
 TEXTS = [PLACE[name] for name in ("args", "kwargs", "result", "error", "traceback")]
 AHEAD = 8
 """Pages asked for together."""
+LARGEST = 16_000_000
+"""Signs of the texts of such pages, about: of larger ones fewer are asked for."""
 STILL = 30
 """Seconds without a word after which a recorder that did not end was killed."""
 
@@ -46,6 +48,8 @@ class Day:
         self._answer: Any = None
         self._going_on: tuple[Any, ...] | None = None
         """What the next call asks when it goes on."""
+        self._signs = 0
+        """Of the texts of a row, by the last ones."""
         self.last: int = self._one("SELECT max(n) FROM {s}.tasks WHERE day = {d}") or 0
 
     def skipped(self, above: int = 0) -> int:
@@ -87,7 +91,8 @@ class Day:
         rows = self._next(limit) if self._going_on == (before, *asked) else []
         if not rows:
             # Who goes on gets several pages of one question; the first one is answered soon.
-            many = limit * AHEAD if self._going_on and self._going_on[1:] == asked else limit
+            goes_on = self._going_on is not None and self._going_on[1:] == asked
+            many = max(limit, min(limit * AHEAD, LARGEST // (self._signs + 1))) if goes_on else limit
             # Letters compare as SQLite's do: of ASCII, without their case.
             same = where.replace("?", "%s").replace(" LIKE ", " ILIKE ")
             condition = f"AND ({same})" if where else ""
@@ -99,7 +104,10 @@ class Day:
         return rows
 
     def _next(self, limit: int) -> list[Any]:
-        return [_row(row) for row in self._answer.fetchmany(limit)]
+        rows = [_row(row) for row in self._answer.fetchmany(limit)]
+        if rows:
+            self._signs = sum(len(row[at] or "") for row in rows for at in TEXTS) // len(rows)
+        return rows
 
     def texts(self, fields: Sequence[str], like: str | None, found: Callable[..., bool]) -> Condition | None:
         """The server knows nothing of `found`."""
