@@ -25,7 +25,7 @@ COMPANIONS = ("", "-wal", "-shm", "-journal")
 DAY = 86_400.0
 PARTS = 8
 """A file that holds this share of all permitted bytes is followed by another part."""
-LEAST_PART = 1 << 20
+LEAST_PART = GROWS = 1 << 20
 _DAY = r"(\d{4}-\d{2}-\d{2})"
 _NAME = re.compile(_DAY + r"-(\d{3,})(?:-of-" + _DAY + r")?\.sqlite3")
 _OWN = re.compile(_NAME.pattern + r"(?:\.damaged-\d+)?(?:-wal|-shm|-journal)?")
@@ -149,6 +149,11 @@ def size_of(path: Path) -> int:
         with contextlib.suppress(OSError):
             total += os.stat(f"{path}{companion}").st_size
     return total
+
+
+def more_rows(path: Path) -> int:
+    """More than any table of a file has: a row takes some bytes, and it may grow while it is read."""
+    return size_of(path) + GROWS
 
 
 def remove(path: Path) -> None:

@@ -12,10 +12,9 @@ from lazycelery.store.history import events as packing
 
 SPAN = 15.0
 """Seconds before the last one: more than passes between two looks whether the other one has gone."""
-Kind = int | str
-Key = tuple[Kind, float, int, int]
+Key = tuple[int | str, float, int, int]
 """Its kind, the sender's clock, and the file's numbers of worker and task."""
-Stray = tuple[Kind, float, int]
+Stray = tuple[int | str, float, int]
 """The same of an event whose task got no row: who wrote it was killed before. Ours has another number."""
 
 
@@ -42,7 +41,7 @@ class Overlap:
             return
         self.since = min(numbers) - 1
         tasks = {key[3] for key in self._keys if key[3]}
-        rows = database.execute("SELECT n FROM tasks WHERE n >= ?", (min(tasks, default=0),))
+        rows = database.execute("SELECT n FROM tasks WHERE n >= ?", (min(tasks),)) if tasks else ()
         tasks.difference_update(n for (n,) in rows)
         for key in [key for key in self._keys if key[3] in tasks]:
             self._keys.remove(key)

@@ -15,7 +15,7 @@ from lazycelery.model.recorded import Recorded
 from lazycelery.store.filter.entries import EntryFilter
 from lazycelery.store.history.damage import Damaged, highest, is_damage, stepped
 from lazycelery.store.history.file_entries import FileEntries
-from lazycelery.store.history.files import order, size_of, was_put_aside
+from lazycelery.store.history.files import more_rows, order, size_of, was_put_aside
 from lazycelery.store.history.later import Later
 from lazycelery.store.history.lock import is_written
 from lazycelery.store.history.schema import COLUMNS, VERSION, version_of
@@ -58,8 +58,7 @@ class File:
                 raise Unreadable(f"{path.name} was written by a later version of lazycelery")
         except sqlite3.Error as problem:
             raise self._unreadable(problem) from None
-        self._most = size_of(path)
-        """There are no more rows of anything than it has bytes."""
+        self._most = more_rows(path)
         self.words: dict[int, str] = self._words() if self.version else {}
         self.last: int = self._last("tasks", "n") if self.version else 0
 

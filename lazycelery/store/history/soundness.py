@@ -5,20 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
+from types import GenericAlias
 from typing import Any
+
+import msgspec
 
 from lazycelery.store.history.schema import COLUMNS
 
-NONE = type(None)
 _TEXTS = ("args", "kwargs", "result", "error", "traceback", "root_id", "parent_id", "eta", "expires")
 _REALS = ("first", "since", "seen", "sent", "received", "started", "finished", "runtime", "wait")
-_KINDS: dict[str, frozenset[type]] = {
-    **dict.fromkeys(_TEXTS, frozenset((str, NONE))),
-    **dict.fromkeys(_REALS, frozenset((float, NONE))),
-    **{"n": frozenset((int,)), "id": frozenset((str,)), "extra": frozenset((bytes, NONE))},
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(_TEXTS, str | None),
+    **dict.fromkeys(_REALS, float | None),
+    **{"n": int, "id": str, "extra": bytes | None},
 }
-_WHOLE = frozenset((int, NONE))
-KINDS = [_KINDS.get(name, _WHOLE) for name in COLUMNS]
+_ROWS = GenericAlias(list, GenericAlias(tuple, tuple(_KINDS.get(name, int | None) for name in COLUMNS)))
 """What the columns of `tasks` hold."""
 
 
@@ -26,14 +27,15 @@ def are_tasks(rows: Sequence[Sequence[Any]], low: int, below: int) -> bool:
     """Whether these are whole rows of `tasks` in a range of numbers, highest first. Of a page that was
     written over, SQLite gives rows whose number or id tells, which zeros begin or end: a client may have put
     one within."""
+    try:
+        msgspec.convert(rows, _ROWS, builtin_types=(bytes,))  # In half the time of a look at each value here.
+    except msgspec.ValidationError:
+        return False
     for row in rows:
-        if not (low <= row[0] < below and isinstance(row[1], str) and row[1].strip("\0") == row[1]):
+        if not low <= row[0] < below or row[1].strip("\0") != row[1]:
             return False
         below = row[0]
-    columns = zip(*rows, strict=True)
-    return all(
-        kinds.issuperset(map(type, column)) for kinds, column in zip(KINDS, columns, strict=bool(rows))
-    )
+    return True
 
 
 def are_texts(rows: Sequence[Sequence[Any]]) -> bool:

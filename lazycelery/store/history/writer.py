@@ -19,7 +19,7 @@ from lazycelery.model.event import Event
 from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history import events as packing
-from lazycelery.store.history.files import make_private, size_of
+from lazycelery.store.history.files import make_private, more_rows
 from lazycelery.store.history.numbers import Numbers, learnt
 from lazycelery.store.history.overlap import Overlap
 from lazycelery.store.history.schema import COLUMNS, IDS, VERSION, migrate, version_of
@@ -166,7 +166,7 @@ class Writer:
 
     def _last(self) -> int:
         last: int = self._database.execute("SELECT max(n) FROM tasks").fetchone()[0] or 0
-        if not 0 <= last <= size_of(self.path):
+        if not 0 <= last <= more_rows(self.path):
             raise sqlite3.DatabaseError(f"malformed: row {last}")
         return last
 
