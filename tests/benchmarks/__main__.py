@@ -32,6 +32,7 @@ from tests.benchmarks import (
     sustained,
 )
 from tests.benchmarks.figure import Figure, guarded
+from tests.benchmarks.pace import pace
 
 
 def _team(home: Path) -> list[Figure]:
@@ -66,8 +67,10 @@ LONG = ("soak", "team")
 
 
 def measure(name: str) -> Iterator[Figure]:
+    slow = pace()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        yield from guarded(name, lambda: MEASURES[name](Path(home)))
+        for figure in guarded(name, lambda: MEASURES[name](Path(home))):
+            yield figure.at(max(slow, slow := pace()))
 
 
 def main() -> int:

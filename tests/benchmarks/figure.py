@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+TIMES = ("s", "ms", "us")
+
 
 class Figure(NamedTuple):
     name: str
@@ -18,6 +20,8 @@ class Figure(NamedTuple):
     """Whether the limit is the least that is wanted, not the most."""
     aim: float | None = None
     """What is to be reached, where the limit only guards what has been."""
+    beside: bool = False
+    """Whether the limit was measured in the same run, beside it."""
 
     @property
     def kept(self) -> bool:
@@ -26,6 +30,14 @@ class Figure(NamedTuple):
     @property
     def reached(self) -> bool:
         return self.kept and (self.aim is None or self.value <= self.aim)
+
+    def at(self, pace: float) -> Figure:
+        """With the limit of a machine that is so many times slower, where it is one of CPU time."""
+        if self.beside or self.unit not in TIMES or "CPU" not in self.name or pace <= 1.0:
+            return self
+        note = f"{self.note}; " if self.note else ""
+        limit, aim = self.limit * pace, self.limit if self.aim is None else self.aim
+        return self._replace(limit=limit, aim=aim, note=f"{note}this machine is {pace:.1f} times slower")
 
     def line(self) -> str:
         if math.isnan(self.value):

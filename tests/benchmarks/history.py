@@ -119,7 +119,7 @@ def recording(made: list[list[Event]], home: Path) -> list[Figure]:
     name = "recording: CPU an event more, at 20,000 events a second"
     return [
         Figure(name, min(whole for whole, _ in costs) * 1e6, "us", 4.0),
-        Figure("recording: of it on the engine's loop", min(loop for _, loop in costs) * 1e6, "us", 1.0),
+        Figure("recording: CPU of it on the engine's loop", min(loop for _, loop in costs) * 1e6, "us", 1.0),
     ]
 
 
@@ -212,9 +212,9 @@ def searches(storage: Storage, many: int, where: str = "") -> list[Figure]:
         ("a failed order by name", "state:failure name:shop.part40.run"),
         ("a rare word in all texts", f"order-{many // 2}"),
     ):
-        began = time.perf_counter()
+        began = time.process_time()
         page = search(storage, HistoryQuery(filter=filter, limit=50), time.time())
         assert page.tasks
-        took = (time.perf_counter() - began) * 1000
-        found.append(Figure(f"history{where}: {name}, {many:,} tasks", took, "ms", 2000.0))
+        took = (time.process_time() - began) * 1000
+        found.append(Figure(f"history{where}: {name}, {many:,} tasks, CPU", took, "ms", 2000.0))
     return found

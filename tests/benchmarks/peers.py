@@ -107,7 +107,7 @@ def peers_figures(home: Path) -> list[Figure]:
 def _an_event(name: str, ours: float, flower: float, limit: float, aim: float) -> list[Figure]:
     """`limit`: percent of Flower's, as machines differ; `aim`: microseconds."""
     return [
-        Figure(name, ours, "us", flower * limit / 100, f"Flower {flower:.1f} us", aim=aim),
+        Figure(name, ours, "us", flower * limit / 100, f"Flower {flower:.1f} us", aim=aim, beside=True),
         Figure(f"{name}, of Flower's", 100 * ours / flower, "%", limit, aim=FIFTEENTH),
     ]
 

@@ -186,6 +186,6 @@ def _start(url: str, home: Path) -> list[Figure]:
             terminal.end()
     name = f"start with {written:,} tasks of history"
     return [
-        first_frame(f"{name}: first frame, CPU", min(frames), bare_screen(home)),
+        first_frame(f"{name}: first frame, CPU", min(frames), bare_screen(home)[0]),
         Figure(f"{name}: tasks on the screen", min(shown), "s", 1.0, "by the clock, best of three"),
     ]

@@ -40,6 +40,23 @@ def test_an_aim_that_is_not_reached_is_told_apart_from_a_limit_that_is_not_kept(
     assert short.line().endswith("aim 5.00; a note")
 
 
+def test_a_limit_of_cpu_time_is_wider_on_a_slower_machine_and_what_is_to_be_reached_is_not() -> None:
+    figure = Figure("it, CPU", 7.0, "ms", 5.0)
+    assert not figure.kept
+    slower = figure.at(2.0)
+    assert slower.kept and not slower.reached and (slower.limit, slower.aim) == (10.0, 5.0)
+    assert slower.line().startswith("SHORT") and slower.line().endswith("this machine is 2.0 times slower")
+    assert not figure.at(1.2).kept
+    for other in (
+        figure._replace(name="it"),
+        figure._replace(unit="%"),
+        figure._replace(beside=True),
+        figure._replace(value=1.0, limit=0.0, unit=""),
+    ):
+        assert other.at(2.0) == other
+    assert figure.at(0.8) == figure
+
+
 def test_a_generator_that_had_no_time_is_told_from_a_monitor_that_is_too_slow() -> None:
     assert Sent(messages=10, events=980, tasks=300, seconds=1.0).short(1000) == ""
     assert "came to 900 of 1,000" in Sent(messages=10, events=900, tasks=300, seconds=1.0).short(1000)
