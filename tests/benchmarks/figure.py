@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-TIMES = ("s", "ms", "us")
+TIMES, RATE = ("s", "ms", "us"), "ev/s"
 
 
 class Figure(NamedTuple):
@@ -29,14 +29,19 @@ class Figure(NamedTuple):
 
     @property
     def reached(self) -> bool:
-        return self.kept and (self.aim is None or self.value <= self.aim)
+        return self.kept and (self.aim is None or self._replace(limit=self.aim).kept)
 
     def at(self, pace: float) -> Figure:
-        """With the limit of a machine that is so many times slower, where it is one of CPU time."""
-        if self.beside or self.unit not in TIMES or "CPU" not in self.name or pace <= 1.0:
+        """With the limit of a machine that is so many times slower, where it is one of CPU time, or of events
+        a second, which need it."""
+        rate = self.least and self.unit == RATE
+        if self.beside or pace <= 1.0 or not (rate or (self.unit in TIMES and "CPU" in self.name)):
             return self
         note = f"{self.note}; " if self.note else ""
-        limit, aim = self.limit * pace, self.limit if self.aim is None else self.aim
+        limit, aim = (
+            self.limit / pace if rate else self.limit * pace,
+            self.limit if self.aim is None else self.aim,
+        )
         return self._replace(limit=limit, aim=aim, note=f"{note}this machine is {pace:.1f} times slower")
 
     def line(self) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -115,7 +116,7 @@ def _held(terminal: Terminal, url: str, home: Path, filled: Filled) -> Iterator[
 def _written(url: str, home: Path) -> int:
     """Tasks in the files of the history. Its place is the one of a user without a configuration."""
     storage = storage_of(Profile(broker=url, history_dir=str(home / "lazycelery" / "history")))
-    return sum(part.count() for part in storage.opened([]))
+    return sum(part.count(sys.maxsize)[0] for part in storage.opened([]))
 
 
 def _kept_up(terminal: Terminal, told: Path, filled: Filled, name: str) -> Figure:

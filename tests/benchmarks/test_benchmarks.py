@@ -47,6 +47,9 @@ def test_a_limit_of_cpu_time_is_wider_on_a_slower_machine_and_what_is_to_be_reac
     assert slower.kept and not slower.reached and (slower.limit, slower.aim) == (10.0, 5.0)
     assert slower.line().startswith("SHORT") and slower.line().endswith("this machine is 2.0 times slower")
     assert not figure.at(1.2).kept
+    rate = Figure("taken whole", 30_000, "ev/s", 50_000, least=True)
+    assert not rate.kept and rate.at(2.0).kept and not rate.at(2.0).reached
+    assert rate._replace(value=60_000).at(2.0).reached
     for other in (
         figure._replace(name="it"),
         figure._replace(unit="%"),
