@@ -87,14 +87,14 @@ async def gather(context: Context, ids: Sequence[str]) -> tuple[list[Evidence], 
     held, (reports, silent) = await asyncio.gather(context.queues.find(ids), _reports(context, open_ids))
     for each in every:
         each.held, each.report = held.get(each.id), reports.get(each.id)
-    await _let_go(context, every)
+    await _look_again(context, every)
     cut = cut_off(held) if len(held) < len(every) else ""
     short = f"Their messages may still wait: {cut}." if cut else ""
     return every, [text for text in (problem, silent, short) if text]
 
 
-async def _let_go(context: Context, every: Sequence[Evidence]) -> None:
-    """Look again for the messages of tasks that ended just now; who was held then, stays so.
+async def _look_again(context: Context, every: Sequence[Evidence]) -> None:
+    """Look once more for the messages of tasks that ended just now, where a look costs nothing.
 
     A pool of threads acknowledges when its worker's loop turns again: up to a second after the task's end.
     """

@@ -38,10 +38,8 @@ class Figure(NamedTuple):
         if self.beside or pace <= 1.0 or not (rate or (self.unit in TIMES and "CPU" in self.name)):
             return self
         note = f"{self.note}; " if self.note else ""
-        limit, aim = (
-            self.limit / pace if rate else self.limit * pace,
-            self.limit if self.aim is None else self.aim,
-        )
+        aim = self.limit if self.aim is None else self.aim
+        limit = self.limit / pace if rate else self.limit * pace
         return self._replace(limit=limit, aim=aim, note=f"{note}this machine is {pace:.1f} times slower")
 
     def line(self) -> str:
