@@ -361,7 +361,8 @@ class Columns:
 
     def teller(self, slot: int, field: str) -> str:
         """Where a field came from, as far as noted; else the event stream."""
-        return TELLERS[self.told[slot] >> TOLD[field] & 7]
+        place = self.told[slot] >> TOLD[field] & 7
+        return TELLERS[place] if place < len(TELLERS) else "event"  # A damaged history tells any.
 
 
 def _head(id: str, filler: bytes) -> int:

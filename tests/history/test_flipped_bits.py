@@ -7,7 +7,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from lazycelery.model.history import HistoryQuery
@@ -19,7 +21,7 @@ from lazycelery.store.history.files import Files
 from lazycelery.store.history.reader import File
 from lazycelery.store.history.search import search
 from lazycelery.store.history.writer import seal
-from tests.history.keeping import Monitor, files_in, found, ids, recorded, storage_in
+from tests.history.keeping import Monitor, files_in, found, ids, killed, recorded, storage_in
 from tests.store.build import T0, received, started, succeeded
 
 TASKS, HIT = 300, "task-00100"
@@ -143,3 +145,56 @@ def test_a_number_in_events_that_no_task_can_have_is_not_counted_on_from(files: 
         database.execute("UPDATE events SET body = ? WHERE n = ?", (changed, n))
     recorded(files, [received(5000, "new"), started(5000, "new"), succeeded(5001, "new")])
     assert Monitor(files).load().recorded == TASKS + 1
+
+
+@pytest.mark.parametrize("told", [7, 63, -1])
+def test_a_source_that_nobody_wrote_takes_no_task_away(files: Files, told: int) -> None:
+    with opened(files) as database:
+        database.execute("UPDATE tasks SET told = ? WHERE id = ?", (told, HIT))
+    assert ids(found(files, limit=5000)) == ALL[::-1]
+
+
+def test_a_word_whose_number_is_the_next_one_does_not_stop_the_recording(files: Files) -> None:
+    with opened(files) as database:
+        [(most,)] = database.execute("SELECT max(code) FROM words")
+        database.execute("UPDATE words SET code = ? WHERE code = ?", (most + 1, most))
+    monitor = recorded(files, [received(5000, "new", name="shop.new"), succeeded(5001, "new")])
+    assert monitor.recorder.status.state == "writing"
+    assert ids(found(files, "name:shop.new")) == ["new"]
+
+
+EVENTS = {
+    "no batch": "body = x'00'",
+    "no bytes": "body = 5",
+    "none": "body = NULL",
+    "a text for its end": "last = 'text'",
+    "an end of another age": "last = 4.7e18",
+}
+
+
+@pytest.mark.parametrize("change", EVENTS.values(), ids=EVENTS)
+def test_who_takes_over_goes_on_behind_a_damaged_batch_of_events(files: Files, change: str) -> None:
+    """Of a task of which only events were written before its recorder was killed."""
+    first = Monitor(files)
+    recording: Any = first.recorder.recording
+    assert not recording.ready()
+    nothing = np.array([], dtype=np.intp)
+    for batch in ([received(1000, "lost")], [received(1001, "b"), started(1002, "b")]):
+        first.store.apply_events(batch)
+        recording.write(nothing, [first.store.told], [])
+    killed(first)
+    with opened(files) as database:
+        [(last,)] = database.execute("SELECT max(n) FROM events")
+        database.execute(f"UPDATE events SET {change} WHERE n = ?", (last - 1,))
+
+    second = Monitor(files, lambda: T0 + 1003)
+    own: Any = second.recorder.recording
+    assert not own.ready()
+    second.store.apply_events([received(1001, "b"), started(1002, "b"), succeeded(1003, "b")])
+    own.write(np.array([0]), [second.store.told], [])
+    assert own.writer.overlaps
+    second.store.apply_events([received(1100, "c")])
+    own.write(np.array([0, 1]), [second.store.told], [])
+    assert not own.writer.overlaps
+    own.close(T0 + 1100)
+    assert events(files, "id:b") == 3 and events(files, "id:c") == 1

@@ -39,7 +39,7 @@ def ask(
             read = True
         except Unreadable as problem:
             unread.append(str(problem))
-        except (TypeError, ValueError, OverflowError) as fault:  # Rows that nobody wrote.
+        except (TypeError, ValueError, OverflowError, LookupError) as fault:  # Rows that nobody wrote.
             unread.append(f"{part.name}: {type(fault).__name__}")
         newer |= own
         if not go_on():

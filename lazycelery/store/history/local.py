@@ -124,6 +124,8 @@ class LocalRecording:
         self._sealer: threading.Thread | None = None
         self._along = False
         """Another one was writing, whose rows and events are to be gone on with."""
+        self._adopted = ""
+        """The file of which these rows are known."""
         self.put_off = ""
 
     def packed(self, told: Told) -> Told:
@@ -162,10 +164,15 @@ class LocalRecording:
             if self.writer is not None and self.writer.path == path:
                 self._leave()
 
+    def _void(self) -> None:
+        """What is known of the rows is of none any more."""
+        self.numbers.void()
+        self._adopted = ""
+
     def _leave(self) -> None:
         """Close the file that was written to; nothing is numbered any more."""
         writer, self.writer = self.writer, None
-        self.numbers.void()
+        self._void()
         if writer is not None:
             with contextlib.suppress(OSError, sqlite3.Error):
                 writer.close()
@@ -190,13 +197,16 @@ class LocalRecording:
             except (OSError, sqlite3.Error) as problem:  # Nothing that was to be written is lost by it.
                 logger.warning("history: %s: %s", writer.path.name, problem)
             if path == present:
-                self.numbers.void()  # It was removed: nothing is in it any more.
+                self._void()  # It was removed: nothing is in it any more.
         self.writer = self._open(path)
         self._unsealed = True
         if self._along or (present is None and self._clock() < self.writer.sight + SPAN):
             # The one before may have written on while we began, and what we have heard since.
             self._along = True  # Until that is done and written: a writer that is refused goes.
-            self.writer.adopt()
+            self.writer.skip_written(self._clock())
+            if self._adopted != path.name:
+                self.writer.adopt()
+                self._adopted = path.name
 
     def _open(self, path: Path) -> Writer:
         try:
@@ -288,7 +298,7 @@ class LocalRecording:
             if is_damage(problem):
                 with contextlib.suppress(OSError):  # Where nothing can be renamed, the next try tells.
                     put_aside(writer.path, self._clock())
-                self.numbers.void()
+                self._void()
         return _reason(problem) if isinstance(problem, (OSError, sqlite3.Error, Newer)) else None
 
     def close(self, now: float) -> None:

@@ -76,7 +76,7 @@ def search(
             if not go_on():
                 return page
             page.unread.append(str(problem))
-        except (TypeError, ValueError, OverflowError) as fault:  # Rows that nobody wrote.
+        except (TypeError, ValueError, OverflowError, LookupError) as fault:  # Rows that nobody wrote.
             page.unread.append(f"{part.name}: {type(fault).__name__}")
     if query.children and page.tasks:
         many = bool(query.after or (page.next and query.limit > FEW))

@@ -175,12 +175,17 @@ class Writer:
         run = self._database.execute
         self._next = self._numbers.free_after(self._last())
         self._codes: dict[str, int] = {word: code for code, word in run("SELECT code, word FROM words")}
+        self._taken = set(self._codes.values())
         self._words = Codes(self._columns, self._code)
 
     def _code(self, word: str) -> int:
         code = self._codes.get(word)
         if code is None:
-            code = self._codes[word] = len(self._codes) + 1
+            code = len(self._codes) + 1
+            while code in self._taken:  # By a damaged one.
+                code += 1
+            self._codes[word] = code
+            self._taken.add(code)
             self._database.execute("INSERT INTO words VALUES (?, ?)", (code, word))
         return code
 
@@ -212,12 +217,14 @@ class Writer:
         """Whether events may still come that another writer has written."""
         return self._overlap is not None
 
+    def skip_written(self, now: float) -> None:
+        """Events that another writer has written last are not written again."""
+        self._overlap = Overlap(self._database, now)
+
     def adopt(self) -> None:
         """Go on in the rows that another writer has begun, as far as the store knows their tasks, also those
-        that ended: of each something may still be told. Events that it has written are not written again.
-        Reads all of the file, the newest last."""
-        self._overlap = Overlap(self._database)
-        rows = self._database.execute("SELECT n, id FROM tasks ORDER BY n")
+        that ended: of each something may still be told. Reads all of the file, the newest last."""
+        rows = self._database.execute("SELECT n, id FROM tasks WHERE typeof(id) = 'text' ORDER BY n")
         while some := rows.fetchmany(READ):
             numbers, ids = ([*each] for each in zip(*some, strict=True))
             self._numbers.learn(self.path.name, *learnt(self._columns, ids, numbers))
@@ -362,11 +369,15 @@ def join(database: sqlite3.Connection, numbers: Numbers) -> None:
 
 
 def renumber(database: sqlite3.Connection, instead: dict[int, int], since: int) -> None:
-    """Have the events behind a batch tell other rows than those of these numbers."""
+    """Have the events behind a batch tell other rows than those of these numbers; a damaged one stays."""
+    if not instead:
+        return
     run = database.execute
-    for (n,) in run("SELECT n FROM events WHERE n > ?", (since,)).fetchall() if instead else ():
+    for (n,) in run("SELECT n FROM events WHERE n > ?", (since,)).fetchall():
         (body,) = run("SELECT body FROM events WHERE n = ?", (n,)).fetchone()
-        changed = packing.renumbered(body, instead)
+        changed = None
+        with contextlib.suppress(ValueError, TypeError):
+            changed = packing.renumbered(body, instead)
         if changed is not None:
             run("UPDATE events SET body = ? WHERE n = ?", (changed, n))
 
