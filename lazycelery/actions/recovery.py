@@ -74,8 +74,11 @@ class Recovered:
     warnings: list[str] = field(default_factory=list)
 
 
-async def gather(context: Context, ids: Sequence[str]) -> tuple[list[Evidence], list[str]]:
-    """Ask all sources about these tasks; also says which of them could not be asked.
+async def gather(
+    context: Context, ids: Sequence[str], *, settled: bool = False
+) -> tuple[list[Evidence], list[str]]:
+    """Ask all sources about these tasks; also says which of them could not be asked. `settled`: for the
+    message of a task that ended within the last second and a half they look twice.
 
     Raises what the broker raises: without it nothing can be sent anyway.
     """
@@ -87,7 +90,8 @@ async def gather(context: Context, ids: Sequence[str]) -> tuple[list[Evidence], 
     held, (reports, silent) = await asyncio.gather(context.queues.find(ids), _reports(context, open_ids))
     for each in every:
         each.held, each.report = held.get(each.id), reports.get(each.id)
-    await _look_again(context, every)
+    if settled:
+        await _look_again(context, every)
     cut = cut_off(held) if len(held) < len(every) else ""
     short = f"Their messages may still wait: {cut}." if cut else ""
     return every, [text for text in (problem, silent, short) if text]
@@ -109,7 +113,8 @@ async def _look_again(context: Context, every: Sequence[Evidence]) -> None:
     await asyncio.sleep(SETTLED)
     held = await context.queues.find([each.id for each in fresh])
     for each in fresh:
-        each.seen, each.held = each.seen or each.held, held.get(each.id)
+        if each.id in held or not cut_off(held):  # Else it may still be there.
+            each.seen, each.held = each.seen or each.held, held.get(each.id)
 
 
 async def _results(context: Context, ids: Sequence[str]) -> tuple[dict[str, ResultReport], str]:

@@ -79,7 +79,7 @@ async def judged(context: Context, order: Order) -> tuple[list[Judged], list[str
     ids, warnings = task_ids(context, order)
     if order.filter is not None:
         ids.reverse()  # A filter finds the newest first; they are sent in the order in which they came.
-    every, unasked = await gather(context, ids)
+    every, unasked = await gather(context, ids, settled=True)
     if not any(evidence.known for evidence in every):
         raise NothingFound(
             f"No source knows {listed(map(short, ids))}.",

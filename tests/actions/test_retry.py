@@ -12,6 +12,7 @@ from lazycelery.model.action import Order, Plan
 from lazycelery.model.message import StoredMessage
 from lazycelery.model.reports import ResultReport, TaskReport
 from lazycelery.model.task import Task
+from lazycelery.sources.protocols.queues import Found
 from tests.actions.fakes import FakeResults, Room, raw
 
 
@@ -90,6 +91,32 @@ async def test_a_task_that_ended_just_now_may_acknowledge_its_message_a_moment_l
     prepared = await plan(room, "old1")
     assert prepared.items[0].grade == "exact"
     assert ("it would run twice" in (prepared.refused or "")) is not acknowledges
+
+
+async def test_a_second_look_that_ends_early_does_not_let_a_task_run_twice(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "SETTLED", 0.05)
+    room.queues.add("default", "old1")
+    room.store.add(id="old1", state="failure", queue="default", finished=room.now)
+    found = [Found(await room.queues.find(["old1"])), Found()]
+    found[1].cut = 10_000
+
+    async def find(ids: object, limit: int = 0) -> Found:
+        return found.pop(0)
+
+    monkeypatch.setattr(room.queues, "find", find)
+    assert "it would run twice" in ((await plan(room, "old1")).refused or "")
+    assert not found
+
+
+@pytest.mark.parametrize("action", ["revoke", "terminate"])
+async def test_only_a_retry_looks_twice(room: Room, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
+    monkeypatch.setattr(recovery, "SETTLED", 60)
+    room.queues.add("default", "old1")
+    room.store.add(id="old1", state="failure", queue="default", finished=room.now)
+    order = Order(action=action, targets=["old1"])
+    assert "it has ended" in ((await asyncio.wait_for(room.actions.plan(order), 10)).refused or "")
 
 
 @pytest.mark.parametrize("state", ["waiting", "received", "scheduled", "started", "retry"])
