@@ -54,7 +54,7 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True):
     failure_known: int = 20
     """Runs of before without which no share of failures is usual: then half must fail."""
     failure_critical: float = 0.9
-    """Share of failures beyond which it is critical: nearly nothing of it is done."""
+    """Share of failures beyond which it is critical, however usual that is: nearly nothing of it is done."""
     usual_runs: int = 100
     """Runs of before without which no time of a task or queue is usual."""
     usual_seen: float = 1800.0

@@ -637,6 +637,8 @@ def test_a_name_that_workers_do_not_know() -> None:
         ({"ended": 20, "failed": 12, "usual_ended": 500, "usual_failed": 300}, False),
         ({"ended": 20, "failed": 20, "usual_ended": 500, "usual_failed": 200}, True),
         ({"ended": 20, "failed": 12, "usual_ended": 500, "usual_failed": 200}, False),
+        ({"ended": 20, "failed": 20, "usual_ended": 500, "usual_failed": 500}, True),
+        ({"ended": 20, "failed": 17, "usual_ended": 500, "usual_failed": 425}, False),
         ({"ended": 20, "failed": 7}, False),
         ({"ended": 100, "failed": 12}, False),
     ],

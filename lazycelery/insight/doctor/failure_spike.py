@@ -25,6 +25,8 @@ def _spikes(seen: Snapshot, name: NameFacts) -> bool:
     if name.failed < limits.failures or not name.ended:
         return False
     share = name.failed / name.ended
+    if share > limits.failure_critical:
+        return True  # However usual that is by now, nearly nothing of it is done.
     before = _usual(seen, name)
     if before is not None:
         # What fails often anyway cannot fail three times as often: then a third of the successes are left.
