@@ -11,6 +11,8 @@ from lazycelery.model.cluster import Load
 
 WINDOW = 10.0
 """Seconds over which rates are taken."""
+LEAST = 0.2
+"""And without which there are none; a command that asks once takes about one."""
 
 
 class LoadMeter:
@@ -28,12 +30,14 @@ class LoadMeter:
             self._samples.popleft()
 
     def read(self) -> Load:
-        """Rates over the samples at hand; `None` until there are two."""
-        if len(self._samples) < 2:
+        """Rates over the samples at hand, or since the only one; `None` where that was just now."""
+        if not self._samples:
             return Load(rss=resident())
         (start, commands, cpu), (end, commands_now, cpu_now) = self._samples[0], self._samples[-1]
+        if len(self._samples) == 1:
+            end, commands_now, cpu_now = time.monotonic(), self._commands(), time.process_time()
         span = end - start
-        if span <= 0:
+        if span < LEAST:
             return Load(rss=resident())
         return Load(
             commands_per_second=round((commands_now - commands) / span, 1),
