@@ -35,6 +35,7 @@ SHARE = 0.03
 """Of a core that examinations may take: dear ones come less often."""
 RECENT = 0.5
 """Seconds for which a snapshot does for one who asks often."""
+NONE_YET = (None, 0.0, 0.0)
 WINDOW = 120.0
 LONG_AGO = 60.0
 """Seconds for which a message was held, until the history is asked who took it."""
@@ -90,8 +91,8 @@ class Snapshots:
         """As counted last."""
         self._took: dict[str, tuple[str | None, float | None]] = {}
         """Who took a task of which the history was asked, and when."""
-        self._recent: tuple[Snapshot | None, float] = (None, 0.0)
-        """For who asks often, and until when."""
+        self._recent: tuple[Snapshot | None, float, float] = NONE_YET
+        """For who asks often, and until when: by our clock and by the monotonic one."""
         self._asking: asyncio.Future[Task | None] | None = None
         self.sets = 0
         """How often our clock was set."""
@@ -100,7 +101,7 @@ class Snapshots:
         """Our clock was set ahead by so many seconds, or back."""
         self._began = None if self._began is None else self._began + by
         self._history.clock_set(by)
-        self._recent, self._tasks = (None, 0.0), None
+        self._recent, self._tasks = NONE_YET, None
         self.sets += 1
 
     async def take(self, breath: Breath, tasks: TaskFacts | None = None) -> Snapshot:
@@ -210,13 +211,14 @@ class Snapshots:
 
     async def recent(self) -> Snapshot:
         """The cluster as it was a moment ago, its tasks as last counted: for who asks again and again."""
-        held, until = self._recent
+        held, until, stale = self._recent
         now = self._clock()
-        if held is None or not now < until:
+        # The clock of a recording stands still where it is held, and runs fast where it is told to.
+        if held is None or not now < until or time.monotonic() > stale:
             began = time.process_time()
             held = await self.take(Breath(), self._tasks)
-            until = now + max(RECENT, (time.process_time() - began) / SHARE)
-            self._recent = (held, until)
+            rest = max(RECENT, (time.process_time() - began) / SHARE)
+            self._recent = (held, now + rest, time.monotonic() + rest)
         seen = copy(held)
         seen.now = now
         return seen

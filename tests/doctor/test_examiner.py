@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 
 import pytest
@@ -56,6 +57,22 @@ async def test_what_goes_on_failing_stays_a_finding() -> None:
     one._store.apply_events([each for ago in (500, 400, 300, 200) for each in failures("E()", 30, ago)])
     [finding] = [found for found in (await one.doctor()).findings if found.code == "failure-spike"]
     assert not any("usually" in fact.text for fact in finding.evidence)
+
+
+async def test_what_was_seen_a_moment_ago_does_no_longer_where_the_clock_stands_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As that of a recording which is held: it is shown as it is, not as it was on the way there."""
+    monkeypatch.setattr(snapshots, "RECENT", 0.1)
+    monkeypatch.setattr(snapshots, "SHARE", math.inf)
+    one, now = engine(), time.time()
+    own = one._examiner.snapshots
+    monkeypatch.setattr(own, "_clock", lambda: now)
+    before = await own.recent()
+    assert before.workers == [] and (await own.recent()).workers is before.workers
+    one._store.apply_events(failures("E()"))
+    await asyncio.sleep(0.15)
+    assert len((await own.recent()).workers) == 1
 
 
 async def test_who_took_a_message_long_ago_may_be_known_to_the_history_alone() -> None:

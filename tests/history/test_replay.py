@@ -243,7 +243,7 @@ async def test_the_first_sentence_about_a_worker_is_of_the_moment_of_its_fields(
     """However long ago all was looked at: on a busy machine that is seconds."""
     engine = await opened(tape)
     held = await engine._examiner.snapshots.now()
-    engine._examiner.snapshots._recent = (held, math.inf)
+    engine._examiner.snapshots._recent = (held, math.inf, math.inf)
     before = await engine.why("w1@h", "worker", fetch=False)
     assert before.text == "w1@h is online: 0 of 2 slots taken, it takes from celery."
     now = engine._parts.clock()
