@@ -16,11 +16,13 @@ def number(value: int | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`0.21s`, `8.2s`, `14m02s`, `3h05m`, `2d04h`; negative times keep their sign."""
+    """`4ms`, `8.21s`, `14m02s`, `3h05m`, `2d04h`; negative times keep their sign."""
     if seconds is None:
         return UNKNOWN
     if seconds < 0:
         return f"-{duration(-seconds)}"
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:.0f}ms" if seconds >= 0.0005 else "<1ms"
     if seconds < 10:
         return f"{seconds:.2f}s"
     if seconds < 60:
@@ -64,7 +66,9 @@ def size(count: int | None) -> str:
 
 
 def rate(value: float | None) -> str:
-    """Per second."""
+    """Per second; what happens seldom is not told as nothing."""
+    if value is not None and 0 < value < 0.095:
+        return f"{value:.2f}/s" if value >= 0.005 else "<0.01/s"
     return UNKNOWN if value is None else f"{value:.1f}/s"
 
 
