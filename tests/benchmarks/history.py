@@ -208,13 +208,15 @@ def restart(storage: Storage, many: int, where: str = "") -> list[Figure]:
 
 def searches(storage: Storage, many: int, where: str = "") -> list[Figure]:
     found = []
+    # Where a server does the work, our CPU tells nothing of it.
+    clock, by = (time.perf_counter, "") if where else (time.process_time, ", CPU")
     for name, filter in (
         ("a failed order by name", "state:failure name:shop.part40.run"),
         ("a rare word in all texts", f"order-{many // 2}"),
     ):
-        began = time.process_time()
+        began = clock()
         page = search(storage, HistoryQuery(filter=filter, limit=50), time.time())
         assert page.tasks
-        took = (time.process_time() - began) * 1000
-        found.append(Figure(f"history{where}: {name}, {many:,} tasks, CPU", took, "ms", 2000.0))
+        took = (clock() - began) * 1000
+        found.append(Figure(f"history{where}: {name}, {many:,} tasks{by}", took, "ms", 2000.0))
     return found
