@@ -77,8 +77,8 @@ class Recovered:
 async def gather(
     context: Context, ids: Sequence[str], *, settled: bool = False
 ) -> tuple[list[Evidence], list[str]]:
-    """Ask all sources about these tasks; also says which of them could not be asked. `settled`: for the
-    message of a task that ended within the last second and a half they look twice.
+    """Ask all sources about these tasks; also says which of them could not be asked. `settled`: the
+    message of a task that ended within the last second and a half is looked for twice.
 
     Raises what the broker raises: without it nothing can be sent anyway.
     """

@@ -7,6 +7,7 @@ from typing import Any
 
 from lazycelery.model.recorded import RecordedPage, RecordedQuery
 from lazycelery.store.filter.entries import entry_filter
+from lazycelery.store.history.soundness import FAULTS
 from lazycelery.store.history.storage import Storage, Unreadable
 
 
@@ -39,7 +40,7 @@ def ask(
             read = True
         except Unreadable as problem:
             unread.append(str(problem))
-        except (TypeError, ValueError, OverflowError, LookupError) as fault:  # Rows that nobody wrote.
+        except FAULTS as fault:
             unread.append(f"{part.name}: {type(fault).__name__}")
         newer |= own
         if not go_on():

@@ -21,6 +21,7 @@ from lazycelery.store.history.kinship import FEW, Kinship
 from lazycelery.store.history.later import Later
 from lazycelery.store.history.narrowing import narrowed
 from lazycelery.store.history.placing import Coding, chunk_of, place
+from lazycelery.store.history.soundness import FAULTS
 from lazycelery.store.history.storage import Part, Storage, Unreadable
 from lazycelery.store.notes import Notes
 from lazycelery.store.sealing import FIELDS
@@ -76,7 +77,7 @@ def search(
             if not go_on():
                 return page
             page.unread.append(str(problem))
-        except (TypeError, ValueError, OverflowError, LookupError) as fault:  # Rows that nobody wrote.
+        except FAULTS as fault:
             page.unread.append(f"{part.name}: {type(fault).__name__}")
     if query.children and page.tasks:
         many = bool(query.after or (page.next and query.limit > FEW))

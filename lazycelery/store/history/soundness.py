@@ -21,6 +21,8 @@ _KINDS: dict[str, Any] = {
 }
 _ROWS = GenericAlias(list, GenericAlias(tuple, tuple(_KINDS.get(name, int | None) for name in COLUMNS)))
 """What the columns of `tasks` hold."""
+FAULTS = (TypeError, ValueError, OverflowError, LookupError)
+"""What is raised where a row that nobody wrote is made a task, an event, a finding or a sample."""
 
 
 def are_tasks(rows: Sequence[Sequence[Any]], low: int, below: int) -> bool:
