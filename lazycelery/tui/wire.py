@@ -28,13 +28,16 @@ from textual.screen import Screen
 from lazycelery.tui.cells import Shown
 from lazycelery.tui.multiplexer import clipboard
 from lazycelery.tui.pacing import Pacer
+from lazycelery.tui.reader import reading_on_the_loop
 from lazycelery.tui.typed import read_escapes_apart
 from lazycelery.tui.writer import Writer, write_swiftly
 from lazycelery.waiting import came
 
 if TYPE_CHECKING:
     from textual import events
+    from textual.driver import Driver
     from textual.drivers._writer_thread import WriterThread
+    from textual.message import Message
     from textual.timer import Timer
 
 MARKED = 2
@@ -44,6 +47,8 @@ AGAIN = 0.005
 """Seconds between two looks whether more may be sent, where no answer will tell."""
 LONG = 1000
 """Bytes from which on a piece is shown at once, where the terminal can."""
+TURN = 0.1
+"""Seconds after which a key that was read and has not come is waited for no more."""
 PIECE = 8192
 """Bytes that Windows takes at a time."""
 PARTING, LONGEST_PARTING = 0.4, 0.9
@@ -71,6 +76,27 @@ class LeanApp(App[Return]):
         """Whether nothing more is sent: the end is near, or the terminal is lent."""
         self._settled = asyncio.Event()
         self._later: Timer | None = None
+        self._typed: tuple[Message, float] | None = None
+        """The newest key that was read, and when, until it has its turn."""
+
+    def get_driver_class(self) -> type[Driver]:
+        """That of the system, reading on our loop where it can."""
+        return reading_on_the_loop(super().get_driver_class())
+
+    def typed(self, event: Message) -> None:
+        """A key or a pasted text was read, and comes. For the thread that reads."""
+        self._typed = event, get_time()
+
+    def has_turn(self, event: Message) -> None:
+        """A key or a pasted text is answered now."""
+        if self._typed is not None and self._typed[0] is event:
+            self._typed = None
+
+    @property
+    def key_waits(self) -> bool:
+        """Whether a key was read that has not had its turn: what else is to be painted comes behind it."""
+        typed = self._typed
+        return typed is not None and get_time() - typed[1] < TURN
 
     @property
     def asks(self) -> bool:

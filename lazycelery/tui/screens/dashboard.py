@@ -85,16 +85,28 @@ class Dashboard(Screen[None]):
         """Paint what has changed."""
         if not self._parts:
             return
+        lean = self._lean
+        if lean.key_waits and not (lean.urgent or lean.asks):
+            self._owe()  # All of it is painted behind the key's answer.
+            return
         self._arrange()
         rest: Sequence[Painted] = self._parts
         answer: Sequence[Painting] = ()
-        if self._lean.urgent:
+        if lean.urgent:
             # A key's answer is on its way before all that follows from it is even drawn.
             first = self._answering
             answer = self._put([first])
             rest = [part for part in rest if part is not first]
+            if lean.key_waits and not lean.asks:  # The next one.
+                self._owe()
+                return
         self._put(rest, answer)
-        if any(part.owes for part in self._parts) and self._debt is None:
+        if any(part.owes for part in self._parts):
+            self._owe()
+
+    def _owe(self) -> None:
+        """Paint the rest soon."""
+        if self._debt is None:
             self._debt = self.set_timer(OWED, self._repay)
 
     @property
@@ -323,6 +335,7 @@ class Dashboard(Screen[None]):
         """Every key goes to the desk."""
         event.stop()
         event.prevent_default()
+        self._lean.has_turn(event)
         character = event.character if event.is_printable else None
         with self._lean.answering():
             self.desk.press(chord_of(event.key, character), character)
@@ -330,6 +343,7 @@ class Dashboard(Screen[None]):
     def on_paste(self, event: events.Paste) -> None:
         """A pasted text belongs to the line being typed."""
         event.stop()
+        self._lean.has_turn(event)
         with self._lean.answering():
             self.desk.paste(event.text)
 
