@@ -63,6 +63,16 @@ def test_an_escape_and_then_a_key_are_taken_however_soon_it_comes(show: Show, pa
     assert terminal.ended() == 0
 
 
+def test_a_stray_byte_from_the_terminal_ends_nothing(show: Show) -> None:
+    terminal = show()
+    os.write(terminal.master, b"\xff\xc3")
+    terminal.settle()
+    terminal.send("?")
+    terminal.until("Help")
+    terminal.send("q")
+    assert terminal.ended() == 0
+
+
 def test_quitting_gives_the_terminal_back(show: Show) -> None:
     terminal = show()
     terminal.send("q")
