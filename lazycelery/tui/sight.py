@@ -277,12 +277,20 @@ class Sight:
         if tasks:
             self.tasks.window.ask()
         if (workers and self.lead == "workers") or (queues and self._peeking):
+            if self._went_or_came():
+                self.inquiry.stop()  # A worker that went answers nothing; why it went is known at once.
             self.inquiry.again()
         else:
             self._look_around()
         if self.detail.subject is not None and self.detail.subject.kind == "log":
             self.detail.again()  # Followed: whatever changes, it may have said something.
         self.show()
+
+    def _went_or_came(self) -> bool:
+        """Whether the selected worker went, or came back, since the last look."""
+        seen, item = self._worker, self.item
+        self._worker = (item.name, item.state == "offline") if isinstance(item, Worker) else None
+        return seen is not None and self._worker == (seen[0], not seen[1])
 
     @property
     def _peeking(self) -> bool:
@@ -309,6 +317,8 @@ class Sight:
     _over: str | None = None
     _stamp: tuple[str, int] | None = None
     _was_connected = False
+    _worker: tuple[str, bool] | None = None
+    """The worker that was selected, and whether it was gone."""
 
     def paint(self) -> None:
         """Show what has changed; behind another desk, no more than its tab and its line."""

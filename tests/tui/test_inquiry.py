@@ -11,6 +11,8 @@ from lazycelery.model.worker import Worker, WorkerDetail
 from lazycelery.tui.inquiry import Inquiry, Subject
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.workers import page
+from tests.support.fake_engine import NOW, FakeEngine
+from tests.tui.conftest import staged
 
 
 class Hasty:
@@ -96,3 +98,28 @@ async def test_a_workers_sentence_its_fields_and_its_lists_are_of_one_moment() -
     assert len(pages) == 2
     assert "0 of 0 taken" in pages[0][0] and "threads" not in pages[0][0]
     assert "0 of 1 taken" in pages[1][0] and pages[1][1] == 1
+
+
+class Mute(FakeEngine):
+    """A worker that went answers nothing, and is waited for."""
+
+    waits = False
+
+    async def _answer(self, name: str) -> None:
+        await super()._answer(name)
+        while self.waits and name == "worker":
+            await asyncio.sleep(0.01)
+
+
+async def test_that_a_worker_went_is_said_on_its_page_while_it_is_still_asked() -> None:
+    engine = Mute()
+    async with staged(engine) as stage:
+        engine.waits = True
+        engine.touch("workers")
+        await asyncio.sleep(1.2)  # Past the pace: it is asked, and does not answer.
+        shown = stage.desk.item
+        assert isinstance(shown, Worker)
+        one = next(one for one in engine.fleet if one.name == shown.name)
+        one.state, one.lost, one.stopped = "offline", True, NOW - 4
+        engine.touch("workers")
+        await stage.until(f"{one.name.removeprefix('celery@')} is gone")
