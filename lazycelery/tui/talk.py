@@ -13,6 +13,7 @@ from lazycelery.tui.presentation.footer import Question, input_line, keys_line, 
 from lazycelery.tui.presentation.line import Line
 from lazycelery.tui.presentation.look import Look
 from lazycelery.tui.presentation.menu import menu_lines
+from lazycelery.tui.presentation.names import width_of
 from lazycelery.tui.presentation.offers import offers_line, offers_list
 from lazycelery.tui.prompt import Letter, Prompt
 
@@ -156,13 +157,17 @@ class Talk:
 
 
 def _typed_lines(typing: Entry, look: Look, width: int) -> list[Line]:
-    note = ((f"  {typing.note}", "fail"),) if typing.note else ()
-    line = input_line(typing.lead, typing.prompt.text, typing.prompt.at, note, width)
+    prompt, above = typing.prompt, list[Line]()
+    beside = ((f"  {typing.note}", "fail"),) if typing.note else ()
+    if typing.note and width_of(f"{typing.lead}{prompt.text}   {typing.note}") > width:
+        # Its end says what was meant.
+        above, beside = wrapped(typing.note, width - 2, "fail", lead=" ", limit=SENTENCE), ()
+    line = input_line(typing.lead, prompt.text, prompt.at, beside, width)
     if typing.palette:
-        return [*offers_list(typing.offers, typing.chosen, look, width), line]
+        return [*offers_list(typing.offers, typing.chosen, look, width), *above, line]
     if not typing.offers:
-        return [line]
-    return [offers_line(typing.offers, typing.chosen, look, width), line]
+        return [*above, line]
+    return [offers_line(typing.offers, typing.chosen, look, width), *above, line]
 
 
 def _told(text: str, token: str, width: int) -> list[Line]:

@@ -156,3 +156,13 @@ def test_a_name_is_not_cut_for_an_error_beside_it() -> None:
     for width in range(22, 48):
         shown = {COLUMNS[at].title: size for at, size in choose(NARROW, width)}
         assert shown["TASK"] >= 15 or "ERROR, RESULT" not in shown, width
+
+
+async def test_what_is_wrong_with_a_filter_is_told_whole_on_a_narrow_screen() -> None:
+    async with staged(size=(80, 24)) as stage:
+        await stage.press("3", "/", *"stat", "colon", *"failuresofshopandmail")
+        await stage.until('there is no field "stat". Did you mean state?')
+        assert "Tasks/stat:failuresofshopandmail" in stage.text
+        await stage.press("escape")
+        await stage.rest()
+        assert "Did you mean" not in stage.text
