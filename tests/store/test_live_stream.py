@@ -102,7 +102,8 @@ def test_every_life_of_a_live_worker_ends_where_it_should(
         assert found is not None
         assert mark in found.marks
     assert listener.types(expired) == ["task-sent", "task-revoked"]
-    assert listener.types(ignored) == ["task-sent", "task-received", "task-started"]
+    # The sender tells of it once it is sent: the worker may be faster.
+    assert sorted(listener.types(ignored)) == ["task-received", "task-sent", "task-started"]
 
     assert listener.state(ignored) == "started"
     store.apply_worker(WorkerReport(worker="w1@test", at=time.time() + 10, ping=True, active=[]))
