@@ -21,8 +21,7 @@ def end_politely(end: Callable[[int], None]) -> None:
 
 
 def terminal_gone() -> bool:
-    """Whether the terminal went away: not everybody who loses one is told by a signal, and Textual would
-    read its end again and again."""
+    """Whether the terminal went away: not everybody who loses one is told by a signal."""
     if sys.platform == "win32":
         return False
     import termios

@@ -35,8 +35,9 @@ class Pacer:
     def __init__(self) -> None:
         self._budget = FIRST
         self._growth = BOLD
-        self._waiting: deque[tuple[float, int, int, int]] = deque()
-        """Of each piece not answered yet: when sent, bytes on their way up to its end, its own ones, mark."""
+        self._waiting: deque[tuple[float, int, int, int, float]] = deque()
+        """Of each piece not answered yet: when sent, bytes on their way up to its end, its own ones, mark,
+        and our CPU seconds then."""
         self._mark = 0
         self._base: float | None = None
         """Seconds that an answer takes on an idle line."""
@@ -50,7 +51,7 @@ class Pacer:
     @property
     def on_its_way(self) -> int:
         """Bytes that were sent and are not known to have arrived."""
-        return sum(own for _, _, own, _ in self._waiting)
+        return sum(own for _, _, own, _, _ in self._waiting)
 
     @property
     def settled(self) -> bool:
@@ -77,32 +78,34 @@ class Pacer:
         self._budget = FIRST
         self.mute = not self.answers
 
-    def sent(self, size: int, now: float) -> int:
-        """A piece is sent; the mark (from 1) of the question at its end, or 0 when nothing is to be asked."""
+    def sent(self, size: int, now: float, worked: float = 0.0) -> int:
+        """A piece is sent; the mark (from 1) of the question at its end, or 0 when nothing is to be asked.
+        `worked`: CPU seconds of who reads the answers so far."""
         if self.mute:
             return 0
         self._mark = self._mark % MARKS + 1
-        self._waiting.append((now, self.on_its_way + size, size, self._mark))
+        self._waiting.append((now, self.on_its_way + size, size, self._mark, worked))
         return self._mark
 
-    def answered(self, mark: int, now: float) -> None:
-        """The terminal has taken the piece whose question bore this mark, and all before it.
+    def answered(self, mark: int, now: float, worked: float = 0.0) -> None:
+        """The terminal has taken the piece whose question bore this mark, and all before it. While we worked
+        nobody read the answer: that makes no line a slow one.
 
         An answer to a question that was given up tells that the terminal answers, and nothing of its speed.
         """
         self.answers, self.mute = True, False
-        if all(mark != own for _, _, _, own in self._waiting):
+        if all(mark != own for _, _, _, own, _ in self._waiting):
             return
-        at, ahead, _, own = self._waiting.popleft()
+        at, ahead, _, own, before = self._waiting.popleft()
         while own != mark:
-            at, ahead, _, own = self._waiting.popleft()
+            at, ahead, _, own, before = self._waiting.popleft()
         self._lost = False
         took = max(0.0, now - at)
         # An idle line may become slower for good, so the best time is forgotten little by little.
         self._base = took if self._base is None else min(took, self._base * 1.002)
         delay = took - self._base
-        if delay > SLOW:
-            self._budget = max(LEAST, min(self._budget, int(ahead * AIM / delay)))
+        if (slow := delay - (worked - before)) > SLOW:
+            self._budget = max(LEAST, min(self._budget, int(ahead * AIM / slow)))
             self._growth = CAREFUL
         elif delay < QUICK and ahead >= self._budget // 2:
             self._budget = min(MOST, int(self._budget * self._growth))

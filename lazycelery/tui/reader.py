@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from codecs import getincrementaldecoder
+from collections.abc import Iterable
 from functools import cache
+from queue import SimpleQueue
+from select import select
 from typing import TYPE_CHECKING, Any
 
 from textual import constants, events
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from textual.driver import Driver
     from textual.message import Message
 
-MOST = 1024
-"""Bytes that are read in one go: a pasted text holds the loop for a millisecond or two."""
+MOST = 256
+"""Bytes that are read in one go: so many keys hold the loop for some 4 ms."""
 
 
 @cache
@@ -43,6 +45,8 @@ def reading_on_the_loop(driver: type[Driver]) -> type[Driver]:
 
         def start_application_mode(self) -> None:
             """Read from now on."""
+            if self._reading is not None:
+                self._reading.end()  # Whoever stopped the program did not say so.
             self._reading = Reading(self)
             super().start_application_mode()
 
@@ -71,42 +75,47 @@ def reading_on_the_loop(driver: type[Driver]) -> type[Driver]:
 
 
 class Reading:
-    """What comes from one terminal until it is lent, or the end."""
+    """What comes from one terminal until it is lent, or the end. Textual's signal handlers may end it between
+    any two steps."""
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
         self._parser = TypedAhead(driver._debug)
         # A stray byte is no reason to end, as it would be for Textual.
         self._decode = getincrementaldecoder("utf-8")("replace").decode
-        self._decided = threading.Event()
+        # Not an event: its lock would be held when a handler sets it a second time.
+        self._decided: SimpleQueue[None] = SimpleQueue()
         self._reads = self._ended = False
 
     def begin(self) -> None:
         """On the loop."""
-        try:
-            if not self._ended:
+        if not self._ended:
+            self._reads = True
+            try:
                 self._driver._loop.add_reader(self._driver.fileno, self._read)
-                self._reads = True
-        except (OSError, ValueError, NotImplementedError):
-            pass  # The system has no way to wait for this one beside others.
-        finally:
-            self._decided.set()
+            except (OSError, ValueError, NotImplementedError):
+                self._reads = False  # The system has no way to wait for this one beside others.
+        self._decided.put(None)
 
     def begun(self) -> bool:
         """Whether the loop reads. Waits until that is known; for another thread."""
-        self._decided.wait()
+        self._decided.get()
         return self._reads or self._ended
 
     def end(self) -> None:
         """On the loop."""
         self._ended = True
-        self._decided.set()
+        self._decided.put(None)
         if self._reads:
-            self._reads = False
             self._driver._loop.remove_reader(self._driver.fileno)
 
     def _read(self) -> None:
+        if self._ended:
+            self.end()
+            return
         try:
+            if not select([self._driver.fileno], [], [], 0)[0]:
+                return  # Another program was faster.
             data = os.read(self._driver.fileno, MOST)
         except BlockingIOError:
             return
@@ -125,6 +134,16 @@ class Reading:
         if not self._ended:
             self._send(self._parser.tick())
 
-    def _send(self, messages: Any) -> None:
-        for message in messages:
+    def _send(self, messages: Iterable[Message]) -> None:
+        told = iter(messages)
+        while True:
+            try:
+                message = next(told)
+            except StopIteration:
+                return
+            except Exception:
+                # A sequence that Textual does not understand ends its parser for good: it would be deaf. What
+                # came in one go with it is lost.
+                self._parser = TypedAhead(self._driver._debug)
+                return
             self._driver.process_message(message)

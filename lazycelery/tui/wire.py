@@ -14,6 +14,7 @@ import asyncio
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from time import thread_time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.color import ColorSystem
@@ -84,7 +85,7 @@ class LeanApp(App[Return]):
         return reading_on_the_loop(super().get_driver_class())
 
     def typed(self, event: Message) -> None:
-        """A key or a pasted text was read, and comes. For the thread that reads."""
+        """A key or a pasted text was read, and comes. For who reads, which may be a thread."""
         self._typed = event, get_time()
 
     def has_turn(self, event: Message) -> None:
@@ -157,13 +158,13 @@ class LeanApp(App[Return]):
         now = get_time()
         if self.pacer.settled and not self.pacer.answers and not self.pacer.mute:
             # Nothing stands before this one: it tells what an answer takes on an idle line.
-            self._write(_question(self.pacer.sent(0, now)))
+            self._write(_question(self.pacer.sent(0, now, thread_time())))
         room = self.pacer.room(now)
         # Textual queues thirty writes and then blocks its event loop until the terminal has read one.
         if room and writer._queue.qsize() == 0:
             idle = self.pacer.idle
             piece = self.shown.send(room)
-            mark = self.pacer.sent(len(piece.encode()), now) if piece else 0
+            mark = self.pacer.sent(len(piece.encode()), now, thread_time()) if piece else 0
             if not (self.urgent and idle and self._write_at_once(piece + _question(mark))):
                 self._write(piece + _question(mark))
         if not self.shown.done and self._later is None:
@@ -194,7 +195,7 @@ class LeanApp(App[Return]):
         """The terminal has answered; elsewhere the cursor never stands when it is asked."""
         if event.y != MARKED - 1:
             return
-        self.pacer.answered(event.x + 1, event.time)
+        self.pacer.answered(event.x + 1, event.time, thread_time())
         if self.pacer.settled:
             self._settled.set()
         self._send()
@@ -212,7 +213,7 @@ class LeanApp(App[Return]):
         if self._driver is not None:
             # It may be long, and stands before the next key's answer.
             answers = self._writes and self._writer is not None and not self.hushed
-            mark = self.pacer.sent(len(order), get_time()) if answers else 0
+            mark = self.pacer.sent(len(order), get_time(), thread_time()) if answers else 0
             self._driver.write(order + _question(mark))
         if spills:
             self.repaint()

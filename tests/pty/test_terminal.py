@@ -63,9 +63,10 @@ def test_an_escape_and_then_a_key_are_taken_however_soon_it_comes(show: Show, pa
     assert terminal.ended() == 0
 
 
-def test_a_stray_byte_from_the_terminal_ends_nothing(show: Show) -> None:
+@pytest.mark.parametrize("stray", [b"\xff\xc3", b"\x1b[97;1:3u"], ids=["byte", "sequence"])
+def test_what_a_terminal_sends_astray_ends_nothing(show: Show, stray: bytes) -> None:
     terminal = show()
-    os.write(terminal.master, b"\xff\xc3")
+    os.write(terminal.master, stray)
     terminal.settle()
     terminal.send("?")
     terminal.until("Help")

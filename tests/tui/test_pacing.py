@@ -146,3 +146,16 @@ def test_the_slowest_line_still_gets_something() -> None:
     pacer.answered(pacer.sent(0, 0.0), 0.01)
     pacer.answered(pacer.sent(FIRST, 1.0), 90.0)
     assert pacer.room(91.0) == LEAST
+
+
+def test_what_we_worked_while_an_answer_waited_makes_no_line_slow() -> None:
+    def budget(worked: float) -> int:
+        pacer = Pacer()
+        pacer.answered(pacer.sent(0, 0.0), 0.01)
+        mark = pacer.sent(1000, 1.0, 5.0)
+        pacer.answered(mark, 1.25, 5.0 + worked)
+        return pacer.room(1.3)
+
+    idle = budget(0.0)
+    assert idle < 1000 < budget(0.24)
+    assert idle <= budget(0.1) < budget(0.24), "what remains is the line's"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,13 @@ from tests.tui.conftest import Stage, staged
 
 ESCAPES = 0.15
 """Seconds after which an escape that nothing followed is a key."""
+
+
+async def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.005)
 
 
 class Driver:
@@ -36,9 +44,7 @@ class Driver:
 
     async def keys(self, number: int) -> list[str]:
         """So many keys, as soon as they are there."""
-        async with asyncio.timeout(5):
-            while len(self.came) < number:
-                await asyncio.sleep(0.005)
+        await until(lambda: len(self.came) >= number)
         return [one.key for one in self.came if isinstance(one, events.Key)]
 
 
@@ -82,6 +88,44 @@ async def test_a_sign_that_is_torn_apart_is_whole_and_a_stray_byte_ends_nothing(
     told = [one.character for one in driver.came if isinstance(one, events.Key)]
     assert told == ["ä", "\ufffd", "j"]
     reading.end()
+
+
+@pytest.mark.parametrize("sequence", ["\x1b[97;1:3u", "\x1b[1;2:1A", "\x1b[:;u", "\x1b[1114112;1u"])
+async def test_a_sequence_that_nobody_understands_makes_nobody_deaf(
+    terminal: tuple[int, int], sequence: str
+) -> None:
+    person, program = terminal
+    driver = Driver(program)
+    reading = Reading(driver)
+    reading.begin()
+    os.write(person, sequence.encode())
+    await asyncio.sleep(0.05)
+    os.write(person, b"j")
+    assert (await driver.keys(1))[-1] == "j"
+    reading.end()
+
+
+async def test_a_signal_that_ends_it_while_it_begins_leaves_nothing_read(terminal: tuple[int, int]) -> None:
+    person, program = terminal
+    driver = Driver(program)
+    reading = Reading(driver)
+
+    class Struck:
+        """The loop, and a signal's handler in the middle of it."""
+
+        def add_reader(self, *told: object) -> None:
+            asyncio.get_running_loop().add_reader(*told)  # type: ignore[arg-type]
+            reading.end()
+
+        def remove_reader(self, fileno: int) -> bool:
+            return asyncio.get_running_loop().remove_reader(fileno)
+
+    driver._loop = Struck()  # type: ignore[assignment]
+    reading.begin()
+    assert reading.begun()
+    os.write(person, b"x")
+    await asyncio.sleep(0.05)
+    assert not driver.came
 
 
 async def test_an_escape_that_nothing_follows_is_a_key(terminal: tuple[int, int]) -> None:
@@ -134,9 +178,7 @@ async def test_a_terminal_that_went_away_is_not_read_again_and_again(terminal: t
     reading = Reading(driver)
     reading.begin()
     os.close(person)
-    async with asyncio.timeout(5):
-        while not reading._ended:
-            await asyncio.sleep(0.005)
+    await until(lambda: reading._ended)
     assert not asyncio.get_running_loop().remove_reader(program)
 
 

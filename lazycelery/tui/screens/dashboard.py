@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events
+from textual._time import get_time
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
@@ -41,6 +42,8 @@ Painting = tuple[int, int, Strip]
 """A line of the screen: column, line, what stands there."""
 OWED = 0.01
 """Seconds until a frame that a slow terminal did not take is tried again."""
+FORGOTTEN = 0.2
+"""Seconds after which it is taken for one that never is."""
 
 
 class Dashboard(Screen[None]):
@@ -55,6 +58,8 @@ class Dashboard(Screen[None]):
         self._arranged: Arrangement | None = None
         self._parts: list[Painted] = []
         self._debt: Timer | None = None
+        self._owed = 0.0
+        """When that was set."""
 
     def compose(self) -> ComposeResult:
         """Header, body, newest event, footer."""
@@ -106,8 +111,12 @@ class Dashboard(Screen[None]):
 
     def _owe(self) -> None:
         """Paint the rest soon."""
-        if self._debt is None:
-            self._debt = self.set_timer(OWED, self._repay)
+        now = get_time()
+        if self._debt is not None and now < self._owed + FORGOTTEN:
+            return
+        if self._debt is not None:
+            self._debt.stop()  # Textual skips a timer that comes too late, also one that comes only once.
+        self._owed, self._debt = now, self.set_timer(OWED, self._repay)
 
     @property
     def _answering(self) -> Painted:
@@ -142,7 +151,7 @@ class Dashboard(Screen[None]):
     def _repay(self) -> None:
         self._debt = None
         if wire.behind(self.app):
-            self._debt = self.set_timer(OWED, self._repay)
+            self._owe()
         else:
             self.sync()
 
