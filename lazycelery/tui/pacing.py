@@ -104,8 +104,8 @@ class Pacer:
         # An idle line may become slower for good, so the best time is forgotten little by little.
         self._base = took if self._base is None else min(took, self._base * 1.002)
         delay = took - self._base
-        if (slow := delay - (worked - before)) > SLOW:
-            self._budget = max(LEAST, min(self._budget, int(ahead * AIM / slow)))
+        if delay - (worked - before) > SLOW:
+            self._budget = max(LEAST, min(self._budget, int(ahead * AIM / delay)))
             self._growth = CAREFUL
         elif delay < QUICK and ahead >= self._budget // 2:
             self._budget = min(MOST, int(self._budget * self._growth))
