@@ -48,6 +48,14 @@ class Driver:
         return [one.key for one in self.came if isinstance(one, events.Key)]
 
 
+def begun(fileno: int) -> tuple[Driver, Reading]:
+    """A driver, and what reads for it."""
+    driver = Driver(fileno)
+    reading = Reading(driver)
+    reading.begin()
+    return driver, reading
+
+
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
     """Where a person types, and where a program reads it."""
@@ -63,9 +71,7 @@ def terminal() -> Iterator[tuple[int, int]]:
 
 async def test_keys_are_read_without_a_thread(terminal: tuple[int, int]) -> None:
     person, program = terminal
-    driver = Driver(program)
-    reading = Reading(driver)
-    reading.begin()
+    driver, reading = begun(program)
     assert reading.begun()
     os.write(person, b"j\x1b[Aq")
     assert await driver.keys(3) == ["j", "up", "q"]
@@ -76,9 +82,7 @@ async def test_a_sign_that_is_torn_apart_is_whole_and_a_stray_byte_ends_nothing(
     terminal: tuple[int, int],
 ) -> None:
     person, program = terminal
-    driver = Driver(program)
-    reading = Reading(driver)
-    reading.begin()
+    driver, reading = begun(program)
     first, rest = "ä".encode()[:1], "ä".encode()[1:]
     os.write(person, first)
     await asyncio.sleep(0.05)
@@ -95,9 +99,7 @@ async def test_a_sequence_that_nobody_understands_makes_nobody_deaf(
     terminal: tuple[int, int], sequence: str
 ) -> None:
     person, program = terminal
-    driver = Driver(program)
-    reading = Reading(driver)
-    reading.begin()
+    driver, reading = begun(program)
     os.write(person, sequence.encode())
     await asyncio.sleep(0.05)
     os.write(person, b"j")
@@ -130,9 +132,7 @@ async def test_a_signal_that_ends_it_while_it_begins_leaves_nothing_read(termina
 
 async def test_an_escape_that_nothing_follows_is_a_key(terminal: tuple[int, int]) -> None:
     person, program = terminal
-    driver = Driver(program)
-    reading = Reading(driver)
-    reading.begin()
+    driver, reading = begun(program)
     os.write(person, b"\x1b")
     assert await driver.keys(1) == ["escape"]
     await asyncio.sleep(ESCAPES)
@@ -143,9 +143,7 @@ async def test_an_escape_that_nothing_follows_is_a_key(terminal: tuple[int, int]
 
 async def test_a_terminal_that_is_lent_is_not_read(terminal: tuple[int, int]) -> None:
     person, program = terminal
-    driver = Driver(program)
-    reading = Reading(driver)
-    reading.begin()
+    driver, reading = begun(program)
     os.write(person, b"\x1b")
     await asyncio.sleep(0.02)
     reading.end()
@@ -174,9 +172,7 @@ async def test_one_that_ended_before_it_began_reads_nothing(terminal: tuple[int,
 
 async def test_a_terminal_that_went_away_is_not_read_again_and_again(terminal: tuple[int, int]) -> None:
     person, program = terminal
-    driver = Driver(program)
-    reading = Reading(driver)
-    reading.begin()
+    _, reading = begun(program)
     os.close(person)
     await until(lambda: reading._ended)
     assert not asyncio.get_running_loop().remove_reader(program)
