@@ -45,8 +45,11 @@ async def pulse(mailbox: Mailbox, workers: Sequence[str], timeout: float = 2.0) 
             if name in found and (known := read_stats(name, told)) is not None:
                 found[name].uptime, found[name].pid, found[name].peak = known.uptime, known.pid, known.rss
         for name in there:
-            if found[name].memory is None:
+            memory, peak = found[name].memory, found[name].peak
+            if memory is None:
                 found[name].why = NO_PSUTIL
+            elif peak is not None:  # The kernel counts what a process took at most in another place, later.
+                found[name].peak = max(memory, peak)
     return list(found.values())
 
 

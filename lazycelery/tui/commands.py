@@ -21,6 +21,8 @@ SILENT = ("command", "palette", "back", "open", "menu")
 """Actions that mean nothing as a command."""
 ALIASES = {"q": "quit", "cluster": "brokers", "view": "views", "beat": "view.beat"}
 """Actions that are called by another word."""
+SHELL = {"stats": "metrics", "doctor": "findings", "messages": "peek"}
+"""What `lazycelery` calls so is called so here."""
 KIND = "commands"
 """Under which they are remembered."""
 
@@ -163,12 +165,21 @@ class Commands:
         if not name:
             return
         word = word.strip()
-        verb = next((verb for verb in self.verbs() if verb.name == name), None)
+        verb = next((verb for verb in self.verbs() if verb.name == name), None) or self._shown(name)
         if verb is None:
             raise self._unknown(name)
         if word and not verb.wants:
             raise UsageError(f":{name} takes no word.", f"It was given {word!r}.")
         self._do(verb, word)
+
+    def _shown(self, name: str) -> Verb | None:
+        """A view, a pane or an action by the word alone, or by that of the shell."""
+        name = SHELL.get(name, name)
+        own = (f"view.{name}", f"pane.{name}", name)
+        found = next(
+            (action for each in own for action in self._room.keys.actions if action.id == each), None
+        )
+        return Verb(found.id, found.text) if found is not None else None
 
     def _do(self, verb: Verb, word: str) -> None:
         room = self._room

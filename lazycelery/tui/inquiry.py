@@ -90,7 +90,8 @@ class Inquiry:
             self._take(answer)
 
     def stop(self) -> None:
-        """Give up the question under way."""
+        """Give up the question under way, and what was to follow it."""
+        self._again = self._whole = False
         if self._task is not None:
             self._task.cancel()
             self._task = None

@@ -139,6 +139,8 @@ class FakeEngine:
             workers_online=online,
             workers_total=len(self.all_workers),
             first_seen=self.first_seen,
+            tasks_total=len(self.all_tasks),
+            tasks_by_state={"failure": len(self.all_tasks)},
         )
 
     async def workers(self) -> list[Worker]:

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from lazycelery.engine.memory import files_of
 from lazycelery.model.profile import Profile
-from lazycelery.store.history.storage import FindingBegan, FindingEnded, Sample
+from lazycelery.store.history.let_go import KIND
+from lazycelery.store.history.storage import FindingBegan, FindingEnded, Hour, Sample
 from tests.cli.conftest import Ran
 from tests.cli.fake_engine import EVIL
 from tests.history.keeping import Monitor, killed
@@ -46,7 +48,7 @@ def test_events_are_lines_newest_first(past: None, run: Run) -> None:
         *(["task-progress", "7f3a1c20"], ["task-failed", "7f3a1c20"], ["task-received", "7f3a1c20"])
     ]
     assert "\x1b" not in ran.out and "\u202e" not in ran.out and "hunter2" not in ran.out
-    assert run("history", "--events", "--limit", "1").err.startswith("Showing the newest 1. --limit")
+    assert "Showing the newest 1. --limit" in run("history", "--events", "--limit", "1").err
     assert "Showing" not in run("history", "--events", "--limit", "3").err
 
 
@@ -58,6 +60,20 @@ def test_findings_and_samples_are_lines_too(past: None, run: Run) -> None:
     lines = [line.split() for line in told.out.splitlines()]
     assert lines[1][2:] == ["mail", "40", "-", "1"] and lines[2][2:] == ["w1@h", "online", "1", "7", "-"]
     assert "ACTIVE" not in run("history", "--samples", "queue:mail").out
+
+
+@pytest.mark.parametrize("kind", ["--events", "--findings", "--samples"])
+def test_it_says_how_far_it_reaches_and_what_is_not_in_it(run: Run, kind: str) -> None:
+    monitor = Monitor(files_of(Profile(broker="redis://db/0"))).start()
+    monitor.hear(received(1, WHOLE))
+    gone = msgspec.msgpack.encode([5, 0, 0, 1500, 0, 0, 0])
+    empty = msgspec.msgpack.encode({})
+    monitor.recorder.note(Hour(int(T0 // 3600 * 3600), KIND, "host:1:1", gone, empty, empty))
+    killed(monitor)
+    told = run("history", kind).err
+    assert "The history of tasks reaches back to 20" in told
+    assert "Not in the history, from 20" in told
+    assert "5 successful tasks let go under load, 1.5 s of events not heard under load." in told
 
 
 @pytest.mark.parametrize("kind", [[], ["--events"], ["--findings"], ["--samples"]])

@@ -95,6 +95,17 @@ def test_an_empty_answer_says_why_and_ends_with_1(engine, run, command, empty, w
         assert run(*command.split(), "--json").json == []
 
 
+def test_status_says_which_tasks_it_has_seen(engine, run):
+    ran = run("status")
+    assert "3 tasks seen: 3 failure" in ran.out
+    told = "Tasks seen are those that workers hold, the first messages of queues and the newest results"
+    assert f"{told}: not all that there are." in ran.err
+    engine.kept = HistoryStatus(recorded=9_000, loaded=2)
+    assert f"{told}, and 2 of the recorded history: not all" in run("status").err
+    engine.all_tasks = []
+    assert "Tasks seen" not in run("status").err
+
+
 def test_what_could_not_be_seen_is_told_on_stderr(engine, run):
     engine.sources = [
         SourceHealth(name="results", state="refused", reason="wrong password", hint="Give --backend.")

@@ -474,7 +474,7 @@ class FakeEngine:
         order = order[::-1] if query.reverse else order
         searched = 1.0
         if query.patience is not None and self.searching is not None and query.filter:
-            await asyncio.sleep(min(query.patience, 0.02))
+            await asyncio.sleep(min(query.patience, 0.2))
             searched, hits = self.searching or (1.0, len(order))
             order = order[:hits]
         held = None

@@ -69,7 +69,7 @@ class Stage:
             or detail._again
             or detail.pending
             or (self.desk.start is None and self.desk.link.truth.overview is None)
-            or (self.desk.start is None and not window.loaded)
+            or (self.desk.start is None and not (window.loaded or window.growing or window.problem))
         )
 
     async def sizes(self) -> AsyncIterator[str]:

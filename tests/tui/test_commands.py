@@ -40,6 +40,29 @@ async def test_the_tasks_that_match() -> None:
         assert stage.desk.lead == "tasks"
 
 
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("stats", "Metrics"),
+        ("metrics", "Metrics"),
+        ("live", "Live"),
+        ("audit", "Audit"),
+        ("errors", "Errors"),
+    ],
+)
+async def test_a_view_by_its_word_or_by_that_of_the_shell(typed: str, shown: str) -> None:
+    async with staged() as stage:
+        await command(stage, typed)
+        await stage.until(f"─ {shown}")
+
+
+@pytest.mark.parametrize("typed", ["findings", "doctor"])
+async def test_the_findings_by_their_word_or_by_that_of_the_shell(typed: str) -> None:
+    async with staged() as stage:
+        await command(stage, typed)
+        assert stage.desk.lead == "findings"
+
+
 async def test_a_wrong_filter_is_told_and_not_applied() -> None:
     async with staged() as stage:
         await command(stage, "tasks stat:x")

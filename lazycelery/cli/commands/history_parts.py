@@ -10,6 +10,7 @@ import click
 
 from lazycelery.cli import exporting
 from lazycelery.cli.delivering import View, deliver
+from lazycelery.cli.not_kept import not_kept
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import UNKNOWN, clock, date, duration, number
@@ -17,6 +18,7 @@ from lazycelery.errors import ConnectionProblem, LazyCeleryError, NothingFound, 
 from lazycelery.model.moments import calendar
 
 if TYPE_CHECKING:
+    from lazycelery.model.history import HistoryPage
     from lazycelery.model.recorded import Recorded, RecordedKind
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -70,7 +72,8 @@ def show_recorded(
             count = await deliver(session, reading, chosen, target, _VIEWS[kind])
         except UsageError as wrong:
             raise as_typed(wrong) from None
-        session.output.notes(reading.remarks(count))
+        await reading.look_around()
+        session.output.notes(reading.remarks(count, session.settings.ui.utc))
         return reading.code(count)
 
     return one_shot(ctx, body, connect=False, broker=True)
@@ -84,6 +87,7 @@ class _Reading:
         self._session, self._filter, self._most = session, filter, most
         self.unread: dict[str, None] = {}
         self._read = self._more = False
+        self._around: HistoryPage | None = None
 
     async def __aiter__(self) -> AsyncIterator[Recorded]:
         from lazycelery.model.recorded import RecordedQuery
@@ -117,15 +121,25 @@ class _Reading:
         kind = PartlyDone if self.code(0) == PartlyDone.exit_code else ConnectionProblem
         return kind(f"Nothing is exported. Not read: {'; '.join(self.unread)}.")
 
-    def remarks(self, count: int) -> list[str]:
-        """What was cut, and what could not be read."""
+    async def look_around(self) -> None:
+        """See how far the history reaches, and what is not in it."""
+        from lazycelery.model.history import HistoryQuery
+
+        self._around = await self._session.engine.history(HistoryQuery(limit=1))
+
+    def remarks(self, count: int, utc: bool) -> list[str]:
+        """How far it reaches, what was cut, what could not be read."""
         told = [f"Not read: {problem}." for problem in self.unread]
         if not self._read and not self.unread:
             told.append(
                 "Nothing has been recorded for this broker and profile. The screen records while it runs: "
                 "lazycelery --broker URL."
             )
-        elif not count and self._read:
+        if (around := self._around) is not None and around.since is not None:
+            told.append(f"The history of tasks reaches back to {date(around.since, utc)}.")
+        if self._around is not None and (gone := not_kept(self._around.not_kept, utc)):
+            told.append(gone)
+        if not count and self._read:
             one, read = _VIEWS[self.kind].one, " in what could be read" if self.unread else ""
             told.append(
                 f"No {one} matches {self._filter!r}{read}." if self._filter else f"No {one} is in it{read}."

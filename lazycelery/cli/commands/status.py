@@ -92,6 +92,8 @@ async def _status(session: Session) -> int:
     else:
         _print(session, await session.engine.queues())
     output.notes(await unseen.remarks(session))
+    if overview.tasks_total and overview.reel is None:
+        output.note(_seen(overview.history))
     if gone := not_kept(overview.history.not_kept, session.settings.ui.utc):
         output.note(gone)
     return 0 if _alive(overview) else 1
@@ -191,6 +193,15 @@ def _relief(relief: Relief) -> str:
 
 def _many(number: int, what: str) -> str:
     return f"{number:,} successes" if what == "success" and number != 1 else plural(number, what)
+
+
+def _seen(known: HistoryStatus) -> str:
+    """Which tasks a command that looks once has seen: a number of them is none of all that there are."""
+    recorded = f", and {known.loaded:,} of the recorded history" if known.loaded else ""
+    return (
+        "Tasks seen are those that workers hold, the first messages of queues and the newest results"
+        f"{recorded}: not all that there are."
+    )
 
 
 def _tasks(overview: Overview) -> str:
