@@ -113,7 +113,9 @@ class Snapshots:
             if sets == self.sets:
                 break
             tasks = None
+        await breath.take()
         self._history.note(seen.now, seen.queues, seen.workers)
+        await breath.take()
         return seen
 
     async def _look(self, breath: Breath, tasks: TaskFacts | None) -> Snapshot:
@@ -130,6 +132,9 @@ class Snapshots:
         habits = await in_steps(self._habits.take(now), breath)
         flights = self._watch.flights  # Others may be seen while it is asked who took these.
         await self._holders(flights, now)
+        await breath.take()
+        loss = self._store.loss()
+        await breath.take()
         return Snapshot(
             now=now,
             watched=now - self._began if self._began is not None else 0.0,
@@ -151,7 +156,7 @@ class Snapshots:
             gives_back=self._watch.gives_back,
             visibility_timeout=self._profile.visibility_timeout,
             lag=self._store.lag(),
-            loss=self._store.loss(),
+            loss=loss,
             relief=self._store.relief(),
             malformed=self._watch.malformed + self._store.events_malformed(),
             notes=self._notes(),

@@ -1,4 +1,4 @@
-"""Full garbage collections come when we say, and seldom where they are dear."""
+"""Collections of garbage come when we say: of what is young often, full ones seldom where they are dear."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ import gc
 import subprocess
 import sys
 import time
+import weakref
 
 import pytest
 
 from lazycelery.engine import tidying
 from lazycelery.engine.tidying import EVERY, SELDOM, SHARE, Tidying
+
+
+class Ring:
+    """It refers to itself: only a collection lets go of it."""
+
+    itself: object = None
+
 
 GENERATIONS = pytest.mark.skipif(sys.version_info >= (3, 14), reason="it collects in small parts by itself")
 ALONE = """
@@ -58,6 +66,36 @@ async def test_what_is_let_go_in_a_ring_is_collected_now_and_then(monkeypatch: p
         assert one._task is not None
         one._task.cancel()
     assert full >= 2
+
+
+@GENERATIONS
+async def test_what_is_young_is_looked_at_by_the_clock_and_never_twice_but_in_full() -> None:
+    before = gc.get_threshold()
+    looked: list[int] = []
+
+    def note(phase: str, about: dict[str, int]) -> None:
+        if phase == "start":
+            looked.append(about["generation"])
+
+    one, ring = Tidying(), Ring()
+    ring.itself, gone = ring, weakref.ref(ring)
+    try:
+        one.begin()
+        gc.callbacks.append(note)
+        answers = {number: [number] for number in range(20_000)}
+        for _ in range(5):  # The next round takes the place of the one before.
+            answers |= {number: [number] for number in answers}
+        assert not looked
+        del ring
+        until = time.monotonic() + 5
+        while gone() is not None and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(note)
+        assert one._task is not None
+        one._task.cancel()
+    assert gone() is None and set(looked) == {0}
 
 
 def test_a_dear_one_comes_seldom() -> None:
