@@ -9,11 +9,13 @@ from collections.abc import Callable
 import msgspec
 
 from lazycelery.engine.links import Links
+from lazycelery.engine.slices import in_slices
 from lazycelery.errors import LazyCeleryError
 from lazycelery.model.facts import Chord
 from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
+from lazycelery.model.states import State
 from lazycelery.sources.protocols.results import Results
 from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.results import open_results
@@ -28,7 +30,9 @@ SETTLE = 0.25
 FEW, NEARLY = 20, 0.75
 """Chords that are looked at more often, and the share of the time from which on."""
 REPAIR = 500
-"""Unfinished tasks whose results are asked for after a gap."""
+"""Unfinished tasks whose results are asked for at once: after a gap, and of those that ended unseen."""
+UNSEEN, UNKNOWN = 5_000, State.UNKNOWN.label
+"""Tasks that ended unseen, the newest, whose results are asked for at all."""
 
 
 class Backend:
@@ -53,6 +57,8 @@ class Backend:
         self._url: str | None = None
         self._doubtful: dict[str, None] = {}
         """Ids, in order, whose results were announced and that may not be ours."""
+        self._asked: set[str] = set()
+        """Tasks that ended unseen, as far as they were asked for."""
         self._turned = asyncio.Event()
         """Another backend is to be watched."""
 
@@ -106,6 +112,18 @@ class Backend:
         ids = self._store.select("state:started,received,retry,unknown", REPAIR, self._clock())
         with contextlib.suppress(LazyCeleryError):  # The link tells; the next gap tries again.
             self.take(list((await self.results.get(ids)).values()))
+
+    async def ask_unseen(self) -> None:
+        """How tasks ended of which nobody saw the end, those of the recorded history too: once each."""
+        if self.results is None or not self._store.counts().get(UNKNOWN):
+            return
+        unseen = await in_slices(self._store.select_steps(f"state:{UNKNOWN}", UNSEEN, self._clock()))
+        fresh = [each for each in unseen if each not in self._asked][:REPAIR]
+        if not fresh:
+            return
+        with contextlib.suppress(LazyCeleryError):  # The link tells; the next look tries again.
+            self.take(list((await self.results.get(fresh)).values()))
+            self._asked = self._asked.intersection(unseen).union(fresh)
 
     async def look_at_chords(self) -> None:
         """Note how far chords are, where the backend tells."""

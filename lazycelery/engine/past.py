@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from functools import partial
@@ -14,7 +15,7 @@ from lazycelery.model.states import State
 from lazycelery.store.history import let_go
 from lazycelery.store.history.later import Later
 from lazycelery.store.history.placing import PLACE, Chunk, Coding, chunk_of, place
-from lazycelery.store.history.storage import Part, Recording, Storage, Unreadable
+from lazycelery.store.history.storage import Part, Recording, Storage, Unreadable, Written
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -50,9 +51,11 @@ class Past:
         self._changed, self._recording = changed, recording
         self._newest = ""
         """The name of the newest part."""
+        self._writer: Written | None = None
         self._rows = 0
         """Row numbers below this one are for tasks of the history."""
-        self._still = False
+        self._still: Written | None = None
+        """By whom the newest part was written until just now: what had not ended then is believed."""
         self.first = asyncio.Event()
         """The newest tasks are there."""
         self.done = asyncio.Event()
@@ -79,7 +82,7 @@ class Past:
         self._status.recorded = total
         if last is not None:
             now = self._clock()
-            self._still = 0 <= now - last < STILL
+            self._still = self._writer if 0 <= now - last < STILL else None
             self._store.gap(last, now)
 
     def _look(self, most: int) -> tuple[str, int, float | None]:
@@ -92,6 +95,7 @@ class Past:
             try:
                 if last is None:
                     last = part.last_seen(self._clock())
+                    self._writer = part.written_by()
                     self._status.interrupted = part.interrupted()
                 count, whole = part.count(most - total)
                 total += count
@@ -166,6 +170,13 @@ class Past:
         self._stepped_over(part, before, where)
         return room
 
+    def _still_from(self, part: Part) -> float:
+        """Since when a task must have been seen for its state to be believed: by who wrote until just now,
+        not by one before it, whose tasks nobody has seen since."""
+        still, writer = self._still, part.written_by()
+        same = still is not None and writer is not None and still.who == writer.who
+        return writer.began if same and writer is not None else math.inf
+
     def _stepped_over(self, part: Part, before: int, where: str) -> None:
         if part.damage:
             self._missed([part.damage])
@@ -174,7 +185,7 @@ class Past:
     def _place(self, part: Part, chunk: Chunk, coding: Coding) -> bool:
         """Whether there is room for more."""
         columns = self._store.columns
-        placed = place(columns, chunk, coding, self._rows, self._still)
+        placed = place(columns, chunk, coding, self._rows, self._still_from(part))
         self._rows -= placed.fresh
         if self._recording is not None and part.name == self._newest:
             self._recording.known(

@@ -15,6 +15,9 @@ from lazycelery.model.profile import Profile
 from lazycelery.sources.replay.recording import RecordingBroker
 from lazycelery.waiting import unhurried
 
+AWAY = ("lost", "refused")
+"""States of the events' link in which nobody knows how late they are."""
+
 
 async def overview(parts: Parts) -> Overview:
     """Counts, health of the sources, findings, and what this session may do."""
@@ -42,7 +45,7 @@ async def overview(parts: Parts) -> Overview:
         events_per_second=store.events_per_second(now),
         events_seen=store.events_seen(),
         events_malformed=parts.watch.malformed + store.events_malformed(),
-        lag=store.lag(),
+        lag=None if links["events"].state in AWAY else store.lag(),
         loss=store.loss(),
         load=parts.load.read(),
         relief=parts.store.relief(),

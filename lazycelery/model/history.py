@@ -96,6 +96,8 @@ class HistoryPage(msgspec.Struct, kw_only=True):
     """Tasks that were looked at for this page."""
     since: float | None = None
     """How far the files reach back, epoch seconds; `None` when nothing was recorded."""
+    until: float | None = None
+    """When something was written down last, epoch seconds; told with the first page."""
     unread: list[str] = []
     """Files that could not be read, and why."""
     skipped: int = 0

@@ -41,6 +41,7 @@ from lazycelery.store.reports import ReportMerge
 from lazycelery.store.results import ResultMerge
 from lazycelery.store.rings import Cell
 from lazycelery.store.roll import Roll
+from lazycelery.store.runs import ENDED
 from lazycelery.store.statistics import COUNTED, USUAL, Figures
 from lazycelery.store.told import Told
 from lazycelery.store.views import task
@@ -264,7 +265,12 @@ class Store:
     def worker(self, name: str, now: float) -> WorkerDetail | None:
         """A worker with its lists."""
         record = self._workers.known.get(name)
-        return worker_detail(record, now) if record is not None else None
+        return worker_detail(record, now, self._ended_after) if record is not None else None
+
+    def _ended_after(self, id: str, at: float) -> bool:
+        columns = self._columns
+        slot = columns.slots.get(id)
+        return slot is not None and columns.state[slot] in ENDED and columns.seen[slot] > at
 
     def young(self, name: str, now: float) -> bool:
         """Whether a worker came a moment ago and has not answered yet: it may not listen."""

@@ -83,11 +83,18 @@ def worker_load(record: WorkerRecord, now: float) -> WorkerLoad:
     return WorkerLoad(state_of(record, now), _active(record), _processed(record), load)
 
 
-def worker_detail(record: WorkerRecord, now: float) -> WorkerDetail:
-    """A worker with the lists behind its numbers."""
+def worker_detail(
+    record: WorkerRecord, now: float, ended: Callable[[str, float], bool] = lambda task, at: False
+) -> WorkerDetail:
+    """A worker with the lists behind its numbers. `ended`: whether a task was told to have ended after a
+    moment, and is in no list any more."""
     skew = record.skew.seconds or 0.0
     lists = {
-        phase: [_listed(report, now + skew) for report in record.lists.get(phase, [])]
+        phase: [
+            _listed(report, now + skew)
+            for report in record.lists.get(phase, [])
+            if not ended(report.id, record.lists_at[phase])
+        ]
         for phase in ("active", "reserved", "scheduled")
     }
     return WorkerDetail(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 import json
+import re
 import stat
 import sys
 from collections.abc import Callable
@@ -71,7 +72,7 @@ def test_it_says_how_far_it_reaches_and_what_is_not_in_it(run: Run, kind: str) -
     monitor.recorder.note(Hour(int(T0 // 3600 * 3600), KIND, "host:1:1", gone, empty, empty))
     killed(monitor)
     told = run("history", kind).err
-    assert "The history of tasks reaches back to 20" in told
+    assert re.search(r"The history of tasks reaches back to 20.{17}, and was last written at 20.{17}\.", told)
     assert "Not in the history, from 20" in told
     assert "5 successful tasks let go under load, 1.5 s of events not heard under load." in told
 

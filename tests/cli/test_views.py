@@ -106,6 +106,13 @@ def test_status_says_which_tasks_it_has_seen(engine, run):
     assert "Tasks seen" not in run("status").err
 
 
+def test_results_that_were_read_are_not_called_connecting(engine, run):
+    engine.sources = [SourceHealth(name="results", state="connecting")]
+    assert "(results connecting)" in run("status").out
+    engine.sources = [SourceHealth(name="results", state="connecting", last=NOW)]
+    assert "(results read)" in run("status").out
+
+
 def test_what_could_not_be_seen_is_told_on_stderr(engine, run):
     engine.sources = [
         SourceHealth(name="results", state="refused", reason="wrong password", hint="Give --backend.")

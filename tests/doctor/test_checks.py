@@ -382,6 +382,25 @@ def test_what_was_delivered_to_the_process_before_is_not_held_by_this_one() -> N
     assert silent("message-orphaned", back), "given back by who left, and taken or done since"
 
 
+def test_what_was_delivered_before_it_came_back_to_the_broker_is_not_held_by_it() -> None:
+    """It clears what it has not begun when its connection is lost, and it is the same process."""
+    left = flights("x", "y")
+    for flight in left.messages:
+        flight.worker, flight.since = "w1@a", flight.delivered
+    delivered = left.messages[0].delivered or 0.0
+    back = {"began": delivered - 600, "rejoined": delivered + 20}
+    again = seen(workers=[worker(**back)], flights=left)
+    assert silent("rate-limited-backlog", again)
+    [finding] = found("message-orphaned", again)
+    assert finding.since == delivered + 20
+    listed = worker(**back, reserved=[held("x")], active=[running("y")])
+    assert silent("message-orphaned", seen(workers=[listed], flights=left))
+    # Our own connection may have been away alone: one that is under a rate limit is in no list.
+    limited = worker(**back, limits={"shop.nap": TaskLimits(rate="10/m")})
+    snapshot = seen(workers=[limited], flights=left)
+    assert silent("message-orphaned", snapshot) and found("rate-limited-backlog", snapshot)
+
+
 def test_who_came_to_late_to_see_a_restart_knows_it_by_the_uptime() -> None:
     """Nobody told who had received them, and all of the queue's workers started afterwards."""
     left = flights("x", "y")
@@ -429,7 +448,10 @@ def test_a_worker_that_stops_gives_back_what_it_holds_at_its_end() -> None:
 def test_a_wave_is_no_growth() -> None:
     grows = watched(seen(queues=[queue(messages=300)]), 90, lambda ago: int(300 - 3 * ago))
     [finding] = found("backlog-growing", grows)
-    assert "grows by 3.0 messages a second" in finding.title
+    assert "grows by 3.0 messages a second" in finding.title and finding.since == NOW - 90
+    flat = watched(seen(queues=[queue(messages=300)]), 90, lambda ago: max(0, int(300 - 7.5 * ago)))
+    [finding] = found("backlog-growing", flat)
+    assert finding.since == NOW - 40, "nothing was there before"
     wave = watched(
         seen(queues=[queue(messages=60)]), 90, lambda ago: int(ago * 2 if ago < 40 else 160 - 2 * ago)
     )

@@ -113,6 +113,12 @@ def test_what_a_lost_worker_held_comes_back() -> None:
         told = said({"state": state, "worker": "w1@a", **more}, workers=[anew], flights=flights)
         came_back = "Orphaned: w1@a began anew and does not hold it, and its message comes back to default"
         assert told == f"{came_back} in about 50m."
+    back = worker(began=NOW - 9_000, rejoined=NOW - 300)
+    came_back = "Orphaned: w1@a came back to the broker and does not hold it, and its message comes back to"
+    told = said(
+        {"state": "received", "received": NOW - 600, "worker": "w1@a"}, workers=[back], flights=flights
+    )
+    assert told == f"{came_back} default in about 50m."
     held = {"state": "received", "worker": "w1@a"}
     nobody = "Its message is in no file any more: no other worker gets it"
     told = said(held, workers=[worker(**GONE)], redelivers=False, gives_back=nobody)
@@ -291,8 +297,10 @@ def test_queues_and_workers() -> None:
     assert of_queue(queue(), seen(sources=away)).text == before
     unseen = worker(state="unknown")
     assert of_queue(queue(consumers=0), seen(sources=away, workers=[unseen])).text == before
-    back = of_queue(queue(consumers=0), seen(workers=[unseen])).text
-    assert back == "default is empty; nobody consumes it."
+    counted = queue(consumers=0, sources={"consumers": "broker"})
+    assert of_queue(counted, seen(workers=[unseen])).text == "default is empty; nobody consumes it."
+    back = of_queue(queue(consumers=0), seen(workers=[unseen, worker("w2@a", **GONE)])).text
+    assert back == "default is empty; w1@a consumed it when it was heard last."
     wave = queue(messages=26, in_rate=3.0, out_rate=1.0, history=[0, 112, 97, 52, 26])
     assert "more each second" not in of_queue(wave, seen()).text
     full, free = worker(active=[running("a"), running("b")]), worker("w2@a")

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from lazycelery.engine import backend, looks, past
 from lazycelery.engine.client import spawn
 from lazycelery.engine.engine import Engine
 from lazycelery.errors import ConnectionProblem
 from lazycelery.model.profile import Profile
 from lazycelery.sources.replay.tape import Tape
+from lazycelery.sources.results.redis import RedisResults
 from tests.engine.test_contract import state_of, until
 from tests.engine.test_hostile import event
 from tests.support.broker import RedisServer
@@ -41,11 +43,12 @@ async def test_a_broker_that_dies_and_returns_is_picked_up_and_nothing_known_is_
             return await state_of(engine, before) == "success"
 
         assert await until(first_ended)
+        assert (await engine.overview()).lag is not None
         broker.kill()
 
         async def told() -> bool:
             overview = await engine.overview()
-            return not overview.connected and bool(overview.sources[0].reason)
+            return not overview.connected and bool(overview.sources[0].reason) and overview.lag is None
 
         assert await until(told)
         assert await state_of(engine, before) == "success"
@@ -113,6 +116,50 @@ async def test_what_ended_while_no_event_came_through_is_learnt_from_the_backend
         assert await until(learnt, 20)
     finally:
         await engine.close()
+
+
+async def test_what_ended_unseen_while_nobody_watched_is_asked_for_and_once(
+    broker: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks of the recorded history are older than the newest results, which are read at the start."""
+    monkeypatch.setattr(backend, "SWEEP", 1)
+    client, asked = broker.client(), list[str]()
+    profile = Profile(broker=broker.url, timeout=0.3, history_dir=str(tmp_path), recorder=True)
+    engine = Engine(profile)
+    await engine.start()
+    try:
+        await engine.ready(10)
+        for id in ("left-1", "left-2", "left-3"):
+            told = event(type="task-received", hostname="w@gone", uuid=id, name="shop.x")
+            client.publish("/0.celeryev/task.multi", told)
+
+        async def heard() -> bool:
+            return await state_of(engine, "left-3") == "received"
+
+        assert await until(heard)
+    finally:
+        await engine.close()
+    for id in ("left-1", "left-2"):
+        meta = {"status": "SUCCESS", "result": 5, "task_id": id, "children": []}
+        client.set(f"celery-task-meta-{id}", json.dumps(meta))
+    monkeypatch.setattr(past, "STILL", 0.0)
+    one = RedisResults.get
+    monkeypatch.setattr(RedisResults, "get", lambda self, ids: (asked.extend(ids), one(self, ids))[1])
+    monkeypatch.setattr(looks, "UNSEEN_EVERY", 0.0)
+    again = Engine(profile)
+    await again.start()
+    try:
+        await again.ready(10)
+
+        async def learnt() -> bool:
+            states = [await state_of(again, id) for id in ("left-1", "left-2", "left-3")]
+            return states == ["success", "success", "unknown"]
+
+        assert await until(learnt, 20)
+        await asyncio.sleep(3)
+        assert sorted(set(asked)) == sorted(asked) and "left-3" in asked
+    finally:
+        await again.close()
 
 
 async def test_results_of_another_database_are_not_taken_for_ours(broker: RedisServer) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from lazycelery.model.states import State
 from lazycelery.model.task import TaskQuery
 from lazycelery.store.history.events import unpack
 from lazycelery.store.history.files import Files
 from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import task_of
 from lazycelery.store.history.writer import TOGETHER
-from tests.history.keeping import Monitor, files_in, found, ids, recorded
+from tests.history.keeping import Monitor, files_in, found, ids, killed, recorded
 from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded, task
 
 LIFE = [sent(0), received(0.1), started(0.2), succeeded(1.2)]
@@ -41,6 +42,27 @@ def test_a_task_comes_back_with_every_field(files: Files) -> None:
     for name in ("runtime", "wait", "retries", "args", "kwargs", "result", "root_id", "parent_id", "seen"):
         assert getattr(one, name) == getattr(known, name), name
     assert one.sources == known.sources
+
+
+def test_what_had_not_ended_is_believed_of_who_wrote_until_just_now_and_of_nobody_before(
+    files: Files,
+) -> None:
+    """The second monitor has not seen what became of `a`: nor has a third one that starts at once."""
+    first = Monitor(files, lambda: T0).start()
+    first.hear(received(0, "a"), received(1, "done"), succeeded(2, "done"))
+    killed(first)
+    second = Monitor(files, lambda: T0 + 15)
+    second.load()
+    assert states(second) == {"a": "received", "done": "success"}
+    second.start().hear(received(20, "b"))
+    killed(second)
+    assert states(again(files, T0 + 30)) == {"a": "unknown", "b": "received", "done": "success"}
+    assert states(again(files, T0 + 300)) == {"a": "unknown", "b": "unknown", "done": "success"}
+
+
+def states(monitor: Monitor) -> dict[str, str]:
+    columns = monitor.store.columns
+    return {columns.id[slot]: State(columns.state[slot]).label for slot in range(columns.used)}
 
 
 def test_a_failure_its_traceback_and_its_attempts_come_back(files: Files) -> None:

@@ -4,6 +4,7 @@ import re
 import sqlite3
 import time
 import warnings
+from datetime import datetime, timezone
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +15,10 @@ from lazycelery.model.event import Event
 from lazycelery.model.reports import TaskReport
 from lazycelery.model.task import Task, TaskQuery
 from lazycelery.store.filter import parse
+from lazycelery.store.filter.lexer import RawValue
 from lazycelery.store.filter.likeness import like_of
 from lazycelery.store.filter.needle import holding
+from lazycelery.store.filter.quantities import moment
 from lazycelery.store.filter.repeats import shared
 from lazycelery.store.filter.texts import TextMatch
 from lazycelery.store.store import Store
@@ -48,6 +51,7 @@ def test_parsing_raises_usage_errors_only_and_what_it_reads_it_writes(text):
         ("runtime:>5x", "column 10: '5x' is no duration", "Write"),
         ("runtime:", "column 9: a value is missing", "Write"),
         ("retries:abc", "column 9: 'abc' is no number", "Write"),
+        ("since:25:00", "column 7: '25:00' is no time", "14:30"),
         ("since:yesterday", "column 7: 'yesterday' is no time", "Write"),
         ("error:~a(b", "column 9: not a regular expression", "~"),
         ("error:~(a+)+$", "column 11: a repeated group", "hours"),
@@ -385,3 +389,19 @@ def test_the_columns_match_what_a_plain_loop_matches(events, conditions):
 def test_a_part_is_found_in_joined_texts_where_it_stands_in_one(texts: list[str | None], part: str) -> None:
     found = holding(texts, part).tolist()
     assert found == [part in plain(text).lower() for text in texts]
+
+
+def test_a_time_of_day_is_the_last_one() -> None:
+    now = datetime(2026, 11, 25, 3, 10, tzinfo=timezone.utc).timestamp()
+
+    def told(text: str) -> str:
+        at = moment(RawValue("", text, False)).at(now)
+        return datetime.fromtimestamp(at, timezone.utc).isoformat(" ", "minutes")[:16]
+
+    assert (told("02:50Z"), told("14:30+00:00"), told("03:10Z")) == (
+        "2026-11-25 02:50",
+        "2026-11-24 14:30",
+        "2026-11-25 03:10",
+    )
+    local = moment(RawValue("", "02:50", False)).at(now)
+    assert datetime.fromtimestamp(local).strftime("%H:%M") == "02:50" and 0 <= now - local < 86_400

@@ -105,6 +105,20 @@ def test_a_worker_with_all_slots_taken_is_busy_and_says_by_what():
     assert store.worker("nobody", T0) is None
 
 
+def test_what_ended_after_its_list_was_told_is_in_it_no_more():
+    store = store_of(beat(99, active=2), received(99, "a"), started(99, "a"), received(99, "b"))
+    jobs = [TaskReport(id="a", phase="active", worker="w1@h", name="shop.report", time_start=T0 + 99)]
+    waiting = [TaskReport(id="b", phase="reserved", worker="w1@h", name="x")]
+    store.apply_worker(control(100, active=jobs, reserved=waiting))
+    store.apply_events([succeeded(102, "a")])
+    detail = store.worker("w1@h", T0 + 103)
+    assert detail is not None and not detail.active and [job["id"] for job in detail.reserved] == ["b"]
+    again = TaskReport(id="a", phase="active", worker="w1@h", name="shop.report", time_start=T0 + 104)
+    store.apply_worker(control(105, active=[again]))  # Delivered once more.
+    detail = store.worker("w1@h", T0 + 106)
+    assert detail is not None and [job["id"] for job in detail.active] == ["a"]
+
+
 def test_a_solo_worker_in_its_task_is_busy_and_not_lost():
     store = store_of(beat(0, active=0), received(1), started(2))
     store.apply_worker(control(0, stats=WorkerStats(worker="w1@h", pool="solo", concurrency=1)))

@@ -53,7 +53,7 @@ _BAD = ("failure", "lost", "rejected")
 @common
 @click.argument("filter", nargs=-1)
 @recorded_kinds
-@click.option("--since", metavar="TIME", help="Not before: 2h, 3d, or 2026-11-25T10:00.")
+@click.option("--since", metavar="TIME", help="Not before: 2h, 14:30, 2026-11-25T10:00.")
 @click.option("--until", metavar="TIME", help="Not after.")
 @click.option("--limit", type=click.IntRange(1), help=f"So many at most; {SHOWN} unless they go to a file.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="How it is printed; --json is json.")
@@ -159,6 +159,7 @@ class _Reading:
         self._skipped = 0
         self._not_kept: NotKept | None = None
         self._more = False
+        self._until: float | None = None
 
     async def __aiter__(self) -> AsyncIterator[Task]:
         from lazycelery.model.history import HistoryQuery
@@ -168,6 +169,7 @@ class _Reading:
             limit = PAGE if self._most is None else min(PAGE, self._most - count)
             query = HistoryQuery(filter=self._filter, limit=limit, after=after, children=self._children)
             page = self._last = await self._session.engine.history(query)
+            self._until = page.until if not after else self._until
             self.unread.update(dict.fromkeys(page.unread))
             self._skipped += page.skipped
             self._not_kept = page.not_kept or self._not_kept
@@ -193,6 +195,10 @@ class _Reading:
         kind = PartlyDone if self.code(0) == PartlyDone.exit_code else ConnectionProblem
         return kind(f"Nothing is exported. Not read: {'; '.join(self.unread)}.")
 
+    def _end(self, utc: bool) -> str:
+        """Up to when it was written: nobody else can know why not longer."""
+        return "" if self._until is None else f", and was last written at {date(self._until, utc)}"
+
     def remarks(self, count: int, utc: bool) -> list[str]:
         """How far it reaches, what was cut, what could not be read."""
         page = self._last
@@ -205,7 +211,7 @@ class _Reading:
         if self._skipped:
             told.append(f"{plural(self._skipped, 'task')} at least could not be read, the others were.")
         if page.since is not None:
-            told.append(f"The history reaches back to {date(page.since, utc)}.")
+            told.append(f"The history reaches back to {date(page.since, utc)}{self._end(utc)}.")
         if (gone := not_kept(self._not_kept, utc)) and page.since is not None:
             told.append(gone)
         if not count and page.since is not None:

@@ -136,7 +136,8 @@ class _Reading:
                 "lazycelery --broker URL."
             )
         if (around := self._around) is not None and around.since is not None:
-            told.append(f"The history of tasks reaches back to {date(around.since, utc)}.")
+            end = "" if around.until is None else f", and was last written at {date(around.until, utc)}"
+            told.append(f"The history of tasks reaches back to {date(around.since, utc)}{end}.")
         if self._around is not None and (gone := not_kept(self._around.not_kept, utc)):
             told.append(gone)
         if not count and self._read:

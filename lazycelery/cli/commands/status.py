@@ -18,7 +18,7 @@ from lazycelery.model.counting import count as plural
 
 if TYPE_CHECKING:
     from lazycelery.cli.output import Output
-    from lazycelery.model.cluster import Overview
+    from lazycelery.model.cluster import Overview, SourceHealth
     from lazycelery.model.history import HistoryStatus
     from lazycelery.model.queue import Queue
     from lazycelery.model.relief import Relief
@@ -141,7 +141,12 @@ def _history(known: HistoryStatus) -> str:
 
 
 def _links(overview: Overview) -> str:
-    return ", ".join(f"{source.name} {source.state}" for source in overview.sources) or "connected"
+    return ", ".join(f"{source.name} {_link(source)}" for source in overview.sources) or "connected"
+
+
+def _link(source: SourceHealth) -> str:
+    """Who looks once may have read results before it is told of new ones."""
+    return "read" if source.state == "connecting" and source.last is not None else source.state
 
 
 def _mode(overview: Overview) -> str:

@@ -129,7 +129,7 @@ def _finding(queue: Queue, samples: list[QueueSample]) -> Finding:
         title=f"{queue.name} grows by {growth:.1f} messages a second.",
         subject=queue.name,
         kind="queue",
-        since=samples[0].at,
+        since=max(sample.at for sample in samples if sample.messages <= samples[0].messages),
         evidence=evidence,
         fix=f"{more_slots(queue.name)}.",
         actions=["peek", "consumers", "hold"],

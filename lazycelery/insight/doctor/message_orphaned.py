@@ -154,10 +154,15 @@ def _left_at(seen: Snapshot, flight: Flight) -> float:
     went = [
         at
         for facts in named or seen.workers
-        for at in (facts.worker.stopped, facts.began if facts.alive and not facts.took(flight) else None)
+        for at in (facts.worker.stopped, _anew(facts) if facts.alive and not facts.took(flight) else None)
         if at is not None and at >= delivered
     ]
     return min(went, default=delivered) if named else max(went, default=delivered)
+
+
+def _anew(facts: WorkerFacts) -> float | None:
+    """When it began, or came back to the broker."""
+    return max(facts.began or 0.0, facts.rejoined or 0.0) or None
 
 
 def _left_by(seen: Snapshot, queue: str, flights: list[Flight]) -> list[str]:

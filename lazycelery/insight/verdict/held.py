@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lazycelery.insight.doctor.message_orphaned import orphans
 from lazycelery.insight.doctor.mode import count, fact, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.verdict.common import (
@@ -35,9 +36,15 @@ def received(task: Task, seen: Snapshot, verdict: Verdict) -> str:
         return told
     if late := last_heard(holder, seen):
         return f"held by {short(task.worker)}{late}"
-    if holder is None or is_gone(holder) or began_anew(holder, at):
+    if holder is None or is_gone(holder) or began_anew(holder, at) or _forgotten(task, seen):
         return left_behind(task, seen, verdict)
     return f"{told}{_behind(task, seen, verdict, holder, at)}{_revoked(task)}"
+
+
+def _forgotten(task: Task, seen: Snapshot) -> bool:
+    """Whether it came back to the broker since, and does not hold the message any more."""
+    flight = flight_of(task, seen)
+    return flight is not None and seen.cut is None and any(one.id == task.id for one in orphans(seen))
 
 
 def _behind(task: Task, seen: Snapshot, verdict: Verdict, holder: WorkerFacts, at: float | None) -> str:

@@ -84,6 +84,10 @@ def _perhaps(queue: Queue) -> str:
 
 def nobody(seen: Snapshot, queue: Queue) -> str:
     """Why nobody consumes it, as far as it is known."""
+    unheard = [short(facts.name) for facts in seen.unheard if queue.name in (facts.queues or ())]
+    if unheard and queue.sources.get("consumers") != "broker":
+        them = "was" if len(unheard) == 1 else "were"
+        return f"{listed(unheard)} consumed it when {'it' if len(unheard) == 1 else 'they'} {them} heard last"
     gone = [facts for facts in seen.workers if is_gone(facts) and queue.name in (facts.queues or ())]
     last = max(gone, key=lambda facts: facts.worker.stopped or 0.0, default=None)
     since = ""

@@ -106,10 +106,10 @@ class Placed(NamedTuple):
     """Tasks that were not known."""
 
 
-def place(columns: Columns, chunk: Chunk, coding: Coding, rows: int, still: bool = False) -> Placed:
+def place(columns: Columns, chunk: Chunk, coding: Coding, rows: int, still_from: float = math.inf) -> Placed:
     """Put a chunk into fresh slots, under row numbers that end with `rows` (exclusive), in their order.
-    A task that is known already gets what nobody has told of it since. `still`: states that had not
-    ended are believed."""
+    A task that is known already gets what nobody has told of it since. States that had not ended are
+    believed of tasks that were seen last at `still_from` or later, epoch seconds."""
     known = columns.slots
     where = {at: slot for at, id in enumerate(chunk.ids) if (slot := known.get(id)) is not None}  # noqa: A001
     for at, slot in where.items():
@@ -126,7 +126,7 @@ def place(columns: Columns, chunk: Chunk, coding: Coding, rows: int, still: bool
             texts = chunk.texts[name]
             getattr(columns, name).extend([texts[at] for at in kept])
         columns.used += count
-        _numbers(columns, chunk, coding, slots, picked, still)
+        _numbers(columns, chunk, coding, slots, picked, still_from)
         for slot, at in enumerate(kept, first):
             known[chunk.ids[at]] = slot
         _rare(columns, chunk, coding, {at: slot for slot, at in enumerate(kept, first)})
@@ -169,7 +169,7 @@ def _numbers(
     coding: Coding,
     slots: npt.NDArray[np.intp],
     picked: npt.NDArray[np.intp],
-    still: bool,
+    still_from: float,
 ) -> None:
     for name in TIMES:
         columns.vector(name)[slots] = chunk.floats[name][picked]
@@ -180,8 +180,8 @@ def _numbers(
         columns.vector(name)[slots] = chunk.counts[name][picked]
     columns.vector("marks")[slots] |= PAST
     states = chunk.states[picked]
-    if not still:
-        states = np.where(ENDED[states], states, int(State.UNKNOWN))
+    believed = ENDED[states] | (columns.vector("seen")[slots] >= still_from)
+    states = np.where(believed, states, int(State.UNKNOWN))
     columns.vector("state")[slots] = states
     for state, many in enumerate(np.bincount(states, minlength=len(State)).tolist()):
         columns.by_state[state] += many

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,7 +49,7 @@ def search(
     asked between two slices. `notes`: our own on tasks, which are in no file of the history. `kinship` and
     `later`: those of the page before."""
     wanted, notes = parse(query.filter), notes or Notes()
-    page, oldest, room = HistoryPage(), "", MOST_TEXT
+    page, oldest, room, newest = HistoryPage(), "", MOST_TEXT, True
     name, _, number = query.after.partition(":")
     below = int(number) if number.isdecimal() else 0
     later, counted = later or Later(), set[tuple[int, str]]()
@@ -62,6 +63,8 @@ def search(
             since = part.since()
             page.since = since if since is not None else page.since
             if not name:
+                page.until = part.last_seen(now) if newest else page.until
+                newest = False
                 page.not_kept = let_go.told(page.not_kept, part, counted)
             if page.next is None:
                 # It may have been put aside since the page before, under a longer name.
@@ -112,7 +115,7 @@ def _part(
         with _own(len(rows)) as columns:
             columns.notes = notes
             chunk = chunk_of(part.name, rows[::-1])
-            placed = place(columns, chunk, Coding(words), len(rows) + 1, still=True)
+            placed = place(columns, chunk, Coding(words), len(rows) + 1, still_from=-math.inf)
             matcher = Matcher(wanted, columns)
             slots = _matching(matcher, placed.slots, now, go_on)
             if slots is None:
@@ -183,6 +186,6 @@ def task_of(storage: Storage, id: str) -> Any:
             continue
         if rows:
             with _own(1) as columns:
-                place(columns, chunk_of(part.name, rows), Coding(part.words), 2, still=True)
+                place(columns, chunk_of(part.name, rows), Coding(part.words), 2, still_from=-math.inf)
                 return task(columns, 0)
     return None

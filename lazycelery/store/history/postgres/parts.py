@@ -16,7 +16,7 @@ from lazycelery.store.history.postgres.faults import said
 from lazycelery.store.history.postgres.hours import once
 from lazycelery.store.history.postgres.rows import text_in, text_out
 from lazycelery.store.history.schema import COLUMNS
-from lazycelery.store.history.storage import Condition, Hour, Unreadable
+from lazycelery.store.history.storage import Condition, Hour, Unreadable, Written
 
 COLUMN_LIST = ", ".join(COLUMNS)
 TEXTS = [PLACE[name] for name in ("args", "kwargs", "result", "error", "traceback")]
@@ -76,6 +76,13 @@ class Day:
         """When any recorder last wrote, by the server's clock."""
         found = self._one("SELECT max(coalesce(ended, seen)) FROM {s}.runs")
         return float(found) if found is not None else None
+
+    def written_by(self) -> Written | None:
+        """Who wrote last: all recorders that did until just now are one."""
+        query = f"""SELECT min(began) FROM {{s}}.runs WHERE coalesce(ended, seen) >
+            (SELECT max(coalesce(ended, seen)) FROM {{s}}.runs) - {STILL}"""
+        began = self._one(query)
+        return Written(float(began), "") if began is not None else None
 
     def interrupted(self) -> bool:
         """Whether the recorder that wrote last was killed; one that writes still was not."""
