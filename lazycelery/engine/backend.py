@@ -30,7 +30,11 @@ SETTLE = 0.25
 FEW, NEARLY = 20, 0.75
 """Chords that are looked at more often, and the share of the time from which on."""
 REPAIR = 500
-"""Unfinished tasks whose results are asked for at once: after a gap, and of those that ended unseen."""
+"""Unfinished tasks whose results are asked for after a gap."""
+UNSEEN_EVERY = 5.0
+"""Seconds between two looks for tasks that ended unseen."""
+FEW_UNSEEN = 100
+"""Of them asked for together: a page that is opened waits behind them, where results are read one by one."""
 UNSEEN, UNKNOWN = 5_000, State.UNKNOWN.label
 """Tasks that ended unseen, the newest, whose results are asked for at all."""
 
@@ -57,8 +61,6 @@ class Backend:
         self._url: str | None = None
         self._doubtful: dict[str, None] = {}
         """Ids, in order, whose results were announced and that may not be ours."""
-        self._asked: set[str] = set()
-        """Tasks that ended unseen, as far as they were asked for."""
         self._turned = asyncio.Event()
         """Another backend is to be watched."""
 
@@ -112,18 +114,6 @@ class Backend:
         ids = self._store.select("state:started,received,retry,unknown", REPAIR, self._clock())
         with contextlib.suppress(LazyCeleryError):  # The link tells; the next gap tries again.
             self.take(list((await self.results.get(ids)).values()))
-
-    async def ask_unseen(self) -> None:
-        """How tasks ended of which nobody saw the end, those of the recorded history too: once each."""
-        if self.results is None or not self._store.counts().get(UNKNOWN):
-            return
-        unseen = await in_slices(self._store.select_steps(f"state:{UNKNOWN}", UNSEEN, self._clock()))
-        fresh = [each for each in unseen if each not in self._asked][:REPAIR]
-        if not fresh:
-            return
-        with contextlib.suppress(LazyCeleryError):  # The link tells; the next look tries again.
-            self.take(list((await self.results.get(fresh)).values()))
-            self._asked = self._asked.intersection(unseen).union(fresh)
 
     async def look_at_chords(self) -> None:
         """Note how far chords are, where the backend tells."""
@@ -179,6 +169,19 @@ class Backend:
                 with contextlib.suppress(LazyCeleryError):  # The link tells.
                     self.take(list((await results.get(ids)).values()))
 
+    async def _ask_unseen(self, results: Results) -> None:
+        """How tasks ended of which nobody saw the end, those of the recorded history too: once each."""
+        asked: set[str] = set()
+        while True:
+            await asyncio.sleep(UNSEEN_EVERY)
+            if not self._store.counts().get(UNKNOWN):
+                continue
+            unseen = await in_slices(self._store.select_steps(f"state:{UNKNOWN}", UNSEEN, self._clock()))
+            if fresh := [each for each in unseen if each not in asked][:FEW_UNSEEN]:
+                with contextlib.suppress(LazyCeleryError):  # The link tells; they are asked for again.
+                    self.take(list((await results.get(fresh)).values()))
+                    asked = asked.intersection(unseen).union(fresh)
+
     async def run(self) -> None:
         """Watch whichever backend it is, until cancelled."""
         while True:
@@ -199,11 +202,13 @@ class Backend:
             if results is self.results:
                 self._links.tell("results", change)
 
-        settling = asyncio.ensure_future(self._settle_doubts(results))
+        beside = [asyncio.ensure_future(each(results)) for each in (self._settle_doubts, self._ask_unseen)]
         try:
             await results.run(self.heard, tell)
+            await asyncio.wait(beside)  # Where nothing tells of new results.
         finally:
-            settling.cancel()
+            for each in beside:
+                each.cancel()
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -32,8 +32,6 @@ IN_FLIGHT_EVERY = 10.0
 FACTS_EVERY = 4.0
 """A few commands: a broker that throws queues away is told within seconds."""
 SWEEP_MESSAGES = 100
-UNSEEN_EVERY = 5.0
-"""Seconds between two looks for the results of tasks that ended unseen."""
 ABSENT_EVERY = 300.0
 """Seconds after which a queue that events name and that was not there is looked for again."""
 SENT_TO = 100
@@ -104,8 +102,6 @@ class Looks:
             self._clock()  # It tells the store first, where it was set.
             self._store.apply_queues(reports)
             await self._astray.look(reports)
-            if self._due.now("unseen", UNSEEN_EVERY):
-                await self._backend.ask_unseen()
             if self._due.now("in-flight", 0.0 if self.hasten else IN_FLIGHT_EVERY):
                 await self.look_in_flight()
                 await self._backend.look_at_chords()

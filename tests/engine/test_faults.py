@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lazycelery.engine import backend, looks, past
+from lazycelery.engine import backend, past
 from lazycelery.engine.client import spawn
 from lazycelery.engine.engine import Engine
 from lazycelery.errors import ConnectionProblem
@@ -145,7 +145,7 @@ async def test_what_ended_unseen_while_nobody_watched_is_asked_for_and_once(
     monkeypatch.setattr(past, "STILL", 0.0)
     one = RedisResults.get
     monkeypatch.setattr(RedisResults, "get", lambda self, ids: (asked.extend(ids), one(self, ids))[1])
-    monkeypatch.setattr(looks, "UNSEEN_EVERY", 0.0)
+    monkeypatch.setattr(backend, "UNSEEN_EVERY", 0.5)
     again = Engine(profile)
     await again.start()
     try:
