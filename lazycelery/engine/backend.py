@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import math
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -15,12 +18,15 @@ from lazycelery.model.facts import Chord
 from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import ResultReport
-from lazycelery.model.states import State
+from lazycelery.model.states import OF_RESULT, State
 from lazycelery.sources.protocols.results import Results
 from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.results import open_results
 from lazycelery.sources.results.choice import backend_url
+from lazycelery.store.runs import ENDED
 from lazycelery.store.store import Store
+
+logger = logging.getLogger(__name__)
 
 SWEEP = 200
 """Newest results looked at when watching begins."""
@@ -31,10 +37,12 @@ FEW, NEARLY = 20, 0.75
 """Chords that are looked at more often, and the share of the time from which on."""
 REPAIR = 500
 """Unfinished tasks whose results are asked for after a gap."""
+UNSEEN_AGAIN = 300.0
+"""Seconds after which those that could not be asked for are asked for again."""
 UNSEEN_EVERY = 5.0
 """Seconds between two looks for tasks that ended unseen."""
 FEW_UNSEEN = 100
-"""Of them asked for together: a page that is opened waits behind them, where results are read one by one."""
+"""Of them asked for together."""
 UNSEEN, UNKNOWN = 5_000, State.UNKNOWN.label
 """Tasks that ended unseen, the newest, whose results are asked for at all."""
 
@@ -170,17 +178,28 @@ class Backend:
                     self.take(list((await results.get(ids)).values()))
 
     async def _ask_unseen(self, results: Results) -> None:
-        """How tasks ended of which nobody saw the end, those of the recorded history too: once each."""
-        asked: set[str] = set()
-        while True:
+        """How tasks ended of which nobody saw the end, those of the recorded history too: once each. Nothing
+        where results are read one by one: that costs too much, and who opens a task would wait."""
+        due: dict[str, float] = {}
+        while not results.one_by_one:
             await asyncio.sleep(UNSEEN_EVERY)
             if not self._store.counts().get(UNKNOWN):
                 continue
             unseen = await in_slices(self._store.select_steps(f"state:{UNKNOWN}", UNSEEN, self._clock()))
-            if fresh := [each for each in unseen if each not in asked][:FEW_UNSEEN]:
-                with contextlib.suppress(LazyCeleryError):  # The link tells; they are asked for again.
-                    self.take(list((await results.get(fresh)).values()))
-                    asked = asked.intersection(unseen).union(fresh)
+            now = time.monotonic()
+            fresh = [each for each in unseen if due.get(each, 0.0) <= now][:FEW_UNSEEN]
+            if not fresh:
+                continue
+            again = math.inf
+            try:
+                found = await results.get(fresh)
+                # What it says of others may be of a run that nobody saw the end of either.
+                self.take([one for one in found.values() if OF_RESULT.get(one.status) in ENDED])
+            except Exception as problem:  # One of them may be what it does not take: others go on.
+                again = now + UNSEEN_AGAIN
+                if not isinstance(problem, LazyCeleryError):  # Of that the link tells.
+                    logger.exception("asking for what ended unseen")
+            due = {each: due[each] for each in unseen if each in due} | dict.fromkeys(fresh, again)
 
     async def run(self) -> None:
         """Watch whichever backend it is, until cancelled."""

@@ -15,7 +15,7 @@ from lazycelery.model.states import State
 from lazycelery.store.history import let_go
 from lazycelery.store.history.later import Later
 from lazycelery.store.history.placing import PLACE, Chunk, Coding, chunk_of, place
-from lazycelery.store.history.storage import Part, Recording, Storage, Unreadable, Written
+from lazycelery.store.history.storage import Part, Recording, Storage, Unreadable
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -51,11 +51,13 @@ class Past:
         self._changed, self._recording = changed, recording
         self._newest = ""
         """The name of the newest part."""
-        self._writer: Written | None = None
         self._rows = 0
         """Row numbers below this one are for tasks of the history."""
-        self._still: Written | None = None
-        """By whom the newest part was written until just now: what had not ended then is believed."""
+        self._still = math.inf
+        """A task of the newest part that was seen last at this moment or later is believed not to have ended:
+        by who wrote until just now. Whom the one before it saw, nobody has seen since."""
+        self._began: float | None = None
+        """When who wrote last began to: asked before our own recorder does."""
         self.first = asyncio.Event()
         """The newest tasks are there."""
         self.done = asyncio.Event()
@@ -82,7 +84,8 @@ class Past:
         self._status.recorded = total
         if last is not None:
             now = self._clock()
-            self._still = self._writer if 0 <= now - last < STILL else None
+            if 0 <= now - last < STILL and self._began is not None:
+                self._still = self._began
             self._store.gap(last, now)
 
     def _look(self, most: int) -> tuple[str, int, float | None]:
@@ -95,7 +98,7 @@ class Past:
             try:
                 if last is None:
                     last = part.last_seen(self._clock())
-                    self._writer = part.written_by()
+                    self._began = part.began()
                     self._status.interrupted = part.interrupted()
                 count, whole = part.count(most - total)
                 total += count
@@ -170,13 +173,6 @@ class Past:
         self._stepped_over(part, before, where)
         return room
 
-    def _still_from(self, part: Part) -> float:
-        """Since when a task must have been seen for its state to be believed: by who wrote until just now,
-        not by one before it, whose tasks nobody has seen since."""
-        still, writer = self._still, part.written_by()
-        same = still is not None and writer is not None and still.who == writer.who
-        return writer.began if same and writer is not None else math.inf
-
     def _stepped_over(self, part: Part, before: int, where: str) -> None:
         if part.damage:
             self._missed([part.damage])
@@ -185,7 +181,8 @@ class Past:
     def _place(self, part: Part, chunk: Chunk, coding: Coding) -> bool:
         """Whether there is room for more."""
         columns = self._store.columns
-        placed = place(columns, chunk, coding, self._rows, self._still_from(part))
+        still_from = self._still if part.name == self._newest else math.inf
+        placed = place(columns, chunk, coding, self._rows, still_from)
         self._rows -= placed.fresh
         if self._recording is not None and part.name == self._newest:
             self._recording.known(

@@ -42,9 +42,6 @@ class WorkerFacts(msgspec.Struct, kw_only=True):
     began: float | None = None
     """When its process said that it started, where it came while we watched; else, about, by its uptime;
     our clock."""
-    rejoined: float | None = None
-    """When its process was back at the broker last, or our own connection was, after which it may have been
-    away too; our clock."""
     whole: Whole | None = None
     """All that it held when it was last asked for all of it: single lists are told more often."""
     listening: bool = False
@@ -66,15 +63,9 @@ class WorkerFacts(msgspec.Struct, kw_only=True):
         return limits.rate if limits is not None and limits.rate not in ("0", None) else None
 
     def took(self, flight: Flight) -> bool:
-        """Whether this process may hold a message that is in none of its lists: not what was delivered to
-        the one before it, nor before it came back to the broker, as it forgets then what it has not begun.
-        Under a rate limit it may all the same: only our own connection may have been away."""
+        """Whether this process may have taken a message: not what was delivered to the one before it."""
         since = flight.delivered or flight.since
-        if since is None:
-            return True
-        if self.rejoined is not None and since <= self.rejoined - SAME and not self.rate_of(flight.task):
-            return False
-        return self.began is None or since > self.began - SAME
+        return self.began is None or since is None or since > self.began - SAME
 
     @property
     def alive(self) -> bool:
@@ -191,6 +182,8 @@ class BrokerFacts(msgspec.Struct, kw_only=True):
     """What the broker tells of itself. `None`: it does not tell, or may not."""
 
     at: float
+    began: float | None = None
+    """When the server started, where what was delivered before outlives that; epoch seconds, rather early."""
     memory: int | None = None
     """Bytes in use."""
     memory_limit: int | None = None

@@ -25,19 +25,12 @@ def worker_facts(record: WorkerRecord, now: float) -> WorkerFacts:
         silent=record.silent,
         answered=record.control,
         began=_began(record),
-        rejoined=_rejoined(record),
         whole=record.whole,
         listening=record.listening is not None and now - record.listening < LISTENING_FRESH,
         shut=record.shut is not None and now - record.shut < LISTENING_FRESH,
         closed=gone(record),
         errors=record.errors,
     )
-
-
-def _rejoined(record: WorkerRecord) -> float | None:
-    """It says again that it is online when it comes back, and when its events are switched on."""
-    again = record.online if record.online > record.began else 0.0
-    return max(again, record.back or 0.0) or None
 
 
 def _began(record: WorkerRecord) -> float | None:

@@ -9,7 +9,7 @@ import pytest
 
 from lazycelery.insight.verdict import of_queue, of_task, of_worker
 from lazycelery.model.cluster import SourceHealth
-from lazycelery.model.facts import Flight, Flights, TaskFacts, TaskSeen
+from lazycelery.model.facts import BrokerFacts, Flight, Flights, TaskFacts, TaskSeen
 from lazycelery.model.finding import Evidence, Finding
 from lazycelery.model.hold import Hold
 from lazycelery.model.reports import TaskLimits
@@ -113,12 +113,12 @@ def test_what_a_lost_worker_held_comes_back() -> None:
         told = said({"state": state, "worker": "w1@a", **more}, workers=[anew], flights=flights)
         came_back = "Orphaned: w1@a began anew and does not hold it, and its message comes back to default"
         assert told == f"{came_back} in about 50m."
-    back = worker(began=NOW - 9_000, rejoined=NOW - 300)
-    came_back = "Orphaned: w1@a came back to the broker and does not hold it, and its message comes back to"
-    told = said(
-        {"state": "received", "received": NOW - 600, "worker": "w1@a"}, workers=[back], flights=flights
-    )
-    assert told == f"{came_back} default in about 50m."
+    old, restarted = worker(began=NOW - 9_000), BrokerFacts(at=NOW, began=NOW - 300)
+    forgot = "Orphaned: w1@a forgot it when the broker restarted, and its message comes back to"
+    was = {"state": "received", "received": NOW - 600, "worker": "w1@a"}
+    told = said(was, workers=[old], flights=flights, broker=restarted)
+    assert told == f"{forgot} default in about 50m."
+    assert said(was, workers=[old], flights=flights).startswith("Reserved on w1@a")
     held = {"state": "received", "worker": "w1@a"}
     nobody = "Its message is in no file any more: no other worker gets it"
     told = said(held, workers=[worker(**GONE)], redelivers=False, gives_back=nobody)

@@ -18,6 +18,7 @@ from lazycelery.engine.client import spawn
 from lazycelery.engine.engine import Engine
 from lazycelery.errors import ConnectionProblem
 from lazycelery.model.profile import Profile
+from lazycelery.model.reports import ResultReport
 from lazycelery.sources.replay.tape import Tape
 from lazycelery.sources.results.redis import RedisResults
 from tests.engine.test_contract import state_of, until
@@ -121,8 +122,13 @@ async def test_what_ended_while_no_event_came_through_is_learnt_from_the_backend
 async def test_what_ended_unseen_while_nobody_watched_is_asked_for_and_once(
     broker: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tasks of the recorded history are older than the newest results, which are read at the start."""
-    monkeypatch.setattr(backend, "SWEEP", 1)
+    """Tasks of the recorded history are older than the newest results, which are read at the start. That one
+    is said to have started tells nothing: its run may have ended unseen."""
+
+    async def none(self: RedisResults, limit: int = 200) -> list[ResultReport]:
+        return []
+
+    monkeypatch.setattr(RedisResults, "newest", none)
     client, asked = broker.client(), list[str]()
     profile = Profile(broker=broker.url, timeout=0.3, history_dir=str(tmp_path), recorder=True)
     engine = Engine(profile)
@@ -139,8 +145,8 @@ async def test_what_ended_unseen_while_nobody_watched_is_asked_for_and_once(
         assert await until(heard)
     finally:
         await engine.close()
-    for id in ("left-1", "left-2"):
-        meta = {"status": "SUCCESS", "result": 5, "task_id": id, "children": []}
+    for id, status in (("left-1", "SUCCESS"), ("left-2", "SUCCESS"), ("left-3", "STARTED")):
+        meta = {"status": status, "result": 5, "task_id": id, "children": []}
         client.set(f"celery-task-meta-{id}", json.dumps(meta))
     monkeypatch.setattr(past, "STILL", 0.0)
     one = RedisResults.get

@@ -147,6 +147,14 @@ def test_a_number_in_events_that_no_task_can_have_is_not_counted_on_from(files: 
     assert Monitor(files).load().recorded == TASKS + 1
 
 
+@pytest.mark.parametrize("began", ["'x'", "x'00ff'", "9e999", "-1.0"])
+def test_a_run_that_nobody_began_takes_no_task_away(files: Files, began: str) -> None:
+    with opened(files) as database:
+        database.execute(f"UPDATE runs SET began = {began}")
+    monitor = Monitor(files, lambda: T0 + TASKS + 20)
+    assert monitor.load().loaded == TASKS and len(monitor.store.columns) == TASKS
+
+
 @pytest.mark.parametrize("told", [7, 63, -1])
 def test_a_source_that_nobody_wrote_takes_no_task_away(files: Files, told: int) -> None:
     with opened(files) as database:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lazycelery.engine import past
 from lazycelery.model.states import State
 from lazycelery.model.task import TaskQuery
 from lazycelery.store.history.events import unpack
@@ -58,6 +60,30 @@ def test_what_had_not_ended_is_believed_of_who_wrote_until_just_now_and_of_nobod
     killed(second)
     assert states(again(files, T0 + 30)) == {"a": "unknown", "b": "received", "done": "success"}
     assert states(again(files, T0 + 300)) == {"a": "unknown", "b": "unknown", "done": "success"}
+
+
+def test_who_wrote_last_is_asked_once_before_our_own_recorder_begins(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Monitor(files, lambda: T0).start()
+    first.hear(*(received(number / 1000, f"t{number}") for number in range(3_000)))
+    killed(first)
+    second = Monitor(files, lambda: T0 + 15)
+    began: list[str] = []
+    place = past.place
+
+    def placing(*given: Any) -> Any:
+        if not began:
+            second.start()  # As soon as the first tasks are there.
+            second.hear(received(14, "ours"))
+            assert second.wait(lambda: "ours" in ids(found(files, now=T0 + 15)))
+        began.append("a chunk")
+        return place(*given)
+
+    monkeypatch.setattr(past, "place", placing)
+    second.load()
+    second.stop()
+    assert len(began) > 1 and set(states(second).values()) == {"received"}
 
 
 def states(monitor: Monitor) -> dict[str, str]:

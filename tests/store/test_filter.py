@@ -403,5 +403,9 @@ def test_a_time_of_day_is_the_last_one() -> None:
         "2026-11-24 14:30",
         "2026-11-25 03:10",
     )
+    ends = [
+        moment(RawValue("", text, False), end=True).at(now) - now for text in ("04:10Z", "23:10Z", "02:10Z")
+    ]
+    assert ends == [3600, -4 * 3600, -3600]
     local = moment(RawValue("", "02:50", False)).at(now)
     assert datetime.fromtimestamp(local).strftime("%H:%M") == "02:50" and 0 <= now - local < 86_400

@@ -66,7 +66,7 @@ def _unheld(seen: Snapshot) -> list[Flight]:
         and flight.id not in known
         and not flight.moved
         and flight.worker not in leaving
-        and not _keeps(living.get(flight.worker or ""), flight)
+        and not _keeps(seen, living.get(flight.worker or ""), flight)
         and not _kept_back(seen, flight)
         # Somebody went, or came back as another process; that one does not hold it.
         and (len(living) < len(seen.workers) or flight.worker in living or _before_all(seen, flight))
@@ -80,20 +80,21 @@ def _leaves(seen: Snapshot, facts: WorkerFacts) -> bool:
     return not facts.worker.lost and stopped is not None and seen.now - stopped < LEAVING
 
 
-def _keeps(facts: WorkerFacts | None, flight: Flight) -> bool:
+def _keeps(seen: Snapshot, facts: WorkerFacts | None, flight: Flight) -> bool:
     """Whether its holder lives, as the process that took it: rate-limited ones are in none of its lists."""
-    return facts is not None and facts.took(flight)
+    return facts is not None and facts.took(flight) and not seen.outlived(flight)
 
 
 def _kept_back(seen: Snapshot, flight: Flight) -> bool:
     """Whether nobody told who took it, and one that lives may hold it for its rate limit: in no list."""
-    takers = seen.consumers(flight.queue) if flight.worker is None and flight.task else ()
+    untold = flight.worker is None and flight.task and not seen.outlived(flight)
+    takers = seen.consumers(flight.queue) if untold else ()
     return any(facts.rate_of(flight.task) and facts.took(flight) for facts in takers)
 
 
 def _before_all(seen: Snapshot, flight: Flight) -> bool:
     """Whether it was delivered before any that consumes its queue by now had started."""
-    return not any(facts.took(flight) for facts in seen.consumers(flight.queue))
+    return seen.outlived(flight) or not any(facts.took(flight) for facts in seen.consumers(flight.queue))
 
 
 def _holders(seen: Snapshot, flight: Flight) -> list[WorkerFacts]:
@@ -150,19 +151,16 @@ def _finding(seen: Snapshot, queue: str, flights: list[Flight]) -> Finding:
 def _left_at(seen: Snapshot, flight: Flight) -> float:
     """When nobody held it any more: its worker went, or began anew; of an unknown one, the last to go."""
     delivered = flight.delivered or seen.now
+    if seen.outlived(flight) and seen.broker is not None:
+        return seen.broker.began or delivered
     named = [facts for facts in seen.workers if facts.name == flight.worker]
     went = [
         at
         for facts in named or seen.workers
-        for at in (facts.worker.stopped, _anew(facts) if facts.alive and not facts.took(flight) else None)
+        for at in (facts.worker.stopped, facts.began if facts.alive and not facts.took(flight) else None)
         if at is not None and at >= delivered
     ]
     return min(went, default=delivered) if named else max(went, default=delivered)
-
-
-def _anew(facts: WorkerFacts) -> float | None:
-    """When it began, or came back to the broker."""
-    return max(facts.began or 0.0, facts.rejoined or 0.0) or None
 
 
 def _left_by(seen: Snapshot, queue: str, flights: list[Flight]) -> list[str]:

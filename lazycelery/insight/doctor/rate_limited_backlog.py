@@ -75,6 +75,7 @@ def _rests(seen: Snapshot, facts: WorkerFacts) -> list[Flight]:
         for flight in seen.flights_to(facts.name)
         if flight.id not in held
         and facts.took(flight)
+        and not seen.outlived(flight)
         and told > (flight.since or flight.delivered or told) + seen.limits.orphan_doubt
     ]
 

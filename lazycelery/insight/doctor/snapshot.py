@@ -27,6 +27,9 @@ TRIED_AGAIN = 10.0
 MOST = 5000
 """Queues, or workers, of which history is kept."""
 
+SURELY = 5.0
+"""Seconds between the clocks of workers and ours that decide nothing."""
+
 
 class QueueSample(msgspec.Struct, gc=False):
     """A queue at a moment."""
@@ -261,6 +264,13 @@ class Snapshot(msgspec.Struct, kw_only=True):
             for task in self.tasks.held:
                 self.held_by.setdefault(task.worker or "", []).append(task)
         return self.held_by.get(worker, [])
+
+    def outlived(self, flight: Flight) -> bool:
+        """Whether a message was delivered before the broker started, so that all connections were lost since:
+        a worker forgets then what it has not begun, also what it kept back for a rate limit."""
+        began = None if self.broker is None else self.broker.began
+        delivered = max(flight.delivered or 0.0, flight.since or 0.0)
+        return began is not None and 0 < delivered < began - SURELY
 
     def flights_to(self, worker: str) -> list[Flight]:
         """Unacknowledged messages that a worker told to have received, or that nobody else can have taken."""

@@ -42,9 +42,11 @@ def received(task: Task, seen: Snapshot, verdict: Verdict) -> str:
 
 
 def _forgotten(task: Task, seen: Snapshot) -> bool:
-    """Whether it came back to the broker since, and does not hold the message any more."""
+    """Whether the broker restarted since, and it does not hold the message any more."""
     flight = flight_of(task, seen)
-    return flight is not None and seen.cut is None and any(one.id == task.id for one in orphans(seen))
+    if flight is None or seen.cut is not None or not seen.outlived(flight):
+        return False
+    return any(one.id == task.id for one in orphans(seen))
 
 
 def _behind(task: Task, seen: Snapshot, verdict: Verdict, holder: WorkerFacts, at: float | None) -> str:

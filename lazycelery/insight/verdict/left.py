@@ -7,7 +7,6 @@ from lazycelery.insight.doctor.mode import fact, listed, short, span
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.verdict.common import began_anew, flight_of, holder_of, is_gone, last_heard
 from lazycelery.insight.verdict.line import nobody
-from lazycelery.model.facts import Flight, WorkerFacts
 from lazycelery.model.task import Task
 from lazycelery.model.verdict import Verdict
 
@@ -18,7 +17,7 @@ def left_behind(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     verdict.until = None
     if holder is not None and holder.worker.state == "unknown":
         return f"held by {short(task.worker)}{last_heard(holder, seen)}"
-    gone = "which is gone" if holder is None or is_gone(holder) else f"which {_how(holder, flight)} since"
+    gone = "which is gone" if holder is None or is_gone(holder) else "which began anew since"
     who = short(task.worker) if task.worker else "a worker"
     if not seen.redelivers or (seen.flights is None and seen.gives_back):
         queue = seen.lines.get(task.queue or "")
@@ -41,15 +40,7 @@ def left_behind(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     when = due if seen.cut is None else ""
     runs = "" if seen.alive or seen.unheard else ", once a worker runs"
     who = who if task.worker else "its worker"
-    how = "is gone"
-    if holder is not None and not is_gone(holder):
-        how = f"{_how(holder, flight)} and does not hold it"
+    how = "is gone" if holder is None or is_gone(holder) else "began anew and does not hold it"
+    if holder is not None and not is_gone(holder) and not began_anew(holder, delivered):
+        how = "forgot it when the broker restarted"
     return f"orphaned: {who} {how}, and its message comes back to {flight.queue}{when}{runs}"
-
-
-def _how(holder: WorkerFacts, flight: Flight | None) -> str:
-    """How one that lives came to hold it no more."""
-    delivered = None if flight is None else flight.delivered or flight.since
-    if began_anew(holder, delivered) or holder.rejoined is None:
-        return "began anew"
-    return "came back to the broker"

@@ -17,6 +17,8 @@ class Results(Protocol):
 
     url: str
     """Without credentials."""
+    one_by_one: bool
+    """Whether it reads each result by itself."""
 
     async def get(self, ids: Sequence[str]) -> dict[str, ResultReport]:
         """Results by task id; ids without one are left out."""

@@ -79,6 +79,8 @@ class BackendResults:
 
     note: str
 
+    one_by_one = True
+
     def __init__(self, url: str, profile: Profile) -> None:
         self._dsn = url.strip()
         self._scheme = self._dsn.partition("://")[0].partition("+")[0].lower()

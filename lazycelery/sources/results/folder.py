@@ -32,6 +32,8 @@ MOST_FILES = 50_000
 class FolderResults:
     """The `Results` of a folder."""
 
+    one_by_one = False
+
     def __init__(self, url: str, profile: Profile) -> None:
         path = url.strip().removeprefix("file://").removeprefix("localhost")
         self._folder = Path(unquote(path))

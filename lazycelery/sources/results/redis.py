@@ -28,6 +28,8 @@ CANDIDATES = 10_000
 class RedisResults:
     """The `Results` of a Redis backend."""
 
+    one_by_one = False
+
     def __init__(self, url: str, profile: Profile, health_interval: float = HEALTH_INTERVAL) -> None:
         address = parse_address(url.strip(), profile)
         self.url = address.label

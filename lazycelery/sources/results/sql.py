@@ -51,6 +51,8 @@ INSTALL = {
 class SqlResults:
     """The `Results` of a database."""
 
+    one_by_one = False
+
     def __init__(self, url: str, profile: Profile) -> None:
         text = url.strip()
         prefix = next(each for each in PREFIXES if text.startswith(each))

@@ -87,7 +87,7 @@ def entry_filter(kind: RecordedKind, text: str, now: float) -> EntryFilter:
     for raw in terms(text):
         field = _field(kind, raw)
         if field in TIMES:
-            told = moment(raw.values[0]).at(now)
+            told = moment(raw.values[0], end=field == "until").at(now)
             # The other side of a moment: what was before it, or after it.
             (since if (field == "since") is not raw.negated else until).append(told)
             continue

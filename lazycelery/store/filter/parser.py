@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import partial
 
 from lazycelery.model.states import FAULTY, LABELS, State
 from lazycelery.model.text import short_value
@@ -159,6 +160,7 @@ _READERS: dict[str, Callable[[RawValue], Test]] = {
     **dict.fromkeys(TEXTS, _text),
     **dict.fromkeys(DURATIONS, lambda value: span(value, seconds=True)),
     **dict.fromkeys(TIMES, moment),
+    "until": partial(moment, end=True),
     "state": _state,
     "source": _source,
     "dealt": _yes_no,

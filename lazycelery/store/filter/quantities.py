@@ -10,6 +10,7 @@ from lazycelery.store.filter.lexer import RawValue, wrong
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", re.I)
+DAY, HALF_A_DAY = timedelta(days=1), 43_200.0
 _CLOCK = re.compile(r"\d\d:\d\d")
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 
@@ -31,17 +32,19 @@ class Span:
 
 @dataclass(frozen=True)
 class Moment:
-    """A time: `ago` seconds before now, the last time that it was `clock`, or at `epoch`."""
+    """A time: `ago` seconds before now, the last time that it was `clock` (or the nearest), or at `epoch`."""
 
     ago: float | None = None
     epoch: float = 0.0
     clock: time | None = None
+    nearest: bool = False
 
     def at(self, now: float) -> float:
         """Epoch seconds."""
         if self.clock is not None:
             today = datetime.combine(datetime.fromtimestamp(now, self.clock.tzinfo), self.clock)
-            return (today if today.timestamp() <= now else today - timedelta(days=1)).timestamp()
+            ahead = today.timestamp() - now
+            return (today if ahead <= (HALF_A_DAY if self.nearest else 0) else today - DAY).timestamp()
         return self.epoch if self.ago is None else now - self.ago
 
 
@@ -82,9 +85,9 @@ def span(value: RawValue, seconds: bool) -> Span:
     }.get(value.operator, Span(one, one))
 
 
-def moment(value: RawValue) -> Moment:
-    """A time: relative (`1h` means an hour ago), ISO 8601, or a time of day (`14:30` is the last one); local
-    when it has no zone."""
+def moment(value: RawValue, end: bool = False) -> Moment:
+    """A time: relative (`1h` means an hour ago), ISO 8601, or a time of day (`14:30` is the last one, of an
+    `end` the nearest); local when it has no zone."""
     if value.operator not in ("", "="):
         raise wrong(value.column, "a time takes no operator", "Write since:1h or until:2026-11-21T10:00.")
     ago = duration(value.text)
@@ -93,7 +96,7 @@ def moment(value: RawValue) -> Moment:
     try:
         text = value.text[:-1] + "+00:00" if value.text[-1:] in "Zz" and value.text else value.text
         if _CLOCK.match(text):
-            return Moment(clock=time.fromisoformat(text))
+            return Moment(clock=time.fromisoformat(text), nearest=end)
         return Moment(epoch=datetime.fromisoformat(text).timestamp())
     except (ValueError, OverflowError, OSError):
         hint = "Write 30s, 5m, 1h, 2d, 14:30, or an ISO time such as 2026-11-21T10:00."

@@ -20,7 +20,7 @@ from lazycelery.store.history.later import Later
 from lazycelery.store.history.lock import is_written
 from lazycelery.store.history.schema import COLUMNS, VERSION, version_of
 from lazycelery.store.history.soundness import are_tasks, are_texts
-from lazycelery.store.history.storage import Condition, Hour, Unreadable, Written
+from lazycelery.store.history.storage import Condition, Hour, Unreadable
 from lazycelery.store.values import NUL
 
 WHOLE = f"SELECT {', '.join(COLUMNS)}"
@@ -136,13 +136,13 @@ class File:
             found += [moment for moment in seen if moment is not None and moment <= until]
         return max((float(moment) for moment in found if moment is not None), default=None)
 
-    def written_by(self) -> Written | None:
-        """Who wrote to it last; `None` where nobody is known to have."""
-        last: list[Any] = []
+    def began(self) -> float | None:
+        """When the run that wrote to it last began to; `None` where that is not known."""
+        found: Any = None
         if self.version:
             with contextlib.suppress(Damaged):
-                last = self.rows("SELECT began, host, pid FROM runs ORDER BY n DESC LIMIT 1")
-        return Written(float(last[0][0] or 0.0), f"{last[0][1]} {last[0][2]}") if last else None
+                found = self._one("SELECT began FROM runs ORDER BY n DESC LIMIT 1")
+        return found if isinstance(found, float) else None
 
     def interrupted(self) -> bool:
         """Whether the run that wrote last did not end in good order; one that writes still is none, and of

@@ -80,15 +80,6 @@ Condition = tuple[str, list[Any]]
 """In SQL that SQLite and PostgreSQL have in common, with `?` for values, and these."""
 
 
-class Written(NamedTuple):
-    """Who wrote to a part."""
-
-    began: float
-    """When it began to, epoch seconds."""
-    who: str
-    """The same for each part that it wrote to."""
-
-
 class Part(Protocol):
     """A day of the history, or less, open for reading. Used by one thread at a time. What cannot be read
     raises `Unreadable`."""
@@ -131,8 +122,8 @@ class Part(Protocol):
         """When something was last written down, epoch seconds; what is noted of later than `until` (now)
         was told by a clock that was ahead."""
 
-    def written_by(self) -> Written | None:
-        """Who wrote to it last; `None` where nobody is known to have."""
+    def began(self) -> float | None:
+        """When the run that wrote to it last began to, epoch seconds; `None` where that is not known."""
 
     def interrupted(self) -> bool:
         """Whether the run that wrote last did not end in good order; one that writes still is none."""

@@ -16,7 +16,7 @@ from lazycelery.store.history.postgres.faults import said
 from lazycelery.store.history.postgres.hours import once
 from lazycelery.store.history.postgres.rows import text_in, text_out
 from lazycelery.store.history.schema import COLUMNS
-from lazycelery.store.history.storage import Condition, Hour, Unreadable, Written
+from lazycelery.store.history.storage import Condition, Hour, Unreadable
 
 COLUMN_LIST = ", ".join(COLUMNS)
 TEXTS = [PLACE[name] for name in ("args", "kwargs", "result", "error", "traceback")]
@@ -77,12 +77,12 @@ class Day:
         found = self._one("SELECT max(coalesce(ended, seen)) FROM {s}.runs")
         return float(found) if found is not None else None
 
-    def written_by(self) -> Written | None:
-        """Who wrote last: all recorders that did until just now are one."""
+    def began(self) -> float | None:
+        """When the first of the recorders began that wrote until just now."""
         query = f"""SELECT min(began) FROM {{s}}.runs WHERE coalesce(ended, seen) >
             (SELECT max(coalesce(ended, seen)) FROM {{s}}.runs) - {STILL}"""
         began = self._one(query)
-        return Written(float(began), "") if began is not None else None
+        return float(began) if began is not None else None
 
     def interrupted(self) -> bool:
         """Whether the recorder that wrote last was killed; one that writes still was not."""
