@@ -1,4 +1,4 @@
-"""What the recorded history does not have, in a sentence."""
+"""How far the recorded history reaches, and what it does not have, in sentences."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from lazycelery.model.counting import count
 
 if TYPE_CHECKING:
     from lazycelery.model.history import NotKept
+
+
+def reach(since: float, until: float | None, utc: bool, of: str = "") -> str:
+    """From when to when it was written; why not longer, nobody but its recorder can know. `of`: of what."""
+    end = "" if until is None else f", and was last written at {date(until, utc)}"
+    return f"The history{of} reaches back to {date(since, utc)}{end}."
 
 
 def not_kept(gone: NotKept | None, utc: bool) -> str:

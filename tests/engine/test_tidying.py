@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -35,6 +37,21 @@ asyncio.run(main())
 """
 
 
+@contextmanager
+def tidying_here(note: Callable[[str, dict[str, int]], None]) -> Iterator[None]:
+    """One at work in this process; `note` is told of each collection."""
+    before, one = gc.get_threshold(), Tidying()
+    one.begin()
+    gc.callbacks.append(note)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(note)
+        assert one._task is not None
+        one._task.cancel()
+
+
 @GENERATIONS
 def test_what_comes_in_a_rush_and_stays_begins_no_full_collection() -> None:
     for begin, full in (("Tidying().begin()", "0"), ("pass", None)):
@@ -47,41 +64,30 @@ def test_what_comes_in_a_rush_and_stays_begins_no_full_collection() -> None:
 async def test_what_is_let_go_in_a_ring_is_collected_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tidying, "EVERY", 0.05)
     monkeypatch.setattr(tidying, "SHARE", 0)
-    before, full = gc.get_threshold(), 0
+    full = 0
 
     def note(phase: str, about: dict[str, int]) -> None:
         nonlocal full
         full += phase == "start" and about["generation"] == 2
 
-    one = Tidying()
-    try:
-        one.begin()
-        gc.callbacks.append(note)
+    with tidying_here(note):
         until = time.monotonic() + 5
         while full < 2 and time.monotonic() < until:
             await asyncio.sleep(0.02)
-    finally:
-        gc.set_threshold(*before)
-        gc.callbacks.remove(note)
-        assert one._task is not None
-        one._task.cancel()
     assert full >= 2
 
 
 @GENERATIONS
 async def test_what_is_young_is_looked_at_by_the_clock_and_never_twice_but_in_full() -> None:
-    before = gc.get_threshold()
     looked: list[int] = []
 
     def note(phase: str, about: dict[str, int]) -> None:
         if phase == "start":
             looked.append(about["generation"])
 
-    one, ring = Tidying(), Ring()
+    ring = Ring()
     ring.itself, gone = ring, weakref.ref(ring)
-    try:
-        one.begin()
-        gc.callbacks.append(note)
+    with tidying_here(note):
         answers = {number: [number] for number in range(20_000)}
         for _ in range(5):  # The next round takes the place of the one before.
             answers |= {number: [number] for number in answers}
@@ -90,11 +96,6 @@ async def test_what_is_young_is_looked_at_by_the_clock_and_never_twice_but_in_fu
         until = time.monotonic() + 5
         while gone() is not None and time.monotonic() < until:
             await asyncio.sleep(0.02)
-    finally:
-        gc.set_threshold(*before)
-        gc.callbacks.remove(note)
-        assert one._task is not None
-        one._task.cancel()
     assert gone() is None and set(looked) == {0}
 
 

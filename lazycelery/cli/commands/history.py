@@ -15,7 +15,7 @@ from lazycelery.cli import exporting
 from lazycelery.cli.commands.history_parts import kind_of, recorded_kinds, show_recorded
 from lazycelery.cli.delivering import View, deliver
 from lazycelery.cli.filters import FilterCommand
-from lazycelery.cli.not_kept import not_kept
+from lazycelery.cli.not_kept import not_kept, reach
 from lazycelery.cli.options import common
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
@@ -195,10 +195,6 @@ class _Reading:
         kind = PartlyDone if self.code(0) == PartlyDone.exit_code else ConnectionProblem
         return kind(f"Nothing is exported. Not read: {'; '.join(self.unread)}.")
 
-    def _end(self, utc: bool) -> str:
-        """Up to when it was written: nobody else can know why not longer."""
-        return "" if self._until is None else f", and was last written at {date(self._until, utc)}"
-
     def remarks(self, count: int, utc: bool) -> list[str]:
         """How far it reaches, what was cut, what could not be read."""
         page = self._last
@@ -211,7 +207,7 @@ class _Reading:
         if self._skipped:
             told.append(f"{plural(self._skipped, 'task')} at least could not be read, the others were.")
         if page.since is not None:
-            told.append(f"The history reaches back to {date(page.since, utc)}{self._end(utc)}.")
+            told.append(reach(page.since, self._until, utc))
         if (gone := not_kept(self._not_kept, utc)) and page.since is not None:
             told.append(gone)
         if not count and page.since is not None:

@@ -10,7 +10,7 @@ import click
 
 from lazycelery.cli import exporting
 from lazycelery.cli.delivering import View, deliver
-from lazycelery.cli.not_kept import not_kept
+from lazycelery.cli.not_kept import not_kept, reach
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import UNKNOWN, clock, date, duration, number
@@ -135,11 +135,9 @@ class _Reading:
                 "Nothing has been recorded for this broker and profile. The screen records while it runs: "
                 "lazycelery --broker URL."
             )
-        if (around := self._around) is not None and around.since is not None:
-            end = "" if around.until is None else f", and was last written at {date(around.until, utc)}"
-            told.append(f"The history of tasks reaches back to {date(around.since, utc)}{end}.")
-        if self._around is not None and (gone := not_kept(self._around.not_kept, utc)):
-            told.append(gone)
+        if (around := self._around) is not None:
+            told += [reach(around.since, around.until, utc, " of tasks")] if around.since is not None else []
+            told += filter(None, [not_kept(around.not_kept, utc)])
         if not count and self._read:
             one, read = _VIEWS[self.kind].one, " in what could be read" if self.unread else ""
             told.append(
