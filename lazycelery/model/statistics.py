@@ -57,6 +57,8 @@ class Statistics(msgspec.Struct, kw_only=True):
     """From when on events are counted here, epoch seconds: steps are whole, so that it may be a little
     before the window; and never before this monitor began, unless a recorded history tells."""
     until: float
+    seen: float = 0.0
+    """Seconds of it in which events could be seen; rates are per second of these."""
     rows: list[StatisticsRow] = []
     left_out: int = 0
     """Events of names beyond the bound, counted for nobody."""

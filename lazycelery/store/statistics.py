@@ -186,10 +186,12 @@ class Figures:
             pass  # A step or two that ended meanwhile: now it fits to those under way.
         since = _since(under_way, finished, now)
         told = [Kept(now, 0.0, dict(kept.cells))]
-        seconds = max(1.0, now - since, seen_in((*under_way, *finished)))
-        rows = yield from self._rows(kind, under_way, told, seconds)
+        seen = seen_in((*under_way, *finished))
+        rows = yield from self._rows(kind, under_way, told, max(1.0, seen))
         left_out = self.left_out + self.rings.left_out
-        return Statistics(kind=kind, window=window, since=since, until=now, rows=rows, left_out=left_out)
+        return Statistics(
+            kind=kind, window=window, since=since, until=now, seen=seen, rows=rows, left_out=left_out
+        )
 
     def span(self, kind: Kind, when: Span) -> Generator[None, None, list[StatisticsRow]]:
         """All rows of a kind between two moments; what is kept of that time is noted in `when`. Minutes
@@ -242,8 +244,7 @@ class Figures:
         under_way, finished = self._steps(window, now)
         steps = (*under_way, *finished)
         total = together(steps, 3 * code + KINDS.index(kind))
-        seconds = max(1.0, now - _since(under_way, finished, now), seen_in(steps))
-        return None if total is None else row_of(kind, key, total, seconds)
+        return None if total is None else row_of(kind, key, total, max(1.0, seen_in(steps)))
 
     def words(self, kind: Kind) -> Words:
         """The names of a kind."""

@@ -81,6 +81,7 @@ class FakeEngine:
             window=window,
             since=NOW - window,
             until=NOW,
+            seen=90.0,
             rows=self.figures,
             recorded_until=self.recorded_until,
         )

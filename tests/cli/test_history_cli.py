@@ -352,7 +352,7 @@ def test_stats_shows_a_line_a_name(engine: FakeEngine, run: Run) -> None:
     ran = run("stats", "--window", "6h")
     assert ran.code == 0 and engine.asked["statistics"] == ("task", 21_600.0)
     assert ran.out.splitlines()[1].split()[:5] == ["shop.charge", "50", "0.5/s", "5%", "-"]
-    assert "Counted since" in ran.err
+    assert "Counted since" in ran.err and ", 1m30s of it were watched." in ran.err
     assert run("stats", "--json").json["rows"][0]["runtime_p99"] == 12.0
     assert "figures" not in ran.err
     engine.kept = HistoryStatus(state="reading", recorded=3000)

@@ -90,6 +90,22 @@ def test_a_task_name_its_worker_and_its_queue_are_told_apart() -> None:
     assert (queue.key, queue.succeeded, queue.failed) == ("celery", 20, 0)
 
 
+@pytest.mark.parametrize(("window", "blind"), [(60, 20), (7200, 3600), (86_400, 40_000)])
+def test_a_rate_is_of_the_seconds_in_which_events_could_be_seen(window: float, blind: int) -> None:
+    store = Store()
+    store.second(T0)
+    for number in range(20):
+        ran(store, 0, f"t{number}", runtime=0.5)
+    seconds(store, 1, 11)
+    for second in range(11, 11 + blind):
+        store.second(T0 + second, seeing=False)
+    now = T0 + 10 + blind
+    found = read(store, "task", window, now)
+    assert found.seen == pytest.approx(11, abs=1.5) and found.since <= T0
+    usual = store.usual("task", "shop.add", now, window)
+    assert [row.rate for row in (*found.rows, usual)] == pytest.approx([20 / found.seen] * 2)
+
+
 @pytest.mark.parametrize(("window", "wanted"), [(30, 0), (600, 1), (7200, 2), (86_400, 3)])
 def test_a_window_counts_what_lies_within_it(window: float, wanted: int) -> None:
     store = Store()

@@ -51,6 +51,8 @@ def stats(
 ) -> int:
     """Runs, rates, shares of failures and retries, run and wait times, the busiest first.
 
+    Rates are per second that was watched. Percentiles are 2.5 % off at most, so one may be above the longest.
+
     Counted from the recorded history and from the events of --observe SECONDS. Ends with 1 when there
     are none.
     """
@@ -186,7 +188,8 @@ def _row(row: StatisticsRow) -> tuple[object, ...]:
 def _remarks(session: Session, found: Statistics, observe: float) -> list[str]:
     told = []
     if found.rows:
-        told.append(f"Counted since {date(found.since, session.settings.ui.utc)}.")
+        since = date(found.since, session.settings.ui.utc)
+        told.append(f"Counted since {since}, {duration(found.seen)} of it were watched.")
     elif session.overview.reel is not None:
         told.append("Nothing is recorded in that time.")
     elif not observe:
