@@ -4,7 +4,8 @@ many names are busy. What changed is written at a pace that the medium bears, an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from lazycelery.engine.recorder import Recorder
 from lazycelery.store.columns import Columns
@@ -33,9 +34,15 @@ class FigureNotes:
         """The last second that is written."""
         self._hour = 0.0
         """When the hour began that was written."""
+        self.along = False
+        """Another one recorded a second ago."""
+        self._since = 0.0
+        """From when on what was counted is ours to write."""
 
     def second(self) -> None:
         """A second is over."""
+        if self._reads_along():
+            return
         self._seconds += 1
         self._rest -= 1
         whole = self._seconds % WHOLE_EVERY == 0
@@ -49,7 +56,17 @@ class FigureNotes:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        await self.keep(True)
+        if not self._reads_along():
+            await self.keep(True)
+
+    def _reads_along(self) -> bool:
+        """Another one records. What is counted until we take over is that one's to write, all of it."""
+        status = self._recorder.status
+        before, self.along = self.along, status.state == "reading" and bool(status.reason)
+        if before and not self.along:
+            self._counted.apart()
+            self._since = self._counted.hourly.at
+        return self.along
 
     async def keep(self, whole: bool) -> None:
         """Note all of it, or what changed since."""
@@ -58,10 +75,16 @@ class FigureNotes:
         cells = counted.hours(2) if whole else counted.lately(self._last)
         seconds, self._hour = counted.seconds.steps, counted.hourly.at
         self._last = seconds[-1] if seconds else None
-        written = await self._note(figures.told(self._columns, cells))
+        told = figures.told(self._columns, filter(self._own, cells), self._recorder.redactor)
+        written = await self._note(told)
         if written or whole:
-            written += await self._note(figures.watched(counted.hours_seen(2 if whole else 0)))
+            hours = filter(self._own, counted.hours_seen(2 if whole else 0))
+            written += await self._note(figures.watched(hours))
         self._rest = written // self._pace
+
+    def _own(self, hour: Sequence[Any]) -> bool:
+        began: float = hour[0]
+        return began >= self._since
 
     async def _note(self, told: Iterable[Hour]) -> int:
         number = 0

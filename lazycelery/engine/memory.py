@@ -248,13 +248,13 @@ class Memory:
             await self._sample(workers, queues)
         if self._counts is not None:
             self._counts.second()
-        if self._seconds % GONE_EVERY == 0:
+        if self._seconds % GONE_EVERY == 0 or (self._counts is not None and self._counts.along):
             self._note_gone()
         self._findings(notices)
 
     async def _sample(self, workers: Mapping[str, WorkerLoad], queues: Sequence[Queue]) -> None:
         assert self._recorder is not None
-        depths = {one.name: [one.messages, one.unacked, one.consumers] for one in queues}
+        depths = {self._redactor.text(one.name): [one.messages, one.unacked, one.consumers] for one in queues}
         texts = [await _written(each) for each in (depths, workers)]
         if any(texts):
             self._recorder.note(Sample(self._clock(), *texts))
@@ -265,17 +265,20 @@ class Memory:
         present = {(one.code, one.subject): one for one in notices if not one.code.startswith("history-")}
         for key in [key for key in self._open if key not in present]:
             del self._open[key]
-            self._recorder.note(FindingEnded(now, *key))
+            self._recorder.note(FindingEnded(now, key[0], self._redactor.text(key[1])))
         for key, one in present.items():
             if key not in self._open:
                 self._open[key] = one
-                title, hint = (self._redactor.text(text) for text in (one.title, one.hint))
-                self._recorder.note(FindingBegan(*key, one.severity, title, hint, one.since or now))
+                subject, title, hint = map(self._redactor.text, (one.subject, one.title, one.hint))
+                began = one.since or now
+                self._recorder.note(FindingBegan(one.code, subject, one.severity, title, hint, began))
 
     def _note_gone(self) -> None:
         assert self._recorder is not None
-        gone = self._not_kept.due(self._clock(), let_go.total(self._store.relief(), self.status))
-        if gone is not None:
+        counts = let_go.total(self._store.relief(), self.status)
+        if self._counts is not None and self._counts.along:
+            self._not_kept.passed_over(counts)
+        elif gone := self._not_kept.due(self._clock(), counts):
             self._recorder.note(gone)
 
     # ---- what is asked

@@ -242,10 +242,10 @@ class Parts:
         if self.rules is not None:
             self.rules.heard(events)
 
-    def second(self, now: float) -> None:
-        """A second is over. Events that the store had held back under load, and shows now, were heard as
-        they came."""
-        if self.store.second(now, self.links["events"].state == "connected"):
+    def second(self, now: float, held: float = 0.0) -> None:
+        """A second is over; `held` as for the store. Events that it had held back under load, and shows now,
+        were heard as they came."""
+        if self.store.second(now, self.links["events"].state == "connected", held):
             self.log.add(self.store.told.events)
             self.memory.heard()
 

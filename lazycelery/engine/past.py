@@ -154,6 +154,7 @@ class Past:
         """Whether there is room for more."""
         later.saw(part.name, part.last)
         coding, before = Coding(part.words), part.last + 1
+        begin = await _to_its_end(part.begin)
         room = True
         while room and self._status.loaded < limit:
             try:
@@ -161,7 +162,7 @@ class Past:
                 if read is None:
                     break
                 before, chunk = read
-                room = chunk is None or self._place(part, chunk, coding)
+                room = chunk is None or self._place(part, chunk, coding, begin)
             except Unreadable as problem:
                 self._missed([str(problem)])
                 break
@@ -178,7 +179,7 @@ class Past:
             self._missed([part.damage])
             self._status.skipped += 0 if where else part.skipped(before)
 
-    def _place(self, part: Part, chunk: Chunk, coding: Coding) -> bool:
+    def _place(self, part: Part, chunk: Chunk, coding: Coding, begin: float) -> bool:
         """Whether there is room for more."""
         columns = self._store.columns
         still_from = self._still if part.name == self._newest else math.inf
@@ -190,7 +191,7 @@ class Past:
             )
         if placed.fresh:
             self._status.loaded += placed.fresh
-            self._status.since = float(chunk.floats["first"][0])
+            self._status.since = max(float(chunk.floats["first"][0]), begin)
             if self._status.loaded >= FIRST:
                 self.first.set()
             self._changed()

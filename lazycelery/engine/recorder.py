@@ -60,6 +60,7 @@ class Recorder:
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._storage, self._clock, self._changed = storage, clock, changed
+        self.redactor = redactor
         self.recording: Recording = storage.recording(columns, redactor, clock)
         self.status = HistoryStatus(state="reading", directory=storage.place)
         self._changes = Changes(columns)

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterable
 
+from lazycelery.engine.held import Held
 from lazycelery.engine.metrics import Levels
 from lazycelery.engine.parts import Parts
 from lazycelery.engine.slices import in_slices
@@ -25,6 +26,7 @@ class Seconds:
         self._parts = parts
         self._states: dict[str, str] = {}
         """Workers as they were a second ago."""
+        self._held = Held()
 
     async def run(self) -> None:
         """First what a crash cut off is looked for, then every second is measured. A bug in one of them
@@ -49,7 +51,7 @@ class Seconds:
         parts, now = self._parts, self._parts.clock()
         parts.load.sample()
         if parts.player is None:  # A recording tells its own seconds.
-            parts.second(now)
+            parts.second(now, self._held.second(time.monotonic(), now, parts.links["events"]))
         breath = Breath()
         loads = dict(await unhurried(parts.store.roll.loads(now), breath))
         starts = dict(await unhurried(parts.store.roll.starts(), breath))

@@ -29,7 +29,7 @@ class StatisticsRow(msgspec.Struct, kw_only=True):
     revoked: int = 0
     rejected: int = 0
     rate: float | None = None
-    """Runs that ended, a second."""
+    """Runs that ended, a second that was watched; `None` where hardly any was."""
     failure_share: float | None = None
     """Failed of those that failed or succeeded, 0 to 1; `None` when none did."""
     retry_share: float | None = None

@@ -81,16 +81,16 @@ class Intake:
         self.figures.rings.set(by)
         self.thinning.clock_set(by)
 
-    def second(self, now: float, seeing: bool) -> bool:
+    def second(self, now: float, seeing: bool, held: float) -> bool:
         """A second is over: what was held back for long is shown, also where no more events come. Returns
-        whether anything was; `told` has it then."""
+        whether anything was; `told` has it then. `held` as for `Rings.tick`."""
         shown: list[Event] = []
         if self.thinning.on:
             self.thinning.look(now, A_SECOND)
             self._show(self.thinning.due, shown)
             if shown:
                 self.told = self._told(shown)
-        self.figures.tick(now, seeing)
+        self.figures.tick(now, seeing, held)
         self.rate.look(now)
         return bool(shown)
 

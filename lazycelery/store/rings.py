@@ -17,7 +17,8 @@ from lazycelery.store.sketch import Buckets, merged, packed, unpacked
 EVENTS = 8
 """Kinds of events that are counted."""
 SUSPENDED = 5.0
-"""Seconds between two ends of a second, beyond which the machine slept: nobody watched then."""
+"""Seconds between two ends of a second, beyond which the machine slept, or we were held: nobody watched then,
+unless the connection outlives it."""
 MAX_CELLS = 60_000
 """In all rings together."""
 MAX_BYTES = 128_000_000
@@ -161,8 +162,9 @@ class Rings:
             if ring.size < NAMED:
                 ring.set(by)
 
-    def tick(self, now: float, seeing: bool) -> None:
-        """A second is over. A clock that jumps ends the steps under way, and does no more harm."""
+    def tick(self, now: float, seeing: bool, held: float = 0.0, apart: bool = False) -> None:
+        """A second is over. A clock that jumps ends the steps under way, and does no more harm; so does
+        `apart`. `held`: seconds of a longer one before, in which events were seen after all."""
         first = self.all[0]
         if self.began is None:
             self.began = now - 1.0
@@ -171,11 +173,11 @@ class Rings:
         if now < first.at:
             self.set(now - 1.0 - first.at)
         passed = now - first.at
-        first.seen = passed if seeing and 0 < passed <= SUSPENDED else 0.0
+        first.seen = held + (passed if seeing and 0 < passed <= SUSPENDED else 0.0)
         finished, done = first.turn(now), []
         for ring in self.all[1:]:
             self.left_out += ring.take(finished)
-            if now // ring.size == ring.at // ring.size:
+            if now // ring.size == ring.at // ring.size and not apart:
                 break
             finished = ring.turn(now)
             if ring.size >= PACKED:

@@ -43,6 +43,8 @@ AT_ONCE = 200
 HOUR = 3600.0
 USUAL = HOURS * HOUR
 SHARES = (0.5, 0.95, 0.99)
+A_RATE = 0.5
+"""Seconds that must have been watched for a rate to be told."""
 SETTLED = 4096
 """Events that wait to be counted: then it is time; one to four milliseconds, as names and spans vary."""
 DENSE = 2048
@@ -165,14 +167,20 @@ class Figures:
         total, self._total = self.total, Cell()
         return total
 
-    def tick(self, now: float, seeing: bool = True) -> None:
-        """A second is over; `seeing`: events could be seen in it."""
+    def tick(self, now: float, seeing: bool = True, held: float = 0.0) -> None:
+        """A second is over; `seeing`: events could be seen in it, `held` as for `Rings.tick`."""
         self.settle()
         before = self.minutes.at
-        self.rings.tick(now, seeing)
+        self.rings.tick(now, seeing, held)
         if self.minutes.at != before and self.minutes.steps and len(self.minutes.steps[-1].cells) < MANY:
             for _ in self._sums.of(0, HOUR).follow(self._steps(HOUR, now)[1]):
                 pass  # What is asked for most is always there.
+
+    def apart(self) -> None:
+        """What is counted from now on is told apart from what was before, in the hour under way too."""
+        self.settle()
+        if self.rings.began is not None:
+            self.rings.tick(self.seconds.at, False, apart=True)
 
     # reading
 
@@ -187,7 +195,7 @@ class Figures:
         since = _since(under_way, finished, now)
         told = [Kept(now, 0.0, dict(kept.cells))]
         seen = seen_in((*under_way, *finished))
-        rows = yield from self._rows(kind, under_way, told, max(1.0, seen))
+        rows = yield from self._rows(kind, under_way, told, seen)
         left_out = self.left_out + self.rings.left_out
         return Statistics(
             kind=kind, window=window, since=since, until=now, seen=seen, rows=rows, left_out=left_out
@@ -214,7 +222,7 @@ class Figures:
         moving = [ring.step for ring in self.rings.all]
         under_way = [kept for kept in steps if any(kept.cells is step for step in moving)]
         finished = [kept for kept in steps if not any(kept.cells is step for step in moving)]
-        return (yield from self._rows(kind, under_way, finished, max(1.0, when.seen)))
+        return (yield from self._rows(kind, under_way, finished, when.seen))
 
     def _rows(
         self, kind: Kind, under_way: list[Kept], finished: list[Kept], seconds: float
@@ -244,7 +252,7 @@ class Figures:
         under_way, finished = self._steps(window, now)
         steps = (*under_way, *finished)
         total = together(steps, 3 * code + KINDS.index(kind))
-        return None if total is None else row_of(kind, key, total, max(1.0, seen_in(steps)))
+        return None if total is None else row_of(kind, key, total, seen_in(steps))
 
     def words(self, kind: Kind) -> Words:
         """The names of a kind."""
@@ -327,7 +335,8 @@ def touching(hours: Iterable[Kept], since: float, until: float) -> list[Kept]:
 def row_of(kind: Kind, key: str, cell: Cell, seconds: float) -> StatisticsRow:
     """A cell in words: counts, and what follows from them; `seconds` is the time that was seen."""
     row = StatisticsRow(kind=kind, key=key, **dict(zip(_FIELDS, cell.counts, strict=True)))
-    row.rate = row.ended / seconds
+    if seconds >= A_RATE:
+        row.rate = row.ended / seconds
     if decided := row.succeeded + row.failed:
         row.failure_share = row.failed / decided
     if row.ended:

@@ -183,10 +183,11 @@ class Store:
             self._intake.figures.put_before(hour.at, hour.cells, hour.seen)
             yield
 
-    def second(self, now: float, seeing: bool = True) -> bool:
+    def second(self, now: float, seeing: bool = True, held: float = 0.0) -> bool:
         """A second is over: for statistics, what is held back under load, workers that went long ago;
-        `seeing`: events could be seen in it. Returns whether `told` has what was held back until now."""
-        shown = self._intake.second(now, seeing)
+        `seeing`: events could be seen in it, and in so many seconds (`held`) of longer ones before. Returns
+        whether `told` has what was held back until now."""
+        shown = self._intake.second(now, seeing, held)
         self._forgetting.look(now)
         return shown
 

@@ -12,6 +12,7 @@ import pytest
 
 from lazycelery.engine.engine import Engine
 from lazycelery.model.profile import Profile
+from lazycelery.model.redaction import Redactor
 from lazycelery.model.statistics import Comparison
 from lazycelery.store.history import figures
 from lazycelery.store.history.local import HOUR
@@ -40,7 +41,8 @@ def recorded(profile: Profile, hours: dict[float, tuple[int, float]], seen: floa
         with sqlite3.connect(directory / f"{day}-000.sqlite3", isolation_level=None) as database:
             migrate(database)
             told = [*figures.watched([(at, seen)])]
-            told += figures.told(store.columns, ((at, key, cell) for _, key, cell in store.figures.hours()))
+            cells = ((at, key, cell) for _, key, cell in store.figures.hours())
+            told += figures.told(store.columns, cells, Redactor())
             for hour in told:
                 database.execute(HOUR, hour)
         database.close()

@@ -6,13 +6,17 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+import pytest
 
+from lazycelery.engine import recorder
 from lazycelery.engine.figure_notes import BEHIND, FigureNotes
-from lazycelery.store.history import let_go
+from lazycelery.store.history import figures, let_go
 from lazycelery.store.history.postgres.hours import once
 from lazycelery.store.history.storage import Hour
-from tests.history.keeping import Monitor, files_in
+from lazycelery.store.store import Store
+from tests.history.keeping import Monitor, files_in, storage_in
 from tests.store.build import T0, received, succeeded
+from tests.store.test_statistics import read
 
 
 def noted(monitor: Monitor) -> dict[str, int]:
@@ -75,3 +79,45 @@ def test_what_several_recorders_saw_of_an_hour_is_counted_once() -> None:
     assert of((7200, 1800), (9000, 1799), (10_797, 4)) == {7200, 9000, 10_797}  # One that began again.
     assert of((7200, 1200), (8399, 3), (8402, 2398), (7260, 3540)) == {7260, 8399}
     assert once([hour(7200, "monitor"), hour(7200, "task", 1)]) != []
+
+
+async def test_who_takes_over_writes_only_what_it_counted_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "TAKE_OVER", 0.05)
+    hour = (T0 // 3600 + 1) * 3600
+    now = hour - 10.0
+
+    def monitor() -> tuple[Monitor, FigureNotes]:
+        one = Monitor(files_in(tmp_path), lambda: now)
+        return one.start(), FigureNotes(one.store.figures, one.store.columns, one.recorder, 100)
+
+    async def second(*told: tuple[Monitor, FigureNotes]) -> None:
+        nonlocal now
+        now += 1
+        for one, counts in told:
+            at = now - 0.5 - T0
+            one.hear(received(at, f"t{now}", name="a"), succeeded(at + 0.1, f"t{now}"))
+            one.store.second(now, True)
+            counts.second()
+        await asyncio.sleep(0)
+
+    first = monitor()
+    assert first[0].wait(lambda: first[0].recorder.status.state == "writing")
+    along = monitor()
+    assert along[0].wait(lambda: bool(along[0].recorder.status.reason))
+    for _ in range(40):  # The hour began for both of them meanwhile.
+        await second(first, along)
+    await first[1].close()
+    first[0].stop()
+    assert along[0].wait(lambda: along[0].recorder.status.state == "writing")
+    for _ in range(20):
+        await second(along)
+    await along[1].close()
+    along[0].stop()
+    store = Store()
+    for _ in store.put_figures(figures.read(storage_in(files_in(tmp_path)), now)):
+        pass
+    found = read(store, "task", 86_400, now)
+    # The second in which the one took over from the other is lost.
+    assert (found.rows[0].succeeded, found.seen) == (59, pytest.approx(59, abs=1.5))

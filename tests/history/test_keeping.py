@@ -221,6 +221,8 @@ def test_no_secret_reaches_the_disk_and_what_stands_for_it_counts_as_cut(files: 
         [event("failed", 1, "a", exception=f"Error('token={secret}')", traceback=f"api_key = '{secret}'\n")],
         [event("retried", 1, "c", exception=f"E('password={secret}')", traceback=f"password='{secret}'\n")],
         [received(2, "c", retries=1)],
+        [sent(3, "d", name=f"amqp://u:{secret}@h", queue=f"token={secret}", eta=f"password={secret}")],
+        [event("sent", 3, "e", expires=f"password={secret}")],
     )
     for path in files.directory.iterdir():
         assert secret.encode() not in path.read_bytes(), path.name

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lazycelery.engine import recorder
 from lazycelery.engine.memory import Memory, files_of
 from lazycelery.model.history import HistoryQuery, HistoryStatus
 from lazycelery.model.profile import Profile
@@ -98,3 +100,28 @@ async def test_a_recording_engine_notes_what_it_let_go(
     await reading.begin()
     assert reading.status.not_kept == page.not_kept
     await reading.close()
+
+
+async def test_what_is_let_go_while_another_one_records_is_not_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "TAKE_OVER", 0.05)
+    profile = Profile(broker="redis://db/0", history_dir=str(tmp_path), recorder=True)
+    first = Monitor(files_of(profile)).start()
+    first.hear(received(1, "t1"))
+    assert first.wait(lambda: first.recorder.status.state == "writing")
+    store, relief = Store(100), Relief(successes=1000)
+    memory = Memory(profile, store, Redactor(), lambda: T0, lambda: None)
+    monkeypatch.setattr(store, "relief", lambda: relief)
+    await memory.begin()
+    while not memory.status.reason:
+        await asyncio.sleep(0.01)
+    await memory.second({}, [], [])
+    first.stop()
+    while memory.status.state != "writing":
+        await asyncio.sleep(0.01)
+    relief.successes = 1001
+    await memory.second({}, [], [])
+    await memory.close()
+    told = found(files_of(profile)).not_kept
+    assert told is not None and told.successes == 1

@@ -24,7 +24,7 @@ from lazycelery.store.history.postgres.storage import Shared
 from lazycelery.store.history.storage import Storage
 from lazycelery.store.history.strangers import forget_strangers, retention_of
 from tests.history.keeping import Monitor, files_in, found, ids, recorded
-from tests.store.build import T0, received, succeeded
+from tests.store.build import T0, received, started, succeeded
 
 DAY = 86_400.0
 
@@ -59,6 +59,20 @@ def test_a_monitor_that_starts_with_a_clock_that_is_ahead_removes_nothing(
     monitor = Monitor(storage, lambda: T0 + 35 * DAY).start()
     assert monitor.wait(lambda: ids(found(storage)) == ["ahead1", "ahead0"])
     monitor.stop()
+
+
+def test_how_far_the_history_reaches_is_not_told_by_a_task_that_was_seen_before_it(storage: Storage) -> None:
+    """One with an ETA of days, say: what happened meanwhile went with its part."""
+    later = 3 * DAY
+    monitor = Monitor(storage, lambda: T0 + later)
+    monitor.hear(received(1, "eta"))
+    monitor.hear(started(later, "eta"), succeeded(later + 1, "eta"))
+    monitor.start()
+    monitor.hear(received(later + 2, "next"))
+    monitor.stop()
+    reached = found(storage).since
+    assert reached is not None and T0 + 2 * DAY < reached <= T0 + later
+    assert Monitor(storage).load().since == reached
 
 
 def test_what_a_start_knows_of_the_clock_the_next_one_goes_on_with(tmp_path: Path) -> None:

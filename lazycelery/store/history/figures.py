@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from lazycelery.model.redaction import Redactor
 from lazycelery.store.columns import Columns
 from lazycelery.store.history.storage import Hour, Storage, Unreadable
 from lazycelery.store.rings import EVENTS, Cell, Kept
@@ -27,14 +28,15 @@ MONITOR = "monitor"
 _PLACES: dict[str, int] = {"task": 0, "worker": 1, "queue": 2, MONITOR: WATCHED}
 
 
-def told(columns: Columns, cells: Iterable[tuple[float, int, Cell]]) -> Iterator[Hour]:
-    """These cells, to be written."""
+def told(columns: Columns, cells: Iterable[tuple[float, int, Cell]], redactor: Redactor) -> Iterator[Hour]:
+    """These cells, to be written, without the secrets of names."""
     tables = (columns.names, columns.workers, columns.queues)
     for began, key, cell in cells:
         kind = key % 3
         word = tables[kind].texts[key // 3]
         if word is not None:
             packed = _encode(cell.counts), _encode(cell.runtime), _encode(cell.wait)
+            word = word if KINDS[kind] == "worker" else redactor.text(word)
             yield Hour(int(began), KINDS[kind], word, *packed)
 
 

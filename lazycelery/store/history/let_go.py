@@ -38,6 +38,10 @@ class Noting:
         self._before, self._last = [0] * len(FIELDS), [0] * len(FIELDS)
         """In all, as the hour began, and when it was asked for last."""
 
+    def passed_over(self, counts: list[int]) -> None:
+        """Another one records: what we let go meanwhile is in the history."""
+        self._before = self._last = counts
+
     def due(self, now: float, counts: list[int]) -> Hour | None:
         """The hour's row, where it has changed; `counts` are those of the run."""
         hour = int(now // HOUR * HOUR)

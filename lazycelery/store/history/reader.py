@@ -106,7 +106,7 @@ class File:
         return 0 if first is None else self.last - max(int(first), 1) + 1, True
 
     def since(self) -> float | None:
-        """First sight of its oldest task, epoch seconds."""
+        """First sight of its oldest task, epoch seconds, or when it was begun, where that was later."""
         behind = 0
         while self.version and behind <= self.last:
             with contextlib.suppress(Damaged):
@@ -115,9 +115,17 @@ class File:
                 if found is None:
                     return None
                 if isinstance(found, float):
-                    return found
+                    return max(found, self.begin())
             behind = 2 * behind + 1
         return None
+
+    def begin(self) -> float:
+        """When the first run began to write to it."""
+        found: Any = None
+        if self.version:
+            with contextlib.suppress(Unreadable):
+                found = self._one("SELECT min(began) FROM runs")
+        return found if isinstance(found, float) else 0.0
 
     def last_seen(self, until: float) -> float | None:
         """When something was last written down, as far as a clock that was ahead did not tell that."""

@@ -116,7 +116,11 @@ class Part(Protocol):
         more than `most` are counted."""
 
     def since(self) -> float | None:
-        """First sight of its oldest task, epoch seconds."""
+        """How far it reaches, epoch seconds: the first sight of its oldest task, where that was in it."""
+
+    def begin(self) -> float:
+        """When it was begun, epoch seconds; 0 where that is not known. Tasks in it may have been seen before,
+        in a part that was removed since."""
 
     def last_seen(self, until: float) -> float | None:
         """When something was last written down, epoch seconds; what is noted of later than `until` (now)

@@ -242,6 +242,7 @@ def made(
         _leave_out(texts, cut, states)
     roots = [OWN_ROOT if root == own else root for root, own in zip(told.roots, told.ids, strict=True)]
     parents, eta, expires, extras = told.rare
+    eta, expires = (_moments(each, veiling, nothing) for each in (eta, expires))
     extras = [extra if extra is nothing else _extra(extra, veiling, code_of) for extra in extras]
     spoken: list[list[Any]] = [*texts, roots]
     if nothing is not None:
@@ -264,6 +265,12 @@ def _veiled(texts: list[list[str | None]], cut: npt.NDArray[Any], veiling: Veili
             own[place] = shown
             cut[place] |= CUTS[name]
     return found
+
+
+def _moments(texts: list[Any], veiling: Veiling, nothing: float | None) -> list[Any]:
+    """As senders told them, who may write anything there."""
+    found = veiling.changed([None if one is nothing else one for one in texts])
+    return [found.get(place, one) for place, one in enumerate(texts)] if found else texts
 
 
 def _coded(own: npt.NDArray[np.int32], kind: str, code_of: dict[tuple[str, int], int]) -> list[int]:

@@ -109,14 +109,18 @@ _PUT_AGAIN = _put_again()
 
 
 class Codes(dict[tuple[str, int], int]):
-    """The file's number of a word, by the columns' number; a new word is written."""
+    """The file's number of a word, by the columns' number; a new word is written, without its secrets."""
 
-    def __init__(self, columns: Columns, code: Callable[[str], int]) -> None:
+    def __init__(self, columns: Columns, code: Callable[[str], int], redactor: Redactor) -> None:
+        self._redactor = redactor
         self._tables = {"name": columns.names, "worker": columns.workers, "queue": columns.queues}
         self._code = code
 
     def __missing__(self, key: tuple[str, int]) -> int:
-        word = self._tables[key[0]].texts[key[1]]
+        kind, number = key
+        word = self._tables[kind].texts[number]
+        if word is not None and kind != "worker":  # That tells what belongs together, as ids do.
+            word = self._redactor.text(word)
         code = self[key] = 0 if word is None else self._code(word)
         return code
 
@@ -177,7 +181,7 @@ class Writer:
         self._next = self._numbers.free_after(self._last())
         self._codes: dict[str, int] = {word: code for code, word in run("SELECT code, word FROM words")}
         self._taken = set(self._codes.values())
-        self._words = Codes(self._columns, self._code)
+        self._words = Codes(self._columns, self._code, self._veiling.redactor)
 
     def _code(self, word: str) -> int:
         code = self._codes.get(word)

@@ -49,7 +49,9 @@ class SharedMarks:
         try:
             with self._connected(WRITES) as connection:
                 tables.migrate(connection, self._address.schema)
-                connection.execute(query, {"at": at, "by": by, "line": text_in(line)})
+                with connection.transaction():
+                    connection.execute(f"LOCK TABLE {self._address.schema}.marks IN SHARE ROW EXCLUSIVE MODE")
+                    connection.execute(query, {"at": at, "by": by, "line": text_in(line)})
         except Exception as problem:
             raise OSError(said(problem) or f"{problem}") from None
         self._next = 0.0

@@ -68,9 +68,13 @@ class Day:
         return min(found, max(most, 0)), found <= most
 
     def since(self) -> float | None:
-        """First sight of its oldest task."""
+        """First sight of its oldest task, where that was on the day itself."""
         found = self._one("SELECT first FROM {s}.tasks WHERE day = {d} ORDER BY n LIMIT 1")
-        return float(found) if found is not None else None
+        return max(float(found), self.begin()) if found is not None else None
+
+    def begin(self) -> float:
+        """As the day began."""
+        return tables.begin_of(self._day)
 
     def last_seen(self, until: float) -> float | None:
         """When any recorder last wrote, by the server's clock."""

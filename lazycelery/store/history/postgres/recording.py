@@ -81,7 +81,7 @@ class SharedRecording:
         self._columns, self._veiling, self._clock = columns, Veiling(redactor), clock
         self._redactor = redactor
         self._connection: Any = None
-        self._codes = Codes(columns, self._code)
+        self._codes = Codes(columns, self._code, redactor)
         self._words: dict[str, int] = {}
         self._day = tables.day_of(0)
         self._ahead = 0.0
