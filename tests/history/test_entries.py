@@ -189,6 +189,26 @@ def test_days_come_one_after_the_other_the_newest_first(storage: Storage) -> Non
     assert [one.messages for one in entries(storage, "samples", "until:60h", now)] == [1, 0]
 
 
+def test_findings_come_by_when_they_began_however_they_were_written(storage: Storage) -> None:
+    """One that a later monitor finds may have begun before what an earlier one found; and one that lasts is
+    told by the day in which it ended, and not before what began meanwhile."""
+    first = time.time() - 3 * DAY
+    clock, wanted = [first], [f"{day}-{name}" for day in (2, 1, 0) for name in ("late", "early")]
+    monitor = Monitor(storage, lambda: clock[0]).start()
+    monitor.recorder.note(FindingBegan("lasts", "", "warning", "t", "", first - 50))
+    for day in range(3):
+        clock[0] = at = first + day * DAY
+        for code, began in ((f"{day}-late", at - 1), (f"{day}-early", at - 3)):
+            monitor.recorder.note(FindingBegan(code, "", "warning", "t", "", began))
+            monitor.recorder.note(FindingEnded(at, code, ""))
+        monitor.hear(received(at - T0, f"t{day}"))
+        assert monitor.wait(lambda: not monitor.recorder.backlog.notes.count)
+    monitor.stop()
+    told = entries(storage, "findings")
+    assert [one.code for one in told] == [*wanted, "lasts"]
+    assert told[-1].ended == pytest.approx(clock[0], abs=1)
+
+
 def test_what_is_damaged_is_told_and_the_rest_is_there(tmp_path: Any) -> None:
     files = files_in(tmp_path)
     recorded(files, [received(0)], [received(1, "t2")])

@@ -133,6 +133,19 @@ def test_one_that_another_hid_for_a_while_is_listed_once(files: Files) -> None:
     assert [(one.began, one.ended) for page in pages for one in page.findings][1:] == [(T0, T0 + 40)]
 
 
+def test_one_that_outlasts_its_monitor_is_listed_once_and_what_comes_back_twice(files: Files) -> None:
+    """The next monitor reckons a little differently when it began."""
+    for at, reckoned in ((T0 + 60, T0), (T0 + 120, T0 - 0.8), (T0 + 180, T0 + 0.1)):
+        monitor = Monitor(files, lambda at=at: at).start()  # type: ignore[misc]
+        noted(monitor, began(reckoned), began(at - 9, "flaps"), ended(at - 8.5, "flaps"))
+        noted(monitor, began(at - 7.5, "flaps"))
+        monitor.stop()
+    listed = [one for page in ask(Local(files), RecordedQuery(kind="findings"), T0) for one in page.findings]
+    assert [(one.began, one.ended) for one in listed if one.code == "no-workers"] == [(T0 - 0.8, T0 + 180)]
+    flaps = [one.began for one in listed if one.code == "flaps"]
+    assert flaps == [at - ago for at in (T0 + 180, T0 + 120, T0 + 60) for ago in (7.5, 9)]
+
+
 def test_a_disk_that_refused_ends_no_run_and_nothing_that_stands(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +208,8 @@ def test_each_recorder_has_its_own_findings(shared: Made) -> None:
     assert rows(storage, ALL) == [(T0, T0 + 2), (T0 + 1, None), (T0 + 3, None)]
     noted(one, ended(T0 + 4))
     assert rows(storage, ALL) == [(T0, T0 + 2), (T0 + 1, None), (T0 + 3, T0 + 4)]
+    pages = ask(storage, RecordedQuery(kind="findings"), T0)
+    assert [(each.began, each.ended) for page in pages for each in page.findings] == [(T0, None)]
     clock[0] += 10
     one.stop(), other.stop()
     assert rows(storage, ALL)[1] == (T0 + 1, T0 + 10)

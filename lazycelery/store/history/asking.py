@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import cast
 
-from lazycelery.model.recorded import RecordedPage, RecordedQuery
+from lazycelery.model.recorded import Recorded, RecordedFinding, RecordedPage, RecordedQuery
 from lazycelery.store.filter.entries import entry_filter
+from lazycelery.store.history.entries import FINDINGS_AT_ONCE
 from lazycelery.store.history.soundness import FAULTS
 from lazycelery.store.history.storage import Storage, Unreadable
+
+RECKONED = 2
+"""Seconds by which monitors may differ on when one thing began: Redis tells its uptime in whole ones."""
 
 
 def ask(
@@ -20,21 +24,26 @@ def ask(
     wanted = entry_filter(query.kind, query.filter, now)
     unread: list[str] = []
     read = False
-    newer: set[Any] = set()
-    """Findings of the part after: one that lasted longer than a file stands in the next one too."""
+    findings = _Findings()
+
+    def told(entries: Sequence[Recorded]) -> Generator[RecordedPage, None, None]:
+        if entries:
+            page = RecordedPage(unread=_taken(unread), read=True)
+            setattr(page, query.kind, list(entries))
+            yield page
+
     for part in storage.opened(unread):
-        own: set[Any] = set()
-        """One that another hid for a while stands in a part twice, and tells its end in the newer row."""
+        since = float("inf")
         try:
             part.while_wanted(go_on)
+            if query.kind == "findings":
+                since = part.findings_from()
             for entries in part.recorded(wanted, go_on):
                 read = True
                 if query.kind == "findings":
-                    entries = list(_fresh(entries, newer, own))
-                if entries:
-                    page = RecordedPage(unread=_taken(unread), read=True)
-                    setattr(page, query.kind, list(entries))
-                    yield page
+                    findings.take(cast("Sequence[RecordedFinding]", entries))
+                else:
+                    yield from told(entries)
                 if not go_on():
                     return
             read = True
@@ -42,18 +51,62 @@ def ask(
             unread.append(str(problem))
         except FAULTS as fault:
             unread.append(f"{part.name}: {type(fault).__name__}")
-        newer |= own
+        for some in findings.due(since):
+            yield from told(some)
         if not go_on():
             return
+    for some in findings.due():
+        yield from told(some)
     yield RecordedPage(unread=unread, read=read)
 
 
-def _fresh(findings: Iterable[Any], newer: set[Any], own: set[Any]) -> Iterator[Any]:
-    for one in findings:
-        key = one.code, one.subject, one.began
-        if key not in newer and key not in own:
-            own.add(key)
-            yield one
+class _Findings:
+    """Those of all parts, each once, by when they began. One that lasted longer than a file, or its monitor,
+    stands in the next one too, and one that another hid for a while twice in the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, int], list[RecordedFinding]] = {}
+        """By code, subject, and the second in which a row began."""
+        self._held: list[RecordedFinding] = []
+
+    def take(self, findings: Sequence[RecordedFinding]) -> None:
+        """Some more, of files the newest rows first: of two that began at once the first tells the end."""
+        for one in findings:
+            same = self._same(one)
+            self._known.setdefault((one.code, one.subject, int(_began(one))), []).append(same or one)
+            if same is None:
+                self._held.append(one)
+            elif same.began != one.began:  # Reckoned anew, or another recorder's.
+                same.ended = one.ended if _ended(one) > _ended(same) else same.ended
+                same.began = one.began if _began(one) < _began(same) else same.began
+
+    def _same(self, one: RecordedFinding) -> RecordedFinding | None:
+        """That of which this is another row: both began within a moment, and one was there when the other
+        did."""
+        second = int(_began(one))
+        for at in range(second - RECKONED, second + RECKONED + 1):
+            for known in self._known.get((one.code, one.subject, at), ()):
+                met = max(_began(known), _began(one)) <= min(_ended(known), _ended(one))
+                if met or known.began == one.began:
+                    return known
+        return None
+
+    def due(self, since: float = float("-inf")) -> Iterator[list[RecordedFinding]]:
+        """Those that began then or later, newest first, some at a time: an older part has none that comes
+        between."""
+        self._held.sort(key=_began, reverse=True)
+        many = sum(_began(one) >= since for one in self._held)
+        due, self._held = self._held[:many], self._held[many:]
+        for start in range(0, many, FINDINGS_AT_ONCE):
+            yield due[start : start + FINDINGS_AT_ONCE]
+
+
+def _began(one: RecordedFinding) -> float:
+    return 0.0 if one.began is None else one.began
+
+
+def _ended(one: RecordedFinding) -> float:
+    return float("inf") if one.ended is None else one.ended
 
 
 def _taken(unread: list[str]) -> list[str]:

@@ -129,6 +129,10 @@ class Part(Protocol):
     def began(self) -> float | None:
         """When the run that wrote to it last began to, epoch seconds; `None` where that is not known."""
 
+    def findings_from(self) -> float:
+        """From when on no older part has a finding that began later than one here, epoch seconds; `inf` where
+        that is not known."""
+
     def interrupted(self) -> bool:
         """Whether the run that wrote last did not end in good order; one that writes still is none."""
 
