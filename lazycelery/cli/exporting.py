@@ -114,7 +114,7 @@ def format_of(form: str | None, target: Path | None, as_json: bool) -> str:
 @contextlib.contextmanager
 def sink(form: str, target: Path | None, shape: Shape = TASKS) -> Iterator[Sink]:
     """A place for what has this shape. A file appears whole or not at all, and never over another. Raises
-    `UsageError` and `LazyCeleryError`."""
+    `UsageError`."""
     if target is None:
         sys.stdout.flush()
         one = _SINKS[form](sys.stdout, shape)
@@ -141,11 +141,14 @@ class _Ndjson:
 
 
 class _Json:
+    """One value on one line; on a terminal a line for each."""
+
     def __init__(self, file: IO[str], shape: Shape) -> None:
         self.count, self._file = 0, file
+        self._break = "\n" if file.isatty() else ""
 
     def add(self, one: Any) -> None:
-        self._file.write(("," if self.count else "[") + to_line(one) + "\n")
+        self._file.write(("," if self.count else "[") + to_line(one) + self._break)
         self.count += 1
 
     def end(self) -> None:

@@ -291,6 +291,15 @@ def test_json_and_ndjson_exports_hold_the_same(past: None, run: Run, tmp_path: P
     assert json.loads(empty.read_text()) == []
 
 
+def test_json_is_one_line_and_on_a_terminal_several(
+    past: None, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = run("history", "--json").out
+    assert len(json.loads(out)) == 3 and out.count("\n") == 1 and out.endswith("]\n")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert run("history", "--json").out.count("\n") == 4
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -441,7 +450,7 @@ def test_a_reader_that_has_enough_ends_it_well_and_quietly(form: str) -> None:
     command = [sys.executable, "-m", "lazycelery", *words]
     program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert program.stdout is not None and program.stderr is not None
-    assert program.stdout.readline()
+    assert program.stdout.read(100)
     program.stdout.close()
     told = program.stderr.read()
     assert (program.wait(20), told) == (0, b"")
