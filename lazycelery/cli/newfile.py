@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from lazycelery.errors import LazyCeleryError, UsageError
+from lazycelery.errors import UsageError
 
 TRIES = 3
 """Files of crashed exports that are taken away before another export must be at it."""
@@ -19,7 +19,7 @@ TRIES = 3
 @contextlib.contextmanager
 def new_file(target: Path) -> Iterator[IO[str]]:
     """What is written goes to `FILE.part`, which gets its name at the end. Raises `UsageError` where either
-    is somebody else's, and `LazyCeleryError` where the disk refuses."""
+    is somebody else's, and where the disk refuses."""
     if os.path.lexists(target):
         raise _taken(target)
     part = target.with_name(f"{target.name}.part")
@@ -32,7 +32,8 @@ def new_file(target: Path) -> Iterator[IO[str]]:
                 raise UsageError(f"Somebody else took {part} away.", "Export into a directory of your own.")
             _name(part, target)
     except OSError as problem:
-        raise LazyCeleryError(f"{target} cannot be written: {problem.strerror or problem}.") from None
+        told = f"{target} cannot be written: {problem.strerror or problem}."
+        raise UsageError(told, "Choose another place, or make room.") from None
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import pytest
 
 from lazycelery.engine.engine import Engine
 from lazycelery.engine.summary import of_recording
+from lazycelery.errors import UsageError
 from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
 from lazycelery.model.redaction import Redactor
@@ -185,6 +186,18 @@ def test_the_end_waits_for_what_is_left_but_not_for_ever(
     recorded.disk.free.set()
     recorded.taping._thread.join(5)
     assert recorded.ids() == ["a"]
+
+
+@pytest.mark.parametrize(("place", "hint"), [("no/a.tape", "another place"), ("link.tape", "a new file")])
+def test_a_place_that_takes_no_recording_is_a_wrong_option(tmp_path: Path, place: str, hint: str) -> None:
+    (tmp_path / "link.tape").symlink_to(tmp_path / "nothing")
+    made = TapeWriter(tmp_path / "made.tape")
+    made.write(T0, "names", ["celery"])
+    made.close()
+    player = WholeBroker(open_broker(Profile(broker=f"replay://{tmp_path / 'made.tape'}")))
+    with pytest.raises(UsageError, match="cannot be recorded to") as raised:
+        RecordingBroker(player, tmp_path / place, Redactor())
+    assert hint in raised.value.hint
 
 
 async def test_a_disk_that_is_full_ends_the_recording_and_nothing_else(tmp_path: Path) -> None:

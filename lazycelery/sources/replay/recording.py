@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from lazycelery.errors import LazyCeleryError
+from lazycelery.errors import UsageError
 from lazycelery.model.cluster import TapeStatus
 from lazycelery.model.redaction import Redactor
 from lazycelery.model.reports import QueueReport
@@ -33,7 +33,7 @@ class RecordingBroker(WholeBroker):
     def __init__(
         self, broker: WholeBroker, path: Path, redactor: Redactor, clock: Callable[[], float] = time.time
     ) -> None:
-        """Raises `LazyCeleryError` when the file cannot be made, or is there already."""
+        """Raises `UsageError` when the file cannot be made, or is there already."""
         super().__init__(broker)
         self._clock, self.path = clock, path
         self._links = dict.fromkeys(LINKS, StatusChange("connecting"))
@@ -43,8 +43,10 @@ class RecordingBroker(WholeBroker):
             self.path = path = _free(path)
             tape = TapeWriter(path)
         except OSError as problem:
-            raise LazyCeleryError(
-                f"{path} cannot be recorded to: {problem.strerror}.", "A recording is always a new file."
+            taken = isinstance(problem, FileExistsError)
+            raise UsageError(
+                f"{path} cannot be recorded to: {problem.strerror}.",
+                "A recording is always a new file." if taken else "Choose another place, or make room.",
             ) from None
         self.tape = Taping(tape, Veil(redactor))
         self.lacks = broker.lacks
