@@ -57,6 +57,17 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
     said(context).take(str(parameter.name), value)
 
 
+def not_empty(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Callback: no empty text, which is what an unset variable of the shell gives."""
+    if value is not None and not value.strip():
+        raise click.BadParameter(f"{value!r} tells nothing.", context, parameter)
+    return value
+
+
+def _record(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    _remember(context, parameter, not_empty(context, parameter, value))
+
+
 def _names(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> None:
     names = [name.strip() for part in value for name in part.split(",") if name.strip()]
     said(context).take(str(parameter.name), names or None)
@@ -106,7 +117,12 @@ COMMON: tuple[Callable[[Any], Any], ...] = (
         type=click.FloatRange(min=0, min_open=True),
         help="How long to wait for connections and for workers' answers.",
     ),
-    _option("--record", metavar="FILE", help="Record what is seen meanwhile, for lazycelery replay."),
+    _option(
+        "--record",
+        metavar="FILE",
+        callback=_record,
+        help="Record what is seen meanwhile, for lazycelery replay.",
+    ),
     _option("--no-color", is_flag=True, help="No colours; so does NO_COLOR."),
     _option("--ascii", is_flag=True, callback=_ascii, help="Only ASCII on the screen; so does ui.ascii."),
     _option("--debug", is_flag=True, help="Where an unexpected error came from."),

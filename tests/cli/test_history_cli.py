@@ -312,7 +312,23 @@ def test_json_is_one_line_and_on_a_terminal_several(
 )
 def test_what_cannot_be_is_said(past: None, run: Run, words: list[str], told: str) -> None:
     ran = run("history", *words)
-    assert ran.code != 0 and told in ran.err and ran.out == ""
+    assert ran.code == 2 and told in ran.err and ran.out == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["history", f"--{option}"] for option in ("since", "until", "record")),
+        *(["errors", f"--{option}"] for option in ("since", "record")),
+        ["stats", "--window"],
+        *(["send", "shop.charge", f"--{option}"] for option in ("eta", "expires")),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_value_is_not_left_out(run: Run, words: list[str]) -> None:
+    """Of a variable that is not set: it would mean all there is, or now."""
+    ran = run(*words, "")
+    assert ran.code == 2 and f"{words[-1]}': '' tells nothing" in ran.err and ran.out == ""
 
 
 @pytest.mark.soak  # With pyarrow, which takes 150 MB.

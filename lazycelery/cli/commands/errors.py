@@ -8,7 +8,7 @@ import click
 
 from lazycelery.cli import unseen
 from lazycelery.cli.filters import FilterCommand
-from lazycelery.cli.options import common, observing
+from lazycelery.cli.options import common, not_empty, observing
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import ago, date, number, rate, share
@@ -37,7 +37,7 @@ _COLUMNS = [
 @click.command(cls=FilterCommand)
 @common
 @click.argument("filter", nargs=-1)
-@click.option("--since", default="", metavar="TIME", help="Not before: 2h, 3d, or 2026-11-25T10:00.")
+@click.option("--since", metavar="TIME", callback=not_empty, help="Not before: 2h, 3d, or 2026-11-25T10:00.")
 @click.option("--sort", type=click.Choice(("count", "last", "first")), default="count", show_default=True)
 @click.option("--new", is_flag=True, help="Only what was not seen before the last mark.")
 @click.option("--mark", "name", default="", metavar="NAME", help="New since this mark instead.")
@@ -49,7 +49,7 @@ _COLUMNS = [
 def errors(
     ctx: click.Context,
     filter: tuple[str, ...],
-    since: str,
+    since: str | None,
     sort: str,
     new: bool,
     name: str,
@@ -76,10 +76,15 @@ def errors(
         if one is not None:
             return await _one(session, one, wanted)
         if heat is not None:
-            hot = await session.engine.heat(cast("HeatBy", heat), wanted, since)
+            hot = await session.engine.heat(cast("HeatBy", heat), wanted, since or "")
             return _heat(session, hot)
         query = ErrorQuery(
-            filter=wanted, since=since, sort=cast("ErrorSort", sort), new=new, limit=limit, mark=name
+            filter=wanted,
+            since=since or "",
+            sort=cast("ErrorSort", sort),
+            new=new,
+            limit=limit,
+            mark=name,
         )
         page = await session.engine.errors(query)
         if session.output.as_json:

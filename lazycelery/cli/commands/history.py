@@ -16,7 +16,7 @@ from lazycelery.cli.commands.history_parts import kind_of, recorded_kinds, show_
 from lazycelery.cli.delivering import View, deliver
 from lazycelery.cli.filters import FilterCommand
 from lazycelery.cli.not_kept import not_kept, reach
-from lazycelery.cli.options import common
+from lazycelery.cli.options import common, not_empty
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import date, duration, short
@@ -53,8 +53,8 @@ _BAD = ("failure", "lost", "rejected")
 @common
 @click.argument("filter", nargs=-1)
 @recorded_kinds
-@click.option("--since", metavar="TIME", help="Not before: 2h, 14:30, 2026-11-25T10:00.")
-@click.option("--until", metavar="TIME", help="Not after.")
+@click.option("--since", metavar="TIME", callback=not_empty, help="Not before: 2h, 14:30, 2026-11-25T10:00.")
+@click.option("--until", metavar="TIME", callback=not_empty, help="Not after.")
 @click.option("--limit", type=click.IntRange(1), help=f"So many at most; {SHOWN} unless they go to a file.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="How it is printed; --json is json.")
 @click.option(
@@ -96,7 +96,7 @@ def history(
     words = " ".join(filter)
     starts: list[tuple[int, str]] = []
     for name, text in (("since", since), ("until", until)):
-        if text:
+        if text is not None:
             starts.append((len(words) + 1, f"--{name}"))
             words += f" {name}:{_quoted(text)}"
     most = limit or (None if target else SHOWN)

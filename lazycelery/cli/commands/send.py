@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lazycelery.cli.acting import carry_out
-from lazycelery.cli.options import common
+from lazycelery.cli.options import common, not_empty
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.errors import Refused, UsageError
 
@@ -18,8 +18,13 @@ from lazycelery.errors import Refused, UsageError
 @click.option("--kwargs", metavar="JSON", help="""A table: '{"amount": 3}'.""")
 @click.option("--queue", metavar="NAME", help="Its queue; needed where workers that know it consume several.")
 @click.option("--priority", type=click.IntRange(0, 255))
-@click.option("--eta", metavar="WHEN", help="Seconds from now, or an ISO time (UTC without a zone).")
-@click.option("--expires", metavar="WHEN", help="The same.")
+@click.option(
+    "--eta",
+    metavar="WHEN",
+    callback=not_empty,
+    help="Seconds from now, or an ISO time (UTC without a zone).",
+)
+@click.option("--expires", metavar="WHEN", callback=not_empty, help="The same.")
 @click.option("--edit", is_flag=True, help="Write it in $EDITOR first, as JSON or TOML.")
 @click.option("--from", "old", metavar="ID", help="Begin with the arguments of this task; opens $EDITOR.")
 @click.option("--force", is_flag=True, help="Also a task that no worker knows.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from lazycelery.cli import unseen
-from lazycelery.cli.options import common, said
+from lazycelery.cli.options import common, not_empty, said
 from lazycelery.cli.session import Session, one_shot
 from lazycelery.cli.table import Cell, Column
 from lazycelery.cli.words import date, duration, number, rate, share
@@ -28,7 +28,12 @@ _TITLES = {"task": "TASK", "worker": "WORKER", "queue": "QUEUE"}
 @click.command()
 @common
 @click.option("--by", type=click.Choice(tuple(_TITLES)), default="task", show_default=True)
-@click.option("--window", metavar="SPAN", help="30s, 15m, 6h, 2d at most (24h); with --usual 1m to 1h (1h).")
+@click.option(
+    "--window",
+    metavar="SPAN",
+    callback=not_empty,
+    help="30s, 15m, 6h, 2d at most (24h); with --usual 1m to 1h (1h).",
+)
 @click.option("--sla", is_flag=True, help="The profile's targets, and what is left of their budgets.")
 @click.option("--usual", is_flag=True, help="Now against an hour, a day and a week ago.")
 @click.option(
