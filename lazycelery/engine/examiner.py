@@ -79,7 +79,7 @@ class Examiner:
         limits = msgspec.convert(profile.doctor, Limits)
         self.periodic = periodic or Periodic()
         self.snapshots = Snapshots(profile, store, links, watch, clock, notes, queues, limits, self.periodic)
-        self._memory, self._outage = Memory(), Outage()
+        self._memory, self._outage = Memory(clock()), Outage()
         self.snapshots.ill = lambda now: self._memory.habits(MODES, now)
         self._lock = asyncio.Lock()
         self._told: list[tuple[str, ...]] = []

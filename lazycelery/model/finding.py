@@ -54,6 +54,8 @@ class Finding(msgspec.Struct, kw_only=True):
     """Name of the worker or queue, id of the task; "" for the cluster as a whole."""
     since: float | None = None
     """When it began, or when it was first seen; epoch seconds."""
+    at_least: bool = False
+    """It was so already when we looked first: `since` is no more than that, and it may be so for longer."""
     evidence: list[Evidence] = []
     fix: str = ""
     """What helps, in one sentence, with the exact setting or command."""

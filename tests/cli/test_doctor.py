@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 import pytest
 
 from lazycelery.errors import ConnectionProblem
@@ -85,6 +86,9 @@ def test_people_are_told_what_where_since_when_why_and_what_helps(examined, run)
     done = run("doctor")
     assert "WARNING" in done.out and "7 messages in defualt, nobody consumes it." in done.out
     assert "queue-without-consumer defualt, since 1m01s" in done.out
+    examined.findings = [msgspec.structs.replace(TYPO, at_least=True)]
+    assert "queue-without-consumer defualt, since >1m01s" in run("doctor").out
+    assert run("doctor", "--json").json["findings"][0]["at_least"]
     assert "- 7 messages in defualt (broker)" in done.out
     assert "fix: Start a worker" in done.out
     assert done.err.count("Not checked") == 1 and "events-off, task-lost. No task ran." in done.err

@@ -46,6 +46,32 @@ def test_what_flickers_stays_said_and_what_is_cured_goes() -> None:
     assert memory.note([], MODES, 113) == []
 
 
+def test_what_was_there_when_we_looked_first_lasts_for_as_long_at_least() -> None:
+    memory = Memory(began=99.0)
+
+    def said(at: float, **since: float | None) -> dict[str, tuple[float | None, bool]]:
+        found = [finding("quick", subject) for subject in since]
+        for one in found:
+            one.since = since[one.subject]
+        return {one.subject: (one.since, one.at_least) for one in memory.note(found, MODES, at)}
+
+    first = {"told": (50.0, False), "ours": (99.5, True), "undated": (100.0, True)}
+    assert said(100, told=50.0, ours=99.5, undated=None) == first
+    assert said(102, told=50.0, ours=99.5, undated=None, soon=None) == {**first, "soon": (102, True)}
+    assert said(160, undated=None, late=None) == {"undated": (100, True), "late": (160, False)}
+    memory.clock_set(-40.0)
+    assert said(125, undated=None, later=None) == {"undated": (60, True), "later": (125, False)}
+
+
+def test_a_group_is_as_old_as_its_oldest() -> None:
+    many = [finding("worker-lost", f"w{n}") for n in range(40)]
+    for number, one in enumerate(many):
+        one.since, one.at_least = 100.0 + number, number > 0
+    assert not grouped(many)[0].at_least
+    many[0].at_least = True
+    assert grouped(many)[0].at_least
+
+
 def test_what_is_counted_over_a_window_holds_since_it_was_seen_first() -> None:
     memory = Memory()
     for at in (100, 101, 102):

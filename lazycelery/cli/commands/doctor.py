@@ -144,7 +144,8 @@ def _print(session: Session, examination: Examination) -> None:
 
 def _details(session: Session, finding: Finding, now: float) -> None:
     output = session.output
-    since = f", since {ago(finding.since, now)}" if finding.since is not None else ""
+    least = ">" if finding.at_least else ""
+    since = f", since {least}{ago(finding.since, now)}" if finding.since is not None else ""
     about = f" {finding.subject}" if finding.subject else ""
     output.line(f"  {finding.code}{about}{since}")
     if finding.mark is not None:

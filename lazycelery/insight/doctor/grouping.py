@@ -212,7 +212,7 @@ def _one_of(findings: list[Finding]) -> Finding:
     worst = min(findings, key=lambda finding: (RANK[finding.severity], finding.subject))
     others = [finding for finding in findings if finding is not worst]
     total = _all_of(findings)
-    since = [finding.since for finding in findings if finding.since is not None]
+    since = min((finding.since for finding in findings if finding.since is not None), default=None)
     named = short_id if worst.kind == "task" else short
     names = [named(finding.subject) for finding in findings]
     return Finding(
@@ -223,7 +223,8 @@ def _one_of(findings: list[Finding]) -> Finding:
         kind=worst.kind,
         cause=worst.cause,
         page=worst.page,
-        since=min(since, default=None),
+        since=since,
+        at_least=any(finding.at_least for finding in findings if finding.since == since),
         evidence=[
             fact(f"{total:,} of them: {listed(names, 8, total)}", "inferred", total),
             *worst.evidence,

@@ -12,6 +12,8 @@ from lazycelery.model.finding import RANK, Finding
 MOST = 2000
 """Findings that are remembered."""
 AT_FIRST = 1.0
+FIRST_LOOKS = 3.0
+"""Seconds after the first settled look within which the rest of what was there before us is seen."""
 NEW_USUAL = 86_400.0
 """Seconds after which what was found is usual by itself."""
 
@@ -22,14 +24,21 @@ class Remembered(msgspec.Struct):
     finding: Finding
     first: float
     last: float
+    ahead: float = 0.0
+    """By how much `first` was put earlier, as no patience was asked of it."""
+    before: bool = False
+    """Whether it was there before us, as far as we can tell."""
 
 
 class Memory:
     """Findings by code and subject."""
 
-    def __init__(self) -> None:
+    def __init__(self, began: float = float("inf")) -> None:
+        """`began`: when we began to look; what is dated later than that was dated by our looks."""
         self._kept: dict[tuple[str, str], Remembered] = {}
-        self._settled = False
+        self._began = began
+        self._settled: float | None = None
+        """When the first settled look was."""
 
     def note(
         self, found: Sequence[Finding], modes: dict[str, Mode], now: float, settled: bool = True
@@ -38,15 +47,17 @@ class Memory:
 
         What the first settled look sees was there before us: a patience of a second is not asked of it.
         """
-        head_start = AT_FIRST if settled and not self._settled else 0.0
-        self._settled = self._settled or settled
+        head_start = 0.0
+        if settled and self._settled is None:
+            head_start, self._settled = AT_FIRST, now
+        before = self._settled is None or abs(now - self._settled) <= FIRST_LOOKS
         fresh = set()
         for finding in found[:MOST]:
             key = (finding.code, finding.subject)
             fresh.add(key)
             known = self._kept.get(key)
             if known is None:
-                self._kept[key] = Remembered(finding, now - head_start, now)
+                self._kept[key] = Remembered(finding, now - head_start, now, head_start, before)
             else:
                 # What is counted over a window moves along with it: it holds since it was seen first.
                 if finding.since is not None and known.finding.since is not None:
@@ -62,6 +73,8 @@ class Memory:
 
     def clock_set(self, by: float) -> None:
         """Our clock was set ahead by so many seconds, or back: it is found for as long as before."""
+        self._began += by
+        self._settled = None if self._settled is None else self._settled + by
         for one in self._kept.values():
             one.first, one.last = one.first + by, one.last + by
             if one.finding.since is not None:
@@ -85,6 +98,8 @@ class Memory:
         return one.last - one.first >= modes[key[0]].patience
 
     def _dated(self, one: Remembered) -> Finding:
+        ours = one.finding.since is None or one.finding.since >= self._began
         if one.finding.since is None:
-            one.finding.since = max(one.first, 0.0)
+            one.finding.since = max(min(one.first + one.ahead, one.last), 0.0)
+        one.finding.at_least = ours and one.before
         return one.finding
