@@ -37,7 +37,7 @@ def ask(
         try:
             part.while_wanted(go_on)
             if query.kind == "findings":
-                since = part.findings_from()
+                since = part.begin() or since  # What had begun before and lasted stands in it, too.
             for entries in part.recorded(wanted, go_on):
                 read = True
                 if query.kind == "findings":

@@ -152,14 +152,6 @@ class File:
                 found = self._one("SELECT began FROM runs ORDER BY n DESC LIMIT 1")
         return found if isinstance(found, float) else None
 
-    def findings_from(self) -> float:
-        """When its first run began: what had begun before and lasted stands in it, too."""
-        found: Any = None
-        if self.version:
-            with contextlib.suppress(Unreadable):
-                found = self._one("SELECT began FROM runs ORDER BY n LIMIT 1")
-        return found if isinstance(found, float) else float("inf")
-
     def interrupted(self) -> bool:
         """Whether the run that wrote last did not end in good order; one that writes still is none, and of
         one that stands on a bad page nobody knows."""

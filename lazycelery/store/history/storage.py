@@ -119,8 +119,8 @@ class Part(Protocol):
         """How far it reaches, epoch seconds: the first sight of its oldest task, where that was in it."""
 
     def begin(self) -> float:
-        """When it was begun, epoch seconds; 0 where that is not known. Tasks in it may have been seen before,
-        in a part that was removed since."""
+        """When it was begun, epoch seconds; 0 where that is not known. What was there before and lasted may
+        have been in an older part, too, which may have been removed since."""
 
     def last_seen(self, until: float) -> float | None:
         """When something was last written down, epoch seconds; what is noted of later than `until` (now)
@@ -128,10 +128,6 @@ class Part(Protocol):
 
     def began(self) -> float | None:
         """When the run that wrote to it last began to, epoch seconds; `None` where that is not known."""
-
-    def findings_from(self) -> float:
-        """From when on no older part has a finding that began later than one here, epoch seconds; `inf` where
-        that is not known."""
 
     def interrupted(self) -> bool:
         """Whether the run that wrote last did not end in good order; one that writes still is none."""

@@ -88,10 +88,6 @@ class Day:
         began = self._one(query)
         return float(began) if began is not None else None
 
-    def findings_from(self) -> float:
-        """A day has what began on it."""
-        return float("-inf")
-
     def interrupted(self) -> bool:
         """Whether the recorder that wrote last was killed; one that writes still was not."""
         query = f"""SELECT ended IS NULL AND seen < extract(epoch FROM now()) - {STILL}
