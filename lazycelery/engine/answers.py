@@ -42,6 +42,7 @@ class Answers:
         self._redactor, self._veil, self._may = parts.redactor, parts.veil, parts.guard.may
         self._lookup, self._memory, self._log = parts.lookup, parts.memory, parts.log
         self._dealing = parts.dealing
+        self._recorded = parts.player is not None
         self._actions, self._examiner, self._beats = parts.actions, parts.examiner, parts.beats
 
     async def why(self, target: str, kind: Thing | None = None, fetch: bool = True) -> Verdict:
@@ -87,6 +88,8 @@ class Answers:
         return detail if self._may("reveal") else self._veil.worker(detail)
 
     async def _ask_worker(self, name: str) -> None:
+        if self._recorded:
+            return  # It has told all that it told.
         try:
             reports = await self._control.survey(
                 destination=[name],

@@ -32,6 +32,7 @@ from lazycelery.model.limits import Limits
 from lazycelery.model.profile import Profile
 from lazycelery.model.queue import Queue
 from lazycelery.model.redaction import Redactor
+from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.store.store import Store
 from lazycelery.waiting import Breath, came, unhurried
 
@@ -186,6 +187,16 @@ class Examiner:
         """Run all checks on a snapshot."""
         self._alive = bool(seen.alive)
         self.beginning.note(seen.settled, self._alive, seen.now)
+        if not seen.replay:  # That tells of its links itself, and jumps.
+            self._watch_out(seen)
+        examination = Examination(at=seen.now, watched=round(seen.watched, 1))
+        found: list[Finding] = []
+        for mode in MODES.values():
+            await breath.take()
+            await self._run(mode, seen, found, examination, breath)
+        return examination, found
+
+    def _watch_out(self, seen: Snapshot) -> None:
         if seen.now > self._due + STANDSTILL:
             self._outage.woke(seen.now, self.present)
         self._outage.note(
@@ -195,12 +206,18 @@ class Examiner:
             blocked=bool(seen.broker and seen.broker.blocked),
             present=self.present,
         )
-        examination = Examination(at=seen.now, watched=round(seen.watched, 1))
-        found: list[Finding] = []
-        for mode in MODES.values():
-            await breath.take()
-            await self._run(mode, seen, found, examination, breath)
-        return examination, found
+
+    def as_recorded(self, change: StatusChange) -> None:
+        """The broker was reached, or no more, as a recording tells: it may be there again before anybody
+        examines."""
+        lost, at = change.state in ("lost", "refused"), change.at or self._clock()
+        self._outage.note(change.state == "connected", lost, at, present=self.present)
+
+    async def anew(self) -> None:
+        """Another moment of a recording: what was found on the way lasts no more, where time stands still."""
+        async with self._lock:
+            self._memory = Memory()
+        self.soon()
 
     async def _mark(self, examination: Examination, said: list[Finding], now: float) -> None:
         """Put aside what somebody snoozed. An engine that goes on also ends the marks that no longer hold."""

@@ -96,10 +96,6 @@ class Links:
         if name not in self._recorded and self._by_name[name].state != "connected":
             self.tell(name, StatusChange("off", "", why))
 
-    def recorded_away(self, name: str) -> bool:
-        """Whether a source could not be reached when this was recorded."""
-        return name in self._recorded and self._by_name[name].state in ("lost", "refused")
-
     def down(self, name: str, problem: LazyCeleryError, next_try: float | None = None) -> None:
         """A source does not answer; `lost` if it ever did, else `refused`."""
         known = self._by_name[name]

@@ -62,6 +62,8 @@ class Lookup:
             self._store.apply_results(list(found.values()), self._clock())
 
     async def _fetch_control(self, id: str) -> None:
+        if self._watch.rounds.plays:
+            return  # What was asked so then was about another task, or is told already.
         reports = await self._control.query_tasks([id], timeout=min(1.0, self._profile.timeout))
         self._store.apply_tasks(reports, self._clock())
 

@@ -177,6 +177,7 @@ class Parts:
         if self.player is not None:
             self.examiner.snapshots.replay = "plays" if self.player.speed else "whole"
             self.player.watcher = Companion(self)
+            self.watch.rounds.plays = True
             self.began = self.player.reel().start
             if rewound is not None and rewound.moment is not None:
                 heard = self.player.heard(rewound.moment.spot)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from lazycelery.model.profile import Profile
+from lazycelery.model.reports import QueueReport
+from lazycelery.sources.protocols.mailbox import Mailbox
 from lazycelery.sources.protocols.status import StatusChange
 
 if TYPE_CHECKING:
@@ -44,14 +47,23 @@ class Companion:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._asking: asyncio.Future[None] | None = None
+        self._asking: list[asyncio.Future[None]] = []
 
     def linked(self, name: str, change: StatusChange) -> None:
         """The broker was reached, or the workers were, or no more."""
         self._parts.links.as_recorded(name, change)
-        watch = self._parts.watch
-        if name == "control" and change.state == "connected" and watch.first_truth.is_set():
-            watch.rounds.all_again()  # Nobody was asked since it was lost.
+        self._parts.watch.hearing.note()
+        if name == "broker":
+            self._parts.examiner.as_recorded(change)
+
+    async def answered(self, mailbox: Mailbox, what: Sequence[str], asked: float, at: float) -> None:
+        """What workers told is the same at any pace, and on the way to another moment."""
+        await self._parts.watch.rounds.told(mailbox, what, asked, at)
+
+    def looked(self, reports: Sequence[QueueReport]) -> None:
+        """What was seen of the queues, likewise."""
+        self._parts.store.apply_queues(reports)
+        self._parts.watch.hearing.note()
 
     def second(self, at: float) -> None:
         """A second of the recording is over."""
@@ -69,9 +81,9 @@ class Companion:
         self._parts.changes.status()
 
     def arrived(self) -> None:
-        """Workers and queues are asked again: their last answers were of another moment."""
+        """Queues are looked at again: some were named since, of which nobody told."""
         self._parts.changes.status()
         watch = self._parts.watch
+        self._asking = [asyncio.ensure_future(self._parts.examiner.anew())]
         if watch.first_truth.is_set():
-            watch.rounds.all_again()
-            self._asking = asyncio.ensure_future(watch.looks.probe())
+            self._asking.append(asyncio.ensure_future(watch.looks.probe()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from lazycelery.engine.backend import Backend
 from lazycelery.engine.due import Due
@@ -15,6 +15,7 @@ from lazycelery.errors import LazyCeleryError
 from lazycelery.model.profile import Profile
 from lazycelery.model.reports import WorkerReport
 from lazycelery.sources.control import LISTS, Control
+from lazycelery.sources.protocols.mailbox import Mailbox
 from lazycelery.sources.protocols.status import StatusChange
 from lazycelery.sources.whole import WholeBroker
 from lazycelery.store.roll import YOUNG
@@ -34,6 +35,7 @@ HELD = ("ping", *LISTS)
 LIMITS_EVERY = 10.0
 """Seconds between two questions for the rate limits in force, of workers that a check asks about: their
 answers name every task."""
+NOBODY = "No worker answers control calls."
 FIRST_LOOK = 0.4
 """Seconds that the very first round waits."""
 
@@ -62,6 +64,8 @@ class Rounds:
         self._survey_wanted = wanted
         self.first_truth = asyncio.Event()
         """Control and queues have answered once, and the first sweep is done."""
+        self.plays = False
+        """Nobody is asked: a recording tells round after round by itself, as they were answered."""
         self.new_workers: Callable[[list[str]], Awaitable[None]] | None = None
         """Called with the names of workers that were surveyed for the first time."""
         self.surveyed: set[str] = set()
@@ -84,6 +88,9 @@ class Rounds:
         if "control" in self._broker.lacks:
             await self._without_control(self._broker.lacks["control"])
             return
+        if self.plays:
+            await self._as_it_plays()
+            return
         await self._first_look()
         while True:
             self._survey_wanted.clear()
@@ -95,6 +102,12 @@ class Rounds:
     async def _without_control(self, why: str) -> None:
         """Nobody can be asked: queues and results are all there is."""
         self._links.tell("control", StatusChange("off", why))
+        await self._seen_without_answers()
+
+    async def _as_it_plays(self) -> None:
+        """What was answered last would look as if it had been answered now, by somebody who lives."""
+        await self._control.mailbox.workers()  # Until all before the beginning has been told.
+        self._links.unanswered("control", NOBODY)
         await self._seen_without_answers()
 
     async def _seen_without_answers(self) -> None:
@@ -120,8 +133,6 @@ class Rounds:
             await breath.take()
 
     async def _survey(self) -> None:
-        if self.first_truth.is_set() and self._links.recorded_away("control"):
-            return  # A recording has its last answers still, but they were none of that moment.
         what = list(FIRST)
         if self._due.now("slow", SLOW_EVERY):
             what += ["registered", "conf"]
@@ -138,21 +149,14 @@ class Rounds:
                 # A broker that takes no questions, for an alarm or for its memory, still tells of itself.
                 await self._seen_without_answers()
             return
-        named = {report.worker for report in reports}
-        now = self._clock()
-        reports += [
-            # Everybody was asked; whoever is not even bound any more is silent too.
-            WorkerReport(worker=name, at=now, asked=asked, ping=False)
-            for name in self._store.roll.names()
-            if name not in named
-        ]
+        reports += self._unbound(reports, asked, self._clock())
         await self._take(reports)
         breath = Breath()
         answered = [report.worker for report in reports if report.ping]
         if answered:
             self._links.up("control")
         else:
-            self._links.unanswered("control", "No worker answers control calls.")
+            self._links.unanswered("control", NOBODY)
         fresh = [name for name in answered if name not in self.surveyed]
         if fresh and not set(what) >= {"registered", "conf"}:
             self.all_again()  # A worker that came between the slow rounds.
@@ -183,6 +187,31 @@ class Rounds:
             self._repaired = self._links["events"].gaps
             await self._backend.repair()
 
+    def _unbound(self, reports: Sequence[WorkerReport], asked: float, at: float) -> list[WorkerReport]:
+        """Everybody was asked; whoever is not even bound any more is silent too."""
+        named = {report.worker for report in reports}
+        return [
+            WorkerReport(worker=name, at=at, asked=asked, ping=False)
+            for name in self._store.roll.names()
+            if name not in named
+        ]
+
+    async def told(self, mailbox: Mailbox, what: Sequence[str], asked: float, at: float) -> None:
+        """A round of a recording: it was `asked` when, and answered `at`. A question by itself proves nobody
+        silent: `ping` alone waits for less time."""
+        control, surveyed = Control(mailbox), [method for method in what if method != "query_task"]
+        reports = await control.survey(what=surveyed, clock=lambda: at)
+        answered = [report for report in reports if report.ping is not False]
+        whole = "ping" in what and len(surveyed) > 1
+        await self._take([*reports, *self._unbound(reports, asked, at)] if whole else answered)
+        if "query_task" in what:
+            self._store.apply_tasks(await control.query_tasks([]), at)
+        if answered:
+            self._links.up("control")
+        elif whole:
+            self._links.unanswered("control", NOBODY)
+        self._changed()
+
     def _forget_others(self, names: set[str]) -> None:
         """Who is known no more is asked all again when it comes back; names that never do would pile up."""
         self.surveyed &= names
@@ -204,6 +233,8 @@ class Rounds:
 
     async def ask(self, names: list[str]) -> None:
         """What these workers hold now, and what is unacknowledged after that."""
+        if self.plays:
+            return
         try:
             reports = await self._control.survey(
                 destination=names,

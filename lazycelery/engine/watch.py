@@ -59,8 +59,8 @@ class Watch:
         self._wanted = asyncio.Event()
         """A round of questions to the workers is wanted at once."""
         self._due = Due(clock)
-        self._hearing = Hearing(store, links, broker, clock, self._wanted.set)
-        own = (self.backend, self._hearing, self._due)
+        self.hearing = Hearing(store, links, broker, clock, self._wanted.set)
+        own = (self.backend, self.hearing, self._due)
         self.looks = Looks(profile, store, links, broker, clock, changed, *own)
         self.rounds = Rounds(
             profile, store, links, broker, control, clock, changed, self.looks, *own, self._wanted
@@ -185,7 +185,7 @@ class Watch:
             self.rounds.surveyed.clear()
             self._due.forget()
             self._wanted.set()
-        self._hearing.note()
+        self.hearing.note()
 
     async def _results(self) -> None:
         await self.first_truth.wait()

@@ -84,8 +84,9 @@ class Control:
         await breath.take()
         listening = _listening(answers, silent) if destination is None else None
         await breath.take()
+        then = max((told.asked for told in answers if told.asked is not None), default=began)
         for name in silent:
-            reports[name] = WorkerReport(worker=name, at=at, asked=began, ping=False, listening=listening)
+            reports[name] = WorkerReport(worker=name, at=at, asked=then, ping=False, listening=listening)
         return await unhurried((_settled(reports[name], what) for name in sorted(reports)), breath)
 
     async def roll_call(

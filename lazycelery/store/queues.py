@@ -36,8 +36,8 @@ class QueueRecord:
         self.report = report
         if not self.depths:
             self.depths.extend(report.history)
-        if report.messages is None:
-            return
+        if report.messages is None or (self.probes and self.probes[-1][0] == report.at):
+            return  # In a recording the same look may be told twice.
         self.depths.append(report.messages)
         self.probes.append((report.at, report.messages, self.sent, self.taken))
         while len(self.probes) > 2 and report.at - self.probes[1][0] >= RATE_WINDOW:

@@ -245,14 +245,14 @@ async def test_the_first_sentence_about_a_worker_is_of_the_moment_of_its_fields(
     held = await engine._examiner.snapshots.now()
     engine._examiner.snapshots._recent = (held, math.inf, math.inf)
     before = await engine.why("w1@h", "worker", fetch=False)
-    assert before.text == "w1@h is online: 0 of 2 slots taken, it takes from celery."
+    assert before.text == "w1@h is online: 1 of 2 slots taken, it takes from celery."
     now = engine._parts.clock()
     stats = WorkerStats(worker="w1@h", pool="prefork", concurrency=4, processes=[11, 12, 13, 14])
     told = WorkerReport(worker="w1@h", at=now, ping=True, stats=stats, queues=[ActiveQueue(name="mail")])
     engine._store.apply_worker(told)
     engine._store.apply_worker(msgspec.structs.replace(told, worker="w2@h"))
     after = await engine.why("w1@h", "worker", fetch=False)
-    assert after.text == "w1@h is online: 0 of 4 slots taken, it takes from mail."
+    assert after.text == "w1@h is online: 1 of 4 slots taken, it takes from mail."
     [seen, _] = await engine.workers()
     assert after.worker == seen and before.worker is not None and before.worker.concurrency == 2
     assert (await engine.why("w2@h", "worker", fetch=False)).text.startswith("w2@h is online")

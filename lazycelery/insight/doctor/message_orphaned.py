@@ -179,4 +179,9 @@ def _minutes(seconds: float) -> str:
     return span(seconds) if seconds < 60 else span(60 * round(seconds / 60))
 
 
-MODE = Mode("message-orphaned", check, asks=asks, lingers=4.0)
+def blind(seen: Snapshot) -> str | None:
+    """A recording has no messages."""
+    return "Which messages are unacknowledged is not in a recording." if seen.replay else None
+
+
+MODE = Mode("message-orphaned", check, blind, asks=asks, lingers=4.0)

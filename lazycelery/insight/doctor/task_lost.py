@@ -14,14 +14,15 @@ def check(seen: Snapshot) -> list[Finding]:
     if not seen.connected:
         return []
     beyond = dict(seen.tasks.lost_beyond)
-    found = [_finding(task, beyond.pop(task.worker, 0)) for task in seen.tasks.lost]
+    found = [_finding(task, beyond.pop(task.worker, 0), bool(seen.replay)) for task in seen.tasks.lost]
     if found:  # Of workers none of whose tasks is named.
         found[-1].beyond += sum(beyond.values())
     return found
 
 
-def _finding(task: TaskSeen, beyond: int) -> Finding:
+def _finding(task: TaskSeen, beyond: int, recorded: bool) -> Finding:
     worker = short(task.worker)
+    early = fact("its message is not among the unacknowledged ones: it was acknowledged early", "broker")
     return Finding(
         code="task-lost",
         severity="critical",
@@ -35,7 +36,7 @@ def _finding(task: TaskSeen, beyond: int) -> Finding:
         evidence=[
             fact(f"it had started on {worker}, and no end was told", "event"),
             fact(f"{worker} is gone since then", "event", task.since),
-            fact("its message is not among the unacknowledged ones: it was acknowledged early", "broker"),
+            *([] if recorded else [early]),
         ],
         fix=f"Send it again ({act_on_task('retry', short_id(task.id))}); with acks_late=True and "
         "task_reject_on_worker_lost = True it would come back by itself.",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
 from lazycelery.model.reel import Reel, Turn
+from lazycelery.model.reports import QueueReport
 from lazycelery.sources.protocols.codec import Codec
 from lazycelery.sources.protocols.events import EventStream
 from lazycelery.sources.protocols.mailbox import Mailbox
@@ -59,6 +61,13 @@ class Watcher(Protocol):
     def linked(self, name: str, change: StatusChange) -> None:
         """A link (broker, control) went up or down, in the recording."""
 
+    async def answered(self, mailbox: Mailbox, what: Sequence[str], asked: float, at: float) -> None:
+        """A round of questions to the workers was `asked`, and answered by then, in the recording: the
+        mailbox has just these answers. Epoch seconds."""
+
+    def looked(self, reports: Sequence[QueueReport]) -> None:
+        """Queues were looked at, in the recording."""
+
     def second(self, at: float) -> None:
         """A second of the recording is over."""
 
@@ -76,6 +85,12 @@ class Nobody:
     """Looks away."""
 
     def linked(self, name: str, change: StatusChange) -> None:
+        """Nothing is done."""
+
+    async def answered(self, mailbox: Mailbox, what: Sequence[str], asked: float, at: float) -> None:
+        """Nothing is done."""
+
+    def looked(self, reports: Sequence[QueueReport]) -> None:
         """Nothing is done."""
 
     def second(self, at: float) -> None:

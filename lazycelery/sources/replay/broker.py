@@ -13,14 +13,11 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, quote, unquote_to_bytes
 
-import msgspec
-
-from lazycelery.errors import Refused, UsageError
+from lazycelery.errors import UsageError
 from lazycelery.model.counting import count
 from lazycelery.model.event import Event
 from lazycelery.model.profile import Profile
@@ -30,15 +27,14 @@ from lazycelery.sources.codec import EnvelopeCodec
 from lazycelery.sources.protocols.broker import Nobody, Watcher
 from lazycelery.sources.protocols.codec import Codec
 from lazycelery.sources.protocols.events import Deliver, EventBatch
-from lazycelery.sources.protocols.mailbox import Replies
 from lazycelery.sources.protocols.status import StatusChange, TellStatus
 from lazycelery.sources.replay.clock import FASTEST, PlayClock
+from lazycelery.sources.replay.mailbox import CHANGES_NOTHING, LastAnswers
 from lazycelery.sources.replay.reader import Reader
-from lazycelery.sources.replay.said import LINKS, Said, Spot
+from lazycelery.sources.replay.said import LINKS, SETTLED, Round, Said, Spot
 from lazycelery.sources.replay.tape import Tape, tape_of
 
 SCHEME = "replay"
-CHANGES_NOTHING = "This is a recording: it can be looked at, and nothing in it can be changed."
 AT_ONCE = 1_000
 """Events: a few milliseconds."""
 SLICE = 0.005
@@ -69,8 +65,10 @@ class ReplayBroker:
         self.speed = speed
         self._begin = min(self.tape.start + start, self.tape.end)
         self._time = PlayClock(self._begin, self.tape.end, speed, paused)
-        self._time.played = self.tape.start if speed else None
+        self._time.played = self.tape.start
         self.said = Said()
+        self._told: Round | None = None
+        """The answers that were told last."""
         self._reader = self.tape.reader()
         self._marked = deque([self._reader.place], maxlen=MARKED)
         self._unmarked = 0
@@ -85,7 +83,8 @@ class ReplayBroker:
         self._played = asyncio.Event()
         """All before the beginning, or all of it."""
         self.watcher: Watcher = Nobody()
-        self.events, self.mailbox, self.queues = _Events(self), _Mailbox(self), _Queues(self)
+        self.events, self.queues = _Events(self), _Queues(self)
+        self.mailbox = LastAnswers(lambda: self.said, self.ready)
         self.lacks = {
             **dict.fromkeys(("peek", "find"), NOT_KEPT),
             **dict.fromkeys(("publish", "put_back", "purge"), CHANGES_NOTHING),
@@ -210,19 +209,27 @@ class ReplayBroker:
                 over = []
                 self._next = frame.at if frame is not None else None
             if frame is None:
+                await self._answered()
                 self._arrived()
                 if not self.speed:
                     return
                 await clock.turned(GROWS)  # It may be that it is still recorded.
                 continue
             await self._due(frame.at)
+            if clock.played is not None:
+                clock.slip(frame.at)  # What is told now is of that moment.
             if (second := math.floor(frame.at)) > self._second:
                 self._say(over, deliver)
                 over = []
                 self._seconds(second)
+            if self.said.over(frame):
+                self._say(over, deliver)
+                over = []
+                await self._answered()
+                self.said.round = None
             if frame.kind == "events":
                 over += frame.said
-            else:  # Answers wait until they are asked for: they may come before the events.
+            else:
                 self.said.take(frame)
                 if frame.kind == "links" and self.said.link is not None:
                     self._say(over, deliver)
@@ -232,6 +239,10 @@ class ReplayBroker:
                     self._say(over, deliver)
                     over = []
                     self.watcher.linked(frame.kind, self.said.links[frame.kind])
+                elif frame.kind == "depths":
+                    self._say(over, deliver)
+                    over = []
+                    self.watcher.looked(frame.said)
             self._last = frame.at
             if len(over) >= AT_ONCE or time.monotonic() - since > SLICE:
                 self._say(over, deliver)
@@ -259,13 +270,25 @@ class ReplayBroker:
             deliver(EventBatch(events))
             self._unmarked += len(events)
 
+    async def _answered(self) -> None:
+        """Tell the last round of answers before another one takes its place: on the way to another moment,
+        and where it plays fast, nobody looks in time. It is told again with what more comes of it."""
+        told = self.said.round
+        if told is not None and told is not self._told:
+            self._told, answers = told, told.said()
+            mailbox = LastAnswers(lambda: answers)
+            await self.watcher.answered(mailbox, list(told.answers), told.asked, self._last)
+
     def _mark(self) -> None:
         if self._unmarked >= AT_ONCE:
             self._unmarked = 0
             self._marked.append(self._reader.place)
 
+    def _on_its_way(self) -> bool:
+        return self._time.played is not None or not self._played.is_set()
+
     def _arrived(self) -> None:
-        if self._time.played is not None or not self._played.is_set():
+        if self._on_its_way():
             self._time.arrive()
             self._played.set()
             self.watcher.arrived()
@@ -276,10 +299,18 @@ class ReplayBroker:
         clock, link = self._time, self.said.links.get("broker")
         away = link is not None and link.state != "connected"
         while clock.aim() < at:
-            self._arrived()
+            if self._on_its_way():
+                await self._answered()
+                if clock.aim() >= at:
+                    break
+                self._arrived()
             if at - self._last > SILENCE and not away and clock.pace() and clock.now() < at - 1.0:
                 clock.skip(at - 1.0)
-            await clock.reach(at)
+            last = self.said.round
+            settled = at if last is None or last is self._told else min(at, last.at + SETTLED)
+            await clock.reach(settled)
+            if settled < at and clock.aim() >= settled:
+                await self._answered()
 
     def _seconds(self, second: int) -> None:
         first = self._second + 1 if second - self._second <= SILENCE else second
@@ -306,53 +337,6 @@ class _Events:
             await asyncio.Event().wait()
         finally:
             growing.cancel()
-
-
-class _Mailbox:
-    def __init__(self, broker: ReplayBroker) -> None:
-        self._broker = broker
-
-    async def call(
-        self,
-        method: str,
-        arguments: Mapping[str, Any] | None = None,
-        *,
-        destination: Sequence[str] | None = None,
-        expect: int | None = None,
-        timeout: float = 2.0,
-    ) -> Replies:
-        """What was answered last to this question, and never anything that would tell a worker to act."""
-        await self._broker.ready()
-        known = self._broker.said.answers.get(method)
-        if known is None:
-            if method in ("ping", "stats", "active", "active_queues", "registered", "conf"):
-                return Replies(expected=None, replies=[], complete=True)
-            if method in ("reserved", "scheduled", "query_task"):
-                return Replies(expected=None, replies=[], complete=True)
-            raise Refused(CHANGES_NOTHING, nothing_done=True)
-        wanted = None if destination is None else set(destination)
-        # Copies: who asked may empty them, and the same is said again to the next one.
-        replies = [
-            msgspec.structs.replace(reply)
-            for reply in known.replies
-            if wanted is None or reply.worker in wanted
-        ]
-        return Replies(expected=known.expected, replies=replies, complete=True, asked=known.asked)
-
-    async def cast(
-        self,
-        method: str,
-        arguments: Mapping[str, Any] | None = None,
-        *,
-        destination: Sequence[str] | None = None,
-    ) -> int | None:
-        """Nobody hears it."""
-        raise Refused(CHANGES_NOTHING, nothing_done=True)
-
-    async def workers(self) -> list[str]:
-        """The mailboxes that were there."""
-        await self._broker.ready()
-        return self._broker.said.mailboxes
 
 
 class _Queues:

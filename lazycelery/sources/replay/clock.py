@@ -16,7 +16,7 @@ LATE = 0.5
 
 
 class PlayClock:
-    """Epoch seconds of when it was recorded. Speed 0 is all at once: it stands at the end."""
+    """Epoch seconds of when it was recorded. Speed 0 is all at once: it is on its way to the end."""
 
     def __init__(self, at: float, end: float, speed: float, paused: bool = False) -> None:
         self.end, self.speed, self.paused = end, speed, paused
@@ -28,9 +28,9 @@ class PlayClock:
 
     def now(self) -> float:
         """Where it is; never beyond the end, where it stays."""
-        if not self.speed:
-            return self.end
-        return self.aim() if self.played is None else min(self.played, self._at)
+        if self.played is None:
+            return self.aim()
+        return min(self.played, self._at if self.speed else self.end)
 
     def aim(self) -> float:
         """Where it is, or is on its way to."""
