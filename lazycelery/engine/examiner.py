@@ -216,7 +216,7 @@ class Examiner:
     async def anew(self) -> None:
         """Another moment of a recording: what was found on the way lasts no more, where time stands still."""
         async with self._lock:
-            self._memory = Memory()
+            self._memory = Memory(self._clock())
         self.soon()
 
     async def _mark(self, examination: Examination, said: list[Finding], now: float) -> None:
