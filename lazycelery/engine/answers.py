@@ -133,6 +133,7 @@ class Answers:
         full = self._lookup.resolve(id)
         if fetch:
             await self._lookup.fetch(full)
+            await self._memory.recall(full)
         task = self._store.task(full, self._clock()) or await self._memory.task(full)
         if task is None:
             raise NothingFound(

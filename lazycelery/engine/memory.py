@@ -194,6 +194,11 @@ class Memory:
             self._load(min(FEW, self._profile.max_tasks))
             await self._past.done.wait()
 
+    async def recall(self, id: str) -> None:
+        """What was recorded of a task, none of the newest, of which only the result backend has told."""
+        if self._profile.history and self._loop is not None:
+            await self._past.recall(id)
+
     @property
     def marks(self) -> MarkLines | None:
         """Where this cluster's deploy marks are; `None` where none are kept."""

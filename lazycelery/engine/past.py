@@ -15,7 +15,9 @@ from lazycelery.model.states import State
 from lazycelery.store.history import let_go
 from lazycelery.store.history.later import Later
 from lazycelery.store.history.placing import PLACE, Chunk, Coding, chunk_of, place
+from lazycelery.store.history.search import row_of
 from lazycelery.store.history.storage import Part, Recording, Storage, Unreadable
+from lazycelery.store.marks import SOURCES
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -140,6 +142,20 @@ class Past:
         with suppress(Exception):  # Whatever is in the history, the rest is shown.
             await self._load(self._status.loaded + FAILURES, FAILED)
 
+    async def recall(self, id: str) -> None:
+        """What there is of one task of which only the result backend has told."""
+        columns = self._store.columns
+
+        def told_by_result() -> bool:
+            slot = columns.slots.get(id)
+            return slot is not None and columns.sources[slot] == SOURCES["result"]
+
+        if told_by_result():
+            found = await _to_its_end(partial(row_of, self._storage, id))
+            if found is not None and told_by_result():
+                place(columns, *found, self._rows)
+                self._changed()
+
     async def _load(self, limit: int, where: str = "") -> None:
         unread, later = list[str](), Later()
         with closing(self._storage.opened(unread)) as parts:
@@ -162,7 +178,7 @@ class Past:
                 if read is None:
                     break
                 before, chunk = read
-                room = chunk is None or self._place(part, chunk, coding, begin)
+                room = chunk is None or self._place(part, chunk, coding, begin, not where)
             except Unreadable as problem:
                 self._missed([str(problem)])
                 break
@@ -179,8 +195,8 @@ class Past:
             self._missed([part.damage])
             self._status.skipped += 0 if where else part.skipped(before)
 
-    def _place(self, part: Part, chunk: Chunk, coding: Coding, begin: float) -> bool:
-        """Whether there is room for more."""
+    def _place(self, part: Part, chunk: Chunk, coding: Coding, begin: float, all_of: bool) -> bool:
+        """Whether there is room for more. Of `all_of` them those count, too, that a source told of before."""
         columns = self._store.columns
         still_from = self._still if part.name == self._newest else math.inf
         placed = place(columns, chunk, coding, self._rows, still_from)
@@ -189,8 +205,8 @@ class Past:
             self._recording.known(
                 part.name, placed.slots, placed.numbers, columns.vector("row")[placed.slots]
             )
-        if placed.fresh:
-            self._status.loaded += placed.fresh
+        if loaded := len(placed.slots) if all_of else placed.fresh:
+            self._status.loaded += loaded
             self._status.since = max(float(chunk.floats["first"][0]), begin)
             if self._status.loaded >= FIRST:
                 self.first.set()

@@ -12,6 +12,7 @@ import pytest
 
 from lazycelery.engine import recorder as module
 from lazycelery.engine.past import Past
+from lazycelery.model.reports import ResultReport
 from lazycelery.store.columns import Columns
 from lazycelery.store.history import away as away_module
 from lazycelery.store.history.events import pack, renumbered, unpack
@@ -20,7 +21,7 @@ from lazycelery.store.history.local import Local
 from lazycelery.store.history.numbers import TURNS, Doubled, Numbers
 from lazycelery.store.history.search import task_of
 from tests.history.keeping import Monitor, files_in, found, killed, recorded
-from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded
+from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded, task
 
 
 @pytest.fixture
@@ -239,3 +240,32 @@ def test_events_tell_another_row_and_keep_all_else() -> None:
     before, after = list(unpack(body)), list(unpack(changed))
     assert [one.task for one in after] == [10, 5, 0]
     assert [one._replace(task=0) for one in after] == [one._replace(task=0) for one in before]
+
+
+RAN = [sent(0, "ran"), received(0.1, "ran"), started(0.5, "ran"), succeeded(2.5, "ran", runtime=2.0)]
+
+
+def by_result(files: Files, state: str, at: float | None) -> Monitor:
+    """One that knew the result before it read the history."""
+    monitor = Monitor(files, lambda: T0 + 100)
+    monitor.store.apply_results([ResultReport(id="ran", status=state, date_done=at and T0 + at)], T0 + 100)
+    monitor.load(numbers=False)
+    return monitor
+
+
+def test_what_the_result_backend_does_not_tell_comes_from_the_history(files: Files) -> None:
+    recorded(files, RAN)
+    monitor = by_result(files, "SUCCESS", 2.51)
+    one = task(monitor.store, "ran")
+    assert (one.runtime, one.wait) == (2.0, 0.5) and one.started == T0 + 0.5
+    assert (one.state, one.finished, one.name) == ("success", T0 + 2.51, "shop.add")
+    assert (one.sources["state"], one.sources["started"]) == ("result", "event")
+    assert monitor.recorder.status.loaded == 1
+
+
+def test_of_another_run_only_what_does_not_change_comes_from_the_history(files: Files) -> None:
+    recorded(files, RAN)
+    again = task(by_result(files, "SUCCESS", 90.0).store, "ran")
+    assert (again.runtime, again.started, again.name) == (None, None, "shop.add")
+    runs = task(by_result(files, "STARTED", None).store, "ran")
+    assert (runs.state, runs.runtime, runs.finished) == ("started", None, None)

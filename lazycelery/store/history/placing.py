@@ -19,10 +19,13 @@ from lazycelery.store.coding import Words
 from lazycelery.store.columns import NAN, Columns, Extra
 from lazycelery.store.history.schema import COLUMNS, OWN_ROOT
 from lazycelery.store.history.taking import COUNTS, ENDED, TIMES
-from lazycelery.store.marks import PAST
+from lazycelery.store.marks import PAST, SOURCES, TOLD
 
 PLACE = {name: place for place, name in enumerate(COLUMNS)}
 _decode = msgspec.msgpack.Decoder(Extra).decode
+BEGUN = ("sent", "received", "started", "wait")
+SAME_END = 60.0
+"""Seconds by which the result backend and events may differ on when a task ended."""
 _TABLES = {"name": "names", "worker": "workers", "queue": "queues"}
 
 
@@ -159,8 +162,29 @@ def _fill(columns: Columns, chunk: Chunk, coding: Coding, at: int, slot: int) ->
                 vector[slot] = chunk.floats[name][at]
         if columns.retries[slot] < 0:
             columns.retries[slot] = int(chunk.counts["retries"][at])
+    if columns.sources[slot] == SOURCES["result"]:
+        _fill_run(columns, chunk, coding, at, slot)
     columns.first[slot] = min(columns.first[slot], float(chunk.floats["first"][at]))
     columns.touch(slot)
+
+
+def _fill_run(columns: Columns, chunk: Chunk, coding: Coding, at: int, slot: int) -> None:
+    """The result backend alone has told of it: how it ended, and no moment but that."""
+    ended = bool(ENDED[columns.state[slot]])
+    if ended and abs(columns.finished[slot] - chunk.floats["finished"][at]) > SAME_END:
+        return  # It ran again.
+    told = int(chunk.counts["told"][at])
+    for name in (*BEGUN, "finished", "runtime") if ended else BEGUN:
+        vector, known = getattr(columns, name), float(chunk.floats[name][at])
+        if math.isnan(vector[slot]) and not math.isnan(known):
+            vector[slot] = known
+            columns.told[slot] |= told & (7 << TOLD[name]) if name in TOLD else 0
+    columns.attempt[slot] = int(chunk.counts["attempt"][at])
+    if columns.retries[slot] < 0:
+        columns.retries[slot] = int(chunk.counts["retries"][at])
+    columns.sources[slot] |= int(chunk.counts["sources"][at])
+    if columns.extra.get(slot) is None:
+        _extra(columns, chunk, coding, {at: slot})
 
 
 def _numbers(
@@ -202,6 +226,10 @@ def _rare(columns: Columns, chunk: Chunk, coding: Coding, slot_of: dict[int, int
         for at, value in chunk.rare[name].items():
             if at in slot_of:
                 column[slot_of[at]] = value
+    _extra(columns, chunk, coding, slot_of)
+
+
+def _extra(columns: Columns, chunk: Chunk, coding: Coding, slot_of: dict[int, int]) -> None:
     for at, body in chunk.rare["extra"].items():
         if at not in slot_of:
             continue

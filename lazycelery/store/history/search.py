@@ -21,7 +21,7 @@ from lazycelery.store.history.files import order
 from lazycelery.store.history.kinship import FEW, Kinship
 from lazycelery.store.history.later import Later
 from lazycelery.store.history.narrowing import narrowed
-from lazycelery.store.history.placing import Coding, chunk_of, place
+from lazycelery.store.history.placing import Chunk, Coding, chunk_of, place
 from lazycelery.store.history.soundness import FAULTS
 from lazycelery.store.history.storage import Part, Storage, Unreadable
 from lazycelery.store.notes import Notes
@@ -176,7 +176,7 @@ def _own(tasks: int) -> Iterator[Columns]:
         columns.let_go()
 
 
-def task_of(storage: Storage, id: str) -> Any:
+def row_of(storage: Storage, id: str) -> tuple[Chunk, Coding] | None:
     """One task by id, as the newest part that has it tells; `None` when none does."""
     for part in storage.opened([]):
         try:
@@ -185,7 +185,15 @@ def task_of(storage: Storage, id: str) -> Any:
         except Unreadable:
             continue
         if rows:
-            with _own(1) as columns:
-                place(columns, chunk_of(part.name, rows), Coding(part.words), 2, still_from=-math.inf)
-                return task(columns, 0)
+            return chunk_of(part.name, rows), Coding(part.words)
     return None
+
+
+def task_of(storage: Storage, id: str) -> Any:
+    """The same, as a task."""
+    found = row_of(storage, id)
+    if found is None:
+        return None
+    with _own(1) as columns:
+        place(columns, *found, 2, still_from=-math.inf)
+        return task(columns, 0)
