@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from lazycelery.engine.watch import Watch
 from lazycelery.errors import LazyCeleryError, NothingFound, UsageError
+from lazycelery.insight.verdict.common import SETTLE, said_to_run
 from lazycelery.model.message import Message
 from lazycelery.model.profile import Profile
 from lazycelery.model.states import FINISHED
@@ -55,6 +57,27 @@ class Lookup:
         for problem in await asyncio.gather(*asks, return_exceptions=True):
             if isinstance(problem, BaseException) and not isinstance(problem, LazyCeleryError):
                 raise problem
+        known = None if ended else self._store.task(id, self._clock())
+        if known is not None and known.worker and said_to_run(known):
+            with suppress(LazyCeleryError):
+                await self._ask_holder(id, known.worker)
+
+    async def _ask_holder(self, id: str, worker: str) -> None:
+        """That it once began is all that the backend told: its worker tells all that it runs, and then the
+        backend whether it ended meanwhile."""
+        await asyncio.sleep(SETTLE)
+        reports = await self._control.survey(
+            destination=[worker],
+            what=("ping", "active"),
+            timeout=min(1.0, self._profile.timeout),
+            clock=self._clock,
+        )
+        for report in reports:
+            self._store.apply_worker(report)
+        if self._watch.backend.results is not None and any(report.active is not None for report in reports):
+            found = await self._watch.backend.results.get([id])
+            ended = [one for one in found.values() if one.status != "STARTED"]
+            self._store.apply_results(ended, self._clock())
 
     async def _fetch_result(self, id: str) -> None:
         if self._watch.backend.results is not None:

@@ -91,6 +91,8 @@ class TaskSeen(msgspec.Struct, kw_only=True):
     error: str | None = None
     eta: float | None = None
     """Epoch seconds."""
+    said: bool = False
+    """Of a running one: the result backend alone says so, which keeps that it began."""
 
 
 class NameFacts(msgspec.Struct, kw_only=True):

@@ -100,6 +100,7 @@ class Census:
             if columns.state[slot] != State.STARTED:
                 continue
             one = self._seen(slot)
+            one.said = columns.teller(slot, "state") == "result"
             if one.since is not None and now - one.since >= LONG and columns.name[slot]:
                 one.usual, one.runs = yield from self._usual_time(columns.name[slot], now)
             facts.running.append(one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 from lazycelery.model.reports import ResultReport
@@ -9,7 +10,9 @@ from lazycelery.model.states import OF_RESULT, State
 from lazycelery.model.text import short_value
 from lazycelery.store import marks
 from lazycelery.store.attempts import RACE, result_before
-from lazycelery.store.columns import PastAttempt
+from lazycelery.store.columns import Columns, PastAttempt
+from lazycelery.store.fields import EventFields
+from lazycelery.store.reports import YOUNG
 from lazycelery.store.runs import ENDED
 from lazycelery.store.told_fields import SAME_RUN, ToldFields
 from lazycelery.store.values import MAX_TEXT, MAX_TRACEBACK, bounded, encode
@@ -19,6 +22,17 @@ NOT_STARTED = frozenset({State.UNKNOWN, State.WAITING, State.SCHEDULED, State.RE
 
 class ResultMerge(ToldFields):
     """Writes documents into the columns."""
+
+    def __init__(
+        self,
+        columns: Columns,
+        fields: EventFields,
+        skew: Callable[[int], float],
+        runs: Callable[[str | None], tuple[float, Collection[str]] | None],
+    ) -> None:
+        """`runs`: when a worker told last what it runs, our clock, and that."""
+        super().__init__(columns, fields, skew)
+        self._runs = runs
 
     def result(self, report: ResultReport, at: float) -> int | None:
         """A document of the result backend."""
@@ -44,7 +58,7 @@ class ResultMerge(ToldFields):
 
     def _result_progress(self, slot: int, report: ResultReport, state: State, at: float) -> None:
         columns = self.columns
-        if columns.marks[slot] & marks.RUN_LOST and not self._goes_on(slot, report):
+        if self._over(slot, report) and not self._goes_on(slot, report):
             return
         told = report.result if isinstance(report.result, dict) else {}
         if report.status not in OF_RESULT:
@@ -55,18 +69,40 @@ class ResultMerge(ToldFields):
             if isinstance(worker, str) and not columns.worker[slot]:
                 self._word(slot, "worker", worker, "result")
         if columns.state[slot] in NOT_STARTED:
-            columns.set_state(slot, state, at)
+            began = columns.started[slot] if state is State.STARTED else at
+            columns.set_state(slot, state, began if began <= at else at)
             columns.tell(slot, "state", "result")
-            columns.marks[slot] &= ~marks.RUN_LOST
+            columns.marks[slot] &= ~marks.UNSEEN
+
+    def _over(self, slot: int, report: ResultReport) -> bool:
+        """Whether the run that is known has ended without a word: it counts as lost, or its worker did not
+        run it any more. A document says only that it once began."""
+        columns = self.columns
+        bits, started = columns.marks[slot], columns.started[slot]
+        if bits & marks.RUN_LOST or started != started:
+            return bits & marks.RUN_LOST != 0
+        if bits & marks.ENDED_UNSEEN:
+            return True
+        if report.status != "STARTED" or columns.state[slot] != State.UNKNOWN:
+            return False
+        if (told := self._runs(columns.workers.texts[columns.worker[slot]])) is None:
+            return False
+        asked, running = told
+        gone = started - self.skew(columns.worker[slot]) < asked - YOUNG and columns.id[slot] not in running
+        if gone:
+            columns.marks[slot] |= marks.ENDED_UNSEEN
+        return gone
 
     def _goes_on(self, slot: int, report: ResultReport) -> bool:
-        """Whether a document of a run that counts as lost is news: the old one can be read again."""
+        """Whether a document of a run that is over is news: the old one can be read again."""
         columns = self.columns
         told = report.result if isinstance(report.result, dict) else {}
+        extra = columns.extra.get(slot)
         if report.status != "STARTED":
-            extra = columns.extra.get(slot)
             return extra is None or extra.progress != encode(report.result)[0]
-        if told.get("hostname") in (None, columns.workers.texts[columns.worker[slot]]):
+        pid, known = told.get("pid"), extra.pid if extra is not None else None
+        other = isinstance(pid, int) and known is not None and pid != known
+        if not other and told.get("hostname") in (None, columns.workers.texts[columns.worker[slot]]):
             return False
         self._delivered_again(slot)
         return True

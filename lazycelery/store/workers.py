@@ -94,6 +94,13 @@ class Workers:
         self.way = Way()
         self._ordered: list[WorkerRecord] = []
 
+    def runs(self, name: str | None) -> tuple[float, set[str]] | None:
+        """When a worker told last what it runs, our clock, and the ids; `None` while it has not."""
+        record = self.known.get(name or "")
+        if record is None or "active" not in record.lists:
+            return None
+        return record.lists_at["active"], {one.id for one in record.lists["active"]}
+
     def seen(self, event: Event) -> WorkerRecord | None:
         """The worker that sent an event; `None` for a publisher."""
         record = self.known.get(event.hostname) or self._add(event.hostname)

@@ -167,7 +167,16 @@ class FakeEngine:
         self.asked["tasks"] = query
         chosen = self.all_tasks[query.offset : query.offset + query.limit]
         rows = [
-            TaskRow(row=n, stamp=1, id=task.id, name=task.name, state=task.state, since=NOW - 61, args=EVIL)
+            TaskRow(
+                row=n,
+                stamp=1,
+                id=task.id,
+                name=task.name,
+                state=task.state,
+                since=NOW - 61,
+                at_least=task.state == "started" and task.started is None,
+                args=EVIL,
+            )
             for n, task in enumerate(chosen)
         ]
         return TaskPage(rows=rows, matched=len(self.all_tasks), known=len(self.all_tasks))

@@ -142,10 +142,17 @@ def test_workers_that_name_no_result_backend_are_believed(engine, run):
 
 def test_a_state_that_was_found_by_looking_has_no_exact_age(engine, run):
     engine.first_seen = NOW - 70
-    for task in engine.all_tasks:
-        task.state = "waiting"
-    assert ">1m01s" in run("tasks").out
+    for state in ("waiting", "unknown"):
+        for task in engine.all_tasks:
+            task.state = state
+        assert ">1m01s" in run("tasks").out
     engine.first_seen = NOW - 10
+    assert ">1m01s" not in run("tasks").out
+    for task in engine.all_tasks:
+        task.state = "started"  # The result backend does not tell since when.
+    assert ">1m01s" in run("tasks").out
+    for task in engine.all_tasks:
+        task.started = NOW - 61
     assert ">1m01s" not in run("tasks").out
 
 

@@ -62,6 +62,23 @@ def test_nobody_works() -> None:
     assert silent("no-workers", seen(workers=[], watched=1.0)), "a heartbeat may come yet"
 
 
+def test_whether_a_run_was_lost_before_we_watched_is_not_told_as_checked() -> None:
+    """All that is known is that the result backend keeps its beginning."""
+    one = TaskSeen(id="9f3c21ab-1", name="shop.nap", worker="w1@a", since=NOW, said=True)
+    blind = MODES["task-lost"].blind
+    told = blind(seen(watched=1.0, tasks=TaskFacts(running=[one])))
+    assert told == (
+        "Watched for 1 s. shop.nap[9f3c21ab] began, as the result backend tells, and was not among what the "
+        "worker runs: nobody saw whether it was lost before."
+    )
+    assert blind(seen(watched=31.0, tasks=TaskFacts(running=[one]))) is None
+    runs = [worker(active=[running(one.id)])]
+    assert blind(seen(watched=1.0, tasks=TaskFacts(running=[one]), workers=runs)) is None
+    assert blind(seen(watched=1.0, tasks=TaskFacts(running=[one]), workers=[worker(active=None)])) is None
+    heard = TaskSeen(id=one.id, worker="w1@a", since=NOW)
+    assert blind(seen(watched=1.0, tasks=TaskFacts(running=[heard]))) is None
+
+
 def test_a_lost_worker_is_worse_when_nobody_takes_its_place() -> None:
     ran = [running("a"), running("b")]
     gone = worker(state="offline", stopped=NOW - 60, lost=True, active=ran, heartbeat_age=60.0)

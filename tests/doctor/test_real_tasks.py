@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -65,6 +66,28 @@ async def test_what_failed_is_forgotten_when_it_stops(broker: RedisServer, worke
         assert not [one for one in (await doctor.engine.doctor()).findings if one.subject == "shop.add"]
         await doctor.cured("failure-spike", 150)
         await doctor.cured("task-unregistered", 30)
+
+
+async def test_what_the_backend_says_to_run_is_asked_for_at_its_worker(
+    broker: RedisServer, worker: Start, tmp_path: Path
+) -> None:
+    """The backend still holds that a task began on a worker which died with it, and is here again."""
+    worker("w1", env={"TEST_TRACK_STARTED": "1", "TEST_SENT_EVENTS": "0"}, events=False)
+    dead, told = "dead-with-its-worker", {"pid": 1, "hostname": "w1@test"}
+    document = {"task_id": dead, "status": "STARTED", "result": told, "traceback": None, "children": []}
+    broker.client().set(f"celery-task-meta-{dead}", json.dumps(document))
+    runs = send(broker.url, "shop.wait_for", str(tmp_path / "release"), 60, sent_event=False)
+    await asyncio.sleep(1)
+    async with clinic(broker.url, history=False) as doctor:
+        assert (await doctor.engine.why(dead)).text == (
+            "Began on w1@test, process 1, as the result backend tells, and w1@test answers and does not run "
+            "it: it was probably lost with an earlier process of that worker."
+        )
+        assert (await doctor.engine.why(runs)).text.startswith("Runs on w1@test, process ")
+        examination = await doctor.engine.doctor()
+        [unchecked] = [one.why for one in examination.unchecked if one.code == "task-lost"]
+        assert f"{dead[:8]}] began" in unchecked and runs[:8] not in unchecked
+    (tmp_path / "release").touch()
 
 
 async def test_an_eta_beyond_the_visibility_timeout(broker: RedisServer, worker: Start) -> None:

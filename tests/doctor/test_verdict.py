@@ -203,6 +203,29 @@ def test_why_nobody_told_how_it_ended() -> None:
     assert "its workers send no task events (start them with -E" in told
 
 
+def test_that_a_task_once_began_is_not_that_it_runs() -> None:
+    """All that the result backend keeps; its worker told since what it runs."""
+    own = {"state": "started", "worker": "w1@a", "pid": 812, "seen": NOW - 3, "sources": {"state": "result"}}
+    began = "Began on w1@a, process 812, as the result backend tells, and w1@a answers and does not run it: "
+    assert said(own, workers=[worker(processes=[812, 813])]) == f"{began}nobody saw it end."
+    lost = f"{began}it was probably lost with an earlier process of that worker."
+    assert said(own, workers=[worker(processes=[901, 902])]) == lost
+    told = said({**own, "started": NOW - 130}, workers=[worker(began=NOW - 60)])
+    assert told == lost.replace("812, as", "812 2m10s ago, as")
+    unseen = {**own, "state": "unknown", "marks": ["ended-unseen"], "started": NOW - 130}
+    assert said(unseen, workers=[worker(began=NOW - 60)]) == (
+        "Ran on w1@a, which began anew since: it was probably lost with it, and nobody saw that."
+    )
+    for runs in (
+        worker(active=[running("9f3c21ab")]),
+        worker(active=None),
+        worker(at={"active": NOW - 4}),  # It may have begun since.
+        worker(silent=NOW - 2),
+    ):
+        assert said(own, workers=[runs]).startswith("Runs on w1@a, process 812")
+    assert said({**own, "sources": {"state": "event"}}).startswith("Runs on w1@a")
+
+
 def test_a_worker_that_is_not_heard_is_not_gone() -> None:
     unheard = worker(state="unknown", last_seen=NOW - 24, why="not heard for 24s, as no events reach us")
     flights = Flights(at=NOW, messages=[Flight(id="9f3c21ab", task="x", queue="default", delivered=NOW)])

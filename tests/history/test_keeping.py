@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lazycelery.engine import past
+from lazycelery.model.reports import QueueReport, ResultReport, WorkerReport
 from lazycelery.model.states import State
 from lazycelery.model.task import TaskQuery
 from lazycelery.store.history.events import unpack
@@ -18,7 +19,7 @@ from lazycelery.store.history.local import Local
 from lazycelery.store.history.search import task_of
 from lazycelery.store.history.writer import TOGETHER
 from tests.history.keeping import Monitor, files_in, found, ids, killed, recorded
-from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded, task
+from tests.store.build import T0, beat, event, failed, received, retried, sent, started, succeeded, task
 
 LIFE = [sent(0), received(0.1), started(0.2), succeeded(1.2)]
 
@@ -119,6 +120,39 @@ def test_new_and_changed_tasks_written_together_keep_what_is_theirs(files: Files
     assert {one.id: (one.state, one.result) for one in page.tasks} == {
         id: ("success", f"'{id}'") for id in own
     }
+
+
+def test_what_the_backend_says_to_run_is_as_old_as_recorded_and_ran_out_where_its_worker_says_so(
+    files: Files,
+) -> None:
+    recorded(files, [sent(0), received(0.1), started(2)])
+    document = ResultReport(id="t1", status="STARTED", result={"pid": 41, "hostname": "w1@h"})
+    unasked, asked, young = again(files).store, again(files).store, again(files, T0 + 100).store
+    unasked.apply_results([document], T0 + 1000)
+    [row] = unasked.query(TaskQuery(filter="state:started"), T0 + 1000).rows
+    assert (row.since, row.at_least) == (T0 + 2, False)
+    asked.apply_worker(WorkerReport(worker="w1@h", at=T0 + 999, ping=True, active=[]))
+    asked.apply_results([document], T0 + 1000)
+    assert (task(asked).state, task(asked).marks[:1]) == ("unknown", ["ended-unseen"])
+    assert asked.counts() == {"unknown": 1}
+    young.apply_worker(WorkerReport(worker="w1@h", at=T0 + 5, ping=True, active=[]))
+    young.apply_results([document], T0 + 6)  # It may have begun as that was told.
+    assert task(young).state == "started"
+
+
+def test_what_was_lost_stays_lost_whatever_the_backend_keeps_of_its_beginning(files: Files) -> None:
+    first = Monitor(files).start()
+    first.hear(sent(0), received(1), started(2), beat(2), beat(4))
+    for moment in (4, 20, 36):
+        first.store.apply_queues([QueueReport(name="celery", at=T0 + moment, messages=0)])
+    assert task(first.store).state == "lost"
+    first.recorder.hand_over(first.store.told)
+    first.stop()
+    store = again(files).store
+    store.apply_worker(WorkerReport(worker="w1@h", at=T0 + 999, ping=True, active=[]))
+    document = ResultReport(id="t1", status="STARTED", result={"pid": 41, "hostname": "w1@h"})
+    store.apply_results([document], T0 + 1000)
+    assert task(store).state == "lost"
 
 
 def test_attempts_keep_their_workers(files: Files) -> None:

@@ -93,6 +93,28 @@ def test_a_task_that_its_worker_no_longer_lists_ended_unseen():
     assert task(store).marks == []
 
 
+def began(pid: int = 41, worker: str = "w1@h") -> ResultReport:
+    """What the backend keeps of a task that began, until it ends."""
+    return ResultReport(id="t1", status="STARTED", result={"pid": pid, "hostname": worker})
+
+
+def test_that_it_once_began_brings_back_no_task_that_its_worker_does_not_run():
+    store = store_of(received(1), started(2))
+    store.apply_results([began()], T0 + 3)
+    store.apply_worker(report(20, active=[]))
+    store.apply_results([began()], T0 + 21)
+    assert (task(store).state, task(store).marks) == ("unknown", ["ended-unseen"])
+    # another process, or another worker, is another run
+    for at, again in ((22, began(42)), (23, began(42, "w2@h"))):
+        store.apply_results([again], T0 + at)
+        assert (task(store).state, task(store).marks[:1]) == ("started", ["delivered-again"])
+        assert len(task(store).attempts) == at - 20
+        if at == 22:
+            store.apply_events([started(22)])
+            store.apply_worker(report(60, active=[]))
+            assert task(store).state == "unknown"
+
+
 def test_a_task_that_began_after_its_worker_was_asked_is_not_missed_in_its_answer():
     """The answer may wait long to be read, where thousands come."""
     store = store_of(received(1), started(12))

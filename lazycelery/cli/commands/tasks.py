@@ -29,7 +29,7 @@ STATE_STYLES = {
     "success": "good",
     "started": "run",
 }
-_HELD = ("waiting", "received", "scheduled")
+_FOUND = ("waiting", "received", "scheduled", "unknown")
 """States that are also found by looking: nobody tells since when."""
 _COLUMNS = [
     Column("ID"),
@@ -150,5 +150,5 @@ def _age(row: TaskRow, overview: Overview) -> str:
     """Since its present state; `>` where it was so already when we first looked."""
     age = ago(row.since, overview.now)
     began = overview.first_seen
-    found = row.state in _HELD and began is not None and row.since is not None and row.since >= began
-    return f">{age}" if found else age
+    found = row.state in _FOUND and began is not None and row.since is not None and row.since >= began
+    return f">{age}" if found or row.at_least else age

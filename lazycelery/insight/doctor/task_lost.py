@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from lazycelery.insight.advice import act_on_task
-from lazycelery.insight.doctor.mode import Mode, fact, short, short_id
+from lazycelery.insight.doctor.mode import Mode, fact, listed, short, short_id
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.model.facts import TaskSeen
 from lazycelery.model.finding import Finding
+from lazycelery.store.lost import PATIENCE as NEEDS
 
 
 def check(seen: Snapshot) -> list[Finding]:
@@ -44,4 +45,22 @@ def _finding(task: TaskSeen, beyond: int, recorded: bool) -> Finding:
     )
 
 
-MODE = Mode("task-lost", check)
+def blind(seen: Snapshot) -> str | None:
+    """What the result backend alone says to run may have been lost before anybody watched."""
+    if seen.watched >= NEEDS:
+        return None
+    runs = {facts.name: {one.id for one in facts.active} for facts in seen.alive if facts.active is not None}
+    told = [
+        one for one in seen.tasks.running if one.said and one.id not in runs.get(one.worker or "", {one.id})
+    ]
+    if not told:
+        return None
+    named = listed([f"{one.name or 'a task'}[{short_id(one.id)}]" for one in told])
+    were, it = ("was", "it was") if len(told) == 1 else ("were", "they were")
+    return (
+        f"Watched for {seen.watched:.0f} s. {named} began, as the result backend tells, and {were} not among "
+        f"what the worker runs: nobody saw whether {it} lost before."
+    )
+
+
+MODE = Mode("task-lost", check, blind)

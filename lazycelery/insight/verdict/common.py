@@ -10,6 +10,9 @@ from lazycelery.model.facts import SAME, Flight, WorkerFacts
 from lazycelery.model.task import Task
 from lazycelery.model.verdict import Verdict
 
+SETTLE = 0.25
+"""Seconds after which a worker that was asked lists a task that had just begun."""
+
 
 def as_of(seen: Snapshot) -> Snapshot:
     """While we are cut off, the moment when the broker answered last: what is known is as old as that."""
@@ -45,6 +48,12 @@ def last_heard(holder: WorkerFacts | None, seen: Snapshot) -> str:
         return ""
     last = holder.worker.last_seen
     return " when that was last heard" + ("" if last is None else f", {span(seen.now - last)} ago")
+
+
+def said_to_run(task: Task) -> bool:
+    """Whether the result backend alone says that it runs: it keeps that a task began, and not that its
+    worker died."""
+    return task.state == "started" and task.sources.get("state") == "result"
 
 
 def is_silent(facts: WorkerFacts, seen: Snapshot) -> bool:

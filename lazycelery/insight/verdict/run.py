@@ -6,12 +6,15 @@ from lazycelery.insight.doctor.mode import agreed, fact, short, span
 from lazycelery.insight.doctor.results_off import NONE
 from lazycelery.insight.doctor.snapshot import Snapshot
 from lazycelery.insight.verdict.common import (
+    SETTLE,
+    began_anew,
     error_of,
     holder_of,
     is_gone,
     is_silent,
     last_heard,
     on_worker,
+    said_to_run,
     took,
     which_try,
 )
@@ -37,6 +40,8 @@ def started(task: Task, seen: Snapshot, verdict: Verdict) -> str:
         return f"ran{on_worker(task)}, which is gone: {why or 'it stopped'}"
     if late := last_heard(holder, seen):
         return f"ran{on_worker(task)}{late}; whether it ended is not known"
+    if holder is not None and said_to_run(task) and _does_not_run(holder, task, seen):
+        return _began_only(task, holder, seen)
     age = None if task.started is None else max(0.0, seen.now - task.started)
     told = f"runs{on_worker(task) or ' on a worker that nobody named'}" + (
         f", process {task.pid}" if task.pid else ""
@@ -52,6 +57,27 @@ def started(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     if holder is not None and is_silent(holder, seen):
         told += "; the worker answers nobody now"
     return told
+
+
+def _does_not_run(holder: WorkerFacts, task: Task, seen: Snapshot) -> bool:
+    """Whether its worker told since then all that it runs, and not this task."""
+    if holder.active is None or not holder.alive or is_silent(holder, seen):
+        return False
+    told = holder.at.get("active", 0.0) > (task.seen or seen.now) + SETTLE / 2
+    return told and all(one.id != task.id for one in holder.active)
+
+
+def _began_only(task: Task, holder: WorkerFacts, seen: Snapshot) -> str:
+    """The backend says so, and its worker does not run it."""
+    ago = f" {span(seen.now - task.started)} ago" if task.started is not None else ""
+    process = f", process {task.pid}" if task.pid else ""
+    who, processes = short(task.worker), holder.worker.processes
+    earlier = began_anew(holder, task.started) or bool(task.pid and processes and task.pid not in processes)
+    lost = "it was probably lost with an earlier process of that worker" if earlier else "nobody saw it end"
+    return (
+        f"began{on_worker(task)}{process}{ago}, as the result backend tells, and {who} answers and does not "
+        f"run it: {lost}"
+    )
 
 
 def _limit(
@@ -105,6 +131,11 @@ def lost(task: Task, seen: Snapshot, verdict: Verdict) -> str:
 
 def unknown(task: Task, seen: Snapshot, verdict: Verdict) -> str:
     """Heard of, and nobody tells more."""
+    holder = holder_of(task, seen)
+    if holder is not None and "ended-unseen" in task.marks and began_anew(holder, task.started):
+        return (
+            f"ran{on_worker(task)}, which began anew since: it was probably lost with it, and nobody saw that"
+        )
     if "ended-unseen" in task.marks:
         return f"it ended, and nobody told how: {_unheard(task, seen)}"
     return "it was heard of, and no source tells where it is now"
