@@ -12,7 +12,8 @@ import pytest
 
 from lazycelery.engine import recorder as module
 from lazycelery.engine.past import Past
-from lazycelery.model.reports import ResultReport
+from lazycelery.model.reports import QueueReport, ResultReport
+from lazycelery.model.task import TaskQuery
 from lazycelery.store.columns import Columns
 from lazycelery.store.history import away as away_module
 from lazycelery.store.history.events import pack, renumbered, unpack
@@ -21,7 +22,7 @@ from lazycelery.store.history.local import Local
 from lazycelery.store.history.numbers import TURNS, Doubled, Numbers
 from lazycelery.store.history.search import task_of
 from tests.history.keeping import Monitor, files_in, found, killed, recorded
-from tests.store.build import T0, event, failed, received, retried, sent, started, succeeded, task
+from tests.store.build import T0, beat, event, failed, received, retried, sent, started, succeeded, task
 
 
 @pytest.fixture
@@ -245,6 +246,10 @@ def test_events_tell_another_row_and_keep_all_else() -> None:
 RAN = [sent(0, "ran"), received(0.1, "ran"), started(0.5, "ran"), succeeded(2.5, "ran", runtime=2.0)]
 
 
+def began(pid: int) -> ResultReport:
+    return ResultReport(id="t1", status="STARTED", result={"pid": pid, "hostname": "w1@h"})
+
+
 def by_result(files: Files, state: str, at: float | None) -> Monitor:
     """One that knew the result before it read the history."""
     monitor = Monitor(files, lambda: T0 + 100)
@@ -269,3 +274,26 @@ def test_of_another_run_only_what_does_not_change_comes_from_the_history(files: 
     assert (again.runtime, again.started, again.name) == (None, None, "shop.add")
     runs = task(by_result(files, "STARTED", None).store, "ran")
     assert (runs.state, runs.runtime, runs.finished) == ("started", None, None)
+
+
+@pytest.mark.parametrize(("pid", "state"), [(41, "lost"), (42, "started")])
+def test_that_a_run_was_lost_the_result_backend_does_not_tell(files: Files, pid: int, state: str) -> None:
+    first = Monitor(files).start()
+    first.hear(sent(0), received(1), started(2), beat(2), beat(4))
+    first.store.apply_results([began(41)], T0 + 3)
+    for moment in (4, 20, 36):
+        first.store.apply_queues([QueueReport(name="celery", at=T0 + moment, messages=0)])
+    assert task(first.store).state == "lost"
+    first.recorder.hand_over(first.store.told)
+    first.stop()
+    later = Monitor(files, lambda: T0 + 100)
+    later.store.apply_results([began(pid)], T0 + 100)
+    later.load(numbers=False)
+    assert (task(later.store).state, task(later.store).pid) == (state, pid)
+    assert later.store.counts() == {state: 1}
+
+
+def test_what_the_result_backend_says_to_run_began_when_the_history_says(files: Files) -> None:
+    recorded(files, RAN[:3])
+    [row] = by_result(files, "STARTED", None).store.query(TaskQuery(), T0 + 200).rows
+    assert (row.state, row.since, row.at_least) == ("started", T0 + 0.5, False)

@@ -19,7 +19,7 @@ from lazycelery.store.coding import Words
 from lazycelery.store.columns import NAN, Columns, Extra
 from lazycelery.store.history.schema import COLUMNS, OWN_ROOT
 from lazycelery.store.history.taking import COUNTS, ENDED, TIMES
-from lazycelery.store.marks import PAST, SOURCES, TOLD
+from lazycelery.store.marks import PAST, SOURCES, TOLD, UNSEEN
 
 PLACE = {name: place for place, name in enumerate(COLUMNS)}
 _decode = msgspec.msgpack.Decoder(Extra).decode
@@ -183,8 +183,24 @@ def _fill_run(columns: Columns, chunk: Chunk, coding: Coding, at: int, slot: int
     if columns.retries[slot] < 0:
         columns.retries[slot] = int(chunk.counts["retries"][at])
     columns.sources[slot] |= int(chunk.counts["sources"][at])
-    if columns.extra.get(slot) is None:
-        _extra(columns, chunk, coding, {at: slot})
+    newer = columns.extra.get(slot) or Extra()
+    _extra(columns, chunk, coding, {at: slot})
+    extra = columns.extras(slot)
+    same = newer.pid is None or extra.pid in (None, newer.pid)
+    for name in Extra.__struct_fields__:
+        setattr(extra, name, getattr(newer, name) or getattr(extra, name))
+    if not ended and same:
+        _over(columns, chunk, at, slot)
+
+
+def _over(columns: Columns, chunk: Chunk, at: int, slot: int) -> None:
+    """The result backend keeps that it began. That this run is over, as it was lost, it would not tell."""
+    unseen = int(chunk.counts["marks"][at]) & UNSEEN
+    if columns.state[slot] == State.STARTED and unseen:
+        columns.set_state(slot, int(chunk.states[at]), float(chunk.floats["since"][at]))
+        columns.marks[slot] |= unseen
+    elif columns.state[slot] == State.STARTED and columns.started[slot] < columns.since[slot]:
+        columns.since[slot] = columns.started[slot]
 
 
 def _numbers(
