@@ -178,7 +178,7 @@ class Past:
                 if read is None:
                     break
                 before, chunk = read
-                room = chunk is None or self._place(part, chunk, coding, begin, not where)
+                room = chunk is None or self._place(part, chunk, coding, begin)
             except Unreadable as problem:
                 self._missed([str(problem)])
                 break
@@ -195,8 +195,8 @@ class Past:
             self._missed([part.damage])
             self._status.skipped += 0 if where else part.skipped(before)
 
-    def _place(self, part: Part, chunk: Chunk, coding: Coding, begin: float, all_of: bool) -> bool:
-        """Whether there is room for more. Of `all_of` them those count, too, that a source told of before."""
+    def _place(self, part: Part, chunk: Chunk, coding: Coding, begin: float) -> bool:
+        """Whether there is room for more."""
         columns = self._store.columns
         still_from = self._still if part.name == self._newest else math.inf
         placed = place(columns, chunk, coding, self._rows, still_from)
@@ -205,7 +205,7 @@ class Past:
             self._recording.known(
                 part.name, placed.slots, placed.numbers, columns.vector("row")[placed.slots]
             )
-        if loaded := len(placed.slots) if all_of else placed.fresh:
+        if loaded := placed.fresh + placed.filled:
             self._status.loaded += loaded
             self._status.since = max(float(chunk.floats["first"][0]), begin)
             if self._status.loaded >= FIRST:

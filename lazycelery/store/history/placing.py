@@ -107,6 +107,8 @@ class Placed(NamedTuple):
     """Their numbers in the file."""
     fresh: int
     """Tasks that were not known."""
+    filled: int
+    """Those of which only the result backend had told."""
 
 
 def place(columns: Columns, chunk: Chunk, coding: Coding, rows: int, still_from: float = math.inf) -> Placed:
@@ -115,8 +117,7 @@ def place(columns: Columns, chunk: Chunk, coding: Coding, rows: int, still_from:
     believed of tasks that were seen last at `still_from` or later, epoch seconds."""
     known = columns.slots
     where = {at: slot for at, id in enumerate(chunk.ids) if (slot := known.get(id)) is not None}  # noqa: A001
-    for at, slot in where.items():
-        _fill(columns, chunk, coding, at, slot)
+    filled = sum(_fill(columns, chunk, coding, at, slot) for at, slot in where.items())
     kept = list({id: at for at, id in enumerate(chunk.ids) if at not in where}.values())  # noqa: A001
     room = min(columns.max_tasks - len(columns), columns.capacity - columns.used)
     kept = kept[max(0, len(kept) - room) :] if room > 0 else []
@@ -140,11 +141,12 @@ def place(columns: Columns, chunk: Chunk, coding: Coding, rows: int, still_from:
         columns.came_before(first, rows - count)
     all_slots = np.concatenate([slots, np.fromiter(where.values(), dtype=np.intp, count=len(where))])
     places = np.concatenate([picked, np.fromiter(where, dtype=np.intp, count=len(where))])
-    return Placed(all_slots, np.array(chunk.numbers, dtype=np.int64)[places], count)
+    return Placed(all_slots, np.array(chunk.numbers, dtype=np.int64)[places], count, filled)
 
 
-def _fill(columns: Columns, chunk: Chunk, coding: Coding, at: int, slot: int) -> None:
-    """What is not known of a task that was seen again before its row was read."""
+def _fill(columns: Columns, chunk: Chunk, coding: Coding, at: int, slot: int) -> bool:
+    """What is not known of a task that was seen again before its row was read; whether that is its run, of
+    which the result backend alone had told."""
     for kind, table in _TABLES.items():
         vector = getattr(columns, kind)
         if not vector[slot]:
@@ -162,10 +164,12 @@ def _fill(columns: Columns, chunk: Chunk, coding: Coding, at: int, slot: int) ->
                 vector[slot] = chunk.floats[name][at]
         if columns.retries[slot] < 0:
             columns.retries[slot] = int(chunk.counts["retries"][at])
-    if columns.sources[slot] == SOURCES["result"]:
+    by_result = columns.sources[slot] == SOURCES["result"]
+    if by_result:
         _fill_run(columns, chunk, coding, at, slot)
     columns.first[slot] = min(columns.first[slot], float(chunk.floats["first"][at]))
     columns.touch(slot)
+    return by_result
 
 
 def _fill_run(columns: Columns, chunk: Chunk, coding: Coding, at: int, slot: int) -> None:
