@@ -132,8 +132,9 @@ class Answers:
         await self._memory.needed()
         full = self._lookup.resolve(id)
         if fetch:
+            recalled = await self._memory.recall(full)
             await self._lookup.fetch(full)
-            await self._memory.recall(full)
+            recalled()
         task = self._store.task(full, self._clock()) or await self._memory.task(full)
         if task is None:
             raise NothingFound(

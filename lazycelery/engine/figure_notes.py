@@ -4,14 +4,13 @@ many names are busy. What changed is written at a pace that the medium bears, an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from lazycelery.engine.recorder import Recorder
 from lazycelery.store.columns import Columns
 from lazycelery.store.history import figures
 from lazycelery.store.history.storage import Hour
-from lazycelery.store.rings import Kept
+from lazycelery.store.rings import Kept, after
 from lazycelery.store.statistics import Figures
 
 WHOLE_EVERY = 60
@@ -36,8 +35,8 @@ class FigureNotes:
         """When the hour began that was written."""
         self.along = False
         """Another one recorded a second ago."""
-        self._since = 0.0
-        """From when on what was counted is ours to write."""
+        self._theirs: Kept | None = None
+        """The last step that was another one's to write."""
 
     def second(self) -> None:
         """A second is over."""
@@ -61,30 +60,26 @@ class FigureNotes:
 
     def _reads_along(self) -> bool:
         """Another one records. What is counted until we take over is that one's to write, all of it."""
-        status = self._recorder.status
-        before, self.along = self.along, status.state == "reading" and bool(status.reason)
+        before, self.along = self.along, self._recorder.along
         if before and not self.along:
             self._counted.apart()
-            self._since = self._counted.hourly.at
+            steps = self._counted.hourly.steps
+            self._theirs = steps[-1] if steps else None
         return self.along
 
     async def keep(self, whole: bool) -> None:
         """Note all of it, or what changed since."""
         counted = self._counted
         whole = whole or counted.hourly.at != self._hour  # What ended with the hour is written too.
-        cells = counted.hours(2) if whole else counted.lately(self._last)
+        hours = min(2, len(after(counted.hourly.steps, self._theirs)))
+        cells = counted.hours(hours) if whole else counted.lately(self._last)
         seconds, self._hour = counted.seconds.steps, counted.hourly.at
         self._last = seconds[-1] if seconds else None
-        told = figures.told(self._columns, filter(self._own, cells), self._recorder.redactor)
+        told = figures.told(self._columns, cells, self._recorder.redactor)
         written = await self._note(told)
         if written or whole:
-            hours = filter(self._own, counted.hours_seen(2 if whole else 0))
-            written += await self._note(figures.watched(hours))
+            written += await self._note(figures.watched(counted.hours_seen(hours if whole else 0)))
         self._rest = written // self._pace
-
-    def _own(self, hour: Sequence[Any]) -> bool:
-        began: float = hour[0]
-        return began >= self._since
 
     async def _note(self, told: Iterable[Hour]) -> int:
         number = 0

@@ -3,14 +3,27 @@ comes meanwhile for as long as the connection holds, so that it was watched afte
 
 from __future__ import annotations
 
+from math import inf
+
 from lazycelery.model.cluster import SourceHealth
+from lazycelery.sources import AMQP
 from lazycelery.store.rings import SUSPENDED
+
+RABBIT = 60.0
+"""Seconds, as `sources.amqp.events.TTL`."""
+
+
+def kept_by(broker: str) -> float:
+    """Seconds for which a broker keeps events for us. Redis keeps all of them, or ends the connection."""
+    return RABBIT if broker.partition("://")[0] in AMQP else inf
 
 
 class Held:
     """Of one engine. Its clock stands still while the machine sleeps, where the system has such a one."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: float = inf) -> None:
+        """`kept`: seconds for which the broker keeps events for us."""
+        self._kept = kept
         self._looked: float | None = None
         self._owed = 0.0
         self._until = 0.0
@@ -29,6 +42,6 @@ class Held:
         passed = 0.0 if self._looked is None else monotonic - self._looked
         self._looked = monotonic
         if passed > SUSPENDED and connected:
-            self._owed += passed
+            self._owed += min(passed, self._kept)
             self._until, self._gaps = now, events.gaps
         return seen

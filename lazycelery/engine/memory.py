@@ -194,10 +194,12 @@ class Memory:
             self._load(min(FEW, self._profile.max_tasks))
             await self._past.done.wait()
 
-    async def recall(self, id: str) -> None:
-        """What was recorded of a task, none of the newest, of which only the result backend has told."""
+    async def recall(self, id: str) -> Callable[[], None]:
+        """What was recorded of a task that is none of the newest, before sources are asked of it: what
+        fills in what they do not tell, once they have answered."""
         if self._profile.history and self._loop is not None:
-            await self._past.recall(id)
+            return await self._past.recall(id)
+        return lambda: None
 
     @property
     def marks(self) -> MarkLines | None:
@@ -259,7 +261,7 @@ class Memory:
 
     async def _sample(self, workers: Mapping[str, WorkerLoad], queues: Sequence[Queue]) -> None:
         assert self._recorder is not None
-        depths = {self._redactor.text(one.name): [one.messages, one.unacked, one.consumers] for one in queues}
+        depths = {self._redactor.name(one.name): [one.messages, one.unacked, one.consumers] for one in queues}
         texts = [await _written(each) for each in (depths, workers)]
         if any(texts):
             self._recorder.note(Sample(self._clock(), *texts))
@@ -270,11 +272,12 @@ class Memory:
         present = {(one.code, one.subject): one for one in notices if not one.code.startswith("history-")}
         for key in [key for key in self._open if key not in present]:
             del self._open[key]
-            self._recorder.note(FindingEnded(now, key[0], self._redactor.text(key[1])))
+            self._recorder.note(FindingEnded(now, key[0], self._redactor.name(key[1])))
         for key, one in present.items():
             if key not in self._open:
                 self._open[key] = one
-                subject, title, hint = map(self._redactor.text, (one.subject, one.title, one.hint))
+                title, hint = (self._redactor.text(text) for text in (one.title, one.hint))
+                subject = self._redactor.name(one.subject)
                 began = one.since or now
                 self._recorder.note(FindingBegan(one.code, subject, one.severity, title, hint, began))
 

@@ -17,7 +17,6 @@ from lazycelery.store.history.later import Later
 from lazycelery.store.history.placing import PLACE, Chunk, Coding, chunk_of, place
 from lazycelery.store.history.search import row_of
 from lazycelery.store.history.storage import Part, Recording, Storage, Unreadable
-from lazycelery.store.marks import SOURCES
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -142,19 +141,17 @@ class Past:
         with suppress(Exception):  # Whatever is in the history, the rest is shown.
             await self._load(self._status.loaded + FAILURES, FAILED)
 
-    async def recall(self, id: str) -> None:
-        """What there is of one task of which only the result backend has told."""
+    async def recall(self, id: str) -> Callable[[], None]:
+        """As `Memory.recall`."""
         columns = self._store.columns
+        found = None if id in columns.slots else await _to_its_end(partial(row_of, self._storage, id))
 
-        def told_by_result() -> bool:
-            slot = columns.slots.get(id)
-            return slot is not None and columns.sources[slot] == SOURCES["result"]
-
-        if told_by_result():
-            found = await _to_its_end(partial(row_of, self._storage, id))
-            if found is not None and told_by_result():
+        def filled_in() -> None:
+            if found is not None and id in columns.slots:
                 place(columns, *found, self._rows)
                 self._changed()
+
+        return filled_in
 
     async def _load(self, limit: int, where: str = "") -> None:
         unread, later = list[str](), Later()

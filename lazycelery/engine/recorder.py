@@ -66,6 +66,8 @@ class Recorder:
         self._changes = Changes(columns)
         self.backlog = Backlog(self.recording.packed)
         columns.leaving = self.leaving
+        self.along = False
+        """Another one records."""
         self._failures = 0
         self._next_try = 0.0
         self._next_sweep = 0.0
@@ -160,6 +162,7 @@ class Recorder:
 
     def _may_write(self, now: float) -> bool:
         other = self.recording.ready()
+        self.along = bool(other)
         if other:
             self._next_try = now + TAKE_OVER
             self.recording.passed_over(self.backlog.forget())

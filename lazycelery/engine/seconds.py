@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Iterable
 
-from lazycelery.engine.held import Held
+from lazycelery.engine.held import Held, kept_by
 from lazycelery.engine.metrics import Levels
 from lazycelery.engine.parts import Parts
 from lazycelery.engine.slices import in_slices
@@ -26,7 +26,7 @@ class Seconds:
         self._parts = parts
         self._states: dict[str, str] = {}
         """Workers as they were a second ago."""
-        self._held = Held()
+        self._held = Held(kept_by(parts.profile.broker))
 
     async def run(self) -> None:
         """First what a crash cut off is looked for, then every second is measured. A bug in one of them

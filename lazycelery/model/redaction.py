@@ -56,6 +56,8 @@ _STRONG = re.compile(
 )
 _STRONG_HINTS = ("bearer", "basic", "private key", "eyj")
 _ALL_HINTS = (*_STRONG_HINTS, *_HINTS)
+_PLAIN = re.compile(r"[\w.:/-]+")
+"""What names are made of."""
 _URL = re.compile(r"://[^\s'\"]*")
 """One or several: nothing parts them for sure."""
 _URL_USER = re.compile(r"://[^\s:/@'\"]*:")
@@ -98,6 +100,10 @@ class Redactor:
         if not self._suspicious(text, lowered):
             return text
         return "".join(self._spans(text))
+
+    def name(self, text: str) -> str:
+        """A task's or a queue's name: a plain one tells no secret, whatever words are in it."""
+        return text if "://" not in text and _PLAIN.fullmatch(text) else self.text(text)
 
     def may_hold(self, text: str) -> bool:
         """Whether `text` could change this, or any text it is made of. Cheap, and never wrongly `False`."""

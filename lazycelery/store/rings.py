@@ -173,7 +173,9 @@ class Rings:
         if now < first.at:
             self.set(now - 1.0 - first.at)
         passed = now - first.at
-        first.seen = held + (passed if seeing and 0 < passed <= SUSPENDED else 0.0)
+        first.seen = passed if seeing and 0 < passed <= SUSPENDED else 0.0
+        if held:  # No more than there is of the hour under way, to which it is counted.
+            first.seen += min(held, max(0.0, first.at - self.all[-1].at))
         finished, done = first.turn(now), []
         for ring in self.all[1:]:
             self.left_out += ring.take(finished)

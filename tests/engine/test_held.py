@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lazycelery.engine.held import Held
+from lazycelery.engine.held import RABBIT, Held, kept_by
 from lazycelery.model.cluster import SourceHealth
+from lazycelery.sources.amqp.events import TTL
 from lazycelery.store.store import Store
 from tests.store.build import T0, received, succeeded
 from tests.store.test_statistics import read
@@ -43,6 +44,19 @@ def test_nothing_was_watched_where_it_broke_meanwhile(change: dict[str, object])
     assert held.second(151.0, T0 + 51, events) == 0.0
     events.state = "connected"
     assert held.second(152.0, T0 + 52, events) == 0.0
+
+
+def test_no_more_was_watched_than_the_broker_keeps_and_the_hour_has() -> None:
+    assert kept_by("redis://h/0") == float("inf") and kept_by("pyamqp://h//") == RABBIT == TTL / 1000
+    events, held = health(), Held(RABBIT)
+    assert held.second(0.0, T0, events) == held.second(7200.0, T0 + 7200, events) == 0.0
+    events.last = T0 + 7200.5
+    assert held.second(7201.0, T0 + 7201, events) == RABBIT
+    store, hour = Store(), T0 // 3600 * 3600
+    store.second(hour + 3300)
+    store.second(hour + 9000)
+    store.second(hour + 9001, held=5700.0)
+    assert sum(seen for _, seen in store.figures.hours_seen()) < 10
 
 
 def test_an_ordinary_second_is_owed_nothing() -> None:

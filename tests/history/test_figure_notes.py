@@ -81,8 +81,9 @@ def test_what_several_recorders_saw_of_an_hour_is_counted_once() -> None:
     assert once([hour(7200, "monitor"), hour(7200, "task", 1)]) != []
 
 
+@pytest.mark.parametrize("back", [0, 3600])
 async def test_who_takes_over_writes_only_what_it_counted_since(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, back: int
 ) -> None:
     monkeypatch.setattr(recorder, "TAKE_OVER", 0.05)
     hour = (T0 // 3600 + 1) * 3600
@@ -111,10 +112,13 @@ async def test_who_takes_over_writes_only_what_it_counted_since(
     await first[1].close()
     first[0].stop()
     assert along[0].wait(lambda: along[0].recorder.status.state == "writing")
-    for _ in range(20):
+    await second(along)
+    now -= back
+    for _ in range(19):
         await second(along)
     await along[1].close()
     along[0].stop()
+    now += back
     store = Store()
     for _ in store.put_figures(figures.read(storage_in(files_in(tmp_path)), now)):
         pass

@@ -415,3 +415,12 @@ def test_a_finished_file_gets_its_index_and_is_read_by_id(files: Files) -> None:
     one = task_of(Local(files), "t1")
     assert (one.id, one.state) == ("t1", "success")
     assert task_of(Local(files), "none") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["accounts:reset_password:eu", "auth.refresh_token", "tokens:us", "card-charge/1"]
+)
+def test_a_plain_name_stays_whole_whatever_words_are_in_it(files: Files, name: str) -> None:
+    recorded(files, [sent(0, name=name, queue=name)])
+    one = task(again(files).store)
+    assert (one.name, one.queue) == (name, name)

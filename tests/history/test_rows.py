@@ -246,8 +246,8 @@ def test_events_tell_another_row_and_keep_all_else() -> None:
 RAN = [sent(0, "ran"), received(0.1, "ran"), started(0.5, "ran"), succeeded(2.5, "ran", runtime=2.0)]
 
 
-def began(pid: int) -> ResultReport:
-    return ResultReport(id="t1", status="STARTED", result={"pid": pid, "hostname": "w1@h"})
+def began(pid: int | None = 41, worker: str = "w1@h") -> ResultReport:
+    return ResultReport(id="t1", status="STARTED", result={"pid": pid, "hostname": worker})
 
 
 def by_result(files: Files, state: str, at: float | None) -> Monitor:
@@ -276,24 +276,59 @@ def test_of_another_run_only_what_does_not_change_comes_from_the_history(files: 
     assert (runs.state, runs.runtime, runs.finished) == ("started", None, None)
 
 
-@pytest.mark.parametrize(("pid", "state"), [(41, "lost"), (42, "started")])
-def test_that_a_run_was_lost_the_result_backend_does_not_tell(files: Files, pid: int, state: str) -> None:
+def lost(files: Files) -> None:
+    """A run of t1 in process 41 of w1@h."""
     first = Monitor(files).start()
     first.hear(sent(0), received(1), started(2), beat(2), beat(4))
-    first.store.apply_results([began(41)], T0 + 3)
+    first.store.apply_results([began()], T0 + 3)
     for moment in (4, 20, 36):
         first.store.apply_queues([QueueReport(name="celery", at=T0 + moment, messages=0)])
     assert task(first.store).state == "lost"
     first.recorder.hand_over(first.store.told)
     first.stop()
+
+
+@pytest.mark.parametrize(
+    "ran", [lost, lambda files: recorded(files, [received(1), started(2), succeeded(4)])]
+)
+@pytest.mark.parametrize(
+    "document",
+    [began(42), began(41, "w2@h"), began(None), ResultReport(id="t1", status="PROGRESS", result={"done": 1})],
+)
+def test_another_run_gets_nothing_of_the_one_before(files: Files, ran: Any, document: ResultReport) -> None:
+    ran(files)
     later = Monitor(files, lambda: T0 + 100)
-    later.store.apply_results([began(pid)], T0 + 100)
+    later.store.apply_results([document], T0 + 100)
     later.load(numbers=False)
-    assert (task(later.store).state, task(later.store).pid) == (state, pid)
-    assert later.store.counts() == {state: 1}
+    one = task(later.store)
+    assert (one.state, one.started, one.runtime, one.finished) == ("started", None, None, None)
+    assert later.store.counts() == {"started": 1}
+
+
+def test_that_a_run_was_lost_the_result_backend_does_not_tell(files: Files) -> None:
+    lost(files)
+    later = Monitor(files, lambda: T0 + 100)
+    later.store.apply_results([began()], T0 + 100)
+    later.load(numbers=False)
+    assert (task(later.store).state, task(later.store).pid) == ("lost", 41)
+    assert later.store.counts() == {"lost": 1}
 
 
 def test_what_the_result_backend_says_to_run_began_when_the_history_says(files: Files) -> None:
-    recorded(files, RAN[:3])
-    [row] = by_result(files, "STARTED", None).store.query(TaskQuery(), T0 + 200).rows
-    assert (row.state, row.since, row.at_least) == ("started", T0 + 0.5, False)
+    first = Monitor(files).start()
+    first.hear(received(1), started(2))
+    first.store.apply_results([began()], T0 + 3)
+    first.hear(beat(4))
+    first.stop()
+    later = Monitor(files, lambda: T0 + 100)
+    later.store.apply_results([began()], T0 + 100)
+    later.load(numbers=False)
+    [row] = later.store.query(TaskQuery(), T0 + 200).rows
+    assert (row.state, row.since, row.at_least) == ("started", T0 + 2, False)
+
+
+@pytest.mark.parametrize("status", ["FAILURE", "SUCCESS"])
+def test_an_end_that_is_not_that_of_the_row_is_another_runs(files: Files, status: str) -> None:
+    recorded(files, RAN)
+    one = task(by_result(files, status, 40.0 if status == "FAILURE" else None).store, "ran")
+    assert (one.started, one.runtime) == (None, None)

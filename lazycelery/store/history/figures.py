@@ -36,7 +36,7 @@ def told(columns: Columns, cells: Iterable[tuple[float, int, Cell]], redactor: R
         word = tables[kind].texts[key // 3]
         if word is not None:
             packed = _encode(cell.counts), _encode(cell.runtime), _encode(cell.wait)
-            word = word if KINDS[kind] == "worker" else redactor.text(word)
+            word = word if KINDS[kind] == "worker" else redactor.name(word)
             yield Hour(int(began), KINDS[kind], word, *packed)
 
 

@@ -23,7 +23,6 @@ from lazycelery.store.marks import PAST, SOURCES, TOLD, UNSEEN
 
 PLACE = {name: place for place, name in enumerate(COLUMNS)}
 _decode = msgspec.msgpack.Decoder(Extra).decode
-BEGUN = ("sent", "received", "started", "wait")
 SAME_END = 60.0
 """Seconds by which the result backend and events may differ on when a task ended."""
 _TABLES = {"name": "names", "worker": "workers", "queue": "queues"}
@@ -164,7 +163,7 @@ def _fill(columns: Columns, chunk: Chunk, coding: Coding, at: int, slot: int) ->
                 vector[slot] = chunk.floats[name][at]
         if columns.retries[slot] < 0:
             columns.retries[slot] = int(chunk.counts["retries"][at])
-    by_result = columns.sources[slot] == SOURCES["result"]
+    by_result = columns.sources[slot] == SOURCES["result"] and _same_run(columns, chunk, coding, at, slot)
     if by_result:
         _fill_run(columns, chunk, coding, at, slot)
     columns.first[slot] = min(columns.first[slot], float(chunk.floats["first"][at]))
@@ -172,38 +171,49 @@ def _fill(columns: Columns, chunk: Chunk, coding: Coding, at: int, slot: int) ->
     return by_result
 
 
+def _same_run(columns: Columns, chunk: Chunk, coding: Coding, at: int, slot: int) -> bool:
+    """Whether a row is of the run of which the result backend alone has told: it ended the same, or began
+    in the same process."""
+    state, row = columns.state[slot], int(chunk.states[at])
+    if ENDED[state]:
+        done, began = columns.finished[slot], float(chunk.floats["started"][at])
+        alike = abs(done - float(chunk.floats["finished"][at])) <= SAME_END and not began > done
+        return state == row and alike and columns.retries[slot] in (-1, int(chunk.counts["retries"][at]))
+    newer, extra = columns.extra.get(slot), _extra(columns, chunk, coding, at)
+    if state != State.STARTED or newer is None or newer.progress is not None or extra is None:
+        return False
+    same = newer.pid is not None and newer.pid == extra.pid
+    worker = coding.one("worker", int(chunk.words["worker"][at]), columns.workers)
+    return same and columns.worker[slot] == worker and (row == State.LOST or not ENDED[row])
+
+
 def _fill_run(columns: Columns, chunk: Chunk, coding: Coding, at: int, slot: int) -> None:
-    """The result backend alone has told of it: how it ended, and no moment but that."""
-    ended = bool(ENDED[columns.state[slot]])
-    if ended and abs(columns.finished[slot] - chunk.floats["finished"][at]) > SAME_END:
-        return  # It ran again.
+    """The result backend tells how a run ended, and no moment but that."""
     told = int(chunk.counts["told"][at])
-    for name in (*BEGUN, "finished", "runtime") if ended else BEGUN:
+    for name in ("sent", "received", "started", "wait", "finished", "runtime"):
         vector, known = getattr(columns, name), float(chunk.floats[name][at])
         if math.isnan(vector[slot]) and not math.isnan(known):
             vector[slot] = known
             columns.told[slot] |= told & (7 << TOLD[name]) if name in TOLD else 0
     columns.attempt[slot] = int(chunk.counts["attempt"][at])
-    if columns.retries[slot] < 0:
-        columns.retries[slot] = int(chunk.counts["retries"][at])
+    columns.retries[slot] = max(columns.retries[slot], int(chunk.counts["retries"][at]))
     columns.sources[slot] |= int(chunk.counts["sources"][at])
-    newer = columns.extra.get(slot) or Extra()
-    _extra(columns, chunk, coding, {at: slot})
-    extra = columns.extras(slot)
-    same = newer.pid is None or extra.pid in (None, newer.pid)
-    for name in Extra.__struct_fields__:
-        setattr(extra, name, getattr(newer, name) or getattr(extra, name))
-    if not ended and same:
+    extra = _extra(columns, chunk, coding, at)
+    if extra is not None:
+        newer = columns.extra.get(slot) or Extra()
+        for name in Extra.__struct_fields__:
+            setattr(extra, name, getattr(newer, name) or getattr(extra, name))
+        columns.extra[slot] = extra
+    if columns.state[slot] == State.STARTED:
         _over(columns, chunk, at, slot)
 
 
 def _over(columns: Columns, chunk: Chunk, at: int, slot: int) -> None:
     """The result backend keeps that it began. That this run is over, as it was lost, it would not tell."""
-    unseen = int(chunk.counts["marks"][at]) & UNSEEN
-    if columns.state[slot] == State.STARTED and unseen:
+    if unseen := int(chunk.counts["marks"][at]) & UNSEEN:
         columns.set_state(slot, int(chunk.states[at]), float(chunk.floats["since"][at]))
         columns.marks[slot] |= unseen
-    elif columns.state[slot] == State.STARTED and columns.started[slot] < columns.since[slot]:
+    elif columns.started[slot] < columns.since[slot]:
         columns.since[slot] = columns.started[slot]
 
 
@@ -246,20 +256,20 @@ def _rare(columns: Columns, chunk: Chunk, coding: Coding, slot_of: dict[int, int
         for at, value in chunk.rare[name].items():
             if at in slot_of:
                 column[slot_of[at]] = value
-    _extra(columns, chunk, coding, slot_of)
+    for at in chunk.rare["extra"].keys() & slot_of:
+        extra = _extra(columns, chunk, coding, at)
+        if extra is not None:
+            columns.extra[slot_of[at]] = extra
 
 
-def _extra(columns: Columns, chunk: Chunk, coding: Coding, slot_of: dict[int, int]) -> None:
-    for at, body in chunk.rare["extra"].items():
-        if at not in slot_of:
-            continue
-        try:
-            extra = _decode(body)
-        except msgspec.DecodeError:
-            continue
-        for past in extra.past:
-            past.worker = coding.one("worker", past.worker, columns.workers)
-            for name in ("sent", "received", "started", "finished"):
-                if getattr(past, name) is None:
-                    setattr(past, name, NAN)
-        columns.extra[slot_of[at]] = extra
+def _extra(columns: Columns, chunk: Chunk, coding: Coding, at: int) -> Extra | None:
+    try:
+        extra = _decode(chunk.rare["extra"].get(at, b""))
+    except msgspec.DecodeError:
+        return None
+    for past in extra.past:
+        past.worker = coding.one("worker", past.worker, columns.workers)
+        for name in ("sent", "received", "started", "finished"):
+            if getattr(past, name) is None:
+                setattr(past, name, NAN)
+    return extra

@@ -120,7 +120,7 @@ class Codes(dict[tuple[str, int], int]):
         kind, number = key
         word = self._tables[kind].texts[number]
         if word is not None and kind != "worker":  # That tells what belongs together, as ids do.
-            word = self._redactor.text(word)
+            word = self._redactor.name(word)
         code = self[key] = 0 if word is None else self._code(word)
         return code
 
