@@ -17,6 +17,7 @@ from lazycelery.store.history.later import Later
 from lazycelery.store.history.placing import PLACE, Chunk, Coding, chunk_of, place
 from lazycelery.store.history.search import row_of
 from lazycelery.store.history.storage import Part, Recording, Storage, Unreadable
+from lazycelery.store.marks import SOURCES
 from lazycelery.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -143,8 +144,10 @@ class Past:
 
     async def recall(self, id: str) -> Callable[[], None]:
         """As `Memory.recall`."""
-        columns = self._store.columns
-        found = None if id in columns.slots else await _to_its_end(partial(row_of, self._storage, id))
+        columns, found = self._store.columns, None
+        slot = columns.slots.get(id)
+        if slot is None or columns.sources[slot] == SOURCES["result"]:
+            found = await _to_its_end(partial(row_of, self._storage, id))
 
         def filled_in() -> None:
             if found is not None and id in columns.slots:

@@ -181,6 +181,46 @@ async def test_an_engine_that_only_looks_reads_it_and_writes_nothing(
     assert {path: path.stat().st_mtime for path in files_of(profile).all()} == before
 
 
+async def test_who_only_looks_knows_from_it_what_the_result_backend_does_not_tell(
+    broker: RedisServer, worker: Callable[..., CeleryWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a task that is not among the newest of the history, once it is opened."""
+    from lazycelery.engine import memory, past
+
+    worker("w1")
+    recording = Engine(profile_of(broker, tmp_path))
+    await recording.start()
+    await recording.ready(10)
+    older, newer = [send(broker.url, "shop.nap", 0.3) for _ in range(2)]
+
+    async def seen() -> bool:
+        return [await state_of(recording, one) for one in (older, newer)] == ["success"] * 2
+
+    assert await until(seen)
+    told = {one: await recording.task(one) for one in (older, newer)}
+    await recording.close()
+
+    async def looked() -> tuple[Engine, set[str]]:
+        looking = Engine(profile_of(broker, tmp_path, recorder=False))
+        await looking.start()
+        await looking.ready(10)
+        page = await looking.tasks(TaskQuery(filter="runtime:>250ms"))
+        return looking, {row.id for row in page.rows}
+
+    looking, rows = await looked()
+    history = (await looking.overview()).history
+    assert rows == {older, newer} and (history.loaded, history.recorded) == (2, 2)
+    await looking.close()
+    monkeypatch.setattr(memory, "FEW", 1)
+    monkeypatch.setattr(past, "AT_ONCE", 1)
+    looking, rows = await looked()
+    left = ({older, newer} - rows).pop()
+    one = await looking.task(left)
+    for name in ("state", "received", "started", "runtime", "worker", "queue"):
+        assert getattr(one, name) == getattr(told[left], name), name
+    await looking.close()
+
+
 async def test_a_clock_that_jumps_back_and_forth_is_survived_by_history_and_statistics(
     broker: RedisServer, worker: Callable[..., CeleryWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
