@@ -33,7 +33,7 @@ class FigureNotes:
         """The last second that is written."""
         self._hour = 0.0
         """When the hour began that was written."""
-        self.along = False
+        self._along = False
         """Another one recorded a second ago."""
         self._theirs: Kept | None = None
         """The last step that was another one's to write."""
@@ -60,12 +60,12 @@ class FigureNotes:
 
     def _reads_along(self) -> bool:
         """Another one records. What is counted until we take over is that one's to write, all of it."""
-        before, self.along = self.along, self._recorder.along
-        if before and not self.along:
+        before, self._along = self._along, self._recorder.along
+        if before and not self._along:
             self._counted.apart()
             steps = self._counted.hourly.steps
             self._theirs = steps[-1] if steps else None
-        return self.along
+        return self._along
 
     async def keep(self, whole: bool) -> None:
         """Note all of it, or what changed since."""

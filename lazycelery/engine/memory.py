@@ -255,7 +255,7 @@ class Memory:
             await self._sample(workers, queues)
         if self._counts is not None:
             self._counts.second()
-        if self._seconds % GONE_EVERY == 0 or (self._counts is not None and self._counts.along):
+        if self._seconds % GONE_EVERY == 0 or self._recorder.along:
             self._note_gone()
         self._findings(notices)
 
@@ -284,7 +284,7 @@ class Memory:
     def _note_gone(self) -> None:
         assert self._recorder is not None
         counts = let_go.total(self._store.relief(), self.status)
-        if self._counts is not None and self._counts.along:
+        if self._recorder.along:
             self._not_kept.passed_over(counts)
         elif gone := self._not_kept.due(self._clock(), counts):
             self._recorder.note(gone)
